@@ -1,0 +1,1 @@
+"""One converter a format; each lowers the same traced program."""

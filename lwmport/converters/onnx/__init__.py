@@ -1,0 +1,1 @@
+"""ONNX, through onnx-ir, with weights streamed into external data."""

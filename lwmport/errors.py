@@ -1,0 +1,41 @@
+"""Every error that a user can cause, each with the exit code of the command line.
+
+A message says what was expected, what was found, where, and what to do. "Out of tolerance" is a result,
+not an error: exceptions are for "could not judge".
+"""
+
+
+class PortError(Exception):
+    """The work cannot be done; the command line prints the message on one line and exits with 3."""
+
+    exit_code = 3
+
+
+class UsageError(PortError):
+    """The request contradicts itself or names something unknown; exit code 2."""
+
+    exit_code = 2
+
+
+class CheckpointError(PortError):
+    """A checkpoint is truncated, hostile, of an unknown format, or does not fit the model."""
+
+
+class ConfigError(PortError):
+    """A model configuration has unknown fields or values that no model can have."""
+
+
+class LoweringError(PortError):
+    """A program holds an operation or a shape that the dialect cannot express."""
+
+
+class ArtifactError(PortError):
+    """An artifact or its manifest is missing, damaged, or does not have the promised signature."""
+
+
+class RunnerError(PortError):
+    """A runtime refused a model or its inputs."""
+
+
+class MissingExtraError(PortError):
+    """An optional dependency is not installed; the message names the extra that brings it."""

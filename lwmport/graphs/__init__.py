@@ -1,0 +1,1 @@
+"""Programs: JAX's own jaxprs, traced with abstract weights and partially evaluated."""

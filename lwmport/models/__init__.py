@@ -1,0 +1,1 @@
+"""The models as flax modules with LWM's own parameter names, and the components cut from them."""

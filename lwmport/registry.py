@@ -1,0 +1,48 @@
+"""Registries are visible tables of ``name -> "module:attribute"``, loaded on first use."""
+
+import difflib
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lwmport.errors import UsageError
+
+
+class Registry(Mapping[str, Any]):
+    """A table of lazily imported things, for example ``{"onnx": "lwmport.converters.onnx:convert"}``.
+
+    ``registry["onnx"]`` imports the module and returns the attribute; an unknown name is a `UsageError`
+    with the nearest known names.
+    """
+
+    def __init__(self, kind: str, table: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._table = dict(table)
+
+    def __getitem__(self, name: str) -> Any:
+        check_known(self.kind, name, self._table)
+        module, _, attribute = self._table[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table
+
+
+def check_known(kind: str, name: str, known: Iterable[str]) -> None:
+    """Return if the name is known.
+
+    Raises:
+        UsageError: it is not; the message lists what is, nearest first.
+    """
+    names = list(known)
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UsageError(f"expected a {kind} out of {', '.join(names)}, found {name!r}{hint}")

@@ -1,0 +1,1 @@
+"""Reports: one self-contained page, its JSON and its Markdown."""

@@ -1,0 +1,1 @@
+"""Runners: every runtime behind one protocol."""

@@ -1,0 +1,1 @@
+"""Vendors' devices: their dialects, checks and compilers."""

@@ -1,0 +1,175 @@
+"""The records that rooms hand to each other: frozen, keyword-only, free of any framework."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Dim: TypeAlias = int | str
+"""A static size, or the name of a dynamic one (``"batch"``)."""
+
+
+class Status(StrEnum):
+    """The outcome of a check. ``SKIPPED`` always comes with a reason, and is never a pass."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Kind(StrEnum):
+    """What a tensor means, which decides how two of them are compared and shown."""
+
+    VALUES = "values"
+    INDICES = "indices"
+    PICTURE = "picture"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """Name, shape, dtype (numpy's name) and meaning of one input or output."""
+
+    name: str
+    shape: tuple[Dim, ...]
+    dtype: str
+    kind: Kind = Kind.VALUES
+    layout: str = ""
+    value_range: tuple[float, float] | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """The named inputs and outputs of a component, in order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSpec:
+    """Shape and dtype (numpy's name) of one tensor of a checkpoint."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor."""
+        return int(np.prod(self.shape, dtype=np.int64)) * dtype_of(self.dtype).itemsize
+
+
+class Weights(Protocol):
+    """Named tensors that are read one at a time. Names are checkpoint paths: ``encoder/Conv_0/kernel``."""
+
+    @property
+    def specs(self) -> Mapping[str, WeightSpec]:
+        """Shape and dtype of every tensor, known without reading any."""
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """Where the weights come from, for the manifest: at least ``kind`` and ``description``."""
+
+    def read(self, name: str) -> Array:
+        """Return one tensor. Nothing keeps it: memory is free once the caller lets go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One convertible part of a model: its signature, the weights it reads, and its JAX function.
+
+    ``apply(weights, inputs)`` takes flat ``{name: array}`` mappings of JAX arrays (or tracers) and returns
+    the outputs by name. ``config`` is the model configuration as plain JSON values.
+    """
+
+    name: str
+    family: str
+    signature: Signature
+    weights: Mapping[str, WeightSpec]
+    config: Mapping[str, Any]
+    apply: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """What one conversion wrote: the file to open, every file, and how it was made."""
+
+    component: str
+    format: str
+    dialect: str
+    path: Path
+    files: tuple[Path, ...]
+    signature: Signature
+    operators: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far an output may be from the reference: ``|candidate - reference| <= atol + rtol * |reference|``."""
+
+    atol: float
+    rtol: float
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorDiff:
+    """One output held against the reference. ``metrics`` are float64; see `lwmport.validators.metrics`."""
+
+    name: str
+    kind: Kind
+    status: Status
+    reason: str
+    tolerance: Tolerance
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The verdict on one artifact: every output, against which reference, on which inputs."""
+
+    component: str
+    artifact: str
+    status: Status
+    reason: str
+    reference: str
+    runner: str
+    inputs: str
+    diffs: tuple[TensorDiff, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+class Runner(Protocol):
+    """Runs one model. Inputs and outputs go by name; opened with a component or an artifact."""
+
+    name: str
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name.
+
+        Raises:
+            RunnerError: the runtime refused the model or the inputs.
+        """
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """Return the numpy dtype of a name, with the ml_dtypes ones (``bfloat16``, ``float8_e4m3fn``) included.
+
+    Raises:
+        TypeError: no such dtype.
+    """
+    try:
+        return np.dtype(name)
+    except TypeError:
+        import ml_dtypes
+
+        scalar = getattr(ml_dtypes, name, None)
+        if scalar is None:
+            raise
+        return np.dtype(scalar)

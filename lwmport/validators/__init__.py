@@ -1,0 +1,1 @@
+"""Judges: metrics, tolerances and verdicts."""
