@@ -1,0 +1,200 @@
+"""Every output of a component against its reference, and the verdict on the whole.
+
+What differs is a result, never an exception: a missing, extra or renamed output, a wrong shape or dtype, a NaN.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from lwmport.types import Array, Kind, Status, TensorDiff, TensorSpec, Tolerance, Validation
+from lwmport.validators.indices import index_metrics
+from lwmport.validators.metrics import IndexMetrics, Metrics, ValueMetrics, as_mapping
+from lwmport.validators.quality import picture_metrics
+from lwmport.validators.ties import TieGap
+from lwmport.validators.tolerances import is_exact, tolerance_for
+from lwmport.validators.values import value_metrics
+
+NO_TIES: Final[Mapping[str, TieGap]] = MappingProxyType({})
+NO_TIMINGS: Final[Mapping[str, float]] = MappingProxyType({})
+UNEXPECTED: Final = Tolerance(atol=0.0, rtol=0.0, why="The signature has no such output: nothing to compare it with.")
+
+
+def compare_outputs(  # noqa: PLR0913 - the last two are keywords with defaults
+    family: str,
+    outputs: tuple[TensorSpec, ...],
+    reference: Mapping[str, Array],
+    candidate: Mapping[str, Array],
+    *,
+    precision: str = "float32",
+    tie_gaps: Mapping[str, TieGap] = NO_TIES,
+) -> tuple[TensorDiff, ...]:
+    """Return one `TensorDiff` for each output of the signature, and one for each output that it does not have.
+
+    Args:
+        family: whose rows of the tolerance table apply: `Component.family`.
+        outputs: the signature's outputs; a named dimension may have any size, the same on both sides.
+        reference: JAX's outputs by name.
+        candidate: the artifact's outputs by name.
+        precision: what the artifact computes in.
+        tie_gaps: by output name, how to measure the tie behind a mismatched index.
+    """
+    extra = [name for name in candidate if name not in {spec.name for spec in outputs}]
+    diffs = [_compare(spec, tolerance_for(family, spec, precision), reference, candidate, tie_gaps) for spec in outputs]
+    return (*diffs, *(_unexpected(name, outputs) for name in extra))
+
+
+def verdict(  # noqa: PLR0913 - keywords, one a field of the record
+    *,
+    component: str,
+    artifact: str,
+    reference: str,
+    runner: str,
+    inputs: str,
+    diffs: tuple[TensorDiff, ...],
+    timings: Mapping[str, float] = NO_TIMINGS,
+) -> Validation:
+    """Return the verdict on one artifact: passed only when there are outputs and every one of them passed."""
+    status, reason = summarise(diffs)
+    return Validation(
+        component=component,
+        artifact=artifact,
+        status=status,
+        reason=reason,
+        reference=reference,
+        runner=runner,
+        inputs=inputs,
+        diffs=diffs,
+        timings=dict(timings),
+    )
+
+
+def skipped(  # noqa: PLR0913 - keywords, one a field of the record
+    *, component: str, artifact: str, reference: str, runner: str, inputs: str, reason: str
+) -> Validation:
+    """Return the verdict on an artifact that could not be run here; ``reason`` says what to do about it."""
+    return Validation(
+        component=component,
+        artifact=artifact,
+        status=Status.SKIPPED,
+        reason=reason,
+        reference=reference,
+        runner=runner,
+        inputs=inputs,
+    )
+
+
+def summarise(diffs: tuple[TensorDiff, ...]) -> tuple[Status, str]:
+    """Return the status of a set of outputs and one sentence: one failure fails it, and so does an empty set."""
+    if not diffs:
+        return Status.FAILED, "there was no output to compare"
+    for status in (Status.FAILED, Status.SKIPPED):
+        found = [diff for diff in diffs if diff.status is status]
+        if found:
+            return status, "; ".join(f"{diff.name}: {diff.reason}" for diff in found)
+    return Status.PASSED, f"{len(diffs)} of {len(diffs)} outputs are within tolerance"
+
+
+def _compare(
+    spec: TensorSpec,
+    tolerance: Tolerance,
+    reference: Mapping[str, Array],
+    candidate: Mapping[str, Array],
+    tie_gaps: Mapping[str, TieGap],
+) -> TensorDiff:
+    reason = _structure(spec, reference, candidate)
+    if reason:
+        return _diff(spec, Status.FAILED, reason, tolerance)
+    metrics = _measure(spec, tolerance, reference[spec.name], candidate[spec.name], tie_gaps.get(spec.name))
+    failure = _failure(metrics, tolerance)
+    return _diff(spec, Status.FAILED if failure else Status.PASSED, failure or _success(metrics), tolerance, metrics)
+
+
+def _structure(spec: TensorSpec, reference: Mapping[str, Array], candidate: Mapping[str, Array]) -> str:
+    """Return why two outputs cannot be compared element by element, or nothing."""
+    for side, arrays in (("reference", reference), ("candidate", candidate)):
+        if spec.name not in arrays:
+            return f"missing: expected {spec.name!r}, the {side} has {_listing(arrays)}{_near(spec.name, arrays)}"
+        array = arrays[spec.name]
+        if array.dtype.name != spec.dtype:
+            return f"dtype: expected {spec.dtype}, the {side} has {array.dtype.name}"
+        if not _fits(spec, array.shape):
+            return f"shape: expected {_shape(spec.shape)}, the {side} has {_shape(array.shape)}"
+    shapes = reference[spec.name].shape, candidate[spec.name].shape
+    if shapes[0] != shapes[1]:
+        return f"shape: the reference has {_shape(shapes[0])}, the candidate {_shape(shapes[1])}"
+    return "" if reference[spec.name].size else "empty: there is no element to compare"
+
+
+def _measure(
+    spec: TensorSpec, tolerance: Tolerance, reference: Array, candidate: Array, tie_gap: TieGap | None
+) -> Metrics:
+    if is_exact(spec):
+        return index_metrics(reference, candidate, tie_gap)
+    if spec.kind is Kind.PICTURE:
+        low, high = spec.value_range or (-1.0, 1.0)
+        return picture_metrics(reference, candidate, tolerance, high - low)
+    return value_metrics(reference, candidate, tolerance)
+
+
+def _failure(metrics: Metrics, tolerance: Tolerance) -> str:
+    """Return why the numbers fail, or nothing."""
+    if isinstance(metrics, IndexMetrics):
+        return f"{metrics.mismatches} of {metrics.elements} integers differ" if metrics.mismatches else ""
+    if metrics.out_of_tolerance == 0:
+        return ""
+    return (
+        f"{metrics.out_of_tolerance} of {metrics.elements} values are out of tolerance "
+        f"(atol {tolerance.atol:g}, rtol {tolerance.rtol:g}); largest error {metrics.max_abs_error:.3g}{_nans(metrics)}"
+    )
+
+
+def _nans(metrics: ValueMetrics) -> str:
+    counts = {"reference": metrics.reference_nans, "candidate": metrics.candidate_nans}
+    return "".join(f"; {count} NaN in the {side}" for side, count in counts.items() if count)
+
+
+def _success(metrics: Metrics) -> str:
+    if isinstance(metrics, IndexMetrics):
+        return f"all {metrics.elements} integers are equal"
+    return f"largest error {metrics.max_abs_error:.3g}, {metrics.tolerance_used:.2%} of what is allowed"
+
+
+def _unexpected(name: str, outputs: tuple[TensorSpec, ...]) -> TensorDiff:
+    names = [spec.name for spec in outputs]
+    spec = TensorSpec(name=name, shape=(), dtype="")
+    reason = f"unexpected: the signature has {_listing(names)}{_near(name, names)}"
+    return _diff(spec, Status.FAILED, reason, UNEXPECTED)
+
+
+def _diff(
+    spec: TensorSpec, status: Status, reason: str, tolerance: Tolerance, metrics: Metrics | None = None
+) -> TensorDiff:
+    return TensorDiff(
+        name=spec.name,
+        kind=Kind.INDICES if isinstance(metrics, IndexMetrics) else spec.kind,
+        status=status,
+        reason=reason,
+        tolerance=tolerance,
+        metrics={} if metrics is None else as_mapping(metrics),
+    )
+
+
+def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
+    if len(shape) != len(spec.shape):
+        return False
+    return all(isinstance(dim, str) or dim == size for dim, size in zip(spec.shape, shape, strict=True))
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _listing(names: Collection[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"
+
+
+def _near(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; {near[0]!r} looks like it renamed" if near else ""

@@ -1,0 +1,108 @@
+"""The one table of tolerances: how far each output may be from JAX, and why just so far.
+
+An error passes when ``|candidate - reference| <= atol + rtol * |reference|``, in float64, at every element.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from lwmport.errors import UsageError
+from lwmport.registry import check_known
+from lwmport.types import Kind, TensorSpec, Tolerance, dtype_of
+
+EXACT: Final = Tolerance(
+    atol=0.0, rtol=0.0, why="An integer names something (a code, a token): the next integer is a different thing."
+)
+
+DEFAULTS: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        "float64": Tolerance(
+            atol=1e-12,
+            rtol=1e-10,
+            why="float64 carries 53 bits (1.1e-16); a sum of a million terms in another order stays a thousandfold "
+            "below 1e-10.",
+        ),
+        "float32": Tolerance(
+            atol=1e-5,
+            rtol=1e-4,
+            why="float32 carries 24 bits (6e-8); summing in another order through LWM's layers was measured at 4e-6 "
+            "where the standard deviation is 1 (full against blockwise attention, three layers).",
+        ),
+        "float16": Tolerance(
+            atol=1e-2,
+            rtol=1e-2,
+            why="float16 carries 11 bits (4.9e-4, 8192 times float32's): twenty such roundings in a row, for the "
+            "default depth; an overflow past 65504 still fails, for it is infinite.",
+        ),
+        "bfloat16": Tolerance(
+            atol=8e-2,
+            rtol=8e-2,
+            why="bfloat16 carries 8 bits (3.9e-3), 8 times coarser than float16: the same twenty roundings.",
+        ),
+    }
+)
+"""By the precision that the artifact computes in, for an output that `OUTPUTS` does not name."""
+
+_PIXELS_BFLOAT16 = Tolerance(
+    atol=0.14,
+    rtol=0.0,
+    why="Twice the worst pixel (0.07, at 46.8 dB) that OpenVINO's own bfloat16 run of this decoder was measured at; "
+    "18 steps of an 8-bit picture, in single pixels.",
+)
+
+OUTPUTS: Final[Mapping[tuple[str, str, str], Tolerance]] = MappingProxyType(
+    {
+        ("vqgan", "quantized_states", "float32"): Tolerance(
+            atol=1e-4,
+            rtol=0.0,
+            why="Independent float32 lowerings (PyTorch, jax2onnx) agree with JAX to 2.4e-7 here. A wrong code moves "
+            "the state by a whole distance between codes and cannot hide below 1e-4.",
+        ),
+        ("vqgan", "pixel_values", "float32"): Tolerance(
+            atol=1e-4,
+            rtol=0.0,
+            why="Independent float32 lowerings (jax2onnx, PyTorch) agree with JAX to 1.3e-5 and 1.8e-5. 1e-4 is five "
+            "times that, and still 1/78 of one step of an 8-bit picture (2/255).",
+        ),
+        ("vqgan", "pixel_values", "float16"): Tolerance(
+            atol=2e-2,
+            rtol=0.0,
+            why="One eighth of what bfloat16 was measured to need (float16 has three bits more): 2.6 steps of an 8-bit "
+            "picture (2/255), in single pixels.",
+        ),
+        ("vqgan", "pixel_values", "bfloat16"): _PIXELS_BFLOAT16,
+    }
+)
+"""By model family, output and precision."""
+
+
+def tolerance_for(family: str, spec: TensorSpec, precision: str = "float32") -> Tolerance:
+    """Return the tolerance of one output: exact for integers, else its row, else its precision's default.
+
+    Args:
+        family: `Component.family`, for example ``"vqgan"``.
+        spec: the output.
+        precision: what the artifact computes in, which may be narrower than the dtype it returns.
+
+    Raises:
+        UsageError: no such precision.
+    """
+    if is_exact(spec):
+        return EXACT
+    check_known("precision", precision, DEFAULTS)
+    return OUTPUTS.get((family, spec.name, precision), DEFAULTS[precision])
+
+
+def is_exact(spec: TensorSpec) -> bool:
+    """Return whether an output holds integers or booleans.
+
+    Raises:
+        UsageError: the signature calls floating-point numbers indices.
+    """
+    integers = np.issubdtype(dtype_of(spec.dtype), np.integer) or spec.dtype == "bool"
+    if spec.kind is Kind.INDICES and not integers:
+        raise UsageError(f"expected an integer dtype for the indices {spec.name!r}, found {spec.dtype}")
+    return integers
