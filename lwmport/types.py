@@ -13,6 +13,9 @@ Array: TypeAlias = NDArray[Any]
 Dim: TypeAlias = int | str
 """A static size, or the name of a dynamic one (``"batch"``)."""
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being written, the bytes done and the bytes in all."""
+
 
 class Status(StrEnum):
     """The outcome of a check. ``SKIPPED`` always comes with a reason, and is never a pass."""
@@ -96,6 +99,23 @@ class Component:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """What one consumer of a format reads, as data.
+
+    ``composites`` maps the name of a composite to the forms it may take, best first, each a name in the converter's
+    table of forms; a composite without a form that fits is decomposed. ``opsets`` is the closed range that may be
+    asked for, ``opset`` the default.
+    """
+
+    name: str
+    format: str
+    summary: str
+    opset: int
+    opsets: tuple[int, int]
+    composites: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """What one conversion wrote: the file to open, every file, and how it was made."""
 
@@ -165,11 +185,12 @@ def dtype_of(name: str) -> np.dtype[Any]:
         TypeError: no such dtype.
     """
     try:
-        return np.dtype(name)
+        found: np.dtype[Any] = np.dtype(name)
     except TypeError:
         import ml_dtypes
 
         scalar = getattr(ml_dtypes, name, None)
         if scalar is None:
             raise
-        return np.dtype(scalar)
+        found = np.dtype(scalar)
+    return found

@@ -1,0 +1,106 @@
+"""Rules for convolution and pooling, channels first, taking in the padding before and the bias behind."""
+
+from typing import Any, Final
+
+import numpy as np
+import onnx_ir as ir
+
+from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
+from lwmport.errors import LoweringError
+
+
+def convolve(e: Emitter, equation: Any) -> None:
+    """Emit Conv with explicit padding; a bias that is added next becomes its third input."""
+    source, kernel = equation.invars
+    numbers, params = equation.params["dimension_numbers"], equation.params
+    _refuse_unusual(equation)
+    source, padding = e.notes.get(source, (source, params["padding"]))
+    kernel_value = e.read(kernel, numbers.rhs_spec)
+    attributes = {
+        "dilations": list(params["rhs_dilation"]),
+        "group": params["feature_group_count"],
+        "kernel_shape": list(permuted(kernel.aval.shape, numbers.rhs_spec)[2:]),
+        "pads": [low for low, _ in padding] + [high for _, high in padding],
+        "strides": list(params["window_strides"]),
+    }
+    out, bias = take_bias(e, equation, numbers.out_spec)
+    operands = [e.read(source, numbers.lhs_spec), kernel_value, *bias]
+    e.bind(out, e.emit("Conv", operands, out, numbers.out_spec, attributes), numbers.out_spec)
+
+
+def take_bias(e: Emitter, equation: Any, order: tuple[int, ...]) -> tuple[Any, list[ir.Value]]:
+    """Return the variable to bind and the bias input, if all that reads the result adds one constant a channel."""
+    (out,) = equation.outvars
+    reader = e.sole_reader(out)
+    if reader is None or reader.primitive.name != "add":
+        return out, []
+    other = reader.invars[1] if reader.invars[0] is out else reader.invars[0]
+    channels = out.aval.shape[order[1]]
+    per_channel = tuple(channels if axis == order[1] else 1 for axis in range(len(order)))
+    if not e.is_known(other) or other.aval.shape != per_channel:
+        return out, []
+    e.absorb(reader)
+    return reader.outvars[0], [e.constant(other, order, (channels,))]
+
+
+def pad(e: Emitter, equation: Any) -> None:
+    """Emit Pad, or leave zero padding to the one convolution that reads it."""
+    (source, fill), (out,) = equation.invars, equation.outvars
+    config = [tuple(map(int, sides)) for sides in equation.params["padding_config"]]
+    if any(interior for _, _, interior in config) or min(min(low, high) for low, high, _ in config) < 0:
+        raise LoweringError(f"expected padding around an array, found interior or negative padding {config}")
+    reader = e.sole_reader(out)
+    if e.scalar(fill) == 0 and _can_take_padding(reader, config):
+        total = [
+            (low + a, high + b) for (low, high, _), (a, b) in zip(_spatial(reader, config), _own(reader), strict=True)
+        ]
+        e.notes[out] = (source, total)
+        return
+    order = e.order_of(source)
+    sides = [config[axis][0] for axis in order] + [config[axis][1] for axis in order]
+    operands = [e.read(source, order), e.graph.constant(np.asarray(sides, np.int64)), e.read(fill)]
+    e.bind(out, e.emit("Pad", operands, out, order), order)
+
+
+def window_sum(e: Emitter, equation: Any) -> None:
+    """Emit AveragePool times the window's size, for ONNX has no sum over windows."""
+    source, (out,) = equation.invars[0], equation.outvars
+    params = equation.params
+    window, rank = params["window_dimensions"], len(out.aval.shape)
+    order = (0, rank - 1, *range(1, rank - 1))
+    plain = all(value == 1 for value in (*params["base_dilation"], *params["window_dilation"], window[0], window[-1]))
+    if not plain or any(side for sides in params["padding"] for side in sides):
+        raise LoweringError(f"expected windows over the spatial axes without padding, found {params}")
+    attributes = {"kernel_shape": list(window[1:-1]), "strides": list(params["window_strides"][1:-1])}
+    mean = e.emit("AveragePool", [e.read(source, order)], out, order, attributes)
+    size = e.graph.constant(np.asarray(np.prod(window), out.aval.dtype))
+    e.bind(out, e.emit("Mul", [mean, size], out, order), order)
+
+
+def _refuse_unusual(equation: Any) -> None:
+    params = equation.params
+    if params["batch_group_count"] != 1 or any(size != 1 for size in params["lhs_dilation"]):
+        raise LoweringError(f"expected a plain convolution, found a transposed or batch-grouped one: {params}")
+
+
+def _can_take_padding(reader: Any, config: list[tuple[int, ...]]) -> bool:
+    """Return whether the reader is a convolution and only its spatial axes are padded."""
+    if reader is None or reader.primitive.name != "conv_general_dilated":
+        return False
+    batch, channel, *_ = reader.params["dimension_numbers"].lhs_spec
+    return not any((*config[batch], *config[channel]))
+
+
+def _spatial(reader: Any, config: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    return [config[axis] for axis in reader.params["dimension_numbers"].lhs_spec[2:]]
+
+
+def _own(reader: Any) -> list[tuple[int, int]]:
+    return [(int(low), int(high)) for low, high in reader.params["padding"]]
+
+
+RULES: Final[dict[str, Rule]] = {
+    "conv_general_dilated": convolve,
+    "pad": pad,
+    "reduce_window_sum": window_sum,
+}

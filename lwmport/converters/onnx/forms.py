@@ -1,0 +1,123 @@
+"""The forms that a composite can take in ONNX, and the opset from which each exists.
+
+A dialect names the forms it prefers for each composite. All of them work channels-first, except those that follow
+their operand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import onnx_ir as ir
+
+from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
+from lwmport.graphs.atoms import composite_attributes, shape_of
+
+CHANNELS_FIRST: Final = (0, 3, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """One way to write a composite: the rule, and the first opset that has its operators."""
+
+    rule: Rule
+    since: int
+
+
+def group_normalization(e: Emitter, equation: Any) -> None:
+    """Emit GroupNormalization with a scale and a bias for each channel (the meaning since opset 21)."""
+    (x, scale, bias), (out,) = equation.invars, equation.outvars
+    given = composite_attributes(equation)
+    attributes = {"epsilon": given["epsilon"], "num_groups": given["groups"]}
+    operands = [e.read(x, CHANNELS_FIRST), e.read(scale), e.read(bias)]
+    _bind(e, out, e.emit("GroupNormalization", operands, out, CHANNELS_FIRST, attributes))
+
+
+def instance_normalization(e: Emitter, equation: Any) -> None:
+    """Emit InstanceNormalization over [batch, groups, rest], then the scale and bias of each channel."""
+    (x, scale, bias), (out,) = equation.invars, equation.outvars
+    given = composite_attributes(equation)
+    groups = given["groups"]
+    batch, channels, *spatial = permuted(shape_of(x), CHANNELS_FIRST)
+    size = channels // groups * int(np.prod(spatial))
+    grouped = e.graph.node(
+        "Reshape", [e.read(x, CHANNELS_FIRST), _ints(e, [0, groups, -1])], (batch, groups, size), out.aval.dtype
+    )
+    ones, zeros = (e.graph.constant(np.full(groups, value, out.aval.dtype)) for value in (1, 0))
+    attributes = {"epsilon": given["epsilon"]}
+    normal = e.graph.node(
+        "InstanceNormalization", [grouped, ones, zeros], (batch, groups, size), out.aval.dtype, attributes
+    )
+    whole = e.emit("Reshape", [normal, _ints(e, [0, channels, *spatial])], out, CHANNELS_FIRST)
+    factor, offset = (e.constant(atom, (0,), (channels, 1, 1)) for atom in (scale, bias))
+    scaled = e.emit("Mul", [whole, factor], out, CHANNELS_FIRST)
+    _bind(e, out, e.emit("Add", [scaled, offset], out, CHANNELS_FIRST))
+
+
+def sigmoid_times(e: Emitter, equation: Any) -> None:
+    """Emit Sigmoid and Mul."""
+    (x,), (out,) = equation.invars, equation.outvars
+    order = e.order_of(x)
+    value = e.read(x, order)
+    e.bind(out, e.emit("Mul", [value, e.emit("Sigmoid", [value], out, order)], out, order), order)
+
+
+def swish(e: Emitter, equation: Any) -> None:
+    """Emit Swish."""
+    (x,), (out,) = equation.invars, equation.outvars
+    order = e.order_of(x)
+    e.bind(out, e.emit("Swish", [e.read(x, order)], out, order), order)
+
+
+def quick_gelu(e: Emitter, equation: Any) -> None:
+    """Emit ONNX Runtime's QuickGelu with alpha 1, which is x * sigmoid(x) in one pass."""
+    (x,), (out,) = equation.invars, equation.outvars
+    order = e.order_of(x)
+    value = e.emit("QuickGelu", [e.read(x, order)], out, order, {"alpha": 1.0}, "com.microsoft")
+    e.bind(out, value, order)
+
+
+def softmax(e: Emitter, equation: Any) -> None:
+    """Emit Softmax over the last logical axis."""
+    (x,), (out,) = equation.invars, equation.outvars
+    order = e.order_of(x)
+    axis = order.index(len(order) - 1)
+    e.bind(out, e.emit("Softmax", [e.read(x, order)], out, order, {"axis": axis}), order)
+
+
+def resize(e: Emitter, equation: Any) -> None:
+    """Emit Resize to the nearest pixel with asymmetric coordinates rounded down, which repeats every pixel."""
+    (x,), (out,) = equation.invars, equation.outvars
+    factor = composite_attributes(equation)["factor"]
+    attributes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    scales = e.graph.constant(np.asarray([1, 1, factor, factor], np.float32))
+    _bind(e, out, e.emit("Resize", [e.read(x, CHANNELS_FIRST), None, scales], out, CHANNELS_FIRST, attributes))
+
+
+def average_pool(e: Emitter, equation: Any) -> None:
+    """Emit AveragePool."""
+    (x,), (out,) = equation.invars, equation.outvars
+    size = composite_attributes(equation)["size"]
+    attributes = {"kernel_shape": [size, size], "strides": [size, size]}
+    _bind(e, out, e.emit("AveragePool", [e.read(x, CHANNELS_FIRST)], out, CHANNELS_FIRST, attributes))
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "AveragePool": Form(rule=average_pool, since=7),
+    "GroupNormalization": Form(rule=group_normalization, since=21),
+    "InstanceNormalization": Form(rule=instance_normalization, since=7),
+    "QuickGelu": Form(rule=quick_gelu, since=7),
+    "Resize": Form(rule=resize, since=11),
+    "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),
+    "Softmax": Form(rule=softmax, since=13),
+    "Swish": Form(rule=swish, since=24),
+}
+
+
+def _bind(e: Emitter, out: Any, value: ir.Value) -> None:
+    e.bind(out, value, CHANNELS_FIRST)
+
+
+def _ints(e: Emitter, values: list[int]) -> ir.Value:
+    return e.graph.constant(np.asarray(values, np.int64))

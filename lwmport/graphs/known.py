@@ -1,0 +1,49 @@
+"""The part of a program that depends on weights and constants only, computed one variable at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lwmport.graphs.atoms import is_literal, is_random
+from lwmport.graphs.evaluate import evaluate
+from lwmport.types import Array, Weights
+
+
+class Known:
+    """What can be computed at conversion. Nothing is kept, so that memory follows the largest single tensor."""
+
+    def __init__(self, weights: Mapping[Any, str], constants: Mapping[Any, Any], jaxpr: Any) -> None:
+        self._weights = weights
+        self._constants = {variable: np.asarray(value) for variable, value in constants.items()}
+        self._producers: dict[Any, Any] = {}
+        for equation in jaxpr.eqns:
+            if all(atom in self for atom in equation.invars) and not is_random(equation):
+                self._producers.update(dict.fromkeys(equation.outvars, equation))
+
+    def __contains__(self, atom: Any) -> bool:
+        """Return whether an atom is a literal, a weight, a constant, or computed from those."""
+        if is_literal(atom):
+            return True
+        return atom in self._weights or atom in self._constants or atom in self._producers
+
+    def root(self, atom: Any) -> str | None:
+        """Return the checkpoint name of the first weight that an atom is computed from, to name the result after."""
+        if is_literal(atom):
+            return None
+        if atom in self._producers:
+            names = (self.root(operand) for operand in self._producers[atom].invars)
+            return next((name for name in names if name), None)
+        return self._weights.get(atom)
+
+    def value(self, atom: Any, weights: Weights) -> Array:
+        """Return the value of a known atom, in the program's dtype and shape."""
+        if is_literal(atom):
+            return np.asarray(atom.val, dtype=atom.aval.dtype)
+        if atom in self._constants:
+            return self._constants[atom]
+        if atom in self._weights:
+            return np.asarray(weights.read(self._weights[atom]), dtype=atom.aval.dtype)
+        equation = self._producers[atom]
+        operands = [self.value(operand, weights) for operand in equation.invars]
+        return evaluate(equation, operands)[equation.outvars.index(atom)]

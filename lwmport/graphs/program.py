@@ -1,0 +1,59 @@
+"""A program: a jaxpr whose first inputs are weights that carry their checkpoint names."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lwmport import digest
+from lwmport.graphs import atoms
+from lwmport.graphs.known import Known
+from lwmport.types import Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One traced component, flat but for composites.
+
+    ``closed`` is a ``jax.extend.core.ClosedJaxpr`` whose inputs are ``weight_names`` and then the signature's inputs;
+    its outputs are the signature's outputs, in order.
+    """
+
+    component: str
+    signature: Signature
+    closed: Any
+    weight_names: tuple[str, ...]
+
+    @property
+    def jaxpr(self) -> Any:
+        """The open jaxpr: ``invars``, ``eqns``, ``outvars``."""
+        return self.closed.jaxpr
+
+    @property
+    def input_vars(self) -> list[Any]:
+        """The variables of the signature's inputs, in order."""
+        return list(self.jaxpr.invars[len(self.weight_names) :])
+
+    @cached_property
+    def known(self) -> Known:
+        """What can be computed at conversion."""
+        weights = dict(zip(self.jaxpr.invars, self.weight_names, strict=False))
+        return Known(weights, dict(zip(self.jaxpr.constvars, self.closed.consts, strict=True)), self.jaxpr)
+
+    @cached_property
+    def readers(self) -> dict[Any, list[Any]]:
+        """The equations that read each variable; None stands for an output of the program."""
+        return atoms.readers(self.jaxpr)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the printed program, its weight names and its signature."""
+        text = re.sub(r"0x[0-9a-f]+", "0x", str(self.jaxpr))
+        return digest.of_json([self.component, text, list(self.weight_names), repr(self.signature)])
+
+    def expand(self, keep: Callable[[Any], bool]) -> "Program":
+        """Return the program with every composite that ``keep(equation)`` refuses replaced by its decomposition."""
+        from lwmport.graphs.simplify import simplify
+
+        return replace(self, closed=simplify(self.closed, keep))
