@@ -1,0 +1,90 @@
+"""Any checkpoint is opened here: by LWM's prefix if it has one, else by what the file holds."""
+
+from pathlib import Path
+from typing import Final
+
+from lwmport.checkpoints.cursor import Cursor, opened
+from lwmport.checkpoints.detection import HEAD, detect
+from lwmport.checkpoints.entry import TensorEntry
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.errors import CheckpointError
+from lwmport.registry import Registry, check_known
+
+FORMATS: Final = Registry(
+    "checkpoint format",
+    {
+        "pickle": "lwmport.checkpoints.pickle_index:index",
+        "msgpack_stream": "lwmport.checkpoints.msgpack_stream:index",
+        "flax_msgpack": "lwmport.checkpoints.flax_msgpack:index",
+        "safetensors": "lwmport.checkpoints.safetensors_index:index",
+        "train_state": "lwmport.checkpoints.msgpack_stream:index_train_state",
+    },
+)
+"""Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
+
+PREFIXES: Final = {
+    "params": "msgpack_stream",
+    "flax_params": "flax_msgpack",
+    "trainstate_params": "train_state",
+}
+"""LWM's prefixes of a path (``params::PATH``) -> format."""
+
+
+def open_checkpoint(text: str | Path) -> Checkpoint:
+    """Return the index of a checkpoint; ``text`` is its path, with one of `PREFIXES` and ``::`` before it or without.
+
+    Only the parts between tensors are read, so a file of many gigabytes opens at once.
+
+    Raises:
+        CheckpointError: missing, empty, damaged, hostile, or of a format that is not in `FORMATS`.
+        UsageError: an unknown prefix.
+    """
+    path, wanted = _split(text)
+    try:
+        _check_file(path)
+        with opened(path) as cursor:
+            form, entries = _index(cursor, wanted)
+            return Checkpoint(path, form, entries, cursor.status())
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _split(text: str | Path) -> tuple[Path, str]:
+    """Return the path and the format that its prefix asks for, empty if there is none."""
+    prefix, separator, path = str(text).partition("::")
+    if not separator or not prefix.isidentifier():
+        return Path(text), ""
+    check_known("checkpoint prefix", prefix, PREFIXES)
+    return Path(path), PREFIXES[prefix]
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise CheckpointError("expected a file, found a folder; name one file in it")
+    if not path.exists():
+        raise CheckpointError("expected a checkpoint, found no such file")
+    if not path.is_file():
+        raise CheckpointError("expected a file, found a device or a pipe")
+
+
+def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:
+    form = _format(cursor, wanted)
+    entries: dict[str, TensorEntry] = FORMATS[form](cursor)
+    if not entries:
+        raise CheckpointError(f"expected tensors, found a {form} file without any")
+    return form, entries
+
+
+def _format(cursor: Cursor, wanted: str) -> str:
+    if not cursor.left:
+        raise CheckpointError("expected a checkpoint, found an empty file")
+    head = cursor.window(0, min(HEAD, cursor.left)).take(min(HEAD, cursor.left))
+    try:
+        found = detect(head)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; expected {', '.join(FORMATS)}") from error
+    if not wanted:
+        return found
+    if found != wanted and (wanted, found) != ("train_state", "msgpack_stream"):
+        raise CheckpointError(f"expected {wanted} because of the prefix, found {found}; leave the prefix out")
+    return wanted

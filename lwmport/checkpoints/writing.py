@@ -1,0 +1,38 @@
+"""Any weights are written to any format, one tensor in memory at a time, whole or not at all."""
+
+from pathlib import Path
+from typing import Final
+
+from lwmport.atomic import new_file
+from lwmport.checkpoints.payload import Progress, Sink, check_writable
+from lwmport.registry import Registry
+from lwmport.types import Weights
+
+WRITERS: Final = Registry(
+    "checkpoint format",
+    {
+        "pickle": "lwmport.checkpoints.pickle_writer:write",
+        "msgpack_stream": "lwmport.checkpoints.msgpack_writer:write_stream",
+        "flax_msgpack": "lwmport.checkpoints.msgpack_writer:write_tree",
+        "safetensors": "lwmport.checkpoints.safetensors_writer:write",
+    },
+)
+"""Format -> what writes it: ``write(sink)``. The same weights give the same bytes, in whatever order they come."""
+
+
+def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: Progress | None = None) -> None:
+    """Write all weights to one file of a format out of `WRITERS`.
+
+    Raises:
+        UsageError: an unknown format.
+        CheckpointError: the format cannot hold these weights.
+        PortError: the file cannot be written.
+    """
+    write = WRITERS[format_name]
+    check_writable(weights)
+    with new_file(path) as file:
+        write(Sink(file, weights, progress or _silent))
+
+
+def _silent(_name: str, _done: int) -> None:
+    """Report to nobody."""
