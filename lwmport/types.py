@@ -87,7 +87,9 @@ class Component:
     """One convertible part of a model: its signature, the weights it reads, and its JAX function.
 
     ``apply(weights, inputs)`` takes flat ``{name: array}`` mappings of JAX arrays (or tracers) and returns
-    the outputs by name. ``config`` is the model configuration as plain JSON values.
+    the outputs by name. ``config`` is the model configuration as plain JSON values. ``feeder`` is the component whose
+    outputs are realistic inputs of this one. ``ties(weights, inputs)`` returns, for each output of indices, the
+    vectors that were quantized and the codebook, so that a judge can tell how near a tie a wrong index was.
     """
 
     name: str
@@ -96,6 +98,8 @@ class Component:
     weights: Mapping[str, WeightSpec]
     config: Mapping[str, Any]
     apply: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    feeder: "Component | None" = None
+    ties: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, tuple[Any, Any]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="what ONNX Runtime runs fastest",
         opset=21,
         opsets=(21, 21),
-        composites=_STANDARD,
+        composites={**_STANDARD, "lwmport.upsample_nearest": ("Phases", "Resize")},
     ),
     "onnx": Dialect(
         name="onnx",

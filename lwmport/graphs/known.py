@@ -46,4 +46,5 @@ class Known:
             return np.asarray(weights.read(self._weights[atom]), dtype=atom.aval.dtype)
         equation = self._producers[atom]
         operands = [self.value(operand, weights) for operand in equation.invars]
-        return evaluate(equation, operands)[equation.outvars.index(atom)]
+        position: int = equation.outvars.index(atom)
+        return evaluate(equation, operands)[position]

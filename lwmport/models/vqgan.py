@@ -29,9 +29,12 @@ class VQGAN(nn.Module):
     def encode(self, pixel_values: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return (quantized_states [..., h, w, d], codebook_indices int32 [..., h, w]) of pixels [..., H, W, 3]."""
         leading = pixel_values.shape[:-3]
-        z = self.quant_conv(self.encoder(pixel_values.reshape(-1, *pixel_values.shape[-3:])))
-        states, indices = self.quantize.nearest(z)
+        states, indices = self.quantize.nearest(self.latents(pixel_values))
         return states.reshape(*leading, *states.shape[1:]), indices.reshape(*leading, *indices.shape[1:])
+
+    def latents(self, pixel_values: jax.Array) -> jax.Array:
+        """Return what is quantized: z [n, h, w, d] of pixels [..., H, W, 3], leading axes folded into n."""
+        return self.quant_conv(self.encoder(pixel_values.reshape(-1, *pixel_values.shape[-3:])))
 
     def decode(self, codebook_indices: jax.Array) -> jax.Array:
         """Return pixels [..., H, W, 3], clipped to [-1, 1], of codebook indices [..., h, w]."""

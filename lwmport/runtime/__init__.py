@@ -1,1 +1,8 @@
-"""Runners: every runtime behind one protocol."""
+"""Runners: every runtime behind one protocol (`lwmport.types.Runner`)."""
+
+from typing import Final
+
+from lwmport.registry import Registry
+
+RUNNERS: Final = Registry("kind of model file", {".onnx": "lwmport.runtime.onnxruntime:OnnxRuntimeRunner"})
+"""Suffix of an artifact -> ``Runner(path, threads)``."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
+from lwmport.converters.onnx import phases
 from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
 from lwmport.errors import LoweringError
 
@@ -14,6 +15,11 @@ def convolve(e: Emitter, equation: Any) -> None:
     source, kernel = equation.invars
     numbers, params = equation.params["dimension_numbers"], equation.params
     _refuse_unusual(equation)
+    doubled = phases.upsampled_input(e, equation)
+    if doubled is not None:
+        out, bias = take_bias(e, equation, numbers.out_spec)
+        phases.convolve_phases(e, equation, doubled, out, bias)
+        return
     source, padding = e.notes.get(source, (source, params["padding"]))
     kernel_value = e.read(kernel, numbers.rhs_spec)
     attributes = {

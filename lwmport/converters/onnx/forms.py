@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
+from lwmport.converters.onnx import phases
 from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
@@ -95,6 +96,12 @@ def resize(e: Emitter, equation: Any) -> None:
     _bind(e, out, e.emit("Resize", [e.read(x, CHANNELS_FIRST), None, scales], out, CHANNELS_FIRST, attributes))
 
 
+def double_in_phases(e: Emitter, equation: Any) -> None:
+    """Leave the doubling to the 3x3 convolution behind it where that is possible, and emit Resize elsewhere."""
+    if not phases.leave_to_convolution(e, equation):
+        resize(e, equation)
+
+
 def average_pool(e: Emitter, equation: Any) -> None:
     """Emit AveragePool."""
     (x,), (out,) = equation.invars, equation.outvars
@@ -108,6 +115,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "GroupNormalization": Form(rule=group_normalization, since=21),
     "InstanceNormalization": Form(rule=instance_normalization, since=7),
     "QuickGelu": Form(rule=quick_gelu, since=7),
+    "Phases": Form(rule=double_in_phases, since=11),
     "Resize": Form(rule=resize, since=11),
     "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),
     "Softmax": Form(rule=softmax, since=13),

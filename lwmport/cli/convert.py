@@ -1,0 +1,46 @@
+"""``lwmport convert``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lwmport.cli import outcome
+from lwmport.cli.progress import progress
+
+
+class Batch(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A batch: a number of at least 1, or ``dynamic``."""
+
+    name = "batch"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or the word."""
+        if isinstance(value, int) or value == "dynamic":
+            return value  # type: ignore[no-any-return]
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"expected a number of at least 1 or 'dynamic', found {value!r}", param, ctx)
+        return int(value)
+
+
+@click.command(short_help="Convert a component and prove it against JAX.")
+@click.option("--component", required=True, help="What to convert: see 'lwmport list'.")
+@click.option("--to", "form", required=True, help="The format: see 'lwmport list'.")
+@click.option("--checkpoint", help="LWM's weights; seeded ones are used, and named as such, without it.")
+@click.option("--config", default="lwm", show_default=True, metavar="NAME|FILE.json", help="LWM's model configuration.")
+@click.option("--dialect", help="Which reader of the format to write for: see 'lwmport list'.")
+@click.option("--opset", type=int, help="The ONNX opset, within what the dialect allows.")
+@click.option("--batch", type=Batch(), default=1, show_default=True, metavar="N|dynamic", help="Pictures a run.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights, if seeded.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True)
+@click.option("--no-validate", is_flag=True, help="Only convert: run nothing, write no report.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def convert(form: str, as_json: bool, no_validate: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
+    """Convert a component to a format, run it beside JAX, and write models, manifest and report into --out."""
+    from lwmport.pipeline.convert import Request
+    from lwmport.pipeline.convert import convert as run
+
+    request = Request(format=form, validate=not no_validate, **options)
+    with progress() as observer:
+        found = run(request, observer)
+    return outcome.show(found, as_json=as_json)

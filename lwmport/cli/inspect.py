@@ -1,0 +1,40 @@
+"""``lwmport inspect``."""
+
+import math
+
+import click
+
+from lwmport.cli.output import print_json, size
+
+
+@click.command(short_help="List the tensors of a checkpoint without loading it.")
+@click.argument("path")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are options
+    """List name, shape, dtype, bytes and offset of every tensor in the checkpoint at PATH.
+
+    PATH may carry LWM's prefixes: params::, flax_params:: and trainstate_params::.
+    """
+    from lwmport.checkpoints.opening import open_checkpoint
+
+    found = open_checkpoint(path)
+    rows = [
+        {
+            "name": name,
+            "shape": list(entry.shape),
+            "dtype": entry.dtype,
+            "bytes": entry.nbytes,
+            "offset": entry.pieces[0][0] if entry.pieces else None,
+        }
+        for name, entry in found.entries.items()
+    ]
+    parameters = sum(math.prod(entry.shape) for entry in found.entries.values())
+    if as_json:
+        print_json({**found.source, "total_bytes": found.total_bytes, "parameters": parameters, "tensor_list": rows})
+        return
+    width = max(len(str(row["name"])) for row in rows)
+    for row in rows:
+        shape = "x".join(map(str, found.entries[str(row["name"])].shape)) or "scalar"
+        offset = "inline" if row["offset"] is None else f"@{row['offset']}"
+        click.echo(f"{row['name']:<{width}}  {row['dtype']:<9} {shape:<18} {row['bytes']:>12,} {offset}")
+    click.echo(f"{len(rows)} tensors, {parameters:,} parameters, {size(found.total_bytes)} ({found.format})")

@@ -1,0 +1,47 @@
+"""``lwmport list``."""
+
+from typing import Any
+
+import click
+
+from lwmport.cli.output import print_json
+
+
+@click.command("list", short_help="List components, formats, dialects, targets and what is installed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_(as_json: bool) -> None:  # noqa: FBT001 - flags are options
+    """List what can be converted, into what, for whom, and what is installed."""
+    found = _catalogue()
+    if as_json:
+        print_json(found)
+        return
+    for title, items in found.items():
+        click.echo(click.style(title, bold=True))
+        width = max(len(name) for name in items)
+        for name, text in items.items():
+            click.echo(f"  {name:<{width}}  {text}")
+
+
+def _catalogue() -> dict[str, dict[str, Any]]:
+    from lwmport import extras
+    from lwmport.checkpoints.opening import FORMATS
+    from lwmport.converters import CONVERTERS
+    from lwmport.converters.dialects import DEFAULTS, DIALECTS
+    from lwmport.models.families import COMPONENTS, GROUPS
+    from lwmport.targets import TARGETS
+
+    groups = {name: " and ".join(parts) for name, parts in GROUPS.items()}
+    versions = extras.versions()
+    missing = {
+        module: f"not installed: pip install 'lwmport[{extra}]'"
+        for module, extra in extras.EXTRAS.items()
+        if not extras.installed(module)
+    }
+    return {
+        "components": {**groups, **dict.fromkeys(COMPONENTS, "")},
+        "formats": {name: f"default dialect {DEFAULTS[name]}" for name in CONVERTERS},
+        "dialects": {dialect.name: f"{dialect.format}: {dialect.summary}" for dialect in DIALECTS.values()},
+        "targets": dict(TARGETS),
+        "checkpoints": dict.fromkeys(FORMATS, "read"),
+        "installed": {**versions, **missing},
+    }

@@ -1,0 +1,74 @@
+"""``lwmport``: the commands, and one line with an exit code for whatever goes wrong.
+
+Exit codes: 0 passed, 1 a check failed, 2 usage, 3 cannot.
+"""
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from lwmport import __version__
+from lwmport.cli.checkpoint import checkpoint
+from lwmport.cli.convert import convert
+from lwmport.cli.inspect import inspect
+from lwmport.cli.listing import list_
+from lwmport.cli.output import print_json
+from lwmport.cli.report import report
+from lwmport.cli.validate import validate
+from lwmport.errors import PortError
+
+CANNOT = 3
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lwmport")
+def cli() -> None:
+    """Port LWM from JAX to ONNX and other runtimes, and prove that the numbers hold.
+
+    Exit codes: 0 passed, 1 a check failed, 2 usage, 3 cannot (one line says why).
+    """
+
+
+for command in (convert, validate, report, inspect, checkpoint, list_):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        result: Any = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; nothing was left half-written", INTERRUPTED)
+    except PortError as error:
+        _fail(str(error), error.exit_code)
+    except MemoryError:
+        _fail("out of memory; close other programs or convert one component at a time", CANNOT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CANNOT)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    """Print one line and exit; a machine that asked for JSON gets the same facts."""
+    line = " ".join(text.split())
+    if "--json" in sys.argv:
+        print_json({"status": "error", "error": line, "exit_code": code})
+    click.echo(f"error: {line}", err=True)
+    sys.exit(code)
+
+
+def _stop(_signal: int, _frame: Any) -> NoReturn:
+    """Turn a request to end into an exception, so that unfinished files are removed."""
+    raise KeyboardInterrupt

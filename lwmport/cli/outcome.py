@@ -1,0 +1,78 @@
+"""How an outcome is shown: a few lines for a person, one document for a machine, one exit code for a script."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lwmport.cli.output import print_json, size, status_word
+from lwmport.types import Status
+
+if TYPE_CHECKING:
+    from lwmport.pipeline.convert import Outcome
+    from lwmport.types import TensorDiff
+
+
+def show(outcome: "Outcome", *, as_json: bool) -> int:
+    """Print the outcome and return the exit code: 1 if a check failed, else 0."""
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if as_json:
+        print_json(_document(outcome))
+    else:
+        _print(outcome)
+    return 1 if outcome.status is Status.FAILED else 0
+
+
+def _print(outcome: "Outcome") -> None:
+    weights = outcome.manifest.weights
+    for part in outcome.manifest.components:
+        total = sum(file.bytes for file in part.files)
+        nodes = sum(part.operators.values())
+        click.echo(f"{outcome.out / part.path}  {size(total)}, {nodes} nodes")
+    if outcome.seconds:
+        click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}")
+    click.echo(f"weights: {weights['description']}")
+    if outcome.report is None:
+        click.echo("not validated (--no-validate)")
+        return
+    note = ", seeded weights, not trained" if weights["kind"] == "seeded" else ""
+    for section in outcome.report.components:
+        validation = section.validation
+        click.echo(f"{status_word(validation.status)}  {validation.component} on {validation.inputs}")
+        for diff in validation.diffs:
+            click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}{note}")
+        for timing in section.timings:
+            click.echo(f"  {timing.runner}: {timing.median_s:.3f} s a run, {timing.threads} threads{note}")
+    click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
+    if (outcome.out / "report.html").exists():
+        click.echo(f"report: {outcome.out / 'report.html'}")
+
+
+def _document(outcome: "Outcome") -> dict[str, Any]:
+    from lwmport import plain
+
+    report = outcome.report
+    validations = [_validation(section) for section in report.components] if report else []
+    return {
+        "status": str(outcome.status),
+        "sentence": report.sentence if report else "not validated",
+        "out": str(outcome.out),
+        "seconds": round(outcome.seconds, 3),
+        "peak_bytes": outcome.peak_bytes,
+        "warnings": list(outcome.warnings),
+        "manifest": plain.encode(outcome.manifest),
+        "validations": validations,
+    }
+
+
+def _validation(section: Any) -> dict[str, Any]:
+    from lwmport import plain
+
+    diffs: tuple[TensorDiff, ...] = section.validation.diffs
+    return {
+        "component": section.validation.component,
+        "status": str(section.validation.status),
+        "reason": section.validation.reason,
+        "outputs": {diff.name: {"status": str(diff.status), "reason": diff.reason} for diff in diffs},
+        "timings": plain.encode(section.timings),
+    }

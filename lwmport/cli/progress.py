@@ -1,0 +1,85 @@
+"""Progress: a bar with rate and remaining time on a terminal, plain lines elsewhere. Always on standard error."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from lwmport.cli.output import size
+
+STEP = 0.25
+"""Part of the bytes after which a plain line is printed."""
+
+
+class PlainProgress:
+    """One line for each phase, and one for each quarter of its bytes."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._next = STEP
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def phase(self, text: str) -> None:
+        """Print the phase and the seconds since the start."""
+        self._next = STEP
+        click.echo(f"[{time.perf_counter() - self._start:6.1f} s] {text}", err=True)
+
+    def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
+        """Print a line when another quarter is done."""
+        if done >= self._next * total:
+            self._next += STEP
+            click.echo(f"[{time.perf_counter() - self._start:6.1f} s]   {size(done)} of {size(total)}", err=True)
+
+
+class BarProgress:
+    """A bar by rich, with the rate and the remaining time; finished phases stay above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import TransferSpeedColumn as Rate
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Rate(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        """Draw the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def phase(self, text: str) -> None:
+        """Print the phase and start a new bar."""
+        from rich.markup import escape
+
+        self._bar.console.print(f"[dim]{escape(text)}[/dim]", highlight=False)
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = None
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """Move the bar."""
+        from rich.markup import escape
+
+        if self._task is None:
+            self._task = self._bar.add_task("", total=total)
+        self._bar.update(self._task, completed=done, total=total, description=escape(name[-48:]))
+
+
+def progress() -> PlainProgress | BarProgress:
+    """Return what fits the place that standard error goes to."""
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()

@@ -1,0 +1,123 @@
+"""``manifest.json``: what was made, from what, how to make it again, and the digests that tie it together.
+
+It holds no time and no path, so that the same request gives the same bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport import atomic, digest, plain
+from lwmport.errors import ArtifactError
+from lwmport.types import Artifact, Signature
+
+FORMAT: Final = "lwmport-manifest/1"
+NAME: Final = "manifest.json"
+LIMIT: Final = 16 * 2**20
+"""Bytes that a manifest may have; a larger file is none of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """One file beside the manifest."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentEntry:
+    """One converted component. ``details`` are facts of the format: opset, operators."""
+
+    name: str
+    path: str
+    files: tuple[FileEntry, ...]
+    signature: Signature
+    operators: Mapping[str, int]
+    details: Mapping[str, Any]
+    program_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything that vouches for the artifacts in one folder."""
+
+    format: str
+    lwmport: str
+    artifact_format: str
+    dialect: str
+    family: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    weights_sha256: str
+    components: tuple[ComponentEntry, ...]
+    verdict: str
+    versions: Mapping[str, str]
+    reproduce: tuple[str, ...]
+
+
+def entry(artifact: Artifact, program_sha256: str) -> ComponentEntry:
+    """Return the manifest's entry of an artifact, with the digests of its files."""
+    folder = artifact.path.parent
+    return ComponentEntry(
+        name=artifact.component,
+        path=artifact.path.name,
+        files=tuple(file_entry(folder, path) for path in artifact.files),
+        signature=artifact.signature,
+        operators=dict(artifact.operators),
+        details=dict(artifact.details),
+        program_sha256=program_sha256,
+    )
+
+
+def file_entry(folder: Path, path: Path) -> FileEntry:
+    """Return name, size and digest of a file in a folder."""
+    return FileEntry(name=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, sha256=digest.of_file(path))
+
+
+def write(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest into a folder."""
+    text = json.dumps(plain.encode(manifest), indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic.new_file(folder / NAME) as file:
+        file.write(text.encode() + b"\n")
+
+
+def read(folder: Path) -> Manifest:
+    """Return the manifest of a folder.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or it names files outside its folder.
+    """
+    path = folder / NAME
+    try:
+        if path.stat().st_size > LIMIT:
+            raise ArtifactError(f"{path}: expected a manifest of at most {LIMIT} bytes, found more")
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"expected a manifest at {path}, found: {error}; convert into this folder first") from error
+    manifest = plain.decode(Manifest, value, str(path))
+    if manifest.format != FORMAT:
+        raise ArtifactError(f"{path}: expected the format {FORMAT}, found {manifest.format!r}")
+    for part in manifest.components:
+        for name in (part.path, *(file.name for file in part.files)):
+            _check_inside(path, name)
+    return manifest
+
+
+def changed_files(part: ComponentEntry, folder: Path) -> list[str]:
+    """Return the files of a component that are missing or no longer have their digest."""
+    found = []
+    for file in part.files:
+        path = folder / file.name
+        if not path.is_file() or path.stat().st_size != file.bytes or digest.of_file(path) != file.sha256:
+            found.append(file.name)
+    return found
+
+
+def _check_inside(path: Path, name: str) -> None:
+    pure = Path(name)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise ArtifactError(f"{path}: expected file names inside the folder, found {name!r}")

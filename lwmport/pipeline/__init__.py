@@ -1,0 +1,1 @@
+"""The flow, one call per arrow: checkpoint, program, artifact, validation, report."""

@@ -1,0 +1,182 @@
+"""From a checkpoint to artifacts, a manifest and a report, all in one folder, whole or not at all."""
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lwmport
+from lwmport import atomic, extras, manifest, memory
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.converters import CONVERTERS
+from lwmport.converters.dialects import dialect_for
+from lwmport.graphs.trace import DYNAMIC, trace
+from lwmport.models.families import Family, resolve
+from lwmport.pipeline.evidence import gather
+from lwmport.pipeline.judge import component_report, judge
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.weights import open_weights
+from lwmport.registry import check_known
+from lwmport.reports.files import write_report
+from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
+from lwmport.types import Artifact, Component, Dialect, Status
+
+NOT_VALIDATED = "not validated"
+DYNAMIC_TRIAL = 2
+"""Batch on which a model of dynamic batch is judged: not 1, for a batch frozen to 1 must be found out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to convert, into what, from which weights, and where to put it."""
+
+    component: str
+    format: str
+    out: Path
+    checkpoint: str | None = None
+    config: str | Mapping[str, Any] = "lwm"
+    dialect: str | None = None
+    opset: int | None = None
+    batch: int | str = 1
+    seed: int = 0
+    validate: bool = True
+
+    def command(self) -> str:
+        """Return the command line of the same request, with the checkpoint's file name alone."""
+        words = [f"lwmport convert --component {self.component} --to {self.format}"]
+        if self.checkpoint is not None:
+            words.append(f"--checkpoint {Path(self.checkpoint.rpartition('::')[2]).name}")
+        given = {
+            "config": self.config if isinstance(self.config, str) else "config.json",
+            "dialect": self.dialect,
+            "opset": self.opset,
+            "batch": self.batch,
+            "seed": self.seed,
+        }
+        usual = {"config": "lwm", "batch": 1, "seed": 0}
+        words += [f"--{name} {value}" for name, value in given.items() if value not in (None, usual.get(name))]
+        return " ".join([*words, *([] if self.validate else ["--no-validate"])])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came out: the manifest, the report unless validation was left out, and what it cost."""
+
+    out: Path
+    manifest: manifest.Manifest
+    report: Report | None
+    seconds: float
+    peak_bytes: int
+    status: Status
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _Work:
+    """One conversion under way."""
+
+    request: Request
+    family: Family
+    dialect: Dialect
+    weights: Checkpoint | SeededWeights
+    folder: Path
+    observer: Observer
+    parts: list[manifest.ComponentEntry] = field(default_factory=list)
+    costs: list[Conversion] = field(default_factory=list)
+
+
+def convert(request: Request, observer: Observer | None = None) -> Outcome:
+    """Convert every component that the request names, judge it, and write manifest and report.
+
+    Raises:
+        PortError: it cannot be done, see the subclasses; nothing was written then.
+    """
+    observer = observer or Silent()
+    check_known("format", request.format, CONVERTERS)
+    dialect = dialect_for(request.format, request.dialect, request.opset)
+    family = resolve(request.component, request.config)
+    weights = open_weights(family, request.checkpoint, request.seed)
+    start = time.perf_counter()
+    with atomic.new_folder(request.out, last=manifest.NAME) as folder:
+        work = _Work(request=request, family=family, dialect=dialect, weights=weights, folder=folder, observer=observer)
+        for component in family.components:
+            _convert_one(work, component)
+        observer.phase(f"digest of {weights.source['description']}")
+        weights_sha256 = weights.digest()
+        seconds, peak = time.perf_counter() - start, memory.peak_bytes()
+        report = _judge_all(work, weights_sha256) if request.validate else None
+        status = report.status if report else Status.SKIPPED
+        made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
+        manifest.write(made, folder)
+    return Outcome(out=request.out, manifest=made, report=report, seconds=seconds, peak_bytes=peak, status=status)
+
+
+def _convert_one(work: _Work, component: Component) -> None:
+    start = time.perf_counter()
+    work.observer.phase(f"{component.name}: trace")
+    program = trace(component, work.request.batch)
+    work.observer.phase(f"{component.name}: write {work.request.format} in the dialect {work.dialect.name}")
+    artifact: Artifact = CONVERTERS[work.request.format](
+        program, work.weights, work.dialect, work.folder, work.observer.progress
+    )
+    work.parts.append(manifest.entry(artifact, program.digest))
+    work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
+
+
+def _judge_all(work: _Work, weights_sha256: str) -> Report:
+    """Run every artifact beside the reference and write the report into the folder."""
+    sections: list[ComponentReport] = []
+    pictures: dict[str, bytes] = {}
+    batch = DYNAMIC_TRIAL if work.request.batch == DYNAMIC else int(work.request.batch)
+    for component, part, cost in zip(work.family.components, work.parts, work.costs, strict=True):
+        work.observer.phase(f"{component.name}: run the reference, JAX")
+        evidence = gather(component, work.weights, batch)
+        work.observer.phase(f"{component.name}: run {part.path} and compare")
+        judgement = judge(work.folder / part.path, part.signature, evidence)
+        pictures.update(judgement.pictures)
+        facts = (work.request.format, work.dialect.name)
+        sections.append(component_report(part, judgement, facts, cost, weights_sha256))
+    report = new_report(work.request.component, work.weights.source, tuple(sections), _commands(work.request))
+    work.observer.phase("write the report")
+    write_report(report, work.folder, pictures)
+    return report
+
+
+def new_report(
+    title: str, source: Mapping[str, Any], sections: tuple[ComponentReport, ...], commands: tuple[str, ...]
+) -> Report:
+    """Return the report on some components of one model."""
+    forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
+    return assemble(
+        title=f"{title} to {', '.join(forms)}",
+        weights=WeightsSource(kind=source["kind"], description=source["description"]),
+        components=sections,
+        versions=extras.versions(),
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        commands=commands,
+    )
+
+
+def _commands(request: Request) -> tuple[str, ...]:
+    checkpoint = f" --checkpoint {Path(request.checkpoint).name}" if request.checkpoint else ""
+    return (f"{request.command()} --out DIR", f"lwmport validate DIR{checkpoint}")
+
+
+def _manifest(work: _Work, weights_sha256: str, verdict: str) -> manifest.Manifest:
+    return manifest.Manifest(
+        format=manifest.FORMAT,
+        lwmport=lwmport.__version__,
+        artifact_format=work.request.format,
+        dialect=work.dialect.name,
+        family=work.family.name,
+        config=dict(work.family.config),
+        weights=dict(work.weights.source),
+        weights_sha256=weights_sha256,
+        components=tuple(work.parts),
+        verdict=verdict,
+        versions=extras.versions(),
+        reproduce=_commands(work.request),
+    )

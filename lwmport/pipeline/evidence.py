@@ -1,0 +1,103 @@
+"""Inputs to judge on, and both sides' outputs on them."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lwmport.runtime.jax import JaxRunner
+from lwmport.types import Array, Component, Kind, Runner, TensorSpec, Weights
+from lwmport.validators.pictures import PHOTOGRAPHS, photographs
+from lwmport.validators.ties import TieGap, gap_of_codes
+
+REPEATS = 3
+"""Timed runs of each side after the first; their median is reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a component was run on, what the reference made of it, and how long that took."""
+
+    component: Component
+    inputs: Mapping[str, Array]
+    titles: tuple[tuple[str, str], ...]
+    description: str
+    outputs: Mapping[str, Array]
+    seconds: float
+    reference: str
+    ties: Callable[[], dict[str, tuple[Array, Array]]]
+
+
+def gather(component: Component, weights: Weights, batch: int) -> Evidence:
+    """Return JAX's outputs for ``batch`` photographs.
+
+    A component that is fed by another one gets that one's reference outputs for the photographs.
+    """
+    inputs = _inputs(component, weights, batch)
+    runner = JaxRunner(component, weights)
+    outputs, seconds = timed(runner, inputs)
+    names = [PHOTOGRAPHS[item % len(PHOTOGRAPHS)] for item in range(batch)]
+    kind = "photographs" if component.feeder is None else f"outputs of {component.feeder.name} for photographs"
+    return Evidence(
+        component=component,
+        inputs=inputs,
+        titles=tuple((name.name, name.credit) for name in names),
+        description=f"{kind}: {', '.join(name.name for name in names)}",
+        outputs=outputs,
+        seconds=seconds,
+        reference=runner.name,
+        ties=lambda: runner.ties(inputs),
+    )
+
+
+def held_against(evidence: Evidence, runner: Runner, name: str) -> Evidence:
+    """Return the evidence with the outputs of another runner, called ``name``, as the reference."""
+    outputs, seconds = timed(runner, evidence.inputs)
+    return replace(evidence, outputs=outputs, seconds=seconds, reference=name)
+
+
+def tie_gaps(evidence: Evidence, candidate: Mapping[str, Array]) -> dict[str, TieGap]:
+    """Return how to measure ties, for outputs of indices that differ; costs one more run of the reference."""
+    differing = [
+        spec.name
+        for spec in evidence.component.signature.outputs
+        if spec.kind is Kind.INDICES and not np.array_equal(evidence.outputs[spec.name], candidate.get(spec.name, ()))
+    ]
+    found = evidence.ties() if differing else {}
+    return {name: gap_of_codes(vectors, codes) for name, (vectors, codes) in found.items()}
+
+
+def timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
+    """Return the outputs of the first run and the median seconds of the runs after it."""
+    outputs = runner.run(inputs)
+    return outputs, statistics.median(_seconds(runner, inputs) for _ in range(REPEATS))
+
+
+def threads() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _seconds(runner: Runner, inputs: Mapping[str, Array]) -> float:
+    start = time.perf_counter()
+    runner.run(inputs)
+    return time.perf_counter() - start
+
+
+def _inputs(component: Component, weights: Weights, batch: int) -> dict[str, Array]:
+    if component.feeder is None:
+        return {spec.name: _pictures(spec, batch) for spec in component.signature.inputs}
+    made = JaxRunner(component.feeder, weights).run(_inputs(component.feeder, weights, batch))
+    return {spec.name: made[spec.name] for spec in component.signature.inputs}
+
+
+def _pictures(spec: TensorSpec, batch: int) -> Array:
+    """Return photographs [batch, h, w, c]; other channel counts than 3 are filled with their mean."""
+    side, channels = int(spec.shape[1]), int(spec.shape[3])
+    found = photographs(min(batch, len(PHOTOGRAPHS)), side)
+    if channels != 3:
+        found = np.repeat(found.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
+    return np.resize(found, (batch, *found.shape[1:]))

@@ -1,0 +1,131 @@
+"""One artifact against its evidence: run it, compare every output, draw it, and write it down."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lwmport import digest
+from lwmport.errors import PortError
+from lwmport.manifest import ComponentEntry, FileEntry
+from lwmport.pipeline.evidence import REPEATS, Evidence, threads, tie_gaps, timed
+from lwmport.reports.pictures import draw
+from lwmport.reports.record import (
+    ArtifactFacts,
+    ComponentReport,
+    Conversion,
+    Digest,
+    FileFact,
+    Gallery,
+    Timing,
+    validation_digest,
+)
+from lwmport.runtime import RUNNERS
+from lwmport.types import Array, Runner, Signature, Validation
+from lwmport.validators.outputs import compare_outputs, verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The verdict on one artifact, both sides' speed, and pictures of the difference."""
+
+    validation: Validation
+    timings: tuple[Timing, ...]
+    galleries: tuple[Gallery, ...]
+    pictures: Mapping[str, bytes]
+
+
+def open_runner(path: Path) -> Runner:
+    """Return the runner for a model file, by its suffix.
+
+    Raises:
+        UsageError: no runtime of ours takes such a file.
+        RunnerError: the runtime refuses it.
+    """
+    runner: Runner = RUNNERS[path.suffix](path, threads())
+    return runner
+
+
+def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
+    """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result."""
+    candidate: Mapping[str, Array] = {}
+    seconds, name, refusal = 0.0, path.suffix, ""
+    try:
+        runner = open_runner(path)
+        name = runner.name
+        candidate, seconds = timed(runner, evidence.inputs)
+    except PortError as error:
+        refusal = str(error)
+    gaps = tie_gaps(evidence, candidate)
+    family = evidence.component.family
+    diffs = compare_outputs(family, signature.outputs, evidence.outputs, candidate, tie_gaps=gaps)
+    validation = verdict(
+        component=evidence.component.name,
+        artifact=path.name,
+        reference=evidence.reference,
+        runner=f"{name}: {refusal}" if refusal else name,
+        inputs=evidence.description,
+        diffs=diffs,
+        timings={evidence.reference: evidence.seconds, name: seconds},
+    )
+    drawing = draw(
+        component=evidence.component.name,
+        signature=signature,
+        inputs=evidence.inputs,
+        reference=evidence.outputs,
+        candidate=candidate,
+        titles=evidence.titles,
+    )
+    timings = tuple(_timing(side, taken, evidence) for side, taken in validation.timings.items() if taken)
+    return Judgement(validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files)
+
+
+def _timing(runner: str, seconds: float, evidence: Evidence) -> Timing:
+    return Timing(
+        runner=runner,
+        median_s=seconds,
+        runs=REPEATS,
+        batch=len(evidence.titles),
+        threads=threads(),
+        cores=os.cpu_count() or 1,
+    )
+
+
+def component_report(
+    part: ComponentEntry, judgement: Judgement, facts: tuple[str, str], cost: Conversion, weights_sha256: str
+) -> ComponentReport:
+    """Return the report's part on one component; ``facts`` are format and dialect."""
+    form, dialect = facts
+    opset = part.details.get("opset")
+    artifact = ArtifactFacts(
+        format=form,
+        dialect=dialect,
+        precision="float32",
+        opset=int(opset) if opset is not None else None,
+        nodes=sum(part.operators.values()),
+        operators=part.operators,
+        files=tuple(FileFact(name=file.name, bytes=file.bytes, sha256=file.sha256) for file in part.files),
+    )
+    return ComponentReport(
+        validation=judgement.validation,
+        signature=part.signature,
+        artifact=artifact,
+        conversion=cost,
+        timings=judgement.timings,
+        galleries=judgement.galleries,
+        digests=_chain(weights_sha256, part, judgement.validation),
+    )
+
+
+def _chain(weights_sha256: str, part: ComponentEntry, validation: Validation) -> tuple[Digest, ...]:
+    return (
+        Digest(name="checkpoint", sha256=weights_sha256),
+        Digest(name="program", sha256=part.program_sha256),
+        Digest(name="artifact", sha256=artifact_digest(part.files)),
+        Digest(name="validation", sha256=validation_digest(validation)),
+    )
+
+
+def artifact_digest(files: tuple[FileEntry, ...]) -> str:
+    """Return one digest for all files of an artifact: their names and digests, hashed."""
+    return digest.of_json([[file.name, file.sha256] for file in files])

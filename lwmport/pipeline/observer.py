@@ -1,0 +1,23 @@
+"""Who is told how the work goes; the command line shows it, a library call may stay silent."""
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    """Hears of every phase and of the bytes written in it."""
+
+    def phase(self, text: str) -> None:
+        """Start a phase of the work, told in one line."""
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """Tell that ``done`` of ``total`` bytes of the phase are written, ``name`` last."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def phase(self, text: str) -> None:
+        """Ignore it."""
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """Ignore it."""

@@ -1,0 +1,113 @@
+"""Judging an artifact again, later or elsewhere: against JAX, or against another artifact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lwmport import atomic, manifest
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.models.families import Family, resolve
+from lwmport.pipeline.convert import DYNAMIC_TRIAL, Outcome, new_report
+from lwmport.pipeline.evidence import gather, held_against
+from lwmport.pipeline.judge import component_report, judge, open_runner
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.weights import reopen_weights
+from lwmport.reports.files import write_report
+from lwmport.reports.record import ComponentReport, Conversion
+from lwmport.types import Component, Weights
+
+JAX = "jax"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What to judge, against what, and where a report goes, if anywhere."""
+
+    artifact: Path
+    reference: str = JAX
+    checkpoint: str | None = None
+    out: Path | None = None
+
+
+def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
+    """Run the artifacts of a folder (or the one named) beside their reference and return the verdict.
+
+    Raises:
+        ArtifactError: no manifest stands beside the artifact, or it is damaged.
+        CheckpointError: the weights that were converted are needed and not given.
+    """
+    observer = observer or Silent()
+    folder = trial.artifact if (trial.artifact / manifest.NAME).is_file() else trial.artifact.parent
+    made = manifest.read(folder)
+    parts = _parts(made, folder, trial.artifact)
+    warnings = tuple(
+        f"{name} is not the file that was converted: its digest differs"
+        for part in parts
+        for name in manifest.changed_files(part, folder)
+    )
+    family = resolve(made.family, made.config)
+    weights = reopen_weights(family, made, trial.checkpoint)
+    sections: list[ComponentReport] = []
+    pictures: dict[str, bytes] = {}
+    for part in parts:
+        observer.phase(f"{part.name}: run the reference, {trial.reference}, and {part.path}")
+        section, drawn = _section(trial, folder, part, _component(family, part.name), weights, made)
+        sections.append(section)
+        pictures.update(drawn)
+    report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
+    if trial.out is not None:
+        with atomic.new_folder(trial.out) as scratch:
+            write_report(report, scratch, pictures)
+    return Outcome(
+        out=trial.out or folder,
+        manifest=made,
+        report=report,
+        seconds=0.0,
+        peak_bytes=0,
+        status=report.status,
+        warnings=warnings,
+    )
+
+
+def _parts(made: manifest.Manifest, folder: Path, artifact: Path) -> list[manifest.ComponentEntry]:
+    if artifact == folder:
+        return list(made.components)
+    found = [part for part in made.components if folder / part.path == artifact]
+    if not found:
+        names = ", ".join(part.path for part in made.components)
+        raise ArtifactError(f"expected an artifact that {folder / manifest.NAME} names ({names}), found {artifact}")
+    return found
+
+
+def _component(family: Family, name: str) -> Component:
+    return next(component for component in family.components if component.name == name)
+
+
+def _section(
+    trial: Trial,
+    folder: Path,
+    part: manifest.ComponentEntry,
+    component: Component,
+    weights: Weights,
+    made: manifest.Manifest,
+) -> tuple[ComponentReport, Mapping[str, bytes]]:
+    size = part.signature.inputs[0].shape[0]
+    evidence = gather(component, weights, size if isinstance(size, int) else DYNAMIC_TRIAL)
+    if trial.reference != JAX:
+        other = Path(trial.reference)
+        evidence = held_against(evidence, open_runner(_other(other, part)), other.name)
+    judgement = judge(folder / part.path, part.signature, evidence)
+    cost = Conversion(seconds=0.0, peak_bytes=None)
+    facts = (made.artifact_format, made.dialect)
+    return component_report(part, judgement, facts, cost, made.weights_sha256), judgement.pictures
+
+
+def _other(reference: Path, part: manifest.ComponentEntry) -> Path:
+    """Return the model file to compare with: the one named, or the same component's in the folder that is named."""
+    if (reference / manifest.NAME).is_file():
+        found = [entry.path for entry in manifest.read(reference).components if entry.name == part.name]
+        if found:
+            return reference / found[0]
+    if not reference.exists():
+        raise UsageError(f"expected {JAX!r}, a model file or a folder of artifacts as reference, found {reference}")
+    return reference

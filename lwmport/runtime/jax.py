@@ -1,0 +1,43 @@
+"""The reference: a component run by JAX itself, in float32 on the CPU."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from lwmport.runtime.inputs import check_inputs
+from lwmport.types import Array, Component, Weights
+
+
+class JaxRunner:
+    """Runs a component with its weights; holds the weights of this component once, as JAX arrays."""
+
+    name = "JAX"
+
+    def __init__(self, component: Component, weights: Weights) -> None:
+        self.component = component
+        self._device = jax.devices("cpu")[0]
+        self._weights = {
+            name: jax.device_put(weights.read(name).astype(spec.dtype), self._device)
+            for name, spec in component.weights.items()
+        }
+        self._apply = jax.jit(component.apply)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name.
+
+        Raises:
+            RunnerError: names, shapes, dtypes or indices do not fit the signature.
+        """
+        check_inputs(self.component.signature.inputs, inputs)
+        with jax.default_device(self._device):
+            found = self._apply(self._weights, dict(inputs))
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def ties(self, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+        """Return, for each output of indices, the vectors that were quantized and the codebook."""
+        if self.component.ties is None:
+            return {}
+        with jax.default_device(self._device):
+            found = jax.jit(self.component.ties)(self._weights, dict(inputs))
+        return {name: (np.asarray(vectors), np.asarray(codes)) for name, (vectors, codes) in found.items()}
