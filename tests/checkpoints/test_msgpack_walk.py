@@ -63,7 +63,7 @@ def test_every_type_code_is_known_or_refused(tmp_path: Path) -> None:
     refused = []
     for code in range(256):
         try:
-            walked(tmp_path / "it", bytes([code]) + bytes(16))
+            walked(tmp_path / "it", bytes([code]) + bytes(64))
         except CheckpointError:
             refused.append(code)
     # A map of two or more zeros has the same key twice.
