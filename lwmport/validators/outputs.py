@@ -21,7 +21,7 @@ NO_TIMINGS: Final[Mapping[str, float]] = MappingProxyType({})
 UNEXPECTED: Final = Tolerance(atol=0.0, rtol=0.0, why="The signature has no such output: nothing to compare it with.")
 
 
-def compare_outputs(  # noqa: PLR0913 - the last two are keywords with defaults
+def compare_outputs(
     family: str,
     outputs: tuple[TensorSpec, ...],
     reference: Mapping[str, Array],
@@ -70,9 +70,7 @@ def verdict(  # noqa: PLR0913 - keywords, one a field of the record
     )
 
 
-def skipped(  # noqa: PLR0913 - keywords, one a field of the record
-    *, component: str, artifact: str, reference: str, runner: str, inputs: str, reason: str
-) -> Validation:
+def skipped(*, component: str, artifact: str, reference: str, runner: str, inputs: str, reason: str) -> Validation:
     """Return the verdict on an artifact that could not be run here; ``reason`` says what to do about it."""
     return Validation(
         component=component,
@@ -141,11 +139,11 @@ def _measure(
 def _failure(metrics: Metrics, tolerance: Tolerance) -> str:
     """Return why the numbers fail, or nothing."""
     if isinstance(metrics, IndexMetrics):
-        return f"{metrics.mismatches} of {metrics.elements} integers differ" if metrics.mismatches else ""
+        return f"{metrics.mismatches:,} of {metrics.elements:,} integers differ" if metrics.mismatches else ""
     if metrics.out_of_tolerance == 0:
         return ""
     return (
-        f"{metrics.out_of_tolerance} of {metrics.elements} values are out of tolerance "
+        f"{metrics.out_of_tolerance:,} of {metrics.elements:,} values are out of tolerance "
         f"(atol {tolerance.atol:g}, rtol {tolerance.rtol:g}); largest error {metrics.max_abs_error:.3g}{_nans(metrics)}"
     )
 
@@ -157,7 +155,7 @@ def _nans(metrics: ValueMetrics) -> str:
 
 def _success(metrics: Metrics) -> str:
     if isinstance(metrics, IndexMetrics):
-        return f"all {metrics.elements} integers are equal"
+        return f"all {metrics.elements:,} integers are equal"
     return f"largest error {metrics.max_abs_error:.3g}, {metrics.tolerance_used:.2%} of what is allowed"
 
 

@@ -103,9 +103,9 @@ SABOTAGE = {
     second_batch: "pixel_values: shape: the reference has [1, 32, 32, 3], the candidate [2, 32, 32, 3]",
     flattened: "codebook_indices: shape: expected [batch, 16, 16], the candidate has [1, 256]",
     one_index: "codebook_indices: 1 of 256 integers differ",
-    one_nan: "quantized_states: 1 of 16384 values are out of tolerance (atol 0.0001, rtol 0); largest error inf; "
+    one_nan: "quantized_states: 1 of 16,384 values are out of tolerance (atol 0.0001, rtol 0); largest error inf; "
     "1 NaN in the candidate",
-    pixel_bias: "pixel_values: 1024 of 3072 values are out of tolerance",
+    pixel_bias: "pixel_values: 1,024 of 3,072 values are out of tolerance",
     none_at_all: "the candidate has none",
 }
 

@@ -52,5 +52,5 @@ def test_prepare_does_what_lwm_does(size: tuple[int, int]) -> None:
 def test_a_package_without_the_file_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = dataclasses.replace(PHOTOGRAPHS[0], file="lost.png")
     monkeypatch.setattr(module, "PHOTOGRAPHS", (lost,))
-    with pytest.raises(PortError, match="expected the photograph lost.png inside the scikit-image package"):
+    with pytest.raises(PortError, match=r"expected the photograph lost\.png inside the scikit-image package"):
         photographs(1)

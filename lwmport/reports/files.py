@@ -1,0 +1,143 @@
+"""A report's folder: report.json is the truth, report.html and report.md are made from it and the pictures."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+from lwmport.errors import ArtifactError
+from lwmport.reports import plain, render
+from lwmport.reports.record import ComponentReport, Picture, Report, overall, validation_digest
+from lwmport.types import TensorDiff, Validation
+from lwmport.validators.metrics import RECORDS, as_mapping
+from lwmport.validators.outputs import summarise
+
+FORMAT: Final = "lwmport-report/1"
+NAMES: Final = ("report.html", "report.json", "report.md", "pictures")
+PICTURE_PATH: Final = re.compile(r"pictures/[a-z0-9][a-z0-9._-]{0,120}\.png")
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+JSON_LIMIT: Final = 32 << 20
+PICTURE_LIMIT: Final = 32 << 20
+NO_PICTURES: Final[Mapping[str, bytes]] = MappingProxyType({})
+
+
+def write_report(report: Report, folder: Path, pictures: Mapping[str, bytes] = NO_PICTURES) -> None:
+    """Write report.html, report.json, report.md and the pictures into a folder that exists.
+
+    Args:
+        report: the numbers.
+        folder: where; wrap it in `lwmport.atomic.new_folder` for all or nothing.
+        pictures: PNG files by `Picture.path`, as `lwmport.reports.pictures.draw` returns them. Those left out are
+            read from ``folder``.
+
+    Raises:
+        ArtifactError: a picture is in neither place, or is not the one that the report names.
+    """
+    found = {picture.path: _picture(picture, folder, pictures) for picture in _pictures(report)}
+    for path, content in found.items():
+        if path in pictures:
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(content)
+    value = {"format": FORMAT, **plain.encode(report)}
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render.html(report, found), encoding="utf-8")
+    (folder / "report.md").write_text(render.markdown(report), encoding="utf-8")
+
+
+def read_report(folder: Path) -> Report:
+    """Return the report that a folder's report.json holds.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or its parts contradict each other. Its verdict must follow from
+            its outputs, its pictures must lie in the folder and match their digests.
+    """
+    value = _json(folder / "report.json")
+    if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+        raise ArtifactError(f"{folder / 'report.json'}: expected the format {FORMAT}; write it again with this version")
+    report = plain.decode(Report, value, "report.json")
+    report = replace(report, components=tuple(map(_component, report.components)))
+    _check_verdict(report)
+    for picture in _pictures(report):
+        _picture(picture, folder, NO_PICTURES)
+    return report
+
+
+def _json(path: Path) -> Any:
+    try:
+        content = _read(path, JSON_LIMIT)
+        return json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: expected a report as JSON, found damage: {error}") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ArtifactError(f"{path}: expected a file of a report, found: {error.strerror}") from error
+    if len(content) > limit:
+        raise ArtifactError(f"{path}: expected at most {limit} bytes, found more")
+    return content
+
+
+def _component(part: ComponentReport) -> ComponentReport:
+    diffs = tuple(map(_diff, part.validation.diffs))
+    return replace(part, validation=replace(part.validation, diffs=diffs))
+
+
+def _diff(diff: TensorDiff) -> TensorDiff:
+    """Metrics are an open mapping in `TensorDiff`; here each kind's record says what must be in it."""
+    if not diff.metrics:
+        return diff
+    metrics = plain.decode(RECORDS[diff.kind], diff.metrics, f"report.json: metrics of {diff.name!r}")
+    return replace(diff, metrics=as_mapping(metrics))
+
+
+def _check_verdict(report: Report) -> None:
+    for part in report.components:
+        _check_validation(part.validation)
+        for link in part.digests:
+            if link.name == "validation" and link.sha256 != validation_digest(part.validation):
+                raise ArtifactError(f"report.json: the digest of {part.validation.component!r} is not of its numbers")
+    if report.status is not overall(report.components)[0]:
+        raise ArtifactError(f"report.json: the verdict {report.status} does not follow from the components")
+
+
+def _check_validation(validation: Validation) -> None:
+    if not validation.diffs and validation.status == "skipped":
+        return
+    if validation.status is not summarise(validation.diffs)[0]:
+        raise ArtifactError(
+            f"report.json: the verdict {validation.status} on {validation.component!r} does not follow from its outputs"
+        )
+
+
+def _pictures(report: Report) -> list[Picture]:
+    return [picture for part in report.components for gallery in part.galleries for picture in gallery.pictures]
+
+
+def _picture(picture: Picture, folder: Path, given: Mapping[str, bytes]) -> bytes:
+    """Return the PNG, whose path stays inside the folder and whose bytes are those that the report names."""
+    if not PICTURE_PATH.fullmatch(picture.path):
+        raise ArtifactError(f"report.json: expected a picture path like pictures/NAME.png, found {picture.path!r}")
+    content = given[picture.path] if picture.path in given else _inside(folder, picture.path)
+    if not content.startswith(PNG) or hashlib.sha256(content).hexdigest() != picture.sha256:
+        raise ArtifactError(f"{folder / picture.path}: expected the PNG with SHA-256 {picture.sha256[:64]!r}")
+    return content
+
+
+def _inside(folder: Path, path: str) -> bytes:
+    target = (folder / path).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{folder / path}: expected a file inside the report's folder, found a link out of it")
+    return _read(target, PICTURE_LIMIT)

@@ -1,0 +1,123 @@
+"""One self-contained page: no network, no script, no font to fetch; and the same as Markdown."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lwmport.reports import chart, glossary, numbers, view
+from lwmport.reports.record import Picture, Report
+
+ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
+"""Characters that mean something in Markdown, or in the HTML that it lets through."""
+
+
+POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
+"""The page's Content-Security-Policy: its own style sheet and the pictures inside it, nothing else."""
+
+SHOWN = 16
+"""Pictures whose PSNR and SSIM are listed one by one."""
+
+
+class Verbatim(str):
+    """Markdown that is meant: `escape_markdown` leaves it alone."""
+
+    __slots__ = ()
+
+
+def html(report: Report, pictures: Mapping[str, bytes]) -> str:
+    """Return the page; ``pictures`` are the PNG files by path, and go into it as data URIs."""
+    style = _resource("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    uris = {path: f"data:image/png;base64,{base64.b64encode(content).decode()}" for path, content in pictures.items()}
+    template = _html().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        style=Markup(style),  # noqa: S704 - our own file, hashed into the policy
+        policy=POLICY.format(digest),
+        source=lambda picture: uris[picture.path],
+    )
+
+
+def markdown(report: Report) -> str:
+    """Return the report as Markdown; pictures are links to the files beside it."""
+    return _markdown().get_template("report.md.j2").render(report=report, image=_image)
+
+
+def escape_markdown(value: Any) -> str:
+    """Return text in which nothing is markup and no line ends, safe in a table's cell."""
+    if isinstance(value, Verbatim):
+        return value
+    return ACTIVE.sub(r"\\\1", str(value)).replace("\n", " ")
+
+
+def fence(text: str) -> Verbatim:
+    """Return a code block that its own content cannot close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return Verbatim(f"{ticks}\n{text}\n{ticks}")
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital first letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def _image(picture: Picture) -> Verbatim:
+    return Verbatim(f"![{escape_markdown(picture.alt)}]({picture.path})")
+
+
+@cache
+def _html() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lwmport.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return _equipped(environment)
+
+
+@cache
+def _markdown() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lwmport.reports"),
+        autoescape=False,  # noqa: S701 - finalize escapes every expression, as Markdown
+        finalize=escape_markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return _equipped(environment)
+
+
+def _equipped(environment: Environment) -> Environment:
+    names = ("number", "count", "percent", "decibels", "near_one", "size", "seconds", "position")
+    environment.filters.update({name: getattr(numbers, name) for name in names})
+    environment.filters["fence"] = fence
+    environment.filters["sentence"] = sentence
+    environment.globals.update(
+        rows=view.rows,
+        headline=view.headline,
+        histogram=view.histogram,
+        likenesses=view.likenesses,
+        allowed=view.allowed,
+        chart=chart,
+        rule=glossary.RULE,
+        terms=glossary.TERMS,
+        shown=SHOWN,
+    )
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (resources.files("lwmport.reports") / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The page in a real browser, at a phone's width and a desk's."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install 'lwmport[dev]'")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER.exists() and DRIVER.exists()), reason="chromium is missing: apt-get install chromium chromium-driver"
+)
+
+ARGUMENTS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def pages(good, bad, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:  # noqa: ANN001
+    samples = {"good": good, "bad": bad}
+    folders = {name: sample.write(tmp_path_factory.mktemp(name)) for name, sample in samples.items()}
+    return {name: (folder / "report.html").as_uri() for name, folder in folders.items()}
+
+
+@pytest.fixture(params=[("good", 360), ("bad", 360), ("bad", 1280)], ids=lambda case: f"{case[0]}-{case[1]}")
+def opened(browser: Any, pages: dict[str, str], request: pytest.FixtureRequest) -> Any:
+    name, width = request.param
+    metrics = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(pages[name])
+    return browser
+
+
+def test_no_errors_and_no_requests(opened: Any) -> None:
+    assert opened.get_log("browser") == []
+    sent = [entry["message"] for entry in opened.get_log("performance") if "requestWillBeSent" in entry["message"]]
+    assert sent
+    assert not [message for message in sent if '"url":"http' in message]
+    fetched = "return performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith('data:'))"
+    assert opened.execute_script(fetched) == []
+
+
+def test_the_page_never_scrolls_sideways(opened: Any) -> None:
+    widths = opened.execute_script(
+        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert widths[0] <= widths[1]
+    wide = opened.execute_script(
+        "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && !e.closest('pre') &&"
+        " e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 90))"
+    )
+    assert wide == []
+
+
+def test_the_verdict_is_in_the_first_screen(opened: Any) -> None:
+    box = opened.execute_script("return document.querySelector('.verdict').getBoundingClientRect().toJSON()")
+    assert box["top"] >= 0
+    assert box["bottom"] <= 740
+    word = opened.execute_script("return document.querySelector('.verdict h2').textContent")
+    assert word == opened.execute_script("return document.title").partition(":")[0]
+    assert word in {"Passed", "Failed"}
+
+
+def test_every_picture_is_decoded_and_described(opened: Any) -> None:
+    pictures = opened.execute_script("return [...document.images].map(i => [i.complete, i.naturalWidth, i.alt])")
+    assert len(pictures) == 2 * 5 + 2 * 4
+    assert all(complete and width > 0 and alt for complete, width, alt in pictures)
+
+
+def test_headings_go_down_one_step_at_a_time(opened: Any) -> None:
+    tags = opened.execute_script("return [...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(h => h.tagName)")
+    levels = [int(tag[1]) for tag in tags]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_tables_and_links_are_sound(opened: Any) -> None:
+    bare = "return [...document.querySelectorAll('th')].filter(t => !t.scope).length"
+    dead = "return [...document.querySelectorAll('a')].filter(a => !document.querySelector(a.hash)).length"
+    twice = "const i = [...document.querySelectorAll('[id]')].map(e => e.id); return i.length - new Set(i).size"
+    assert [opened.execute_script(script) for script in (bare, dead, twice)] == [0, 0, 0]
+
+
+def test_chart_labels_do_not_touch(opened: Any) -> None:
+    charts = opened.execute_script(
+        "return [...document.querySelectorAll('.chart')].map(c => [...c.querySelectorAll('text')].map(t => {"
+        " const b = t.getBoundingClientRect(); return [b.left, b.right, b.top + 1, b.bottom - 1] }))"
+    )
+    assert len(charts) == 2
+    for labels in charts:
+        for one, other in itertools.combinations(labels, 2):
+            beside = one[1] <= other[0] or other[1] <= one[0]
+            above = one[3] <= other[2] or other[3] <= one[2]
+            assert beside or above
+
+
+def test_dark_mode_is_dark(opened: Any) -> None:
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    shades = []
+    for scheme in ("light", "dark"):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        shades.append(opened.execute_script(ground))
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert shades == ["rgb(245, 246, 248)", "rgb(14, 17, 22)"]
