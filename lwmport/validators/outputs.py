@@ -91,7 +91,7 @@ def summarise(diffs: tuple[TensorDiff, ...]) -> tuple[Status, str]:
         found = [diff for diff in diffs if diff.status is status]
         if found:
             return status, "; ".join(f"{diff.name}: {diff.reason}" for diff in found)
-    return Status.PASSED, f"{len(diffs)} of {len(diffs)} outputs are within tolerance"
+    return Status.PASSED, f"{len(diffs)} of {len(diffs)} outputs within tolerance"
 
 
 def _compare(

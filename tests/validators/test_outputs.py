@@ -171,7 +171,7 @@ def test_the_verdict_carries_what_was_compared() -> None:
     diffs = compare_outputs("vqgan", OUTPUTS, arrays(), arrays())
     facts = {"component": "encoder", "artifact": "encoder.onnx", "reference": "jax", "runner": "ort", "inputs": "noise"}
     found = verdict(**facts, diffs=diffs, timings={"ort": 1.5})
-    assert (found.status, found.reason) == (Status.PASSED, "3 of 3 outputs are within tolerance")
+    assert (found.status, found.reason) == (Status.PASSED, "3 of 3 outputs within tolerance")
     assert (found.inputs, found.timings) == ("noise", {"ort": 1.5})
     absent = skipped(**facts, reason="atc is not installed")
     assert (absent.status, absent.reason, absent.diffs) == (Status.SKIPPED, "atc is not installed", ())
