@@ -11,8 +11,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: demo test lint bench browser clean
 
 demo: $(VENV)/.run
-	$(BIN)/lwmport checkpoint make --component vqgan --out $(DEMO)/vqgan.pkl
-	$(BIN)/lwmport convert --component vqgan --to onnx --checkpoint $(DEMO)/vqgan.pkl --out $(DEMO)/onnx
+	$(BIN)/lwmport checkpoint make --component vqgan --out $(DEMO)/vqgan-seeded.pkl
+	$(BIN)/lwmport convert --component vqgan --to onnx --checkpoint $(DEMO)/vqgan-seeded.pkl --out $(DEMO)/onnx
 	@echo "Open $(DEMO)/onnx/report.html in a browser."
 
 test: $(VENV)/.dev browser lint

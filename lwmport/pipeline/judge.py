@@ -1,6 +1,7 @@
 """One artifact against its evidence: run it, compare every output, draw it, and write it down."""
 
 import os
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from lwmport import digest
 from lwmport.errors import PortError
 from lwmport.manifest import ComponentEntry, FileEntry
-from lwmport.pipeline.evidence import REPEATS, Evidence, threads, tie_gaps, timed
+from lwmport.pipeline.evidence import Evidence, threads, tie_gaps, timed
 from lwmport.reports.pictures import draw
 from lwmport.reports.record import (
     ArtifactFacts,
@@ -49,13 +50,15 @@ def open_runner(path: Path) -> Runner:
 def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
     """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result."""
     candidate: Mapping[str, Array] = {}
-    seconds, name, refusal = 0.0, path.suffix, ""
+    seconds: tuple[float, ...] = ()
+    name, refusal = path.suffix, ""
     try:
         runner = open_runner(path)
         name = runner.name
         candidate, seconds = timed(runner, evidence.inputs)
     except PortError as error:
         refusal = str(error)
+    sides = {side: taken for side, taken in ((evidence.reference, evidence.seconds), (name, seconds)) if taken}
     gaps = tie_gaps(evidence, candidate)
     family = evidence.component.family
     diffs = compare_outputs(family, signature.outputs, evidence.outputs, candidate, tie_gaps=gaps)
@@ -66,7 +69,7 @@ def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
         runner=f"{name}: {refusal}" if refusal else name,
         inputs=evidence.description,
         diffs=diffs,
-        timings={evidence.reference: evidence.seconds, name: seconds},
+        timings={side: statistics.median(taken) for side, taken in sides.items()},
     )
     drawing = draw(
         component=evidence.component.name,
@@ -76,15 +79,15 @@ def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
         candidate=candidate,
         titles=evidence.titles,
     )
-    timings = tuple(_timing(side, taken, evidence) for side, taken in validation.timings.items() if taken)
+    timings = tuple(_timing(side, taken, evidence) for side, taken in sides.items())
     return Judgement(validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files)
 
 
-def _timing(runner: str, seconds: float, evidence: Evidence) -> Timing:
+def _timing(runner: str, seconds: tuple[float, ...], evidence: Evidence) -> Timing:
     return Timing(
         runner=runner,
-        median_s=seconds,
-        runs=REPEATS,
+        median_s=statistics.median(seconds),
+        runs=len(seconds),
         batch=len(evidence.titles),
         threads=threads(),
         cores=os.cpu_count() or 1,
