@@ -17,6 +17,11 @@ def is_random(equation: Any) -> bool:
     return "random" in equation.primitive.name or equation.primitive.name == "threefry2x32"
 
 
+def has_static_results(equation: Any) -> bool:
+    """Return whether all that an equation computes has a known size."""
+    return all(isinstance(dim, int) for variable in equation.outvars for dim in variable.aval.shape)
+
+
 def shape_of(atom: Any) -> tuple[Dim, ...]:
     """Return the shape of an atom; a dynamic size is its text (``"batch"``, ``"256*batch"``)."""
     return tuple(dim if isinstance(dim, int) else str(dim) for dim in atom.aval.shape)

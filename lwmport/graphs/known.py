@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lwmport.graphs.atoms import is_literal, is_random
+from lwmport.graphs.atoms import has_static_results, is_literal, is_random
 from lwmport.graphs.evaluate import evaluate
 from lwmport.types import Array, Weights
 
@@ -18,7 +18,11 @@ class Known:
         self._constants = {variable: np.asarray(value) for variable, value in constants.items()}
         self._producers: dict[Any, Any] = {}
         for equation in jaxpr.eqns:
-            if all(atom in self for atom in equation.invars) and not is_random(equation):
+            if (
+                all(atom in self for atom in equation.invars)
+                and has_static_results(equation)
+                and not is_random(equation)
+            ):
                 self._producers.update(dict.fromkeys(equation.outvars, equation))
 
     def __contains__(self, atom: Any) -> bool:

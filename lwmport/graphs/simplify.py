@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from lwmport.graphs.atoms import composite_name, is_literal, is_random
+from lwmport.graphs.atoms import composite_name, has_static_results, is_literal, is_random
 from lwmport.graphs.evaluate import evaluate
 
 CALLS: Final = {
@@ -82,8 +82,7 @@ def _foldable(equation: Any) -> bool:
     """Return whether the results are small, of known size and the same every time."""
     if is_random(equation):
         return False
-    static = all(isinstance(dim, int) for var in equation.outvars for dim in var.aval.shape)
-    return static and sum(var.aval.size for var in equation.outvars) <= FOLD_LIMIT
+    return has_static_results(equation) and sum(var.aval.size for var in equation.outvars) <= FOLD_LIMIT
 
 
 FOLD_LIMIT: Final = 2**20

@@ -31,6 +31,7 @@ def trace(component: Component, batch: int | str = 1) -> Program:
     def flat(*args: Any) -> list[Any]:
         given = dict(zip((spec.name for spec in component.signature.inputs), args[len(names) :], strict=True))
         found = component.apply(dict(zip(names, args, strict=False)), given)
+        _check_names(component, found)
         return [found[spec.name] for spec in component.signature.outputs]
 
     closed = simplify(jax.make_jaxpr(flat)(*weights, *inputs))
@@ -51,6 +52,15 @@ def _resolve(signature: Signature, sizes: dict[str, Any]) -> Signature:
         return replace(spec, shape=tuple(fixed.get(str(dim), dim) for dim in spec.shape))
 
     return Signature(inputs=tuple(map(fill, signature.inputs)), outputs=tuple(map(fill, signature.outputs)))
+
+
+def _check_names(component: Component, found: dict[str, Any]) -> None:
+    names = [spec.name for spec in component.signature.outputs]
+    if sorted(found) != sorted(names):
+        raise LoweringError(
+            f"expected {component.name} to return {', '.join(names)}, found {', '.join(found) or 'nothing'}; "
+            "the model and its signature disagree"
+        )
 
 
 def _check_outputs(signature: Signature, closed: Any, name: str) -> None:

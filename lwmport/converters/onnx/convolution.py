@@ -56,7 +56,7 @@ def pad(e: Emitter, equation: Any) -> None:
     if any(interior for _, _, interior in config) or min(min(low, high) for low, high, _ in config) < 0:
         raise LoweringError(f"expected padding around an array, found interior or negative padding {config}")
     reader = e.sole_reader(out)
-    if e.scalar(fill) == 0 and _can_take_padding(reader, config):
+    if e.scalar(fill) == 0 and _can_take_padding(reader, out, config):
         total = [
             (low + a, high + b) for (low, high, _), (a, b) in zip(_spatial(reader, config), _own(reader), strict=True)
         ]
@@ -72,26 +72,29 @@ def window_sum(e: Emitter, equation: Any) -> None:
     """Emit AveragePool times the window's size, for ONNX has no sum over windows."""
     source, (out,) = equation.invars[0], equation.outvars
     params = equation.params
-    window, rank = params["window_dimensions"], len(out.aval.shape)
+    window, strides, rank = params["window_dimensions"], params["window_strides"], len(out.aval.shape)
     order = (0, rank - 1, *range(1, rank - 1))
-    plain = all(value == 1 for value in (*params["base_dilation"], *params["window_dilation"], window[0], window[-1]))
+    ones = (window[0], window[-1], strides[0], strides[-1], *params["base_dilation"], *params["window_dilation"])
+    plain = all(value == 1 for value in ones)
     if not plain or any(side for sides in params["padding"] for side in sides):
         raise LoweringError(f"expected windows over the spatial axes without padding, found {params}")
-    attributes = {"kernel_shape": list(window[1:-1]), "strides": list(params["window_strides"][1:-1])}
+    attributes = {"kernel_shape": list(window[1:-1]), "strides": list(strides[1:-1])}
     mean = e.emit("AveragePool", [e.read(source, order)], out, order, attributes)
     size = e.graph.constant(np.asarray(np.prod(window), out.aval.dtype))
     e.bind(out, e.emit("Mul", [mean, size], out, order), order)
 
 
 def _refuse_unusual(equation: Any) -> None:
-    params = equation.params
+    params, dtypes = equation.params, {str(atom.aval.dtype) for atom in (*equation.invars, *equation.outvars)}
+    if len(dtypes) > 1 or min(map(min, params["padding"])) < 0:
+        raise LoweringError(f"expected one dtype and no negative padding, found {sorted(dtypes)} and {params}")
     if params["batch_group_count"] != 1 or any(size != 1 for size in params["lhs_dilation"]):
         raise LoweringError(f"expected a plain convolution, found a transposed or batch-grouped one: {params}")
 
 
-def _can_take_padding(reader: Any, config: list[tuple[int, ...]]) -> bool:
-    """Return whether the reader is a convolution and only its spatial axes are padded."""
-    if reader is None or reader.primitive.name != "conv_general_dilated":
+def _can_take_padding(reader: Any, padded: Any, config: list[tuple[int, ...]]) -> bool:
+    """Return whether the reader is a convolution of what is padded, and only its spatial axes are."""
+    if reader is None or reader.primitive.name != "conv_general_dilated" or reader.invars[0] is not padded:
         return False
     batch, channel, *_ = reader.params["dimension_numbers"].lhs_spec
     return not any((*config[batch], *config[channel]))

@@ -6,12 +6,11 @@ import numpy as np
 import onnx_ir as ir
 
 from lwmport.converters.onnx.emitter import Emitter, Order, Rule, identity, permuted
-from lwmport.graphs.atoms import shape_of
+from lwmport.errors import LoweringError
 
 _SIMPLE: Final = {
     "abs": "Abs",
     "add": "Add",
-    "and": "And",
     "ceil": "Ceil",
     "cos": "Cos",
     "div": "Div",
@@ -29,8 +28,6 @@ _SIMPLE: Final = {
     "min": "Min",
     "mul": "Mul",
     "neg": "Neg",
-    "not": "Not",
-    "or": "Or",
     "pow": "Pow",
     "sign": "Sign",
     "sin": "Sin",
@@ -40,13 +37,35 @@ _SIMPLE: Final = {
 }
 """Primitives that are one ONNX operator with the same meaning -> that operator."""
 
+_LOGIC: Final = {"and": "And", "not": "Not", "or": "Or"}
+"""Primitives that JAX has for truth values and bits alike -> the operator for truth values."""
+
+BITWISE_SINCE: Final = 18
+"""First opset with BitwiseAnd, BitwiseNot and BitwiseOr."""
+
 
 def simple(e: Emitter, equation: Any) -> None:
     """Emit the one operator of a primitive, on operands brought to one axis order."""
+    emit_operator(e, equation, _SIMPLE[equation.primitive.name])
+
+
+def logic(e: Emitter, equation: Any) -> None:
+    """Emit And, Or or Not for truth values, and its bitwise twin for integers."""
+    op, dtype = _LOGIC[equation.primitive.name], equation.outvars[0].aval.dtype
+    if dtype == np.bool_:
+        emit_operator(e, equation, op)
+    elif e.graph.opset >= BITWISE_SINCE:
+        emit_operator(e, equation, f"Bitwise{op}")
+    else:
+        raise LoweringError(f"expected opset {BITWISE_SINCE} for Bitwise{op} on {dtype}, found {e.graph.opset}")
+
+
+def emit_operator(e: Emitter, equation: Any, op: str) -> None:
+    """Emit one operator on all operands of an equation."""
     order = common_order(e, equation)
-    operands = [operand(e, atom, equation.outvars[0], order) for atom in equation.invars]
-    out = equation.outvars[0]
-    e.bind(out, e.emit(_SIMPLE[equation.primitive.name], operands, out, order), order)
+    operands = [operand(e, atom, equation, order) for atom in equation.invars]
+    (out,) = equation.outvars
+    e.bind(out, e.emit(op, operands, out, order), order)
 
 
 def rsqrt(e: Emitter, equation: Any) -> None:
@@ -105,8 +124,11 @@ def convert(e: Emitter, equation: Any) -> None:
 def select(e: Emitter, equation: Any) -> None:
     """Emit Where for a choice between two; JAX lists the value for False first."""
     (out,) = equation.outvars
+    which, *cases = equation.invars
+    if which.aval.dtype != np.bool_ or len(cases) != 2:
+        raise LoweringError(f"expected a choice between two by truth values, found {len(cases)} by {which.aval.dtype}")
     order = common_order(e, equation)
-    condition, if_false, if_true = (operand(e, atom, out, order) for atom in equation.invars)
+    condition, if_false, if_true = (operand(e, atom, equation, order) for atom in equation.invars)
     e.bind(out, e.emit("Where", [condition, if_true, if_false], out, order), order)
 
 
@@ -124,18 +146,20 @@ def common_order(e: Emitter, equation: Any) -> Order:
     return max(votes, key=votes.count, default=identity(rank))
 
 
-def operand(e: Emitter, atom: Any, out: Any, order: Order) -> ir.Value:
-    """Return an operand of an elementwise operator with result ``out``, ready for broadcasting.
+def operand(e: Emitter, atom: Any, equation: Any, order: Order) -> ir.Value:
+    """Return an operand of an elementwise equation, ready for broadcasting.
 
-    Constants lose their leading axes of size 1, for a channel's constant reads [c, 1, 1] wherever it is used.
+    Beside a value of full rank constants lose their leading axes of size 1, for a channel's constant reads [c, 1, 1]
+    wherever it is used.
     """
     rank = len(atom.aval.shape)
+    if rank != len(order):
+        return e.read(atom, identity(rank))
     if e.is_runtime(atom):
-        return e.read(atom, order if rank == len(order) else identity(rank))
-    if rank != len(shape_of(out)):
-        return e.constant(atom, identity(rank))
+        return e.read(atom, order)
     shape = list(permuted(atom.aval.shape, order))
-    while shape and shape[0] == 1:
+    beside_full_rank = any(e.is_runtime(other) and len(other.aval.shape) == rank for other in equation.invars)
+    while beside_full_rank and shape and shape[0] == 1:
         shape.pop(0)
     return e.constant(atom, order, shape)
 
@@ -151,6 +175,7 @@ def _bound_and_value(e: Emitter, equation: Any) -> tuple[float | None, Any]:
 
 
 RULES: Final[dict[str, Rule]] = {
+    **dict.fromkeys(_LOGIC, logic),
     **dict.fromkeys(_SIMPLE, simple),
     "convert_element_type": convert,
     "copy": copy,

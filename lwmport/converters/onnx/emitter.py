@@ -164,8 +164,7 @@ class Emitter:
 
 def scope_of(equation: Any) -> str:
     """Return the module path of an equation, which is the prefix of its weights: ``decoder/MidBlock_0/Conv_0``."""
-    parts = [part for part in str(equation.source_info.name_stack).split("/") if part and "." not in part]
-    return "/".join(parts)
+    return "/".join(part for part in str(equation.source_info.name_stack).split("/") if part.isidentifier())
 
 
 def identity(rank: int) -> Order:

@@ -24,6 +24,9 @@ def reduce(e: Emitter, equation: Any) -> None:
     """Emit one reduction in whatever axis order its operand has."""
     source, (out,) = equation.invars[0], equation.outvars
     order = e.order_of(source)
+    if not equation.params["axes"]:  # ONNX reads an empty list of axes as all of them
+        e.bind(out, e.read(source, order), order)
+        return
     axes = sorted(order.index(axis) for axis in equation.params["axes"])
     left = remaining(order, equation.params["axes"])
     op, as_input_since = _REDUCTIONS[equation.primitive.name]
@@ -55,8 +58,8 @@ def dot_general(e: Emitter, equation: Any) -> None:
     left_free, right_free = free(left, left_sum, left_batch), free(right, right_sum, right_batch)
     plain_rows = len(left_free) == 1 or (bool(left_free) and not right_batch)
     operands = [
-        _matrix(e, left, (left_batch, left_free, left_sum), merge=(False, not plain_rows, True)),
-        _matrix(e, right, (right_batch, right_sum, right_free), merge=(False, True, True)),
+        _matrix(e, left, (left_batch, left_free, left_sum), (False, not plain_rows, True), out.aval.dtype),
+        _matrix(e, right, (right_batch, right_sum, right_free), (False, True, True), out.aval.dtype),
     ]
     batch = permuted(shape_of(left), left_batch)
     rows = permuted(shape_of(left), left_free) if plain_rows else (_size(left, left_free),)
@@ -79,19 +82,28 @@ def remaining(order: Order, gone: Sequence[int]) -> Order:
     return tuple(sorted(kept).index(axis) for axis in kept)
 
 
-def _matrix(e: Emitter, atom: Any, groups: tuple[Sequence[int], ...], merge: tuple[bool, ...]) -> ir.Value:
-    """Return an operand with its axes grouped, each group that is to be merged as one axis."""
+def _matrix(
+    e: Emitter, atom: Any, groups: tuple[Sequence[int], ...], merge: tuple[bool, ...], dtype: np.dtype[Any]
+) -> ir.Value:
+    """Return an operand with its axes grouped, each group that is to be merged as one axis, in the result's dtype."""
     order = tuple(axis for group in groups for axis in group)
     shape: list[Dim] = []
     for group, merged in zip(groups, merge, strict=True):
         shape.extend([_size(atom, group)] if merged else permuted(shape_of(atom), tuple(group)))
-    if not e.is_runtime(atom):
-        return e.constant(atom, order, [int(size) for size in shape])
-    value = e.read(atom, order)
-    if len(shape) == len(order):
+    if e.is_runtime(atom):
+        value = _reshaped(e, e.read(atom, order), permuted(shape_of(atom), order), shape, atom.aval.dtype)
+    else:
+        value = e.constant(atom, order, [int(size) for size in shape])
+    if atom.aval.dtype == dtype:
         return value
-    target = e.graph.constant(np.asarray(reshape_target(shape), np.int64))
-    return e.graph.node("Reshape", [value, target], shape, atom.aval.dtype)
+    return e.graph.node("Cast", [value], shape, dtype, {"to": int(ir.DataType.from_numpy(np.dtype(dtype)))})
+
+
+def _reshaped(e: Emitter, value: ir.Value, old: Sequence[Dim], new: Sequence[Dim], dtype: np.dtype[Any]) -> ir.Value:
+    if tuple(old) == tuple(new):
+        return value
+    target = e.graph.constant(np.asarray(reshape_target(new), np.int64))
+    return e.graph.node("Reshape", [value, target], new, dtype)
 
 
 def _size(atom: Any, axes: Sequence[int]) -> Dim:

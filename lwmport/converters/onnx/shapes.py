@@ -33,7 +33,7 @@ def broadcast_in_dim(e: Emitter, equation: Any) -> None:
     source, (out,) = equation.invars[0], equation.outvars
     shape = shape_of(out)
     reader = e.sole_reader(out)
-    if reader is not None and reader.primitive.name == "gather" and shape == (*shape_of(source), 1):
+    if reader is not None and _reads_as_indices(reader, out) and shape == (*shape_of(source), 1):
         e.notes[out] = source  # JAX adds an axis to the indices of a gather; ONNX wants them without
         return
     spread = list(shape)
@@ -49,6 +49,10 @@ def broadcast_in_dim(e: Emitter, equation: Any) -> None:
     if tuple(spread) != shape:
         value = e.emit("Expand", [value, _expansion(e, spread, shape)], out)
     e.bind(out, value, identity(len(shape)))
+
+
+def _reads_as_indices(reader: Any, variable: Any) -> bool:
+    return reader.primitive.name == "gather" and reader.invars[1] is variable
 
 
 def _expansion(e: Emitter, spread: list[Any], shape: tuple[Any, ...]) -> Any:
@@ -76,6 +80,8 @@ def slice_(e: Emitter, equation: Any) -> None:
     starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
     cut = [axis for axis in order if (starts[axis], limits[axis], strides[axis]) != (0, source.aval.shape[axis], 1)]
     ranges = [[table[axis] for axis in cut] for table in (starts, limits, strides)]
+    if not all(isinstance(limit, int) for limit in ranges[1]):
+        raise LoweringError(f"expected a slice to end at a known place, found {limits}; fix the batch")
     axes = [order.index(axis) for axis in cut]
     operands = [e.graph.constant(np.asarray(part, np.int64)) for part in (ranges[0], ranges[1], axes, ranges[2])]
     e.bind(out, e.emit("Slice", [e.read(source, order), *operands], out, order), order)

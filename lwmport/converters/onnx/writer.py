@@ -68,7 +68,7 @@ def _write_data(items: list[Initializer], path: Path, progress: Progress) -> Non
     with atomic.new_file(path) as file:
         for item in items:
             offset = _align(file)
-            file.write(_produce(item).data)
+            file.write(_produce(item).reshape(-1).view(np.uint8).data)  # bfloat16 has no buffer of its own
             done += item.nbytes
             item.value.const_value = _reference(item, path, offset)
             progress(item.source or item.name, done, total)

@@ -1,0 +1,87 @@
+"""Lowering a small function and running what came out, in one step."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from lwmport.converters.dialects import dialect_for
+from lwmport.converters.onnx.convert import convert
+from lwmport.graphs.program import Program
+from lwmport.graphs.trace import trace
+from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.types import Array, Artifact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lowered:
+    """One function as an ONNX file, beside JAX's outputs on the same inputs."""
+
+    program: Program
+    artifact: Artifact
+    inputs: Mapping[str, Array]
+    reference: Mapping[str, Array]
+
+    @property
+    def operators(self) -> dict[str, int]:
+        return dict(self.artifact.operators)
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        return onnx.load(self.artifact.path)
+
+    def nodes(self, operator: str) -> list[onnx.NodeProto]:
+        return [node for node in self.model.graph.node if node.op_type == operator]
+
+    def run(self) -> dict[str, Array]:
+        onnx.checker.check_model(self.artifact.path, full_check=True)
+        return OnnxRuntimeRunner(self.artifact.path, threads=1).run(self.inputs)
+
+    def agrees(self, rtol: float = 1e-5, atol: float = 1e-6) -> "Lowered":
+        """Check the model, run it and compare every output with JAX: name, shape, dtype, values."""
+        found = self.run()
+        assert list(found) == [spec.name for spec in self.program.signature.outputs]
+        for name, expected in self.reference.items():
+            assert found[name].dtype == expected.dtype, name
+            coarse = 1000 if expected.dtype == np.float16 else 1
+            exact = not np.issubdtype(expected.dtype, np.floating)
+            allowed = {"rtol": 0, "atol": 0} if exact else {"rtol": rtol * coarse, "atol": atol * coarse}
+            np.testing.assert_allclose(found[name], expected, err_msg=name, strict=True, **allowed)
+        return self
+
+
+@pytest.fixture
+def lower(
+    tmp_path: Path,
+    component_of: Callable[..., Any],
+    weights_of: Callable[..., Any],
+    jax_outputs: Callable[..., dict[str, Array]],
+) -> Callable[..., Lowered]:
+    """Return ``lower(function, *inputs)``: the function through trace and convert, in a dialect, at an opset."""
+
+    def run(
+        function: Callable[..., Any],
+        *inputs: Array,
+        weights: Mapping[str, Array] | None = None,
+        dynamic: bool = False,
+        dialect: str = "onnx",
+        opset: int | None = None,
+        composites: Mapping[str, Sequence[str]] | None = None,
+        reference: Mapping[str, Array] | None = None,
+    ) -> Lowered:
+        held = weights_of(weights or {})
+        component = component_of(function, inputs, weights, dynamic=dynamic)
+        program = trace(component, "dynamic" if dynamic else 1)
+        chosen = dialect_for("onnx", dialect, opset)
+        if composites is not None:
+            chosen = replace(chosen, composites={name: tuple(forms) for name, forms in composites.items()})
+        artifact = convert(program, held, chosen, tmp_path, lambda *_: None)
+        named = {spec.name: array for spec, array in zip(component.signature.inputs, inputs, strict=True)}
+        expected = jax_outputs(component, held, named) if reference is None else reference
+        return Lowered(program=program, artifact=artifact, inputs=named, reference=expected)
+
+    return run
