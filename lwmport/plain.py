@@ -4,6 +4,7 @@ Numbers that JSON lacks are the strings "inf", "-inf" and "nan".
 """
 
 import math
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -17,17 +18,21 @@ Record = TypeVar("Record")
 SPECIAL: Final = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 LARGEST: Final = 2**63
 
+UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no page can show: control characters (a runtime's message may hold terminal colours), and surrogates, which
+cannot be written as UTF-8. Written as U+FFFD, refused when read."""
+
 
 def encode(value: Any) -> Any:
     """Return a record, or what records hold, as plain JSON values; fields keep their order."""
     if is_dataclass(value):
         return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
+        return {encode(str(key)): encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
+    if isinstance(value, str):
+        return UNPRINTABLE.sub("\ufffd", value)
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     return value
@@ -44,18 +49,12 @@ def decode(hint: type[Record], value: Any, where: str) -> Record:
 
 def _decode(hint: Any, value: Any, where: str) -> Any:
     origin = get_origin(hint)
+    if origin is not None:
+        return _CONTAINERS[origin](get_args(hint), value, where)
     if hint is Any:
         return value
     if is_dataclass(hint):
         return _record(hint, value, where)
-    if origin in (Union, types.UnionType):
-        return _union(get_args(hint), value, where)
-    if origin is Literal:
-        return _member(get_args(hint), value, where)
-    if origin is tuple:
-        return _tuple(get_args(hint), value, where)
-    if origin is Mapping:
-        return _mapping(get_args(hint)[1], value, where)
     if issubclass(hint, Enum):
         return hint(_member(tuple(member.value for member in hint), value, where))
     return _scalar(hint, value, where)
@@ -97,9 +96,9 @@ def _tuple(hints: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     return tuple(_decode(hint, item, f"{where}[{i}]") for i, (hint, item) in enumerate(zip(hints, value, strict=True)))
 
 
-def _mapping(hint: Any, value: Any, where: str) -> dict[str, Any]:
+def _mapping(hints: tuple[Any, ...], value: Any, where: str) -> dict[str, Any]:
     items = _object(value, where)
-    return {_decode(str, key, where): _decode(hint, item, f"{where}.{key}") for key, item in items.items()}
+    return {_decode(str, key, where): _decode(hints[1], item, f"{where}.{key}") for key, item in items.items()}
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:
@@ -133,12 +132,18 @@ def _integer(value: Any, where: str) -> int:
 
 
 def _printable(text: str) -> bool:
-    """Refuse what no page can show: control characters, and surrogates, which cannot be written as UTF-8."""
-    return all(char == "\n" or (char >= " " and not "\x7f" <= char <= "\x9f") for char in text) and not any(
-        "\ud800" <= char <= "\udfff" for char in text
-    )
+    return UNPRINTABLE.search(text) is None
 
 
 def _error(where: str, expected: str, found: Any) -> ArtifactError:
     shown = ascii(found)
     return ArtifactError(f"{where}: expected {expected}, found {shown if len(shown) <= 60 else shown[:57] + '...'}")
+
+
+_CONTAINERS: Final = {
+    Union: _union,
+    types.UnionType: _union,
+    Literal: _member,
+    tuple: _tuple,
+    Mapping: _mapping,
+}

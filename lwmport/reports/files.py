@@ -9,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from lwmport import plain
 from lwmport.errors import ArtifactError
-from lwmport.reports import plain, render
+from lwmport.reports import render
 from lwmport.reports.record import ComponentReport, Picture, Report, overall, validation_digest
 from lwmport.types import TensorDiff, Validation
 from lwmport.validators.metrics import RECORDS, as_mapping

@@ -1,7 +1,5 @@
 """What each number means: its formula, with d = candidate - reference, r = reference, c = candidate."""
 
-# ruff: noqa: RUF001 - real minus signs and Greek letters, for people read these
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Numbers as people read them: three significant digits, a unit, scientific only where zeros would pile up."""
 
-# ruff: noqa: RUF001, RUF002 - real minus signs and Greek letters, for people read these
-
 import math
 
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from lwmport import digest
-from lwmport.reports import plain
+from lwmport import digest, plain
 from lwmport.types import Signature, Status, Validation
 
 

@@ -1,7 +1,5 @@
 """What the templates show of each output: rows of label, value and remark, made from its metrics."""
 
-# ruff: noqa: RUF001, RUF002 - real minus signs and Greek letters, for people read these
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

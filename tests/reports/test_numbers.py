@@ -1,5 +1,3 @@
-# ruff: noqa: RUF001 - real minus and multiplication signs, for people read these
-
 import math
 
 import pytest

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from lwmport.errors import ArtifactError
-from lwmport.reports.plain import decode, encode
+from lwmport.plain import decode, encode
 from lwmport.types import Status
 
 
