@@ -19,12 +19,12 @@ PIECE: Final = 1 << 24
 class Sink:
     """A file that is written from front to back, and the weights that go into it.
 
-    ``names`` are sorted by their parts, so that the order of the source changes no byte.
+    ``names`` are sorted, so that the order of the source changes no byte.
     """
 
     def __init__(self, file: IO[bytes], weights: Weights, progress: Progress) -> None:
         self.specs = weights.specs
-        self.names = sorted(weights.specs, key=lambda name: name.split("/"))
+        self.names = sorted(weights.specs)
         self.write = file.write
         self._weights = weights
         self._progress = progress

@@ -113,7 +113,7 @@ OTHERS = {
     "trailing": (pickle.dumps({"a": np.ones(3)}) + b"more", "4 more bytes"),
     "left_over": (b"\x80\x02}}.", "1 values left"),
     "underflow": (b"\x80\x02s.", "nothing on the stack"),
-    "below_mark": (b"\x80\x02}(s.", "nothing on the stack"),
+    "below_mark": (b"\x80\x02}X\x01\x00\x00\x00aN(s.", "nothing on the stack"),
     "no_mark": (b"\x80\x02}u.", "no mark"),
     "odd_items": (b"\x80\x02}(X\x01\x00\x00\x00au.", "key without a value"),
     "no_memo": (b"\x80\x02h\x05.", "nothing remembered as 5"),
