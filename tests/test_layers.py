@@ -22,11 +22,12 @@ LAYERS = {
 }
 FACADES = {"__init__.py", "__main__.py"}
 HOMES = {
-    "ai_edge_litert": ("runtime/litert.py",),
+    "ai_edge_litert": ("converters/tflite/", "runtime/litert.py"),
     "click": ("cli/",),
     "flatbuffers": ("converters/tflite/",),
     "flax": ("models/",),
-    "jax": ("models/", "graphs/", "runtime/jax.py"),
+    # xla.py writes jax2tf's own output, which is JAX's code by definition
+    "jax": ("models/", "graphs/", "runtime/jax.py", "converters/saved_model/xla.py"),
     "jinja2": ("reports/",),
     "msgpack": ("checkpoints/",),
     "onnx": ("converters/onnx/",),

@@ -94,8 +94,8 @@ def _section(
     size = part.signature.inputs[0].shape[0]
     evidence = gather(component, weights, size if isinstance(size, int) else DYNAMIC_TRIAL)
     if trial.reference != JAX:
-        other = Path(trial.reference)
-        evidence = held_against(evidence, open_runner(_other(other, part)), other.name)
+        other = _other(Path(trial.reference), part)
+        evidence = held_against(evidence, open_runner(other), f"{other.parent.name}/{other.name}")
     judgement = judge(folder / part.path, part.signature, evidence)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (made.artifact_format, made.dialect)

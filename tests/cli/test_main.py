@@ -1,0 +1,239 @@
+"""The command line: exit codes, one-line errors, JSON, and nothing written when something goes wrong."""
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lwmport.errors import CheckpointError, PortError, UsageError
+
+CONVERT = ("convert", "--component", "vqgan", "--to", "onnx", "--config", "debug")
+
+
+def lwmport(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lwmport", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    out = tmp_path_factory.mktemp("cli") / "out"
+    return out, lwmport(*CONVERT, "--out", out, "--json")
+
+
+def test_convert_writes_everything(converted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, done = converted
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in out.iterdir()}
+    models = {f"vqgan-{half}.onnx{data}" for half in ("encoder", "decoder") for data in ("", ".data")}
+    assert names == models | {"manifest.json", "report.html", "report.json", "report.md", "pictures"}
+
+
+def test_json_is_one_document_with_the_same_facts(converted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, done = converted
+    found = json.loads(done.stdout)
+    assert found["status"] == "passed"
+    assert found["manifest"] == json.loads((out / "manifest.json").read_text())
+    assert {part["component"] for part in found["validations"]} == {"vqgan-encoder", "vqgan-decoder"}
+
+
+def test_seeded_weights_are_named_wherever_numbers_are(
+    converted: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, done = converted
+    assert (
+        "seeded random weights (seed 0), not trained" in json.loads(done.stdout)["manifest"]["weights"]["description"]
+    )
+    for name in ("report.html", "report.md"):
+        assert "not trained" in (out / name).read_text()
+    shown = lwmport("validate", out)
+    numbers = [line for line in shown.stdout.splitlines() if "largest error" in line or " s a run" in line]
+    assert numbers
+    assert all("not trained" in line for line in numbers)
+
+
+def test_plain_lines_of_progress_go_to_standard_error(
+    converted: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, done = converted
+    assert "vqgan-encoder: trace" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_validate_passes_and_report_agrees(
+    converted: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    out, _ = converted
+    done = lwmport("validate", out, "--out", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    shown = lwmport("report", tmp_path / "again")
+    assert shown.returncode == 0
+    assert "passed" in shown.stdout
+
+
+def test_one_artifact_can_be_named(converted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, _ = converted
+    done = lwmport("validate", out / "vqgan-decoder.onnx")
+    assert done.returncode == 0
+    assert "vqgan-encoder on" not in done.stdout
+
+
+def test_a_changed_artifact_is_warned_about(
+    converted: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(converted[0], copy)
+    with (copy / "vqgan-decoder.onnx.data").open("r+b") as file:
+        file.seek(4096 * 3 + 11)
+        file.write(b"\x55" * 64)
+    done = lwmport("validate", copy)
+    assert "vqgan-decoder.onnx.data is not the file that was converted" in done.stderr
+    assert done.returncode == 1
+
+
+def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert lwmport(*CONVERT, "--no-validate", "--out", tmp_path / name).returncode == 0
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_without_validation_there_is_no_report(tmp_path: Path) -> None:
+    done = lwmport(*CONVERT, "--no-validate", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert not list((tmp_path / "out").glob("report.*"))
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["verdict"] == "not validated"
+
+
+BAD_USAGE = {
+    "component": ("convert", "--component", "vqgam", "--to", "onnx"),
+    "format": ("convert", "--component", "vqgan", "--to", "onxx"),
+    "dialect": (*CONVERT, "--dialect", "orr"),
+    "opset": (*CONVERT, "--dialect", "onnx", "--opset", "99"),
+    "batch": (*CONVERT, "--batch", "0"),
+    "batch word": (*CONVERT, "--batch", "many"),
+    "config": ("convert", "--component", "vqgan", "--to", "onnx", "--config", "lwn"),
+    "command": ("konvert",),
+    "missing option": ("convert", "--component", "vqgan"),
+    "prefix": (*CONVERT, "--checkpoint", "parms::x"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_USAGE)
+def test_bad_usage_exits_with_2(name: str, tmp_path: Path) -> None:
+    done = lwmport(*BAD_USAGE[name], cwd=tmp_path)
+    assert done.returncode == UsageError.exit_code
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        import os
+
+        return os.system, ("touch pwned",)
+
+
+def _wrong_shape() -> bytes:
+    return pickle.dumps({"encoder": {"Conv_0": {"kernel": np.zeros((3, 3, 3, 5), np.float32)}}})
+
+
+def _truncated(tmp_path: Path) -> bytes:
+    lwmport("checkpoint", "make", "--component", "vqgan", "--config", "debug", "--out", tmp_path / "whole.pkl")
+    content = (tmp_path / "whole.pkl").read_bytes()
+    (tmp_path / "whole.pkl").unlink()
+    return content[: len(content) // 2]
+
+
+def bad_checkpoints(tmp_path: Path) -> dict[str, bytes]:
+    return {
+        "truncated": _truncated(tmp_path),
+        "empty": b"",
+        "wrong format": b"PK\x03\x04 a zip file, which is no checkpoint of ours",
+        "text": b"hello\n",
+        "wrong shape": _wrong_shape(),
+        "hostile": pickle.dumps(Hostile()),
+        "hostile inside": pickle.dumps({"encoder": Hostile()}),
+    }
+
+
+def test_bad_checkpoints_cost_one_line_and_write_nothing(tmp_path: Path) -> None:
+    for name, content in bad_checkpoints(tmp_path).items():
+        path = tmp_path / "bad.pkl"
+        path.write_bytes(content)
+        done = lwmport(*CONVERT, "--checkpoint", path, "--out", tmp_path / "out", cwd=tmp_path)
+        assert done.returncode == CheckpointError.exit_code, f"{name}: {done.stdout}{done.stderr}"
+        lines = [line for line in done.stderr.splitlines() if line]
+        assert len(lines) == 1, f"{name}: {done.stderr}"
+        assert lines[0].startswith("error: "), name
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bad.pkl"], name
+
+
+def test_every_tensor_that_is_wrong_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.pkl").write_bytes(_wrong_shape())
+    done = lwmport(*CONVERT, "--checkpoint", tmp_path / "bad.pkl", "--out", tmp_path / "out")
+    for expected in ("encoder/Conv_0/kernel expected (3, 3, 3, 32) found (3, 3, 3, 5)", "decoder/Conv_0/kernel"):
+        assert expected in done.stderr
+
+
+def test_errors_are_json_for_a_machine(tmp_path: Path) -> None:
+    done = lwmport(*CONVERT, "--checkpoint", tmp_path / "none.pkl", "--json")
+    found = json.loads(done.stdout)
+    assert found["exit_code"] == done.returncode == CheckpointError.exit_code
+    assert "none.pkl" in found["error"]
+
+
+def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = lwmport(*CONVERT, "--no-validate", "--out", tmp_path / "file" / "out")
+    assert done.returncode == PortError.exit_code
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda stop: stop.name)
+def test_interrupted_it_leaves_nothing_under_a_final_name(stop: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "lwmport", *CONVERT, "--out", str(out)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".lwmport-*/vqgan-decoder.onnx")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert not [path for path in out.glob("*") if not path.name.startswith(".lwmport-")]
+    if stop is not signal.SIGKILL:
+        assert not out.exists()
+        return
+    assert lwmport(*CONVERT, "--no-validate", "--out", out).returncode == 0
+    assert not list(out.glob(".lwmport-*")), "what a killed run left is swept away by the next"
+
+
+def test_inspect_lists_offsets_and_totals(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    lwmport("checkpoint", "make", "--component", "vqgan", "--config", "debug", "--out", path)
+    done = lwmport("inspect", path, "--json")
+    found = json.loads(done.stdout)
+    first = found["tensor_list"][0]
+    content = path.read_bytes()[first["offset"] : first["offset"] + first["bytes"]]
+    loaded = pickle.loads(path.read_bytes())
+    for part in first["name"].split("/"):
+        loaded = loaded[part]
+    assert np.array_equal(np.frombuffer(content, first["dtype"]).reshape(first["shape"]), loaded)
+    assert found["total_bytes"] == sum(row["bytes"] for row in found["tensor_list"])
+    assert first["name"] in lwmport("inspect", path).stdout
+
+
+def test_list_names_what_there_is() -> None:
+    found = json.loads(lwmport("list", "--json").stdout)
+    assert {"components", "formats", "dialects", "targets", "installed"} <= set(found)
+    assert "vqgan-encoder" in found["components"]

@@ -1,0 +1,99 @@
+"""Files appear whole or not at all."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lwmport.atomic import PREFIX, new_file, new_folder, sweep
+from lwmport.errors import PortError
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.bin"
+    with new_file(path) as file:
+        file.write(b"abc")
+        assert not path.exists()
+    assert path.read_bytes() == b"abc"
+    assert [entry.name for entry in path.parent.iterdir()] == ["x.bin"]
+
+
+def test_a_failed_block_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), new_file(path) as file:
+        file.write(bytes([1 // 0]))
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.bin"]
+
+
+def test_the_usual_permissions_hold(tmp_path: Path) -> None:
+    with new_file(tmp_path / "x") as file:
+        file.write(b"")
+    plain = tmp_path / "y"
+    plain.write_bytes(b"")
+    assert (tmp_path / "x").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_folder_replaces_its_entries_and_keeps_the_others(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "pictures").mkdir(parents=True)
+    (out / "pictures" / "old.png").write_bytes(b"")
+    (out / "mine.txt").write_text("kept")
+    with new_folder(out, last="manifest.json") as scratch:
+        (scratch / "pictures").mkdir()
+        (scratch / "manifest.json").write_text("{}")
+        assert not (out / "manifest.json").exists()
+    assert sorted(entry.name for entry in out.iterdir()) == ["manifest.json", "mine.txt", "pictures"]
+    assert not list((out / "pictures").iterdir())
+
+
+def test_a_failed_folder_changes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text("old")
+    with pytest.raises(ZeroDivisionError), new_folder(out, last="manifest.json") as scratch:
+        (scratch / "manifest.json").write_text("new" * (1 // 0))
+    assert (out / "manifest.json").read_text() == "old"
+    assert len(list(out.iterdir())) == 1
+
+
+def test_a_failed_new_folder_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "out"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_manifest_goes_away_first_and_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text("old")
+    seen = []
+    rename = Path.replace
+
+    def watch(self: Path, target: Path) -> Path:
+        seen.append((target.name, (out / "manifest.json").exists()))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    with new_folder(out, last="manifest.json") as scratch:
+        for name in ("manifest.json", "a.onnx", "z.onnx"):
+            (scratch / name).write_text("new")
+    assert seen == [("a.onnx", False), ("z.onnx", False), ("manifest.json", False)]
+
+
+def test_what_a_dead_process_left_is_swept_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    (tmp_path / f"{PREFIX}{int(dead.stdout)}-abc").mkdir()
+    (tmp_path / f"{PREFIX}{int(dead.stdout)}-file").write_text("")
+    (tmp_path / f"{PREFIX}{os.getpid()}-abc").mkdir()
+    sweep(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"{PREFIX}{os.getpid()}-abc"]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match=r"cannot write .*x: No space left"), new_file(tmp_path / "x"):
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,65 @@
+"""Registries: lazy, and helpful about typing errors. Extras: one line that names the extra."""
+
+import sys
+
+import pytest
+
+from lwmport import digest, extras, memory
+from lwmport.converters import CONVERTERS
+from lwmport.converters.dialects import DEFAULTS, DIALECTS, dialect_for
+from lwmport.errors import MissingExtraError, UsageError
+from lwmport.models.families import COMPONENTS
+from lwmport.registry import Registry
+from lwmport.runtime import RUNNERS
+
+REGISTRIES = {"components": COMPONENTS, "converters": CONVERTERS, "runners": RUNNERS}
+
+
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)
+def test_every_entry_leads_to_something(registry: Registry) -> None:
+    for name in registry:
+        try:
+            assert callable(registry[name])
+        except MissingExtraError as error:
+            assert "pip install" in str(error)  # noqa: PT017 - an extra that is not installed says so
+
+
+def test_every_format_has_a_default_dialect_and_every_dialect_a_format() -> None:
+    assert set(DEFAULTS) == set(CONVERTERS)
+    for name, dialect in DIALECTS.items():
+        assert dialect.name == name
+        assert dialect.format in CONVERTERS
+        assert dialect.opsets[0] <= dialect.opset <= dialect.opsets[1]
+        assert dialect_for(dialect.format, name) is dialect
+
+
+def test_an_unknown_name_is_met_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'vqgan-encoder'"):
+        COMPONENTS["vqgan-encodr"]
+
+
+def test_nothing_is_imported_before_it_is_asked_for() -> None:
+    registry = Registry("thing", {"x": "antigravity_that_does_not_exist:y"})
+    assert "x" in registry
+    assert list(registry) == ["x"]
+    with pytest.raises(ModuleNotFoundError):
+        registry["x"]
+
+
+@pytest.mark.parametrize("module", extras.EXTRAS)
+def test_a_missing_extra_is_one_line_that_names_it(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"pip install 'lwmport\[{extras.EXTRAS[module]}\]'"):
+        extras.require(module)
+
+
+def test_digests_do_not_depend_on_key_order() -> None:
+    assert digest.of_json({"a": 1, "b": [2]}) == digest.of_json({"b": [2], "a": 1})
+    assert digest.of_json({"a": 1}) != digest.of_json({"a": 2})
+
+
+def test_peak_memory_grows_with_use() -> None:
+    before = memory.peak_bytes()
+    block = bytearray(before + 64 * 2**20)
+    block[::4096] = b"x" * len(range(0, len(block), 4096))
+    assert memory.peak_bytes() >= before + 32 * 2**20
