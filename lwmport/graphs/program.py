@@ -1,10 +1,13 @@
 """A program: a jaxpr whose first inputs are weights that carry their checkpoint names."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from lwmport import digest
 from lwmport.graphs import atoms
@@ -48,9 +51,14 @@ class Program:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the printed program, its weight names and its signature."""
+        """SHA-256 of the printed program, its constants, its weight names and its signature."""
         text = re.sub(r"0x[0-9a-f]+", "0x", str(self.jaxpr))
-        return digest.of_json([self.component, text, list(self.weight_names), repr(self.signature)])
+        return digest.of_json([self.component, text, self._constants(), list(self.weight_names), repr(self.signature)])
+
+    def _constants(self) -> list[list[Any]]:
+        """Return dtype, shape and digest of every constant array, for a printed program only names them."""
+        arrays = [np.asarray(value) for value in self.closed.consts]
+        return [[str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()] for array in arrays]
 
     def expand(self, keep: Callable[[Any], bool]) -> "Program":
         """Return the program with every composite that ``keep(equation)`` refuses replaced by its decomposition."""
