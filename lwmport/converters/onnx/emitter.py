@@ -58,10 +58,10 @@ class Emitter:
         name = composite_name(equation)
         rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
         if rule is None:
+            place = "/".join(part for part in (self.program.component, scope_of(equation)) if part)
             raise LoweringError(
                 f"expected operations that ONNX opset {self.graph.opset} can express, found "
-                f"{name or equation.primitive.name} at {equation.source_info.name_stack} of {self.program.component}; "
-                f"add a rule to lwmport/converters/onnx"
+                f"{name or equation.primitive.name} in {place}; add a rule to lwmport/converters/onnx"
             )
         self.graph.scope = scope_of(equation)
         rule(self, equation)

@@ -94,8 +94,11 @@ def gather(e: Emitter, equation: Any) -> None:
     rows = (1, *table.aval.shape[1:])
     whole = tuple(range(len(indices.aval.shape) - 1, len(out.aval.shape)))
     fits = numbers.start_index_map == (0,) and numbers.collapsed_slice_dims == (0,) and sizes == rows
-    if not fits or numbers.offset_dims != whole or "PROMISE" not in str(equation.params["mode"]):
-        raise LoweringError(f"expected a gather of whole rows of a table, found {numbers} with slices {sizes}")
+    mode = str(equation.params["mode"])
+    if not fits or numbers.offset_dims != whole or "PROMISE" not in mode:
+        raise LoweringError(
+            f"expected a gather of whole rows that promises to stay in bounds, found {mode}, slices {sizes}, {numbers}"
+        )
     positions = e.read(e.notes[indices]) if indices in e.notes else _drop_last(e, indices)
     e.bind(out, e.emit("Gather", [e.read(table), positions], out, None, {"axis": 0}), identity(len(out.aval.shape)))
 
