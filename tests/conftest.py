@@ -1,9 +1,5 @@
 """What tests of several rooms share: weights in memory, components made of one function, JAX's answer."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,26 +8,6 @@ import numpy as np
 import pytest
 
 from lwmport.types import Array, Component, Signature, TensorSpec, WeightSpec
-
-OTHER_PROCESS = """
-import hashlib, json, pathlib, sys
-from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.converters.dialects import dialect_for
-from lwmport.converters.onnx.convert import convert
-from lwmport.graphs.trace import trace
-from lwmport.models.families import resolve
-
-found = {}
-family = resolve("vqgan", "debug")
-for component in family.components:
-    program = trace(component)
-    folder = pathlib.Path(sys.argv[1]) / component.name
-    artifact = convert(program, SeededWeights(family.weights, 0), dialect_for("onnx"), folder, lambda *_: None)
-    found[component.name] = program.digest
-    found.update({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in artifact.files})
-print(json.dumps(found))
-"""
-"""Converts both halves of the debug model and prints the digest of each program and of each file."""
 
 
 class WeightsInMemory:
@@ -106,18 +82,3 @@ def component_of() -> Callable[..., Component]:
 @pytest.fixture(scope="session")
 def jax_outputs() -> Callable[..., dict[str, Array]]:
     return with_jax
-
-
-@pytest.fixture(scope="session")
-def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """What `OTHER_PROCESS` prints in two processes whose sets and dicts of texts are ordered differently."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", OTHER_PROCESS, str(tmp_path_factory.mktemp("process"))],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed in ("1", "2")
-    ]
-    return [json.loads(process.communicate(timeout=300)[0]) for process in running]

@@ -1,6 +1,10 @@
 """The files: constants inside or page-aligned beside, the same bytes every time, and all or nothing."""
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,17 +128,32 @@ def test_converting_again_gives_the_same_bytes(family: Family, tmp_path: Path) -
     assert len(found[0]) == 4
 
 
-def test_other_processes_give_the_same_bytes(
-    two_processes: list[dict[str, str]], family: Family, tmp_path: Path
-) -> None:
-    weights = SeededWeights(family.weights, 0)
-    here: dict[str, str] = {}
-    for component in family.components:
-        artifact = convert(trace(component), weights, dialect_for("onnx"), tmp_path, lambda *_: None)
-        here.update({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in artifact.files})
-    assert len(here) == 4
-    for found in two_processes:
-        assert {name: found[name] for name in here} == here
+def test_other_processes_make_the_same_programs_and_bytes(family: Family, tmp_path: Path) -> None:
+    found = [json.loads(process.communicate(timeout=300)[0]) for process in started(tmp_path)]
+    assert len(found[0]) == 6
+    assert found == [digests(tmp_path / "here", family)] * 2
+
+
+def digests(folder: Path, family: Family) -> dict[str, str]:
+    """Return the digest of each program and of each file."""
+    programs = {component.name: trace(component).digest for component in family.components}
+    files = [path for artifact in converted(family, folder) for path in artifact.files]
+    return programs | {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def started(folder: Path) -> list[subprocess.Popen[str]]:
+    """Start `digests` in two processes whose sets and dicts of texts are ordered differently."""
+    code = "import json, pathlib, sys, test_writer as t; from lwmport.models.families import resolve;"
+    code += "print(json.dumps(t.digests(pathlib.Path(sys.argv[1]), resolve('vqgan', 'debug'))))"
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder / seed)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
 
 
 BROKEN: dict[str, Callable[[int], Array]] = {
