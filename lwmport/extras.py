@@ -9,6 +9,10 @@ from typing import Final
 from lwmport.errors import MissingExtraError
 
 EXTRAS: Final = {
+    "ai_edge_litert": "tflite",
+    "flatbuffers": "tflite",
+    "tensorflow": "tf",
+    "tf2onnx": "tf",
     "torch": "torch",
 }
 """Import name of an optional module -> the extra of this package that installs it."""
@@ -23,6 +27,11 @@ DISTRIBUTIONS: Final = (
     "onnx-ir",
     "onnxruntime",
     "onnxsim",
+    "ai-edge-litert",
+    "flatbuffers",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tf2onnx",
     "torch",
 )
 """Distributions whose versions go into a manifest: those that can change a number or a byte."""
@@ -37,10 +46,17 @@ def require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        extra = EXTRAS[module]
-        raise MissingExtraError(
-            f"expected the module {module!r}, found none in this environment; run: pip install 'lwmport[{extra}]'"
-        ) from error
+        raise missing(error) from error
+
+
+def missing(error: ModuleNotFoundError) -> MissingExtraError | ModuleNotFoundError:
+    """Return the error that names the extra, if the module that was not found is an optional one, else ``error``."""
+    name = (error.name or "").split(".")[0]
+    if name not in EXTRAS:
+        return error
+    return MissingExtraError(
+        f"expected the module {name!r}, found none in this environment; run: pip install 'lwmport[{EXTRAS[name]}]'"
+    )
 
 
 def installed(module: str) -> bool:

@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lwmport import extras
 from lwmport.errors import UsageError
 
 
@@ -12,7 +13,8 @@ class Registry(Mapping[str, Any]):
     """A table of lazily imported things, for example ``{"onnx": "lwmport.converters.onnx:convert"}``.
 
     ``registry["onnx"]`` imports the module and returns the attribute; an unknown name is a `UsageError`
-    with the nearest known names.
+    with the nearest known names, and an entry that needs an optional module which is not installed is a
+    `MissingExtraError`.
     """
 
     def __init__(self, kind: str, table: Mapping[str, str]) -> None:
@@ -22,7 +24,10 @@ class Registry(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         check_known(self.kind, name, self._table)
         module, _, attribute = self._table[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise extras.missing(error) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
