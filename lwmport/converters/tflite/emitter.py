@@ -1,0 +1,189 @@
+"""The walk from a program to a TFLite graph, and what a rule may ask of it.
+
+JAX and TFLite agree on channels-last, so every variable is one tensor in JAX's own axis order. The one liberty is
+broadcasting: JAX spells it out, TFLite's operators do it themselves. A variable may therefore be *thin*: bound to a
+tensor with size 1 where the variable repeats itself. Elementwise rules take thin operands; `Emitter.read` spreads them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lwmport.converters.tflite.graph import GraphBuilder, Tensor
+from lwmport.converters.tflite.sizes import reshape_target, shape_signature, static_shape
+from lwmport.errors import LoweringError
+from lwmport.graphs.atoms import composite_name, is_literal, shape_of
+from lwmport.graphs.program import Program
+from lwmport.types import Array, Dim, Weights
+
+Rule: TypeAlias = Callable[["Emitter", Any], None]
+
+
+class Emitter:
+    """Lowers one program: keeps which tensor of the graph stands for which variable."""
+
+    def __init__(
+        self, program: Program, weights: Weights, primitives: Mapping[str, Rule], composites: Mapping[str, Rule]
+    ) -> None:
+        self.program = program
+        self.weights = weights
+        self.graph = GraphBuilder(program.component)
+        self._primitives = primitives
+        self._composites = composites
+        self._tensors: dict[Any, Tensor] = {}
+        self._absorbed: set[int] = set()
+        self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
+        self.notes: dict[Any, Any] = {}
+        """What one rule leaves for a later one: padding or upsampling that the next convolution takes in."""
+
+    def run(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the inputs and outputs of the graph, in the order of the signature."""
+        inputs = []
+        for variable, spec in zip(self.program.input_vars, self.program.signature.inputs, strict=True):
+            inputs.append(self.graph.tensor(spec.name, spec.shape, spec.dtype))
+            self._tensors[variable] = inputs[-1]
+        for equation in self.program.jaxpr.eqns:
+            if id(equation) not in self._absorbed and not all(map(self.is_known, equation.outvars)):
+                self._lower(equation)
+        outputs = self._outputs(inputs)
+        self.graph.drop_unread(outputs)
+        return inputs, outputs
+
+    def _lower(self, equation: Any) -> None:
+        name = composite_name(equation)
+        rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
+        if rule is None:
+            place = "/".join(part for part in (self.program.component, scope_of(equation)) if part)
+            raise LoweringError(
+                f"expected operations that TFLite can express, found {name or equation.primitive.name} in {place}; "
+                "add a rule to lwmport/converters/tflite"
+            )
+        self.graph.scope = scope_of(equation)
+        rule(self, equation)
+
+    def _outputs(self, inputs: list[Tensor]) -> list[Tensor]:
+        self.graph.scope = ""
+        found: list[Tensor] = []
+        for atom, spec in zip(self.program.jaxpr.outvars, self.program.signature.outputs, strict=True):
+            tensor = self.read(atom)
+            if tensor in inputs or tensor in found or tensor.produce is not None:
+                tensor = self.reshape(tensor, spec.shape)  # TFLite has no IDENTITY
+            found.append(tensor)
+        return found
+
+    def is_known(self, atom: Any) -> bool:
+        """Return whether an atom can be computed at conversion."""
+        return atom in self.program.known
+
+    def known_value(self, atom: Any) -> Array:
+        """Return the value of a known atom now; for small ones whose value decides what is emitted."""
+        return self.program.known.value(atom, self.weights)
+
+    def scalar(self, atom: Any) -> float | None:
+        """Return the value of a known atom with one element, and None for any other atom."""
+        if not self.is_known(atom) or int(np.prod(atom.aval.shape)) != 1 or self.program.known.root(atom):
+            return None
+        return float(self.known_value(atom).item())
+
+    def producer(self, atom: Any) -> Any:
+        """Return the equation that computes an atom, and None for literals and inputs."""
+        return None if is_literal(atom) else self._producers.get(atom)
+
+    def sole_reader(self, variable: Any) -> Any:
+        """Return the one equation that reads a variable, and None if there are more or the program returns it."""
+        found = self.program.readers[variable]
+        return found[0] if len(found) == 1 else None
+
+    def absorb(self, equation: Any) -> None:
+        """Mark an equation as done by the rule at work."""
+        self._absorbed.add(id(equation))
+
+    def bind(self, variable: Any, tensor: Tensor) -> None:
+        """Record that ``tensor``, possibly thin, is ``variable``."""
+        self._tensors[variable] = tensor
+
+    def read(self, atom: Any) -> Tensor:
+        """Return an atom as a tensor of its whole shape."""
+        tensor = self.thin(atom)
+        if tensor.shape == shape_of(atom):
+            return tensor
+        self._tensors[atom] = self._spread(tensor, shape_of(atom))
+        return self._tensors[atom]
+
+    def thin(self, atom: Any) -> Tensor:
+        """Return an atom as a tensor that may have size 1 where the atom repeats itself; its rank is the atom's."""
+        if not is_literal(atom) and atom in self._tensors:
+            return self._tensors[atom]
+        equation = self.producer(atom)
+        if equation is not None and equation.primitive.name == "broadcast_in_dim":
+            return self.constant(equation.invars[0], self._unspread(equation))
+        return self.constant(atom, atom.aval.shape)
+
+    def constant(
+        self, atom: Any, shape: Sequence[int], transform: Callable[[Array], Array] = lambda array: array, kind: str = ""
+    ) -> Tensor:
+        """Return ``transform`` of a known atom, of the given shape, computed while writing and made once.
+
+        ``kind`` names the transform, to tell apart those of one atom.
+        """
+        source = self.program.known.root(atom)
+        if source is None:
+            return self.graph.constant(_shaped(transform(self.known_value(atom)), shape))
+        produce = lambda: _shaped(transform(self.known_value(atom)), shape)  # noqa: E731 - a promise for the writer
+        name = f"{source}/{kind}" if kind else source
+        return self.graph.shared((atom, tuple(shape), kind), name, shape, atom.aval.dtype, produce, source)
+
+    def vector(self, atom: Any, size: int) -> Tensor:
+        """Return a known atom of ``size`` different elements as a vector, whatever axes of size 1 or repeats it has."""
+        equation = self.producer(atom)
+        while equation is not None and equation.primitive.name in {"broadcast_in_dim", "reshape"}:
+            if np.prod(equation.invars[0].aval.shape) != size:
+                break
+            atom = equation.invars[0]
+            equation = self.producer(atom)
+        return self.constant(atom, (size,))
+
+    def emit(
+        self, op: str, inputs: Sequence[Tensor | None], like: Any, options: Mapping[str, Any] | None = None
+    ) -> Tensor:
+        """Append an operator whose output has the shape and dtype of the variable ``like``."""
+        return self.graph.operation(op, inputs, shape_of(like), like.aval.dtype, options)
+
+    def reshape(self, tensor: Tensor, shape: Sequence[Dim]) -> Tensor:
+        """Append RESHAPE."""
+        target = reshape_target(shape)
+        operands = [tensor, self.graph.integers(target)]
+        return self.graph.operation("RESHAPE", operands, shape, tensor.dtype, {"newShape": target})
+
+    def transpose(self, tensor: Tensor, order: Sequence[int]) -> Tensor:
+        """Append TRANSPOSE, or nothing if the order is JAX's own already."""
+        if list(order) == list(range(len(order))):
+            return tensor
+        shape = [tensor.shape[axis] for axis in order]
+        return self.graph.operation("TRANSPOSE", [tensor, self.graph.integers(order)], shape, tensor.dtype)
+
+    def _unspread(self, equation: Any) -> tuple[int, ...]:
+        """Return the shape of a broadcast's result with size 1 on every axis that it adds or repeats."""
+        sizes = dict(zip(equation.params["broadcast_dimensions"], equation.invars[0].aval.shape, strict=True))
+        return tuple(sizes.get(axis, 1) for axis in range(len(equation.params["shape"])))
+
+    def _spread(self, tensor: Tensor, shape: Sequence[Dim]) -> Tensor:
+        if shape_signature(shape):
+            raise LoweringError(
+                f"expected static sizes to broadcast to, found {list(shape)} in {self.program.component}: BROADCAST_TO "
+                "reads its shape from a constant; fix the batch"
+            )
+        operands = [tensor, self.graph.integers(static_shape(shape))]
+        return self.graph.operation("BROADCAST_TO", operands, shape, tensor.dtype)
+
+
+def scope_of(equation: Any) -> str:
+    """Return the module path of an equation, which is the prefix of its weights: ``decoder/MidBlock_0/Conv_0``."""
+    parts = [part for part in str(equation.source_info.name_stack).split("/") if part and "." not in part]
+    return "/".join(parts)
+
+
+def _shaped(array: Array, shape: Sequence[int]) -> Array:
+    """Return an array in a shape; one of another size stays as it is, for the writer to refuse by name."""
+    return array.reshape(shape) if array.size == np.prod(shape) else array

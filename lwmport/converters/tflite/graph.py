@@ -1,0 +1,126 @@
+"""A TFLite graph under construction: operators by name, weights as promises that are kept while the file is written."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lwmport.converters.tflite.kernels import check_operator, check_tensor
+from lwmport.converters.tflite.sizes import static_shape
+from lwmport.types import Array, Dim
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tensor:
+    """A value of the graph: a constant if ``produce`` is given, which is called when the file is written.
+
+    ``source`` is the checkpoint name of a constant that comes from a weight.
+    """
+
+    name: str
+    shape: tuple[Dim, ...]
+    dtype: str
+    source: str | None = None
+    produce: Callable[[], Array] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor at batch 1."""
+        return int(np.prod(static_shape(self.shape), dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One built-in operator by its name in the schema (``CONV_2D``), with the fields of its options table."""
+
+    op: str
+    inputs: tuple[Tensor | None, ...]
+    output: Tensor
+    options: Mapping[str, Any]
+
+
+class GraphBuilder:
+    """Collects operators and constants with names that are unique, readable and the same every time."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.operations: list[Operation] = []
+        self.scope = ""
+        self._names: Counter[str] = Counter()
+        self._shared: dict[Any, Tensor] = {}
+
+    def operation(
+        self,
+        op: str,
+        inputs: Sequence[Tensor | None],
+        shape: Sequence[Dim],
+        dtype: Any,
+        options: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """Append an operator and return its output, a tensor of the given shape and dtype.
+
+        Raises:
+            LoweringError: LiteRT's kernel does not take the dtype or the rank.
+        """
+        output = self.tensor(f"{self.scope}/{op}" if self.scope else op, shape, dtype)
+        present = [tensor for tensor in inputs if tensor is not None]
+        rank = max(len(tensor.shape) for tensor in (*present, output))
+        check_operator(op, f"{output.name} of {self.name}", present[0].dtype, rank)
+        self.operations.append(Operation(op=op, inputs=tuple(inputs), output=output, options=dict(options or {})))
+        return output
+
+    def tensor(
+        self,
+        name: str,
+        shape: Sequence[Dim],
+        dtype: Any,
+        produce: Callable[[], Array] | None = None,
+        source: str | None = None,
+    ) -> Tensor:
+        """Return a new tensor.
+
+        Raises:
+            LoweringError: TFLite has no kernels for the dtype or the rank.
+        """
+        found = np.dtype(dtype).name
+        check_tensor(f"{name} of {self.name}", tuple(shape), found)
+        return Tensor(name=self._unique(name), shape=tuple(shape), dtype=found, produce=produce, source=source)
+
+    def constant(self, array: Array) -> Tensor:
+        """Return a small constant, shared by all who ask for an equal one."""
+        array = np.asarray(array)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        return self.shared(key, "constant", array.shape, array.dtype, lambda: array)
+
+    def shared(
+        self, key: Any, name: str, shape: Sequence[int], dtype: Any, produce: Callable[[], Array], source: str = ""
+    ) -> Tensor:
+        """Return the constant of a key, made on first request."""
+        if key not in self._shared:
+            self._shared[key] = self.tensor(name, shape, dtype, produce, source or None)
+        return self._shared[key]
+
+    def integers(self, values: Sequence[int]) -> Tensor:
+        """Return a vector of int32, the form in which operators read axes, shapes and paddings."""
+        return self.constant(np.asarray(values, np.int32))
+
+    def drop_unread(self, outputs: Sequence[Tensor]) -> None:
+        """Remove the operators whose results nobody reads."""
+        needed, kept = set(outputs), []
+        for operation in reversed(self.operations):
+            if operation.output in needed:
+                kept.append(operation)
+                needed.update(tensor for tensor in operation.inputs if tensor is not None)
+        self.operations = kept[::-1]
+
+    def operators(self) -> dict[str, int]:
+        """Return how many operators there are of each kind, most frequent first."""
+        counts = Counter(operation.op for operation in self.operations)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def _unique(self, name: str) -> str:
+        self._names[name] += 1
+        count = self._names[name]
+        return name if count == 1 else self._unique(f"{name}_{count - 1}")

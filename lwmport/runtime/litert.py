@@ -1,0 +1,122 @@
+"""LiteRT (TensorFlow Lite) on the CPU, with its default delegate XNNPACK."""
+
+import mmap
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lwmport import extras
+from lwmport.errors import RunnerError
+from lwmport.runtime.inputs import check_inputs, spec_of
+from lwmport.types import Array
+
+IDENTIFIER: Final = b"TFL3"
+SIGNATURE: Final = "serving_default"
+
+
+class LiteRTRunner:
+    """Runs a ``.tflite`` file, whose weights the runtime maps into memory.
+
+    ``undelegated`` names the operators that LiteRT runs by itself, in order, because XNNPACK did not take them.
+
+    Raises:
+        RunnerError: the file is not whole, or LiteRT refuses it.
+        MissingExtraError: LiteRT is not installed.
+    """
+
+    name = "LiteRT"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        check_whole(path)
+        litert = extras.require("ai_edge_litert.interpreter")
+        try:
+            self._interpreter = litert.Interpreter(str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+            self._run = self._interpreter.get_signature_runner(SIGNATURE)
+        except (RuntimeError, ValueError) as error:
+            raise RunnerError(f"LiteRT refused {path}: {_one_line(error)}") from error
+        self.inputs = tuple(
+            spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name)
+            for name, tensor in self._run.get_input_details().items()
+        )
+        self.undelegated = undelegated(self._interpreter._get_ops_details())  # noqa: SLF001 - no public way
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name; dynamic sizes follow the inputs.
+
+        Raises:
+            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
+        """
+        check_inputs(self.inputs, inputs)
+        try:
+            found = self._run(**inputs)
+        except (RuntimeError, ValueError) as error:
+            raise RunnerError(f"LiteRT failed on the inputs: {_one_line(error)}") from error
+        return {name: np.asarray(found[name]) for name in sorted(found)}
+
+
+def check_whole(path: Path) -> None:
+    """Return if the file is a TFLite model of which nothing is missing: LiteRT reads beyond the end of a cut one.
+
+    Raises:
+        RunnerError: it is not.
+    """
+    try:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        found, needed = len(mapped), _end_of_buffers(mapped)
+    except (OSError, ValueError) as error:
+        raise RunnerError(f"expected a TFLite model at {path}, found {_one_line(error)}") from error
+    except (IndexError, struct.error) as error:
+        raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
+    if needed > found:
+        raise RunnerError(f"expected {needed} bytes in {path}, found {found}; the file was cut, convert again")
+
+
+def undelegated(operators: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the operators outside every delegate, in order.
+
+    The interpreter lists the original operators and, behind them, one ``DELEGATE`` for each part that a delegate took;
+    the part is what lies between that node's inputs and outputs.
+    """
+    own = [node for node in operators if node["op_name"] != "DELEGATE"]
+    makers = {int(tensor): node for node in own for tensor in node["outputs"]}
+    taken: set[int] = set()
+    for part in operators:
+        if part["op_name"] == "DELEGATE":
+            taken |= _between(makers, set(map(int, part["inputs"])), list(map(int, part["outputs"])))
+    return tuple(str(node["op_name"]) for node in own if node["index"] not in taken)
+
+
+def _between(makers: Mapping[int, Mapping[str, Any]], edge: set[int], wanted: list[int]) -> set[int]:
+    """Return the operators that lead from the tensors ``edge`` to the tensors ``wanted``."""
+    found: set[int] = set()
+    while wanted:
+        tensor = wanted.pop()
+        node = makers.get(tensor)
+        if node is not None and tensor not in edge and node["index"] not in found:
+            found.add(node["index"])
+            wanted.extend(map(int, node["inputs"]))
+    return found
+
+
+def _end_of_buffers(mapped: mmap.mmap) -> int:
+    """Return where the last buffer behind the tables ends. Reading every table finds those that are cut."""
+    schema = extras.require("ai_edge_litert.schema_py_generated")
+    if mapped[4:8] != IDENTIFIER:
+        raise ValueError(f"a file without {IDENTIFIER.decode()} at byte 4")
+    model = schema.ModelT.InitFromPackedBuf(mapped)
+    return max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
+
+
+def _dynamic(tensor: Mapping[str, Any]) -> list[int | None]:
+    """Return the shape of a tensor with None for sizes that may change."""
+    signature = tensor["shape_signature"] if len(tensor["shape_signature"]) else tensor["shape"]
+    return [None if size < 0 else int(size) for size in signature]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

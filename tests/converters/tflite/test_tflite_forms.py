@@ -1,0 +1,149 @@
+"""Every composite in every form that it can take, against its own decomposition and against JAX."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lwmport.converters.tflite.forms import FORMS
+from lwmport.errors import LoweringError
+from lwmport.models import composites
+from lwmport.types import Array
+
+RANDOM = np.random.default_rng(11)
+
+
+def normal(*shape: int) -> Array:
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+SCALE, BIAS, KERNEL = normal(16), normal(16), normal(3, 3, 16, 4)
+CODES, PICTURES = normal(20, 16), normal(2, 4, 6, 16)
+FAINT = PICTURES * np.float32(1e-3)
+"""Values whose variance is epsilon's size: a wrong epsilon changes them by half."""
+
+
+def group_norm(x: Any) -> Any:
+    return composites.group_norm(x, jnp.asarray(SCALE), jnp.asarray(BIAS), groups=4, epsilon=1e-6)
+
+
+def doubled_and_convolved(x: Any) -> Any:
+    y = composites.upsample_nearest(x, factor=2)
+    y = jax.lax.conv_general_dilated(y, KERNEL, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return y + BIAS[:4].reshape(1, 1, 1, 4)
+
+
+def codes_of_pictures(x: Any) -> Any:
+    return composites.nearest_code(x.reshape(-1, 16), jnp.asarray(CODES)).reshape(-1, 4, 6)
+
+
+EXAMPLES: dict[str, tuple[Callable[..., Any], Array]] = {
+    "lwmport.average_pool": (lambda x: composites.average_pool(x, size=2), PICTURES),
+    "lwmport.average_pool, odd size": (lambda x: composites.average_pool(x, size=3), normal(2, 7, 5, 3)),
+    "lwmport.group_norm": (group_norm, PICTURES),
+    "lwmport.group_norm, faint": (group_norm, FAINT),
+    "lwmport.group_norm, shifted": (group_norm, PICTURES + 3),
+    "lwmport.nearest_code": (codes_of_pictures, PICTURES),
+    "lwmport.nearest_code, of rows": (lambda x: composites.nearest_code(x, jnp.asarray(CODES)), normal(7, 16)),
+    "lwmport.nearest_code, shaped otherwise": (
+        lambda x: composites.nearest_code(x.reshape(-1, 16), jnp.asarray(CODES)).reshape(-1, 24),
+        PICTURES,
+    ),
+    "lwmport.silu": (composites.silu, PICTURES * 10),
+    "lwmport.softmax": (composites.softmax, normal(2, 5, 7) * 10),
+    "lwmport.upsample_nearest": (lambda x: composites.upsample_nearest(x, factor=2), PICTURES),
+    "lwmport.upsample_nearest, three times": (lambda x: composites.upsample_nearest(x, factor=3), normal(2, 1, 5, 3)),
+    "lwmport.upsample_nearest, convolved": (doubled_and_convolved, PICTURES),
+}
+
+INVENTORY = {
+    "ARG_MIN": {"ADD": 1, "ARG_MIN": 1, "FULLY_CONNECTED": 1, "MUL": 2, "SUB": 1, "SUM": 1},
+    "AVERAGE_POOL_2D": {"AVERAGE_POOL_2D": 1},
+    "CHANNEL_MEANS": {
+        "ADD": 2,
+        "FULLY_CONNECTED": 4,
+        "MAXIMUM": 1,
+        "MEAN": 4,
+        "MUL": 4,
+        "NEG": 1,
+        "RSQRT": 1,
+        "SUB": 1,
+    },
+    "CONCATENATION": {"CONCATENATION": 2, "RESHAPE": 2},
+    "LOGISTIC*MUL": {"LOGISTIC": 1, "MUL": 1},
+    "PHASES": {"CONCATENATION": 3, "CONV_2D": 3, "PAD": 4, "RESHAPE": 3},
+    "RESIZE_NEAREST_NEIGHBOR": {"RESIZE_NEAREST_NEIGHBOR": 1},
+    "SOFTMAX": {"SOFTMAX": 1},
+}
+"""Form -> its operators, without the convolution that an example has anyway."""
+
+COMPOSITE_OF = {
+    "ARG_MIN": "lwmport.nearest_code",
+    "AVERAGE_POOL_2D": "lwmport.average_pool",
+    "CHANNEL_MEANS": "lwmport.group_norm",
+    "CONCATENATION": "lwmport.upsample_nearest",
+    "LOGISTIC*MUL": "lwmport.silu",
+    "PHASES": "lwmport.upsample_nearest",
+    "RESIZE_NEAREST_NEIGHBOR": "lwmport.upsample_nearest",
+    "SOFTMAX": "lwmport.softmax",
+}
+OUTSIDE = {"ARG_MIN": ("ARG_MIN",), "RESIZE_NEAREST_NEIGHBOR": ("RESIZE_NEAREST_NEIGHBOR",)}
+"""Form -> the operators that XNNPACK does not take; all other forms run in it whole."""
+
+PAIRS = [
+    (form, example)
+    for form, composite in COMPOSITE_OF.items()
+    for example in EXAMPLES
+    if example.split(",")[0] == composite and (form != "PHASES" or example.endswith("convolved"))
+]
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+@pytest.mark.parametrize("batch", ["static", "dynamic"])
+@pytest.mark.parametrize(("form", "example"), PAIRS)
+def test_form_agrees_with_jax(form: str, example: str, batch: str, lower: Callable[..., Any]) -> None:
+    function, x = EXAMPLES[example]
+    found = lower(function, x, composites={COMPOSITE_OF[form]: [form]}, dynamic=batch == "dynamic").agrees(**CLOSE)
+    operators = {**INVENTORY[form]}
+    if example.endswith("convolved"):
+        operators["CONV_2D"] = operators.get("CONV_2D", 0) + 1
+    if example.endswith("otherwise"):
+        operators["RESHAPE"] = 2
+    assert found.operators == operators
+    if not example.endswith("otherwise"):
+        assert found.runner.undelegated == OUTSIDE.get(form, ())
+
+
+@pytest.mark.parametrize("batch", ["static", "dynamic"])
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_decomposition_agrees_with_jax(example: str, batch: str, lower: Callable[..., Any]) -> None:
+    function, x = EXAMPLES[example]
+    if batch == "dynamic" and "upsample" in example:
+        with pytest.raises(LoweringError, match="BROADCAST_TO reads its shape from a constant"):
+            lower(function, x, composites={}, dynamic=True)
+        return
+    found = lower(function, x, composites={}, dynamic=batch == "dynamic").agrees(**CLOSE)
+    assert not {"MEAN", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX"} & set(found.operators)
+
+
+def test_every_form_has_a_composite_an_example_and_an_inventory() -> None:
+    assert sorted(FORMS) == sorted(INVENTORY) == sorted(COMPOSITE_OF) == sorted({form for form, _ in PAIRS})
+
+
+def test_every_composite_of_the_models_has_an_example() -> None:
+    names = {value for name, value in vars(composites).items() if name.isupper()}
+    assert {name.split(",")[0] for name in EXAMPLES} == names
+
+
+def test_the_second_form_is_taken_where_the_first_does_not_fit(lower: Callable[..., Any]) -> None:
+    forms = {"lwmport.upsample_nearest": ["PHASES", "CONCATENATION"]}
+    found = lower(lambda x: composites.upsample_nearest(x, factor=2), PICTURES, composites=forms).agrees()
+    assert found.operators == INVENTORY["CONCATENATION"]
+
+
+def test_the_first_of_equal_codes_wins(lower: Callable[..., Any]) -> None:
+    twice = np.concatenate([CODES, CODES])
+    lower(lambda x: composites.nearest_code(x, jnp.asarray(twice)), normal(50, 16)).agrees()
