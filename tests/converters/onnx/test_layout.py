@@ -15,6 +15,9 @@ from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
 from lwmport.types import Array, Dialect
 
+ONNX = [dialect.name for dialect in DIALECTS.values() if dialect.format == "onnx" and dialect.name != "tf2onnx"]
+"""The dialects that this converter writes; tf2onnx takes another route to the format."""
+
 DECODER = {"Conv": 56, "GroupNormalization": 35, "Mul": 35, "Sigmoid": 35, "Add": 17, "Concat": 4, "DepthToSpace": 4}
 
 
@@ -40,7 +43,7 @@ def programs(request: pytest.FixtureRequest) -> dict[str, Program]:
     return {component.name: trace(component) for component in resolve("vqgan", request.param).components}
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ONNX)
 def test_transposes_are_at_the_two_edges(dialect: str, programs: dict[str, Program]) -> None:
     for program in programs.values():
         emitter, inputs, outputs = emitted(program, dialect_for("onnx", dialect))
@@ -61,7 +64,7 @@ def decoder() -> Program:
 
 
 def test_the_full_decoder_has_at_most_200_nodes(decoder: Program) -> None:
-    for dialect in DIALECTS:
+    for dialect in ONNX:
         emitter, _, _ = emitted(decoder, dialect_for("onnx", dialect))
         assert len(emitter.graph.nodes) <= 200
 

@@ -24,6 +24,11 @@ from lwmport.types import Array, Artifact, Component, Status
 from lwmport.validators.outputs import compare_outputs
 from lwmport.validators.pictures import photographs
 
+ONNX = {
+    dialect.name: dialect for dialect in DIALECTS.values() if dialect.format == "onnx" and dialect.name != "tf2onnx"
+}
+"""The dialects that this converter writes; tf2onnx takes another route to the format."""
+
 SMALL = CONFIGS["debug"].to_json()
 VARIANTS: dict[str, dict[str, Any]] = {
     "debug": SMALL,
@@ -87,7 +92,7 @@ def halves(request: pytest.FixtureRequest, jax_outputs: Callable[..., dict[str, 
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ONNX)
 def test_every_option_agrees_with_jax(dialect: str, batch: int | str, halves: list[Half], tmp_path: Path) -> None:
     for half in halves:
         half.agrees(half.converted(batch, dialect, None, tmp_path), batch)
@@ -95,7 +100,7 @@ def test_every_option_agrees_with_jax(dialect: str, batch: int | str, halves: li
 
 @pytest.mark.parametrize(
     ("dialect", "opset"),
-    [(d.name, o) for d in DIALECTS.values() for o in range(d.opsets[0], d.opsets[1] + 1) if o != d.opset],
+    [(d.name, o) for d in ONNX.values() for o in range(d.opsets[0], d.opsets[1] + 1) if o != d.opset],
 )
 @pytest.mark.parametrize("halves", EVERY_LAYER, indirect=True)
 def test_every_opset_agrees_with_jax(dialect: str, opset: int, halves: list[Half], tmp_path: Path) -> None:
@@ -104,7 +109,7 @@ def test_every_opset_agrees_with_jax(dialect: str, opset: int, halves: list[Half
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ONNX)
 def test_onnxsim_finds_nothing_to_simplify(dialect: str, batch: int | str, halves: list[Half], tmp_path: Path) -> None:
     for half in halves:
         model = onnx.load(half.converted(batch, dialect, None, tmp_path).path)

@@ -200,7 +200,7 @@ def test_ir_version_is_that_of_the_opsets_first_release() -> None:
     assert {opset: releases[opset] for opset in IR_VERSION} == IR_VERSION
     for dialect in DIALECTS.values():
         low, high = dialect.opsets
-        assert set(range(low, high + 1)) <= set(IR_VERSION)
+        assert dialect.format != "onnx" or set(range(low, high + 1)) <= set(IR_VERSION)
 
 
 @pytest.mark.parametrize("opset", [13, 21, 24])
