@@ -1,0 +1,1 @@
+"""TensorFlow: SavedModel and frozen graph of plain operators, channels last as in JAX, and jax2tf's own output."""

@@ -1,0 +1,160 @@
+"""The walk from a program to a TensorFlow graph, and what a rule may ask of it.
+
+TensorFlow keeps JAX's axis order, so that every variable of the program is one tensor of the same shape.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from math import prod
+from typing import Any, Final, Protocol, TypeAlias
+
+from lwmport.errors import LoweringError
+from lwmport.graphs.atoms import composite_name, is_literal
+from lwmport.graphs.program import Program
+from lwmport.types import Array, Dim, Weights
+
+Rule: TypeAlias = Callable[["Emitter", Any], None]
+
+RESHAPES: Final = frozenset({"reshape", "squeeze", "broadcast_in_dim"})
+VIEWS: Final = frozenset({*RESHAPES, "transpose"})
+"""Primitives that show a weight in another shape. They become operators, so that variables keep the checkpoint's."""
+
+
+class Store(Protocol):
+    """Where weights live in the graph: variables of a SavedModel, or constants of a frozen graph."""
+
+    def weight(self, name: str, shape: tuple[int, ...], dtype: str, produce: Callable[[], Array]) -> Any:
+        """Return the tensor that reads a weight; ``produce`` returns its value, and may be called later."""
+
+
+class Emitter:
+    """Lowers one program: keeps which tensor of the graph stands for which variable."""
+
+    def __init__(
+        self,
+        tf: Any,
+        program: Program,
+        weights: Weights,
+        store: Store,
+        rules: tuple[Mapping[str, Rule], Mapping[str, Rule]],
+    ) -> None:
+        self.tf = tf
+        self.ops = tf.raw_ops
+        self.program = program
+        self.weights = weights
+        self._store = store
+        self._primitives, self._composites = rules
+        self._values: dict[Any, Any] = {}
+        self._weight_names = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
+        self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return the tensors of the program's outputs, given those of its inputs; both in the signature's order."""
+        for variable, value in zip(self.program.input_vars, inputs, strict=True):
+            self.bind(variable, value)
+        for equation in self.program.jaxpr.eqns:
+            if not all(out in self.program.known for out in equation.outvars):
+                self._lower(equation)
+        return [self.read(atom) for atom in self.program.jaxpr.outvars]
+
+    def _lower(self, equation: Any) -> None:
+        name = composite_name(equation)
+        rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
+        if rule is None:
+            raise LoweringError(
+                f"expected operations that plain TensorFlow operators can express, found "
+                f"{name or equation.primitive.name} at {equation.source_info.name_stack} of {self.program.component}; "
+                f"add a rule to lwmport/converters/saved_model"
+            )
+        scope = scope_of(equation)
+        with self.tf.name_scope(f"{scope}/") if scope else nullcontext():
+            rule(self, equation)
+
+    def bind(self, variable: Any, value: Any) -> None:
+        """Record that ``value`` is ``variable``."""
+        self._values[variable] = value
+
+    def bind_only(self, equation: Any, value: Any) -> None:
+        """Record that ``value`` is the one result of an equation."""
+        (variable,) = equation.outvars
+        self.bind(variable, value)
+
+    def read(self, atom: Any) -> Any:
+        """Return the tensor of an atom: computed before, a weight, or a constant."""
+        if is_literal(atom) or (self.is_known(atom) and self.program.known.root(atom) is None):
+            return self.constant(self.known_value(atom))
+        if atom not in self._values:
+            self._read_weight(atom)
+        return self._values[atom]
+
+    def _read_weight(self, atom: Any) -> None:
+        """Bind a weight, a view of one, or what conversion computes from some."""
+        name, producer = self._weight_names.get(atom), self._producers.get(atom)
+        if name is None and producer is not None and producer.primitive.name in VIEWS:
+            self._lower(producer)
+            return
+        if name is None and producer is not None:
+            name = f"{self.program.known.root(atom)}_{producer.primitive.name}"
+        dtype = str(atom.aval.dtype)
+        self.bind(atom, self._store.weight(str(name), atom.aval.shape, dtype, lambda: self.known_value(atom)))
+
+    def is_known(self, atom: Any) -> bool:
+        """Return whether an atom can be computed at conversion."""
+        return atom in self.program.known
+
+    def known_value(self, atom: Any) -> Array:
+        """Return the value of a known atom now; for small ones whose value decides what is emitted."""
+        return self.program.known.value(atom, self.weights)
+
+    def scalar(self, atom: Any) -> float | None:
+        """Return the value of a known atom with one element, and None for any other atom."""
+        if not self.is_known(atom) or prod(atom.aval.shape) != 1 or self.program.known.root(atom):
+            return None
+        return float(self.known_value(atom).item())
+
+    def sole_reader(self, variable: Any) -> Any:
+        """Return the one equation that reads a variable, and None if there are more or the program returns it."""
+        found = self.program.readers[variable]
+        return found[0] if len(found) == 1 else None
+
+    def producer(self, atom: Any) -> Any:
+        """Return the equation that a variable is a result of, and None for any other atom."""
+        return None if is_literal(atom) else self._producers.get(atom)
+
+    def per_channel(self, atom: Any) -> Any:
+        """Return the known vector [c] that an atom [1, ..., 1, c] is a mere reshape of, and None if there is none."""
+        shape = atom.aval.shape
+        if not shape or any(size != 1 for size in shape[:-1]) or not self.is_known(atom):
+            return None
+        while len(atom.aval.shape) != 1:
+            equation = self.producer(atom)
+            if equation is None or equation.primitive.name not in RESHAPES:
+                return None
+            atom = equation.invars[0]
+        return atom if atom.aval.shape == shape[-1:] else None
+
+    def constant(self, value: Any, dtype: str | None = None) -> Any:
+        """Return a small constant tensor."""
+        return self.tf.constant(value, dtype=dtype)
+
+    def ints(self, values: Sequence[int]) -> Any:
+        """Return an int32 vector: shapes, axes, positions."""
+        return self.constant([int(value) for value in values], "int32")
+
+    def reshape(self, value: Any, shape: Sequence[Dim]) -> Any:
+        """Return a tensor in another shape, of whose sizes one may be dynamic.
+
+        Raises:
+            LoweringError: more than one size is dynamic.
+        """
+        target = [size if isinstance(size, int) else -1 for size in shape]
+        if target.count(-1) > 1:
+            raise LoweringError(f"expected at most one dynamic size in a reshape, found {list(shape)}; fix the batch")
+        return self.ops.Reshape(tensor=value, shape=self.ints(target))
+
+
+def scope_of(equation: Any) -> str:
+    """Return the module path of an equation, which is the prefix of its weights: ``decoder/MidBlock_0/Conv_0``."""
+    parts = [part for part in str(equation.source_info.name_stack).split("/") if part and "." not in part]
+    return "/".join(re.sub(r"[^A-Za-z0-9_]+", "_", part).strip("_") or "scope" for part in parts)

@@ -1,0 +1,49 @@
+"""jax2tf's own output, for those who serve with XLA: one XlaCallModule operator that holds StableHLO.
+
+This is the one module of the converters that uses jax, and it does so inside of a function: jax2tf is a part of jax.
+"""
+
+from typing import Any, Final
+
+from lwmport.converters.saved_model.functions import traced
+from lwmport.converters.saved_model.variables import Variables
+from lwmport.graphs.atoms import shape_of
+from lwmport.graphs.callable import callable_of
+from lwmport.graphs.program import Program
+from lwmport.types import Weights
+
+PLATFORMS: Final = ("cpu", "cuda", "tpu")
+"""Where the module may run; StableHLO for all of them is in the one file."""
+
+
+def xla_function(tf: Any, program: Program, weights: Weights, store: Variables) -> Any:
+    """Return the traced TensorFlow function that calls the program's StableHLO on variables and inputs."""
+    variables = dict(zip(program.weight_names, program.jaxpr.invars, strict=False))
+    call = _converted(program)
+
+    def serve(*inputs: Any) -> list[Any]:
+        values = [store.weight(*_described(variables[name], name, weights)) for name in program.weight_names]
+        return list(call(*values, *inputs))
+
+    return traced(tf, program.signature, serve)
+
+
+def _described(variable: Any, name: str, weights: Weights) -> tuple[str, tuple[int, ...], str, Any]:
+    """Return what the store wants to know of a weight."""
+    return name, variable.aval.shape, str(variable.aval.dtype), lambda: weights.read(name)
+
+
+def _converted(program: Program) -> Any:
+    """Return the program as a TensorFlow function of its weights and inputs.
+
+    It is exported first, because its symbolic sizes belong to the scope in which it was traced.
+    """
+    import jax
+    from jax.experimental import jax2tf
+
+    specs = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in program.jaxpr.invars]
+    exported = jax.export.export(jax.jit(callable_of(program)), platforms=PLATFORMS)(*specs)
+    shapes = [f"({', '.join(map(str, shape_of(var)))})" for var in program.jaxpr.invars]
+    return jax2tf.convert(
+        exported.call, with_gradient=False, polymorphic_shapes=shapes, native_serialization_platforms=PLATFORMS
+    )

@@ -1,0 +1,98 @@
+"""TensorFlow on the CPU: a SavedModel folder, or a frozen graph."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from lwmport.errors import RunnerError
+from lwmport.extras import require
+from lwmport.runtime.inputs import check_inputs, spec_of
+from lwmport.types import Array
+
+SIGNATURE: Final = "serving_default"
+
+_Loaded: TypeAlias = tuple[list[Any], Callable[[dict[str, Any]], dict[str, Any]]]
+"""TensorFlow's records of the inputs, and a function from inputs to outputs, both by name."""
+
+
+class TensorFlowRunner:
+    """Runs one model: a folder is a SavedModel, a file a frozen graph.
+
+    A frozen graph has no signature: its placeholders are the inputs, and the nodes that nobody reads are the outputs.
+
+    Raises:
+        RunnerError: TensorFlow refuses the model, or already runs with other threads than these.
+        MissingExtraError: TensorFlow is not installed.
+    """
+
+    name = "TensorFlow"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._tf = require("tensorflow")
+        _set_threads(self._tf.config.threading, threads)
+        try:
+            specs, self._call = (_saved_model if path.is_dir() else _frozen_graph)(self._tf, path)
+        except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
+            raise RunnerError(f"TensorFlow refused {path}: {_one_line(error)}") from error
+        self.inputs = tuple(spec_of(spec.name, spec.shape.as_list(), spec.dtype.name) for spec in specs)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name.
+
+        Raises:
+            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
+        """
+        check_inputs(self.inputs, inputs)
+        try:
+            outputs = self._call({name: self._tf.constant(array) for name, array in inputs.items()})
+        except self._tf.errors.OpError as error:
+            raise RunnerError(f"TensorFlow failed on the inputs: {_one_line(error)}") from error
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def _saved_model(tf: Any, path: Path) -> _Loaded:
+    model = tf.saved_model.load(str(path))
+    function = model.signatures[SIGNATURE]
+    specs = list(function.structured_input_signature[1].values())
+    # The function holds its variables weakly: the model has to live as long as what calls it.
+    return specs, lambda inputs, _model=model: function(**inputs)
+
+
+def _frozen_graph(tf: Any, path: Path) -> _Loaded:
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(path.read_bytes())
+    inputs = [node.name for node in graph.node if node.op == "Placeholder"]
+    read = {name.lstrip("^").partition(":")[0] for node in graph.node for name in node.input}
+    outputs = [node.name for node in graph.node if node.name not in read]
+    if not inputs or not outputs:
+        raise ValueError("expected a graph with placeholders, found none")
+    whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+    tensors = {name: whole.graph.get_tensor_by_name(f"{name}:0") for name in (*inputs, *outputs)}
+    function = whole.prune([tensors[name] for name in inputs], {name: tensors[name] for name in outputs})
+    specs = [tf.TensorSpec(tensors[name].shape, tensors[name].dtype, name) for name in inputs]
+    return specs, lambda given: function(*(given[name] for name in inputs))
+
+
+def _set_threads(config: Any, threads: int) -> None:
+    """Set how many threads work inside of an operator. It is a setting of the process, made before the first one runs.
+
+    Raises:
+        RunnerError: TensorFlow is at work already, with other threads.
+    """
+    try:
+        config.set_intra_op_parallelism_threads(threads)
+        config.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        found = config.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+        if found != threads:
+            raise RunnerError(
+                f"expected TensorFlow with {threads} threads, found it at work with {found}, which is settled once in "
+                f"a process: start a new one"
+            ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

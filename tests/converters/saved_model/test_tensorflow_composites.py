@@ -1,0 +1,84 @@
+"""Every composite as native operators, decomposed, and in JAX."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lwmport.converters.saved_model.forms import FORMS
+from lwmport.models import composites
+from lwmport.types import Array
+
+
+def normal(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+X = 3 * normal(2, 6, 4, 8) + 1
+EXAMPLES: dict[str, tuple[Callable[..., Any], tuple[Array, ...], dict[str, int]]] = {
+    "AvgPool": (lambda x: composites.average_pool(x, size=2), (X,), {"AvgPool": 1}),
+    "ChannelMeans": (
+        lambda x, scale, bias: composites.group_norm(x, scale, bias, groups=4, epsilon=1e-6),
+        (X, normal(8), normal(8, seed=1)),
+        {"AddV2": 2, "Maximum": 1, "Mean": 4, "Mul": 3, "Reshape": 6, "Rsqrt": 1, "Square": 2, "Sub": 2},
+    ),
+    "ResizeNearestNeighbor": (
+        lambda x: composites.upsample_nearest(x, factor=2),
+        (X,),
+        {"ResizeNearestNeighbor": 1},
+    ),
+    "Sigmoid*Mul": (composites.silu, (X,), {"Mul": 1, "Sigmoid": 1}),
+    "Softmax": (composites.softmax, (X,), {"Softmax": 1}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_native_agrees_with_jax(form: str, lower: Callable[..., Any]) -> None:
+    function, inputs, operators = EXAMPLES[form]
+    assert lower(function, *inputs).agrees().computing == operators
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_decomposed_agrees_with_jax(form: str, lower: Callable[..., Any]) -> None:
+    function, inputs, operators = EXAMPLES[form]
+    same = lower(function, *inputs, composites={}).agrees(atol=2e-6).computing == operators
+    assert same == (form == "Sigmoid*Mul")  # which is written as it is defined
+
+
+def test_every_composite_is_tried(plain: Any) -> None:
+    assert sorted(EXAMPLES) == sorted(FORMS) == sorted(name for (name,) in plain.composites.values())
+
+
+@pytest.mark.parametrize("factor", [1, 3, 4, 5, 7])
+def test_any_factor_repeats_pixels(factor: int, lower: Callable[..., Any]) -> None:
+    lower(lambda x: composites.upsample_nearest(x, factor=factor), normal(1, 11, 7, 2)).agrees(rtol=0, atol=0)
+
+
+def test_group_norm_of_a_constant_picture_is_its_bias(lower: Callable[..., Any]) -> None:
+    x, scale, bias = np.full((1, 4, 4, 8), 3, np.float32), np.ones(8, np.float32), normal(8)
+    found = lower(lambda x, s, b: composites.group_norm(x, s, b, groups=2, epsilon=1e-6), x, scale, bias).run()
+    np.testing.assert_allclose(found["y0"], np.broadcast_to(bias, x.shape), atol=1e-3)
+
+
+def test_nearest_code_takes_the_first_of_equals(lower: Callable[..., Any]) -> None:
+    codes = np.repeat(normal(7, 4), 3, axis=0)
+    found = lower(composites.nearest_code, codes + 0, weights={"codes": codes}).agrees().run()
+    assert (found["y0"] % 3 == 0).all()
+
+
+def test_softmax_does_not_overflow(lower: Callable[..., Any]) -> None:
+    lower(composites.softmax, np.asarray([[1e4, 0, -1e4]], np.float32)).agrees()
+
+
+@pytest.mark.parametrize("composites_of", ["native", "decomposed"])
+def test_the_batch_may_be_dynamic(composites_of: str, lower: Callable[..., Any]) -> None:
+    scale, bias = normal(8), normal(8, seed=1)
+
+    def function(x: Any) -> Any:
+        y = composites.silu(composites.group_norm(x, scale, bias, groups=4, epsilon=1e-6))
+        y = composites.upsample_nearest(composites.average_pool(y, size=2), factor=2)
+        return composites.softmax(y)
+
+    options = {} if composites_of == "native" else {"composites": {}}
+    lower(function, X, dynamic=True, **options).agrees(atol=2e-6)

@@ -1,0 +1,296 @@
+"""Every primitive's rule against JAX, on flat, scalar, broadcast and constant operands.
+
+Inputs are small multiples of 1/4, so that sums are exact and ties are frequent.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from lwmport.converters.saved_model.rules import PRIMITIVES
+from lwmport.models.layers import rows
+from lwmport.types import Array
+
+Example = tuple[Callable[..., Any], tuple[Array, ...]]
+
+FLOATS = ("float32", "float16")
+NUMBERS = (*FLOATS, "int32")
+ANY = (*NUMBERS, "bool")
+NHWC = (2, 4, 5, 3)
+
+
+def quarters(*shape: int, seed: int = 0) -> Array:
+    random = np.random.default_rng([seed, *shape])
+    return np.asarray(random.integers(-8, 9, shape) / 4, np.float32)
+
+
+def array(dtype: str, *shape: int, seed: int = 0) -> Array:
+    values = quarters(*shape, seed=seed)
+    if dtype == "bool":
+        return np.asarray(values > 0)
+    return np.asarray(4 * values if dtype == "int32" else values, dtype)
+
+
+def positive(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *xs: function(*(lax.abs(x) + jnp.asarray(0.25, x.dtype) for x in xs))
+
+
+def elementwise(function: Callable[..., Any], arity: int, dtypes: tuple[str, ...]) -> list[Example]:
+    """Return examples of a function of single elements: every dtype, a vector and a scalar, a constant operand."""
+    found: list[Example] = []
+    for dtype in dtypes:
+        found.append((function, tuple(array(dtype, 7, seed=i) for i in range(arity))))
+        found.append((function, tuple(array(dtype, seed=i) for i in range(arity))))
+    if arity == 2:
+        wide, small = array(dtypes[0], 4, 3), array(dtypes[0], 1, 3, seed=1)
+        found += [(function, (wide, small)), (function, (small, wide))]
+        found += [(lambda x: function(x, small), (wide,)), (lambda x: function(small, x), (wide,))]
+    return found
+
+
+UNARY: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "abs": (lax.abs, NUMBERS),
+    "ceil": (lax.ceil, FLOATS),
+    "copy": (lax.copy_p.bind, ANY),
+    "cos": (lax.cos, FLOATS),
+    "erf": (lax.erf, FLOATS),
+    "exp": (lax.exp, FLOATS),
+    "floor": (lax.floor, FLOATS),
+    "log": (positive(lax.log), FLOATS),
+    "logistic": (lax.logistic, FLOATS),
+    "neg": (lax.neg, NUMBERS),
+    "not": (lax.bitwise_not, ("bool",)),
+    "rsqrt": (positive(lax.rsqrt), FLOATS),
+    "sign": (lax.sign, NUMBERS),
+    "sin": (lax.sin, FLOATS),
+    "sqrt": (positive(lax.sqrt), FLOATS),
+    "square": (lax.square, NUMBERS),
+    "stop_gradient": (lax.stop_gradient, FLOATS),
+    "tanh": (lax.tanh, FLOATS),
+}
+BINARY: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "add": (lax.add, NUMBERS),
+    "and": (lax.bitwise_and, ("bool",)),
+    "div": (lambda x, y: lax.div(x, y + (y == 0).astype(y.dtype)), NUMBERS),
+    "eq": (lax.eq, ANY),
+    "ge": (lax.ge, NUMBERS),
+    "gt": (lax.gt, NUMBERS),
+    "le": (lax.le, NUMBERS),
+    "lt": (lax.lt, NUMBERS),
+    "max": (lax.max, NUMBERS),
+    "min": (lax.min, NUMBERS),
+    "mul": (lax.mul, NUMBERS),
+    "ne": (lax.ne, ANY),
+    "or": (lax.bitwise_or, ("bool",)),
+    "pow": (positive(lax.pow), FLOATS),
+    "sub": (lax.sub, NUMBERS),
+}
+GRID = quarters(*NHWC)
+TABLE = quarters(9, 4)
+
+
+def convolved(x: Any, kernel: Any, strides: tuple[int, ...] = (1, 1), padding: Any = "SAME", **options: Any) -> Any:
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options)
+
+
+def pooled(x: Any, window: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+    return lax.reduce_window(x, np.float32(0), lax.add, window, strides, "VALID")
+
+
+def reductions(primitive: Any, dtype: str = "float32") -> list[Example]:
+    def reduce(x: Any, axes: tuple[int, ...]) -> Any:
+        return primitive.bind(x, axes=axes, **({} if dtype == "bool" else {"out_sharding": None}))
+
+    examples: list[Example] = [
+        (lambda x: reduce(x, (0,)), (array(dtype, 3, 4),)),
+        (lambda x: reduce(x, (1, 2)), (array(dtype, *NHWC),)),
+        (lambda x: reduce(x, (0, 1, 2, 3)), (array(dtype, *NHWC),)),
+        (lambda x: reduce(x, ()), (array(dtype, 3, 4),)),
+    ]
+    return examples if dtype == "bool" else [*examples, (lambda x: reduce(x, (0,)), (array("int32", 3, 4),))]
+
+
+def choices(function: Callable[..., Any]) -> list[Example]:
+    return [
+        (lambda x: function(x, 1, jnp.int32), (quarters(6, 9),)),
+        (lambda x: function(x, 0, jnp.int32), (array("int32", 9, 2),)),
+        (lambda x: function(x, 3, jnp.int32), (GRID,)),
+    ]
+
+
+OTHERS: dict[str, list[Example]] = {
+    "argmax": choices(lax.argmax),
+    "argmin": choices(lax.argmin),
+    "broadcast_in_dim": [
+        (lambda x: lax.broadcast_in_dim(x, (2, 3, 4), (1,)), (quarters(3),)),
+        (lambda x: lax.broadcast_in_dim(x, (2, 3), ()), (quarters(),)),
+        (lambda x: lax.broadcast_in_dim(x, (5, 3), (0, 1)), (quarters(1, 3),)),
+        (lambda x: lax.broadcast_in_dim(x, (3, 1, 4, 1), (0, 2)), (array("int32", 3, 4),)),
+    ],
+    "clamp": [(lambda x: lax.clamp(np.float32(-0.5), x, np.float32(1)), (quarters(4, 5),))],
+    "concatenate": [
+        (lambda x, y: lax.concatenate([x, y], 0), (array("int32", 2, 3), array("int32", 4, 3))),
+        (lambda x: lax.concatenate([jnp.ones((2, 1, 5, 3)), x], 1), (GRID,)),
+    ],
+    "conv_general_dilated": [
+        (lambda x: convolved(x, quarters(3, 3, 3, 2)), (GRID,)),
+        (lambda x: convolved(x, quarters(3, 3, 3, 2)) + quarters(1, 1, 1, 2), (GRID,)),
+        (lambda x: convolved(x, quarters(2, 3, 3, 4), (2, 1), "VALID"), (GRID,)),
+        (lambda x: convolved(x, quarters(3, 3, 3, 4), (2, 2)), (GRID,)),
+        (lambda x: convolved(x, quarters(3, 2, 3, 4), (1, 2), ((0, 2), (3, 1))), (GRID,)),
+        (lambda x: convolved(x, quarters(2, 2, 3, 2), rhs_dilation=(2, 3)), (GRID,)),
+        (lambda x: convolved(x, quarters(3, 3, 1, 6), feature_group_count=3), (GRID,)),
+        (convolved, (GRID, quarters(3, 3, 3, 2))),
+        (lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME"), (quarters(2, 3, 4, 5), quarters(2, 3, 3, 3))),
+    ],
+    "convert_element_type": [
+        (lambda x, to=to: x.astype(to), (array(dtype, 7),)) for dtype in (*ANY, "uint8") for to in ANY if to != dtype
+    ],
+    "dot_general": [
+        (lambda x, y: x @ y, (quarters(3, 4), quarters(4, 5))),
+        (lambda x, y: x @ y, (quarters(4), quarters(4, 5))),
+        (lambda x, y: x @ y, (quarters(3, 4), quarters(4))),
+        (lambda x, y: x @ y, (quarters(4), quarters(4, seed=1))),
+        (lambda x, y: x @ y, (array("int32", 3, 4), array("int32", 4, 5))),
+        (lambda x: x @ quarters(4, 5), (quarters(2, 3, 4),)),
+        (lambda x: quarters(5, 2) @ x, (quarters(2, 3),)),
+        (lambda x: x @ jnp.transpose(jnp.asarray(quarters(5, 4))), (quarters(3, 4),)),
+        (lambda x, y: x.T @ y, (quarters(4, 3), quarters(4, 5))),
+        (lambda x, y: jnp.einsum("bqc,bkc->bqk", x, y), (quarters(2, 3, 4), quarters(2, 5, 4))),
+        (lambda x, y: jnp.einsum("bcq,bck->bqk", x, y), (quarters(2, 4, 3), quarters(2, 4, 5))),
+        (lambda x, y: jnp.einsum("bhqc,bkhc->bhqk", x, y), (quarters(2, 3, 4, 5), quarters(2, 6, 3, 5))),
+        (lambda x, y: jnp.einsum("bijc,bklc->bijkl", x, y), (quarters(2, 3, 4, 5), quarters(2, 2, 3, 5))),
+        (lambda x, y: jnp.einsum("bc,bc->b", x, y), (quarters(3, 4), quarters(3, 4, seed=1))),
+        (lambda x, y: jnp.einsum("ij,ijk->k", x, y), (quarters(3, 4), quarters(3, 4, 5))),
+        (lambda x, y: jnp.einsum("ij,kl->ijkl", x, y), (quarters(2, 3), quarters(4, 5))),
+        (
+            lambda x, y: lax.dot(x, y, preferred_element_type=np.float32),
+            (array("float16", 3, 4), array("float16", 4, 5)),
+        ),
+    ],
+    "gather": [
+        (lambda i: rows(jnp.asarray(TABLE), i), (np.asarray([0, 8, 3], np.int32),)),
+        (lambda i: rows(jnp.asarray(TABLE), i), (np.asarray([[0, 8, 3], [1, 1, 2]], np.int32),)),
+        (lambda i: rows(jnp.asarray(TABLE), i), (np.asarray(5, np.int32),)),
+        (rows, (TABLE, np.asarray([[[0, 8], [3, 3]]], np.int32))),
+        (lambda t: rows(t, jnp.asarray([2, 0])), (quarters(4, 2),)),
+        (
+            lambda t, i: lax.gather(
+                t,
+                i,
+                lax.GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(0,), start_index_map=(0,)),
+                (1, 4),
+                mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+            ),
+            (TABLE, np.asarray([[0], [8]], np.int32)),
+        ),
+    ],
+    "integer_pow": [
+        *elementwise(lambda x: lax.integer_pow(x, 2), 1, NUMBERS),
+        *elementwise(lambda x: lax.integer_pow(x, 3), 1, ("float32", "int32")),
+        (positive(lambda x: lax.integer_pow(x, -2)), (quarters(9),)),
+    ],
+    "pad": [
+        (lambda x: lax.pad(x, np.float32(0), ((1, 2, 0), (0, 3, 0))), (quarters(2, 3),)),
+        (lambda x: lax.pad(x, np.float32(-1.5), ((1, 2, 0), (0, 3, 0))), (quarters(2, 3),)),
+        (lambda x, fill: lax.pad(x, fill, ((1, 1, 0),)), (array("int32", 3), array("int32"))),
+        (
+            lambda x: convolved(jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0))), quarters(3, 3, 3, 2), (2, 2), "VALID"),
+            (GRID,),
+        ),
+    ],
+    "reduce_and": reductions(lax.reduce_and_p, "bool"),
+    "reduce_max": reductions(lax.reduce_max_p),
+    "reduce_min": reductions(lax.reduce_min_p),
+    "reduce_or": reductions(lax.reduce_or_p, "bool"),
+    "reduce_prod": reductions(lax.reduce_prod_p),
+    "reduce_sum": reductions(lax.reduce_sum_p),
+    "reduce_window": [
+        (
+            lambda x: lax.reduce_window(x, jnp.zeros((), x.dtype), lax.add, (1, 2, 1, 1), (1, 1, 1, 1), "VALID"),
+            (GRID,),
+        ),
+    ],
+    "reduce_window_sum": [
+        (lambda x: pooled(x, (1, 2, 2, 1), (1, 2, 2, 1)), (GRID,)),
+        (lambda x: pooled(x, (1, 3, 2, 1), (1, 1, 2, 1)), (GRID,)),
+    ],
+    "reshape": [
+        (lambda x: lax.reshape(x, (6, 4)), (quarters(2, 3, 4),)),
+        (lambda x: lax.reshape(x, ()), (quarters(1, 1),)),
+        (lambda x: lax.reshape(x, (1, 1)), (array("bool"),)),
+    ],
+    "select_n": [
+        (lax.select_n, (array("bool", 3, 4), quarters(3, 4), quarters(3, 4, seed=1))),
+        (lax.select_n, (array("bool"), array("int32", 3, 4), array("int32", 3, 4, seed=1))),
+    ],
+    "slice": [
+        (lambda x: lax.slice(x, (1, 0), (3, 4)), (quarters(4, 5),)),
+        (lambda x: lax.slice(x, (0, 1), (4, 8), (3, 2)), (array("int32", 4, 9),)),
+        (lambda x: x[:, ::2, 1:, :1], (GRID,)),
+        (lambda x: lax.slice(x, (0, 0), (4, 5)), (quarters(4, 5),)),
+    ],
+    "squeeze": [
+        (lambda x: lax.squeeze(x, (1, 3)), (quarters(2, 1, 3, 1),)),
+        (lambda x: lax.squeeze(x, (0,)), (array("bool", 1),)),
+    ],
+    "transpose": [
+        (lambda x: lax.transpose(x, (1, 0)), (array("int32", 2, 3),)),
+        (lambda x: lax.transpose(x, (2, 0, 1)), (quarters(2, 3, 4),)),
+    ],
+}
+
+EXAMPLES: dict[str, list[Example]] = {
+    **{name: elementwise(function, 1, dtypes) for name, (function, dtypes) in UNARY.items()},
+    **{name: elementwise(function, 2, dtypes) for name, (function, dtypes) in BINARY.items()},
+    **OTHERS,
+}
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_rule_agrees_with_jax(name: str, lower: Callable[..., Any]) -> None:
+    examples = EXAMPLES.get(name)
+    assert examples, f"expected examples of the rule for {name} in EXAMPLES, found none"
+
+    def all_examples(*inputs: Any) -> tuple[Any, ...]:
+        given = iter(inputs)
+        return tuple(function(*(next(given) for _ in arrays)) for function, arrays in examples)
+
+    lowered = lower(all_examples, *(x for _, arrays in examples for x in arrays)).agrees()
+    used = [equation.primitive.name for equation in lowered.program.jaxpr.eqns].count(name)
+    assert used >= len(examples) - 1, f"expected {name} in each of {len(examples)} examples, found it {used} times"
+
+
+def test_every_example_belongs_to_a_rule() -> None:
+    assert sorted(EXAMPLES) == sorted(PRIMITIVES)
+
+
+def test_a_weight_is_read_in_place(lower: Callable[..., Any]) -> None:
+    kernel, bias, table = quarters(3, 3, 3, 2), quarters(2), quarters(5, 2)
+    found = lower(
+        lambda x, kernel, bias, table: (convolved(x, kernel) + bias.reshape(1, 1, 1, 2)).reshape(-1, 2) @ table.T,
+        GRID,
+        weights={"kernel": kernel, "bias": bias, "table": table},
+    ).agrees()
+    assert found.computing == {"BiasAdd": 1, "Conv2D": 1, "MatMul": 1, "Reshape": 1}
+    np.testing.assert_array_equal(found.variables.kernel.numpy(), kernel)
+
+
+def test_what_conversion_can_compute_is_a_variable(lower: Callable[..., Any]) -> None:
+    table = quarters(5, 4)
+    found = lower(lambda x, table: x + jnp.sum(table * table, axis=1), quarters(5), weights={"table": table}).agrees()
+    assert found.computing == {"AddV2": 1}
+    np.testing.assert_allclose(found.variables.table_reduce_sum.numpy(), (table**2).sum(1))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_batch_may_be_dynamic(size: int, lower: Callable[..., Any]) -> None:
+    def function(x: Any) -> Any:
+        y = lax.slice_in_dim(convolved(x, quarters(3, 3, 3, 2)), 1, 2, axis=3)
+        return jnp.broadcast_to(y.reshape(x.shape[0], 20, 1), (x.shape[0], 20, 3))
+
+    lower(function, quarters(size, 4, 5, 3), dynamic=True).agrees()
