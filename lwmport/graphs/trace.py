@@ -19,7 +19,7 @@ def trace(component: Component, batch: int | str = 1) -> Program:
 
     Raises:
         UsageError: the batch is neither a number of at least 1 nor ``"dynamic"``.
-        LoweringError: the component returns other outputs than its signature says.
+        LoweringError: the component returns other outputs than its signature says, or does not work for any batch.
     """
     if batch != DYNAMIC and (not isinstance(batch, int) or batch < 1):
         raise UsageError(f"expected a batch of at least 1 or {DYNAMIC!r}, found {batch!r}")
@@ -34,7 +34,13 @@ def trace(component: Component, batch: int | str = 1) -> Program:
         _check_names(component, found)
         return [found[spec.name] for spec in component.signature.outputs]
 
-    closed = simplify(jax.make_jaxpr(flat)(*weights, *inputs))
+    try:
+        closed = simplify(jax.make_jaxpr(flat)(*weights, *inputs))
+    except jax.errors.InconclusiveDimensionOperation as error:
+        reason = str(error).partition("\n")[0]
+        raise LoweringError(
+            f"expected {component.name} to work for any batch, found: {reason} Fix the batch"
+        ) from error
     signature = _resolve(component.signature, sizes)
     _check_outputs(signature, closed, component.name)
     return Program(component=component.name, signature=signature, closed=closed, weight_names=names)

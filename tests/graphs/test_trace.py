@@ -111,6 +111,16 @@ def test_a_signature_that_lies_is_refused(
         trace(replace(halves, signature=lie(halves.signature)))
 
 
+@pytest.mark.parametrize("function", [lambda x: x.reshape(5, -1), lambda x: x if x.shape[0] > 2 else x + 1])
+def test_a_component_that_needs_to_know_its_batch_says_so(
+    function: Callable[..., Any], component_of: Callable[..., Component]
+) -> None:
+    component = component_of(function, [jax.ShapeDtypeStruct((5, 3), np.float32)], dynamic=True)
+    with pytest.raises(LoweringError, match=r"expected small to work for any batch, found: .*Fix the batch") as caught:
+        trace(component, "dynamic")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["vqgan-encoder", "vqgan-decoder"])
 @pytest.mark.parametrize("batch", [2, "dynamic"])
 def test_the_models_trace_to_their_signature(name: str, batch: int | str) -> None:
