@@ -63,7 +63,9 @@ def check_whole(path: Path) -> None:
 
     Raises:
         RunnerError: it is not.
+        MissingExtraError: LiteRT is not installed.
     """
+    extras.require("ai_edge_litert")
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

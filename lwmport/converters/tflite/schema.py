@@ -5,4 +5,5 @@ from typing import Any, Final
 from lwmport import extras
 
 flatbuffers: Final[Any] = extras.require("flatbuffers")
+extras.require("ai_edge_litert")
 schema: Final[Any] = extras.require("ai_edge_litert.schema_py_generated")
