@@ -1,0 +1,91 @@
+"""Who takes part, and what runs each: everyone behind the project's runner protocol, inputs and outputs by name."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from conversions import components, model_file, read_weights
+
+from lwmport.types import Array, Runner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One half of one model to run: where its weights and its ONNX file are, and on how many threads."""
+
+    half: str
+    config: str
+    checkpoint: str
+    out: str
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """What a row of the table stands for, and the module without which it cannot take part."""
+
+    title: str
+    opened: Callable[[Case], Runner]
+    needs: str = "onnxruntime"
+
+    def absence(self) -> str:
+        """Return why it cannot take part, or nothing."""
+        if importlib.util.find_spec(self.needs):
+            return ""
+        return f"{self.needs} is not installed; run: pip install 'lwmport[bench]'"
+
+
+class TorchRunner:
+    """The twin in PyTorch eager."""
+
+    name = "PyTorch"
+
+    def __init__(self, case: Case) -> None:
+        import torch
+        import torch_twin
+
+        from lwmport.models.vqgan_config import VQGANConfig
+
+        torch.set_num_threads(case.threads)
+        component = components(case.config, (case.half,))[case.half]
+        weights = read_weights(component, case.checkpoint)
+        self._outputs = [spec.name for spec in component.signature.outputs]
+        self._twin: Any = torch_twin.build(case.half, VQGANConfig.from_json(component.config), weights)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name."""
+        import torch
+
+        with torch.inference_mode():
+            found = self._twin(*(torch.tensor(array) for array in inputs.values()))
+        found = found if isinstance(found, tuple) else (found,)
+        return {name: tensor.numpy() for name, tensor in zip(self._outputs, found, strict=True)}
+
+
+def _onnxruntime(case: Case) -> Runner:
+    from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+
+    return OnnxRuntimeRunner(model_file(case.out, case.half), case.threads)
+
+
+def _jax(case: Case) -> Runner:
+    from lwmport.checkpoints.opening import open_checkpoint
+    from lwmport.runtime.jax import JaxRunner
+
+    return JaxRunner(components(case.config, (case.half,))[case.half], open_checkpoint(case.checkpoint))
+
+
+BASELINE: Final = "lwmport"
+REFERENCE: Final = "jax"
+
+CONTENDERS: Final[Mapping[str, Contender]] = {
+    BASELINE: Contender(title="lwmport convert, ONNX Runtime", opened=_onnxruntime),
+    "jax2onnx": Contender(title="jax2onnx, ONNX Runtime", opened=_onnxruntime, needs="jax2onnx"),
+    "jax2onnx-native": Contender(
+        title="jax2onnx with flax's GroupNorm, ONNX Runtime", opened=_onnxruntime, needs="jax2onnx"
+    ),
+    "torch-export": Contender(title="twin, torch.onnx.export, ONNX Runtime", opened=_onnxruntime, needs="onnxscript"),
+    "torch": Contender(title="twin, PyTorch eager", opened=TorchRunner, needs="torch"),
+    REFERENCE: Contender(title="JAX jit (the reference)", opened=_jax, needs="jax"),
+}

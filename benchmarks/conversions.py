@@ -1,0 +1,172 @@
+"""How each converter is called: the same checkpoint in, one ONNX file a half out, under the same names."""
+
+import contextlib
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from lwmport.types import Array, Component
+
+HALVES = ("encoder", "decoder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to convert, from where to where."""
+
+    halves: tuple[str, ...]
+    config: str
+    checkpoint: str
+    out: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converter:
+    """``prepare`` imports and warms what a first call would load; only ``convert`` is timed."""
+
+    prepare: Callable[[], object]
+    convert: Callable[[Job], object]
+
+
+def model_file(out: str | Path, half: str) -> Path:
+    """Return where the ONNX file of a half is written: the command line's own name."""
+    return Path(out) / f"vqgan-{half}.onnx"
+
+
+def components(config: str, halves: tuple[str, ...]) -> dict[str, Component]:
+    """Return the component of each half."""
+    from lwmport.models.families import resolve
+
+    return {half: resolve(f"vqgan-{half}", config).components[0] for half in halves}
+
+
+def read_weights(component: Component, checkpoint: str) -> dict[str, Array]:
+    """Return every weight of a component."""
+    from lwmport.checkpoints.opening import open_checkpoint
+
+    opened = open_checkpoint(checkpoint)
+    return {name: np.asarray(opened.read(name)) for name in component.weights}
+
+
+def _prepare_own() -> None:
+    import jax
+    import onnx_ir  # noqa: F401
+
+    import lwmport.cli.main
+    import lwmport.converters.onnx.convert
+    import lwmport.pipeline.convert  # noqa: F401
+
+    jax.devices("cpu")
+
+
+def _convert_own(job: Job) -> None:
+    """Run the command line inside this process, whose imports are done."""
+    name = "vqgan" if len(job.halves) > 1 else f"vqgan-{job.halves[0]}"
+    arguments = ["lwmport", "convert", "--component", name, "--to", "onnx", "--no-validate"]
+    arguments += ["--config", job.config, "--checkpoint", job.checkpoint, "--out", job.out]
+    with mock.patch.object(sys, "argv", arguments):
+        try:
+            runpy.run_module("lwmport", run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(f"lwmport convert ended with {end.code}") from end
+
+
+def _prepare_jax2onnx() -> None:
+    import jax
+    import jax2onnx
+
+    jax2onnx.to_onnx(lambda x: x + 1, [jax.ShapeDtypeStruct((1,), "float32")])
+
+
+def _convert_jax2onnx(job: Job) -> None:
+    """Convert as jax2onnx does by default; it knows no composite, so their decompositions are traced."""
+    with _inlined_composites():
+        _to_onnx(job, normalization_mode="auto")
+
+
+def _convert_jax2onnx_native(job: Job) -> None:
+    """Convert as jax2onnx does best: GroupNorm is flax's own class, for which it has a native operator."""
+    from flax import linen as nn
+
+    from lwmport.models import layers, vqgan
+
+    def group_norm(**names: str) -> nn.GroupNorm:
+        return nn.GroupNorm(num_groups=layers.GROUPS, epsilon=layers.EPSILON, **names)
+
+    with _inlined_composites(), mock.patch.object(vqgan, "GroupNorm", group_norm):
+        _to_onnx(job, normalization_mode="prefer_native", opset=21)
+
+
+def _to_onnx(job: Job, **options: Any) -> None:
+    import jax
+    import jax2onnx
+
+    for half, component in components(job.config, job.halves).items():
+        weights = read_weights(component, job.checkpoint)
+        (spec,) = component.signature.inputs
+        outputs = [spec.name for spec in component.signature.outputs]
+
+        def function(x: Any, apply: Any = component.apply, given: Any = weights, name: str = spec.name) -> Any:
+            return tuple(apply(given, {name: x}).values())
+
+        jax2onnx.to_onnx(
+            function,
+            [jax.ShapeDtypeStruct((1, *spec.shape[1:]), spec.dtype)],
+            input_names=[spec.name],
+            output_names=outputs,
+            return_mode="file",
+            output_path=str(model_file(job.out, half)),
+            **options,
+        )
+
+
+@contextlib.contextmanager
+def _inlined_composites() -> Iterator[None]:
+    """Trace the decomposition wherever the model asks for a composite."""
+    with mock.patch("jax.lax.composite", lambda decomposition, **_: decomposition):
+        yield
+
+
+def _prepare_torch() -> None:
+    import torch
+    import torch_twin  # noqa: F401
+
+    torch.onnx.export(torch.nn.SiLU(), (torch.zeros(1),), dynamo=True, verbose=False)
+
+
+def _convert_torch(job: Job) -> None:
+    import torch
+    import torch_twin
+
+    from lwmport.models.vqgan_config import VQGANConfig
+
+    for half, component in components(job.config, job.halves).items():
+        twin = torch_twin.build(half, VQGANConfig.from_json(component.config), read_weights(component, job.checkpoint))
+        (spec,) = component.signature.inputs
+        example = torch.zeros((1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
+        torch.onnx.export(
+            twin,
+            (example,),
+            model_file(job.out, half),
+            dynamo=True,
+            verbose=False,
+            external_data=True,
+            input_names=[spec.name],
+            output_names=[spec.name for spec in component.signature.outputs],
+        )
+
+
+CONVERTERS: dict[str, Converter] = {
+    "lwmport": Converter(prepare=_prepare_own, convert=_convert_own),
+    "jax2onnx": Converter(prepare=_prepare_jax2onnx, convert=_convert_jax2onnx),
+    "jax2onnx-native": Converter(prepare=_prepare_jax2onnx, convert=_convert_jax2onnx_native),
+    "torch-export": Converter(prepare=_prepare_torch, convert=_convert_torch),
+}
+"""Contender -> its converter. A contender that runs the model itself has none."""

@@ -1,0 +1,82 @@
+"""A conversion in a process of its own: its seconds without imports, and its memory as the kernel counts it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from conversions import CONVERTERS, Job
+from threads import limit_threads
+
+from lwmport.memory import peak_bytes
+
+SAMPLING = 0.005
+"""Seconds between two looks at a process's memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a conversion took. Memory is the process's peak, imports included; the anonymous part leaves out files."""
+
+    seconds: float
+    peak_bytes: int
+    peak_anonymous_bytes: int
+
+
+def typical(costs: Sequence[Cost]) -> Cost:
+    """Return the median seconds and the largest memory of several conversions."""
+    return Cost(
+        seconds=median(cost.seconds for cost in costs),
+        peak_bytes=max(cost.peak_bytes for cost in costs),
+        peak_anonymous_bytes=max(cost.peak_anonymous_bytes for cost in costs),
+    )
+
+
+def convert_elsewhere(script: Path, name: str, job: Job, threads: int) -> Cost:
+    """Return the cost of a conversion that ``script --convert`` does in a new process, into a new folder.
+
+    Raises:
+        RuntimeError: it failed; the message is the last line that it printed.
+    """
+    out = Path(job.out)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    log, result = out / "log.txt", out / "cost.json"
+    order = json.dumps({"name": name, "job": asdict(job), "threads": threads, "result": str(result)})
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen([sys.executable, str(script), "--convert", order], stdout=stream, stderr=stream)
+        anonymous = _watch(process)
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8").splitlines() or ["no output"]
+        raise RuntimeError(f"the conversion ended with exit code {process.returncode}: {lines[-1]}")
+    return Cost(**json.loads(result.read_text(encoding="utf-8")), peak_anonymous_bytes=anonymous)
+
+
+def convert_here(order: str) -> None:
+    """Do what `convert_elsewhere` ordered, and write seconds and peak memory to the file that it names."""
+    wanted = json.loads(order)
+    limit_threads(wanted["threads"])
+    job = Job(**{**wanted["job"], "halves": tuple(wanted["job"]["halves"])})
+    converter = CONVERTERS[wanted["name"]]
+    converter.prepare()
+    start = time.perf_counter()
+    converter.convert(job)
+    cost = {"seconds": time.perf_counter() - start, "peak_bytes": peak_bytes()}
+    Path(wanted["result"]).write_text(json.dumps(cost), encoding="utf-8")
+
+
+def _watch(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process and return the most anonymous memory that it was seen with."""
+    peak = 0
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        for line in status.read_text(encoding="ascii").splitlines():
+            if line.startswith("RssAnon:"):
+                peak = max(peak, int(line.split()[1]) * 1024)
+        time.sleep(SAMPLING)
+    return peak
