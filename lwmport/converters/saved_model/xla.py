@@ -1,8 +1,10 @@
 """jax2tf's own output, for those who serve with XLA: one XlaCallModule operator that holds StableHLO.
 
-This is the one module of the converters that uses jax, and it does so inside of a function: jax2tf is a part of jax.
+This is the one module of the converters that uses jax, and it does so inside of functions: jax2tf is a part of jax.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 from lwmport.converters.saved_model.functions import traced
@@ -15,17 +17,34 @@ from lwmport.types import Weights
 PLATFORMS: Final = ("cpu", "cuda", "tpu")
 """Where the module may run; StableHLO for all of them is in the one file."""
 
+LOCATIONS: Final = "jax_traceback_in_locations_limit"
+"""JAX's setting for how many frames of Python's stack describe an operation."""
+
 
 def xla_function(tf: Any, program: Program, weights: Weights, store: Variables) -> Any:
     """Return the traced TensorFlow function that calls the program's StableHLO on variables and inputs."""
     variables = dict(zip(program.weight_names, program.jaxpr.invars, strict=False))
-    call = _converted(program)
 
     def serve(*inputs: Any) -> list[Any]:
         values = [store.weight(*_described(variables[name], name, weights)) for name in program.weight_names]
         return list(call(*values, *inputs))
 
-    return traced(tf, program.signature, serve)
+    with _without_locations():
+        call = _converted(program)
+        return traced(tf, program.signature, serve)
+
+
+@contextlib.contextmanager
+def _without_locations() -> Iterator[None]:
+    """Keep the Python files and lines that made an operation out of StableHLO: bytes would differ by folder."""
+    import jax
+
+    before = getattr(jax.config, LOCATIONS)
+    jax.config.update(LOCATIONS, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(LOCATIONS, before)
 
 
 def _described(variable: Any, name: str, weights: Weights) -> tuple[str, tuple[int, ...], str, Any]:

@@ -67,11 +67,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, plain: Dialect) -> dict[str, 
     return {half: converted("saved_model", make(DEBUG), plain, out, "dynamic") for half, make in HALVES.items()}
 
 
-@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("half", HALVES)
-def test_a_saved_model_agrees_with_jax(half: str, batch: int, made: Any, jax_outputs: Any) -> None:
+def test_a_saved_model_agrees_with_jax(half: str, made: Any, jax_outputs: Any) -> None:
     component = HALVES[half](DEBUG)
-    inputs = inputs_of(component, batch)
+    inputs = inputs_of(component, 2)
     expected = jax_outputs(component, SeededWeights(component.weights, 0), inputs)
     agree(component, TensorFlowRunner(made[half].path, THREADS).run(inputs), expected)
 
@@ -86,11 +85,10 @@ def test_options_agree_with_jax(half: str, config: Any, plain: Any, tmp_path: Pa
     agree(component, TensorFlowRunner(artifact.path, THREADS).run(inputs), expected)
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_a_frozen_graph_agrees_with_jax(half: str, plain: Any, tmp_path: Path, jax_outputs: Any) -> None:
-    component = HALVES[half](DEBUG)
+def test_a_frozen_graph_agrees_with_jax(plain: Any, tmp_path: Path, jax_outputs: Any) -> None:
+    component = vqgan_decoder(DEBUG)
     artifact = converted("frozen", component, plain, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [f"vqgan-{half}.pb"]
+    assert [path.name for path in tmp_path.iterdir()] == ["vqgan-decoder.pb"]
     inputs = inputs_of(component, 1)
     expected = jax_outputs(component, SeededWeights(component.weights, 0), inputs)
     agree(component, TensorFlowRunner(artifact.path, THREADS).run(inputs), expected)

@@ -9,14 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-pytestmark = pytest.mark.usefixtures("tf")
-
-SCRIPT = """
-import hashlib, json, pathlib, sys
-import tensorflow as tf
-from dataclasses import replace
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
@@ -24,18 +19,25 @@ from lwmport.models.components import vqgan_encoder
 from lwmport.models.vqgan_config import CONFIGS
 from lwmport.types import Dialect
 
-out, times, plain = pathlib.Path(sys.argv[1]), int(sys.argv[2]), Dialect(**json.loads(sys.argv[3]))
-for number in range(7 * times):
-    tf.function(lambda x: x + number).get_concrete_function(tf.TensorSpec([number], "float32"))
-component = vqgan_encoder(CONFIGS["debug"])
-for step in range(times):
-    for write, dialect in (
-        (convert.convert, plain), (convert.convert, replace(plain, name="xla")), (frozen.convert, plain)
-    ):
-        folder = out / str(step) / dialect.name
-        folder.mkdir(parents=True, exist_ok=True)
-        write(trace(component), SeededWeights(component.weights, 0), dialect, folder, lambda *_: None)
+pytestmark = pytest.mark.usefixtures("tf")
+
+SCRIPT = """
+import json, pathlib, sys
+from test_saved_model_bytes import write_all
+from lwmport.types import Dialect
+
+write_all(pathlib.Path(sys.argv[1]), Dialect(**json.loads(sys.argv[2])))
 """
+
+
+def write_all(out: Path, plain: Dialect) -> None:
+    """Write the encoder of the debug model in every flavour of TensorFlow's formats."""
+    component = vqgan_encoder(CONFIGS["debug"])
+    for name, write in (("tf", convert.convert), ("xla", convert.convert), ("graphdef", frozen.convert)):
+        folder = out / name
+        folder.mkdir(parents=True)
+        weights = SeededWeights(component.weights, 0)
+        write(trace(component), weights, replace(plain, name=name), folder, lambda *_: None)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -44,33 +46,32 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_bytes_are_the_same_in_every_process(plain: Any, tmp_path: Path) -> None:
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(tmp_path / str(times)), str(times), json.dumps(asdict(plain))],
-            env={**os.environ, "PYTHONHASHSEED": str(times)},
-            stderr=subprocess.DEVNULL,
-        )
-        for times in (1, 2)
-    ]
-    assert [process.wait(timeout=300) for process in running] == [0, 0]
-    first = digests(tmp_path / "1" / "0")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "other"), json.dumps(asdict(plain))]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as running:
+        write_all(tmp_path / "one", plain)
+        write_all(tmp_path / "two", plain)
+        assert running.wait(timeout=300) == 0
+    first = digests(tmp_path / "one")
     assert len(first) == 7
-    assert digests(tmp_path / "2" / "0") == first
-    assert digests(tmp_path / "2" / "1") == first
+    assert digests(tmp_path / "two") == first
+    assert digests(tmp_path / "other") == first
+    here = (str(Path(__file__).parents[3]), str(tmp_path), ".py")
+    for name in first:
+        content = (tmp_path / "one" / name).read_bytes()
+        assert not [words for words in here if words.encode() in content], name
 
 
 @pytest.mark.parametrize("changed", ["weights", "name"])
 def test_other_inputs_give_other_bytes(changed: str, plain: Any, component_of: Any, tmp_path: Path) -> None:
-    import numpy as np
-
-    from lwmport.checkpoints.seeded import SeededWeights
-    from lwmport.converters.saved_model.convert import convert
-    from lwmport.graphs.trace import trace
-
     component = component_of(lambda x, kernel: x @ kernel, (np.ones((1, 4), np.float32),), {"kernel": np.ones((4, 4))})
     other = replace(component, name="other") if changed == "name" else component
     seed = 1 if changed == "weights" else 0
-    one = convert(trace(component), SeededWeights(component.weights, 0), plain, tmp_path / "one", lambda *_: None)
-    two = convert(trace(other), SeededWeights(component.weights, seed), plain, tmp_path / "two", lambda *_: None)
+    one = convert.convert(
+        trace(component), SeededWeights(component.weights, 0), plain, tmp_path / "one", lambda *_: None
+    )
+    two = convert.convert(
+        trace(other), SeededWeights(component.weights, seed), plain, tmp_path / "two", lambda *_: None
+    )
     assert (one.path.name == two.path.name) == (changed == "weights")
     assert (digests(one.path) == digests(two.path)) == (changed == "name")
