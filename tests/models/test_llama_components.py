@@ -134,7 +134,7 @@ def test_embedding_layers_and_head_chained_are_the_whole(config: LlamaConfig) ->
 
 def test_ring_steps_chained_are_attention() -> None:
     rng = np.random.default_rng(0)
-    query, key, value = (rng.standard_normal((2, 4, 16, 8)).astype(np.float32) for _ in range(2))
+    query, key, value = (rng.standard_normal((2, 4, 16, 8)).astype(np.float32) for _ in range(3))
     mask = np.ones((2, 16), np.int64)
     mask[0, :3] = 0
     component = ring_step(TEXT, Lengths(sequence=8, past=8), padded=True)
