@@ -30,15 +30,15 @@ HOMES = {
     "jax": ("models/", "graphs/", "runtime/jax.py", "converters/saved_model/xla.py"),
     "jinja2": ("reports/",),
     "msgpack": ("checkpoints/",),
-    "onnx": ("converters/onnx/",),
+    "onnx": ("converters/onnx/", "converters/tf2onnx_route/"),
     "onnx_ir": ("converters/onnx/",),
     "onnxruntime": ("runtime/onnxruntime.py",),
-    "onnxsim": ("converters/onnx/",),
+    "onnxsim": ("converters/onnx/", "converters/tf2onnx_route/"),
     "rich": ("cli/",),
     "safetensors": ("checkpoints/",),
     "skimage": ("validators/",),
     "tensorflow": ("converters/saved_model/", "runtime/tensorflow.py"),
-    "tf2onnx": ("converters/",),
+    "tf2onnx": ("converters/tf2onnx_route/",),
     "torch": (),
 }
 

@@ -30,17 +30,38 @@ class Batch(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option("--config", default="lwm", show_default=True, metavar="NAME|FILE.json", help="LWM's model configuration.")
 @click.option("--dialect", help="Which reader of the format to write for: see 'lwmport list'.")
 @click.option("--opset", type=int, help="The ONNX opset, within what the dialect allows.")
+@click.option("--via", type=click.Choice(["tf2onnx"]), help="ONNX by another route, held against the direct one.")
+@click.option("--flavor", type=click.Choice(["plain", "xla"]), help="Of a SavedModel: plain operators, or jax2tf's.")
 @click.option("--batch", type=Batch(), default=1, show_default=True, metavar="N|dynamic", help="Pictures a run.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the weights, if seeded.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True)
 @click.option("--no-validate", is_flag=True, help="Only convert: run nothing, write no report.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def convert(form: str, as_json: bool, no_validate: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
+def convert(
+    form: str,
+    as_json: bool,  # noqa: FBT001 - a flag is an option
+    no_validate: bool,  # noqa: FBT001 - same
+    via: str | None,
+    flavor: str | None,
+    **options: Any,
+) -> int:
     """Convert a component to a format, run it beside JAX, and write models, manifest and report into --out."""
     from lwmport.pipeline.convert import Request
     from lwmport.pipeline.convert import convert as run
 
+    options["dialect"] = _dialect(form, options["dialect"], via, flavor)
     request = Request(format=form, validate=not no_validate, **options)
     with progress() as observer:
         found = run(request, observer)
     return outcome.show(found, as_json=as_json)
+
+
+def _dialect(form: str, dialect: str | None, via: str | None, flavor: str | None) -> str | None:
+    """Return the dialect that the options ask for between them: a route and a flavour are dialects too."""
+    meant = {dialect, via, {"plain": "tf", "xla": "xla"}.get(flavor or "")} - {None}
+    if len(meant) > 1:
+        raise click.UsageError(f"expected one of --dialect, --via and --flavor, found {', '.join(map(str, meant))}")
+    for option, value, needed in (("--via", via, "onnx"), ("--flavor", flavor, "saved_model")):
+        if value and form != needed:
+            raise click.UsageError(f"expected {option} with --to {needed}, found --to {form}")
+    return next(iter(meant), None)

@@ -41,6 +41,8 @@ def _print(outcome: "Outcome") -> None:
         click.echo(f"{status_word(validation.status)}  {validation.component} on {validation.inputs}")
         for diff in validation.diffs:
             click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}{note}")
+        for remark in section.notes:
+            click.echo(f"  {remark}")
         for timing in section.timings:
             click.echo(f"  {timing.runner}: {timing.median_s:.3f} s a run, {timing.threads} threads{note}")
     click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
@@ -74,5 +76,6 @@ def _validation(section: Any) -> dict[str, Any]:
         "status": str(section.validation.status),
         "reason": section.validation.reason,
         "outputs": {diff.name: {"status": str(diff.status), "reason": diff.reason} for diff in diffs},
+        "notes": list(section.notes),
         "timings": plain.encode(section.timings),
     }

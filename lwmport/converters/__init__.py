@@ -1,8 +1,29 @@
 """One converter a format; each lowers the same traced program."""
 
-from typing import Final
+from typing import Any, Final
 
 from lwmport.registry import Registry
+from lwmport.types import Dialect
 
-CONVERTERS: Final = Registry("format", {"onnx": "lwmport.converters.onnx.convert:convert"})
+CONVERTERS: Final = Registry(
+    "format",
+    {
+        "frozen_graph": "lwmport.converters.saved_model.frozen:convert",
+        "onnx": "lwmport.converters.onnx.convert:convert",
+        "saved_model": "lwmport.converters.saved_model.convert:convert",
+        "tflite": "lwmport.converters.tflite.convert:convert",
+    },
+)
 """Format -> ``convert(program, weights, dialect, out, progress) -> Artifact``, which writes into the folder ``out``."""
+
+ROUTES: Final = Registry("route", {"tf2onnx": "lwmport.converters.tf2onnx_route.convert:convert"})
+"""Dialect -> the converter that takes another way to its format than the direct one."""
+
+
+def converter_for(dialect: Dialect) -> Any:
+    """Return the converter that writes a dialect.
+
+    Raises:
+        MissingExtraError: it needs an optional module that is not installed.
+    """
+    return ROUTES[dialect.name] if dialect.name in ROUTES else CONVERTERS[dialect.format]

@@ -15,6 +15,14 @@ _STANDARD: Final = {
     "lwmport.upsample_nearest": ("Resize",),
 }
 
+_TENSORFLOW: Final = {
+    "lwmport.average_pool": ("AvgPool",),
+    "lwmport.group_norm": ("ChannelMeans",),
+    "lwmport.silu": ("Sigmoid*Mul",),
+    "lwmport.softmax": ("Softmax",),
+    "lwmport.upsample_nearest": ("ResizeNearestNeighbor",),
+}
+
 DIALECTS: Final[dict[str, Dialect]] = {
     "ort": Dialect(
         name="ort",
@@ -22,7 +30,11 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="what ONNX Runtime runs fastest",
         opset=21,
         opsets=(21, 21),
-        composites={**_STANDARD, "lwmport.upsample_nearest": ("Phases", "Resize")},
+        composites={
+            **_STANDARD,
+            "lwmport.group_norm": ("LayerNormalization",),
+            "lwmport.upsample_nearest": ("Phases", "Resize"),
+        },
     ),
     "onnx": Dialect(
         name="onnx",
@@ -32,9 +44,71 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opsets=(13, 24),
         composites=_STANDARD,
     ),
+    "tf2onnx": Dialect(
+        name="tf2onnx",
+        format="onnx",
+        summary="the second route: through a SavedModel and tf2onnx, to hold against the first",
+        opset=18,
+        opsets=(14, 18),
+        composites=_TENSORFLOW,
+    ),
+    "litert": Dialect(
+        name="litert",
+        format="tflite",
+        summary="what LiteRT's XNNPACK delegate takes whole",
+        opset=3,
+        opsets=(3, 3),
+        composites={
+            "lwmport.average_pool": ("AVERAGE_POOL_2D",),
+            "lwmport.group_norm": ("CHANNEL_MEANS",),
+            "lwmport.nearest_code": ("ARG_MIN",),
+            "lwmport.silu": ("LOGISTIC*MUL",),
+            "lwmport.softmax": ("SOFTMAX",),
+            "lwmport.upsample_nearest": ("PHASES", "CONCATENATION"),
+        },
+    ),
+    "tflite": Dialect(
+        name="tflite",
+        format="tflite",
+        summary="operators as TensorFlow's own converter writes them",
+        opset=3,
+        opsets=(3, 3),
+        composites={
+            "lwmport.average_pool": ("AVERAGE_POOL_2D",),
+            "lwmport.group_norm": ("CHANNEL_MEANS",),
+            "lwmport.nearest_code": ("ARG_MIN",),
+            "lwmport.silu": ("LOGISTIC*MUL",),
+            "lwmport.softmax": ("SOFTMAX",),
+            "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
+        },
+    ),
+    "tf": Dialect(
+        name="tf",
+        format="saved_model",
+        summary="plain TensorFlow operators, variables, serving_default",
+        opset=2,
+        opsets=(2, 2),
+        composites=_TENSORFLOW,
+    ),
+    "xla": Dialect(
+        name="xla",
+        format="saved_model",
+        summary="jax2tf's own output, one XlaCallModule: for serving with XLA",
+        opset=2,
+        opsets=(2, 2),
+        composites={},
+    ),
+    "graphdef": Dialect(
+        name="graphdef",
+        format="frozen_graph",
+        summary="one GraphDef with constants, for vendor tools that take framework 3",
+        opset=1,
+        opsets=(1, 1),
+        composites=_TENSORFLOW,
+    ),
 }
 
-DEFAULTS: Final = {"onnx": "ort"}
+DEFAULTS: Final = {"frozen_graph": "graphdef", "onnx": "ort", "saved_model": "tf", "tflite": "litert"}
 """Format -> the dialect that is meant when none is named."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 GROUP_NORM = "lwmport.group_norm"
 SILU = "lwmport.silu"
@@ -67,7 +68,8 @@ def average_pool(x: jax.Array, *, size: int) -> jax.Array:
 
     def decomposition(x: jax.Array, *, size: int) -> jax.Array:
         window = (1, size, size, 1)
-        total = jax.lax.reduce_window(x, jnp.zeros((), x.dtype), jax.lax.add, window, window, "VALID")
+        zero = np.zeros((), x.dtype)  # known, for JAX sees a sum only in a reduction that starts at a known zero
+        total = jax.lax.reduce_window(x, zero, jax.lax.add, window, window, "VALID")
         return total / jnp.asarray(size * size, x.dtype)
 
     return _composite(decomposition, AVERAGE_POOL)(x, size=size)

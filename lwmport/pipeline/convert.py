@@ -1,9 +1,10 @@
 """From a checkpoint to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import platform
+import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import lwmport
 from lwmport import atomic, extras, manifest, memory
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.converters import CONVERTERS
+from lwmport.converters import CONVERTERS, ROUTES, converter_for
 from lwmport.converters.dialects import dialect_for
 from lwmport.graphs.trace import DYNAMIC, trace
 from lwmport.models.families import Family, resolve
-from lwmport.pipeline.evidence import gather
+from lwmport.pipeline.evidence import Evidence, gather
 from lwmport.pipeline.judge import component_report, judge
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.weights import open_weights
@@ -116,14 +117,18 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
 
 def _convert_one(work: _Work, component: Component) -> None:
     start = time.perf_counter()
+    artifact, program_sha256 = _lower(work, component, work.dialect, work.folder)
+    work.parts.append(manifest.entry(artifact, program_sha256))
+    work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
+
+
+def _lower(work: _Work, component: Component, dialect: Dialect, folder: Path) -> tuple[Artifact, str]:
+    """Return the artifact of a component in a dialect, written into ``folder``, and the program's digest."""
     work.observer.phase(f"{component.name}: trace")
     program = trace(component, work.request.batch)
-    work.observer.phase(f"{component.name}: write {work.request.format} in the dialect {work.dialect.name}")
-    artifact: Artifact = CONVERTERS[work.request.format](
-        program, work.weights, work.dialect, work.folder, work.observer.progress
-    )
-    work.parts.append(manifest.entry(artifact, program.digest))
-    work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
+    work.observer.phase(f"{component.name}: write {dialect.format} in the dialect {dialect.name}")
+    artifact: Artifact = converter_for(dialect)(program, work.weights, dialect, folder, work.observer.progress)
+    return artifact, program.digest
 
 
 def _judge_all(work: _Work, weights_sha256: str) -> Report:
@@ -139,10 +144,28 @@ def _judge_all(work: _Work, weights_sha256: str) -> Report:
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name)
         sections.append(component_report(part, judgement, facts, cost, weights_sha256))
+        if work.dialect.name in ROUTES:
+            sections.append(_judge_direct(work, component, evidence, weights_sha256))
     report = new_report(work.request.component, work.weights.source, tuple(sections), _commands(work.request))
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
     return report
+
+
+def _judge_direct(work: _Work, component: Component, evidence: Evidence, weights_sha256: str) -> ComponentReport:
+    """Return the report on the direct lowering of a component that took another route: two lowerings, one reference.
+
+    Its artifact is for comparison only and is not kept; neither are its pictures.
+    """
+    direct = dialect_for(work.request.format)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=work.folder, prefix=".direct-") as scratch:
+        artifact, program_sha256 = _lower(work, component, direct, Path(scratch))
+        part = manifest.entry(artifact, program_sha256)
+        cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
+        named = replace(evidence, component=replace(component, name=f"{component.name}, directly"), titles=())
+        judgement = judge(artifact.path, part.signature, named)
+    return component_report(part, judgement, (work.request.format, direct.name), cost, weights_sha256)
 
 
 def new_report(

@@ -2,6 +2,7 @@
 
 import os
 import statistics
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Judgement:
     timings: tuple[Timing, ...]
     galleries: tuple[Gallery, ...]
     pictures: Mapping[str, bytes]
+    notes: tuple[str, ...] = ()
 
 
 def open_runner(path: Path) -> Runner:
@@ -52,9 +54,11 @@ def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
     candidate: Mapping[str, Array] = {}
     seconds: tuple[float, ...] = ()
     name, refusal = path.suffix, ""
+    notes: tuple[str, ...] = ()
     try:
         runner = open_runner(path)
         name = runner.name
+        notes = runner_notes(runner)
         candidate, seconds = timed(runner, evidence.inputs)
     except PortError as error:
         refusal = str(error)
@@ -80,7 +84,18 @@ def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
         titles=evidence.titles,
     )
     timings = tuple(_timing(side, taken, evidence) for side, taken in sides.items())
-    return Judgement(validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files)
+    return Judgement(
+        validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=notes
+    )
+
+
+def runner_notes(runner: Runner) -> tuple[str, ...]:
+    """Return what a runtime has to say about the model: which operators its delegate left to it."""
+    left: tuple[str, ...] | None = getattr(runner, "undelegated", None)
+    if left is None:
+        return ()
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(left).items()))
+    return (f"Outside {runner.name}'s delegate: {counts or 'nothing'}.",)
 
 
 def _timing(runner: str, seconds: tuple[float, ...], evidence: Evidence) -> Timing:
@@ -116,6 +131,7 @@ def component_report(
         conversion=cost,
         timings=judgement.timings,
         galleries=judgement.galleries,
+        notes=judgement.notes,
         digests=_chain(weights_sha256, part, judgement.validation),
     )
 

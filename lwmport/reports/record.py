@@ -82,7 +82,7 @@ class Digest:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentReport:
-    """One component: its verdict, what was written, what it cost and how it looks."""
+    """One component: its verdict, what was written, what it cost and how it looks; ``notes`` are the runtime's."""
 
     validation: Validation
     signature: Signature
@@ -91,6 +91,7 @@ class ComponentReport:
     timings: tuple[Timing, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     digests: tuple[Digest, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,5 +4,13 @@ from typing import Final
 
 from lwmport.registry import Registry
 
-RUNNERS: Final = Registry("kind of model file", {".onnx": "lwmport.runtime.onnxruntime:OnnxRuntimeRunner"})
+RUNNERS: Final = Registry(
+    "kind of model file",
+    {
+        ".onnx": "lwmport.runtime.onnxruntime:OnnxRuntimeRunner",
+        ".pb": "lwmport.runtime.tensorflow:TensorFlowRunner",
+        ".saved_model": "lwmport.runtime.tensorflow:TensorFlowRunner",
+        ".tflite": "lwmport.runtime.litert:LiteRTRunner",
+    },
+)
 """Suffix of an artifact -> ``Runner(path, threads)``."""

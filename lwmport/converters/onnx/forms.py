@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import phases
+from lwmport.converters.onnx import functions, phases
 from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
@@ -33,6 +33,23 @@ def group_normalization(e: Emitter, equation: Any) -> None:
     attributes = {"epsilon": given["epsilon"], "num_groups": given["groups"]}
     operands = [e.read(x, CHANNELS_FIRST), e.read(scale), e.read(bias)]
     _bind(e, out, e.emit("GroupNormalization", operands, out, CHANNELS_FIRST, attributes))
+
+
+def layer_normalization(e: Emitter, equation: Any) -> None:
+    """Emit a call of the function `functions.group_norm`, which the model then carries."""
+    (x, scale, bias), (out,) = equation.invars, equation.outvars
+    given = composite_attributes(equation)
+    function = e.graph.function(functions.group_norm(given["groups"], e.graph.opset))
+    _, channels, *spatial = permuted(shape_of(out), CHANNELS_FIRST)
+    size = int(channels) // given["groups"] * int(np.prod(spatial))
+    operands = [
+        e.read(x, CHANNELS_FIRST),
+        *(e.constant(atom, (0,), (channels, 1, 1)) for atom in (scale, bias)),
+        e.graph.constant(np.ones(size, out.aval.dtype), "ones"),
+    ]
+    attributes = {"epsilon": given["epsilon"]}
+    value = e.emit(function.name, operands, out, CHANNELS_FIRST, attributes, function.domain)
+    e.bind(out, value, CHANNELS_FIRST)
 
 
 def instance_normalization(e: Emitter, equation: Any) -> None:
@@ -71,14 +88,6 @@ def swish(e: Emitter, equation: Any) -> None:
     e.bind(out, e.emit("Swish", [e.read(x, order)], out, order), order)
 
 
-def quick_gelu(e: Emitter, equation: Any) -> None:
-    """Emit ONNX Runtime's QuickGelu with alpha 1, which is x * sigmoid(x) in one pass."""
-    (x,), (out,) = equation.invars, equation.outvars
-    order = e.order_of(x)
-    value = e.emit("QuickGelu", [e.read(x, order)], out, order, {"alpha": 1.0}, "com.microsoft")
-    e.bind(out, value, order)
-
-
 def softmax(e: Emitter, equation: Any) -> None:
     """Emit Softmax over the last logical axis."""
     (x,), (out,) = equation.invars, equation.outvars
@@ -114,7 +123,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "AveragePool": Form(rule=average_pool, since=7),
     "GroupNormalization": Form(rule=group_normalization, since=21),
     "InstanceNormalization": Form(rule=instance_normalization, since=7),
-    "QuickGelu": Form(rule=quick_gelu, since=7),
+    "LayerNormalization": Form(rule=layer_normalization, since=17),
     "Phases": Form(rule=double_in_phases, since=11),
     "Resize": Form(rule=resize, since=11),
     "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),

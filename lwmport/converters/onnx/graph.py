@@ -40,6 +40,7 @@ class GraphBuilder:
         self.opset = opset
         self.nodes: list[ir.Node] = []
         self.initializers: dict[str, Initializer] = {}
+        self.functions: dict[str, ir.Function] = {}
         self.scope = ""
         self._names: Counter[str] = Counter()
         self._shared: dict[Any, ir.Value] = {}
@@ -64,12 +65,16 @@ class GraphBuilder:
         self.nodes.append(node)
         return output
 
-    def constant(self, array: Array) -> ir.Value:
-        """Return a small constant, shared by all who ask for an equal one."""
+    def function(self, function: ir.Function) -> ir.Function:
+        """Carry a function in the model, once, and return the one that is carried."""
+        return self.functions.setdefault(function.name, function)
+
+    def constant(self, array: Array, name: str = "") -> ir.Value:
+        """Return a constant that comes from no weight, shared by all who ask for an equal one."""
         array = np.asarray(array)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._shared:
-            name = "shape" if array.dtype == np.int64 and array.ndim == 1 else "constant"
+            name = name or ("shape" if array.dtype == np.int64 and array.ndim == 1 else "constant")
             self._shared[key] = self.initializer(name, array.shape, array.dtype, lambda: array)
         return self._shared[key]
 

@@ -110,4 +110,10 @@ def _model(graph: GraphBuilder, inputs: list[ir.Value], outputs: list[ir.Value],
         inputs, outputs, nodes=graph.nodes, initializers=initializers, opset_imports=opsets, name=graph.name
     )
     name, version = producer
-    return ir.Model(built, ir_version=IR_VERSION[graph.opset], producer_name=name, producer_version=version)
+    return ir.Model(
+        built,
+        ir_version=IR_VERSION[graph.opset],
+        producer_name=name,
+        producer_version=version,
+        functions=list(graph.functions.values()),
+    )
