@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from contenders import CONTENDERS
+from nodes import Nodes
 from processes import Cost
 from races import Result
 
 DISTRIBUTIONS = ("lwmport", "jax", "jaxlib", "flax", "onnxruntime", "torch", "onnxscript", "jax2onnx", "onnx", "numpy")
-COST_HEADINGS = ("conversion of", "seconds, median", "peak memory", "of that anonymous", "nodes")
+COST_HEADINGS = ("conversion of", "seconds, median", "peak memory", "of that anonymous", "nodes (functions opened)")
 RACE_HEADINGS = ("seconds, median (best)", "ratio, median (min-max)", "max error", "indices that differ", "peak memory")
 
 
@@ -22,7 +23,7 @@ class Findings:
 
     setting: Mapping[str, Any]
     costs: Mapping[str, Cost]
-    nodes: Mapping[str, Mapping[str, int]]
+    nodes: Mapping[str, Mapping[str, Nodes]]
     results: Mapping[str, Mapping[str, Result]]
     left_out: Mapping[str, str]
 
@@ -70,7 +71,7 @@ def _tables(findings: Findings) -> list[tuple[str, Sequence[str], list[list[str]
     return tables
 
 
-def _cost_row(name: str, cost: Cost, nodes: Mapping[str, int]) -> list[str]:
+def _cost_row(name: str, cost: Cost, nodes: Mapping[str, Nodes]) -> list[str]:
     counted = ", ".join(f"{half} {count}" for half, count in nodes.items())
     return [
         CONTENDERS[name].title,

@@ -16,6 +16,7 @@ from typing import Any
 
 from contenders import CONTENDERS, Case
 from conversions import CONVERTERS, HALVES, Job, model_file
+from nodes import count
 from processes import Cost, convert_elsewhere, convert_here, typical
 from races import Result, race_half, reference
 from results import Findings, machine, markdown
@@ -50,7 +51,7 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     return Findings(
         setting=_setting(options),
         costs=costs,
-        nodes={name: {half: _nodes(work / name, half) for half in halves} for name in costs},
+        nodes={name: {half: count(model_file(work / name, half)) for half in halves} for name in costs},
         results=_race(case, {name: replace(case, out=str(work / name)) for name in running}, halves, options.rounds),
         left_out=left_out,
     )
@@ -95,12 +96,6 @@ def _seeded(config: str, seed: int, work: Path) -> str:
     made = ["checkpoint", "make", "--component", "vqgan", "--config", config, "--seed", str(seed), "--out", path]
     subprocess.run([sys.executable, "-m", "lwmport", *made], check=True, stdout=subprocess.DEVNULL)
     return path
-
-
-def _nodes(out: Path, half: str) -> int:
-    import onnx
-
-    return len(onnx.load(model_file(out, half), load_external_data=False).graph.node)
 
 
 def _setting(options: argparse.Namespace) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx.parser
 import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
@@ -112,6 +113,15 @@ def test_a_missing_output_is_no_agreement() -> None:
     accuracy = importlib.import_module("accuracy")
     with pytest.raises(ValueError, match="expected outputs"):
         accuracy.compare({}, {"pixel_values": np.zeros((1, 2, 2, 3), np.float32)})
+
+
+def test_a_call_of_a_function_is_one_node_written_and_its_body_opened(tmp_path: Path) -> None:
+    nodes = importlib.import_module("nodes")
+    text = """<ir_version: 10, opset_import: ["" : 21, "own" : 1]>
+        main (float[2] x) => (float[2] z) { y = own.twice_shifted (x) z = Relu (y) }
+        <domain: "own", opset_import: ["" : 21]> twice_shifted (a) => (c) { b = Add (a, a) c = Add (b, a) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "model.onnx")
+    assert nodes.count(tmp_path / "model.onnx") == nodes.Nodes(written=2, opened=3)
 
 
 def test_a_small_run_writes_what_it_measured(tmp_path: Path) -> None:
