@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, Final, Protocol, TypeAlias
 
 from lwmport.errors import LoweringError
-from lwmport.graphs.atoms import composite_name, is_literal
+from lwmport.graphs.atoms import composite_name, is_literal, shape_of
 from lwmport.graphs.program import Program
 from lwmport.types import Array, Dim, Weights
 
@@ -69,7 +69,18 @@ class Emitter:
             )
         scope = scope_of(equation)
         with self.tf.name_scope(f"{scope}/") if scope else nullcontext():
-            rule(self, equation)
+            try:
+                rule(self, equation)
+            except (TypeError, ValueError) as error:
+                raise self._refusal(equation, scope, error) from error
+
+    def _refusal(self, equation: Any, scope: str, error: Exception) -> LoweringError:
+        """Return the error of an operation that TensorFlow has, but not for these types or shapes."""
+        operands = ", ".join(f"{atom.aval.dtype}{list(shape_of(atom))}" for atom in equation.invars)
+        return LoweringError(
+            f"TensorFlow refused {composite_name(equation) or equation.primitive.name} of {operands} at {scope or '/'} "
+            f"of {self.program.component}: {str(error).strip().splitlines()[0]}"
+        )
 
     def bind(self, variable: Any, value: Any) -> None:
         """Record that ``value`` is ``variable``."""

@@ -43,4 +43,4 @@ class Variables:
     def _report(self, name: str) -> None:
         variable = self._variables[name]
         self._done += variable.shape.num_elements() * variable.dtype.size
-        self._progress(name, self._done, max(self._total, self._done))
+        self._progress(name, min(self._done, self._total), self._total)  # what conversion computes is not in the total

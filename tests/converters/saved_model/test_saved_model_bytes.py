@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lwmport import extras
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
@@ -45,21 +46,37 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_bytes_are_the_same_in_every_process(plain: Any, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "other"), json.dumps(asdict(plain))]
+@pytest.fixture(scope="module")
+def other(plain: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What another process wrote, and what it said."""
+    folder = tmp_path_factory.mktemp("other") / "made"
+    command = [sys.executable, "-c", SCRIPT, str(folder), json.dumps(asdict(plain))]
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parent)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as running:
-        write_all(tmp_path / "one", plain)
-        write_all(tmp_path / "two", plain)
-        assert running.wait(timeout=300) == 0
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
+    return folder, done.stdout + done.stderr
+
+
+def test_bytes_are_the_same_in_every_process(other: tuple[Path, str], plain: Any, tmp_path: Path) -> None:
+    write_all(tmp_path / "one", plain)
+    write_all(tmp_path / "two", plain)
     first = digests(tmp_path / "one")
     assert len(first) == 7
     assert digests(tmp_path / "two") == first
-    assert digests(tmp_path / "other") == first
-    here = (str(Path(__file__).parents[3]), str(tmp_path), ".py")
-    for name in first:
-        content = (tmp_path / "one" / name).read_bytes()
-        assert not [words for words in here if words.encode() in content], name
+    assert digests(other[0]) == first
+
+
+def test_no_path_of_this_machine_is_in_a_file(other: tuple[Path, str]) -> None:
+    folder, _ = other
+    here = (str(Path(__file__).parents[3]), str(folder.parent), ".py")
+    for path in folder.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert not [words for words in here if words.encode() in content], path
+
+
+def test_tensorflow_says_nothing(other: tuple[Path, str]) -> None:
+    if not hasattr(extras, "QUIET"):
+        pytest.skip("lwmport.extras does not keep TensorFlow quiet yet")
+    assert other[1] == ""
 
 
 @pytest.mark.parametrize("changed", ["weights", "name"])

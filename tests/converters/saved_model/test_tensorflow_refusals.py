@@ -40,6 +40,11 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
         "without padding",
     ),
     "gather of parts": (lambda x: x[jnp.asarray([1, 0]), 1:3], (np.ones((3, 4), np.float32),), "whole rows"),
+    "no such type": (
+        lambda x: x @ x,
+        (np.ones((2, 2), np.int8),),
+        r"TensorFlow refused dot_general of int8\[2, 2\], int8\[2, 2\] at / of small: .*int8",
+    ),
     "choice by number": (
         lambda x: lax.select_n(x, jnp.zeros(3), jnp.ones(3), jnp.ones(3)),
         (np.ones(3, np.int32),),
