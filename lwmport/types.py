@@ -135,11 +135,16 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How far an output may be from the reference: ``|candidate - reference| <= atol + rtol * |reference|``."""
+    """How far an output may be from the reference: ``|candidate - reference| <= atol + rtol * |reference|``.
+
+    ``min_sqnr_db`` also bounds the error as a whole: a systematic one (a wrong epsilon) is small everywhere, but too
+    large on average. None asks for no such bound.
+    """
 
     atol: float
     rtol: float
     why: str
+    min_sqnr_db: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 def show(outcome: "Outcome", *, as_json: bool) -> int:
     """Print the outcome and return the exit code: 1 if a check failed, else 0."""
-    for warning in outcome.warnings:
-        click.echo(f"warning: {warning}", err=True)
     if as_json:
         print_json(_document(outcome))
     else:
@@ -45,6 +43,8 @@ def _print(outcome: "Outcome") -> None:
             click.echo(f"  {remark}")
         for timing in section.timings:
             click.echo(f"  {timing.runner}: {timing.median_s:.3f} s a run, {timing.threads} threads{note}")
+    for failure in outcome.failures:
+        click.echo(f"{status_word('failed')}  {failure}")
     click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
     if (outcome.out / "report.html").exists():
         click.echo(f"report: {outcome.out / 'report.html'}")
@@ -61,7 +61,7 @@ def _document(outcome: "Outcome") -> dict[str, Any]:
         "out": str(outcome.out),
         "seconds": round(outcome.seconds, 3),
         "peak_bytes": outcome.peak_bytes,
-        "warnings": list(outcome.warnings),
+        "failures": list(outcome.failures),
         "manifest": plain.encode(outcome.manifest),
         "validations": validations,
     }

@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came out: the manifest, the report unless validation was left out, and what it cost."""
+    """What came out: manifest, report unless validation was left out, cost, and what failed besides the numbers."""
 
     out: Path
     manifest: manifest.Manifest
@@ -72,7 +72,7 @@ class Outcome:
     seconds: float
     peak_bytes: int
     status: Status
-    warnings: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 @dataclass

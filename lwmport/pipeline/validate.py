@@ -14,7 +14,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.weights import reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
-from lwmport.types import Component, Weights
+from lwmport.types import Component, Status, Weights
 
 JAX = "jax"
 
@@ -32,6 +32,8 @@ class Trial:
 def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
     """Run the artifacts of a folder (or the one named) beside their reference and return the verdict.
 
+    A file that is no longer the one that was converted fails, whatever its numbers are.
+
     Raises:
         ArtifactError: no manifest stands beside the artifact, or it is damaged.
         CheckpointError: the weights that were converted are needed and not given.
@@ -40,7 +42,7 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
     folder = trial.artifact if (trial.artifact / manifest.NAME).is_file() else trial.artifact.parent
     made = manifest.read(folder)
     parts = _parts(made, folder, trial.artifact)
-    warnings = tuple(
+    changed = tuple(
         f"{name} is not the file that was converted: its digest differs"
         for part in parts
         for name in manifest.changed_files(part, folder)
@@ -64,8 +66,8 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
         report=report,
         seconds=0.0,
         peak_bytes=0,
-        status=report.status,
-        warnings=warnings,
+        status=Status.FAILED if changed else report.status,
+        failures=changed,
     )
 
 

@@ -71,7 +71,8 @@ def allowed(diff: TensorDiff) -> str:
     if tolerance.atol == 0 and tolerance.rtol == 0:
         return "exact"
     relative = f" + {numbers.number(tolerance.rtol)} · |reference|" if tolerance.rtol else ""
-    return f"{numbers.number(tolerance.atol)}{relative}"
+    whole = f", SQNR ≥ {tolerance.min_sqnr_db:g} dB" if tolerance.min_sqnr_db is not None else ""
+    return f"{numbers.number(tolerance.atol)}{relative}{whole}"
 
 
 def _allowed(diff: TensorDiff) -> str:

@@ -141,10 +141,20 @@ def _failure(metrics: Metrics, tolerance: Tolerance) -> str:
     if isinstance(metrics, IndexMetrics):
         return f"{metrics.mismatches:,} of {metrics.elements:,} integers differ" if metrics.mismatches else ""
     if metrics.out_of_tolerance == 0:
-        return ""
+        return _too_noisy(metrics, tolerance)
     return (
         f"{metrics.out_of_tolerance:,} of {metrics.elements:,} values are out of tolerance "
         f"(atol {tolerance.atol:g}, rtol {tolerance.rtol:g}); largest error {metrics.max_abs_error:.3g}{_nans(metrics)}"
+    )
+
+
+def _too_noisy(metrics: ValueMetrics, tolerance: Tolerance) -> str:
+    """Return why the error as a whole is too large although no single one is, or nothing."""
+    if tolerance.min_sqnr_db is None or metrics.sqnr_db >= tolerance.min_sqnr_db:
+        return ""
+    return (
+        f"the error is systematic: SQNR {metrics.sqnr_db:.1f} dB, at least {tolerance.min_sqnr_db:g} dB expected, "
+        f"though no single value is out of tolerance (largest error {metrics.max_abs_error:.3g})"
     )
 
 

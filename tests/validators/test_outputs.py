@@ -175,3 +175,13 @@ def test_the_verdict_carries_what_was_compared() -> None:
     assert (found.inputs, found.timings) == ("noise", {"ort": 1.5})
     absent = skipped(**facts, reason="atc is not installed")
     assert (absent.status, absent.reason, absent.diffs) == (Status.SKIPPED, "atc is not installed", ())
+
+
+def test_a_systematic_error_fails_though_no_single_value_does() -> None:
+    spec = TensorSpec(name="pixel_values", shape=(1, 8, 8, 3), dtype="float32", kind=Kind.PICTURE)
+    reference = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
+    for error, status in ((1e-6, Status.PASSED), (1e-5, Status.FAILED)):
+        candidate = (reference + np.float32(error)).astype(np.float32)
+        (diff,) = compare_outputs("vqgan", (spec,), {spec.name: reference}, {spec.name: candidate})
+        assert diff.status is status, diff.reason
+        assert ("the error is systematic" in diff.reason) is (status is Status.FAILED)
