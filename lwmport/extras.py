@@ -1,7 +1,11 @@
 """The one gate for optional imports: a missing framework costs its user one line that names the extra."""
 
+import contextlib
 import importlib
 import importlib.util
+import os
+import sys
+from collections.abc import Iterator
 from importlib import metadata
 from types import ModuleType
 from typing import Final
@@ -37,6 +41,10 @@ DISTRIBUTIONS: Final = (
 """Distributions whose versions go into a manifest: those that can change a number or a byte."""
 
 
+QUIET: Final = {"tensorflow": {"TF_CPP_MIN_LOG_LEVEL": "3"}}
+"""Modules that greet when imported -> settings that keep them quiet later; the user's own come first."""
+
+
 def require(module: str) -> ModuleType:
     """Return the imported optional module.
 
@@ -44,9 +52,29 @@ def require(module: str) -> ModuleType:
         MissingExtraError: the module is not installed; the message holds the line that installs it.
     """
     try:
-        return importlib.import_module(module)
+        with _silence(module):
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise missing(error) from error
+
+
+@contextlib.contextmanager
+def _silence(module: str) -> Iterator[None]:
+    """Send what a module's libraries say while it is imported nowhere: TensorFlow greets before it reads a setting."""
+    if module not in QUIET or module in sys.modules:
+        yield
+        return
+    for name, value in QUIET[module].items():
+        os.environ.setdefault(name, value)
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def missing(error: ModuleNotFoundError) -> MissingExtraError | ModuleNotFoundError:

@@ -7,25 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.saved_model.functions import count_operators
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.types import Array, Dialect
 
-PLAIN = Dialect(
-    name="tensorflow",
-    format="saved_model",
-    summary="plain operators",
-    opset=1,
-    opsets=(1, 1),
-    composites={
-        "lwmport.average_pool": ("AvgPool",),
-        "lwmport.group_norm": ("ChannelMeans",),
-        "lwmport.silu": ("Sigmoid*Mul",),
-        "lwmport.softmax": ("Softmax",),
-        "lwmport.upsample_nearest": ("ResizeNearestNeighbor",),
-    },
-)
+PLAIN = DIALECTS["tf"]
 
 
 @dataclass(frozen=True, kw_only=True)

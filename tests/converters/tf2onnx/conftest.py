@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.trace import trace
 from lwmport.models.components import vqgan_decoder, vqgan_encoder
 from lwmport.models.vqgan_config import CONFIGS
@@ -15,20 +16,7 @@ from lwmport.types import Artifact, Component, Dialect
 PARTS = {"vqgan-encoder": (vqgan_encoder, "dynamic"), "vqgan-decoder": (vqgan_decoder, 1)}
 """Component -> how it is made, and the batch it is converted for."""
 
-ROUTE = Dialect(
-    name="tf2onnx",
-    format="onnx",
-    summary="through tf2onnx",
-    opset=18,
-    opsets=(14, 18),
-    composites={
-        "lwmport.average_pool": ("AvgPool",),
-        "lwmport.group_norm": ("ChannelMeans",),
-        "lwmport.silu": ("Sigmoid*Mul",),
-        "lwmport.softmax": ("Softmax",),
-        "lwmport.upsample_nearest": ("ResizeNearestNeighbor",),
-    },
-)
+ROUTE = DIALECTS["tf2onnx"]
 
 
 @pytest.fixture(scope="session")

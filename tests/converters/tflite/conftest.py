@@ -9,18 +9,12 @@ import numpy as np
 import pytest
 
 from lwmport import extras
+from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.types import Array, Artifact, Dialect
 
-COMPOSITES: Final = {
-    "lwmport.average_pool": ("AVERAGE_POOL_2D",),
-    "lwmport.group_norm": ("CHANNEL_MEANS",),
-    "lwmport.nearest_code": ("ARG_MIN",),
-    "lwmport.silu": ("LOGISTIC*MUL",),
-    "lwmport.softmax": ("SOFTMAX",),
-    "lwmport.upsample_nearest": ("PHASES", "CONCATENATION"),
-}
+COMPOSITES: Final = DIALECTS["litert"].composites
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
