@@ -23,11 +23,13 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """What a row of the table stands for, and the module without which it cannot take part."""
+    """What a row of the table stands for, the module that it needs, its kind of file, and whether it runs unasked."""
 
     title: str
     opened: Callable[[Case], Runner]
     needs: str = "onnxruntime"
+    suffix: str = ".onnx"
+    usual: bool = True
 
     def absence(self) -> str:
         """Return why it cannot take part, or nothing."""
@@ -69,6 +71,44 @@ def _onnxruntime(case: Case) -> Runner:
     return OnnxRuntimeRunner(model_file(case.out, case.half), case.threads)
 
 
+def _litert(case: Case) -> Runner:
+    from lwmport.runtime.litert import LiteRTRunner
+
+    return LiteRTRunner(model_file(case.out, case.half, ".tflite"), case.threads)
+
+
+class OfficialRunner:
+    """The official route's TFLite file, whose tensors have names of its converter's own."""
+
+    name = "LiteRT"
+
+    def __init__(self, case: Case) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        component = components(case.config, (case.half,))[case.half]
+        self._names = sorted(spec.name for spec in component.signature.outputs)
+        path = str(model_file(case.out, case.half, ".tflite"))
+        self._interpreter: Any = Interpreter(path, num_threads=case.threads)
+        self._interpreter.allocate_tensors()
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name; jax2tf returns a dictionary's values in the order of its keys."""
+        (given,) = inputs.values()
+        self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], given)
+        self._interpreter.invoke()
+        details = self._interpreter.get_output_details()
+        return {
+            name: self._interpreter.get_tensor(detail["index"])
+            for name, detail in zip(self._names, details, strict=True)
+        }
+
+
+def _tensorflow(case: Case) -> Runner:
+    from lwmport.runtime.tensorflow import TensorFlowRunner
+
+    return TensorFlowRunner(model_file(case.out, case.half, ".saved_model"), case.threads)
+
+
 def _jax(case: Case) -> Runner:
     from lwmport.checkpoints.opening import open_checkpoint
     from lwmport.runtime.jax import JaxRunner
@@ -81,6 +121,22 @@ REFERENCE: Final = "jax"
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     BASELINE: Contender(title="lwmport convert, ONNX Runtime", opened=_onnxruntime),
+    "lwmport-tflite": Contender(
+        title="lwmport convert --to tflite, LiteRT", opened=_litert, needs="ai_edge_litert", suffix=".tflite"
+    ),
+    "lwmport-saved-model": Contender(
+        title="lwmport convert --to saved_model, TensorFlow",
+        opened=_tensorflow,
+        needs="tensorflow",
+        suffix=".saved_model",
+    ),
+    "official-tflite": Contender(
+        title="jax2tf, TFLiteConverter, LiteRT",
+        opened=OfficialRunner,
+        needs="tensorflow",
+        suffix=".tflite",
+        usual=False,
+    ),
     "jax2onnx": Contender(title="jax2onnx, ONNX Runtime", opened=_onnxruntime, needs="jax2onnx"),
     "jax2onnx-native": Contender(
         title="jax2onnx with flax's GroupNorm, ONNX Runtime", opened=_onnxruntime, needs="jax2onnx"

@@ -1,10 +1,11 @@
-"""How each converter is called: the same checkpoint in, one ONNX file a half out, under the same names."""
+"""How each converter is called: the same checkpoint in, one model file a half out, under the same names."""
 
 import contextlib
 import runpy
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,9 +35,9 @@ class Converter:
     convert: Callable[[Job], object]
 
 
-def model_file(out: str | Path, half: str) -> Path:
-    """Return where the ONNX file of a half is written: the command line's own name."""
-    return Path(out) / f"vqgan-{half}.onnx"
+def model_file(out: str | Path, half: str, suffix: str = ".onnx") -> Path:
+    """Return where the model of a half is written: the command line's own name."""
+    return Path(out) / f"vqgan-{half}{suffix}"
 
 
 def components(config: str, halves: tuple[str, ...]) -> dict[str, Component]:
@@ -65,10 +66,22 @@ def _prepare_own() -> None:
     jax.devices("cpu")
 
 
-def _convert_own(job: Job) -> None:
+def _prepare_own_tflite() -> None:
+    _prepare_own()
+    import lwmport.converters.tflite.convert  # noqa: F401
+
+
+def _prepare_own_saved_model() -> None:
+    _prepare_own()
+    from lwmport import extras
+
+    extras.require("tensorflow")
+
+
+def _convert_own(job: Job, form: str = "onnx") -> None:
     """Run the command line inside this process, whose imports are done."""
     name = "vqgan" if len(job.halves) > 1 else f"vqgan-{job.halves[0]}"
-    arguments = ["lwmport", "convert", "--component", name, "--to", "onnx", "--no-validate"]
+    arguments = ["lwmport", "convert", "--component", name, "--to", form, "--no-validate"]
     arguments += ["--config", job.config, "--checkpoint", job.checkpoint, "--out", job.out]
     with mock.patch.object(sys, "argv", arguments):
         try:
@@ -134,6 +147,39 @@ def _inlined_composites() -> Iterator[None]:
         yield
 
 
+def _prepare_official() -> None:
+    from lwmport import extras
+
+    extras.require("tensorflow")
+
+
+def _convert_official(job: Job) -> None:
+    """Convert as JAX's own documents say: jax2tf, then TFLiteConverter."""
+    from jax.experimental import jax2tf
+
+    from lwmport import extras
+
+    tf = extras.require("tensorflow")
+    for half, component in components(job.config, job.halves).items():
+        weights = read_weights(component, job.checkpoint)
+        (spec,) = component.signature.inputs
+
+        def function(x: Any, apply: Any = component.apply, given: Any = weights, name: str = spec.name) -> Any:
+            return apply(given, {name: x})
+
+        with _inlined_composites():
+            traced = tf.function(
+                jax2tf.convert(function),
+                input_signature=[tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, name=spec.name)],
+                autograph=False,
+            )
+            module = tf.Module()
+            module.call = traced
+            concrete = traced.get_concrete_function()
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+        model_file(job.out, half, ".tflite").write_bytes(converter.convert())
+
+
 def _prepare_torch() -> None:
     import torch
     import torch_twin  # noqa: F401
@@ -165,6 +211,11 @@ def _convert_torch(job: Job) -> None:
 
 CONVERTERS: dict[str, Converter] = {
     "lwmport": Converter(prepare=_prepare_own, convert=_convert_own),
+    "lwmport-tflite": Converter(prepare=_prepare_own_tflite, convert=partial(_convert_own, form="tflite")),
+    "lwmport-saved-model": Converter(
+        prepare=_prepare_own_saved_model, convert=partial(_convert_own, form="saved_model")
+    ),
+    "official-tflite": Converter(prepare=_prepare_official, convert=_convert_official),
     "jax2onnx": Converter(prepare=_prepare_jax2onnx, convert=_convert_jax2onnx),
     "jax2onnx-native": Converter(prepare=_prepare_jax2onnx, convert=_convert_jax2onnx_native),
     "torch-export": Converter(prepare=_prepare_torch, convert=_convert_torch),

@@ -22,6 +22,9 @@ from races import Result, race_half, reference
 from results import Findings, machine, markdown
 from threads import cores
 
+USUAL = tuple(name for name, contender in CONTENDERS.items() if contender.usual)
+"""Who takes part unasked: not the official route to TFLite, which takes minutes and 16 GB."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark, or the one conversion that a run of it ordered."""
@@ -51,7 +54,11 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     return Findings(
         setting=_setting(options),
         costs=costs,
-        nodes={name: {half: count(model_file(work / name, half)) for half in halves} for name in costs},
+        nodes={
+            name: {half: count(model_file(work / name, half)) for half in halves}
+            for name in costs
+            if CONTENDERS[name].suffix == ".onnx"
+        },
         results=_race(case, {name: replace(case, out=str(work / name)) for name in running}, halves, options.rounds),
         left_out=left_out,
     )
@@ -116,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, help="how often everyone runs, in turns (default: 5)")
     add("--conversions", type=int, default=3, help="how often everyone converts, in turns (default: 3)")
     add("--half", nargs="+", choices=HALVES, default=HALVES)
-    add("--only", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS), metavar="NAME")
+    add("--only", nargs="+", choices=tuple(CONTENDERS), default=USUAL, metavar="NAME")
     add("--config", choices=("lwm", "debug"), default="lwm", help="debug is for tests; its times mean nothing")
     add("--checkpoint", help="LWM's weights; seeded ones without it")
     add("--seed", type=int, default=0)

@@ -32,6 +32,8 @@ def test_commands_run(document: Path, tmp_path: Path) -> None:
             capture_output=True,
             text=True,
         )
+        if "pip install 'lwmport[" in done.stderr:
+            pytest.skip(done.stderr.splitlines()[-1])
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
