@@ -23,6 +23,15 @@ _TENSORFLOW: Final = {
     "lwmport.upsample_nearest": ("ResizeNearestNeighbor",),
 }
 
+_TFLITE: Final = {
+    "lwmport.average_pool": ("AVERAGE_POOL_2D",),
+    "lwmport.group_norm": ("CHANNEL_MEANS",),
+    "lwmport.nearest_code": ("ARG_MIN",),
+    "lwmport.silu": ("LOGISTIC*MUL",),
+    "lwmport.softmax": ("SOFTMAX",),
+    "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
+}
+
 DIALECTS: Final[dict[str, Dialect]] = {
     "ort": Dialect(
         name="ort",
@@ -58,14 +67,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="what LiteRT's XNNPACK delegate takes whole",
         opset=3,
         opsets=(3, 3),
-        composites={
-            "lwmport.average_pool": ("AVERAGE_POOL_2D",),
-            "lwmport.group_norm": ("CHANNEL_MEANS",),
-            "lwmport.nearest_code": ("ARG_MIN",),
-            "lwmport.silu": ("LOGISTIC*MUL",),
-            "lwmport.softmax": ("SOFTMAX",),
-            "lwmport.upsample_nearest": ("PHASES", "CONCATENATION"),
-        },
+        composites={**_TFLITE, "lwmport.upsample_nearest": ("PHASES", "CONCATENATION")},
     ),
     "tflite": Dialect(
         name="tflite",
@@ -73,14 +75,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="operators as TensorFlow's own converter writes them",
         opset=3,
         opsets=(3, 3),
-        composites={
-            "lwmport.average_pool": ("AVERAGE_POOL_2D",),
-            "lwmport.group_norm": ("CHANNEL_MEANS",),
-            "lwmport.nearest_code": ("ARG_MIN",),
-            "lwmport.silu": ("LOGISTIC*MUL",),
-            "lwmport.softmax": ("SOFTMAX",),
-            "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
-        },
+        composites=_TFLITE,
     ),
     "tf": Dialect(
         name="tf",
