@@ -21,7 +21,7 @@ def trace(component: Component, batch: int | str = 1) -> Program:
         UsageError: the batch is neither a number of at least 1 nor ``"dynamic"``.
         LoweringError: the component returns other outputs than its signature says, or does not work for any batch.
     """
-    if batch != DYNAMIC and (not isinstance(batch, int) or batch < 1):
+    if batch != DYNAMIC and (type(batch) is not int or batch < 1):
         raise UsageError(f"expected a batch of at least 1 or {DYNAMIC!r}, found {batch!r}")
     sizes = dict(zip((BATCH,), jax.export.symbolic_shape(BATCH) if batch == DYNAMIC else (batch,), strict=True))
     names = tuple(sorted(component.weights))

@@ -64,7 +64,7 @@ def test_a_dynamic_batch_keeps_its_name(halves: Component) -> None:
     assert str(program.input_vars[0].aval.shape) == "(batch, 4, 3)"
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.0, "2", "batch", None])
+@pytest.mark.parametrize("batch", [0, -1, 1.0, True, "2", "batch", None])
 def test_any_other_batch_is_refused(halves: Component, batch: Any) -> None:
     with pytest.raises(UsageError, match=f"expected a batch of at least 1 or 'dynamic', found {batch!r}"):
         trace(halves, batch)
