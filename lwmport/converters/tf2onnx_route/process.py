@@ -19,6 +19,9 @@ SETTINGS: Final = {
 }
 """One hash, for tf2onnx walks sets of names; and no copy of the model before each pass, kept to go on without it."""
 
+OUT_OF_MEMORY: Final = ("MemoryError", "bad_alloc", "SystemError: error return without exception set")
+"""What a process says whose request for memory failed; the last is an extension that did not look at the answer."""
+
 SHOWN: Final = 300
 """Characters of a tool's last words that go into the one line."""
 
@@ -50,7 +53,7 @@ def _failure(request: Mapping[str, Any], code: int, log: str) -> PortError:
     """Return the error of a worker that ended with a code: negative for a signal, positive for an exception."""
     bound = f"{request['memory_bytes'] / 2**30:.1f} GiB"
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "no word")[:SHOWN]
-    if code < 0 or "MemoryError" in last or "bad_alloc" in log:
+    if code < 0 or any(sign in log for sign in OUT_OF_MEMORY):
         how = signal.Signals(-code).name if code < 0 else "MemoryError"
         return PortError(
             f"expected tf2onnx to convert {request['name']} within {bound} of memory, found it ended by {how} "

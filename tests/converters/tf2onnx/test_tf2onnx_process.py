@@ -34,14 +34,20 @@ def test_a_failure_is_one_line(code: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.usefixtures("tools")
-def test_memory_is_bounded(tmp_path: Path) -> None:
-    with pytest.raises(PortError, match=r"within 0\.1 GiB of memory"):
-        process.run_worker(
-            {"name": "model", "memory_bytes": 2**27, "saved_model": "none", "opset": 18, "raw": "none", "path": "none"},
-            tmp_path,
-            timeout=60,
-        )
+def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's own bound, before work whose size is known: what tf2onnx would be doing at 2 GiB is not."""
+    code = (
+        "import json, sys\n"
+        "from lwmport.converters.tf2onnx_route import worker\n"
+        "worker._tf2onnx = lambda *_: len(bytearray(2**33))\n"
+        "worker.main(sys.argv[1:])\n"
+    )
+    (tmp_path / "hungry_worker.py").write_text(code, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(process, "WORKER", "hungry_worker")
+    request = {"name": "model", "memory_bytes": 2**31, "saved_model": "", "opset": 18, "raw": "none", "path": "none"}
+    with pytest.raises(PortError, match=r"within 2\.0 GiB of memory, found it ended by MemoryError"):
+        process.run_worker(request, tmp_path, timeout=60)
 
 
 @pytest.mark.usefixtures("tools")
