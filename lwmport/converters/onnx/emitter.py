@@ -6,7 +6,7 @@ made only when no value in that order exists, so that transposes end up at the e
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -19,6 +19,9 @@ from lwmport.types import Array, Dim, Weights
 
 Order: TypeAlias = tuple[int, ...]
 Rule: TypeAlias = Callable[["Emitter", Any], None]
+
+CHANNELS_FIRST: Final[Order] = (0, 3, 1, 2)
+"""The order of a picture [batch, height, width, channels] kept as [batch, channels, height, width]."""
 
 
 class Emitter:

@@ -12,10 +12,8 @@ import numpy as np
 import onnx_ir as ir
 
 from lwmport.converters.onnx import functions, phases
-from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
+from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
-
-CHANNELS_FIRST: Final = (0, 3, 1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +46,7 @@ def layer_normalization(e: Emitter, equation: Any) -> None:
         e.graph.constant(np.ones(size, out.aval.dtype), "ones"),
     ]
     attributes = {"epsilon": given["epsilon"]}
-    value = e.emit(function.name, operands, out, CHANNELS_FIRST, attributes, function.domain)
-    e.bind(out, value, CHANNELS_FIRST)
+    _bind(e, out, e.emit(function.name, operands, out, CHANNELS_FIRST, attributes, function.domain))
 
 
 def instance_normalization(e: Emitter, equation: Any) -> None:

@@ -6,15 +6,13 @@ phases of the large picture, which DepthToSpace interleaves.
 """
 
 from itertools import product
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from lwmport.converters.onnx.emitter import Emitter, permuted
+from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 from lwmport.types import Array
-
-CHANNELS_FIRST: Final = (0, 3, 1, 2)
 
 
 def upsampled_input(e: Emitter, equation: Any) -> Any:
