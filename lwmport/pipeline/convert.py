@@ -45,11 +45,9 @@ class Request:
     seed: int = 0
     validate: bool = True
 
-    def command(self) -> str:
-        """Return the command line of the same request, with the checkpoint's file name alone."""
-        words = [f"lwmport convert --component {self.component} --to {self.format}"]
-        if self.checkpoint is not None:
-            words.append(f"--checkpoint {Path(self.checkpoint.rpartition('::')[2]).name}")
+    def commands(self) -> tuple[str, str]:
+        """Return the command lines that convert and validate again, with the checkpoint's file name alone."""
+        words = [f"lwmport convert --component {self.component} --to {self.format}", *self._checkpoint()]
         given = {
             "config": self.config if isinstance(self.config, str) else "config.json",
             "dialect": self.dialect,
@@ -59,7 +57,14 @@ class Request:
         }
         usual = {"config": "lwm", "batch": 1, "seed": 0}
         words += [f"--{name} {value}" for name, value in given.items() if value not in (None, usual.get(name))]
-        return " ".join([*words, *([] if self.validate else ["--no-validate"])])
+        words += [*([] if self.validate else ["--no-validate"]), "--out DIR"]
+        return " ".join(words), " ".join(["lwmport validate DIR", *self._checkpoint()])
+
+    def _checkpoint(self) -> list[str]:
+        if self.checkpoint is None:
+            return []
+        prefix, separator, path = self.checkpoint.rpartition("::")
+        return [f"--checkpoint {prefix}{separator}{Path(path).name}"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +151,7 @@ def _judge_all(work: _Work, weights_sha256: str) -> Report:
         sections.append(component_report(part, judgement, facts, cost, weights_sha256))
         if work.dialect.name in ROUTES:
             sections.append(_judge_direct(work, component, evidence, weights_sha256))
-    report = new_report(work.request.component, work.weights.source, tuple(sections), _commands(work.request))
+    report = new_report(work.request.component, work.weights.source, tuple(sections), work.request.commands())
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
     return report
@@ -183,11 +188,6 @@ def new_report(
     )
 
 
-def _commands(request: Request) -> tuple[str, ...]:
-    checkpoint = f" --checkpoint {Path(request.checkpoint).name}" if request.checkpoint else ""
-    return (f"{request.command()} --out DIR", f"lwmport validate DIR{checkpoint}")
-
-
 def _manifest(work: _Work, weights_sha256: str, verdict: str) -> manifest.Manifest:
     return manifest.Manifest(
         format=manifest.FORMAT,
@@ -201,5 +201,5 @@ def _manifest(work: _Work, weights_sha256: str, verdict: str) -> manifest.Manife
         components=tuple(work.parts),
         verdict=verdict,
         versions=extras.versions(),
-        reproduce=_commands(work.request),
+        reproduce=work.request.commands(),
     )
