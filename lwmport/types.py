@@ -108,7 +108,8 @@ class Dialect:
 
     ``composites`` maps the name of a composite to the forms it may take, best first, each a name in the converter's
     table of forms; a composite without a form that fits is decomposed. ``opsets`` is the closed range that may be
-    asked for, ``opset`` the default.
+    asked for, ``opset`` the default. A ``static`` dialect has no dynamic sizes: a language model becomes a prefill and
+    a decode with a cache of fixed length. ``attention`` is the form that is meant when none is asked for.
     """
 
     name: str
@@ -117,6 +118,8 @@ class Dialect:
     opset: int
     opsets: tuple[int, int]
     composites: Mapping[str, tuple[str, ...]]
+    static: bool = False
+    attention: str = "fused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,66 @@ class Validation:
     inputs: str
     diffs: tuple[TensorDiff, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compilation:
+    """What a vendor's compiler made of one artifact.
+
+    ``SKIPPED`` means that the compiler is not installed or was not to be run: ``commands`` hold the exact lines of a
+    shell, to be entered in ``folder``. ``files`` are the names of everything written into the folder asked for
+    (script, configuration, log), ``products`` of what the compiler made. ``details`` are facts of the target.
+    """
+
+    component: str
+    artifact: str
+    target: str
+    tool: str
+    status: Status
+    reason: str
+    folder: str
+    commands: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Severity(StrEnum):
+    """What a finding means: the vendor's tool fails or its numbers are wrong; it may; or it is good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing in a model file that a target objects to.
+
+    ``rule`` is the id of the rule, ``where`` the node, tensor or file (empty for the whole model), ``vendor`` what the
+    vendor's tool says or does about it, and ``fix`` what to do; ``fixable`` if `lwmport check --fix` does it.
+    """
+
+    rule: str
+    severity: Severity
+    title: str
+    where: str
+    operator: str
+    found: str
+    vendor: str
+    fix: str
+    fixable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """What a target objects to in one model file, gravest first. ``chip`` is empty where it makes no difference."""
+
+    artifact: str
+    target: str
+    chip: str
+    status: Status
+    findings: tuple[Finding, ...] = ()
 
 
 class Runner(Protocol):

@@ -1,6 +1,8 @@
 """What the readers of a format differ in, as data. A dialect's forms are names in its converter's table of forms."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from lwmport.errors import UsageError
@@ -103,19 +105,26 @@ DIALECTS: Final[dict[str, Dialect]] = {
     ),
 }
 
+_NONE: Final[Mapping[str, Dialect]] = MappingProxyType({})
+
 DEFAULTS: Final = {"frozen_graph": "graphdef", "onnx": "ort", "saved_model": "tf", "tflite": "litert"}
 """Format -> the dialect that is meant when none is named."""
 
 
-def dialect_for(form: str, name: str | None = None, opset: int | None = None) -> Dialect:
+def dialect_for(
+    form: str, name: str | None = None, opset: int | None = None, extra: Mapping[str, Dialect] = _NONE
+) -> Dialect:
     """Return the dialect of a format, by default its usual one, set to an opset if one is asked for.
+
+    ``extra`` are dialects besides `DIALECTS`: those of the targets.
 
     Raises:
         UsageError: no such dialect of that format, or an opset that it does not go to.
     """
-    known = [dialect.name for dialect in DIALECTS.values() if dialect.format == form]
+    dialects = {**DIALECTS, **extra}
+    known = [dialect.name for dialect in dialects.values() if dialect.format == form]
     check_known(f"dialect of {form}", name or DEFAULTS[form], known)
-    dialect = DIALECTS[name or DEFAULTS[form]]
+    dialect = dialects[name or DEFAULTS[form]]
     low, high = dialect.opsets
     if opset is not None and not low <= opset <= high:
         raise UsageError(f"expected an opset from {low} to {high} for the dialect {dialect.name!r}, found {opset}")

@@ -1,0 +1,85 @@
+"""The dialects of the targets, as data: which forms a vendor's compiler takes, at which opsets.
+
+What a compiler refuses besides (operators, dtypes, sizes) is data of its rules: see `lwmport.targets.rules`.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from lwmport.converters.dialects import DIALECTS
+from lwmport.types import Dialect
+
+_PLAIN: Final = {
+    "lwmport.average_pool": ("AveragePool",),
+    "lwmport.group_norm": ("InstanceNormalization",),
+    "lwmport.silu": ("Sigmoid*Mul",),
+    "lwmport.softmax": ("Softmax",),
+    "lwmport.upsample_nearest": ("Resize",),
+}
+"""Forms of the first opset that are plain operators; what is not named is decomposed: RMS norm, rotary embedding."""
+
+ASCEND: Final = Dialect(
+    name="ascend",
+    format="onnx",
+    summary="Huawei's CANN (ATC): default domain, static, finite masks; opset 17, 13 or 11 for an old CANN",
+    opset=17,
+    opsets=(13, 18),
+    composites=_PLAIN,
+    static=True,
+    attention="unrolled",
+)
+"""ATC looks for a parser under ``ai.onnx::OPSET::OPERATOR`` and has them from 8 to 18: 17 is the first with
+LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses."""
+
+AIPU: Final = Dialect(
+    name="aipu",
+    format="onnx",
+    summary="Arm China's Compass (Zhouyi NPU): static, int32, constant masks",
+    opset=18,
+    opsets=(13, 23),
+    composites=_PLAIN,
+    static=True,
+    attention="unrolled",
+)
+"""The parser fuses these forms by itself: InstanceNormalization to GroupNorm, x * sigmoid(x) to Activation,
+x * rsqrt(mean(x^2) + epsilon) * scale to RMSNorm."""
+
+AIPU_TFLITE: Final = replace(
+    DIALECTS["tflite"],
+    name="aipu-tflite",
+    summary="Arm China's Compass (Zhouyi NPU): static, no DYNAMIC_UPDATE_SLICE",
+    static=True,
+    attention="unrolled",
+)
+
+MIGRAPHX: Final = Dialect(
+    name="migraphx",
+    format="onnx",
+    summary="AMD's MIGraphX (ROCm, Hygon DCU): its allow-list, static",
+    opset=17,
+    opsets=(13, 19),
+    composites=_PLAIN,
+    static=True,
+    attention="unrolled",
+)
+"""Opset 19 is the last that its documents promise. GroupNormalization exists there with a scale of each group (18),
+which it rejects, or of each channel (21), which is beyond the promise."""
+
+CPU: Final = replace(DIALECTS["ort"], name="cpu", summary="ONNX Runtime on a CPU, as the dialect ort")
+CPU_TFLITE: Final = replace(DIALECTS["litert"], name="cpu-tflite", summary="LiteRT on a CPU, as the dialect litert")
+
+ALL_DIALECTS: Final = {
+    dialect.name: dialect for dialect in (ASCEND, AIPU, AIPU_TFLITE, MIGRAPHX, CPU, CPU_TFLITE)
+}
+"""Dialect of a target by its name; give it to `lwmport.converters.dialects.dialect_for`."""
+
+DIALECT_OF: Final = {
+    ("ascend", "onnx"): "ascend",
+    ("ascend", "frozen_graph"): "graphdef",
+    ("aipu", "onnx"): "aipu",
+    ("aipu", "tflite"): "aipu-tflite",
+    ("migraphx", "onnx"): "migraphx",
+    ("cpu", "onnx"): "cpu",
+    ("cpu", "tflite"): "cpu-tflite",
+}
+"""(target, format) -> the dialect that is meant; the first format of a target is its usual one."""
