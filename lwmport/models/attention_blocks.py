@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lwmport.models.attention_bias import is_bias, triangle_bias
 from lwmport.types import Array
 
 FORMS: Final = ("full", "loop", "unrolled")
@@ -46,7 +47,10 @@ class State(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """Consecutive tokens: heads (keys and values, or queries alone), their mask and segments, where they begin."""
+    """Consecutive tokens: heads (keys and values, or queries alone), their mask and segments, where they begin.
+
+    A mask is of truth values, or a bias: numbers that are added to the scores of its keys (static lengths only).
+    """
 
     heads: tuple[Any, ...]
     mask: Any = None
@@ -93,10 +97,20 @@ def visible(queries: Slice, keys: Slice) -> Any:
 
 
 def scores(queries: Slice, keys: Slice) -> jax.Array:
-    """Return the float32 scores [b, h, q, k] of scaled queries, `MASKED` where a key is not visible."""
+    """Return the float32 scores [b, h, q, k] of scaled queries, `MASKED` or with a bias where a key is not visible."""
     found = jnp.einsum("bhqd,bhkd->bhqk", queries.heads[0], keys.heads[0])
+    if is_bias(keys.mask):
+        return found + _bias(queries, keys)
     seen = visible(queries, keys)
     return found if seen is None else jnp.where(seen, found, MASKED)
+
+
+def _bias(queries: Slice, keys: Slice) -> Any:
+    """Return what is added to scores where the mask is a bias, [b, 1, 1 or q, k]; there are no segments then."""
+    found = keys.mask[:, None, None, :]
+    if _is_below_diagonal(queries, keys):
+        return found
+    return jnp.minimum(found, triangle_bias(queries.length, keys.length, queries.offset - keys.offset))
 
 
 def block_step(queries: Slice, keys: Slice, state: State | None) -> State:

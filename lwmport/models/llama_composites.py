@@ -8,13 +8,16 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 
-from lwmport.models.attention import causal_attention
+from lwmport.models.attention import as_float32, causal_attention, scaled
 from lwmport.models.attention_blocks import Plan
+from lwmport.models.composites import softmax
 from lwmport.models.rotary import rotate_pairs
 
 RMS_NORM: Final = "lwmport.rms_norm"
 ROTARY_EMBEDDING: Final = "lwmport.rotary_embedding"
 CAUSAL_ATTENTION: Final = "lwmport.causal_attention"
+CACHE_UPDATE: Final = "lwmport.cache_update"
+MASKED_ATTENTION: Final = "lwmport.masked_attention"
 
 
 def rms_norm(x: jax.Array, scale: jax.Array, *, epsilon: float) -> jax.Array:
@@ -69,6 +72,31 @@ def cached_attention(
         "ring": plan.ring,
     }
     return _composite(decomposition, CAUSAL_ATTENTION)(*heads, *past, mask, **attributes)
+
+
+def cache_update(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.Array:
+    """Return a cache [b, h, slots, d] with new heads [b, h, s, d] in the slots from ``position`` (int32 []) on."""
+
+    def decomposition(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.Array:
+        zero = jnp.zeros((), position.dtype)
+        starts = (zero, zero, position, zero)
+        return jax.lax.dynamic_update_slice(cache, new.astype(cache.dtype), starts, allow_negative_indices=False)
+
+    return _composite(decomposition, CACHE_UPDATE)(cache, new, position)
+
+
+def masked_attention(query: jax.Array, keys: jax.Array, values: jax.Array, bias: jax.Array) -> jax.Array:
+    """Return the attention [b, h, s, d] of rotated queries over all keys and values [b, h, t, d], in float32 inside.
+
+    ``bias`` float32 [b, 1, s or 1, t] is added to the scores: 0, or a low number for a key that may not be seen.
+    """
+
+    def decomposition(query: Any, keys: Any, values: Any, bias: Any, *, scale: float) -> jax.Array:
+        del scale  # told to converters: it is one over the root of head_dim
+        scores = jnp.einsum("bhqd,bhkd->bhqk", scaled(query), as_float32(keys)) + bias
+        return jnp.einsum("bhqk,bhkd->bhqd", softmax(scores), as_float32(values)).astype(query.dtype)
+
+    return _composite(decomposition, MASKED_ATTENTION)(query, keys, values, bias, scale=query.shape[-1] ** -0.5)
 
 
 def _composite(decomposition: Any, name: str) -> Any:

@@ -21,12 +21,16 @@ Cache = tuple[jax.Array, jax.Array]
 
 
 class Context(NamedTuple):
-    """What every layer is told: angles [b, s, d / 2], mask [b, past + s], segments [b, past + s] or None."""
+    """What every layer is told: angles [b, s, d / 2], mask [b, past + s], segments [b, past + s] or None.
+
+    ``attend(heads, past)`` returns (attention, cache) in the place of all else, and then needs no mask.
+    """
 
     cos: jax.Array
     sin: jax.Array
-    mask: jax.Array
+    mask: Any
     segments: Any = None
+    attend: Any = None
 
 
 class Setting(NamedTuple):
@@ -79,7 +83,10 @@ class Attention(nn.Module):
         return jnp.moveaxis(found, 1, 2).reshape(x.shape) @ self._kernel("wo")(), present
 
     def _attend(self, heads: Any, context: Context, past: Cache | None) -> tuple[jax.Array, Cache]:
-        """Return attention and cache: by the ring of a mesh, or with segments, or as the composite."""
+        """Return attention and cache: as the context says, by a ring, with segments, or as the composite."""
+        if context.attend is not None:
+            found, cache = context.attend(heads, past)
+            return found, cache
         _, key, value = heads
         if self.setting.mesh is not None and past is None:
             found = ring_attention(heads, context.mask, self.setting.plan, self.setting.mesh, context.segments)

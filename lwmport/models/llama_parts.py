@@ -32,8 +32,7 @@ def llama_block(config: LlamaConfig, layer: int = 0, lengths: Lengths = DYNAMIC,
     Raises:
         UsageError: the model has no such layer.
     """
-    if not 0 <= layer < config.num_hidden_layers:
-        raise UsageError(f"expected a layer from 0 to {config.num_hidden_layers - 1}, found {layer}")
+    check_layer(config, layer)
     block = Block(unstacked(config), Setting(plan or attention.plan_for(config, lengths.sequence)))
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +101,16 @@ def ring_step(
     inputs = llama_signatures.ring_inputs(config, lengths, padded=padded)
     outputs = llama_signatures.ring_state(config, lengths, prefix="new_")
     return component("ring-step", config, (inputs, outputs), {}, apply)
+
+
+def check_layer(config: LlamaConfig, layer: int) -> None:
+    """Return if the model has such a layer.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if not 0 <= layer < config.num_hidden_layers:
+        raise UsageError(f"expected a layer from 0 to {config.num_hidden_layers - 1}, found {layer}")
 
 
 def _angles(config: LlamaConfig, position_ids: Any) -> tuple[Any, Any]:

@@ -51,6 +51,11 @@ def context_inputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, .
     )
 
 
+def cache_position(slots: int) -> TensorSpec:
+    """Return where in a cache of fixed length the first new token is written, counted from 0."""
+    return _indices("cache_position", (1,), slots, "the slot of the first new token")
+
+
 def past_inputs(config: LlamaConfig, lengths: Lengths, layers: range) -> tuple[TensorSpec, ...]:
     """Return the rotated keys and the values of the tokens before, layer by layer."""
     return _caches(config, "past_key_values", lengths.past, layers)
