@@ -43,14 +43,20 @@ class ComponentEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Everything that vouches for the artifacts in one folder."""
+    """Everything that vouches for the artifacts in one folder.
+
+    ``component`` is what was asked for, ``config`` the model's configuration, ``options`` how components were cut out
+    of it (`lwmport.models.options.Options`).
+    """
 
     format: str
     lwmport: str
     artifact_format: str
     dialect: str
+    component: str
     family: str
     config: Mapping[str, Any]
+    options: Mapping[str, Any]
     weights: Mapping[str, Any]
     weights_sha256: str
     components: tuple[ComponentEntry, ...]

@@ -21,18 +21,18 @@ NEAREST_CODE = "lwmport.nearest_code"
 def group_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, *, groups: int, epsilon: float) -> jax.Array:
     """Return x [b, h, w, c] normalised over (h, w, c / groups), times scale [c], plus bias [c].
 
-    The variance is E[x^2] - E[x]^2 clipped at 0, as in flax (`use_fast_variance`).
+    The variance is E[x^2] - E[x]^2 clipped at 0, as in flax (`use_fast_variance`), computed in float32.
     """
 
     def decomposition(x: jax.Array, scale: jax.Array, bias: jax.Array, *, groups: int, epsilon: float) -> jax.Array:
         channels = x.shape[-1]
-        grouped = x.reshape(*x.shape[:-1], groups, channels // groups)
+        grouped = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
         axes = (1, 2, 4)
         mean = jnp.mean(grouped, axes, keepdims=True)
         variance = jnp.maximum(jnp.mean(grouped * grouped, axes, keepdims=True) - mean * mean, 0.0)
         per_group = (1, 1, 1, groups, channels // groups)
         factor = jax.lax.rsqrt(variance + epsilon) * scale.reshape(per_group)
-        return ((grouped - mean) * factor + bias.reshape(per_group)).reshape(x.shape)
+        return ((grouped - mean) * factor + bias.reshape(per_group)).reshape(x.shape).astype(x.dtype)
 
     return _composite(decomposition, GROUP_NORM)(x, scale, bias, groups=groups, epsilon=epsilon)
 

@@ -1,62 +1,132 @@
 """Which components there are, by name, and how to configure them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from lwmport.errors import ConfigError
+from lwmport.models.options import Options
 from lwmport.registry import Registry, check_known
 from lwmport.types import Component, WeightSpec
 
-COMPONENTS: Final = Registry(
-    "component",
+COMPONENTS: Final[Mapping[str, str]] = {
+    "llama": "llama",
+    "llama-block": "llama",
+    "llama-block-decode": "llama",
+    "llama-block-prefill": "llama",
+    "llama-decode": "llama",
+    "llama-embed": "llama",
+    "llama-head": "llama",
+    "llama-prefill": "llama",
+    "ring-step": "llama",
+    "vision-llama": "llama",
+    "vision-llama-decode": "llama",
+    "vision-llama-prefill": "llama",
+    "vqgan-decoder": "vqgan",
+    "vqgan-encoder": "vqgan",
+}
+"""Component -> its builder in `BUILDERS`."""
+
+BUILDERS: Final = Registry(
+    "family",
     {
-        "vqgan-decoder": "lwmport.models.vqgan_components:vqgan_decoder",
-        "vqgan-encoder": "lwmport.models.vqgan_components:vqgan_encoder",
+        "llama": "lwmport.models.llama_family:LlamaFamily",
+        "vqgan": "lwmport.models.vqgan_family:VQGANFamily",
     },
 )
-"""Component -> ``factory(config) -> Component``."""
+"""Family -> `Builder`."""
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {"vqgan": ("vqgan-encoder", "vqgan-decoder")}
 """Names that stand for several components -> those components."""
 
+STATIC_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    name: (f"{name}-prefill", f"{name}-decode") for name in ("llama", "llama-block", "vision-llama")
+}
+"""Components of any length -> the two of fixed lengths that stand for them where sizes are static."""
+
 NAMES: Final = (*GROUPS, *COMPONENTS)
+
+
+class Builder(Protocol):
+    """One model in one configuration: ``BUILDERS[family](config, options, part=name, specs=specs)``."""
+
+    name: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, WeightSpec]
+    sources: Mapping[str, tuple[str, int, int]]
+
+    def component(self, name: str) -> Component:
+        """Return one component in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One model: the components asked for, and every weight that its checkpoint must hold."""
+    """One model: the components asked for, and every weight that its checkpoint must hold.
+
+    Attributes:
+        name: the model.
+        components: what was asked for, in the precision that was asked for.
+        references: the same in float32, what the others are judged by.
+        weights: the tensors of a checkpoint.
+        sources: a tensor of a component -> (tensor, axis, layer) of the checkpoint, where that one is stacked.
+        config: the configuration as plain JSON values.
+        options: how the components are cut out.
+    """
 
     name: str
     components: tuple[Component, ...]
+    references: tuple[Component, ...]
     weights: Mapping[str, WeightSpec]
     config: Mapping[str, Any]
+    options: Options
+    sources: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
 
 
-def resolve(name: str, config: str | Mapping[str, Any] = "lwm") -> Family:
+def resolve(
+    name: str,
+    config: str | Mapping[str, Any] = "lwm",
+    options: Options | None = None,
+    specs: Mapping[str, WeightSpec] | None = None,
+) -> Family:
     """Return the model behind a component's or a group's name, in a configuration.
 
     Args:
         name: a key of `COMPONENTS` or `GROUPS`.
         config: the name of a configuration, the path of a JSON file, or the fields themselves.
+        options: how components are cut out of the model.
+        specs: the tensors of a checkpoint, which settle what their shapes can; None for no checkpoint.
 
     Raises:
-        UsageError: an unknown name.
-        ConfigError: an unreadable file, or values that no model can have.
+        UsageError: an unknown name, or options that do not go together.
+        ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
-    check_known("component", name, NAMES)
-    from lwmport.models.vqgan_components import vqgan_weights
-    from lwmport.models.vqgan_config import CONFIGS, VQGANConfig
+    from lwmport.models.precision import in_precision
 
-    if isinstance(config, str) and not _is_file(config):
-        check_known("configuration or .json file", config, CONFIGS)
-        chosen = CONFIGS[config]
-    else:
-        chosen = VQGANConfig.from_json(_fields(config))
-    components = tuple(COMPONENTS[part](chosen) for part in GROUPS.get(name, (name,)))
-    return Family(name="vqgan", components=components, weights=vqgan_weights(chosen), config=chosen.to_json())
+    check_known("component", name, NAMES)
+    options = options or Options()
+    parts = parts_of(name, options)
+    fields = _fields(config) if not isinstance(config, str) or _is_file(config) else config
+    build: Callable[..., Builder] = BUILDERS[COMPONENTS[parts[0]]]
+    model = build(fields, options, part=name, specs=specs)
+    references = tuple(map(model.component, parts))
+    return Family(
+        name=model.name,
+        components=tuple(in_precision(component, options.precision) for component in references),
+        references=references,
+        weights=model.weights,
+        config=model.config,
+        options=replace(options, settings=(), sample_mode=None),
+        sources=model.sources,
+    )
+
+
+def parts_of(name: str, options: Options) -> tuple[str, ...]:
+    """Return the components that a name stands for; with static sizes a language model is two."""
+    if name in STATIC_GROUPS and (options.static or options.attention == "unrolled"):
+        return STATIC_GROUPS[name]
+    return GROUPS.get(name, (name,))
 
 
 def _is_file(text: str) -> bool:

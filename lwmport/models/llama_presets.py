@@ -1,11 +1,10 @@
 """Named LLaMA configurations: LWM's sizes, its released context lengths, and changes on top of either."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from lwmport.errors import UsageError
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.options import changes
 
 _Config = TypeVar("_Config", bound=LlamaConfig)
 
@@ -69,14 +68,4 @@ def with_settings(config: _Config, settings: Sequence[str]) -> _Config:
         UsageError: a change without ``=`` or without a field.
         ConfigError: an unknown field or a value that no model can have.
     """
-    return config.updated(dict(map(_setting, settings)))
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, separator, value = (part.strip() for part in text.partition("="))
-    if not separator or not name:
-        raise UsageError(f"expected a setting as field=value, found {text!r}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    return config.updated(changes(settings))

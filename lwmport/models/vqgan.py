@@ -98,6 +98,7 @@ class VectorQuantizer(nn.Module):
 
         The states are z + (e - z) rather than e: LWM's straight-through estimator, whose rounding is visible.
         """
+        z = z.astype(self.embeddings.dtype)
         flat = composites.nearest_code(z.reshape(-1, z.shape[-1]), self.embeddings)
         indices = flat.reshape(z.shape[:-1])
         return z + (self.lookup(indices) - z), indices

@@ -11,23 +11,24 @@ from typing import Any
 import lwmport
 from lwmport import atomic, extras, manifest, memory
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters import CONVERTERS, ROUTES, converter_for
 from lwmport.converters.dialects import dialect_for
-from lwmport.graphs.trace import DYNAMIC, trace
+from lwmport.graphs.trace import trace
 from lwmport.models.families import Family, resolve
-from lwmport.pipeline.evidence import Evidence, gather
+from lwmport.models.options import Options
+from lwmport.pipeline.evidence import Evidence, gather, trial_batch
 from lwmport.pipeline.judge import component_report, judge
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.weights import open_weights
+from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.registry import check_known
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
+from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Artifact, Component, Dialect, Status
 
 NOT_VALIDATED = "not validated"
-DYNAMIC_TRIAL = 2
-"""Batch on which a model of dynamic batch is judged: not 1, for a batch frozen to 1 must be found out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Request:
     batch: int | str = 1
     seed: int = 0
     validate: bool = True
+    options: Options = field(default_factory=Options)
 
     def commands(self) -> tuple[str, str]:
         """Return the command lines that convert and validate again, with the checkpoint's file name alone."""
@@ -57,6 +59,7 @@ class Request:
         }
         usual = {"config": "lwm", "batch": 1, "seed": 0}
         words += [f"--{name} {value}" for name, value in given.items() if value not in (None, usual.get(name))]
+        words += self.options.words()
         words += [*([] if self.validate else ["--no-validate"]), "--out DIR"]
         return " ".join(words), " ".join(["lwmport validate DIR", *self._checkpoint()])
 
@@ -102,9 +105,8 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     """
     observer = observer or Silent()
     check_known("format", request.format, CONVERTERS)
-    dialect = dialect_for(request.format, request.dialect, request.opset)
-    family = resolve(request.component, request.config)
-    weights = open_weights(family, request.checkpoint, request.seed)
+    dialect = dialect_for(request.format, request.dialect, request.opset, ALL_DIALECTS)
+    family, weights = open_model(request, dialect)
     start = time.perf_counter()
     with atomic.new_folder(request.out, last=manifest.NAME) as folder:
         work = _Work(request=request, family=family, dialect=dialect, weights=weights, folder=folder, observer=observer)
@@ -120,6 +122,23 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     return Outcome(out=request.out, manifest=made, report=report, seconds=seconds, peak_bytes=peak, status=status)
 
 
+def open_model(request: Request, dialect: Dialect) -> tuple[Family, Checkpoint | SeededWeights]:
+    """Return the model of a request, cut as its dialect wants it, and its weights.
+
+    Raises:
+        PortError: no such model, or weights that cannot be read or do not fit.
+    """
+    options = request.options
+    options = replace(
+        options,
+        attention=options.attention or dialect.attention.replace("fused", ""),
+        static=options.static or dialect.static,
+    )
+    opened = None if request.checkpoint is None else open_checkpoint(request.checkpoint)
+    family = resolve(request.component, request.config, options, None if opened is None else opened.specs)
+    return family, fitting(family, opened, request.seed)
+
+
 def _convert_one(work: _Work, component: Component) -> None:
     start = time.perf_counter()
     artifact, program_sha256 = _lower(work, component, work.dialect, work.folder)
@@ -131,8 +150,9 @@ def _lower(work: _Work, component: Component, dialect: Dialect, folder: Path) ->
     """Return the artifact of a component in a dialect, written into ``folder``, and the program's digest."""
     work.observer.phase(f"{component.name}: trace")
     program = trace(component, work.request.batch)
+    weights = component_weights(work.family, component, work.weights)
     work.observer.phase(f"{component.name}: write {dialect.format} in the dialect {dialect.name}")
-    artifact: Artifact = converter_for(dialect)(program, work.weights, dialect, folder, work.observer.progress)
+    artifact: Artifact = converter_for(dialect)(program, weights, dialect, folder, work.observer.progress)
     return artifact, program.digest
 
 
@@ -140,17 +160,19 @@ def _judge_all(work: _Work, weights_sha256: str) -> Report:
     """Run every artifact beside the reference and write the report into the folder."""
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
-    batch = DYNAMIC_TRIAL if work.request.batch == DYNAMIC else int(work.request.batch)
-    for component, part, cost in zip(work.family.components, work.parts, work.costs, strict=True):
+    precision = work.family.options.precision
+    for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
         work.observer.phase(f"{component.name}: run the reference, JAX")
-        evidence = gather(component, work.weights, batch)
+        weights = component_weights(work.family, component, work.weights)
+        evidence = gather(component, weights, trial_batch(part.signature))
         work.observer.phase(f"{component.name}: run {part.path} and compare")
-        judgement = judge(work.folder / part.path, part.signature, evidence)
+        judgement = judge(work.folder / part.path, part.signature, evidence, precision)
         pictures.update(judgement.pictures)
-        facts = (work.request.format, work.dialect.name)
+        facts = (work.request.format, work.dialect.name, precision)
         sections.append(component_report(part, judgement, facts, cost, weights_sha256))
         if work.dialect.name in ROUTES:
-            sections.append(_judge_direct(work, component, evidence, weights_sha256))
+            narrow = next(item for item in work.family.components if item.name == component.name)
+            sections.append(_judge_direct(work, narrow, evidence, weights_sha256))
     report = new_report(work.request.component, work.weights.source, tuple(sections), work.request.commands())
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
@@ -169,8 +191,10 @@ def _judge_direct(work: _Work, component: Component, evidence: Evidence, weights
         part = manifest.entry(artifact, program_sha256)
         cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
         named = replace(evidence, component=replace(component, name=f"{component.name}, directly"), titles=())
-        judgement = judge(artifact.path, part.signature, named)
-    return component_report(part, judgement, (work.request.format, direct.name), cost, weights_sha256)
+        precision = work.family.options.precision
+        judgement = judge(artifact.path, part.signature, named, precision)
+    facts = (work.request.format, direct.name, precision)
+    return component_report(part, judgement, facts, cost, weights_sha256)
 
 
 def new_report(
@@ -194,8 +218,10 @@ def _manifest(work: _Work, weights_sha256: str, verdict: str) -> manifest.Manife
         lwmport=lwmport.__version__,
         artifact_format=work.request.format,
         dialect=work.dialect.name,
+        component=work.request.component,
         family=work.family.name,
         config=dict(work.family.config),
+        options=work.family.options.to_json(),
         weights=dict(work.weights.source),
         weights_sha256=weights_sha256,
         components=tuple(work.parts),

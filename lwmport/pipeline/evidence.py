@@ -3,19 +3,23 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
+from lwmport.pipeline.trials import language_trial
 from lwmport.runtime.jax import JaxRunner
-from lwmport.types import Array, Component, Kind, Runner, TensorSpec, Weights
+from lwmport.types import Array, Component, Kind, Runner, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS, photographs
 from lwmport.validators.ties import TieGap, gap_of_codes
 
 REPEATS: Final = 3
 PATIENCE: Final = 5.0
 """Each side is timed after its first run, up to three times but for no more than about five seconds."""
+
+DYNAMIC_TRIAL: Final = 2
+"""Batch on which a model of dynamic batch is judged: not 1, for a batch frozen to 1 must be found out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +33,33 @@ class Evidence:
     outputs: Mapping[str, Array]
     seconds: tuple[float, ...]
     reference: str
+    batch: int
     ties: Callable[[], dict[str, tuple[Array, Array]]]
+    relevant: Mapping[str, Array] = field(default_factory=dict)
+
+    def counted(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return outputs with zeros where nothing counts: what is computed for padding is nobody's."""
+        return {name: self._counted(name, array) for name, array in outputs.items()}
+
+    def _counted(self, name: str, array: Array) -> Array:
+        seen = self.relevant.get(name)
+        if seen is None or array.ndim != seen.ndim:
+            return array
+        fits = all(size in {1, full} for size, full in zip(seen.shape, array.shape, strict=True))
+        return np.where(seen, array, np.zeros((), array.dtype)) if fits else array
+
+    def fed(self, specs: tuple[TensorSpec, ...]) -> dict[str, Array]:
+        """Return the inputs in the dtypes that an artifact takes; a cache may be narrower than the reference's."""
+        return {spec.name: self.inputs[spec.name].astype(spec.dtype, copy=False) for spec in specs}
 
 
 def gather(component: Component, weights: Weights, batch: int) -> Evidence:
-    """Return JAX's outputs for ``batch`` photographs.
+    """Return JAX's outputs: of the VQGAN for ``batch`` photographs, of a language component for seeded tokens.
 
     A component that is fed by another one gets that one's reference outputs for the photographs.
     """
+    if component.family != "vqgan":
+        return _of_language(component, weights, batch)
     inputs = _inputs(component, weights, batch)
     runner = JaxRunner(component, weights)
     outputs, seconds = timed(runner, inputs)
@@ -50,7 +73,32 @@ def gather(component: Component, weights: Weights, batch: int) -> Evidence:
         outputs=outputs,
         seconds=seconds,
         reference=runner.name,
+        batch=batch,
         ties=lambda: runner.ties(inputs),
+    )
+
+
+def trial_batch(signature: Signature) -> int:
+    """Return the batch on which an artifact is judged."""
+    size = signature.inputs[0].shape[0]
+    return size if isinstance(size, int) else DYNAMIC_TRIAL
+
+
+def _of_language(component: Component, weights: Weights, batch: int) -> Evidence:
+    trial = language_trial(component, batch)
+    runner = JaxRunner(component, weights)
+    outputs, seconds = timed(runner, trial.inputs)
+    return Evidence(
+        component=component,
+        inputs=trial.inputs,
+        titles=(),
+        description=trial.description,
+        outputs=outputs,
+        seconds=seconds,
+        reference=runner.name,
+        batch=batch,
+        ties=dict,
+        relevant=trial.relevant,
     )
 
 

@@ -49,8 +49,9 @@ def open_runner(path: Path) -> Runner:
     return runner
 
 
-def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
+def judge(path: Path, signature: Signature, evidence: Evidence, precision: str = "float32") -> Judgement:
     """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result."""
+    inputs = evidence.fed(signature.inputs)
     candidate: Mapping[str, Array] = {}
     seconds: tuple[float, ...] = ()
     name, refusal = path.suffix, ""
@@ -59,13 +60,19 @@ def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
         runner = open_runner(path)
         name = runner.name
         notes = runner_notes(runner)
-        candidate, seconds = timed(runner, evidence.inputs)
+        candidate, seconds = timed(runner, inputs)
     except PortError as error:
         refusal = str(error)
     sides = {side: taken for side, taken in ((evidence.reference, evidence.seconds), (name, seconds)) if taken}
     gaps = tie_gaps(evidence, candidate)
-    family = evidence.component.family
-    diffs = compare_outputs(family, signature.outputs, evidence.outputs, candidate, tie_gaps=gaps)
+    diffs = compare_outputs(
+        evidence.component.family,
+        signature.outputs,
+        evidence.counted(_as_promised(evidence.outputs, signature)),
+        evidence.counted(candidate),
+        precision=precision,
+        tie_gaps=gaps,
+    )
     validation = verdict(
         component=evidence.component.name,
         artifact=path.name,
@@ -89,6 +96,12 @@ def judge(path: Path, signature: Signature, evidence: Evidence) -> Judgement:
     )
 
 
+def _as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str, Array]:
+    """Return the reference's outputs in the dtypes of an artifact: a cache may be narrower than the reference's."""
+    dtypes = {spec.name: spec.dtype for spec in signature.outputs}
+    return {name: array.astype(dtypes.get(name, array.dtype), copy=False) for name, array in outputs.items()}
+
+
 def runner_notes(runner: Runner) -> tuple[str, ...]:
     """Return what a runtime has to say about the model: which operators its delegate left to it."""
     left: tuple[str, ...] | None = getattr(runner, "undelegated", None)
@@ -103,22 +116,22 @@ def _timing(runner: str, seconds: tuple[float, ...], evidence: Evidence) -> Timi
         runner=runner,
         median_s=statistics.median(seconds),
         runs=len(seconds),
-        batch=len(evidence.titles),
+        batch=evidence.batch,
         threads=threads(),
         cores=os.cpu_count() or 1,
     )
 
 
 def component_report(
-    part: ComponentEntry, judgement: Judgement, facts: tuple[str, str], cost: Conversion, weights_sha256: str
+    part: ComponentEntry, judgement: Judgement, facts: tuple[str, str, str], cost: Conversion, weights_sha256: str
 ) -> ComponentReport:
-    """Return the report's part on one component; ``facts`` are format and dialect."""
-    form, dialect = facts
+    """Return the report's part on one component; ``facts`` are format, dialect and precision."""
+    form, dialect, precision = facts
     opset = part.details.get("opset")
     artifact = ArtifactFacts(
         format=form,
         dialect=dialect,
-        precision="float32",
+        precision=precision,
         opset=int(opset) if opset is not None else None,
         nodes=sum(part.operators.values()),
         operators=part.operators,

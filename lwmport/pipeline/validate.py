@@ -7,11 +7,12 @@ from pathlib import Path
 from lwmport import atomic, manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.models.families import Family, resolve
-from lwmport.pipeline.convert import DYNAMIC_TRIAL, Outcome, new_report
-from lwmport.pipeline.evidence import gather, held_against
+from lwmport.models.options import Options
+from lwmport.pipeline.convert import Outcome, new_report
+from lwmport.pipeline.evidence import gather, held_against, trial_batch
 from lwmport.pipeline.judge import component_report, judge, open_runner
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.weights import reopen_weights
+from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
 from lwmport.types import Component, Status, Weights
@@ -47,13 +48,13 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
         for part in parts
         for name in manifest.changed_files(part, folder)
     )
-    family = resolve(made.family, made.config)
+    family = resolve(made.component, made.config, Options.from_json(made.options))
     weights = reopen_weights(family, made, trial.checkpoint)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     for part in parts:
         observer.phase(f"{part.name}: run the reference, {trial.reference}, and {part.path}")
-        section, drawn = _section(trial, folder, part, _component(family, part.name), weights, made)
+        section, drawn = _section(trial, folder / part.path, part, family, weights, made)
         sections.append(section)
         pictures.update(drawn)
     report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
@@ -82,25 +83,30 @@ def _parts(made: manifest.Manifest, folder: Path, artifact: Path) -> list[manife
 
 
 def _component(family: Family, name: str) -> Component:
-    return next(component for component in family.components if component.name == name)
+    found = [component for component in family.references if component.name == name]
+    if not found:
+        names = ", ".join(component.name for component in family.references)
+        raise ArtifactError(f"expected components out of {names} in the manifest, found {name}")
+    return found[0]
 
 
 def _section(
     trial: Trial,
-    folder: Path,
+    path: Path,
     part: manifest.ComponentEntry,
-    component: Component,
+    family: Family,
     weights: Weights,
     made: manifest.Manifest,
 ) -> tuple[ComponentReport, Mapping[str, bytes]]:
-    size = part.signature.inputs[0].shape[0]
-    evidence = gather(component, weights, size if isinstance(size, int) else DYNAMIC_TRIAL)
+    component = _component(family, part.name)
+    evidence = gather(component, component_weights(family, component, weights), trial_batch(part.signature))
     if trial.reference != JAX:
         other = _other(Path(trial.reference), part)
         evidence = held_against(evidence, open_runner(other), f"{other.parent.name}/{other.name}")
-    judgement = judge(folder / part.path, part.signature, evidence)
+    precision = family.options.precision
+    judgement = judge(path, part.signature, evidence, precision)
     cost = Conversion(seconds=0.0, peak_bytes=None)
-    facts = (made.artifact_format, made.dialect)
+    facts = (made.artifact_format, made.dialect, precision)
     return component_report(part, judgement, facts, cost, made.weights_sha256), judgement.pictures
 
 

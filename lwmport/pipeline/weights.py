@@ -1,27 +1,43 @@
 """The weights of a request: a checkpoint that fits the model, or seeded ones where none is given."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lwmport import manifest
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import CheckpointError
 from lwmport.models.families import Family
+from lwmport.types import Component, Weights, WeightSpec
 
 
-def open_weights(family: Family, checkpoint: str | None, seed: int) -> Checkpoint | SeededWeights:
-    """Return the weights of a whole model, checked against its configuration.
+def fitting(family: Family, opened: Checkpoint | None, seed: int) -> Checkpoint | SeededWeights:
+    """Return a checkpoint that fits the model, or seeded weights where there is none.
 
     Raises:
-        CheckpointError: the file cannot be read as a checkpoint, or does not fit; every tensor that is wrong is named.
+        CheckpointError: it does not fit; every tensor that is wrong is named.
     """
-    if checkpoint is None:
-        return SeededWeights(family.weights, seed)
-    weights = open_checkpoint(checkpoint)
-    fit(weights, family.weights, family.name)
-    return weights
+    if opened is None:
+        return SeededWeights(seeded_specs(family), seed)
+    fit(opened, family.weights, family.name)
+    return opened
+
+
+def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
+    """Return the tensors that are made up where no checkpoint is: the whole model's, one a layer."""
+    if not family.sources:
+        return family.weights
+    return {name: spec for component in family.references for name, spec in component.weights.items()}
+
+
+def component_weights(family: Family, component: Component, weights: Weights) -> Weights:
+    """Return the weights of one component and of its feeder: layers out of stacked tensors, in the component's dtypes."""
+    sources = {name: source for name, source in family.sources.items() if source[0] in weights.specs}
+    fed = {} if component.feeder is None else component.feeder.weights
+    return LayeredWeights(weights, {**fed, **component.weights}, sources)
 
 
 def reopen_weights(family: Family, made: manifest.Manifest, checkpoint: str | None) -> Checkpoint | SeededWeights:
@@ -35,7 +51,7 @@ def reopen_weights(family: Family, made: manifest.Manifest, checkpoint: str | No
         raise CheckpointError(
             f"expected the checkpoint that was converted ({made.weights.get('description')}); name it with --checkpoint"
         )
-    weights = open_weights(family, checkpoint, int(seed))
+    weights = fitting(family, None if checkpoint is None else open_checkpoint(checkpoint), int(seed))
     if weights.digest() != made.weights_sha256:
         raise CheckpointError(
             f"expected the weights that were converted, sha256 {made.weights_sha256}, "

@@ -13,7 +13,7 @@ import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.graphs.trace import trace
-from lwmport.models.components import vqgan_decoder, vqgan_encoder
+from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder
 from lwmport.models.vqgan_config import CONFIGS
 from lwmport.runtime.tensorflow import TensorFlowRunner
 from lwmport.types import Array, Artifact, Component, Dialect

@@ -16,7 +16,7 @@ from lwmport import extras
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
-from lwmport.models.components import vqgan_encoder
+from lwmport.models.vqgan_components import vqgan_encoder
 from lwmport.models.vqgan_config import CONFIGS
 from lwmport.types import Dialect
 

@@ -9,7 +9,7 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.trace import trace
-from lwmport.models.components import vqgan_decoder, vqgan_encoder
+from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder
 from lwmport.models.vqgan_config import CONFIGS
 from lwmport.types import Artifact, Component, Dialect
 

@@ -1,0 +1,106 @@
+"""What a user may choose about a model beside its configuration; nothing here changes what the model computes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from lwmport.errors import UsageError
+from lwmport.registry import check_known
+
+PRECISIONS: Final = ("float32", "float16")
+"""What an artifact may compute in."""
+
+ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
+"""Form of attention as it is asked for -> the form of the decomposition (`lwmport.models.attention_blocks.Plan`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a component is cut out of its model.
+
+    Attributes:
+        settings: changes of the configuration, ``field=value`` each.
+        precision: one of `PRECISIONS`: the dtype of weights and of what is computed with them.
+        layer: which layer a single one is.
+        sample_mode: which heads a vision-language model gives; None leaves it to the configuration.
+        attention: one of `ATTENTIONS`; empty for what the dialect prefers, which is fused where it says nothing.
+        query_chunk: queries in a block; None leaves it to the configuration.
+        key_chunk: keys in a block; None leaves it to the configuration.
+        ring: ranks of an unrolled ring.
+        sequence: tokens fed at once; None for any number, or for `lwmport.models.llama_family.PREFILL` where static.
+        max_length: tokens that a static cache holds; None for the configuration's longest sequence.
+        static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
+
+    Raises:
+        UsageError: a value that makes no sense.
+    """
+
+    settings: tuple[str, ...] = ()
+    precision: str = "float32"
+    layer: int = 0
+    sample_mode: str | None = None
+    attention: str = ""
+    query_chunk: int | None = None
+    key_chunk: int | None = None
+    ring: int = 1
+    sequence: int | None = None
+    max_length: int | None = None
+    static: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        check_known("precision", self.precision, PRECISIONS)
+        check_known("form of attention", self.attention or "fused", ATTENTIONS)
+        for name in ("query_chunk", "key_chunk", "ring", "sequence", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"expected at least 1 as {name.replace('_', '-')}, found {value}")
+        if self.ring > 1 and self.attention != "unrolled":
+            raise UsageError(f"expected the attention unrolled for a ring of {self.ring}, found {self.attention}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what differs from the defaults as plain JSON values."""
+        usual = asdict(Options())
+        return {name: _plain(value) for name, value in asdict(self).items() if value != usual[name]}
+
+    def words(self) -> list[str]:
+        """Return the command line's words for what differs from the defaults; a target or dialect says ``static``."""
+        given = {name.replace("_", "-"): value for name, value in self.to_json().items() if name != "static"}
+        settings = [f"--set {text}" for text in given.pop("settings", [])]
+        return [*settings, *(f"--{name} {value}" for name, value in given.items())]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Options":
+        """Return the options that `to_json` told.
+
+        Raises:
+            UsageError: an option that there is not.
+        """
+        for name in values:
+            check_known("option of a model", name, [field.name for field in fields(cls)])
+        given: dict[str, Any] = {name: tuple(value) if name == "settings" else value for name, value in values.items()}
+        return cls(**given)
+
+
+def changes(settings: Sequence[str]) -> dict[str, Any]:
+    """Return changes of the form ``field=value`` as fields; a value is JSON, or else bare text.
+
+    Raises:
+        UsageError: a change without ``=`` or without a field.
+    """
+    return dict(map(_change, settings))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, separator, value = (part.strip() for part in text.partition("="))
+    if not separator or not name:
+        raise UsageError(f"expected a setting as field=value, found {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,62 @@
+"""A component in a narrower precision: narrower weights, and all that is computed with them.
+
+What needs float32 has it inside: norms, scores of attention, distances to codes. Pictures, logits and states keep
+float32 at the edge of a model; a cache is as narrow as the model, for its size is what it costs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import jax.numpy as jnp
+
+from lwmport.types import Component, Signature, TensorSpec, WeightSpec
+
+CACHES: Final = ("past_key_values.", "present.")
+"""Beginnings of the names of a cache."""
+
+KEPT: Final = frozenset({("vqgan-encoder", "quantize/embeddings")})
+"""Component and weight that stay as they are: which code is the nearest is decided in float32."""
+
+
+def in_precision(component: Component, precision: str) -> Component:
+    """Return the component computed in a precision; one without weights has nothing to narrow and stays.
+
+    Args:
+        component: in float32.
+        precision: numpy's name of a floating dtype.
+    """
+    if precision == "float32" or not component.weights:
+        return component
+    signature = Signature(
+        inputs=tuple(_edge(spec, precision) for spec in component.signature.inputs),
+        outputs=tuple(_edge(spec, precision) for spec in component.signature.outputs),
+    )
+    outputs = {spec.name: spec.dtype for spec in signature.outputs}
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        narrow = {name: _cast(value, precision) for name, value in inputs.items()}
+        found = component.apply(weights, narrow)
+        return {name: value.astype(outputs[name]) for name, value in found.items()}
+
+    return replace(
+        component,
+        signature=signature,
+        weights={
+            name: spec if (component.name, name) in KEPT else _narrowed(spec, precision)
+            for name, spec in component.weights.items()
+        },
+        apply=apply,
+    )
+
+
+def _edge(spec: TensorSpec, precision: str) -> TensorSpec:
+    return replace(spec, dtype=precision) if spec.name.startswith(CACHES) else spec
+
+
+def _narrowed(spec: WeightSpec, precision: str) -> WeightSpec:
+    return replace(spec, dtype=precision) if spec.dtype == "float32" else spec
+
+
+def _cast(value: Any, precision: str) -> Any:
+    return value.astype(precision) if jnp.issubdtype(value.dtype, jnp.floating) else value

@@ -1,0 +1,122 @@
+"""Inputs of the language components to judge on: seeded tokens, padded on the left, in front of them a cache.
+
+What a padded token computes is nobody's: it averages over whatever a backend lets it see. `Trial.relevant` says which
+elements of an output count.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from lwmport.types import Array, Component, Dim, TensorSpec
+
+SIZES: Final[Mapping[str, int]] = {"sequence": 9, "past": 6, "queries": 8, "keys": 8}
+"""Sizes of a trial where the signature leaves them open: all different from 1, which could be frozen by mistake."""
+
+SEED: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Inputs by name, which elements of each output count, and both in words."""
+
+    inputs: Mapping[str, Array]
+    relevant: Mapping[str, Array]
+    description: str
+
+
+def language_trial(component: Component, batch: int) -> Trial:
+    """Return inputs that fit a component's signature, `SIZES` where it leaves them open."""
+    sizes = {**SIZES, "batch": batch}
+    random = np.random.default_rng(SEED)
+    specs = {spec.name: spec for spec in component.signature.inputs}
+    shapes = {name: tuple(size_of(dim, sizes) for dim in spec.shape) for name, spec in specs.items()}
+    mask = _mask(shapes)
+    counted = np.ones_like(mask) if "cache_position" in specs else mask
+    inputs = {name: _array(specs[name], shapes[name], mask, random) for name in specs}
+    relevant = {
+        spec.name: _counting(spec, tuple(size_of(dim, sizes) for dim in spec.shape), counted)
+        for spec in component.signature.outputs
+    }
+    padded = int((counted == 0).sum())
+    tokens = shapes.get("input_ids", shapes.get("hidden_states", shapes.get("query", ())))
+    return Trial(
+        inputs=inputs,
+        relevant=relevant,
+        description=f"seeded inputs {list(tokens)} (seed {SEED}), {padded} tokens of padding on the left",
+    )
+
+
+def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
+    """Return a size: a number, a name's, or the sum of several."""
+    return dim if isinstance(dim, int) else sum(sizes[name.strip()] for name in dim.split("+"))
+
+
+def _mask(shapes: Mapping[str, tuple[int, ...]]) -> Array:
+    """Return 1 for every token and 0 for padding, [batch, tokens]: the last item of the batch is padded on the left.
+
+    A cache of fixed length is filled up to its middle.
+    """
+    batch, length = shapes.get("attention_mask", (1, 1))
+    found = np.ones((batch, length), np.int64)
+    found[-1, : min(3, length // 2)] = 0
+    if "cache_position" in shapes:
+        found[:, filled(shapes) :] = 0
+    return found
+
+
+def filled(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return how many slots of a fixed cache hold a token after this run."""
+    _, length = shapes["attention_mask"]
+    tokens = shapes.get("position_ids", (1, 1))[1]
+    return max(length // 2, min(length, tokens + 4))
+
+
+def _array(spec: TensorSpec, shape: tuple[int, ...], mask: Array, random: np.random.Generator) -> Array:
+    rule = _RULES.get(spec.name)
+    if rule is not None:
+        found = rule(shape, mask)
+    elif spec.dtype == "bool":
+        found = random.integers(0, 2, shape)
+    elif spec.value_range is not None and np.issubdtype(np.dtype(spec.dtype), np.integer):
+        found = random.integers(int(spec.value_range[0]), int(spec.value_range[1]) + 1, shape)
+    else:
+        found = random.standard_normal(shape).astype(np.float32)
+    return np.asarray(found, dtype=spec.dtype)
+
+
+def _last(mask: Array) -> int:
+    """Return the slot of the last token."""
+    return int(np.flatnonzero(np.any(mask != 0, axis=0))[-1])
+
+
+def _positions(shape: tuple[int, ...], mask: Array) -> Array:
+    end = _last(mask) + 1
+    return np.asarray(np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, end - shape[1] : end])
+
+
+_RULES: Final[Mapping[str, Callable[[tuple[int, ...], Array], Any]]] = {
+    "attention_mask": lambda _, mask: mask,
+    "cache_position": lambda shape, mask: np.full(shape, _last(mask)),
+    "denominator": lambda shape, _: np.full(shape, 2.0),
+    "key_offset": lambda shape, _: np.zeros(shape),
+    "maximum": lambda shape, _: np.full(shape, 0.5),
+    "position_ids": _positions,
+    "query_offset": lambda shape, mask: np.full(shape, mask.shape[1] // 2),
+}
+"""Inputs whose values mean something. Queries of a ring begin in the middle of the keys: half of those is past."""
+
+
+def _counting(spec: TensorSpec, shape: tuple[int, ...], mask: Array) -> Array:
+    """Return which elements of an output count, to broadcast over its shape: those of tokens that are no padding."""
+    axis = 2 if spec.name.startswith("present.") else 1
+    if axis == 1 and spec.name.startswith("new_") and spec.name != "new_hidden_states":
+        return np.ones((1,) * len(shape), bool)
+    seen = mask != 0
+    length = shape[axis]
+    seen = seen[:, seen.shape[1] - length :] if length < seen.shape[1] else seen
+    whole = np.ones((len(mask), length), bool)
+    whole[:, : seen.shape[1]] = seen
+    return whole.reshape((len(mask), *(length if place == axis else 1 for place in range(1, len(shape)))))
