@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from lwmport.checkpoints.layout import Layout
 from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
 from lwmport.types import WeightSpec, dtype_of
@@ -34,8 +35,10 @@ class TensorEntry:
         axes: if not empty, the stored C-ordered array is transposed by these to give ``shape``
             (Fortran order is all axes reversed).
         big_endian: the stored byte order.
+        view: if not empty, the sizes of the stored array, where ``axes`` split or join those of ``shape``.
         codec: if not empty, the pieces are text in this encoding and its characters 0..255 are the bytes
             (a pickle of protocol 2 or less has no other way to hold them).
+        file: if not empty, the file of a folder that the pieces are in.
 
     Raises:
         CheckpointError: the parts contradict each other.
@@ -46,14 +49,15 @@ class TensorEntry:
     pieces: tuple[tuple[int, int], ...]
     axes: tuple[int, ...] = ()
     big_endian: bool = False
+    view: tuple[int, ...] = ()
     codec: str = ""
+    file: str = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise CheckpointError(f"expected numbers, found the dtype {shown(self.dtype)!r}")
         check_shape(self.shape)
-        if self.axes and sorted(self.axes) != list(range(len(self.shape))):
-            raise CheckpointError("expected an axis order that names every axis once, found another")
+        _ = self.layout
         found = sum(length for _, length in self.pieces)
         if not self.codec and found != self.nbytes:
             raise CheckpointError(
@@ -74,8 +78,21 @@ class TensorEntry:
     @property
     def stored_shape(self) -> tuple[int, ...]:
         """The shape before ``axes`` are applied."""
-        sizes = dict(zip(self.axes, self.shape, strict=True)) if self.axes else dict(enumerate(self.shape))
-        return tuple(sizes[axis] for axis in range(len(self.shape)))
+        if self.view or not self.axes:
+            return self.view or self.shape
+        sizes = dict(zip(self.axes, self.shape, strict=False))
+        return tuple(sizes.get(axis, 1) for axis in range(len(self.shape)))
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the stored array becomes this tensor; None if it is it already.
+
+        Raises:
+            CheckpointError: the axes are no order of the stored array's.
+        """
+        if not self.axes:
+            return None
+        return Layout(view=self.stored_shape, axes=self.axes, shape=self.shape)
 
 
 def check_shape(shape: tuple[object, ...]) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """A checkpoint is an index of its tensors; nothing of them is read before it is asked for."""
 
+import contextlib
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,19 +11,23 @@ from typing import Any
 from lwmport import digest
 from lwmport.checkpoints.cursor import opened
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.reading import read_tensor
+from lwmport.checkpoints.lazy import Lazy
+from lwmport.checkpoints.lazy_layers import Part
+from lwmport.checkpoints.stored import lazy_of
 from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec
 
 
 class Checkpoint:
-    """The tensors of one file, read one at a time (`lwmport.types.Weights`).
+    """The tensors of one file or one folder, read one at a time (`lwmport.types.Weights`).
 
     Attributes:
-        path: the file.
-        format: its format, a name of `lwmport.checkpoints.opening.FORMATS`.
+        path: the file or the folder.
+        format: its format, a name of `lwmport.checkpoints.opening.FORMATS` or `FOLDERS`.
         entries: where each tensor lies, by name.
+        config: the fields of the model's configuration that stand beside the tensors, by LWM's names; empty for a
+            file, which has none.
     """
 
     def __init__(
@@ -30,13 +35,15 @@ class Checkpoint:
         path: Path,
         format_name: str,
         entries: Mapping[str, TensorEntry],
-        status: os.stat_result,
+        files: Mapping[str, os.stat_result],
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.format = format_name
         self.entries = MappingProxyType(dict(entries))
+        self.config = MappingProxyType(dict(config or {}))
         self._specs = MappingProxyType({name: entry.spec for name, entry in entries.items()})
-        self._state = _state(status)
+        self._states = {name: _state(status) for name, status in files.items()}
 
     @property
     def specs(self) -> Mapping[str, WeightSpec]:
@@ -50,8 +57,8 @@ class Checkpoint:
 
     @property
     def source(self) -> Mapping[str, Any]:
-        """Which file this is; without its folder, which differs from machine to machine."""
-        size, count = self._state[0], len(self.entries)
+        """Which file or folder this is; without the folder it is in, which differs from machine to machine."""
+        size, count = sum(size for size, _ in self._states.values()), len(self.entries)
         return {
             "kind": "file",
             "description": f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes",
@@ -62,20 +69,52 @@ class Checkpoint:
         }
 
     def digest(self) -> str:
-        """Return the SHA-256 of the file, which reads all of it, in pieces."""
-        return digest.of_file(self.path)
+        """Return the SHA-256 of the file, which reads all of it, in pieces; of a folder, that of its files' digests."""
+        if list(self._states) == [""]:
+            return digest.of_file(self.path)
+        return digest.of_json({name: digest.of_file(self.path / name) for name in self._states})
 
     def read(self, name: str) -> Array:
-        """Return one tensor, as `lwmport.checkpoints.reading.read_tensor` does.
+        """Return one tensor: C-contiguous, native byte order, read-only; mapped where the file holds it so.
 
         Raises:
             CheckpointError: no such tensor, or the file changed since it was opened.
         """
+        return self.lazy(name).read()
+
+    def read_slice(self, name: str, axis: int, index: int) -> Array:
+        """Return entry ``index`` on ``axis`` of one tensor, without that axis; the others are not read.
+
+        Entry 0 on axis 0 of [32, 4096, 11008] is [4096, 11008], mapped; on axis 1 its rows are gathered.
+
+        Raises:
+            CheckpointError: no such tensor or entry, or the file changed since it was opened.
+        """
+        return Part(self.lazy(name), axis, index).read()
+
+    def pieces(self, name: str) -> Iterator[Array]:
+        """Yield the values of one tensor in C order, as 1-D arrays of a few MiB.
+
+        Raises:
+            CheckpointError: no such tensor, or the file changed since it was opened.
+        """
+        return self.lazy(name).pieces()
+
+    def lazy(self, name: str) -> Lazy:
+        """Return one tensor as what can be read in parts.
+
+        Raises:
+            CheckpointError: no such tensor.
+        """
         entry = self._entry(name)
+        return lazy_of(entry, lambda: self._opened(entry.file, name))
+
+    @contextlib.contextmanager
+    def _opened(self, file: str, name: str) -> Iterator[int]:
         try:
-            with opened(self.path) as cursor:
-                self._check_unchanged(cursor.status())
-                return read_tensor(entry, cursor.descriptor)
+            with opened(self.path / file) as cursor:
+                self._check_unchanged(file, cursor.status())
+                yield cursor.descriptor
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {shown(name)}: {error}") from error
 
@@ -86,9 +125,9 @@ class Checkpoint:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise CheckpointError(f"{self.path}: expected one of {len(self.entries)} tensors, found {name!r}{hint}")
 
-    def _check_unchanged(self, status: os.stat_result) -> None:
+    def _check_unchanged(self, file: str, status: os.stat_result) -> None:
         """Refuse a file that changed: one that shrank would kill the process when its mapping is touched."""
-        if _state(status) != self._state:
+        if _state(status) != self._states[file]:
             raise CheckpointError("the file changed since it was opened; open it again")
 
 

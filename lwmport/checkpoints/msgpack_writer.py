@@ -11,7 +11,7 @@ import msgpack
 from lwmport.checkpoints.flax_arrays import CHUNKED, NDARRAY
 from lwmport.checkpoints.payload import Sink, nested
 from lwmport.errors import CheckpointError
-from lwmport.types import Array, WeightSpec, dtype_of
+from lwmport.types import WeightSpec, dtype_of
 
 MAX_CHUNK: Final = 1 << 30
 """Bytes of an array from which flax cuts it into chunks of that size."""
@@ -55,15 +55,9 @@ def _tree(sink: Sink, tree: dict[str, Any]) -> None:
 
 
 def _array(sink: Sink, name: str) -> None:
-    array = sink.read(name)
-    for header, begin, end in _layout(sink.specs[name]):
-        sink.write(header)
-        sink.pour(name, _flat(array, begin, end))
-
-
-def _flat(array: Array, begin: int, end: int) -> Array:
-    part: Array = array.reshape(-1)[begin:end]
-    return part
+    spec = sink.specs[name]
+    itemsize = dtype_of(spec.dtype).itemsize
+    sink.pour_parts(name, ((header, (end - begin) * itemsize) for header, begin, end in _layout(spec)))
 
 
 def _length(spec: WeightSpec) -> int:

@@ -44,7 +44,7 @@ def open_checkpoint(text: str | Path) -> Checkpoint:
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
-            return Checkpoint(path, form, entries, cursor.status())
+            return Checkpoint(path, form, entries, {"": cursor.status()})
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

@@ -17,6 +17,7 @@ STATE: Final = (None, None, None, -1, -1, 0)
 
 def write(sink: Sink) -> None:
     """Write all tensors; what numpy has no dtype of its own for (bfloat16, float8) becomes float32, losing nothing."""
+    sink.retype(lambda dtype: dtype if dtype in CODES.values() else "float32")
     sink.write(pickle.PROTO + bytes([4]))
     _tree(sink, nested(sink.names))
     sink.write(pickle.STOP)
@@ -34,15 +35,13 @@ def _tree(sink: Sink, tree: dict[str, Any]) -> None:
 
 
 def _array(sink: Sink, name: str) -> None:
-    array = sink.read(name)
-    if array.dtype.name not in CODES.values():
-        array = array.astype("float32")
-    shape = b"".join(map(_atom, array.shape))
+    spec = sink.specs[name]
     sink.write(_name("numpy.core.multiarray", "_reconstruct") + _name("numpy", "ndarray"))
     sink.write(_tuple(_atom(0)) + pickle.SHORT_BINBYTES + b"\x01b" + pickle.TUPLE3 + pickle.REDUCE)
-    sink.write(pickle.MARK + _atom(1) + _tuple(shape) + _dtype(array.dtype.name) + _atom(obj=False))
-    sink.write(pickle.BINBYTES8 + array.nbytes.to_bytes(8, "little"))
-    sink.pour(name, array)
+    shape = b"".join(map(_atom, spec.shape))
+    sink.write(pickle.MARK + _atom(1) + _tuple(shape) + _dtype(spec.dtype) + _atom(obj=False))
+    sink.write(pickle.BINBYTES8 + spec.nbytes.to_bytes(8, "little"))
+    sink.pour(name)
     sink.write(pickle.TUPLE + pickle.BUILD)
 
 

@@ -1,7 +1,8 @@
-"""One entry of a file becomes one array: a mapping of just its bytes where it is large, a copy where it is small."""
+"""A range of one entry's elements becomes an array: a mapping of just its bytes where large, a copy where small."""
 
 import mmap
 import os
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +12,44 @@ from lwmport.errors import CheckpointError
 from lwmport.types import Array, dtype_of
 
 MAP_FROM = 1 << 20
-"""Bytes from which a tensor is mapped. A mapping holds a file descriptor, of which a process has about a thousand."""
+"""Bytes from which a range is mapped. A mapping holds a file descriptor, of which a process has about a thousand."""
 
 
-def read_tensor(entry: TensorEntry, descriptor: int) -> Array:
-    """Return the tensor: C-contiguous, native byte order, read-only.
+def read_range(entry: TensorEntry, descriptor: int, begin: int, end: int, *, mapped: bool = True) -> Array:
+    """Return the stored elements from ``begin`` to before ``end``: 1-D, native byte order, read-only.
 
-    A mapped tensor is unmapped when its array is collected, and only the pages that are touched become resident: a
-    slice of a stacked tensor costs that slice. It may be unaligned, which numpy allows (``array.flags.aligned``).
+    A mapped range is unmapped when its array is collected, and only the pages that are touched become resident. It
+    may be unaligned, which numpy allows (``array.flags.aligned``). A range over several pieces is copied.
+
+    Args:
+        entry: the tensor.
+        descriptor: of its open file.
+        begin: the first element, counted in stored order.
+        end: the element after the last.
+        mapped: whether the bytes may be mapped; a copy cannot be hurt by a file that shrinks.
 
     Raises:
         CheckpointError: the file changed, or cannot be read.
     """
-    array = _bytes_of(entry, descriptor).view(dtype_of(entry.dtype))
+    dtype = dtype_of(entry.dtype)
+    raw = _bytes_of(entry, descriptor, begin * dtype.itemsize, end * dtype.itemsize, mapped=mapped)
+    array: Array = raw.view(dtype)
     if entry.big_endian:
         array = array.byteswap()
-    array = array.reshape(entry.stored_shape)
-    if entry.axes:
-        array = array.transpose(entry.axes)
-    if not array.flags.c_contiguous:
-        array = array.copy(order="C")
     array.flags.writeable = False
     return array
+
+
+def read_runs(entry: TensorEntry, descriptor: int, starts: range, length: int) -> Array:
+    """Return the ``length`` stored elements at each of ``starts``, [starts, length]: nothing between them is read.
+
+    Raises:
+        CheckpointError: the file changed, or cannot be read.
+    """
+    made = np.empty((len(starts), length), dtype_of(entry.dtype))
+    for number, start in enumerate(starts):
+        made[number] = read_range(entry, descriptor, start, start + length, mapped=False)
+    return made
 
 
 def decoded(raw: bytes, codec: str) -> bytes:
@@ -47,17 +64,24 @@ def decoded(raw: bytes, codec: str) -> bytes:
         raise CheckpointError(f"expected bytes written as {codec} text, found other text: {error.reason}") from error
 
 
-def _bytes_of(entry: TensorEntry, descriptor: int) -> NDArray[np.uint8]:
-    if len(entry.pieces) == 1 and not entry.codec and entry.nbytes >= MAP_FROM:
-        return _mapped(descriptor, *entry.pieces[0])
-    stored = np.empty(sum(length for _, length in entry.pieces), np.uint8)
-    begin = 0
-    for offset, length in entry.pieces:
-        _fill(stored.data[begin : begin + length], descriptor, offset)
-        begin += length
-    if not entry.codec:
-        return stored
-    return np.frombuffer(decoded(stored.tobytes(), entry.codec), np.uint8)
+def _bytes_of(entry: TensorEntry, descriptor: int, begin: int, end: int, *, mapped: bool) -> NDArray[np.uint8]:
+    if entry.codec:
+        (piece,) = entry.pieces
+        return np.frombuffer(decoded(_copied(descriptor, [piece]).tobytes(), entry.codec), np.uint8)[begin:end]
+    pieces = list(_within(entry.pieces, begin, end))
+    if mapped and len(pieces) == 1 and end - begin >= MAP_FROM:
+        return _mapped(descriptor, *pieces[0])
+    return _copied(descriptor, pieces)
+
+
+def _within(pieces: tuple[tuple[int, int], ...], begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of the pieces that hold bytes ``begin`` to ``end`` of what they are together."""
+    first = 0
+    for offset, length in pieces:
+        low, high = max(begin, first), min(end, first + length)
+        if low < high:
+            yield offset + low - first, high - low
+        first += length
 
 
 def _mapped(descriptor: int, offset: int, length: int) -> NDArray[np.uint8]:
@@ -68,6 +92,15 @@ def _mapped(descriptor: int, offset: int, length: int) -> NDArray[np.uint8]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot map {length} bytes at offset {offset}: {error}") from error
     return np.frombuffer(mapping, np.uint8, count=length, offset=pad)
+
+
+def _copied(descriptor: int, pieces: list[tuple[int, int]]) -> NDArray[np.uint8]:
+    made = np.empty(sum(length for _, length in pieces), np.uint8)
+    begin = 0
+    for offset, length in pieces:
+        _fill(made.data[begin : begin + length], descriptor, offset)
+        begin += length
+    return made
 
 
 def _fill(target: memoryview, descriptor: int, offset: int) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.atomic import new_file
-from lwmport.checkpoints.payload import Progress, Sink, check_writable
+from lwmport.checkpoints.payload import Progress, Sink, check_writable, silent
+from lwmport.checkpoints.space import check_space
 from lwmport.registry import Registry
 from lwmport.types import Weights
 
@@ -25,14 +26,11 @@ def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: P
 
     Raises:
         UsageError: an unknown format.
-        CheckpointError: the format cannot hold these weights.
+        CheckpointError: the format cannot hold these weights, or the disk has no room for them.
         PortError: the file cannot be written.
     """
     write = WRITERS[format_name]
     check_writable(weights)
+    check_space(path, sum(spec.nbytes for spec in weights.specs.values()))
     with new_file(path) as file:
-        write(Sink(file, weights, progress or _silent))
-
-
-def _silent(_name: str, _done: int) -> None:
-    """Report to nobody."""
+        write(Sink(file, weights, progress or silent))
