@@ -11,6 +11,7 @@ from lwmport.types import Dialect
 
 _STANDARD: Final = {
     "lwmport.average_pool": ("AveragePool",),
+    "lwmport.cache_update": ("TensorScatter", "Where"),
     "lwmport.group_norm": ("GroupNormalization", "InstanceNormalization"),
     "lwmport.silu": ("Swish", "Sigmoid*Mul"),
     "lwmport.softmax": ("Softmax",),

@@ -11,6 +11,7 @@ from lwmport.types import Dialect
 
 _PLAIN: Final = {
     "lwmport.average_pool": ("AveragePool",),
+    "lwmport.cache_update": ("Where",),
     "lwmport.group_norm": ("InstanceNormalization",),
     "lwmport.silu": ("Sigmoid*Mul",),
     "lwmport.softmax": ("Softmax",),

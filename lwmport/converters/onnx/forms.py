@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import functions, phases
+from lwmport.converters.onnx import cache, functions, phases
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
@@ -126,6 +126,8 @@ FORMS: Final[Mapping[str, Form]] = {
     "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),
     "Softmax": Form(rule=softmax, since=13),
     "Swish": Form(rule=swish, since=24),
+    "TensorScatter": Form(rule=cache.tensor_scatter, since=24),
+    "Where": Form(rule=cache.where, since=11),
 }
 
 

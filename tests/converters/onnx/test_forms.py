@@ -72,8 +72,15 @@ ONNX = {
 }
 """The dialects that this converter writes; tf2onnx takes another route to the format."""
 
+OF_A_CACHE = {"TensorScatter", "Where"}
+"""Forms with a test of their own: test_cache.py."""
+
 COMPOSITE_OF = {
-    **{form: name for dialect in ONNX.values() for name, forms in dialect.composites.items() for form in forms},
+    form: name
+    for dialect in ONNX.values()
+    for name, forms in dialect.composites.items()
+    for form in forms
+    if form not in OF_A_CACHE
 }
 PAIRS = [
     (form, example)
@@ -109,7 +116,7 @@ def test_decomposition_agrees_with_jax(example: str, batch: str, lower: Callable
 
 
 def test_every_form_has_a_composite_an_example_and_an_inventory() -> None:
-    assert sorted(FORMS) == sorted(INVENTORY) == sorted(COMPOSITE_OF) == sorted({form for form, _ in PAIRS})
+    assert sorted(set(FORMS) - OF_A_CACHE) == sorted(INVENTORY) == sorted(COMPOSITE_OF) == sorted({form for form, _ in PAIRS})
 
 
 def test_every_composite_of_the_models_has_an_example() -> None:
