@@ -1,49 +1,150 @@
-"""The weights of one component: layers cut out of stacked tensors, in the dtypes that the component takes."""
+"""The tensors that a model reads, out of a checkpoint that holds them stacked or in another dtype."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
+from lwmport.checkpoints.fit import is_floating
+from lwmport.checkpoints.lazy import Lazy
+from lwmport.checkpoints.lazy_layers import Part
+from lwmport.checkpoints.lazy_layouts import Cast
+from lwmport.checkpoints.streaming import pieces_of
 from lwmport.errors import CheckpointError
-from lwmport.types import Array, Weights, WeightSpec, dtype_of
+from lwmport.types import Array, Weights, WeightSpec
 
 
-class LayeredWeights:
-    """Weights (`lwmport.types.Weights`) read out of others, a tensor at a time.
+class Digested(Weights, Protocol):
+    """Weights that know their SHA-256: a checkpoint, or seeded ones."""
 
-    Args:
-        weights: where the tensors come from.
-        specs: name, shape and dtype of every tensor wanted.
-        sources: name -> (tensor, axis, layer) for those that are one layer of a stacked tensor.
-    """
+    def digest(self) -> str:
+        """Return the hexadecimal SHA-256 of what decides every number."""
 
-    def __init__(
-        self, weights: Weights, specs: Mapping[str, WeightSpec], sources: Mapping[str, tuple[str, int, int]]
-    ) -> None:
-        self._weights = weights
-        self._specs = dict(specs)
-        self._sources = dict(sources)
+
+@runtime_checkable
+class HasLazy(Protocol):
+    """Weights whose tensors can be read in parts."""
+
+    def lazy(self, name: str) -> Lazy:
+        """Return one tensor as what can be read in parts."""
+
+
+class LazyWeights:
+    """Weights (`lwmport.types.Weights`) made of lazy tensors; what was asked for is let go, nothing is kept."""
+
+    def __init__(self, tensors: Mapping[str, Lazy], source: Mapping[str, Any], digest: Callable[[], str]) -> None:
+        self.source = source
+        self.digest = digest
+        self._tensors = dict(tensors)
+        self._specs = MappingProxyType({name: tensor.spec for name, tensor in self._tensors.items()})
 
     @property
     def specs(self) -> Mapping[str, WeightSpec]:
         """Shape and dtype of every tensor."""
         return self._specs
 
-    @property
-    def source(self) -> Mapping[str, Any]:
-        """Where the weights come from."""
-        return self._weights.source
-
-    def read(self, name: str) -> Array:
-        """Return one tensor in the shape and dtype of its specification.
+    def lazy(self, name: str) -> Lazy:
+        """Return one tensor as what can be read in parts.
 
         Raises:
-            CheckpointError: no such tensor, or it is too large for the dtype.
+            CheckpointError: no such tensor.
         """
-        if name not in self._specs:
-            raise CheckpointError(f"expected one of {len(self._specs)} tensors, found {name!r}")
-        tensor, axis, layer = self._sources.get(name, (name, 0, -1))
-        array = self._weights.read(tensor)
-        array = array if layer < 0 else np.take(array, layer, axis=axis)
-        return array.astype(dtype_of(self._specs[name].dtype), copy=False)
+        if name not in self._tensors:
+            raise CheckpointError(f"expected one of {len(self._tensors)} tensors, found {name!r}")
+        return self._tensors[name]
+
+    def read(self, name: str) -> Array:
+        """Return one tensor, read-only; mapped where the file holds these very values.
+
+        Raises:
+            CheckpointError: no such tensor, it cannot be read, or a value does not fit the dtype.
+        """
+        return self.lazy(name).read()
+
+    def pieces(self, name: str) -> Iterator[Array]:
+        """Yield the values of one tensor in C order, as 1-D arrays of a few MiB: a writer need not hold it.
+
+        Raises:
+            CheckpointError: no such tensor, it cannot be read, or a value does not fit the dtype.
+        """
+        return self.lazy(name).pieces()
+
+
+class LayeredWeights(LazyWeights):
+    """The tensors ``specs`` of a checkpoint, layers sliced out of stacked tensors and dtypes cast, one at a time.
+
+    Args:
+        checkpoint: where they lie.
+        specs: name -> shape and dtype wanted.
+        sources: name -> (tensor, axis, layer) of the checkpoint, for those that are one layer of a stacked tensor.
+
+    Raises:
+        CheckpointError: the checkpoint lacks one, or holds it in another shape or a dtype that is not cast.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Digested,
+        specs: Mapping[str, WeightSpec],
+        sources: Mapping[str, tuple[str, int, int]],
+    ) -> None:
+        tensors = {name: _wanted(checkpoint, name, spec, sources.get(name)) for name, spec in specs.items()}
+        super().__init__(tensors, checkpoint.source, checkpoint.digest)
+
+
+def lazy_tensor(weights: Weights, name: str) -> Lazy:
+    """Return one tensor of any weights as what can be read in parts; some can only be read whole.
+
+    Raises:
+        CheckpointError: no such tensor.
+    """
+    if isinstance(weights, HasLazy):
+        return weights.lazy(name)
+    if name not in weights.specs:
+        raise CheckpointError(f"expected one of {len(weights.specs)} tensors, found {name!r}")
+    return _Whole(weights, name)
+
+
+class _Whole(Lazy):
+    """A tensor of weights that give whole tensors only."""
+
+    def __init__(self, weights: Weights, name: str) -> None:
+        super().__init__(weights.specs[name])
+        self._weights, self._name = weights, name
+
+    def rows(self, begin: int, end: int) -> Array:
+        array = self.read()
+        return array[begin:end] if self.spec.shape else array.reshape(1)
+
+    def pieces(self) -> Iterator[Array]:
+        return pieces_of(self._weights, self._name)
+
+    def read(self) -> Array:
+        return self._weights.read(self._name)
+
+
+def _wanted(checkpoint: Weights, name: str, spec: WeightSpec, source: tuple[str, int, int] | None) -> Lazy:
+    found = lazy_tensor(checkpoint, name) if source is None else _layer(checkpoint, name, source)
+    if found.spec.shape != spec.shape:
+        raise CheckpointError(f"{name}: expected the shape {spec.shape}, found {found.spec.shape} in the checkpoint")
+    return as_dtype(found, spec.dtype, name)
+
+
+def _layer(checkpoint: Weights, name: str, source: tuple[str, int, int]) -> Lazy:
+    tensor, axis, layer = source
+    try:
+        return Part(lazy_tensor(checkpoint, tensor), axis, layer)
+    except CheckpointError as error:
+        raise CheckpointError(f"{name}: {tensor}: {error}") from error
+
+
+def as_dtype(tensor: Lazy, dtype: str, name: str) -> Lazy:
+    """Return a tensor in a floating dtype, itself if it is in that already.
+
+    Raises:
+        CheckpointError: one of the two dtypes is not floating.
+    """
+    if tensor.spec.dtype == dtype:
+        return tensor
+    if not is_floating(tensor.spec.dtype) or not is_floating(dtype):
+        raise CheckpointError(f"{name}: expected {dtype}, found {tensor.spec.dtype}, which is not cast to it")
+    return Cast(tensor, dtype, name)
