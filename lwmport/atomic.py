@@ -1,17 +1,24 @@
 """Files appear whole or not at all: written beside their final name, flushed to disk, then renamed."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from lwmport.errors import PortError
 
 PREFIX = ".lwmport-"
 """Unfinished work carries this prefix; whatever still has it was interrupted and can be deleted."""
+
+UNFINISHED: Final = f"{PREFIX}unfinished"
+"""The folder, inside the one that is written, of work that the next run of the same request goes on with."""
+
+REQUEST: Final = ".request"
+"""The file in it that says what was asked for."""
 
 
 @contextlib.contextmanager
@@ -21,49 +28,62 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         PortError: the folder cannot be written, or the disk is full.
     """
-    with os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
-        handle, name = tempfile.mkstemp(prefix=_prefix(), dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with os_errors(path), new_name(path) as temporary, temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def new_folder(final: Path, *, last: str = "") -> Iterator[Path]:
-    """Yield an empty scratch folder inside ``final``; when the block ends well its entries move up into it.
+def new_name(path: Path) -> Iterator[Path]:
+    """Yield an empty file beside ``path`` that is renamed to it when the block ends well, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(), dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
-    Each entry replaces the one of its name in ``final`` by a rename. The entry named ``last`` (the manifest that
-    vouches for the others) is taken away first and put in place last, so that a reader who finds it finds all of
-    what it describes. If the block fails, nothing in ``final`` has changed, and a folder that did not exist before
-    is gone again.
+
+@contextlib.contextmanager
+def new_folder(final: Path, *, last: str = "", request: str = "", fresh: bool = False) -> Iterator[Path]:
+    """Yield a scratch folder inside ``final``; when the block ends well its entries move up into it.
+
+    Each entry replaces the one of its name in ``final`` by a rename; hidden ones do not move. The entry named ``last``
+    (the manifest that vouches for the others) is taken away first and put in place last, so that a reader who finds it
+    finds all of what it describes. If the block fails, nothing in ``final`` has changed, and a folder that did not
+    exist before is gone again.
+
+    The scratch folder is empty, unless a ``request`` is given, a text that decides every byte: then it is `UNFINISHED`,
+    and what a run with the same request has left there when it was killed or interrupted, or when the disk was full, is
+    still in it. What was left by another request is deleted, and with ``fresh`` what was left by this one too.
 
     Raises:
-        PortError: the folder cannot be written, or the disk is full.
+        PortError: the folder cannot be written, the disk is full, or another process is at work on the same request.
     """
-    with os_errors(final):
-        existed = final.exists()
+    with os_errors(final), contextlib.ExitStack() as claim:
+        existed, kept = final.exists(), False
         final.mkdir(parents=True, exist_ok=True)
         sweep(final)
-        scratch = Path(tempfile.mkdtemp(prefix=_prefix(), dir=final))
+        if request:
+            scratch = claim.enter_context(_claimed(final / UNFINISHED, request, fresh=fresh))
+        else:
+            scratch = Path(tempfile.mkdtemp(prefix=_prefix(), dir=final))
         try:
             yield scratch
             existed = True
-            entries = sorted(scratch.iterdir(), key=lambda entry: (entry.name == last, entry.name))
-            if last and entries and entries[-1].name == last:
-                (final / last).unlink(missing_ok=True)
-            for entry in entries:
-                _replace(entry, final / entry.name)
+            _move_up(scratch, final, last)
+        except BaseException as error:
+            kept = bool(request) and _is_resumable(scratch, error)
+            raise
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            if not kept:
+                shutil.rmtree(scratch, ignore_errors=True)
             if not existed:
                 with contextlib.suppress(OSError):
                     final.rmdir()
@@ -75,6 +95,52 @@ def sweep(folder: Path) -> None:
         owner = entry.name.removeprefix(PREFIX).partition("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _claimed(scratch: Path, request: str, *, fresh: bool) -> Iterator[Path]:
+    """Yield the folder, held against other processes, with nothing in it that belongs to another request."""
+    scratch.mkdir(exist_ok=True)
+    handle = os.open(scratch, os.O_RDONLY)
+    try:
+        if not _is_mine(handle, scratch):
+            raise PortError(
+                f"expected to be alone at work in {scratch.parent}, found another process; wait for it or choose "
+                f"another folder"
+            )
+        note = scratch / REQUEST
+        if fresh or not note.is_file() or note.read_text(encoding="utf-8") != request:
+            for entry in scratch.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            note.write_text(request, encoding="utf-8")
+        yield scratch
+    finally:
+        os.close(handle)
+
+
+def _is_mine(handle: int, folder: Path) -> bool:
+    """Lock an open folder until it is closed, and return whether that went well and it is still ``folder``."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except OSError:
+        return False
+
+
+def _is_resumable(scratch: Path, error: BaseException) -> bool:
+    """Return whether the next run can go on: there is a journal, and what ended this one is no fault of the work."""
+    from_outside = isinstance(error, (KeyboardInterrupt, MemoryError, OSError)) or isinstance(error.__cause__, OSError)
+    return from_outside and any(scratch.glob(".*.journal"))
+
+
+def _move_up(scratch: Path, final: Path, last: str) -> None:
+    """Move what is not hidden into ``final``, the entry ``last`` after all others."""
+    visible = (entry for entry in scratch.iterdir() if not entry.name.startswith("."))
+    entries = sorted(visible, key=lambda entry: (entry.name == last, entry.name))
+    if last and entries and entries[-1].name == last:
+        (final / last).unlink(missing_ok=True)
+    for entry in entries:
+        _replace(entry, final / entry.name)
 
 
 @contextlib.contextmanager
