@@ -66,12 +66,12 @@ class Manifest:
 
 
 def entry(artifact: Artifact, program_sha256: str) -> ComponentEntry:
-    """Return the manifest's entry of an artifact, with the digests of its files."""
+    """Return the manifest's entry of an artifact, with the digests of its files; those known already are not taken."""
     folder = artifact.path.parent
     return ComponentEntry(
         name=artifact.component,
         path=artifact.path.name,
-        files=tuple(file_entry(folder, path) for path in artifact.files),
+        files=tuple(file_entry(folder, path, artifact.sha256.get(path.name)) for path in artifact.files),
         signature=artifact.signature,
         operators=dict(artifact.operators),
         details=dict(artifact.details),
@@ -79,9 +79,10 @@ def entry(artifact: Artifact, program_sha256: str) -> ComponentEntry:
     )
 
 
-def file_entry(folder: Path, path: Path) -> FileEntry:
-    """Return name, size and digest of a file in a folder."""
-    return FileEntry(name=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, sha256=digest.of_file(path))
+def file_entry(folder: Path, path: Path, sha256: str | None = None) -> FileEntry:
+    """Return name, size and digest of a file in a folder; ``sha256`` is the digest if it is known."""
+    name = path.relative_to(folder).as_posix()
+    return FileEntry(name=name, bytes=path.stat().st_size, sha256=sha256 or digest.of_file(path))
 
 
 def write(manifest: Manifest, folder: Path) -> None:

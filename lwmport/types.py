@@ -124,7 +124,10 @@ class Dialect:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """What one conversion wrote: the file to open, every file, and how it was made."""
+    """What one conversion wrote: the file to open, every file, and how it was made.
+
+    ``sha256`` are the digests of files, by name, that were taken while they were written.
+    """
 
     component: str
     format: str
@@ -134,6 +137,7 @@ class Artifact:
     signature: Signature
     operators: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         dialect=dialect.name,
         path=path,
         files=tuple(files),
+        sha256={file.name: sha256 for file, sha256 in files.items()},
         signature=program.signature,
         operators=emitter.graph.operators(),
         details={"opset": dialect.opset, "program": program.digest},

@@ -5,12 +5,13 @@ holds: an NHWC array kept channels-first has order (0, 3, 1, 2). Rules ask for t
 made only when no value in that order exists, so that transposes end up at the edges of the model.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
+from lwmport.checkpoints.streaming import pieces_of
 from lwmport.converters.onnx.graph import GraphBuilder
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal, shape_of
@@ -43,6 +44,7 @@ class Emitter:
         self._values: dict[Any, dict[Order, ir.Value]] = {}
         self._constants: dict[tuple[Any, Order, tuple[int, ...]], ir.Value] = {}
         self._absorbed: set[int] = set()
+        self._weights = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
         self.notes: dict[Any, Any] = {}
         """What one rule leaves for a later one: padding or upsampling that the next convolution takes in."""
 
@@ -140,8 +142,18 @@ class Emitter:
             return self.graph.constant(self.known_value(atom).transpose(order).reshape(target))
         key = (atom, order, target)
         if key not in self._constants:
-            self._constants[key] = self.promise(atom, target, lambda array: array.transpose(order).reshape(target))
+            weight = self._weights.get(atom, "")
+            if weight in self.weights.specs and order == identity(len(order)):
+                produce = lambda: self._pieces(weight, atom.aval.dtype)  # noqa: E731 - a promise, kept by the writer
+                self._constants[key] = self.graph.initializer(weight, target, atom.aval.dtype, produce, weight)
+            else:
+                self._constants[key] = self.promise(atom, target, lambda array: array.transpose(order).reshape(target))
         return self._constants[key]
+
+    def _pieces(self, weight: str, dtype: np.dtype[Any]) -> Iterator[Array]:
+        """Yield the values of a weight that keeps its layout, so that it need not be in memory as a whole."""
+        for piece in pieces_of(self.weights, weight):
+            yield piece.astype(dtype, copy=False)
 
     def promise(
         self, atom: Any, shape: Sequence[int], transform: Callable[[Array], Array], suffix: str = ""

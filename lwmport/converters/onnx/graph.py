@@ -1,25 +1,28 @@
 """An ONNX graph under construction: nodes by onnx-ir, weights as promises that are kept while the file is written."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
 from lwmport.types import Array, Dim, TensorSpec
 
+Promised: TypeAlias = Array | Iterable[Array]
+"""The values of a constant: as one array, or in pieces, flat and in row-major order, where they need not be whole."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Initializer:
-    """A constant of the graph whose bytes are produced when they are written. ``source`` is the checkpoint name."""
+    """A constant of the graph whose values are produced when they are written. ``source`` is the checkpoint name."""
 
     value: ir.Value
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     source: str | None
-    produce: Callable[[], Array]
+    produce: Callable[[], Promised]
 
     @property
     def name(self) -> str:
@@ -83,10 +86,10 @@ class GraphBuilder:
         name: str,
         shape: Sequence[int],
         dtype: np.dtype[Any],
-        produce: Callable[[], Array],
+        produce: Callable[[], Promised],
         source: str | None = None,
     ) -> ir.Value:
-        """Return a constant whose array is produced when the model is written."""
+        """Return a constant whose values are produced when the model is written."""
         value = self.value(self.unique(name), shape, dtype)
         self.initializers[str(value.name)] = Initializer(
             value=value, shape=tuple(shape), dtype=dtype, source=source, produce=produce

@@ -1,15 +1,20 @@
-"""Writing an ONNX model: weights stream one tensor at a time into one file beside the graph."""
+"""Writing an ONNX model: weights stream into one file beside the graph, in pieces or a tensor at a time."""
 
+import hashlib
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import onnx_ir as ir
 
 from lwmport import atomic
+from lwmport.checkpoints.streaming import cut
 from lwmport.converters.onnx.graph import GraphBuilder, Initializer
 from lwmport.errors import LoweringError
-from lwmport.types import Progress
+from lwmport.journal import new_stream
+from lwmport.types import Array, Progress
 
 INLINE_BYTES: Final = 1024
 """Smaller constants stay inside the graph, where shape inference reads them."""
@@ -43,8 +48,11 @@ def write_model(
     path: Path,
     progress: Progress,
     producer: tuple[str, str],
-) -> list[Path]:
-    """Write ``path`` and, if there are weights, ``path`` + ``.data``; return the files.
+) -> dict[Path, str]:
+    """Write ``path`` and, if there are weights, ``path`` + ``.data``; return the SHA-256 of each file.
+
+    In a folder that is kept after an interruption, the data that an earlier run has written is not written again
+    (`lwmport.journal`).
 
     Raises:
         LoweringError: a promised constant came out with another shape or dtype.
@@ -53,41 +61,58 @@ def write_model(
     external = [item for item in graph.initializers.values() if item.nbytes >= INLINE_BYTES]
     for item in graph.initializers.values():
         if item.nbytes < INLINE_BYTES:
-            item.value.const_value = ir.Tensor(_produce(item), name=item.name)
-    if external:
-        _write_data(external, data, progress)
-    model = _model(graph, inputs, outputs, producer)
+            item.value.const_value = ir.Tensor(_whole(item), name=item.name)
+    written = {data: _write_data(external, data, progress)} if external else {}
+    model = ir.to_proto(_model(graph, inputs, outputs, producer)).SerializeToString(deterministic=True)
     with atomic.new_file(path) as file:
-        file.write(ir.to_proto(model).SerializeToString(deterministic=True))
-    return [path, data] if external else [path]
+        file.write(model)
+    return {path: hashlib.sha256(model).hexdigest(), **written}
 
 
-def _write_data(items: list[Initializer], path: Path, progress: Progress) -> None:
-    """Stream the arrays of ``items`` into one file and leave a reference to it in each value."""
+def _write_data(items: list[Initializer], path: Path, progress: Progress) -> str:
+    """Stream the values of ``items`` into one file, leave a reference to it in each, and return its SHA-256."""
     total, done = sum(item.nbytes for item in items), 0
-    with atomic.new_file(path) as file:
+    layout = [[item.name, str(item.dtype), list(item.shape)] for item in items]
+    with new_stream(path, layout) as file:
         for item in items:
-            offset = _align(file)
-            file.write(_produce(item).reshape(-1).view(np.uint8).data)  # bfloat16 has no buffer of its own
+            offset = file.align(PAGE)
+            if not file.skips(item.nbytes):
+                for piece in _pieces(item):
+                    file.write(piece.view(np.uint8).data)  # bfloat16 has no buffer of its own
+                    progress(item.source or item.name, done + file.position - offset, total)
+                file.mark()
             done += item.nbytes
             item.value.const_value = _reference(item, path, offset)
             progress(item.source or item.name, done, total)
+    return file.sha256
 
 
-def _align(file: IO[bytes]) -> int:
-    """Pad the file with zeros up to the next page and return the offset."""
-    offset = -(-file.tell() // PAGE) * PAGE
-    file.write(bytes(offset - file.tell()))
-    return offset
+def _pieces(item: Initializer) -> Iterator[Array]:
+    """Yield the values of a constant, flat and in row-major order.
+
+    Raises:
+        LoweringError: they are not what was promised.
+    """
+    made, size = item.produce(), 0
+    if isinstance(made, np.ndarray | np.generic):
+        _check(item, made.dtype, made.shape)
+        made = cut(made.reshape(-1))
+    for piece in made:
+        size += piece.size
+        _check(item, piece.dtype)
+        yield piece
+    _check(item, item.dtype, item.shape if size == math.prod(item.shape) else (size,))
 
 
-def _produce(item: Initializer) -> np.ndarray[Any, Any]:
-    array = np.asarray(item.produce(), order="C")
-    if array.shape != item.shape or array.dtype != item.dtype:
-        raise LoweringError(
-            f"expected {item.dtype}{list(item.shape)} for {item.name}, found {array.dtype}{list(array.shape)}"
-        )
-    return array
+def _whole(item: Initializer) -> Array:
+    """Return a constant as one array."""
+    return np.concatenate([np.empty(0, item.dtype), *_pieces(item)]).reshape(item.shape)
+
+
+def _check(item: Initializer, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None) -> None:
+    if dtype != item.dtype or shape not in {None, item.shape}:
+        found = f"{dtype}{list(item.shape if shape is None else shape)}"
+        raise LoweringError(f"expected {item.dtype}{list(item.shape)} for {item.name}, found {found}")
 
 
 def _reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:

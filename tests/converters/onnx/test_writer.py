@@ -47,7 +47,7 @@ def small_graph(**arrays: Array) -> tuple[GraphBuilder, list[Any], list[Any]]:
 
 
 def write(graph: tuple[GraphBuilder, list[Any], list[Any]], path: Path) -> list[Path]:
-    return write_model(*graph, path, lambda *_: None, ("test", "1"))
+    return list(write_model(*graph, path, lambda *_: None, ("test", "1")))
 
 
 def constants(path: Path) -> dict[str, onnx.TensorProto]:
