@@ -17,6 +17,18 @@ def is_random(equation: Any) -> bool:
     return "random" in equation.primitive.name or equation.primitive.name == "threefry2x32"
 
 
+def is_size(equation: Any) -> bool:
+    """Return whether an equation turns a dynamic size into a number, which is known only when the program runs."""
+    return bool(equation.primitive.name == "dim_as_value")
+
+
+def enlarges(equation: Any) -> bool:
+    """Return whether an equation only repeats what it reads: as a constant it would be stored over and over."""
+    if equation.primitive.name != "broadcast_in_dim":
+        return False
+    return bool(equation.outvars[0].aval.size != equation.invars[0].aval.size)
+
+
 def has_static_results(equation: Any) -> bool:
     """Return whether all that an equation computes has a known size."""
     return all(isinstance(dim, int) for variable in equation.outvars for dim in variable.aval.shape)
@@ -25,6 +37,11 @@ def has_static_results(equation: Any) -> bool:
 def shape_of(atom: Any) -> tuple[Dim, ...]:
     """Return the shape of an atom; a dynamic size is its text (``"batch"``, ``"256*batch"``)."""
     return tuple(dim if isinstance(dim, int) else str(dim) for dim in atom.aval.shape)
+
+
+def is_empty(atom: Any) -> bool:
+    """Return whether an atom is known to have no elements."""
+    return any(isinstance(dim, int) and dim == 0 for dim in atom.aval.shape)
 
 
 def composite_name(equation: Any) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lwmport.graphs.atoms import has_static_results, is_literal, is_random
+from lwmport.graphs.atoms import has_static_results, is_literal, is_random, is_size
 from lwmport.graphs.evaluate import evaluate
 from lwmport.types import Array, Weights
 
@@ -22,6 +22,7 @@ class Known:
                 all(atom in self for atom in equation.invars)
                 and has_static_results(equation)
                 and not is_random(equation)
+                and not is_size(equation)
             ):
                 self._producers.update(dict.fromkeys(equation.outvars, equation))
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,13 +20,15 @@ class Program:
     """One traced component, flat but for composites.
 
     ``closed`` is a ``jax.extend.core.ClosedJaxpr`` whose inputs are ``weight_names`` and then the signature's inputs;
-    its outputs are the signature's outputs, in order.
+    its outputs are the signature's outputs, in order. What is int64 in the signature is int32 in the program. ``sizes``
+    is how JAX prints each dynamic size -> how the signature writes it.
     """
 
     component: str
     signature: Signature
     closed: Any
     weight_names: tuple[str, ...]
+    sizes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def jaxpr(self) -> Any:
@@ -60,8 +62,12 @@ class Program:
         arrays = [np.asarray(value) for value in self.closed.consts]
         return [[str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()] for array in arrays]
 
-    def expand(self, keep: Callable[[Any], bool]) -> "Program":
-        """Return the program with every composite that ``keep(equation)`` refuses replaced by its decomposition."""
+    def expand(self, keep: Callable[[Any], bool], decompose: Callable[[Any], Any] | None = None) -> "Program":
+        """Return the program with every composite that ``keep(equation)`` refuses replaced.
+
+        It becomes what ``decompose(equation)`` says, a ``ClosedJaxpr``; by default its own decomposition.
+        """
         from lwmport.graphs.simplify import simplify
 
-        return replace(self, closed=simplify(self.closed, keep))
+        wishes = (keep,) if decompose is None else (keep, decompose)
+        return replace(self, closed=simplify(self.closed, *wishes))

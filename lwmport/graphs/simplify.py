@@ -1,14 +1,16 @@
 """Partial evaluation: calls inlined, what needs no input computed, dead code gone. Composites stay whole."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import jax
 import numpy as np
 from jax.extend import core
 
-from lwmport.graphs.atoms import composite_name, has_static_results, is_literal, is_random
+from lwmport.graphs.atoms import composite_name, enlarges, has_static_results, is_literal, is_random, is_size
 from lwmport.graphs.evaluate import evaluate
+from lwmport.graphs.normalise import normalise
 
 CALLS: Final = {
     "closed_call": "call_jaxpr",
@@ -25,25 +27,43 @@ CALLS: Final = {
 
 
 Keep: TypeAlias = Callable[[Any], bool]
+Decompose: TypeAlias = Callable[[Any], core.ClosedJaxpr]
 
 
-def simplify(closed: core.ClosedJaxpr, keep: Keep = lambda _: True) -> core.ClosedJaxpr:
+def _own(equation: Any) -> core.ClosedJaxpr:
+    return cast("core.ClosedJaxpr", equation.params["jaxpr"])
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """Which composites stay whole, and what the others become."""
+
+    keep: Keep
+    decompose: Decompose
+
+
+def simplify(closed: core.ClosedJaxpr, keep: Keep = lambda _: True, decompose: Decompose = _own) -> core.ClosedJaxpr:
     """Return an equal program without calls, without foldable constants and without unused equations.
 
-    A composite equation that ``keep`` refuses is replaced by its decomposition.
+    A composite equation that ``keep`` refuses is replaced by what ``decompose`` gives, by default its own
+    decomposition. Bodies of loops and branches are simplified too.
     """
+    return _simplified(closed, _Wishes(keep, decompose))
+
+
+def _simplified(closed: core.ClosedJaxpr, wishes: _Wishes) -> core.ClosedJaxpr:
     avals = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in closed.jaxpr.invars]
-    return _prune(jax.make_jaxpr(lambda *args: _interpret(closed, args, keep))(*avals))
+    return _prune(jax.make_jaxpr(lambda *args: _interpret(closed, args, wishes))(*avals))
 
 
-def _interpret(closed: core.ClosedJaxpr, args: Sequence[Any], keep: Keep) -> list[Any]:
+def _interpret(closed: core.ClosedJaxpr, args: Sequence[Any], wishes: _Wishes) -> list[Any]:
     """Run a jaxpr on tracers and known arrays, so that tracing it anew writes it without calls."""
     values: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     values.update(zip(closed.jaxpr.invars, args, strict=True))
     for equation in closed.jaxpr.eqns:
         operands = [_read(atom, values) for atom in equation.invars]
         with jax.named_scope(str(equation.source_info.name_stack)):
-            results = _apply(equation, operands, keep)
+            results = _apply(equation, operands, wishes)
         values.update(zip(equation.outvars, results, strict=True))
     return [_read(atom, values) for atom in closed.jaxpr.outvars]
 
@@ -52,35 +72,71 @@ def _read(atom: Any, values: dict[Any, Any]) -> Any:
     return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
 
 
-def _apply(equation: Any, operands: list[Any], keep: Keep) -> Sequence[Any]:
-    """Return the results of one equation: inlined, computed, or bound again."""
-    params = dict(equation.params)
-    inner = _called(equation, keep)
-    if inner is not None:
-        return _interpret(inner, operands, keep)
+def _apply(equation: Any, operands: list[Any], wishes: _Wishes) -> Sequence[Any]:
+    """Return the results of one equation: inlined, computed, in its usual form, or bound again."""
+    inlined = _inlined(equation, operands, wishes)
+    if inlined is not None:
+        return inlined
     if not any(isinstance(operand, jax.core.Tracer) for operand in operands) and _foldable(equation):
         return evaluate(equation, [np.asarray(operand) for operand in operands])
-    if composite_name(equation):
-        params["jaxpr"] = simplify(params["jaxpr"], keep)
-    results = equation.primitive.bind(*operands, **params)
+    usual = normalise(equation, operands)
+    if usual is not None:
+        return usual
+    results = equation.primitive.bind(*operands, **_simplified_inside(equation, wishes))
     return cast("Sequence[Any]", results) if equation.primitive.multiple_results else [results]
 
 
-def _called(equation: Any, keep: Keep) -> core.ClosedJaxpr | None:
-    """Return the jaxpr that an equation merely calls, and None for an equation that does something itself."""
-    name = equation.primitive.name
-    if composite_name(equation) and not keep(equation):
-        inner = equation.params["jaxpr"]
-    elif name in CALLS:
-        inner = equation.params[CALLS[name]]
-    else:
-        return None
-    return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
+def _inlined(equation: Any, operands: list[Any], wishes: _Wishes) -> list[Any] | None:
+    """Return the results of an equation that only calls a jaxpr, and None for one that does something itself."""
+    name, params = equation.primitive.name, equation.params
+    if composite_name(equation) and not wishes.keep(equation):
+        return _interpret(wishes.decompose(equation), operands, wishes)
+    if name in CALLS:
+        inner = params[CALLS[name]]
+        called = inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
+        return _interpret(called, operands, wishes)
+    if name == "cond" and not isinstance(operands[0], jax.core.Tracer):
+        return _interpret(params["branches"][int(operands[0])], operands[1:], wishes)
+    if name == "scan" and _is_one(params["length"]):
+        return _one_step(params, operands, wishes)
+    return None
+
+
+def _is_one(length: Any) -> bool:
+    return isinstance(length, int) and length == 1
+
+
+def _one_step(params: Any, operands: list[Any], wishes: _Wishes) -> list[Any]:
+    """Return the results of a scan over one element: its body."""
+    first = params["num_consts"] + params["num_carry"]
+    elements = [jax.lax.squeeze(operand, [0]) for operand in operands[first:]]
+    found = _interpret(params["jaxpr"], [*operands[:first], *elements], wishes)
+    rows = [jax.lax.expand_dims(row, [0]) for row in found[params["num_carry"] :]]
+    return [*found[: params["num_carry"]], *rows]
+
+
+def _simplified_inside(equation: Any, wishes: _Wishes) -> dict[str, Any]:
+    """Return the parameters of an equation with every jaxpr among them simplified."""
+    params = dict(equation.params)
+    for name in _BODIES.get(equation.primitive.name, ()):
+        inner = params[name]
+        many = isinstance(inner, tuple)
+        params[name] = tuple(_simplified(part, wishes) for part in inner) if many else _simplified(inner, wishes)
+    return params
+
+
+_BODIES: Final = {
+    "composite": ("jaxpr",),
+    "cond": ("branches",),
+    "scan": ("jaxpr",),
+    "while": ("cond_jaxpr", "body_jaxpr"),
+}
+"""Primitives that hold what is computed inside them -> the parameters that hold it."""
 
 
 def _foldable(equation: Any) -> bool:
     """Return whether the results are small, of known size and the same every time."""
-    if is_random(equation):
+    if is_random(equation) or is_size(equation) or enlarges(equation):
         return False
     return has_static_results(equation) and sum(var.aval.size for var in equation.outvars) <= FOLD_LIMIT
 

@@ -1,29 +1,35 @@
 """Tracing: a component becomes a program, with abstract weights, so that the size of the model costs nothing."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import jax
 
 from lwmport.errors import LoweringError, UsageError
 from lwmport.graphs.program import Program
 from lwmport.graphs.simplify import simplify
+from lwmport.graphs.symbols import names_of, sizes_of
 from lwmport.types import Component, Signature, TensorSpec
 
 DYNAMIC = "dynamic"
 BATCH = "batch"
+INSIDE: Final = {"int64": "int32", "uint64": "uint32"}
+"""Dtypes of a signature that JAX does not have here -> what the program computes in; a converter casts at the edge."""
 
 
 def trace(component: Component, batch: int | str = 1) -> Program:
     """Return the program of a component for a fixed batch, or for any when ``batch`` is ``"dynamic"``.
 
+    Every other size that the signature gives as a name (``sequence``) is dynamic.
+
     Raises:
         UsageError: the batch is neither a number of at least 1 nor ``"dynamic"``.
-        LoweringError: the component returns other outputs than its signature says, or does not work for any batch.
+        LoweringError: the component returns other outputs than its signature says, or does not work for any size.
     """
     if batch != DYNAMIC and (type(batch) is not int or batch < 1):
         raise UsageError(f"expected a batch of at least 1 or {DYNAMIC!r}, found {batch!r}")
-    sizes = dict(zip((BATCH,), jax.export.symbolic_shape(BATCH) if batch == DYNAMIC else (batch,), strict=True))
+    sizes = sizes_of(component.signature, {BATCH: int(batch)} if batch != DYNAMIC else {})
     names = tuple(sorted(component.weights))
     inputs = [_abstract(spec, sizes) for spec in component.signature.inputs]
     weights = [jax.ShapeDtypeStruct(component.weights[name].shape, component.weights[name].dtype) for name in names]
@@ -39,23 +45,30 @@ def trace(component: Component, batch: int | str = 1) -> Program:
     except jax.errors.InconclusiveDimensionOperation as error:
         reason = str(error).partition("\n")[0]
         raise LoweringError(
-            f"expected {component.name} to work for any batch, found: {reason} Fix the batch"
+            f"expected {component.name} to work for any {', '.join(sizes)}, found: {reason} Fix the {BATCH}"
         ) from error
+    _check_outputs(component, sizes, closed)
     signature = _resolve(component.signature, sizes)
-    _check_outputs(signature, closed, component.name)
-    return Program(component=component.name, signature=signature, closed=closed, weight_names=names)
+    return Program(
+        component=component.name, signature=signature, closed=closed, weight_names=names, sizes=names_of(sizes)
+    )
 
 
-def _abstract(spec: TensorSpec, sizes: dict[str, Any]) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(tuple(sizes.get(str(dim), dim) for dim in spec.shape), spec.dtype)
+def _abstract(spec: TensorSpec, sizes: Mapping[str, Any]) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(_shape(spec, sizes), INSIDE.get(spec.dtype, spec.dtype))
 
 
-def _resolve(signature: Signature, sizes: dict[str, Any]) -> Signature:
+def _shape(spec: TensorSpec, sizes: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(sizes[dim] if isinstance(dim, str) else dim for dim in spec.shape)
+
+
+def _resolve(signature: Signature, sizes: Mapping[str, Any]) -> Signature:
     """Return the signature with the fixed sizes filled in; dynamic ones keep their names."""
-    fixed = {name: size for name, size in sizes.items() if isinstance(size, int)}
 
     def fill(spec: TensorSpec) -> TensorSpec:
-        return replace(spec, shape=tuple(fixed.get(str(dim), dim) for dim in spec.shape))
+        pairs = zip(_shape(spec, sizes), spec.shape, strict=True)
+        shape = tuple(size if isinstance(size, int) else dim for size, dim in pairs)
+        return replace(spec, shape=shape)
 
     return Signature(inputs=tuple(map(fill, signature.inputs)), outputs=tuple(map(fill, signature.outputs)))
 
@@ -69,11 +82,12 @@ def _check_names(component: Component, found: dict[str, Any]) -> None:
         )
 
 
-def _check_outputs(signature: Signature, closed: Any, name: str) -> None:
-    for spec, aval in zip(signature.outputs, closed.out_avals, strict=True):
-        found = tuple(dim if isinstance(dim, int) else str(dim) for dim in aval.shape)
-        if found != spec.shape or str(aval.dtype) != spec.dtype:
+def _check_outputs(component: Component, sizes: Mapping[str, Any], closed: Any) -> None:
+    for spec, aval in zip(component.signature.outputs, closed.out_avals, strict=True):
+        dtype = INSIDE.get(spec.dtype, spec.dtype)
+        if tuple(aval.shape) != _shape(spec, sizes) or str(aval.dtype) != dtype:
+            wanted, found = (", ".join(map(str, shape)) for shape in (_shape(spec, sizes), aval.shape))
             raise LoweringError(
-                f"expected {name} to return {spec.name} {spec.dtype}{list(spec.shape)}, "
-                f"found {aval.dtype}{list(found)}; the model and its signature disagree"
+                f"expected {component.name} to return {spec.name} {dtype}[{wanted}], "
+                f"found {aval.dtype}[{found}]; the model and its signature disagree"
             )

@@ -1,0 +1,37 @@
+"""Attention of which a dialect has no operator, written so that its memory grows with the length and not its square."""
+
+from typing import Any, Final
+
+import jax
+from jax.extend import core
+
+from lwmport.graphs.atoms import composite_attributes, composite_name
+from lwmport.models.attention import causal_attention
+from lwmport.models.attention_blocks import Plan
+from lwmport.models.llama_composites import CAUSAL_ATTENTION
+
+CHUNK: Final = 1024
+"""Keys in a block, as in LWM."""
+
+
+def in_blocks(equation: Any) -> core.ClosedJaxpr:
+    """Return the decomposition of a composite; attention that asks for all scores at once becomes a loop over blocks.
+
+    Queries are cut into blocks only where their number is known, so that a lone one is not filled up to a block.
+    """
+    own: core.ClosedJaxpr = equation.params["jaxpr"]
+    if composite_name(equation) != CAUSAL_ATTENTION or composite_attributes(equation)["form"] != "full":
+        return own
+    queries = equation.invars[0].aval.shape[2]
+    plan = Plan(form="loop", query_chunk=CHUNK if isinstance(queries, int) else 0, key_chunk=CHUNK)
+
+    def looped(
+        query: Any, key: Any, value: Any, past_key: Any, past_value: Any, mask: Any
+    ) -> Any:
+        keys = jax.lax.concatenate([past_key, key], 2)
+        values = jax.lax.concatenate([past_value, value], 2)
+        return causal_attention(query, keys, values, mask, plan), keys, values
+
+    avals = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in equation.invars]
+    found: core.ClosedJaxpr = jax.make_jaxpr(looped)(*avals)
+    return found
