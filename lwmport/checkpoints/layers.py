@@ -13,7 +13,8 @@ from lwmport.errors import CheckpointError
 from lwmport.types import Array, Weights, WeightSpec
 
 
-class Digested(Weights, Protocol):
+@runtime_checkable
+class Digested(Protocol):
     """Weights that know their SHA-256: a checkpoint, or seeded ones."""
 
     def digest(self) -> str:
@@ -83,12 +84,12 @@ class LayeredWeights(LazyWeights):
 
     def __init__(
         self,
-        checkpoint: Digested,
+        checkpoint: Weights,
         specs: Mapping[str, WeightSpec],
         sources: Mapping[str, tuple[str, int, int]],
     ) -> None:
         tensors = {name: _wanted(checkpoint, name, spec, sources.get(name)) for name, spec in specs.items()}
-        super().__init__(tensors, checkpoint.source, checkpoint.digest)
+        super().__init__(tensors, checkpoint.source, lambda: digest_of(checkpoint))
 
 
 def lazy_tensor(weights: Weights, name: str) -> Lazy:
@@ -102,6 +103,17 @@ def lazy_tensor(weights: Weights, name: str) -> Lazy:
     if name not in weights.specs:
         raise CheckpointError(f"expected one of {len(weights.specs)} tensors, found {name!r}")
     return _Whole(weights, name)
+
+
+def digest_of(weights: Weights) -> str:
+    """Return the SHA-256 of what decides every number of some weights.
+
+    Raises:
+        CheckpointError: they do not know it.
+    """
+    if not isinstance(weights, Digested):
+        raise CheckpointError(f"expected weights with a digest, found {weights.source['description']}")
+    return weights.digest()
 
 
 class _Whole(Lazy):

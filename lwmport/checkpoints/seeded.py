@@ -7,7 +7,11 @@ tails also go through the C library's logarithm. So the bell curve is made here,
 
 import hashlib
 import math
-from collections.abc import Mapping
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -15,11 +19,21 @@ from numpy.typing import NDArray
 
 from lwmport import digest
 from lwmport.checkpoints.fit import is_floating
+from lwmport.checkpoints.lazy import Linear
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec, dtype_of
 
-PIECE: Final = 1 << 16
-"""Values made at once: the words take half a MiB and stay in the processor's cache, whatever the tensor's size."""
+PIECE: Final = 1 << 15
+"""Values made at once: the words take a quarter of a MiB and stay in the processor's cache, whatever the tensor's size.
+"""
+
+AHEAD: Final = 1 << 20
+"""Values that one thread makes at a time, while the last are written."""
+
+THREADS: Final = min(4, os.cpu_count() or 1)
+
+WORDS: Final = 4
+"""Words that one step of Philox's counter makes (Salmon et al., 2011: four words of 64 bits)."""
 
 RULES: Final = 1
 """Version of the rules; part of the digest, for a change of them changes every number."""
@@ -58,20 +72,76 @@ class SeededWeights:
         specs = {name: [list(spec.shape), spec.dtype] for name, spec in self._specs.items()}
         return digest.of_json({"rules": RULES, "seed": self.seed, "specs": specs})
 
-    def read(self, name: str) -> Array:
-        """Return one tensor, read-only.
+    def lazy(self, name: str) -> "Seeded":
+        """Return one tensor as what can be made in parts.
 
         Raises:
             CheckpointError: no such tensor.
         """
         if name not in self._specs:
             raise CheckpointError(f"expected one of {len(self._specs)} tensors, found {name!r}")
-        spec = self._specs[name]
+        return Seeded(name, self._specs[name], self.seed)
+
+    def read(self, name: str) -> Array:
+        """Return one tensor, read-only.
+
+        Raises:
+            CheckpointError: no such tensor.
+        """
+        return self.lazy(name).read()
+
+    def pieces(self, name: str) -> Iterator[Array]:
+        """Yield the values of one tensor in C order, as 1-D arrays of a few MiB.
+
+        Raises:
+            CheckpointError: no such tensor.
+        """
+        return self.lazy(name).pieces()
+
+
+class Seeded(Linear):
+    """One tensor of random numbers. Any range of it is made at once, for the generator can be moved to it."""
+
+    def __init__(self, name: str, spec: WeightSpec, seed: int) -> None:
+        super().__init__(spec)
         centre, deviation = _distribution(name, spec.shape)
-        values = _bell(name, self.seed, math.prod(spec.shape), np.float32(deviation), np.float32(centre))
-        array = values.reshape(spec.shape).astype(dtype_of(spec.dtype), copy=False)
-        array.flags.writeable = False
-        return array
+        self._centre = np.float32(centre)
+        self._scale = np.float32(deviation) * np.float32(math.sqrt(3 / (2**32 - 1)))
+        self._dtype = dtype_of(spec.dtype)
+        key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+        self._key = int.from_bytes(key[:16], "little")
+
+    def flat(self, begin: int, end: int) -> Array:
+        """Return the elements from ``begin`` to before ``end``; the stream is keyed by name and seed."""
+        # Through a seed sequence a key could be hashed in a new way one day; given as the key it is the key.
+        words = np.random.Philox(key=self._key)
+        words.advance(begin // WORDS)
+        words.random_raw(begin % WORDS)
+        values = np.empty(end - begin, self._dtype)
+        for start in range(0, values.size, PIECE):
+            piece = values[start : start + PIECE]
+            centred = _centred(words.random_raw(piece.size))
+            centred *= self._scale
+            centred += self._centre
+            piece[:] = centred
+        values.flags.writeable = False
+        return values
+
+    def pieces(self) -> Iterator[Array]:
+        """Yield all values in C order, as 1-D arrays of a few MiB; other threads make those that come next."""
+        size = math.prod(self.spec.shape)
+        starts = iter(range(0, size, AHEAD))
+        if size <= AHEAD:
+            yield self.flat(0, size)
+            return
+        with ThreadPoolExecutor(THREADS) as pool:
+            made = deque(self._later(pool, start, size) for start in islice(starts, THREADS + 1))
+            while made:
+                yield made.popleft().result()
+                made.extend(self._later(pool, start, size) for start in islice(starts, 1))
+
+    def _later(self, pool: ThreadPoolExecutor, start: int, size: int) -> Future[Array]:
+        return pool.submit(self.flat, start, min(start + AHEAD, size))
 
 
 def _distribution(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
@@ -88,25 +158,18 @@ def _distribution(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
     return 0.0, 0.1
 
 
-def _bell(name: str, seed: int, size: int, deviation: np.float32, centre: np.float32) -> NDArray[np.float32]:
-    """Return ``size`` float32 values around ``centre``; the stream is keyed by name and seed."""
-    key = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    # Through a seed sequence a key could be hashed in a new way one day; given as the key it is the key.
-    words = np.random.Philox(key=int.from_bytes(key[:16], "little"))
-    scale = deviation * np.float32(math.sqrt(3 / (2**32 - 1)))
-    values = np.empty(size, np.float32)
-    for start in range(0, size, PIECE):
-        piece = values[start : start + PIECE]
-        piece[:] = _centred(words.random_raw(len(piece))) * scale
-        piece += centre
-    return values
-
-
 def _centred(words: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Return the sum of the four 16-bit parts of each word, less its mean: integers that float32 holds exactly."""
+    """Return the sum of the four 16-bit parts of each word, less its mean: integers that float32 holds exactly.
+
+    ``words`` are used up.
+    """
     # Two parts are added in each half at once: 0x1FFFE fits beside the other half's.
     mask = np.uint64(0x0000FFFF0000FFFF)
-    pairs = (words & mask) + ((words >> np.uint64(16)) & mask)
-    sums = (pairs & np.uint64(0xFFFFFFFF)) + (pairs >> np.uint64(32))
-    centred: NDArray[np.float32] = (sums.astype(np.int32) - np.int32(2 * 0xFFFF)).astype(np.float32)
-    return centred
+    pairs = words & mask
+    words >>= np.uint64(16)
+    words &= mask
+    pairs += words
+    halves = pairs.view(np.uint32)
+    sums = (halves[0::2] + halves[1::2]).view(np.int32)
+    sums -= np.int32(2 * 0xFFFF)
+    return sums.astype(np.float32)

@@ -1,7 +1,7 @@
 """Writes a folder of safetensors files with Hugging Face's index, each tensor streamed: none is ever held whole.
 
-One file is ``model.safetensors``. Several are ``model-00001-of-00003.safetensors`` and so on, beside an index that tells
-which tensor is in which, as ``save_pretrained`` writes them.
+One file is ``model.safetensors``. Several are ``model-00001-of-00003.safetensors`` and so on, beside an index that
+tells which tensor is in which, as ``save_pretrained`` writes them.
 """
 
 import json

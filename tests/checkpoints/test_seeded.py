@@ -95,3 +95,14 @@ def test_integers_and_unknown_names_are_refused() -> None:
         SeededWeights({"ids": WeightSpec(shape=(2,), dtype="int32")}, 0)
     with pytest.raises(CheckpointError, match="found 'no'"):
         SeededWeights(SPECS, 0).read("no")
+
+
+def test_any_range_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = SeededWeights(SPECS, 3)
+    whole = weights.read("other")
+    for begin, end in ((0, 1), (1, 9000), (7, 7), (4, 8999), (8999, 9000)):
+        assert np.array_equal(weights.lazy("other").flat(begin, end), whole[begin:end])
+    monkeypatch.setattr(seeded, "AHEAD", 777)
+    pieces = list(weights.pieces("other"))
+    assert len(pieces) == 12
+    assert np.array_equal(np.concatenate(pieces), whole)
