@@ -8,11 +8,11 @@ from lwmport import digest, extras, memory
 from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import DEFAULTS, DIALECTS, dialect_for
 from lwmport.errors import MissingExtraError, UsageError
-from lwmport.models.families import COMPONENTS
+from lwmport.models.families import BUILDERS
 from lwmport.registry import Registry
 from lwmport.runtime import RUNNERS
 
-REGISTRIES = {"components": COMPONENTS, "converters": CONVERTERS, "runners": RUNNERS}
+REGISTRIES = {"families": BUILDERS, "converters": CONVERTERS, "runners": RUNNERS}
 
 
 @pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)
@@ -34,8 +34,8 @@ def test_every_format_has_a_default_dialect_and_every_dialect_a_format() -> None
 
 
 def test_an_unknown_name_is_met_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'vqgan-encoder'"):
-        COMPONENTS["vqgan-encodr"]
+    with pytest.raises(UsageError, match="did you mean 'vqgan'"):
+        BUILDERS["vqgn"]
 
 
 def test_nothing_is_imported_before_it_is_asked_for() -> None:

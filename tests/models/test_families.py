@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from lwmport.errors import ConfigError, PortError, UsageError
-from lwmport.models.families import COMPONENTS, GROUPS, NAMES, resolve
+from lwmport.models.families import BUILDERS, COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, resolve
+from lwmport.models.llama_presets import CONFIGS as LLAMAS
+from lwmport.models.llama_weights import checkpoint_weights
+from lwmport.models.options import Options
 from lwmport.models.vqgan_config import CONFIGS
 from lwmport.types import Kind
 
@@ -29,6 +32,70 @@ def test_every_name_resolves_to_its_components(name: str) -> None:
 def test_groups_are_made_of_components_under_names_of_their_own() -> None:
     assert {part for parts in GROUPS.values() for part in parts} <= set(COMPONENTS)
     assert sorted(NAMES) == sorted({*GROUPS, *COMPONENTS})
+    assert set(COMPONENTS.values()) == set(BUILDERS)
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["any length", "fixed lengths"])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("name", [name for name, family in COMPONENTS.items() if family == "llama"])
+def test_every_language_component_comes_in_every_precision(name: str, precision: str, static: bool) -> None:  # noqa: FBT001
+    family = resolve(name, "debug", Options(precision=precision, static=static, sequence=8, max_length=16))
+    names = STATIC_GROUPS.get(name, (name,)) if static else (name,)
+    assert tuple(component.name for component in family.components) == names
+    for component, reference in zip(family.components, family.references, strict=True):
+        assert {spec.dtype for spec in component.weights.values()} <= {precision}
+        assert {spec.dtype for spec in reference.weights.values()} <= {"float32"}
+        for weight in component.weights:
+            assert weight in family.weights or family.sources[weight][0] in family.weights
+        dtypes = {spec.name: spec.dtype for spec in component.signature.outputs}
+        assert all(dtype == precision for output, dtype in dtypes.items() if output.startswith("present."))
+        assert all(dtype == "float32" for output, dtype in dtypes.items() if "logits" in output)
+
+
+def test_a_checkpoint_settles_the_sizes_and_the_width_settles_the_heads() -> None:
+    specs = checkpoint_weights(LLAMAS["1b"].updated({"num_hidden_layers": 3, "vocab_size": 100}))
+    config = resolve("llama", specs=specs).config
+    assert (config["num_hidden_layers"], config["vocab_size"], config["num_attention_heads"]) == (3, 100, 16)
+
+
+def test_what_was_asked_for_must_not_contradict_the_checkpoint() -> None:
+    specs = checkpoint_weights(LLAMAS["debug"])
+    with pytest.raises(ConfigError, match="expected num_hidden_layers 3 as asked for, found num_hidden_layers 2"):
+        resolve("llama", "debug", Options(settings=("num_hidden_layers=3",)), specs)
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-block", "vision-llama"])
+def test_settings_come_on_top_of_a_configuration(name: str) -> None:
+    config = resolve(name, "debug", Options(settings=("theta=50000000", "num_attention_heads=4"))).config
+    assert (config["theta"], config["num_attention_heads"]) == (50000000, 4)
+
+
+def test_parts_take_the_vision_language_model_where_its_name_or_its_table_says_so() -> None:
+    assert resolve("llama-embed", "lwm-chat-1m").name == "vision-llama"
+    assert resolve("llama-embed", "lwm-text-1m").name == "llama"
+    specs = resolve("vision-llama", "debug").weights
+    assert resolve("llama-head", specs=specs).name == "vision-llama"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"precision": "float8"}, "expected a precision out of float32, float16, found 'float8'"),
+        ({"attention": "flash"}, "expected a form of attention out of fused, loop, unrolled, found 'flash'"),
+        ({"ring": 2}, "expected the attention unrolled for a ring of 2"),
+        ({"sequence": 0}, "expected at least 1 as sequence, found 0"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Options(**given)
+
+
+def test_options_are_told_and_read_again_without_what_is_usual() -> None:
+    assert Options().to_json() == {}
+    given = Options(settings=("theta=1e6",), precision="float16", max_length=64, static=True)
+    assert Options.from_json(given.to_json()) == given
+    assert given.words() == ["--set theta=1e6", "--precision float16", "--max-length 64"]
 
 
 def test_the_halves_share_only_the_codebook_and_leave_nothing_out() -> None:
