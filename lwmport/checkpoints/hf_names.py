@@ -13,6 +13,8 @@ from lwmport.errors import CheckpointError
 
 LAYERS: Final = "transformer/h/"
 HF_LAYERS: Final = "model.layers."
+HEAD: Final = "lm_head/kernel"
+"""LWM's name of what a model with tied embeddings has not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class HfName:
 _PLAIN: Final = {
     "transformer/wte/embedding": HfName(name="model.embed_tokens.weight"),
     "transformer/ln_f/kernel": HfName(name="model.norm.weight"),
-    "lm_head/kernel": HfName(name="lm_head.weight", transposed=True),
+    HEAD: HfName(name="lm_head.weight", transposed=True),
 }
 _LAYER: Final = {
     "attention/wq/kernel": HfName(name="self_attn.q_proj.weight", transposed=True, rotary=True),

@@ -22,6 +22,9 @@ FORMATS: Final = Registry(
 )
 """Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
 
+FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.hf_folder:index"})
+"""Format of a folder -> what indexes it: ``index(folder) -> (entries, files, configuration)``."""
+
 PREFIXES: Final = {
     "params": "msgpack_stream",
     "flax_params": "flax_msgpack",
@@ -33,7 +36,8 @@ PREFIXES: Final = {
 def open_checkpoint(text: str | Path) -> Checkpoint:
     """Return the index of a checkpoint; ``text`` is its path, with one of `PREFIXES` and ``::`` before it or without.
 
-    Only the parts between tensors are read, so a file of many gigabytes opens at once.
+    A folder is a Hugging Face LLaMA (``config.json`` beside safetensors or ``.bin`` files), seen as LWM's tree. Only
+    the parts between tensors are read, so a file of many gigabytes opens at once.
 
     Raises:
         CheckpointError: missing, empty, damaged, hostile, or of a format that is not in `FORMATS`.
@@ -41,6 +45,8 @@ def open_checkpoint(text: str | Path) -> Checkpoint:
     """
     path, wanted = _split(text)
     try:
+        if path.is_dir():
+            return _open_folder(path, wanted)
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
@@ -59,12 +65,19 @@ def _split(text: str | Path) -> tuple[Path, str]:
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise CheckpointError("expected a file, found a folder; name one file in it")
     if not path.exists():
         raise CheckpointError("expected a checkpoint, found no such file")
     if not path.is_file():
         raise CheckpointError("expected a file, found a device or a pipe")
+
+
+def _open_folder(path: Path, wanted: str) -> Checkpoint:
+    if wanted:
+        raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
+    if not (path / "config.json").exists():
+        raise CheckpointError("expected a file or a Hugging Face folder, found a folder without config.json")
+    entries, files, config = FOLDERS["hf"](path)
+    return Checkpoint(path, "hf", entries, files, config)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

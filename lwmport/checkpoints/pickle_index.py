@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.entry import TensorEntry
+from lwmport.checkpoints.pickle_names import NAMES
 from lwmport.checkpoints.pickle_values import Array
 from lwmport.checkpoints.pickle_vm import run
 from lwmport.checkpoints.reading import decoded
@@ -18,7 +19,7 @@ def index(cursor: Cursor) -> dict[str, TensorEntry]:
     Raises:
         CheckpointError: the file is damaged, hostile, or holds something else than a nested dict of arrays.
     """
-    entries = flatten(run(cursor), _leaf)
+    entries = flatten(run(cursor, NAMES), _leaf)
     _check_text(cursor, entries)
     return without_params(entries)
 

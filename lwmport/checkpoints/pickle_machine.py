@@ -1,16 +1,35 @@
 """The memory of the pickle machine: a stack with marks and a memo, all bounded."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from lwmport.checkpoints.cursor import Cursor
-from lwmport.checkpoints.pickle_values import Bytes, Text
+from lwmport.checkpoints.pickle_values import Bytes, Global, Text
 from lwmport.checkpoints.tree import MAX_DEPTH, MAX_NAME
 from lwmport.errors import CheckpointError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What one kind of pickle may name and do: all of it is this program's own, nothing is the file's.
+
+    Attributes:
+        find: (module, name) -> the stand-in for that name.
+        set_state: (target, state) -> nothing; what BUILD does.
+        persistent: identity -> the object outside the pickle that it means; None where there are no such objects.
+    """
+
+    find: Callable[[str, str], Global]
+    set_state: Callable[[object, object], None]
+    persistent: Callable[[object], object] | None = None
 
 
 class Machine:
     """Stack, marks and memo over a cursor. What it holds grows by at most one small object an opcode."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, names: Names) -> None:
         self.cursor = cursor
+        self.names = names
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lwmport.checkpoints.entry import DTYPES, TensorEntry, check_shape
+from lwmport.checkpoints.pickle_machine import Names
 from lwmport.checkpoints.pickle_values import Array, Bytes, Dtype, Global, Text
 from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
@@ -72,8 +73,12 @@ def _entry(dtype: Dtype, shape: tuple[int, ...], data: Bytes, axes: tuple[int, .
     )
 
 
-def _new_dict(args: tuple[object, ...]) -> object:
-    """``dict()``, ``OrderedDict()`` or ``FrozenDict({...})``: the dict itself."""
+def new_dict(args: tuple[object, ...]) -> object:
+    """Return what ``dict()``, ``OrderedDict()`` and ``FrozenDict({...})`` make: the dict itself.
+
+    Raises:
+        CheckpointError: other arguments.
+    """
     match args:
         case ():
             return {}
@@ -159,7 +164,12 @@ def _dtype(args: tuple[object, ...]) -> Dtype:
             raise CheckpointError("expected the dtype of an array, found something else")
 
 
-def _no_call(_args: tuple[object, ...]) -> object:
+def no_call(_args: tuple[object, ...]) -> object:
+    """Refuse: the name is a type, which a file may name and not call.
+
+    Raises:
+        CheckpointError: always.
+    """
     raise CheckpointError("refused: the pickle calls a type; nothing was run")
 
 
@@ -167,12 +177,12 @@ ARRAY_MODULES: Final = ("numpy.core", "numpy._core")
 """numpy 1 and numpy 2."""
 
 ALLOWED: Final[Mapping[tuple[str, str], Global]] = {
-    **{(module, "dict"): Global("dict", _new_dict) for module in ("builtins", "__builtin__")},
+    **{(module, "dict"): Global("dict", new_dict) for module in ("builtins", "__builtin__")},
     **{(module, "bytes"): Global("bytes", _new_bytes) for module in ("builtins", "__builtin__")},
-    ("collections", "OrderedDict"): Global("OrderedDict", _new_dict),
-    ("flax.core.frozen_dict", "FrozenDict"): Global("FrozenDict", _new_dict),
+    ("collections", "OrderedDict"): Global("OrderedDict", new_dict),
+    ("flax.core.frozen_dict", "FrozenDict"): Global("FrozenDict", new_dict),
     ("_codecs", "encode"): Global("_codecs.encode", _encode),
-    ("numpy", "ndarray"): Global("numpy.ndarray", _no_call),
+    ("numpy", "ndarray"): Global("numpy.ndarray", no_call),
     ("numpy", "dtype"): Global("numpy.dtype", _dtype),
     **{(f"{core}.multiarray", "_reconstruct"): Global("_reconstruct", _reconstruct) for core in ARRAY_MODULES},
     **{(f"{core}.multiarray", "scalar"): Global("scalar", _scalar) for core in ARRAY_MODULES},
@@ -180,11 +190,12 @@ ALLOWED: Final[Mapping[tuple[str, str], Global]] = {
     ("jax._src.array", "_reconstruct_array"): Global("_reconstruct_array", _jax_array),
     # JAX up to 0.3 had another array class, and a bfloat16 that claimed to be a builtin.
     ("jax._src.device_array", "reconstruct_device_array"): Global("reconstruct_device_array", _jax_array),
-    ("builtins", "bfloat16"): Global("bfloat16", _no_call, "bfloat16"),
+    ("builtins", "bfloat16"): Global("bfloat16", no_call, "bfloat16"),
     **{
-        ("ml_dtypes", name): Global(f"ml_dtypes.{name}", _no_call, name)
-        for name in DTYPES
-        if name not in CODES.values()
+        ("ml_dtypes", name): Global(f"ml_dtypes.{name}", no_call, name) for name in DTYPES if name not in CODES.values()
     },
 }
 """``(module, name)`` of everything a checkpoint may name. There is no fallback: what is not here is refused."""
+
+NAMES: Final = Names(find=find, set_state=set_state)
+"""What a pickled parameter tree may name."""

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from lwmport.checkpoints.pickle_machine import Machine
-from lwmport.checkpoints.pickle_names import find, set_state
 from lwmport.checkpoints.pickle_values import Global, Text
 from lwmport.checkpoints.tree import put
 from lwmport.checkpoints.wording import kind_of, shown
@@ -103,13 +102,13 @@ def _new_dict(machine: Machine) -> None:
 
 
 def _name_lines(machine: Machine) -> None:
-    machine.push(find(machine.word(), machine.word()))
+    machine.push(machine.names.find(machine.word(), machine.word()))
 
 
 def _name_stack(machine: Machine) -> None:
     match machine.pops(2):
         case (Text(value=str() as module), Text(value=str() as name)):
-            machine.push(find(module, name))
+            machine.push(machine.names.find(module, name))
         case _:
             raise CheckpointError("damaged: expected the two texts of a name, found other values")
 
@@ -124,7 +123,14 @@ def _reduce(machine: Machine) -> None:
 
 def _build(machine: Machine) -> None:
     state = machine.pop()
-    set_state(machine.top(), state)
+    machine.names.set_state(machine.top(), state)
+
+
+def _persistent(machine: Machine) -> None:
+    load = machine.names.persistent
+    if load is None:
+        raise CheckpointError("refused: the pickle refers to an object outside the file (BINPERSID); nothing was run")
+    machine.push(load(machine.pop()))
 
 
 OPCODES: Final[Mapping[bytes, Callable[[Machine], None]]] = {
@@ -175,6 +181,7 @@ OPCODES: Final[Mapping[bytes, Callable[[Machine], None]]] = {
     b"\x93": _name_stack,
     b"R": _reduce,
     b"b": _build,
+    b"Q": _persistent,
 }
 """What a checkpoint needs. Everything else is refused."""
 
@@ -184,7 +191,6 @@ REFUSED: Final[Mapping[bytes, str]] = {
     b"\x81": "builds an object (NEWOBJ)",
     b"\x92": "builds an object (NEWOBJ_EX)",
     b"P": "refers to an object outside the file (PERSID)",
-    b"Q": "refers to an object outside the file (BINPERSID)",
     b"\x82": "uses a registered extension code (EXT1)",
     b"\x83": "uses a registered extension code (EXT2)",
     b"\x84": "uses a registered extension code (EXT4)",

@@ -1,15 +1,14 @@
 """A pickle interpreter that can build dicts and arrays, and nothing else.
 
 Python's own runs whatever the file names. This one knows a fixed set of opcodes (`OPCODES`) and a fixed set of
-names (`lwmport.checkpoints.pickle_names.ALLOWED`), calls nothing of the file's choosing, and leaves payloads where
-they are.
+names (such as `lwmport.checkpoints.pickle_names.ALLOWED`), calls nothing of the file's choosing, and leaves payloads
+where they are.
 """
 
 from typing import Final
 
 from lwmport.checkpoints.cursor import Cursor
-from lwmport.checkpoints.pickle_machine import Machine
-from lwmport.checkpoints.pickle_names import find
+from lwmport.checkpoints.pickle_machine import Machine, Names
 from lwmport.checkpoints.pickle_opcodes import OPCODES, REFUSED
 from lwmport.errors import CheckpointError
 
@@ -18,13 +17,13 @@ MAX_STEPS: Final = 1_000_000
 STOP: Final = b"."
 
 
-def run(cursor: Cursor) -> object:
-    """Interpret the pickle at the cursor and return its value, made of dicts, `Array` and plain small values.
+def run(cursor: Cursor, names: Names) -> object:
+    """Interpret the pickle at the cursor and return its value, made of dicts, what ``names`` make and small values.
 
     Raises:
         CheckpointError: the file is damaged, or uses what no checkpoint needs; nothing was run.
     """
-    machine = Machine(cursor)
+    machine = Machine(cursor, names)
     for _ in range(MAX_STEPS):
         code = cursor.take(1)
         if code == STOP:
@@ -49,7 +48,7 @@ def _result(machine: Machine) -> object:
 def _refuse(machine: Machine, code: bytes) -> None:
     what = REFUSED.get(code)
     if code == b"i":
-        find(machine.word(), machine.word())
+        machine.names.find(machine.word(), machine.word())
     if what is None:
         offset = machine.cursor.position - 1
         raise CheckpointError(f"damaged, or no pickle: unknown opcode {code[0]:#04x} at offset {offset}")

@@ -1,0 +1,38 @@
+"""A JSON object out of a file that somebody else wrote."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport.checkpoints.wording import kind_of, shown
+from lwmport.errors import CheckpointError
+
+MAX_JSON: Final = 100_000_000
+"""Bytes: an index of a hundred thousand tensors is a tenth of it."""
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        CheckpointError: there is no such file, it is no JSON, no object, too large, or names a key twice.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise CheckpointError(f"{path.name}: expected at most {MAX_JSON:,} bytes, found {path.stat().st_size:,}")
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except OSError as error:
+        raise CheckpointError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    # Text nested without end costs the parser its stack, long digits its patience; neither is a configuration.
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path.name}: damaged: it is no JSON: {shown(str(error))}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path.name}: expected a JSON object, found {kind_of(found)}")
+    return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise CheckpointError("damaged: expected each name once in a JSON object, found one twice")
+    return found
