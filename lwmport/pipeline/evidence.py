@@ -137,12 +137,12 @@ def threads() -> int:
 
 def _inputs(component: Component, weights: Weights, batch: int) -> dict[str, Array]:
     if component.feeder is None:
-        return {spec.name: _pictures(spec, batch) for spec in component.signature.inputs}
+        return {spec.name: pictures(spec, batch) for spec in component.signature.inputs}
     made = JaxRunner(component.feeder, weights).run(_inputs(component.feeder, weights, batch))
     return {spec.name: made[spec.name] for spec in component.signature.inputs}
 
 
-def _pictures(spec: TensorSpec, batch: int) -> Array:
+def pictures(spec: TensorSpec, batch: int) -> Array:
     """Return photographs [batch, h, w, c]; other channel counts than 3 are filled with their mean."""
     side, channels = int(spec.shape[1]), int(spec.shape[3])
     found = photographs(min(batch, len(PHOTOGRAPHS)), side)

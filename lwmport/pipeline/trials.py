@@ -27,10 +27,10 @@ class Trial:
     description: str
 
 
-def language_trial(component: Component, batch: int) -> Trial:
+def language_trial(component: Component, batch: int, seed: int = SEED) -> Trial:
     """Return inputs that fit a component's signature, `SIZES` where it leaves them open."""
     sizes = {**SIZES, "batch": batch}
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     specs = {spec.name: spec for spec in component.signature.inputs}
     shapes = {name: tuple(size_of(dim, sizes) for dim in spec.shape) for name, spec in specs.items()}
     mask = _mask(shapes)
@@ -45,7 +45,7 @@ def language_trial(component: Component, batch: int) -> Trial:
     return Trial(
         inputs=inputs,
         relevant=relevant,
-        description=f"seeded inputs {list(tokens)} (seed {SEED}), {padded} tokens of padding on the left",
+        description=f"seeded inputs {list(tokens)} (seed {seed}), {padded} tokens of padding on the left",
     )
 
 

@@ -1,0 +1,58 @@
+"""``lwmport bundle``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lwmport.cli.output import print_json, size
+from lwmport.cli.progress import progress
+
+if TYPE_CHECKING:
+    from lwmport.pipeline.bundle import BundleOutcome
+
+
+@click.command(short_help="Pack converted models for a vendor's engineer.")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--target", required=True, help="Whom it is for: see 'lwmport list'.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.zip")
+@click.option("--checkpoint", help="The weights that were converted; not needed for seeded ones.")
+@click.option("--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples a component.")
+@click.option("--calibration", type=click.IntRange(0), default=8, show_default=True, help="Inputs for a quantizer.")
+@click.option("--soc", help="The device, as the target's compiler calls it.")
+@click.option("--precision", help="What the compiler is to compute in; the artifact's own by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def bundle(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
+    """Pack what 'lwmport convert' wrote into FOLDER, with golden samples, compile commands and a checker, as a zip."""
+    from lwmport.pipeline.bundle import BundleRequest
+    from lwmport.pipeline.bundle import bundle as run
+
+    with progress() as observer:
+        found = run(BundleRequest(**options), observer)
+    if as_json:
+        print_json(_document(found))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: "BundleOutcome") -> None:
+    click.echo(f"{found.out}  {size(found.bytes)}, {len(found.bundle.files) + 1} files, for {found.bundle.target}")
+    for name, commands in found.commands.items():
+        for command in commands:
+            click.echo(f"{name}: {command}")
+    click.echo(f"sha256 {found.sha256}")
+    click.echo(f"check it with: lwmport verify {found.out} --sha256 {found.sha256}")
+
+
+def _document(found: "BundleOutcome") -> dict[str, Any]:
+    from lwmport import plain
+
+    return {
+        "status": "passed",
+        "out": str(found.out),
+        "bytes": found.bytes,
+        "sha256": found.sha256,
+        "commands": plain.encode(found.commands),
+        "bundle": plain.encode(found.bundle),
+    }

@@ -1,0 +1,753 @@
+r"""Judge this bundle. One file; it needs Python 3.8 or newer and numpy, and nothing else unless it runs a model.
+
+    python verify.py                             check the digests, and the golden files against each other
+    python verify.py --outputs DIR               judge what a device wrote: .npy or raw .bin files
+    python verify.py --run onnxruntime           run the models here and judge their outputs
+    python verify.py --run ais_bench --model vqgan-decoder=vqgan-decoder.om
+
+DIR holds COMPONENT/SAMPLE/OUTPUT.npy (or .bin, raw and little-endian). A level may be left out where only one component
+or one sample is judged (--component, --sample). A file may also be called ANYTHING_0.npy by the number of its output,
+as ais_bench does.
+
+The digests are always checked first. An output passes when |found - golden| <= atol + rtol * |golden| at every element
+and, where a least SQNR is given, its SQNR is not below. Integers must be equal. NaN never passes. What fails is
+diagnosed: layout, sign, shift, byte order, scale, dtype, swapped outputs.
+
+Exit codes: 0 everything passed, 1 a check failed, 2 could not judge (bad arguments, no runtime, no bundle).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import importlib
+import itertools
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Arrays = dict[str, Any]
+    Record = dict[str, Any]
+    Runner = Callable[[Arrays], Arrays]
+
+try:
+    import numpy as np
+except ImportError:
+    sys.stderr.write("error: expected numpy, found none; run: python -m pip install numpy\n")
+    sys.exit(2)
+
+PASSED, FAILED, CANNOT = 0, 1, 2
+EXPLAINED_DB = 30.0
+"""SQNR from which a transformed output counts as the golden one: rounding and float16 stay above, mistakes below."""
+EXPLAINED_EQUAL = 0.9
+"""The same for integers: the share that is equal."""
+SHIFTS = tuple(sign * step for step in range(1, 9) for sign in (1, -1))
+DIAGNOSED = 1 << 23
+"""Elements up to which a failed output is tried in other orders."""
+WRONG_DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
+
+
+class CannotJudgeError(Exception):
+    """What was asked for cannot be judged; the message is one line."""
+
+
+class Row(NamedTuple):
+    """The verdict on one output of one sample."""
+
+    component: str
+    sample: str
+    output: str
+    passed: bool
+    max_abs_error: float
+    sqnr_db: float
+    mismatches: int
+    elements: int
+    tolerance: str
+    note: str
+
+
+class Numbers(NamedTuple):
+    """How far an output is from the golden one; ``out`` counts the elements beyond the tolerance."""
+
+    max_abs_error: float
+    sqnr_db: float
+    out: int
+    nans: int
+
+
+# --- the bundle ------------------------------------------------------------------------------------------------------
+
+
+def inside(root: Path, name: str) -> Path:
+    """Return the path of a file of the bundle; names that lead out of it are refused."""
+    parts = name.split("/")
+    if not name or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        msg = f"expected the name of a file inside the bundle, found {name!a}"
+        raise CannotJudgeError(msg)
+    return root.joinpath(*parts)
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"expected JSON at {path}, found: {error}; unpack the bundle again"
+        raise CannotJudgeError(msg) from error
+
+
+def sha256(path: Path) -> str:
+    """Return the digest of a file, read in pieces."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(1 << 20), b""):
+            state.update(piece)
+    return state.hexdigest()
+
+
+def check_digests(root: Path, bundle: Record) -> list[str]:
+    """Return what is wrong with the files of the bundle; each failure starts with the name of the file."""
+    rest = {key: value for key, value in bundle.items() if key != "seal"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    found = []
+    if hashlib.sha256(text.encode()).hexdigest() != bundle.get("seal"):
+        found.append("bundle.json: changed, its seal is not the digest of what it says")
+    for entry in bundle["files"]:
+        name = entry["name"]
+        path = inside(root, name)
+        if not path.is_file() or path.is_symlink():
+            found.append(f"{name}: missing")
+        elif path.stat().st_size != entry["bytes"]:
+            found.append(f"{name}: expected {entry['bytes']} bytes, found {path.stat().st_size}")
+        elif sha256(path) != entry["sha256"]:
+            found.append(f"{name}: changed, its SHA-256 differs")
+    return found
+
+
+def golden(root: Path, file: Record) -> Any:
+    """Return the array of one golden file."""
+    try:
+        array = np.load(str(inside(root, file["npy"])), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        msg = "expected an array at {}, found: {}".format(file["npy"], error)
+        raise CannotJudgeError(msg) from error
+    return array
+
+
+def check_golden(root: Path, component: Record, sample: Record) -> list[str]:
+    """Return what is wrong with the golden files of one sample: the two forms, shape, dtype, values."""
+    specs = {"inputs": component["inputs"], "outputs": component["outputs"]}
+    found = []
+    for side, tensors in specs.items():
+        if sorted(sample[side]) != sorted(tensor["name"] for tensor in tensors):
+            found.append("{}: its {} are not those of the signature".format(sample["name"], side))
+            continue
+        for tensor in tensors:
+            reason = wrong_golden(root, tensor, sample[side][tensor["name"]])
+            if reason:
+                found.append("{}: {}".format(sample[side][tensor["name"]]["npy"], reason))
+    return found
+
+
+def wrong_golden(root: Path, tensor: Record, file: Record) -> str:
+    """Return why a golden file cannot be one of this tensor, or nothing."""
+    array = golden(root, file)
+    fits = len(array.shape) == len(tensor["shape"]) and all(
+        isinstance(dim, str) or dim == size for dim, size in zip(tensor["shape"], array.shape)
+    )
+    if array.dtype.name != tensor["dtype"] or not fits or list(array.shape) != list(file["shape"]):
+        return "expected {}{}, found {}{}".format(tensor["dtype"], tensor["shape"], array.dtype.name, list(array.shape))
+    if inside(root, file["bin"]).read_bytes() != little(array).tobytes():
+        return "its raw form {} holds other values".format(file["bin"])
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        return "holds NaN"
+    limits = tensor["value_range"]
+    if limits and array.dtype.kind in "iu" and array.size and not limits[0] <= array.min() <= array.max() <= limits[1]:
+        return f"expected values from {limits[0]:g} to {limits[1]:g}, found {array.min()} to {array.max()}"
+    return ""
+
+
+def little(array: Any) -> Any:
+    """Return the array in C order and little-endian."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+def measure(expected: Any, found: Any, tolerance: Record) -> Numbers:
+    """Return how far two arrays of one shape are apart, in float64; integers must be equal."""
+    if expected.dtype.kind not in "fc" and found.dtype.kind not in "fc":
+        wrong = expected != found
+        error = float(np.abs(expected.astype(np.float64) - found.astype(np.float64)).max()) if wrong.any() else 0.0
+        return Numbers(error, math.inf if not wrong.any() else sqnr(expected, found), int(wrong.sum()), 0)
+    golden_values, values = expected.astype(np.float64), found.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(values - golden_values)
+        finite = np.isfinite(golden_values) & np.isfinite(values)
+        error[~finite] = np.inf
+        error[~finite & (golden_values == values)] = 0.0
+        size = np.where(np.isfinite(golden_values), np.abs(golden_values), 0.0)
+        out = int((~(error <= tolerance["atol"] + tolerance["rtol"] * size)).sum())
+    return Numbers(float(error.max()), sqnr(expected, found), out, int(np.isnan(values).sum()))
+
+
+def sqnr(expected: Any, found: Any) -> float:
+    """Return 10 log10(sum golden^2 / sum error^2) in decibels; infinite when equal, minus infinite for NaN."""
+    signal = expected.astype(np.float64).reshape(-1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        noise = found.astype(np.float64).reshape(-1) - signal
+        power, error = float(signal @ signal), float(noise @ noise)
+    if not math.isfinite(error) or not math.isfinite(power):
+        return -math.inf
+    if error == 0.0:
+        return math.inf
+    return 10 * math.log10(power / error) if power else -math.inf
+
+
+def refuses(numbers: Numbers, tolerance: Record) -> bool:
+    """Return whether the numbers fail."""
+    least = tolerance["min_sqnr_db"]
+    return numbers.out > 0 or (least is not None and not numbers.sqnr_db >= least)
+
+
+def words(tolerance: Record) -> str:
+    """Return a tolerance in a few words."""
+    if not tolerance["atol"] and not tolerance["rtol"]:
+        return "exact"
+    least = tolerance["min_sqnr_db"]
+    return "atol {:g} rtol {:g}".format(tolerance["atol"], tolerance["rtol"]) + (f" SQNR >= {least:g}" if least else "")
+
+
+class Case(NamedTuple):
+    """One output to judge: what is expected, how far it may be off, and what else it could be taken for."""
+
+    component: Record
+    sample: Record
+    tensor: Record
+    expected: Any
+    relevant: Any
+    others: dict[str, Any]
+    precision: str
+    allow_cast: bool
+
+    @property
+    def tolerance(self) -> Record:
+        """The tolerance of the precision that was asked for."""
+        tolerances: Record = self.component["tolerances"][self.tensor["name"]]
+        if self.precision not in tolerances:
+            msg = "expected a precision of {}, found {}".format(", ".join(tolerances), self.precision)
+            raise CannotJudgeError(msg)
+        chosen: Record = tolerances[self.precision]
+        return chosen
+
+
+def judge(case: Case, found: Any | None, note: str = "") -> Row:
+    """Return the verdict on one output; ``note`` says what was wrong already when it was read."""
+    worst = Numbers(math.inf, -math.inf, case.expected.size, 0)
+    if found is None:
+        return row(case, worst, note)
+    reason = "; ".join(filter(None, (note, wrong_form(case, found))))
+    numbers = worst
+    if found.size == case.expected.size:
+        same = found.reshape(case.expected.shape)
+        if case.relevant is not None:
+            same = np.where(case.relevant, same, np.zeros((), same.dtype))
+        numbers = measure(case.expected, same, case.tolerance)
+        if refuses(numbers, case.tolerance):
+            reason = "; ".join(filter(None, (reason, why(numbers, case.tolerance), diagnose(case, same))))
+        elif reason:
+            reason += "; its values in this order are right"
+    return row(case, numbers, reason)
+
+
+def row(case: Case, numbers: Numbers, reason: str) -> Row:
+    """Return the row of the table; a reason is a failure."""
+    return Row(
+        component=case.component["name"],
+        sample=case.sample["name"],
+        output=case.tensor["name"],
+        passed=not reason,
+        max_abs_error=numbers.max_abs_error,
+        sqnr_db=numbers.sqnr_db,
+        mismatches=numbers.out,
+        elements=int(case.expected.size),
+        tolerance=words(case.tolerance),
+        note=reason,
+    )
+
+
+def wrong_form(case: Case, found: Any) -> str:
+    """Return what is wrong with shape and dtype, or nothing."""
+    reasons = []
+    if found.shape != case.expected.shape:
+        reasons.append(f"shape: expected {list(case.expected.shape)}, found {list(found.shape)}")
+    same_kind = {found.dtype.kind, case.expected.dtype.kind} in ({"f"}, {"i"}, {"u"}, {"i", "u"})
+    if found.dtype.name != case.expected.dtype.name and not (case.allow_cast and same_kind):
+        cast = ", or pass --allow-cast" if same_kind else ""
+        reasons.append(
+            f"dtype: expected {case.expected.dtype.name}, found {found.dtype.name}: convert it before writing{cast}"
+        )
+    return "; ".join(reasons)
+
+
+def why(numbers: Numbers, tolerance: Record) -> str:
+    """Return which limit the numbers break."""
+    if numbers.nans:
+        return f"{numbers.nans} NaN"
+    if not numbers.out:
+        return "the error is systematic: SQNR {:.1f} dB is below {:g}".format(numbers.sqnr_db, tolerance["min_sqnr_db"])
+    return f"{numbers.out} values beyond the tolerance"
+
+
+# --- diagnosis -------------------------------------------------------------------------------------------------------
+
+
+def diagnose(case: Case, found: Any) -> str:
+    """Return the likeliest mistake behind an output that fails, or nothing."""
+    if found.size and (found == found.reshape(-1)[0]).all():
+        return f"every value is {found.reshape(-1)[0]:g}: the device wrote nothing, or another buffer was read"
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(found))[0])
+        return f"the first value that is not finite stands at {place}; float16 overflows at 65504"
+    if found.size > DIAGNOSED:
+        return ""
+    with np.errstate(all="ignore"):
+        for text, expected, candidate in explanations(case, found):
+            if explains(expected, candidate):
+                return text
+        return precision_of(case, found)
+
+
+def explains(expected: Any, candidate: Any) -> bool:
+    """Return whether a transformed output is the golden one, roundings aside."""
+    if expected.size == 0:
+        return False
+    if expected.dtype.kind == "f":
+        return sqnr(expected, candidate) >= EXPLAINED_DB
+    return bool((expected == candidate).mean() >= EXPLAINED_EQUAL)
+
+
+def explanations(case: Case, found: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what could have happened, and the two arrays that are then equal; the likeliest first."""
+    expected = case.expected
+    for name, other in case.others.items():
+        if other.shape == expected.shape and not np.array_equal(other, expected):
+            yield f"these are the values of {name}", other, found
+    if found.dtype.kind in "fi":
+        yield "the sign is changed", expected, -found
+    yield from orders(case, found)
+    for axis in range(expected.ndim):
+        yield f"axis {axis} is reversed{channels(case, axis)}", expected, np.flip(found, axis)
+    yield from shifts(expected, found)
+    yield "the bytes are big-endian, expected little-endian", expected, found.byteswap()
+    if expected.dtype.kind == "f":
+        yield from scales(expected, found.astype(np.float64))
+
+
+def channels(case: Case, axis: int) -> str:
+    """Return what a reversed axis of channels means."""
+    layout = case.tensor["layout"]
+    return ": BGR for RGB" if axis < len(layout) and layout[axis] == "C" and case.expected.shape[axis] == 3 else ""
+
+
+def orders(case: Case, found: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the output read in every other order of its axes."""
+    expected, letters = case.expected, case.tensor["layout"]
+    rank = expected.ndim
+    if not 2 <= rank <= 5:
+        return
+    for order in itertools.permutations(range(rank)):
+        if order == tuple(range(rank)):
+            continue
+        stored = found.reshape([expected.shape[axis] for axis in order])
+        if len(letters) == rank:
+            text = "layout: stored as {}, expected {}".format("".join(letters[axis] for axis in order), letters)
+        else:
+            text = f"layout: its axes are stored in the order {order}"
+        yield text, expected, stored.transpose(np.argsort(order))
+
+
+def shifts(expected: Any, found: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the output moved by a few elements, flat and along each axis; what falls off is left out."""
+    flat = expected.reshape(-1), found.reshape(-1)
+    for step in SHIFTS:
+        if abs(step) * 2 < flat[0].size:
+            yield f"shifted by {step:+d} elements", *overlap(flat[0], flat[1], 0, step)
+    for axis in range(expected.ndim):
+        for step in SHIFTS:
+            if abs(step) * 2 <= expected.shape[axis]:
+                yield f"shifted by {step:+d} along axis {axis}", *overlap(expected, found, axis, step)
+
+
+def overlap(expected: Any, found: Any, axis: int, step: int) -> tuple[Any, Any]:
+    """Return the parts of both that would coincide if ``found`` were shifted by ``step`` along an axis."""
+    size = expected.shape[axis]
+    first = [slice(None)] * expected.ndim
+    second = list(first)
+    first[axis] = slice(0, size - step) if step > 0 else slice(-step, size)
+    second[axis] = slice(step, size) if step > 0 else slice(0, size + step)
+    return expected[tuple(first)], found[tuple(second)]
+
+
+def scales(expected: Any, found: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the output after the best line through it: another value range, or a forgotten mean."""
+    spread = float(found.var())
+    if not spread > 0 or not math.isfinite(spread):
+        return
+    slope = float(((found - found.mean()) * (expected - expected.mean())).mean()) / spread
+    offset = float(expected.mean()) - slope * float(found.mean())
+    if abs(slope - 1) > 0.02 or abs(offset) > 0.02 * (float(np.abs(expected).max()) or 1.0):
+        yield f"scaled: golden = {slope:.4g} * found {offset:+.4g}", expected, slope * found + offset
+
+
+def precision_of(case: Case, found: Any) -> str:
+    """Return which coarser precision the error fits, or nothing."""
+    tolerances = case.component["tolerances"][case.tensor["name"]]
+    for name, tolerance in tolerances.items():
+        if tolerance != case.tolerance and not refuses(measure(case.expected, found, tolerance), tolerance):
+            return f"it is within the tolerance of {name}: pass --precision {name} if the model was compiled so"
+    return ""
+
+
+# --- outputs that a device wrote -------------------------------------------------------------------------------------
+
+
+def places(folder: Path, case: Case, alone: tuple[bool, bool]) -> list[Path]:
+    """Return the folders that may hold the outputs of a sample; ``alone``: the only component, the only sample."""
+    component, sample = case.component["name"], case.sample["name"]
+    found = [folder / component / sample]
+    found += [folder / sample] if alone[0] else []
+    found += [folder / component] if alone[1] else []
+    return found + ([folder] if all(alone) else [])
+
+
+def find_output(folder: Path, case: Case, alone: tuple[bool, bool]) -> Path | None:
+    """Return the file of one output, by its name or else by its number."""
+    names = [tensor["name"] for tensor in case.component["outputs"]]
+    name = str(case.tensor["name"])
+    number = names.index(name)
+    for place in places(folder, case, alone):
+        for path in (place / (name + ".npy"), place / (name + ".bin")):
+            if path.is_file():
+                return path
+        numbered = sorted(place.glob(f"*_{number}.npy")) or sorted(place.glob(f"*_{number}.bin"))
+        if len(numbered) == 1:
+            return numbered[0]
+    return None
+
+
+def read_output(path: Path, expected: Any) -> tuple[Any | None, str]:
+    """Return an output as it was written, and what is wrong with the file itself."""
+    if path.suffix == ".npy":
+        try:
+            return np.load(str(path), allow_pickle=False), ""
+        except (OSError, ValueError) as error:
+            return None, f"{path.name} is no array: {error}"
+    content = path.read_bytes()
+    if len(content) == expected.nbytes:
+        return np.frombuffer(content, expected.dtype.newbyteorder("<")).reshape(expected.shape), ""
+    for name in WRONG_DTYPES:
+        dtype = np.dtype(name).newbyteorder("<")
+        if dtype.kind == expected.dtype.kind and len(content) == expected.size * dtype.itemsize:
+            return np.frombuffer(content, dtype).reshape(expected.shape), ""
+    wanted = f"{expected.nbytes} bytes ({expected.dtype.name}{list(expected.shape)})"
+    return None, f"size: expected {wanted}, found {len(content)}"
+
+
+# --- runtimes --------------------------------------------------------------------------------------------------------
+
+
+def load(*modules: str) -> Any:
+    """Return the first module that is installed."""
+    for module in modules:
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(module)
+    raise CannotJudgeError(f"expected the runtime {' or '.join(modules)}, found none that can be imported")
+
+
+def onnxruntime(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of ONNX Runtime; a session that fell back to another provider is refused."""
+    runtime = load("onnxruntime")
+    settings = runtime.SessionOptions()
+    settings.log_severity_level = 3
+    wanted = options.provider
+    if wanted not in runtime.get_available_providers():
+        msg = "expected {}, found {}".format(wanted, ", ".join(runtime.get_available_providers()))
+        raise CannotJudgeError(msg)
+    session = runtime.InferenceSession(str(model), settings, providers=[wanted])
+    if list(session.get_providers())[:1] != [wanted]:
+        msg = f"expected a session on {wanted}, found it fell back to {session.get_providers()}"
+        raise CannotJudgeError(msg)
+    names = [tensor["name"] for tensor in component["outputs"]]
+    return lambda inputs: dict(zip(names, session.run(names, inputs)))
+
+
+def tflite(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of LiteRT, the TFLite runtime or TensorFlow, whichever is there."""
+    del options
+    module = load("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
+    interpreter = module.Interpreter(str(model))
+    interpreter.allocate_tensors()
+    run = interpreter.get_signature_runner("serving_default")
+    names = [tensor["name"] for tensor in component["outputs"]]
+
+    def call(inputs: Arrays) -> Arrays:
+        found = run(**inputs)
+        return {name: np.asarray(found[name]) for name in names if name in found}
+
+    return call
+
+
+def ais_bench(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of an Ascend .om through ais_bench; inputs and outputs go by their order."""
+    session = load("ais_bench.infer.interface").InferSession(options.device, str(model))
+    return by_order(component, lambda arrays: session.infer(arrays, mode="static"))
+
+
+def migraphx(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of MIGraphX on the GPU, of an .mxr file or an ONNX one."""
+    del options
+    runtime = load("migraphx")
+    if model.suffix == ".mxr":
+        program = runtime.load(str(model))
+    else:
+        program = runtime.parse_onnx(str(model))
+        program.compile(runtime.get_target("gpu"))
+    names = [tensor["name"] for tensor in component["outputs"]]
+
+    def call(inputs: Arrays) -> Arrays:
+        given = {name: runtime.argument(array) for name, array in inputs.items()}
+        return dict(zip(names, (np.array(result) for result in program.run(given))))
+
+    return call
+
+
+def by_order(component: Record, run: Callable[[list[Any]], list[Any]]) -> Runner:
+    """Return a runner by name of a function that takes and gives lists."""
+    inputs = [tensor["name"] for tensor in component["inputs"]]
+    outputs = [tensor["name"] for tensor in component["outputs"]]
+
+    def call(given: Arrays) -> Arrays:
+        found = list(run([given[name] for name in inputs]))
+        if len(found) != len(outputs):
+            raise CannotJudgeError(f"expected the outputs {', '.join(outputs)}, found {len(found)} of them")
+        return {name: np.asarray(array) for name, array in zip(outputs, found)}
+
+    return call
+
+
+RUNTIMES = {"onnxruntime": onnxruntime, "tflite": tflite, "ais_bench": ais_bench, "migraphx": migraphx}
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def cases(root: Path, component: Record, sample: Record, options: Any) -> list[Case]:
+    """Return the outputs of a sample that are to be judged."""
+    files = {"output {} of sample {}".format(name, other["name"]): file
+             for other in component["samples"] for name, file in other["outputs"].items()}  # fmt: skip
+    others = {name: golden(root, file) for name, file in files.items()}
+    for name, file in sample["inputs"].items():
+        others[f"input {name}"] = golden(root, file)
+    return [
+        Case(
+            component,
+            sample,
+            tensor,
+            golden(root, sample["outputs"][tensor["name"]]),
+            golden(root, sample["relevant"][tensor["name"]]) if tensor["name"] in sample["relevant"] else None,
+            others,
+            options.precision or component["precision"],
+            options.allow_cast,
+        )
+        for tensor in component["outputs"]
+    ]
+
+
+def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) -> list[Row]:
+    """Return the verdicts on the outputs in a folder."""
+    folder = Path(options.outputs)
+    if not folder.is_dir():
+        msg = f"expected a folder of outputs, found {folder}"
+        raise CannotJudgeError(msg)
+    alone = (len({part["name"] for part, _ in picked}) == 1, len({sample["name"] for _, sample in picked}) == 1)
+    rows = []
+    for component, sample in picked:
+        for case in cases(root, component, sample, options):
+            path = find_output(folder, case, alone)
+            if path is None:
+                place = places(folder, case, alone)[-1] / case.tensor["name"]
+                rows.append(judge(case, None, f"missing: expected {place}.npy or .bin"))
+            else:
+                rows.append(judge(case, *read_output(path, case.expected)))
+    return rows
+
+
+def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) -> list[Row]:
+    """Return the verdicts on what the models give here."""
+    models = dict(text.partition("=")[::2] for text in options.model)
+    rows = []
+    for _, group in itertools.groupby(picked, key=lambda pair: pair[0]["name"]):
+        pairs = list(group)
+        component = pairs[0][0]
+        named = models.get(component["name"])
+        model = Path(named) if named else inside(root, component["model"])
+        if not model.exists():
+            msg = "expected the model of {}, found no {}".format(component["name"], model)
+            raise CannotJudgeError(msg)
+        runner = attempt(lambda: RUNTIMES[options.run](model, component, options))  # noqa: B023 - called at once
+        for _, sample in pairs:
+            inputs = {name: np.ascontiguousarray(golden(root, file)) for name, file in sample["inputs"].items()}
+            found = attempt(lambda: runner(inputs))  # noqa: B023 - called at once
+            if options.save:
+                save(Path(options.save) / component["name"] / sample["name"], found)
+            for case in cases(root, component, sample, options):
+                missing = "" if case.tensor["name"] in found else "missing: the model has no such output"
+                rows.append(judge(case, found.get(case.tensor["name"]), missing))
+    return rows
+
+
+def attempt(work: Callable[[], Any]) -> Any:
+    """Return what a runtime gives; whatever it raises costs one line."""
+    try:
+        return work()
+    except CannotJudgeError:
+        raise
+    except Exception as error:  # runtimes raise dozens of unrelated types
+        msg = "the runtime failed: {}".format(" ".join(str(error).split())[:400])
+        raise CannotJudgeError(msg) from error
+
+
+def save(folder: Path, arrays: Arrays) -> None:
+    """Write outputs as .npy files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        np.save(str(folder / (name + ".npy")), array)
+
+
+def pick(spec: Record, options: Any) -> list[tuple[Record, Record]]:
+    """Return the components and samples that were asked for."""
+    names = [component["name"] for component in spec["components"]]
+    for asked in options.component:
+        if asked not in names:
+            msg = "expected a component of {}, found {}".format(", ".join(names), asked)
+            raise CannotJudgeError(msg)
+    found = [
+        (component, sample)
+        for component in spec["components"]
+        if not options.component or component["name"] in options.component
+        for sample in component["samples"]
+        if not options.sample or sample["name"] in options.sample
+    ]
+    if not found:
+        msg = "expected a sample of the bundle, found no {}".format(", ".join(options.sample))
+        raise CannotJudgeError(msg)
+    return found
+
+
+def table(rows: list[Row]) -> list[str]:
+    """Return the verdicts as lines of a table; what failed says why."""
+    head = ("verdict", "component", "sample", "output", "max error", "SQNR dB", "mismatches", "tolerance")
+    cells = [head] + [
+        (
+            "PASSED" if found.passed else "FAILED",
+            found.component,
+            found.sample,
+            found.output,
+            f"{found.max_abs_error:.3g}",
+            f"{found.sqnr_db:.1f}",
+            f"{found.mismatches} of {found.elements}",
+            found.tolerance,
+        )
+        for found in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
+    for number in reversed(range(len(rows))):
+        if rows[number].note:
+            lines.insert(number + 2, "        " + rows[number].note)
+    return lines
+
+
+def arguments(words_given: list[str] | None) -> Any:
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(
+        prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    work = parser.add_mutually_exclusive_group()
+    work.add_argument("--outputs", metavar="DIR", help="judge the outputs in this folder")
+    work.add_argument("--run", choices=sorted(RUNTIMES), help="run the models with this runtime")
+    parser.add_argument("--model", action="append", default=[], metavar="COMPONENT=FILE", help="run a compiled file")
+    parser.add_argument("--provider", default="CPUExecutionProvider", help="of ONNX Runtime (default: %(default)s)")
+    parser.add_argument("--device", type=int, default=0, help="of ais_bench (default: %(default)s)")
+    parser.add_argument("--save", metavar="DIR", help="write what the models give, as .npy")
+    parser.add_argument("--component", action="append", default=[], help="judge only this one; may be repeated")
+    parser.add_argument("--sample", action="append", default=[], help="judge only this one; may be repeated")
+    parser.add_argument("--precision", help="what the model was compiled for: float32, float16, bfloat16")
+    parser.add_argument("--allow-cast", action="store_true", help="take another dtype of the same kind")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser.parse_args(words_given)
+
+
+def verify(root: Path, options: Any) -> tuple[list[str], list[Row], list[str]]:
+    """Return the failures of files, the verdicts on outputs, and what was checked."""
+    bundle, said = read_json(root / "bundle.json"), []
+    try:
+        failures = check_digests(root, bundle)
+        total = sum(file["bytes"] for file in bundle["files"])
+        said.append(f"{len(bundle['files'])} files, {total} bytes")
+        if failures:
+            return failures, [], said
+        spec = read_json(root / "spec.json")
+        picked = pick(spec, options)
+        for component, sample in picked:
+            failures += check_golden(root, component, sample)
+        said.append(f"{len(picked)} golden samples")
+        if options.outputs:
+            return failures, judge_folder(root, picked, options), said
+        if options.run:
+            return failures, judge_runs(root, picked, options), said
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"expected the records of a bundle in bundle.json and spec.json, found no {error}"
+        raise CannotJudgeError(msg) from error
+    return failures, [], said
+
+
+def show(failures: list[str], rows: list[Row], said: list[str], as_json: bool) -> None:  # noqa: FBT001 - a flag
+    """Print the verdict."""
+    passed = not failures and all(found.passed for found in rows)
+    if as_json:
+        numbers = [
+            {key: value if not isinstance(value, float) or math.isfinite(value) else str(value)
+             for key, value in found._asdict().items()} for found in rows
+        ]  # fmt: skip
+        document = {"status": "passed" if passed else "failed", "failures": failures, "outputs": numbers}
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        return
+    lines = ["FAILED  " + failure for failure in failures] + (table(rows) if rows else [])
+    ending = [] if passed else [f"{len(failures) + sum(not found.passed for found in rows)} failures"]
+    lines.append(f"{'PASSED' if passed else 'FAILED'}  {', '.join([*said, *ending])}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def main(words_given: list[str] | None = None, root: Path | None = None) -> int:
+    """Judge the bundle in the folder of this file; return the exit code."""
+    options = arguments(words_given)
+    try:
+        failures, rows, said = verify(root or Path(__file__).resolve().parent, options)
+    except (CannotJudgeError, OSError, MemoryError) as error:
+        sys.stderr.write("error: {}\n".format(" ".join(str(error).split())))
+        return CANNOT
+    show(failures, rows, said, options.json)
+    return FAILED if failures or not all(found.passed for found in rows) else PASSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

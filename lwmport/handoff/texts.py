@@ -1,0 +1,143 @@
+"""The texts of a bundle for people: README.txt, NOTICE.txt and spec.md."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from lwmport.handoff.record import ComponentSpec, Processing, Sample, Spec
+from lwmport.types import TensorSpec, Tolerance
+from lwmport.validators.pictures import PHOTOGRAPHS
+
+RUNNERS: Final[Mapping[str, str]] = {
+    "ascend": "python verify.py --run ais_bench {models}",
+    "cpu": "python verify.py --run {runtime}",
+    "migraphx": "python verify.py --run onnxruntime --provider MIGraphXExecutionProvider",
+}
+"""Target -> how the models run on the device; where none is named, its outputs are read from files."""
+
+RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
+
+LLAMA: Final = (
+    "The LWM language models are released by their authors under the Llama 2 community license, which goes with every "
+    "copy of their weights."
+)
+
+
+def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
+    """Return README.txt: what to do, in five steps; ``scripts`` compile the components."""
+    models = " ".join(f"--model {part.name}=compile/{part.name}/{part.name}.om" for part in spec.components)
+    runtime = RUNTIMES.get(spec.components[0].format, "onnxruntime")
+    form = RUNNERS.get(spec.target, "python verify.py --outputs DIR")
+    run = form.format(models=models, runtime=runtime)
+    lines = [
+        f"{', '.join(part.name for part in spec.components)} for {spec.target}",
+        "",
+        "1. Unpack this zip into a folder and go there. To judge needs Python 3.8 or newer and numpy, nothing else.",
+        "   python -m zipfile -e BUNDLE.zip FOLDER; cd FOLDER",
+        "2. Check that everything arrived: the digests of all files, and the golden samples in themselves.",
+        "   python verify.py",
+        "3. Compile. Commands, configuration and calibration data lie in compile/; they run from where they lie.",
+        *(f"   {line}" for line in _steps(scripts)),
+        "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs (.npy, or .bin: raw, C order, little-endian).",
+        "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
+        "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 2 where nothing",
+        "   could be judged; what fails is diagnosed. A model compiled for float16 is judged with --precision float16.",
+        "   python verify.py --outputs DIR",
+        *([f"   {run}"] if run not in "python verify.py --outputs DIR" else []),
+        "",
+        f"Reference: {spec.reference}. Weights: {spec.weights}.",
+        "",
+        "verify.py        the checker; python verify.py --help",
+        "spec.md, .json   tensors, pre- and post-processing, tolerances",
+        "models/          the models as they were validated, with their manifest",
+        "golden/          inputs and the reference's outputs",
+        "calibration/     inputs for a quantizer, none of which is a golden one",
+        "compile/         commands and configuration for the target's compiler",
+        "check/           what the target's rules say about each model, and its operators",
+        "report/          accuracy report of the models on a CPU",
+        "bundle.json      every file with its SHA-256",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _steps(scripts: tuple[str, ...]) -> Iterable[str]:
+    return [f"bash {name}" for name in scripts] or ["nothing to compile: the target runs the models as they are"]
+
+
+def notice(spec: Spec, weights: Mapping[str, Any], version: str) -> str:
+    """Return NOTICE.txt: whose work is in the bundle."""
+    names = [photograph for photograph in PHOTOGRAPHS if _shows(spec, photograph.name)]
+    lines = [
+        f"Made by lwmport {version}, which is licensed under the Apache License 2.0 (LICENSE).",
+        "",
+        "The models compute what LWM (Large World Model) does, whose code its authors license under the Apache License",
+        "2.0.",
+        "",
+        f"Weights: {spec.weights}.",
+    ]
+    if weights.get("kind") == "seeded":
+        lines.append("They are random numbers and nobody's work.")
+    else:
+        lines += ["They belong to whoever trained them; this bundle grants no right to them.", LLAMA]
+    if names:
+        lines += ["", "Photographs in golden/ and calibration/, cut and scaled, from the scikit-image package:"]
+        lines += [f"  {photograph.name}: {photograph.credit}" for photograph in names]
+    return "\n".join(lines) + "\n"
+
+
+def _shows(spec: Spec, name: str) -> bool:
+    pictures = any("vqgan" in part.name for part in spec.components)
+    return pictures and (
+        any(part.calibration.count for part in spec.components)
+        or any(name in sample.title for part in spec.components for sample in part.samples)
+    )
+
+
+def markdown(spec: Spec) -> str:
+    """Return spec.md: every tensor, what surrounds it, and how it is judged."""
+    lines = [f"# Tensors of the models for {spec.target}", "", f"Reference: {spec.reference}. Weights: {spec.weights}."]
+    for part in spec.components:
+        lines += ["", f"## {part.name}", "", f"`{part.model}`, {part.format}, computes in {part.precision}.", ""]
+        lines += _tensors("inputs", part.inputs) + _tensors("outputs", part.outputs)
+        lines += _processing(part.processing) + _tolerances(part) + _samples(part.samples)
+        if part.calibration.count:
+            lines += ["", f"Calibration: {part.calibration.count} runs in {_folders(part)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _tensors(side: str, specs: tuple[TensorSpec, ...]) -> list[str]:
+    head = [f"| {side} | dtype | shape | layout | range | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    return [*head, *map(_tensor, specs), ""]
+
+
+def _tensor(spec: TensorSpec) -> str:
+    shape = ", ".join(map(str, spec.shape))
+    extent = "" if spec.value_range is None else f"{spec.value_range[0]:g} to {spec.value_range[1]:g}"
+    return f"| `{spec.name}` | {spec.dtype} | [{shape}] | {spec.layout} | {extent} | {spec.description} |"
+
+
+def _processing(found: Mapping[str, Processing]) -> list[str]:
+    lines = [line for name, what in found.items() for line in (f"`{name}`:", *(f"- {step}" for step in what.steps), "")]
+    return ["Before and behind the model:", "", *lines] if lines else []
+
+
+def _tolerances(part: ComponentSpec) -> list[str]:
+    lines = ["| output | computed in | tolerance | why |", "| --- | --- | --- | --- |"]
+    for name, by_precision in part.tolerances.items():
+        lines += [f"| `{name}` | {key} | {words(limit)} | {limit.why} |" for key, limit in by_precision.items()]
+    return lines
+
+
+def words(tolerance: Tolerance) -> str:
+    """Return a tolerance in a few words."""
+    if not tolerance.atol and not tolerance.rtol:
+        return "exact"
+    least = "" if tolerance.min_sqnr_db is None else f", SQNR at least {tolerance.min_sqnr_db:g} dB"
+    return f"atol {tolerance.atol:g}, rtol {tolerance.rtol:g}{least}"
+
+
+def _samples(samples: tuple[Sample, ...]) -> list[str]:
+    return ["", "Golden samples:", "", *(f"- `{sample.name}`: {sample.title}" for sample in samples)]
+
+
+def _folders(part: ComponentSpec) -> str:
+    return f"`calibration/{part.name}`"

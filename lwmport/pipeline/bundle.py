@@ -1,0 +1,250 @@
+"""From a folder that `convert` wrote to the zip that a vendor's engineer starts from."""
+
+import inspect
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import lwmport
+from lwmport import atomic, digest, manifest
+from lwmport.errors import ArtifactError, PortError, UsageError
+from lwmport.handoff import record, standalone, texts
+from lwmport.handoff.packing import pack
+from lwmport.handoff.processing import processing_of
+from lwmport.handoff.record import Bundle, ComponentSpec, Sample, Spec
+from lwmport.handoff.staging import Staging
+from lwmport.manifest import ComponentEntry, FileEntry, Manifest
+from lwmport.models.families import Family, resolve
+from lwmport.models.options import Options
+from lwmport.pipeline.evidence import trial_batch
+from lwmport.pipeline.handover import Device, compile_files, preflight_files
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.samples import Golden, Samples, take
+from lwmport.pipeline.weights import component_weights, reopen_weights
+from lwmport.registry import check_known
+from lwmport.reports.files import read_report
+from lwmport.targets.compile import COMPILERS
+from lwmport.types import Array, TensorSpec, Tolerance, Weights
+from lwmport.validators.tolerances import DEFAULTS, tolerance_for
+
+PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleRequest:
+    """What to hand over, for whom, and where to put it.
+
+    ``samples`` golden runs and ``calibration`` inputs of each component; ``soc`` and ``precision`` are the compiler's.
+    """
+
+    folder: Path
+    target: str
+    out: Path
+    checkpoint: str | None = None
+    samples: int = 3
+    calibration: int = 8
+    soc: str | None = None
+    precision: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleOutcome:
+    """What was written: the zip with its digest, the record inside, and the commands that compile the models."""
+
+    out: Path
+    bytes: int
+    sha256: str
+    bundle: Bundle
+    commands: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """One bundle under way."""
+
+    request: BundleRequest
+    made: Manifest
+    family: Family
+    weights: Weights
+    staging: Staging
+    observer: Observer
+
+
+def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
+    """Write the handoff of a folder that `convert` wrote and validated.
+
+    Raises:
+        ArtifactError: the folder has no passed report, or its files are not those that were converted.
+        CheckpointError: the weights that were converted are needed and not given.
+        UsageError: an unknown target, no golden samples, or options that its compiler does not take.
+    """
+    observer = observer or Silent()
+    check_known("target", request.target, COMPILERS)
+    if request.samples < 1 or request.calibration < 0:
+        raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
+                         f"{request.calibration}")  # fmt: skip
+    made = _validated(request.folder)
+    family = resolve(made.component, made.config, Options.from_json(made.options))
+    weights = reopen_weights(family, made, request.checkpoint)
+    with atomic.os_errors(request.out):
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        atomic.sweep(request.out.parent)
+        with tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=request.out.parent) as scratch:
+            staging = Staging(folder=Path(scratch))
+            work = _Work(request=request, made=made, family=family, weights=weights, staging=staging, observer=observer)
+            commands = _stage(work)
+            return _pack(work, commands)
+
+
+def _validated(folder: Path) -> Manifest:
+    """Return the manifest of a folder whose artifacts passed."""
+    made = manifest.read(folder)
+    if made.verdict != "passed":
+        raise ArtifactError(
+            f"expected artifacts that passed in {folder}, found them {made.verdict}; "
+            "convert without --no-validate, and mend what fails"
+        )
+    report = read_report(folder)
+    judged = {part.validation.component for part in report.components}
+    missing = [part.name for part in made.components if part.name not in judged]
+    if missing or report.status != "passed":
+        raise ArtifactError(f"expected a passed report on {', '.join(missing) or 'all components'} in {folder}")
+    return made
+
+
+def _stage(work: _Work) -> dict[str, tuple[str, ...]]:
+    """Gather everything that goes into the zip but its own record, and return the compile commands by component."""
+    folder, staging = work.request.folder, work.staging
+    for name in (manifest.NAME, *(file.name for part in work.made.components for file in part.files)):
+        staging.put(f"models/{name}", folder / name)
+    for name in ("report.html", "report.json", "report.md"):
+        staging.put(f"report/{name}", folder / name)
+    for section in read_report(folder).components:
+        for picture in (picture for gallery in section.galleries for picture in gallery.pictures):
+            staging.put(f"report/{picture.path}", folder / picture.path)
+    specs: list[ComponentSpec] = []
+    commands: dict[str, tuple[str, ...]] = {}
+    for part in work.made.components:
+        described, calibration = _component(work, part)
+        specs.append(described)
+        work.observer.phase(f"{part.name}: rules and compiler of {work.request.target}")
+        precision = work.request.precision or described.precision
+        device = Device(target=work.request.target, soc=work.request.soc, precision=precision)
+        preflight_files(staging, device, part)
+        commands[part.name] = compile_files(staging, device, folder, part, calibration)
+    spec = Spec(
+        format=record.SPEC_FORMAT,
+        target=work.request.target,
+        reference="JAX, float32, on a CPU",
+        weights=f"{work.made.weights['description']}, sha256 {work.made.weights_sha256}",
+        components=tuple(specs),
+    )
+    _put_texts(work, spec)
+    return commands
+
+
+def _put_texts(work: _Work, spec: Spec) -> None:
+    staging = work.staging
+    scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
+    staging.put_json(record.SPEC_NAME, spec)
+    staging.put("spec.md", texts.markdown(spec).encode())
+    staging.put("README.txt", texts.readme(spec, scripts).encode())
+    staging.put("NOTICE.txt", texts.notice(spec, work.made.weights, lwmport.__version__).encode())
+    staging.put("LICENSE", _license())
+    staging.put(record.CHECKER, inspect.getsource(standalone).encode())
+
+
+def _license() -> bytes:
+    """Return the text of this package's license, which its installation holds."""
+    text = metadata.distribution("lwmport").read_text("licenses/LICENSE")
+    beside = Path(lwmport.__file__).parents[1] / "LICENSE"
+    if text is None and beside.is_file():
+        text = beside.read_text(encoding="utf-8")
+    if text is None:
+        raise PortError(
+            "expected LICENSE in the installation of lwmport, found none; run: pip install --force-reinstall ."
+        )
+    return text.encode()
+
+
+def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[str, Array]]:
+    """Return the specification of one component, and its calibration inputs [runs, ...] by name."""
+    work.observer.phase(f"{part.name}: run the reference, JAX, for golden samples")
+    component = next(found for found in work.family.references if found.name == part.name)
+    weights = component_weights(work.family, component, work.weights)
+    counts = (work.request.samples, work.request.calibration)
+    samples = take(component, weights, part.signature, trial_batch(part.signature), counts)
+    staging = work.staging
+    spec = ComponentSpec(
+        name=part.name,
+        model=f"models/{part.path}",
+        format=work.made.artifact_format,
+        precision=work.family.options.precision,
+        inputs=part.signature.inputs,
+        outputs=part.signature.outputs,
+        processing=processing_of(part.signature),
+        tolerances={spec.name: _tolerances(component.family, spec) for spec in part.signature.outputs},
+        samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
+        calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),
+    )
+    return spec, _joined(samples)
+
+
+def _sample(staging: Staging, component: str, number: int, golden: Golden) -> Sample:
+    folder = f"golden/{component}/{number:03}"
+    return Sample(
+        name=f"{number:03}",
+        title=golden.title,
+        inputs=staging.arrays(f"{folder}/inputs", golden.inputs),
+        outputs=staging.arrays(f"{folder}/outputs", golden.outputs),
+        relevant=staging.arrays(f"{folder}/relevant", golden.relevant),
+    )
+
+
+def _joined(samples: Samples) -> dict[str, Array]:
+    runs = samples.calibration or tuple(golden.inputs for golden in samples.golden)
+    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+
+def _tolerances(family: str, spec: TensorSpec) -> dict[str, Tolerance]:
+    return {precision: tolerance_for(family, spec, precision) for precision in PRECISIONS}
+
+
+def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]]) -> BundleOutcome:
+    """Write the zip, and check on the way that the models are those of the manifest."""
+    request = work.request
+    manifest_sha256 = digest.of_file(request.folder / manifest.NAME)
+    made = Bundle(
+        format=record.FORMAT,
+        lwmport=lwmport.__version__,
+        target=request.target,
+        manifest_sha256=manifest_sha256,
+        files=(),
+    )
+    promised = {f"models/{file.name}": file for part in work.made.components for file in part.files}
+
+    def seal(files: tuple[FileEntry, ...]) -> bytes:
+        for file in files:
+            expected = promised.get(file.name)
+            if expected and (expected.bytes, expected.sha256) != (file.bytes, file.sha256):
+                where = request.folder / expected.name
+                raise ArtifactError(f"expected {where} as it was converted, found another digest; convert again")
+        return record.seal(replace(made, files=files))
+
+    work.observer.phase(f"write {request.out}")
+    with atomic.new_file(request.out) as file:
+        files = pack(file, work.staging.contents, (record.NAME, seal), work.observer.progress)
+    work.observer.phase(f"digest of {request.out}")
+    return BundleOutcome(
+        out=request.out,
+        bytes=request.out.stat().st_size,
+        sha256=digest.of_file(request.out),
+        bundle=replace(made, files=files[:-1]),
+        commands=commands,
+    )

@@ -1,0 +1,113 @@
+"""Golden samples and calibration data of a component: real inputs, and what the reference makes of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lwmport.pipeline.evidence import pictures
+from lwmport.pipeline.trials import SEED, language_trial
+from lwmport.runtime.jax import JaxRunner
+from lwmport.types import Array, Component, Signature, TensorSpec, Weights
+from lwmport.validators.pictures import PHOTOGRAPHS
+
+SYMMETRIES: Final = 8
+"""A photograph turned by 0, 90, 180 and 270 degrees, and each of these mirrored: so many pictures out of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """One run of the reference. ``relevant`` tells where an output counts, all of it where not told."""
+
+    title: str
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    relevant: Mapping[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """What goes into a bundle: runs of the reference, and inputs alone for a quantizer; none is in both."""
+
+    golden: tuple[Golden, ...]
+    calibration: tuple[Mapping[str, Array], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Inputs of one run, before a reference has seen them."""
+
+    title: str
+    inputs: Mapping[str, Array]
+    relevant: Mapping[str, Array]
+
+
+def take(component: Component, weights: Weights, signature: Signature, batch: int, counts: tuple[int, int]) -> Samples:
+    """Return samples of a component, in the dtypes of an artifact's signature.
+
+    Args:
+        component: the reference.
+        weights: its weights, and those of its feeder.
+        signature: the artifact's.
+        batch: items a run.
+        counts: how many golden samples, and how many for calibration.
+    """
+    runs = list(_runs(component, weights, batch, sum(counts)))
+    runner = JaxRunner(component, weights)
+    golden = tuple(_golden(runner, run, signature) for run in runs[: counts[0]])
+    calibration = tuple(_cast(run.inputs, signature.inputs) for run in runs[counts[0] :])
+    return Samples(golden=golden, calibration=calibration)
+
+
+def _golden(runner: JaxRunner, run: _Run, signature: Signature) -> Golden:
+    outputs = _cast(runner.run(run.inputs), signature.outputs)
+    relevant = {name: mask for name, mask in run.relevant.items() if name in outputs and not mask.all()}
+    for name, mask in relevant.items():
+        outputs[name] = np.where(mask, outputs[name], np.zeros((), outputs[name].dtype))
+    return Golden(title=run.title, inputs=_cast(run.inputs, signature.inputs), outputs=outputs, relevant=relevant)
+
+
+def _cast(arrays: Mapping[str, Array], specs: tuple[TensorSpec, ...]) -> dict[str, Array]:
+    """Return arrays in the order and the dtypes of a signature."""
+    return {spec.name: arrays[spec.name].astype(spec.dtype, copy=False) for spec in specs}
+
+
+def _runs(component: Component, weights: Weights, batch: int, count: int) -> Iterator[_Run]:
+    if component.family != "vqgan":
+        for number in range(count):
+            trial = language_trial(component, batch, SEED + number)
+            yield _Run(title=trial.description, inputs=trial.inputs, relevant=trial.relevant)
+        return
+    first = component if component.feeder is None else component.feeder
+    feeder = None if component.feeder is None else JaxRunner(component.feeder, weights)
+    for number in range(count):
+        items = range(number * batch, (number + 1) * batch)
+        inputs = {spec.name: _pictures(spec, items) for spec in first.signature.inputs}
+        title = ", ".join(map(_title, items))
+        if feeder is not None:
+            made = feeder.run(inputs)
+            inputs = {spec.name: made[spec.name] for spec in component.signature.inputs}
+            title = f"{first.name}'s output for {title}"
+        yield _Run(title=title, inputs=inputs, relevant={})
+
+
+def _pictures(spec: TensorSpec, items: range) -> Array:
+    """Return pictures [items, h, w, c]: every photograph, then every one turned, then mirrored."""
+    photographs = pictures(spec, len(PHOTOGRAPHS))
+    return np.stack([_turned(photographs[item % len(PHOTOGRAPHS)], _symmetry(item)) for item in items])
+
+
+def _turned(picture: Array, symmetry: int) -> Array:
+    turned = np.rot90(picture, symmetry % 4)
+    return np.ascontiguousarray(turned if symmetry < 4 else turned[:, ::-1])
+
+
+def _symmetry(item: int) -> int:
+    return item // len(PHOTOGRAPHS) % SYMMETRIES
+
+
+def _title(item: int) -> str:
+    name, symmetry = PHOTOGRAPHS[item % len(PHOTOGRAPHS)].name, _symmetry(item)
+    turned = f" turned by {90 * (symmetry % 4)} degrees" if symmetry % 4 else ""
+    return f"{name}{turned}{' mirrored' if symmetry >= 4 else ''}"

@@ -1,0 +1,265 @@
+"""A bundle put to the test: every byte against its digest, and the models against the golden outputs.
+
+Nothing inside is executed but the models, and those only by runtimes that read and write no files at their bidding.
+"""
+
+import hashlib
+import math
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lwmport import digest, manifest, plain
+from lwmport.errors import ArtifactError, MissingExtraError, PortError
+from lwmport.handoff import names, record
+from lwmport.handoff.opening import Archive
+from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
+from lwmport.manifest import Manifest
+from lwmport.pipeline.judge import open_runner
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.runtime import RUNNERS
+from lwmport.types import Array, Runner, Status, TensorDiff, Validation
+from lwmport.validators.outputs import compare_outputs, skipped, verdict
+
+MANIFEST: Final = f"models/{manifest.NAME}"
+LARGEST_JSON: Final = 64 << 20
+LARGEST_ARRAY: Final = 4 << 30
+SAFE: Final = (".onnx", ".tflite")
+"""Suffixes of models that cannot touch files: a TensorFlow graph may hold operators that read and write them."""
+DTYPES: Final = ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
+"""Dtypes of arrays in a bundle: numbers alone."""
+REFERENCE: Final = "golden outputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest:
+    """Which bundle; its SHA-256, if it was told by whoever made it; whether its models are run."""
+
+    path: Path
+    sha256: str | None = None
+    run: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOutcome:
+    """The verdict: what is wrong with files, and how each model did."""
+
+    path: Path
+    status: Status
+    sentence: str
+    bundle: Bundle | None
+    failures: tuple[str, ...]
+    validations: tuple[Validation, ...] = ()
+
+
+def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOutcome:
+    """Check a bundle's structure and digests and, if they are right, run its models on the golden samples.
+
+    Raises:
+        ArtifactError: it is no bundle, or one that could do harm; nothing was unpacked then.
+    """
+    observer = observer or Silent()
+    with Archive(request.path) as archive:
+        failures, bundle = _check_files(request, archive, observer)
+        if failures or bundle is None:
+            return _outcome(request, bundle, tuple(failures), ())
+        spec = record.read_spec(archive.read(record.SPEC_NAME, LARGEST_JSON), record.SPEC_NAME)
+        made = _manifest(archive)
+        failures = _check_records(archive, bundle, made, spec)
+        validations: tuple[Validation, ...] = ()
+        if request.run and not failures:
+            validations = tuple(_replay(request, archive, made, part, observer) for part in spec.components)
+    return _outcome(request, bundle, tuple(failures), validations)
+
+
+def _outcome(
+    request: VerifyRequest, bundle: Bundle | None, failures: tuple[str, ...], validations: tuple[Validation, ...]
+) -> VerifyOutcome:
+    failed = [found for found in validations if found.status is Status.FAILED]
+    left = [found for found in validations if found.status is Status.SKIPPED]
+    status = Status.FAILED if failures or failed else Status.SKIPPED if left else Status.PASSED
+    if failures:
+        sentence = f"The bundle is not as it was made: {failures[0]}" + (
+            f", and {len(failures) - 1} more" if len(failures) > 1 else ""
+        )
+    elif failed:
+        sentence = f"The files are as they were made; {', '.join(found.component for found in failed)} failed."
+    elif left:
+        sentence = (
+            f"The files are as they were made; {', '.join(found.component for found in left)} could not be run here."
+        )
+    else:
+        ran = f"{len(validations)} models agree with the golden outputs" if validations else "no model was run"
+        sentence = f"The files are as they were made; {ran}."
+    return VerifyOutcome(
+        path=request.path, status=status, sentence=sentence, bundle=bundle, failures=failures, validations=validations
+    )
+
+
+def _check_files(request: VerifyRequest, archive: Archive, observer: Observer) -> tuple[list[str], Bundle | None]:
+    """Return what is wrong with the zip and the digests of its files, and the record if it is whole."""
+    failures = list(archive.deviations)
+    if request.sha256 is not None:
+        observer.phase(f"digest of {request.path}")
+        found = digest.of_file(request.path)
+        if found != request.sha256.lower():
+            failures.append(f"{request.path.name}: expected the SHA-256 {request.sha256}, found {found}")
+    if record.NAME not in archive.entries:
+        raise ArtifactError(f"expected {record.NAME} in {request.path}, found none; is this a bundle of ours?")
+    try:
+        bundle = record.unseal(archive.read(record.NAME, LARGEST_JSON), record.NAME)
+    except ArtifactError as error:
+        return [*failures, str(error)], None
+    observer.phase(f"digests of {len(bundle.files)} files")
+    return [*failures, *_wrong_files(archive, bundle, observer)], bundle
+
+
+def _wrong_files(archive: Archive, bundle: Bundle, observer: Observer) -> Iterator[str]:
+    promised = {file.name: file for file in bundle.files}
+    for name in sorted({*promised, record.NAME} ^ set(archive.entries)):
+        yield f"{name}: missing" if name in promised else f"{name}: not named in {record.NAME}"
+    if list(archive.entries) != [*(file.name for file in bundle.files), record.NAME]:
+        yield "the order of the files is not that in which they were written"
+    total, done = sum(file.bytes for file in bundle.files), 0
+    for name, file in promised.items():
+        if name not in archive.entries:
+            continue
+        crc, state = 0, hashlib.sha256()
+        for piece in archive.pieces(name):
+            crc, done = zlib.crc32(piece, crc), done + len(piece)
+            state.update(piece)
+            observer.progress(name, done, total)
+        if state.hexdigest() != file.sha256 or archive.entries[name].size != file.bytes:
+            yield f"{name}: changed, its SHA-256 differs"
+        elif crc != archive.entries[name].crc:
+            yield f"{name}: the checksum in its header differs"
+    last = archive.entries[record.NAME]
+    if zlib.crc32(archive.read(record.NAME, LARGEST_JSON)) != last.crc:
+        yield f"{record.NAME}: the checksum in its header differs"
+
+
+def _manifest(archive: Archive) -> Manifest:
+    if MANIFEST not in archive.entries:
+        raise ArtifactError(f"expected {MANIFEST} in {archive.path}, found none")
+    return plain.decode(Manifest, record.parse(archive.read(MANIFEST, LARGEST_JSON), MANIFEST), MANIFEST)
+
+
+def _check_records(archive: Archive, bundle: Bundle, made: Manifest, spec: Spec) -> list[str]:
+    """Return where the records inside contradict each other or the files."""
+    digests = {file.name: file.sha256 for file in bundle.files}
+    failures = [
+        f"models/{file.name}: not the file that {MANIFEST} names"
+        for part in made.components
+        for file in part.files
+        if digests.get(f"models/{file.name}") != file.sha256
+    ]
+    if digests[MANIFEST] != bundle.manifest_sha256:
+        failures.append(f"{MANIFEST}: not the one that {record.NAME} names")
+    parts = {part.name: part for part in made.components}
+    for part in spec.components:
+        own = parts.get(part.name)
+        names.check(part.model)
+        if own is None or part.model != f"models/{own.path}":
+            failures.append(f"{record.SPEC_NAME}: {part.name} is not in {MANIFEST}")
+        elif (part.inputs, part.outputs) != (own.signature.inputs, own.signature.outputs):
+            failures.append(f"{record.SPEC_NAME}: the signature of {part.name} is not that of {MANIFEST}")
+    arrays = (file for part in spec.components for sample in part.samples for file in _files(sample))
+    return [*failures, *(reason for file in arrays for reason in _wrong_array(archive, file))]
+
+
+def _files(sample: Sample) -> Iterator[ArrayFile]:
+    for group in (sample.inputs, sample.outputs, sample.relevant):
+        yield from group.values()
+
+
+def _wrong_array(archive: Archive, file: ArrayFile) -> Iterator[str]:
+    """Yield why the two forms of an array are not one."""
+    for name in (file.npy, file.bin):
+        if name not in archive.entries:
+            yield f"{name}: missing"
+            return
+    raw = archive.read(file.bin, LARGEST_ARRAY)
+    if not archive.read(file.npy, LARGEST_ARRAY + (1 << 16)).endswith(raw):
+        yield f"{file.npy}: holds other values than {file.bin}"
+    if file.dtype not in DTYPES or len(raw) != math.prod(file.shape) * np.dtype(file.dtype).itemsize:
+        yield f"{file.bin}: expected {file.dtype}{list(file.shape)}, found {len(raw)} bytes"
+
+
+def _replay(
+    request: VerifyRequest, archive: Archive, made: Manifest, part: ComponentSpec, observer: Observer
+) -> Validation:
+    """Return the verdict on one model: every output of every golden sample, named SAMPLE/OUTPUT."""
+    own = next(found for found in made.components if found.name == part.name)
+    reason = _refusal(request, part)
+    if reason:
+        return _skipped(part, reason)
+    observer.phase(f"{part.name}: unpack and run {part.model}")
+    with tempfile.TemporaryDirectory(prefix="lwmport-verify-") as scratch:
+        for file in own.files:
+            archive.unpack(f"models/{file.name}", Path(scratch))
+        try:
+            runner = open_runner(Path(scratch, part.model))
+            diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
+        except MissingExtraError as error:
+            return _skipped(part, str(error))
+        except PortError as error:
+            return verdict(
+                component=part.name,
+                artifact=part.model,
+                reference=REFERENCE,
+                runner=str(error).replace(f"{scratch}/", ""),
+                inputs="",
+                diffs=(),
+            )
+    titles = "; ".join(f"{sample.name} {sample.title}" for sample in part.samples)
+    return verdict(
+        component=part.name,
+        artifact=part.model,
+        reference=REFERENCE,
+        runner=runner.name,
+        inputs=titles,
+        diffs=diffs,
+    )
+
+
+def _refusal(request: VerifyRequest, part: ComponentSpec) -> str:
+    """Return why a model is not run, or nothing."""
+    suffix = Path(part.model).suffix
+    if suffix not in RUNNERS:
+        return f"no runtime of ours takes {part.model}"
+    if suffix not in SAFE and request.sha256 is None:
+        return "a TensorFlow graph may read and write files: it is run only if --sha256 tells whose bundle this is"
+    return ""
+
+
+def _judge(
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, runner: Runner
+) -> Iterator[TensorDiff]:
+    found = runner.run(_arrays(archive, sample.inputs))
+    masks = _arrays(archive, sample.relevant)
+    counted = {
+        name: np.where(masks[name], array, np.zeros((), array.dtype)) if name in masks else array
+        for name, array in found.items()
+    }
+    expected = _arrays(archive, sample.outputs)
+    for diff in compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision):
+        yield replace(diff, name=f"{sample.name}/{diff.name}")
+
+
+def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array]:
+    """Return arrays from their raw form: no header of a .npy is believed."""
+    return {
+        name: np.frombuffer(archive.read(file.bin, LARGEST_ARRAY), file.dtype).reshape(file.shape)
+        for name, file in files.items()
+    }
+
+
+def _skipped(part: ComponentSpec, reason: str) -> Validation:
+    return skipped(
+        component=part.name, artifact=part.model, reference=REFERENCE, runner="none", inputs="", reason=reason
+    )
