@@ -28,8 +28,11 @@ _TENSORFLOW: Final = {
 
 _TFLITE: Final = {
     "lwmport.average_pool": ("AVERAGE_POOL_2D",),
+    "lwmport.cache_update": ("DYNAMIC_UPDATE_SLICE",),
     "lwmport.group_norm": ("CHANNEL_MEANS",),
     "lwmport.nearest_code": ("ARG_MIN",),
+    "lwmport.rms_norm": ("MEAN*RSQRT",),
+    "lwmport.rotary_embedding": ("SWAPPED_PAIRS",),
     "lwmport.silu": ("LOGISTIC*MUL",),
     "lwmport.softmax": ("SOFTMAX",),
     "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
@@ -71,6 +74,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opset=3,
         opsets=(3, 3),
         composites={**_TFLITE, "lwmport.upsample_nearest": ("PHASES", "CONCATENATION")},
+        static=True,
     ),
     "tflite": Dialect(
         name="tflite",
@@ -79,6 +83,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opset=3,
         opsets=(3, 3),
         composites=_TFLITE,
+        static=True,
     ),
     "tf": Dialect(
         name="tf",

@@ -129,7 +129,7 @@ def _prefill(config: LlamaConfig, sequence: int, max_length: int, plan: Plan | N
     chosen = plan or static_plan(config, sequence)
     if chosen.form == "loop":
         raise UsageError("expected the attention of a prefill of fixed length fused or unrolled, found a loop")
-    whole = chosen.form == "full" and chosen.ring == 1
+    whole = chosen.ring == 1 and (chosen.form == "full" or _is_one_block(chosen, sequence))
 
     def attend(inputs: Mapping[str, Any]) -> Attend:
         mask = inputs["attention_mask"]
@@ -192,6 +192,10 @@ def _block(steps: _Pass, layer: int) -> Component:
     inputs = (llama_signatures.hidden_states(config, steps.tokens), *steps.layer_inputs(one))
     outputs = (llama_signatures.hidden_states(config, steps.tokens, name), *steps.present(one))
     return component(f"llama-block-{steps.name}", config, (inputs, outputs), block_weights(config, layer), apply)
+
+
+def _is_one_block(plan: Plan, sequence: int) -> bool:
+    return all(chunk == 0 or chunk >= sequence for chunk in (plan.query_chunk, plan.key_chunk))
 
 
 def _behind(heads: Any, slots: int) -> Any:

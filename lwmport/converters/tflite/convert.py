@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import lwmport
-from lwmport.converters.tflite import contraction, convolution, elementwise, pooling, reductions, shapes
+from lwmport.converters.tflite import (
+    cache,
+    contraction,
+    convolution,
+    elementwise,
+    integers,
+    pooling,
+    reductions,
+    shapes,
+)
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.flatbuffer import Model
 from lwmport.converters.tflite.forms import FORMS
@@ -15,9 +24,11 @@ from lwmport.graphs.program import Program
 from lwmport.types import Artifact, Dialect, Progress, Weights
 
 PRIMITIVES: Final[dict[str, Rule]] = {
+    **cache.RULES,
     **contraction.RULES,
     **convolution.RULES,
     **elementwise.RULES,
+    **integers.RULES,
     **pooling.RULES,
     **reductions.RULES,
     **shapes.RULES,

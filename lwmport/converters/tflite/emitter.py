@@ -42,7 +42,7 @@ class Emitter:
         inputs = []
         for variable, spec in zip(self.program.input_vars, self.program.signature.inputs, strict=True):
             inputs.append(self.graph.tensor(spec.name, spec.shape, spec.dtype))
-            self._tensors[variable] = inputs[-1]
+            self._tensors[variable] = self.cast(inputs[-1], variable.aval.dtype)
         for equation in self.program.jaxpr.eqns:
             if id(equation) not in self._absorbed and not all(map(self.is_known, equation.outvars)):
                 self._lower(equation)
@@ -66,7 +66,7 @@ class Emitter:
         self.graph.scope = ""
         found: list[Tensor] = []
         for atom, spec in zip(self.program.jaxpr.outvars, self.program.signature.outputs, strict=True):
-            tensor = self.read(atom)
+            tensor = self.cast(self.read(atom), spec.dtype)
             if tensor in inputs or tensor in found or tensor.produce is not None:
                 tensor = self.reshape(tensor, spec.shape)  # TFLite has no IDENTITY
             found.append(tensor)
@@ -156,11 +156,20 @@ class Emitter:
         operands = [tensor, self.graph.integers(target)]
         return self.graph.operation("RESHAPE", operands, shape, tensor.dtype, {"newShape": target})
 
+    def cast(self, tensor: Tensor, dtype: Any) -> Tensor:
+        """Append CAST, or nothing if the dtype is that already: int64 at the edges is int32 inside."""
+        if tensor.dtype == np.dtype(dtype).name:
+            return tensor
+        return self.graph.operation("CAST", [tensor], tensor.shape, dtype)
+
     def transpose(self, tensor: Tensor, order: Sequence[int]) -> Tensor:
-        """Append TRANSPOSE, or nothing if the order is JAX's own already."""
+        """Append TRANSPOSE, RESHAPE if only axes of size 1 move, or nothing if the order is JAX's own already."""
         if list(order) == list(range(len(order))):
             return tensor
         shape = [tensor.shape[axis] for axis in order]
+        long = [axis for axis in order if tensor.shape[axis] != 1]
+        if long == sorted(long):
+            return self.reshape(tensor, shape)
         return self.graph.operation("TRANSPOSE", [tensor, self.graph.integers(order)], shape, tensor.dtype)
 
     def _unspread(self, equation: Any) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ TAKES: Final = {
     **dict.fromkeys(("ABS", "ARG_MAX", "ARG_MIN", "DIV", "POW", "SIGN"), _SHORT),
     **dict.fromkeys(("ADD", "CUMSUM", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MUL", "NEG"), _NUMBERS),
     **dict.fromkeys(("MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUB", "SUM"), _NUMBERS),
+    **dict.fromkeys(("FLOOR_DIV", "FLOOR_MOD"), _NUMBERS),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "REDUCE_ALL", "REDUCE_ANY"), _BOOLEANS),
 }
 """Operator -> dtypes; the others move data and take every dtype."""

@@ -129,6 +129,10 @@ def choices(function: Callable[..., Any]) -> list[Example]:
     ]
 
 
+def update(x: Any, new: Any, *starts: Any) -> Any:
+    return lax.dynamic_update_slice(x, new, starts, allow_negative_indices=False)
+
+
 def window_sum(x: Any, window: tuple[int, ...], strides: tuple[int, ...], start: Any = ZERO) -> Any:
     return lax.reduce_window(x, start, lax.add, window, strides, "VALID")
 
@@ -193,6 +197,10 @@ OTHERS: dict[str, list[Example]] = {
         (lambda x, y: jnp.einsum("ij,ijk->k", x, y), (quarters(3, 4), quarters(3, 4, 5))),
         (lambda x, y: jnp.einsum("ij,kl->ijkl", x, y), (quarters(2, 3), quarters(4, 5))),
     ],
+    "dynamic_update_slice": [
+        (lambda x, i: update(x, quarters(2, 3), i, i), (quarters(6, 7), np.asarray(1, np.int32))),
+        (lambda x, i: update(x, array("int32", 2), i), (array("int32", 5), np.asarray(3, np.int32))),
+    ],
     "gather": [
         (lambda i: rows(jnp.asarray(TABLE), i), (np.asarray([0, 8, 3], np.int32),)),
         (lambda i: rows(jnp.asarray(TABLE), i), (np.asarray([[0, 8, 3], [1, 1, 2]], np.int32),)),
@@ -246,6 +254,10 @@ OTHERS: dict[str, list[Example]] = {
         (lax.select_n, (array("bool"), array("int32", 3, 4), array("int32", 3, 4, seed=1))),
         (lambda p, x: jnp.where(p, x, 0.0), (array("bool", 4, 1), quarters(4, 3))),
     ],
+    "shift_right_arithmetic": [
+        (lambda x: lax.shift_right_arithmetic(x, np.int32(2)), (array("int32", 7),)),
+        (lambda x: lax.shift_right_arithmetic(x, np.int32(0)), (array("int32"),)),
+    ],
     "slice": [
         (lambda x: lax.slice(x, (1, 0), (3, 4)), (quarters(4, 5),)),
         (lambda x: lax.slice(x, (0, 1), (4, 8), (3, 2)), (array("int32", 4, 9),)),
@@ -268,6 +280,11 @@ EXAMPLES: dict[str, list[Example]] = {
     **{name: list(elementwise(function, 2, dtypes)) for name, (function, dtypes) in BINARY.items()},
     **OTHERS,
 }
+EXAMPLES["and"] += [
+    (lambda x: lax.bitwise_and(x, np.int32(7)), (array("int32", 7),)),
+    (lambda x: lax.bitwise_and(np.int32(1), x), (array("int32", 2, 3),)),
+]
+"""The low bits of a whole number, below zero too."""
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)

@@ -42,6 +42,8 @@ CASES: dict[str, Case] = {
     "six axes to cut": (lambda x: x[1:], (np.ones((2,) * 6, np.float32),), "expected SLICE on at most 5 axes, found 6"),
     "integers to multiply": (lambda x: x @ x.T, (MATRIX.astype(np.int32),), "BATCH_MATMUL on float32, found int32"),
     "bits": (lax.bitwise_and, (PLACES, PLACES), "expected booleans for 'and', found bits of int32"),
+    "other bits": (lambda x: lax.bitwise_and(x, np.int32(5)), (PLACES,), "expected booleans for 'and', found bits"),
+    "a shift by a value": (lax.shift_right_arithmetic, (PLACES, PLACES), "expected a shift by a constant"),
     "halves away from zero": (lax.round, (MATRIX,), "found round half away from zero"),
     "a convolution of lines": (
         lambda x: lax.conv_general_dilated(x, KERNEL[0], (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")),
