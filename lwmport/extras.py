@@ -15,9 +15,12 @@ from lwmport.errors import MissingExtraError
 EXTRAS: Final = {
     "ai_edge_litert": "tflite",
     "flatbuffers": "tflite",
+    "openvino": "openvino",
+    "ray": "ray",
     "tensorflow": "tf",
     "tf2onnx": "tf",
     "torch": "torch",
+    "transformers": "hf",
 }
 """Import name of an optional module -> the extra of this package that installs it."""
 
@@ -33,10 +36,12 @@ DISTRIBUTIONS: Final = (
     "onnxsim",
     "ai-edge-litert",
     "flatbuffers",
+    "openvino",
     "tensorflow",
     "tensorflow-cpu",
     "tf2onnx",
     "torch",
+    "transformers",
 )
 """Distributions whose versions go into a manifest: those that can change a number or a byte."""
 

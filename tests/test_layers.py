@@ -42,6 +42,7 @@ HOMES = {
     "tensorflow": ("converters/saved_model/", "runtime/tensorflow.py"),
     "tf2onnx": ("converters/tf2onnx_route/",),
     "torch": (),
+    "transformers": (),
 }
 
 

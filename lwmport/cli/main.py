@@ -11,13 +11,17 @@ from typing import Any, NoReturn
 import click
 
 from lwmport import __version__
+from lwmport.cli.bundle import bundle
 from lwmport.cli.checkpoint import checkpoint
+from lwmport.cli.compile import compile_
 from lwmport.cli.convert import convert
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
 from lwmport.cli.output import print_json
+from lwmport.cli.port import port
 from lwmport.cli.report import report
 from lwmport.cli.validate import validate
+from lwmport.cli.verify import verify
 from lwmport.errors import PortError
 
 CANNOT = 3
@@ -33,7 +37,7 @@ def cli() -> None:
     """
 
 
-for command in (convert, validate, report, inspect, checkpoint, list_):
+for command in (port, convert, compile_, validate, report, inspect, checkpoint, list_, bundle, verify):
     cli.add_command(command)
 
 

@@ -1,0 +1,118 @@
+"""OpenVINO on the CPU: ONNX, TFLite, or its own IR."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from lwmport import extras
+from lwmport.errors import RunnerError, UsageError
+from lwmport.runtime.inputs import check_inputs, spec_of
+from lwmport.types import Array
+
+PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16"}
+"""Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can."""
+
+TELEMETRY: Final = "openvino_telemetry"
+UNKNOWN: Final = "No conversion rule found for operations"
+LONGEST: Final = 400
+"""Characters of OpenVINO's own words that an error quotes."""
+
+
+class OpenVinoRunner:
+    """Runs a model compiled in this process for this machine's processor.
+
+    Raises:
+        RunnerError: the file is not whole, or OpenVINO refuses it.
+        MissingExtraError: OpenVINO is not installed.
+    """
+
+    name = "OpenVINO"
+
+    def __init__(self, path: Path, threads: int, precision: str = "float32") -> None:
+        openvino = load()
+        if precision not in PRECISIONS:
+            raise UsageError(f"expected a precision out of {', '.join(PRECISIONS)} for OpenVINO, found {precision}")
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+        try:
+            self._model = openvino.Core().compile_model(str(path), "CPU", settings)
+        except Exception as error:  # OpenVINO raises RuntimeError, ValueError and types of its own
+            raise refusal(path, error) from error
+        self.inputs = tuple(
+            spec_of(_name(port), _dims(port), np.dtype(port.get_element_type().to_dtype()).name)
+            for port in self._model.inputs
+        )
+        self._outputs = [(_name(port), port) for port in self._model.outputs]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name.
+
+        Raises:
+            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
+        """
+        check_inputs(self.inputs, inputs)
+        try:
+            found = self._model(dict(inputs))
+        except Exception as error:  # as above
+            raise RunnerError(f"OpenVINO failed on the inputs: {_one_line(error)}") from error
+        # The arrays of a result share the request's memory, which the next run writes into.
+        return {name: np.array(found[port]) for name, port in self._outputs}
+
+
+def write_ir(path: Path, target: Path) -> tuple[Path, Path]:
+    """Write a model as OpenVINO's IR, its weights as they are, and return the two files: ``.xml`` and ``.bin``.
+
+    Raises:
+        RunnerError: OpenVINO cannot read the model.
+        MissingExtraError: OpenVINO is not installed.
+    """
+    openvino = load()
+    try:
+        model = openvino.Core().read_model(str(path))
+        openvino.save_model(model, str(target), compress_to_fp16=False)
+    except Exception as error:  # as above
+        raise refusal(path, error) from error
+    return target, target.with_suffix(".bin")
+
+
+def load() -> ModuleType:
+    """Return OpenVINO, imported without its telemetry, which sends an event over the network with each import.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+    missing = object()
+    before = sys.modules.get(TELEMETRY, missing)
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # the import fails, and OpenVINO takes its silent stub
+    try:
+        return extras.require("openvino")
+    finally:
+        if before is missing:
+            del sys.modules[TELEMETRY]
+        else:
+            sys.modules[TELEMETRY] = before  # type: ignore[assignment]
+
+
+def refusal(path: Path, error: Exception) -> RunnerError:
+    """Return what OpenVINO says, and what to do where it is an operator that it lacks."""
+    said = _one_line(error)
+    _, found, rest = said.partition(UNKNOWN)
+    if found:
+        operators = rest.partition(" --")[0].strip(" :")
+        return RunnerError(f"OpenVINO has no {operators}, found in {path}; convert with --dialect onnx")
+    return RunnerError(f"OpenVINO refused {path}: {said[:LONGEST]}")
+
+
+def _name(port: Any) -> str:
+    return str(port.get_any_name())
+
+
+def _dims(port: Any) -> list[int | None]:
+    return [None if dim.is_dynamic else int(dim.get_length()) for dim in port.get_partial_shape()]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,19 @@
+"""Vendors' compilers: the exact command and configuration, the run where the tool is installed, and the verdict."""
+
+from typing import Final
+
+from lwmport.registry import Registry
+
+COMPILERS: Final = Registry(
+    "target",
+    {
+        "aipu": "lwmport.targets.compile.aipu:compile_artifact",
+        "ascend": "lwmport.targets.compile.ascend:compile_artifact",
+        "cpu": "lwmport.targets.compile.cpu:compile_artifact",
+        "migraphx": "lwmport.targets.compile.migraphx:compile_artifact",
+    },
+)
+"""Target -> ``compile_artifact(job, out)``, which returns a `lwmport.types.Compilation`."""
+
+PRECISIONS: Final = {"aipu": "int8", "ascend": "float32", "cpu": "float32", "migraphx": "float32"}
+"""Target -> the precision that is meant when none is named: what is in the file, where the device has that."""

@@ -1,0 +1,157 @@
+"""This machine's processor: ONNX Runtime's optimised model, OpenVINO's IR, or the file as it is."""
+
+import math
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lwmport import atomic
+from lwmport.errors import MissingExtraError, RunnerError, UsageError
+from lwmport.runtime import RUNNERS
+from lwmport.targets.compile.job import Job, check_job
+from lwmport.targets.compile.samples import samples
+from lwmport.types import Array, Compilation, Runner, Status
+
+ENGINES: Final = {
+    "onnx": ("onnxruntime", "openvino"),
+    "tflite": ("litert", "openvino"),
+    "saved_model": ("tensorflow",),
+    "frozen_graph": ("tensorflow",),
+}
+"""Format -> what may run it here, the usual one first; ``--soc`` names another."""
+
+LEAST_DB: Final = {"float32": 60.0, "bfloat16": 20.0}
+"""The least signal-to-noise ratio against the artifact itself, on samples. Another order of sums costs float32 some
+digits of its 140 dB, bfloat16 has 8 bits; what is lost beyond is a compiler's mistake. How accurate the result is, is
+for ``lwmport validate`` to say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    files: tuple[Path, ...]
+    open: Callable[[], Runner]
+
+
+def compile_artifact(job: Job, out: Path) -> Compilation:
+    """Compile for this processor, run the result beside the artifact, and return the verdict.
+
+    Raises:
+        UsageError: the format has no such engine, or the engine no such precision.
+    """
+    check_job(job, "cpu", tuple(ENGINES), tuple(LEAST_DB))
+    engine = job.soc or ENGINES[job.format][0]
+    if engine not in ENGINES[job.format]:
+        raise UsageError(
+            f"expected --soc out of {', '.join(ENGINES[job.format])} for {job.format} on the cpu, found {engine}"
+        )
+    if job.precision != "float32" and engine != "openvino":
+        raise UsageError(f"expected float32 for {engine}, found {job.precision}; use --soc openvino")
+    with atomic.new_folder(out) as scratch:
+        status, reason, details = _attempt(job, engine, scratch)
+        if status is Status.FAILED:
+            for path in scratch.iterdir():
+                path.unlink()
+        files = tuple(sorted(path.name for path in scratch.iterdir()))
+    return Compilation(
+        component=job.name,
+        artifact=job.path.name,
+        target="cpu",
+        tool=engine,
+        status=status,
+        reason=reason,
+        folder=".",
+        commands=(_command(job, engine, out),),
+        files=files,
+        products=files,
+        details={"precision": job.precision, **details},
+    )
+
+
+def _attempt(job: Job, engine: str, scratch: Path) -> tuple[Status, str, dict[str, Any]]:
+    if not job.run:
+        return Status.SKIPPED, "not run: --dry-run", {}
+    given = samples(job.signature.inputs, job.gears[0] if job.gears else {})
+    try:
+        expected, _ = _timed(RUNNERS[job.path.suffix](job.path, 1), given)
+        made = _make(job, engine, scratch)
+        found, seconds = _timed(made.open(), given)
+    except MissingExtraError as error:
+        return Status.SKIPPED, str(error), {}
+    except RunnerError as error:
+        return Status.FAILED, str(error), {}
+    details = {"seconds": f"{seconds:.4f}"}
+    least = _least(job.precision, expected, found)
+    for name, array in expected.items():
+        reason, detail = _compare(name, array, found.get(name), least)
+        details[name] = detail
+        if reason:
+            return Status.FAILED, reason, details
+    kept = ", ".join(path.name for path in made.files)
+    word = f"{kept} runs" if kept else f"{job.path.name} needs no compilation: it loads and runs"
+    return Status.PASSED, f"{word} in {engine} and agrees with {job.path.name} on samples", details
+
+
+def _make(job: Job, engine: str, scratch: Path) -> _Made:
+    if engine == "onnxruntime":
+        from lwmport.runtime.optimised import write_optimised
+
+        graph, data = write_optimised(job.path, scratch / f"{job.name}.optimised.onnx")
+        files = (graph, data) if data.exists() else (graph,)
+        return _Made(files=files, open=lambda: RUNNERS[".onnx"](graph, 1))
+    if engine == "openvino":
+        from lwmport.runtime.openvino import OpenVinoRunner, write_ir
+
+        xml, weights = write_ir(job.path, scratch / f"{job.name}.xml")
+        return _Made(files=(xml, weights), open=lambda: OpenVinoRunner(xml, 1, job.precision))
+    return _Made(files=(), open=lambda: RUNNERS[job.path.suffix](job.path, 1))
+
+
+def _timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
+    """Return the outputs of a first run and the seconds of a second one, on one thread."""
+    outputs = runner.run(inputs)
+    start = time.perf_counter()
+    runner.run(inputs)
+    return outputs, time.perf_counter() - start
+
+
+def _least(precision: str, expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
+    """Return the least ratio in dB: none where indices differ that fewer bits made differ, for values follow them."""
+    whole = [name for name, array in expected.items() if not np.issubdtype(array.dtype, np.floating)]
+    differ = any(not np.array_equal(expected[name], found.get(name, ())) for name in whole)
+    return -math.inf if differ and precision != "float32" else LEAST_DB[precision]
+
+
+def _compare(name: str, expected: Array, found: Array | None, least: float) -> tuple[str, str]:
+    """Return why an output is wrong, or an empty text, and how near it is."""
+    if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+        shape = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
+        return f"expected {name} as {expected.dtype}{list(expected.shape)}, found {shape}", "wrong"
+    if not np.issubdtype(expected.dtype, np.floating):
+        share = float(np.mean(expected == found)) if expected.size else 1.0
+        wrong = share < 1 and least == LEAST_DB["float32"]
+        return (f"{name}: {1 - share:.2%} of the integers differ" if wrong else ""), f"{share:.2%} equal"
+    ratio = sqnr(expected, found)
+    if not ratio >= least:
+        return f"{name}: {ratio:.1f} dB from the artifact's own output, expected at least {least:.0f} dB", "wrong"
+    return "", "equal" if math.isinf(ratio) else f"{ratio:.1f} dB"
+
+
+def sqnr(expected: Array, found: Array) -> float:
+    """Return the ratio of signal to error in dB, in float64; a NaN in either gives NaN."""
+    wide = expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        error = float(np.square(wide - found.astype(np.float64)).sum())
+    signal = float(np.square(wide).sum())
+    if error == 0:
+        return math.inf
+    return 10 * math.log10(signal / error) if signal > 0 and error > 0 else math.nan if math.isnan(error) else -math.inf
+
+
+def _command(job: Job, engine: str, out: Path) -> str:
+    words = ["lwmport", "compile", job.path.name, "--target", "cpu", "--soc", engine, "--precision", job.precision]
+    return shlex.join([*words, "--out", out.name])

@@ -1,0 +1,120 @@
+"""What is to be compiled, for what, as one record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from lwmport.errors import UsageError
+from lwmport.registry import check_known
+from lwmport.types import Array, Dim, Signature, TensorSpec
+
+Gear: TypeAlias = Mapping[str, int]
+"""One set of sizes for the dynamic dimensions: ``{"batch": 4}``."""
+
+PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16", "int8")
+"""What a compiler may compute in; ``mixed`` is float16 but for what loses accuracy by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One artifact and what its compiler needs to know.
+
+    ``soc`` is the device within the target. ``calibration`` holds samples for quantisation by input name, each array
+    [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not, ``extra`` are further options
+    in the tool's own words. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
+    """
+
+    path: Path
+    name: str
+    format: str
+    signature: Signature
+    operators: Mapping[str, int] = field(default_factory=dict)
+    soc: str | None = None
+    precision: str = "float32"
+    gears: tuple[Gear, ...] = ()
+    calibration: Mapping[str, Array] | None = None
+    keep_float32: tuple[str, ...] = ()
+    pictures_as_bytes: bool = False
+    extra: tuple[str, ...] = ()
+    toolchain: Path | None = None
+    run: bool = True
+
+
+def check_job(job: Job, target: str, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:
+    """Return if the target's compiler takes this format and this precision.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if job.format not in formats:
+        raise UsageError(
+            f"expected an artifact in {' or '.join(formats)} for the target {target}, found {job.format} ({job.path}); "
+            f"convert with --to {formats[0]} --dialect {target if target != 'cpu' else 'ort'}"
+        )
+    check_known("precision", job.precision, PRECISIONS)
+    if job.precision not in precisions:
+        raise UsageError(
+            f"expected a precision out of {', '.join(precisions)} for the target {target}, found {job.precision}"
+        )
+
+
+def dynamic_names(signature: Signature) -> tuple[str, ...]:
+    """Return the names of the dynamic dimensions of the inputs, in order of appearance; ``past+query`` has two."""
+    dims = (dim for spec in signature.inputs for dim in spec.shape if isinstance(dim, str))
+    return tuple(dict.fromkeys(name.strip() for dim in dims for name in dim.split("+")))
+
+
+def check_gears(job: Job, limit: tuple[int, int]) -> None:
+    """Return if the gears name each dynamic dimension of the inputs, and nothing else.
+
+    ``limit`` is how many gears there may be.
+
+    Raises:
+        UsageError: they do not, or there are too few or too many of them.
+    """
+    dynamic = dynamic_names(job.signature)
+    for gear in job.gears:
+        if sorted(gear) != sorted(dynamic):
+            raise UsageError(
+                f"expected sizes for the dynamic dimensions {', '.join(dynamic) or '(none)'} of {job.path.name}, "
+                f"found {', '.join(gear)}"
+            )
+    if dynamic and not limit[0] <= len(job.gears) <= limit[1]:
+        wanted = f"{limit[0]} to {limit[1]} gears" if limit[1] > 1 else "one size each"
+        example = ";".join(f"{name}={','.join('1248'[: max(limit[0], 1)])}" for name in dynamic)
+        raise UsageError(
+            f"expected {wanted} for the dynamic dimensions {', '.join(dynamic)} of {job.path.name}, "
+            f"found {len(job.gears)}; give --gears '{example}', or convert with a static batch"
+        )
+
+
+def sized(spec: TensorSpec, gear: Gear) -> tuple[int, ...]:
+    """Return the shape of a tensor in a gear."""
+    return tuple(size_of(dim, gear) for dim in spec.shape)
+
+
+def size_of(dim: Dim, gear: Gear) -> int:
+    """Return a size: a number, a name's, or the sum of several."""
+    return dim if isinstance(dim, int) else sum(gear[name.strip()] for name in dim.split("+"))
+
+
+def read_gears(text: str | None) -> tuple[Gear, ...]:
+    """Return the gears of ``batch=1,2,4`` or ``query=1,8;cache=1024,2048``: the first sizes are the first gear.
+
+    Raises:
+        UsageError: the text has another form, or its dimensions have different numbers of sizes.
+    """
+    if not text:
+        return ()
+    columns: dict[str, list[int]] = {}
+    for part in text.split(";"):
+        name, equals, sizes = part.partition("=")
+        words = [word.strip() for word in sizes.split(",")]
+        if not equals or not name.strip() or not all(word.isdecimal() and int(word) > 0 for word in words):
+            raise UsageError(f"expected gears like 'batch=1,2,4' or 'query=1,8;cache=1024,2048', found {text!r}")
+        columns[name.strip()] = [int(word) for word in words]
+    counts = {len(sizes) for sizes in columns.values()}
+    if len(counts) != 1:
+        raise UsageError(f"expected as many sizes for each dimension (a gear takes one of each), found {text!r}")
+    return tuple({name: sizes[gear] for name, sizes in columns.items()} for gear in range(counts.pop()))

@@ -1,0 +1,57 @@
+"""What a compiler is to be given: steps with their words, and the files that they read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """How the command sees things from the folder that it is run in: the model file, and the folder for results."""
+
+    model: str
+    out: str
+
+    def file(self, name: str) -> str:
+        """Return the path of a file among the results."""
+        return name if self.out == "." else f"{self.out}/{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One run of one tool. Of each of ``products``, globs, it must have written a file among the results."""
+
+    name: str
+    tools: tuple[str, ...]
+    options: tuple[str, ...]
+    products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps in order, and the files that have to be there before the first."""
+
+    steps: tuple[Step, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one step did: its exit code, what it said, its products, and those globs without one that is not empty."""
+
+    step: Step
+    code: int
+    said: str
+    products: tuple[Path, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+Judge: TypeAlias = Callable[[Run], str]
+"""Returns why a run failed, in one line with the fix, or an empty text if all signs of success are there."""
+
+
+def lines_of(said: str) -> list[str]:
+    """Return the lines without surrounding space."""
+    return [line.strip() for line in said.splitlines() if line.strip()]

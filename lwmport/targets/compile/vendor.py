@@ -1,0 +1,154 @@
+"""One way to compile for every vendor whose compiler is a program: plan, write, run where it is installed, judge."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lwmport import atomic
+from lwmport.targets.compile.job import Job
+from lwmport.targets.compile.plan import Judge, Place, Plan, Run, Step
+from lwmport.targets.compile.process import run_logged
+from lwmport.targets.compile.script import script
+from lwmport.targets.compile.toolchain import Sdk, Tool, find
+from lwmport.types import Compilation, Status
+
+MOST_SAID: Final = 16 * 2**20
+"""Bytes of a log that are judged: the end of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """One vendor's compiler. It runs in the model's folder, or (``beside_results``) in the folder for results."""
+
+    target: str
+    sdk: Sdk
+    plan: Callable[[Job, Place], Plan]
+    judge: Judge
+    beside_results: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    status: Status
+    reason: str
+    said: dict[str, str]
+    products: tuple[str, ...] = ()
+
+
+def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
+    """Write script and configuration into ``out``, run the tool where it is found, and return the verdict.
+
+    What lies in ``out`` afterwards is whole: a compiler that fails leaves its log, none of its products.
+
+    Raises:
+        UsageError: the artifact or the options do not suit the target.
+    """
+    relative = vendor.plan(job, _place(vendor, job, out, relative=True))
+    folder = "." if vendor.beside_results else os.path.relpath(job.path.parent, out)
+    commands = tuple(shlex.join([step.tools[0], *step.options]) for step in relative.steps)
+    title = f"{job.path.name} for {vendor.target}" + (f" ({job.soc})" if job.soc else "")
+    with atomic.new_folder(out) as scratch:
+        found = _attempt(vendor, job, scratch)
+        for name, content in relative.files.items():
+            (scratch / name).write_bytes(content)
+        text = script(title, folder, commands, vendor.sdk)
+        (scratch / f"{job.name}.sh").write_bytes(text)
+        (scratch / f"{job.name}.sh").chmod(0o755)
+        files = tuple(sorted(path.name for path in scratch.iterdir()))
+    if found.status is Status.FAILED:
+        _remove(relative, out, files)
+    return Compilation(
+        component=job.name,
+        artifact=job.path.name,
+        target=vendor.target,
+        tool=relative.steps[0].tools[0],
+        status=found.status,
+        reason=found.reason,
+        folder=os.path.relpath(out if vendor.beside_results else job.path.parent),
+        commands=commands,
+        files=files,
+        products=found.products,
+        details={**relative.details, **found.said},
+    )
+
+
+def _place(vendor: Vendor, job: Job, out: Path, *, relative: bool) -> Place:
+    if not relative:
+        model = str(job.path.absolute()) if vendor.beside_results else job.path.name
+        return Place(model=model, out="." if vendor.beside_results else str(out.absolute()))
+    if vendor.beside_results:
+        return Place(model=os.path.relpath(job.path, out), out=".")
+    return Place(model=job.path.name, out=os.path.relpath(out, job.path.parent))
+
+
+def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
+    """Run the steps in a scratch folder, up to the first that fails or whose tool is not installed."""
+    plan = vendor.plan(job, _place(vendor, job, scratch, relative=False))
+    if not job.run:
+        return _Outcome(status=Status.SKIPPED, reason="not run: --dry-run", said={})
+    for name, content in plan.files.items():
+        (scratch / name).write_bytes(content)
+    said: dict[str, str] = {}
+    products: list[str] = []
+    for step in plan.steps:
+        tool = find(step.tools, vendor.sdk, job.toolchain)
+        if tool is None:
+            done = f"{', '.join(said)} passed; " if said else ""
+            where = f"in {job.toolchain}" if job.toolchain else "on the path or where the SDK installs it"
+            reason = f"{done}expected {' or '.join(step.tools)}, found none {where}; run {job.name}.sh where it is"
+            return _Outcome(status=Status.SKIPPED, reason=reason, said=said, products=tuple(products))
+        run = _run(vendor, job, step, tool, scratch)
+        reason = vendor.judge(run)
+        if reason:
+            _remove(plan, scratch)
+            return _Outcome(status=Status.FAILED, reason=reason, said=said)
+        said[step.name] = _good_word(run)
+        products += [path.name for path in run.products]
+    return _Outcome(
+        status=Status.PASSED,
+        reason=f"{', '.join(said)} passed" + (f": {', '.join(products)}" if products else ""),
+        said=said,
+        products=tuple(products),
+    )
+
+
+def _run(vendor: Vendor, job: Job, step: Step, tool: Tool, scratch: Path) -> Run:
+    log = scratch / f"{job.name}.{step.name}.log"
+    folder = scratch if vendor.beside_results else job.path.parent
+    try:
+        code = run_logged(tool.words(step.options), folder, log)
+    except (OSError, subprocess.SubprocessError) as error:
+        log.write_text(f"{error}\n", encoding="utf-8")
+        code = 126
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - MOST_SAID, 0))
+        said = file.read().decode(errors="replace")
+    found = {glob: _whole(scratch, glob) for glob in step.products}
+    return Run(
+        step=step,
+        code=code,
+        said=said,
+        products=tuple(path for paths in found.values() for path in paths),
+        missing=tuple(glob for glob, paths in found.items() if not paths),
+    )
+
+
+def _whole(folder: Path, glob: str) -> list[Path]:
+    """Return the files that match and are not empty."""
+    return [path for path in sorted(folder.glob(glob)) if path.is_file() and path.stat().st_size]
+
+
+def _remove(plan: Plan, folder: Path, kept: tuple[str, ...] = ()) -> None:
+    """Remove what compilers made: of a run that failed, or of an earlier one that these files no longer describe."""
+    for path in (path for step in plan.steps for glob in step.products for path in folder.glob(glob)):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+def _good_word(run: Run) -> str:
+    """Return the line that a person would look for: the rate that was measured, or that it passed."""
+    return next((line.strip() for line in run.said.splitlines() if "Rate:" in line), "passed")

@@ -1,0 +1,130 @@
+"""From a folder of artifacts, or a model that is not ours, to one verdict and one record each."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lwmport import plain
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.compile import CompileRequest, compile_artifacts, status_of
+from lwmport.pipeline.convert import Request, convert
+from lwmport.targets.compile import COMPILERS, PRECISIONS
+from lwmport.types import Compilation, Status
+
+OPTIONS = {
+    "aipu": {"calibration": "auto"},
+    "ascend": {"soc": "Ascend310P3"},
+    "cpu": {},
+    "migraphx": {"soc": "gfx936"},
+}
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    out = tmp_path_factory.mktemp("artifacts")
+    convert(Request(component="vqgan", format="onnx", dialect="onnx", config="debug", out=out, validate=False))
+    return out
+
+
+@pytest.fixture(autouse=True)
+def no_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_every_compiler_has_a_usual_precision_and_a_test() -> None:
+    assert set(COMPILERS) == set(PRECISIONS) == set(OPTIONS)
+
+
+@pytest.mark.parametrize("target", OPTIONS)
+def test_every_target_takes_our_artifacts(target: str, artifacts: Path, tmp_path: Path) -> None:
+    request = CompileRequest(artifact=artifacts, target=target, out=tmp_path / "out", **OPTIONS[target])
+    found = compile_artifacts(request)
+    assert [compilation.component for compilation in found] == ["vqgan-encoder", "vqgan-decoder"]
+    wanted = Status.PASSED if target == "cpu" else Status.SKIPPED
+    assert {compilation.status for compilation in found} == {wanted}
+    for compilation in found:
+        path = tmp_path / "out" / f"{compilation.component}.compilation.json"
+        read = plain.decode(Compilation, json.loads(path.read_text()), str(path))
+        assert read == compilation
+        assert all((tmp_path / "out" / name).is_file() for name in compilation.files)
+        assert compilation.commands
+
+
+def test_one_artifact_can_be_named_and_goes_beside_itself(artifacts: Path) -> None:
+    request = CompileRequest(artifact=artifacts / "vqgan-decoder.onnx", target="ascend", soc="Ascend310P3")
+    (found,) = compile_artifacts(request)
+    assert request.folder == artifacts / "ascend"
+    assert found.component == "vqgan-decoder"
+
+
+def test_a_model_that_is_not_ours(artifacts: Path, tmp_path: Path) -> None:
+    for name in ("vqgan-decoder.onnx", "vqgan-decoder.onnx.data"):
+        (tmp_path / name).write_bytes((artifacts / name).read_bytes())
+    request = CompileRequest(artifact=tmp_path / "vqgan-decoder.onnx", target="ascend", soc="Ascend310P3")
+    (found,) = compile_artifacts(request)
+    assert "--input_shape=codebook_indices:1,16,16" in found.commands[0]
+
+
+def test_samples_from_a_folder(artifacts: Path, tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).normal(size=(2, 1, 32, 32, 3)).astype(np.float32)
+    np.save(tmp_path / "pixel_values.npy", samples)
+    request = CompileRequest(
+        artifact=artifacts / "vqgan-encoder.onnx", target="aipu", calibration=str(tmp_path), out=tmp_path / "out"
+    )
+    compile_artifacts(request)
+    assert np.array_equal(np.load(tmp_path / "out" / "vqgan-encoder.calibration.npy"), samples[:, 0])
+
+
+def test_samples_made_anew_are_real_inputs(artifacts: Path, tmp_path: Path) -> None:
+    compile_artifacts(CompileRequest(artifact=artifacts, target="aipu", calibration="auto", out=tmp_path / "out"))
+    pixels = np.load(tmp_path / "out" / "vqgan-encoder.calibration.npy")
+    codes = np.load(tmp_path / "out" / "vqgan-decoder.calibration.npy")
+    assert (pixels.shape, codes.shape) == ((8, 32, 32, 3), (8, 16, 16))
+    assert pixels.std() > 0.1
+    assert (codes.dtype, len(np.unique(codes)) > 4) == (np.int32, True)
+
+
+def test_hostile_samples_are_not_executed(artifacts: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "pixel_values.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    request = CompileRequest(artifact=artifacts / "vqgan-encoder.onnx", target="aipu", calibration=str(tmp_path))
+    with pytest.raises(ArtifactError, match="expected an array of samples"):
+        compile_artifacts(request)
+
+
+def test_a_file_of_another_size_is_refused(artifacts: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(artifacts, copy)
+    with (copy / "vqgan-decoder.onnx.data").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ArtifactError, match="convert again"):
+        compile_artifacts(CompileRequest(artifact=copy, target="ascend", soc="Ascend310P3"))
+
+
+BAD = {
+    "target": ({"target": "ascent"}, UsageError, "did you mean 'ascend'"),
+    "samples for a target that does not quantise": ({"calibration": "auto"}, UsageError, "with the target aipu"),
+    "no artifact": ({"artifact": Path("/nowhere/model.onnx")}, ArtifactError, "found nothing at"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_requests_are_refused(name: str, artifacts: Path, tmp_path: Path) -> None:
+    fields, kind, message = BAD[name]
+    given = {"artifact": artifacts, "target": "ascend", "soc": "Ascend310P3", "out": tmp_path / "out", **fields}
+    with pytest.raises(kind, match=message):
+        compile_artifacts(CompileRequest(**given))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_worst_verdict_is_the_verdict(artifacts: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    (one, two) = compile_artifacts(CompileRequest(artifact=artifacts, target="cpu", out=tmp_path / "out"))
+    assert status_of((one, replace(two, status=Status.SKIPPED))) is Status.SKIPPED
+    assert status_of((replace(one, status=Status.FAILED), replace(two, status=Status.SKIPPED))) is Status.FAILED
+    assert status_of((one, two)) is Status.PASSED

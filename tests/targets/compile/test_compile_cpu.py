@@ -1,0 +1,117 @@
+"""This processor: what is compiled runs and agrees with the artifact, or it is no result."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lwmport import extras
+from lwmport.errors import UsageError
+from lwmport.pipeline.compile import CompileRequest, compile_artifacts
+from lwmport.pipeline.convert import Request, convert
+from lwmport.targets.compile import cpu
+from lwmport.targets.compile.job import Job
+from lwmport.types import Status
+
+OPENVINO = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    out = tmp_path_factory.mktemp("decoder")
+    convert(Request(component="vqgan-decoder", format="onnx", dialect="onnx", config="debug", out=out, validate=False))
+    return out
+
+
+ENGINES = [
+    ("onnxruntime", "float32", {"vqgan-decoder.optimised.onnx", "vqgan-decoder.optimised.onnx.data"}),
+    pytest.param("openvino", "float32", {"vqgan-decoder.xml", "vqgan-decoder.bin"}, marks=OPENVINO),
+    pytest.param("openvino", "bfloat16", {"vqgan-decoder.xml", "vqgan-decoder.bin"}, marks=OPENVINO),
+]
+
+
+@pytest.mark.parametrize(("engine", "precision", "files"), ENGINES)
+def test_engines(engine: str, precision: str, files: set[str], decoder: Path, tmp_path: Path) -> None:
+    request = CompileRequest(artifact=decoder, target="cpu", soc=engine, precision=precision, out=tmp_path / "out")
+    (found,) = compile_artifacts(request)
+    assert found.status is Status.PASSED, found.reason
+    assert set(found.products) == files
+    assert {path.name for path in request.folder.iterdir()} == files | {"vqgan-decoder.compilation.json"}
+
+
+def test_an_engine_that_is_not_installed_is_skipped(
+    decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_module: str) -> Any:
+        raise extras.missing(ModuleNotFoundError(name="openvino"))
+
+    monkeypatch.setattr(extras, "require", none)
+    (found,) = compile_artifacts(CompileRequest(artifact=decoder, target="cpu", soc="openvino", out=tmp_path / "out"))
+    assert found.status is Status.SKIPPED
+    assert "pip install 'lwmport[openvino]'" in found.reason
+
+
+class Lying:
+    """A runner whose outputs are what the test says, whatever it is given."""
+
+    name = "lying"
+
+    def __init__(self, outputs: Mapping[str, Any]) -> None:
+        self._outputs = outputs
+
+    def run(self, _inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(self._outputs)
+
+
+RIGHT = {"image": np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12), "codes": np.arange(4)}
+
+LIES = {
+    "sign": ({"image": -RIGHT["image"]}, "dB from"),
+    "shift": ({"image": np.roll(RIGHT["image"], 1)}, "dB from"),
+    "nan": ({"image": np.full((1, 12), np.nan, np.float32)}, "dB from"),
+    "zeros": ({"image": np.zeros((1, 12), np.float32)}, "dB from"),
+    "shape": ({"image": RIGHT["image"][:, :6]}, "found float32[1, 6]"),
+    "dtype": ({"image": RIGHT["image"].astype(np.float16)}, "found float16"),
+    "integers": ({"codes": np.arange(4) + 1}, "100.00% of the integers differ"),
+    "missing": ({"codes": None}, "found nothing"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_compiled_model_that_computes_something_else_fails(
+    name: str, job_of: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changes, message = LIES[name]
+    wrong = {key: value for key, value in {**RIGHT, **changes}.items() if value is not None}
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(RIGHT)})
+    made = cpu._Made(files=(), open=lambda: Lying(wrong))
+    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    found = cpu.compile_artifact(job_of(), tmp_path / "out")
+    assert found.status is Status.FAILED
+    assert message in found.reason
+    made = cpu._Made(files=(), open=lambda: Lying(RIGHT))
+    assert cpu.compile_artifact(job_of(), tmp_path / "out").status is Status.PASSED
+
+
+def test_damage_is_a_failure_and_leaves_nothing(job_of: Callable[..., Job], tmp_path: Path) -> None:
+    found = cpu.compile_artifact(job_of(), tmp_path / "out")
+    assert found.status is Status.FAILED
+    assert not list((tmp_path / "out").iterdir())
+
+
+BAD = {
+    "an engine of another format": ({"soc": "litert"}, "onnxruntime, openvino"),
+    "bfloat16 in ONNX Runtime": ({"precision": "bfloat16"}, "--soc openvino"),
+    "int8": ({"precision": "int8"}, "found int8"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_no_engine_takes_is_refused(name: str, job_of: Callable[..., Job], tmp_path: Path) -> None:
+    fields, message = BAD[name]
+    with pytest.raises(UsageError, match=message):
+        cpu.compile_artifact(replace(job_of(), **fields), tmp_path / "out")
