@@ -29,6 +29,9 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 """What ``LlamaConfig`` assumes for fields that are absent."""
 
+OWN: Final = "lwm"
+"""The entry that a vision-language model of LWM has: how its one vocabulary is divided into text and codes."""
+
 LARGEST: Final = 1 << 31
 
 
@@ -46,7 +49,7 @@ def hf_config(fields: Mapping[str, Any]) -> dict[str, Any]:
     found["rms_norm_eps"] = _number(values, "rms_norm_eps")
     found["theta"] = _theta(values)
     found["tie_word_embeddings"] = _flag(values, "tie_word_embeddings")
-    return {**found, **_tokens(values)}
+    return {**found, **_tokens(values), **_codes(values, found["vocab_size"])}
 
 
 def hf_fields(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
@@ -135,3 +138,14 @@ def _tokens(values: Mapping[str, Any]) -> dict[str, int]:
     """Return the numbers of the first and last token where they are one number each: some models have several."""
     found = {name: values.get(name) for name in ("bos_token_id", "eos_token_id")}
     return {name: value for name, value in found.items() if isinstance(value, int) and not isinstance(value, bool)}
+
+
+def _codes(values: Mapping[str, Any], total: int) -> dict[str, int]:
+    """Return the sizes of both vocabularies where the rows of the codes stand behind those of the text."""
+    match values.get(OWN, {}):
+        case {"text_vocab_size": int() as text, "vision_vocab_size": int() as codes, "first_code": int() as first}:
+            if text != first or text < 1 or codes < 1 or text + codes != total:
+                raise CheckpointError(f"expected {text} rows of text and {codes} of codes, found {total} in all")
+            return {"vocab_size": text, "vision_vocab_size": codes}
+        case _:
+            return {}

@@ -9,6 +9,7 @@ from typing import Any, Final
 from lwmport.checkpoints import safetensors_index, torch_index
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
+from lwmport.checkpoints.hf_codes import divided
 from lwmport.checkpoints.hf_config import hf_config
 from lwmport.checkpoints.hf_names import HEAD, from_hf, layout_from_hf
 from lwmport.checkpoints.plain_json import read_object
@@ -47,7 +48,7 @@ def index(folder: Path) -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
         _check_listed(file, entries, wanted)
         for name, entry in entries.items():
             add(found, name, dataclasses.replace(entry, file=file))
-    return _lwm(found, config), states, config
+    return divided(_lwm(found, config), config), states, config
 
 
 def _named(file: str, work: Callable[[], Any]) -> Any:

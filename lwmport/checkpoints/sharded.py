@@ -4,18 +4,19 @@ One file is ``model.safetensors``. Several are ``model-00001-of-00003.safetensor
 tells which tensor is in which, as ``save_pretrained`` writes them.
 """
 
+import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from lwmport.checkpoints.payload import Progress, silent
 from lwmport.checkpoints.safetensors_writer import data_order, header_of
 from lwmport.errors import CheckpointError
+from lwmport.journal import new_stream
 from lwmport.types import Array, WeightSpec
 
 SHARD_BYTES: Final = 4_000_000_000
@@ -44,27 +45,27 @@ def write_sharded(
     folder: Path,
     shard_bytes: int = SHARD_BYTES,
     progress: Progress | None = None,
-) -> tuple[Path, ...]:
-    """Write the tensors into ``folder``, which must exist, and return the files; their order is kept across files.
+) -> dict[Path, str]:
+    """Write the tensors into ``folder``, which must exist; their order is kept across files.
 
     The caller makes the folder appear whole (`lwmport.atomic.new_folder`). A tensor above ``shard_bytes`` has a file
-    of its own. ``progress`` hears the name of a tensor and the bytes of all tensors so far.
+    of its own. ``progress`` hears the name of a tensor and the bytes of all tensors so far. What an interrupted run has
+    written is not written again (`lwmport.journal`).
+
+    Returns:
+        every file and its SHA-256.
 
     Raises:
         CheckpointError: no items, two of one name, a dtype that safetensors lacks, or pieces that do not add up.
-        OSError: the files cannot be written.
+        PortError: the files cannot be written.
     """
     _check(items, shard_bytes)
     shards = _shards(items, shard_bytes)
     names = _file_names(len(shards))
-    written = _Written(progress or silent)
+    written, found = _Written(progress or silent), {}
     for name, shard in zip(names, shards, strict=True):
-        with (folder / name).open("xb") as file:
-            _write_shard(file, shard, written)
-            file.flush()
-            os.fsync(file.fileno())
-    paths = [folder / name for name in names]
-    return tuple(paths) if len(paths) == 1 else (*paths, _write_index(folder, names, shards))
+        found[folder / name] = _write_shard(folder / name, shard, written)
+    return found if len(found) == 1 else {**found, **_write_index(folder, names, shards)}
 
 
 def _check(items: Sequence[Item], shard_bytes: int) -> None:
@@ -98,15 +99,22 @@ def _file_names(count: int) -> list[str]:
     return [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
 
 
-def _write_shard(file: IO[bytes], shard: list[Item], written: "_Written") -> None:
+def _write_shard(path: Path, shard: list[Item], written: "_Written") -> str:
     by_name = {item.name: item for item in shard}
     specs = {item.name: item.spec for item in shard}
     order = data_order(specs)
-    file.write(header_of(specs, order, METADATA))
-    for name in order:
-        for piece in checked_pieces(name, by_name[name].spec, by_name[name].pieces()):
-            file.write(piece)
-            written.add(name, len(piece))
+    header = header_of(specs, order, METADATA)
+    with new_stream(path, header.decode("latin-1")) as file:
+        file.write(header)
+        for name in order:
+            if file.skips(specs[name].nbytes):
+                written.add(name, specs[name].nbytes)
+                continue
+            for piece in checked_pieces(name, specs[name], by_name[name].pieces()):
+                file.write(piece)
+                written.add(name, len(piece))
+            file.mark()
+    return file.sha256
 
 
 class _Written:
@@ -140,10 +148,10 @@ def checked_pieces(name: str, spec: WeightSpec, pieces: Iterable[Array]) -> Iter
         raise CheckpointError(f"{name}: expected {spec.nbytes} bytes, found {found} when reading it")
 
 
-def _write_index(folder: Path, names: list[str], shards: list[list[Item]]) -> Path:
+def _write_index(folder: Path, names: list[str], shards: list[list[Item]]) -> dict[Path, str]:
     weight_map = {item.name: name for name, shard in zip(names, shards, strict=True) for item in shard}
     total = sum(item.spec.nbytes for shard in shards for item in shard)
     index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
-    path = folder / INDEX
-    path.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    return path
+    text = json.dumps(index, indent=2) + "\n"
+    (folder / INDEX).write_text(text, encoding="utf-8")
+    return {folder / INDEX: hashlib.sha256(text.encode()).hexdigest()}
