@@ -16,7 +16,7 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.models.families import resolve
 from lwmport.models.vqgan_config import CONFIGS
-from lwmport.pipeline.checkpoints import make
+from lwmport.pipeline.checkpoints import Recipe, make
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TOLERANCE = 2e-5
@@ -127,7 +127,7 @@ def test_a_call_of_a_function_is_one_node_written_and_its_body_opened(tmp_path: 
 def test_a_small_run_writes_what_it_measured(tmp_path: Path) -> None:
     small = ["--config", "debug", "--half", "encoder", "--only", "lwmport", "--rounds", "1", "--conversions", "1"]
     files = {"--json": tmp_path / "found.json", "--markdown": tmp_path / "found.md"}
-    make("vqgan", tmp_path / "weights", config="debug")
+    make(Recipe(component="vqgan", config="debug"), tmp_path / "weights")
     options = [
         *small,
         "--checkpoint",
