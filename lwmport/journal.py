@@ -1,9 +1,10 @@
 """Large files that an interrupted run leaves half-done, and what is known to be right about them.
 
-A folder with a file `REQUEST` in it is kept after an interruption (`lwmport.atomic.new_folder`). There, beside each
-file that is written by `new_stream`, lies a journal ``.NAME.journal``: lines of JSON, the first with the digest of what
-the file is to hold, each further one with the length of a front of the file that is done and that front's SHA-256. The
-next run reads the front again, which yields the state of the hash as well, and goes on behind the last line that holds.
+A folder with a file `lwmport.atomic.REQUEST` in it is kept after an interruption (`lwmport.atomic.new_folder`). There,
+for each file in or below it that `new_stream` writes, lies a journal ``.NAME.journal``: lines of JSON, the first with
+the digest of what the file is to hold, each further one with the length of a front of the file that is done and that
+front's SHA-256. The next run reads the front again, which yields the state of the hash as well, and goes on behind the
+last line that holds.
 """
 
 import contextlib
@@ -32,8 +33,8 @@ def new_stream(path: Path, layout: Any) -> Iterator[BlockFile]:
         PortError: the file cannot be written, or the disk is full.
     """
     with atomic.os_errors(path):
-        if (path.parent / atomic.REQUEST).is_file():
-            journal = Journal(path, digest.of_json(layout))
+        if kept_in := _kept_folder(path):
+            journal = Journal(path, kept_in, digest.of_json(layout))
             hashed, kept = journal.resume()
             with BlockFile(path, kept, hashed, journal.add) as file:
                 yield file
@@ -43,11 +44,11 @@ def new_stream(path: Path, layout: Any) -> Iterator[BlockFile]:
 
 
 class Journal:
-    """The journal of one file; ``layout`` is the digest of what the file is to hold."""
+    """The journal of one file in or below ``folder``; ``layout`` is the digest of what the file is to hold."""
 
-    def __init__(self, path: Path, layout: str) -> None:
+    def __init__(self, path: Path, folder: Path, layout: str) -> None:
         self.path = path
-        self._lines = path.with_name(f".{path.name}.journal")
+        self._lines = folder / f".{'+'.join(path.relative_to(folder).parts)}.journal"
         self._head = json.dumps({"format": FORMAT, "layout": layout})
 
     def resume(self) -> tuple[Any, int]:
@@ -70,6 +71,11 @@ class Journal:
             if head == self._head:
                 return list(_records(lines))
         return []
+
+
+def _kept_folder(path: Path) -> Path | None:
+    """Return the folder that holds the file and is kept after an interruption: its own or the one above."""
+    return next((folder for folder in list(path.parents)[:2] if (folder / atomic.REQUEST).is_file()), None)
 
 
 def done_bytes(folder: Path) -> int:

@@ -9,12 +9,16 @@ CONVERTERS: Final = Registry(
     "format",
     {
         "frozen_graph": "lwmport.converters.saved_model.frozen:convert",
+        "hf": "lwmport.converters.hf.convert:convert",
         "onnx": "lwmport.converters.onnx.convert:convert",
         "saved_model": "lwmport.converters.saved_model.convert:convert",
         "tflite": "lwmport.converters.tflite.convert:convert",
     },
 )
-"""Format -> ``convert(program, weights, dialect, out, progress) -> Artifact``, which writes into the folder ``out``."""
+"""Format -> ``convert(program, weights, dialect, out, progress) -> Artifact``, which writes into the folder ``out``.
+
+Where the dialect is not ``lowered``, the first argument is the component itself.
+"""
 
 ROUTES: Final = Registry("route", {"tf2onnx": "lwmport.converters.tf2onnx_route.convert:convert"})
 """Dialect -> the converter that takes another way to its format than the direct one."""

@@ -7,6 +7,7 @@ from lwmport.registry import Registry
 RUNNERS: Final = Registry(
     "kind of model file",
     {
+        ".hf": "lwmport.runtime.transformers:TransformersRunner",
         ".onnx": "lwmport.runtime.onnxruntime:OnnxRuntimeRunner",
         ".pb": "lwmport.runtime.tensorflow:TensorFlowRunner",
         ".saved_model": "lwmport.runtime.tensorflow:TensorFlowRunner",

@@ -33,13 +33,13 @@ def items() -> list[Item]:
 
 
 def test_one_file_has_no_index(tmp_path: Path) -> None:
-    assert write_sharded(items(), tmp_path) == (tmp_path / SINGLE,)
+    assert list(write_sharded(items(), tmp_path)) == [tmp_path / SINGLE]
     found = load_file(tmp_path / SINGLE)
     assert all(np.array_equal(found[name], array) for name, array in ARRAYS.items())
 
 
 def test_files_are_filled_in_order_and_indexed(tmp_path: Path) -> None:
-    paths = write_sharded(items(), tmp_path, shard_bytes=100)
+    paths = list(write_sharded(items(), tmp_path, shard_bytes=100))
     names = [f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3)]
     assert [path.name for path in paths] == [*names, INDEX]
     index = json.loads((tmp_path / INDEX).read_text())

@@ -1,0 +1,143 @@
+"""Hugging Face transformers on the CPU: a folder that `lwmport.converters.hf` wrote, run as the component it was.
+
+The folder numbers words and codes in one vocabulary and keeps the channels of a head in another order; inputs and
+outputs here are those of the component: separate vocabularies, LWM's channels.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lwmport.errors import RunnerError
+from lwmport.extras import require
+from lwmport.runtime.inputs import check_inputs
+from lwmport.types import Array, TensorSpec, dtype_of
+
+PAST: Final = "past_key_values"
+OWN: Final = "lwm"
+"""The entry of ``config.json`` that says how the vocabulary is divided."""
+
+
+class TransformersRunner:
+    """Runs a ``LlamaForCausalLM`` in the dtype of its weights, with float32 logits.
+
+    Attributes:
+        inputs: the inputs of the component.
+
+    Raises:
+        RunnerError: transformers refuses the folder, or it was not written by this package.
+        MissingExtraError: torch or transformers is not installed.
+    """
+
+    name = "transformers"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._torch = require("torch")
+        self._library = require("transformers")
+        self._torch.set_num_threads(threads)
+        self._library.utils.logging.disable_progress_bar()
+        try:
+            model = self._library.LlamaForCausalLM.from_pretrained(
+                path, dtype="auto", attn_implementation="eager", local_files_only=True
+            )
+        except Exception as error:  # readers of JSON and of safetensors raise unrelated types
+            raise RunnerError(f"transformers refused {path}: {_one_line(error)}") from error
+        self._model = model.eval()
+        self._tokens: dict[str, Any] = getattr(model.config, OWN, None) or {}
+        if "text_vocab_size" not in self._tokens:
+            raise RunnerError(f"expected {OWN!r} in {path / 'config.json'}, found none; was it written by lwmport?")
+        self._dtype = str(model.dtype).removeprefix("torch.")
+        self.inputs = self._specs(model.config)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return logits float32 [batch, sequence, vocabulary] of each mode, and the longer caches.
+
+        Raises:
+            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
+        """
+        check_inputs(self.inputs, inputs)
+        with self._torch.inference_mode():
+            try:
+                return self._run(inputs)
+            except (RuntimeError, IndexError, ValueError) as error:
+                raise RunnerError(f"transformers failed on the inputs: {_one_line(error)}") from error
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        cache = self._library.DynamicCache(config=self._model.config)
+        for layer in range(self._model.config.num_hidden_layers):
+            cache.update(*(self._past(inputs, layer, part) for part in ("key", "value")), layer)
+        found = self._model(
+            input_ids=self._tensor(self._merged(inputs)),
+            attention_mask=self._tensor(inputs["attention_mask"]),
+            position_ids=self._tensor(inputs["position_ids"]),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits = found.logits.float().numpy()
+        return {**self._split(logits), **self._present(found.past_key_values)}
+
+    def _merged(self, inputs: Mapping[str, Array]) -> Array:
+        """Return one number for each token: code c is ``first_code`` + c."""
+        ids = inputs["input_ids"]
+        if "vision_masks" not in inputs:
+            return ids
+        return np.where(inputs["vision_masks"], ids + self._tokens["first_code"], ids)
+
+    def _split(self, logits: Array) -> dict[str, Array]:
+        """Return the logits of each mode that the component gives."""
+        if "first_code" not in self._tokens:
+            return {"logits": logits}
+        first = self._tokens["first_code"]
+        parts = {"text": logits[..., :first], "vision": logits[..., first:]}
+        return {f"{name}_logits": parts[name] for name in self._tokens["heads"]}
+
+    def _past(self, inputs: Mapping[str, Array], layer: int, part: str) -> Any:
+        array = inputs[f"{PAST}.{layer}.{part}"].astype(np.float32)
+        return self._tensor(halves(array) if part == "key" else array).to(self._model.dtype)
+
+    def _present(self, cache: Any) -> dict[str, Array]:
+        found = {}
+        for number, layer in enumerate(cache.layers):
+            found[f"present.{number}.key"] = pairs(self._array(layer.keys))
+            found[f"present.{number}.value"] = self._array(layer.values)
+        return found
+
+    def _tensor(self, array: Array) -> Any:
+        return self._torch.from_numpy(np.ascontiguousarray(array))
+
+    def _array(self, tensor: Any) -> Array:
+        made: Array = tensor.float().numpy().astype(dtype_of(self._dtype))
+        return made
+
+    def _specs(self, config: Any) -> tuple[TensorSpec, ...]:
+        tokens, context = ("batch", "sequence"), ("batch", "past + sequence")
+        heads = (config.num_attention_heads, "past", config.head_dim)
+        codes = [TensorSpec(name="vision_masks", shape=tokens, dtype="bool")] if "first_code" in self._tokens else []
+        return (
+            TensorSpec(name="input_ids", shape=tokens, dtype="int64"),
+            *codes,
+            TensorSpec(name="attention_mask", shape=context, dtype="int64"),
+            TensorSpec(name="position_ids", shape=tokens, dtype="int64"),
+            *(
+                TensorSpec(name=f"{PAST}.{layer}.{part}", shape=("batch", *heads), dtype=self._dtype)
+                for layer in range(config.num_hidden_layers)
+                for part in ("key", "value")
+            ),
+        )
+
+
+def halves(keys: Array) -> Array:
+    """Return keys [..., d] whose channels 2i and 2i + 1 belong together with them at i and i + d/2."""
+    return np.concatenate([keys[..., 0::2], keys[..., 1::2]], axis=-1)
+
+
+def pairs(keys: Array) -> Array:
+    """Return keys [..., d] whose channels i and i + d/2 belong together with them at 2i and 2i + 1."""
+    middle = keys.shape[-1] // 2
+    return np.stack([keys[..., :middle], keys[..., middle:]], axis=-1).reshape(keys.shape)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
