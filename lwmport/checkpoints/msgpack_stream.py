@@ -23,7 +23,15 @@ def index(cursor: Cursor) -> dict[str, TensorEntry]:
     Raises:
         CheckpointError: truncated, damaged, or holding something else than tensors.
     """
-    return without_params(_entries(cursor, ()))
+    entries = without_params(without_params(_entries(cursor, ())))  # a train state keeps flax variables as its params
+    inside = "/".join(TRAIN_STATE) + "/"
+    others = sum(not name.startswith(inside) for name in entries)
+    if others < len(entries):
+        raise CheckpointError(
+            f"expected parameters alone, found a train state with {others} tensors beside them; "
+            "open it as trainstate_params::PATH"
+        )
+    return entries
 
 
 def index_train_state(cursor: Cursor) -> dict[str, TensorEntry]:
