@@ -109,11 +109,20 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opsets=(1, 1),
         composites=_TENSORFLOW,
     ),
+    "hf": Dialect(
+        name="hf",
+        format="hf",
+        summary="a whole language model as Hugging Face's LlamaForCausalLM, for transformers, vLLM and others",
+        opset=1,
+        opsets=(1, 1),
+        composites={},
+        lowered=False,
+    ),
 }
 
 _NONE: Final[Mapping[str, Dialect]] = MappingProxyType({})
 
-DEFAULTS: Final = {"frozen_graph": "graphdef", "onnx": "ort", "saved_model": "tf", "tflite": "litert"}
+DEFAULTS: Final = {"frozen_graph": "graphdef", "hf": "hf", "onnx": "ort", "saved_model": "tf", "tflite": "litert"}
 """Format -> the dialect that is meant when none is named."""
 
 
