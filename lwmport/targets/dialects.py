@@ -49,6 +49,7 @@ AIPU_TFLITE: Final = replace(
     DIALECTS["tflite"],
     name="aipu-tflite",
     summary="Arm China's Compass (Zhouyi NPU): static, no DYNAMIC_UPDATE_SLICE",
+    composites={**DIALECTS["tflite"].composites, "lwmport.cache_update": ("SELECT_V2",)},
     static=True,
     attention="unrolled",
 )

@@ -36,9 +36,13 @@ def select(e: Emitter, equation: Any) -> None:
 def _written(e: Emitter, position: Any, slots: Any, count: Any) -> tuple[Tensor, Tensor | None]:
     """Return which slots are written, bool [slots, 1], and by which of the new tokens, or None if there is one."""
     key = ("written", position, slots, count)
-    if key in e.notes:
-        found: tuple[Tensor, Tensor | None] = e.notes[key]
-        return found
+    if key not in e.notes:
+        e.notes[key] = _compare(e, position, slots, count)
+    found: tuple[Tensor, Tensor | None] = e.notes[key]
+    return found
+
+
+def _compare(e: Emitter, position: Any, slots: Any, count: Any) -> tuple[Tensor, Tensor | None]:
     numbers, start = e.graph.integers(range(slots)), e.read(position)
     index = None
     if count == 1:
@@ -48,8 +52,7 @@ def _written(e: Emitter, position: Any, slots: Any, count: Any) -> tuple[Tensor,
         behind = combine(e, "SUB", [numbers, start])
         index = combine(e, "MINIMUM", [combine(e, "MAXIMUM", [behind, none]), last])
         written = combine(e, "EQUAL", [behind, index], np.bool_)
-    e.notes[key] = e.reshape(written, (slots, 1)), index
-    return e.notes[key]
+    return e.reshape(written, (slots, 1)), index
 
 
 def dynamic_update_slice(e: Emitter, equation: Any) -> None:
