@@ -73,7 +73,11 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="what LiteRT's XNNPACK delegate takes whole",
         opset=3,
         opsets=(3, 3),
-        composites={**_TFLITE, "lwmport.upsample_nearest": ("PHASES", "CONCATENATION")},
+        composites={
+            **_TFLITE,
+            "lwmport.upsample_nearest": ("DOUBLED_WINOGRAD", "CONCATENATION"),
+            "conv_general_dilated": ("WINOGRAD", "CONV_2D"),
+        },
         static=True,
     ),
     "tflite": Dialect(

@@ -43,7 +43,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     """
     rules = native_rules(dialect)
     expanded = program.expand(lambda equation: composite_name(equation) in rules)
-    emitter = Emitter(expanded, weights, PRIMITIVES, rules)
+    emitter = Emitter(expanded, weights, {**PRIMITIVES, **rules}, rules)
     inputs, outputs = emitter.run()
     path = out / f"{program.component}.tflite"
     details = {

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from lwmport.converters.tflite import phases
+from lwmport.converters.tflite import doubling, winograd
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
 from lwmport.converters.tflite.shapes import pad, padding_of
@@ -23,17 +23,35 @@ def convolve(e: Emitter, equation: Any) -> None:
     source, kernel = equation.invars
     numbers = equation.params["dimension_numbers"]
     out, bias = take_bias(e, equation)
-    doubled = phases.noted(e, source)
+    doubled = doubling.noted(e, source)
     if doubled is not None:
-        e.bind(out, phases.convolve(e, equation, e.read(doubled), bias))
+        e.bind(out, winograd.convolve(e, kernel, e.read(doubled), bias, winograd.DOUBLED))
         return
-    source, sides = e.notes.get(("padded", source), (source, equation.params["padding"]))
+    source, sides = _padding_before(e, equation)
     value = e.transpose(e.read(source), _order(numbers.lhs_spec))
     value, padding = _padded(e, equation, value, sides)
     shape = [shape_of(out)[axis] for axis in _order(numbers.out_spec)]
     options = {**_steps(equation), "padding": padding}
     value = e.graph.operation("CONV_2D", [value, _filter(e, equation, kernel), bias], shape, out.aval.dtype, options)
     e.bind(out, e.transpose(value, [_order(numbers.out_spec).index(axis) for axis in range(4)]))
+
+
+def convolve_by_tiles(e: Emitter, equation: Any) -> None:
+    """Emit the convolution by a minimal algorithm, with its bias and its padding."""
+    source, _ = _padding_before(e, equation)
+    out, bias = take_bias(e, equation)
+    e.bind(out, winograd.convolve(e, equation.invars[1], e.read(source), bias, winograd.F23))
+
+
+def fits_tiles(e: Emitter, equation: Any) -> bool:
+    """Return whether a convolution is one that a minimal algorithm can do, and does in less time."""
+    source, sides = _padding_before(e, equation)
+    return (
+        doubling.noted(e, source) is None
+        and winograd.is_plain_3x3(e, equation)
+        and tuple(map(tuple, sides)) == ((1, 1), (1, 1))
+        and winograd.pays(shape_of(source), *equation.invars[1].aval.shape[2:])
+    )
 
 
 def take_bias(e: Emitter, equation: Any) -> tuple[Any, Tensor]:
@@ -77,6 +95,13 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Return what TFLite's SAME adds before and behind an axis; the odd element goes behind."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
+
+
+def _padding_before(e: Emitter, equation: Any) -> tuple[Any, Sides]:
+    """Return the input of a convolution before what pads it, and what is padded in all."""
+    source: Any = equation.invars[0]
+    found: tuple[Any, Sides] = e.notes.get(("padded", source), (source, equation.params["padding"]))
+    return found
 
 
 def _padded(e: Emitter, equation: Any, value: Tensor, sides: Sides) -> tuple[Tensor, str]:

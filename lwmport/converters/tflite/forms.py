@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lwmport.converters.tflite import cache, group_norm, nearest_code, phases, pooling, rms_norm, rotary, upsampling
+from lwmport.converters.tflite import (
+    cache,
+    convolution,
+    doubling,
+    group_norm,
+    nearest_code,
+    pooling,
+    rms_norm,
+    rotary,
+    upsampling,
+)
 from lwmport.converters.tflite.elementwise import combine, elementwise
 from lwmport.converters.tflite.emitter import Emitter, Rule
 
@@ -34,6 +44,8 @@ FORMS: Final[Mapping[str, Form]] = {
     "AVERAGE_POOL_2D": Form(rule=pooling.average_pool),
     "CHANNEL_MEANS": Form(rule=group_norm.channel_means),
     "CONCATENATION": Form(rule=upsampling.concatenate),
+    "CONV_2D": Form(rule=convolution.convolve),
+    "DOUBLED_WINOGRAD": Form(rule=doubling.leave_to_convolution, fits=doubling.can_leave),
     "DYNAMIC_UPDATE_SLICE": Form(rule=cache.update_slice),
     "LOGISTIC*MUL": Form(rule=logistic_times),
     "MEAN*RSQRT": Form(rule=rms_norm.mean_of_squares),
@@ -41,5 +53,5 @@ FORMS: Final[Mapping[str, Form]] = {
     "SELECT_V2": Form(rule=cache.select),
     "SOFTMAX": Form(rule=softmax),
     "SWAPPED_PAIRS": Form(rule=rotary.swapped_pairs),
-    "PHASES": Form(rule=phases.leave_to_convolution, fits=phases.can_leave),
+    "WINOGRAD": Form(rule=convolution.convolve_by_tiles, fits=convolution.fits_tiles),
 }

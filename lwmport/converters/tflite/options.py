@@ -19,6 +19,7 @@ OPTIONS: Final = {
     "CONV_2D": "Conv2DOptions",
     "COS": "CosOptions",
     "CUMSUM": "CumsumOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "DIV": "DivOptions",
     "DYNAMIC_UPDATE_SLICE": "DynamicUpdateSliceOptions",
     "EQUAL": "EqualOptions",

@@ -20,8 +20,12 @@ def normal(*shape: int) -> Array:
     return RANDOM.standard_normal(shape).astype(np.float32)
 
 
+PLAIN = "conv_general_dilated"
+"""The one primitive with several forms."""
+
 SCALE, BIAS, KERNEL = normal(16), normal(16), normal(3, 3, 16, 4)
 CODES, PICTURES = normal(20, 16), normal(2, 4, 6, 16)
+WIDE_KERNEL, WIDE_PICTURES = normal(3, 3, 64, 80) / 24, normal(2, 16, 64, 64)
 FAINT = PICTURES * np.float32(1e-3)
 """Values whose variance is epsilon's size: a wrong epsilon changes them by half."""
 
@@ -34,6 +38,11 @@ def doubled_and_convolved(x: Any) -> Any:
     y = composites.upsample_nearest(x, factor=2)
     y = jax.lax.conv_general_dilated(y, KERNEL, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     return y + BIAS[:4].reshape(1, 1, 1, 4)
+
+
+def convolved(x: Any) -> Any:
+    kernel = jnp.asarray(WIDE_KERNEL)
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def codes_of_pictures(x: Any) -> Any:
@@ -65,6 +74,7 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], Array]] = {
     "lwmport.upsample_nearest": (lambda x: composites.upsample_nearest(x, factor=2), PICTURES),
     "lwmport.upsample_nearest, three times": (lambda x: composites.upsample_nearest(x, factor=3), normal(2, 1, 5, 3)),
     "lwmport.upsample_nearest, convolved": (doubled_and_convolved, PICTURES),
+    "conv_general_dilated, wide": (convolved, WIDE_PICTURES),
 }
 
 INVENTORY = {
@@ -81,26 +91,44 @@ INVENTORY = {
         "SUB": 1,
     },
     "CONCATENATION": {"CONCATENATION": 2, "RESHAPE": 2},
+    "CONV_2D": {"CONV_2D": 1},
+    "DOUBLED_WINOGRAD": {
+        "ADD": 5,
+        "CONCATENATION": 3,
+        "DEPTHWISE_CONV_2D": 8,
+        "FULLY_CONNECTED": 9,
+        "RESHAPE": 3,
+        "SUB": 5,
+    },
     "LOGISTIC*MUL": {"LOGISTIC": 1, "MUL": 1},
     "MEAN*RSQRT": {"ADD": 1, "MEAN": 1, "MUL": 3, "RSQRT": 1},
-    "PHASES": {"CONCATENATION": 3, "CONV_2D": 3, "PAD": 4, "RESHAPE": 3},
     "RESIZE_NEAREST_NEIGHBOR": {"RESIZE_NEAREST_NEIGHBOR": 1},
     "SOFTMAX": {"SOFTMAX": 1},
     "SWAPPED_PAIRS": {"ADD": 1, "FULLY_CONNECTED": 3, "MUL": 2, "RESHAPE": 2},
+    "WINOGRAD": {
+        "ADD": 12,
+        "CONCATENATION": 3,
+        "DEPTHWISE_CONV_2D": 16,
+        "FULLY_CONNECTED": 16,
+        "RESHAPE": 3,
+        "SUB": 12,
+    },
 }
-"""Form -> its operators, without the convolution that an example has anyway."""
+"""Form -> its operators, without the convolution that some examples add."""
 
 COMPOSITE_OF = {
     "ARG_MIN": "lwmport.nearest_code",
     "AVERAGE_POOL_2D": "lwmport.average_pool",
     "CHANNEL_MEANS": "lwmport.group_norm",
     "CONCATENATION": "lwmport.upsample_nearest",
+    "CONV_2D": PLAIN,
+    "DOUBLED_WINOGRAD": "lwmport.upsample_nearest",
     "LOGISTIC*MUL": "lwmport.silu",
     "MEAN*RSQRT": "lwmport.rms_norm",
-    "PHASES": "lwmport.upsample_nearest",
     "RESIZE_NEAREST_NEIGHBOR": "lwmport.upsample_nearest",
     "SOFTMAX": "lwmport.softmax",
     "SWAPPED_PAIRS": "lwmport.rotary_embedding",
+    "WINOGRAD": PLAIN,
 }
 ELSEWHERE = {"lwmport.cache_update", "lwmport.causal_attention", "lwmport.masked_attention"}
 """Composites with several inputs, of test_tflite_cache.py and test_language_models.py."""
@@ -114,7 +142,7 @@ PAIRS = [
     (form, example)
     for form, composite in COMPOSITE_OF.items()
     for example in EXAMPLES
-    if example.split(",")[0] == composite and (form != "PHASES" or example.endswith("convolved"))
+    if example.split(",")[0] == composite and (form != "DOUBLED_WINOGRAD" or example.endswith("convolved"))
 ]
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -125,8 +153,8 @@ def test_form_agrees_with_jax(form: str, example: str, batch: str, lower: Callab
     function, x = EXAMPLES[example]
     found = lower(function, x, composites={COMPOSITE_OF[form]: [form]}, dynamic=batch == "dynamic").agrees(**CLOSE)
     operators = {**INVENTORY[form]}
-    if example.endswith("convolved"):
-        operators["CONV_2D"] = operators.get("CONV_2D", 0) + 1
+    if example.endswith("convolved") and form != "DOUBLED_WINOGRAD":
+        operators["CONV_2D"] = 1
     if "rotary" in example:
         operators |= {"COS": 1, "SIN": 1, "SLICE": 1, "MUL": 3, "RESHAPE": 3}
     if example.endswith("otherwise"):
@@ -160,11 +188,11 @@ def test_every_form_has_a_composite_an_example_and_an_inventory() -> None:
 def test_every_composite_of_the_models_has_an_example() -> None:
     both = (*vars(composites).items(), *vars(llama_composites).items())
     names = {value for name, value in both if name.isupper()} - ELSEWHERE
-    assert {name.split(",")[0] for name in EXAMPLES} == names
+    assert {name.split(",")[0] for name in EXAMPLES} == {*names, PLAIN}
 
 
 def test_the_second_form_is_taken_where_the_first_does_not_fit(lower: Callable[..., Any]) -> None:
-    forms = {"lwmport.upsample_nearest": ["PHASES", "CONCATENATION"]}
+    forms = {"lwmport.upsample_nearest": ["DOUBLED_WINOGRAD", "CONCATENATION"]}
     found = lower(lambda x: composites.upsample_nearest(x, factor=2), PICTURES, composites=forms).agrees()
     assert found.operators == INVENTORY["CONCATENATION"]
 

@@ -21,6 +21,7 @@ VARIANTS: Final = {
     "debug": DEBUG,
     "with attention": replace(DEBUG, attn_resolutions=(16,), no_attn_mid_block=False),
     "resampled without convolutions": replace(DEBUG, resample_with_conv=False),
+    "by tiles": replace(DEBUG, hidden_channels=64),
 }
 HALVES: Final = {"encoder": vqgan_encoder, "decoder": vqgan_decoder}
 OUTSIDE: Final = {"encoder": ("ARG_MIN", "GATHER"), "decoder": ("GATHER",)}
@@ -59,6 +60,7 @@ def test_half_agrees_with_jax_inside_xnnpack(
     inputs = inputs_of(component, 1)
     check(runner.run(inputs), jax_outputs(component, weights, inputs))
     assert runner.undelegated == OUTSIDE[half]
+    assert (artifact.operators.get("DEPTHWISE_CONV_2D", 0) >= 16) == (config.hidden_channels == 64)
     assert not {"TRANSPOSE", "BROADCAST_TO"} & set(artifact.operators)
     assert artifact.files == (tmp_path / f"vqgan-{half}.tflite",)
 
