@@ -106,8 +106,8 @@ class Component:
 class Dialect:
     """What one consumer of a format reads, as data.
 
-    ``composites`` maps the name of a composite to the forms it may take, best first, each a name in the converter's
-    table of forms; a composite without a form that fits is decomposed. ``opsets`` is the closed range that may be
+    ``composites`` maps the name of a composite, or of a primitive that has several, to the forms it may take, best
+    first, each a name in the converter's table of forms; a composite without a form that fits is decomposed. ``opsets`` is the closed range that may be
     asked for, ``opset`` the default. A ``static`` dialect has no dynamic sizes: a language model becomes a prefill and
     a decode with a cache of fixed length. ``attention`` is the form that is meant when none is asked for. One that is
     not ``lowered`` takes whole language models, whose weights get other names: its converter is given the component in
