@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from lwmport.errors import ArtifactError
@@ -31,6 +32,8 @@ def encode(value: Any) -> Any:
         return {encode(str(key)): encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
+    if isinstance(value, Path):
+        return encode(value.as_posix())
     if isinstance(value, str):
         return UNPRINTABLE.sub("\ufffd", value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -33,21 +33,33 @@ class Verbatim(str):
 
 def html(report: Report, pictures: Mapping[str, bytes]) -> str:
     """Return the page; ``pictures`` are the PNG files by path, and go into it as data URIs."""
-    style = _resource("report.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     uris = {path: f"data:image/png;base64,{base64.b64encode(content).decode()}" for path, content in pictures.items()}
-    template = _html().get_template("report.html.j2")
-    return template.render(
-        report=report,
-        style=Markup(style),  # noqa: S704 - our own file, hashed into the policy
-        policy=POLICY.format(digest),
-        source=lambda picture: uris[picture.path],
-    )
+    return page("report.html.j2", report=report, source=lambda picture: uris[picture.path])
 
 
 def markdown(report: Report) -> str:
     """Return the report as Markdown; pictures are links to the files beside it."""
-    return _markdown().get_template("report.md.j2").render(report=report, image=_image)
+    return text("report.md.j2", report=report, image=_image)
+
+
+def page(template: str, **values: Any) -> str:
+    """Return a page of a template, with the style sheet and the policy that lets only that one in."""
+    style = _resource("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        _html()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704 - our own file, hashed into the policy
+            policy=POLICY.format(digest),
+            **values,
+        )
+    )
+
+
+def text(template: str, **values: Any) -> str:
+    """Return Markdown of a template, in which every value is plain text."""
+    return _markdown().get_template(template).render(**values)
 
 
 def escape_markdown(value: Any) -> str:

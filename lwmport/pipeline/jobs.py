@@ -1,0 +1,184 @@
+"""``jobs.toml``: a matrix of ports, and single ones beside it."""
+
+import itertools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport.errors import UsageError
+from lwmport.models.families import resolve
+from lwmport.models.options import Options
+from lwmport.pipeline.convert import Request
+from lwmport.pipeline.port import PortRequest, usual_format
+from lwmport.registry import check_known
+from lwmport.types import WeightSpec
+
+TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
+MODEL: Final = {
+    **{name: name for name in ("precision", "layer", "sample_mode", "attention", "query_chunk", "key_chunk", "ring")},
+    **{name: name for name in ("sequence", "max_length")},
+    "set": "settings",
+}
+"""Field of a job -> field of `Options`."""
+
+PLAIN: Final = ("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset")
+FIELDS: Final = (*PLAIN, *MODEL)
+"""What a job may say: the options of ``lwmport port``, with underscores."""
+
+BASE_BYTES: Final = 600 * 2**20
+"""Memory of a process that has JAX and ONNX Runtime loaded and traced a small model (400 to 550 MB were measured)."""
+
+COPIES: Final = 3
+"""Float32 copies of the weights at the worst moment: the reference's, the runtime's, and what it prepares of them."""
+
+_UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One port of a matrix, by a name that is its folder's, with the memory that it may take."""
+
+    name: str
+    request: PortRequest
+    words: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """What a file asks for. ``workers`` and ``memory`` (bytes) are None where it does not say."""
+
+    out: Path
+    jobs: tuple[Job, ...]
+    workers: int | None = None
+    memory: int | None = None
+
+
+def read_jobs(path: Path, out: Path | None = None) -> Jobs:
+    """Return the ports that a file asks for; paths in it are beside the file.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that no port can be; the message says where.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"expected a TOML file with jobs at {path}, found: {error}") from error
+    for name in values:
+        check_known(f"field of {path.name}", name, TABLES)
+    folder = out or path.parent / str(values.get("out", "ports"))
+    defaults = _table(values, "defaults", path)
+    given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
+    excluded = _tables(values, "exclude", path)
+    fields = [{**defaults, **item} for item in given]
+    fields = [item for item in fields if not any(rule.items() <= item.items() for rule in excluded)]
+    if not fields:
+        raise UsageError(f"expected a [matrix] or [[jobs]] in {path} that leave something to do, found nothing")
+    jobs = tuple(_job(item, folder, path) for item in fields)
+    names = [job.name for job in jobs]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise UsageError(f"{path}: expected every job once, found {', '.join(double)} more than once")
+    memory = values.get("memory")
+    return Jobs(
+        out=folder,
+        jobs=jobs,
+        workers=_whole(values.get("workers"), "workers", path),
+        memory=None if memory is None else read_bytes(str(memory)),
+    )
+
+
+def read_bytes(text: str) -> int:
+    """Return a number of bytes written as ``8GB`` or ``512 MiB``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    number = text.strip().rstrip("BGIKMbgikm ").strip()
+    unit = text.strip()[len(number) :].strip().upper()
+    try:
+        return int(float(number) * _UNITS[unit])
+    except (KeyError, ValueError, OverflowError) as error:
+        raise UsageError(f"expected memory as 8GB or 512MiB, found {text!r}") from error
+
+
+def _matrix(table: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    """Return one job for every combination; values that are no list are the same for all."""
+    if not table:
+        return []
+    axes = [value if isinstance(value, list) and name != "set" else [value] for name, value in table.items()]
+    if any(not axis for axis in axes):
+        raise UsageError(f"{path}: expected at least one value on every axis of [matrix], found an empty list")
+    return [dict(zip(table, values, strict=True)) for values in itertools.product(*axes)]
+
+
+def _table(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    found = values.get(name, {})
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: expected a table [{name}], found {type(found).__name__}")
+    return found
+
+
+def _tables(values: Mapping[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    found = values.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise UsageError(f"{path}: expected tables [[{name}]], found {type(found).__name__}")
+    return found
+
+
+def _job(fields: dict[str, Any], out: Path, path: Path) -> Job:
+    for name in fields:
+        check_known(f"field of a job in {path.name}", name, FIELDS)
+    missing = [name for name in ("component", "target") if not isinstance(fields.get(name), str)]
+    if missing:
+        raise UsageError(f"{path}: expected {' and '.join(missing)} of every job, found a job without")
+    if "checkpoint" in fields:
+        prefix, separator, name = str(fields["checkpoint"]).rpartition("::")
+        fields = {**fields, "checkpoint": f"{prefix}{separator}{path.parent / name}"}
+    form = fields.get("to") or usual_format(fields["target"])
+    name = "-".join([fields["component"], fields["target"], form, str(fields.get("precision", "float32"))])
+    given = {option: fields[name] for name, option in MODEL.items() if name in fields}
+    if "settings" in given:
+        given["settings"] = tuple(
+            map(str, given["settings"] if isinstance(given["settings"], list) else [given["settings"]])
+        )
+    plain = {name: fields[name] for name in ("checkpoint", "config", "batch", "seed", "opset") if name in fields}
+    try:
+        conversion = Request(
+            component=fields["component"], format=form, out=out / name, options=Options(**given), **plain
+        )
+        request = PortRequest(conversion=conversion, target=fields["target"], soc=fields.get("soc"))
+        needed = _needed(conversion)
+    except TypeError as error:
+        raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
+    return Job(name=name, request=request, words=_words({**fields, "to": form, "out": str(out / name)}), bytes=needed)
+
+
+def _needed(conversion: Request) -> int:
+    """Return an estimate of the memory that a port needs at its worst moment, the comparison with the reference."""
+    family = resolve(conversion.component, conversion.config, conversion.options)
+    return BASE_BYTES + COPIES * max(map(_total, (component.weights for component in family.references)))
+
+
+def _total(weights: Mapping[str, WeightSpec]) -> int:
+    return sum(spec.nbytes for spec in weights.values())
+
+
+def _words(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words behind ``lwmport port`` that mean the same job."""
+    words: list[str] = []
+    for name, value in fields.items():
+        values: Sequence[Any] = value if isinstance(value, list) else [value]
+        for item in values:
+            words += [f"--{name.replace('_', '-')}", str(item)]
+    return tuple(words)
+
+
+def _whole(value: Any, name: str, path: Path) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or value < 1:
+        raise UsageError(f"{path}: expected a number of at least 1 as {name}, found {value!r}")
+    return value

@@ -1,0 +1,326 @@
+"""The whole road to a device: convert, validate, check, compile, bundle; what is done is not done again."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import lwmport
+from lwmport import atomic, digest, manifest, memory, plain
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.bundle import BundleRequest, bundle
+from lwmport.pipeline.compile import AUTO, CompileRequest, compile_artifacts, status_of
+from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.registry import check_known
+from lwmport.targets.dialects import DIALECT_OF
+from lwmport.targets.preflight import Conditions, check
+from lwmport.types import Severity, Status
+
+LEDGER: Final = "port.json"
+"""What is done, beside the results: ``DIR/port.json``."""
+
+MODELS: Final = "models"
+COMPILED: Final = "compiled"
+PREFLIGHT: Final = "preflight.json"
+FORMAT: Final = "lwmport-port/1"
+QUANTISING: Final = frozenset({"aipu"})
+"""Targets whose compiler quantises and wants samples for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortRequest:
+    """One model for one device. ``conversion`` says what and where to; its dialect is the target's own.
+
+    Attributes:
+        conversion: `lwmport.pipeline.convert.Request`; its ``out`` is the folder of the whole port.
+        target: a key of `lwmport.targets.compile.COMPILERS`.
+        soc: the device within the target.
+        toolchain: the vendor's SDK, if it is not where it usually is.
+
+    Raises:
+        UsageError: the target does not take such a format.
+    """
+
+    conversion: Request
+    target: str
+    soc: str | None = None
+    toolchain: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no target takes."""
+        check_known("target", self.target, [target for target, _ in DIALECT_OF])
+        formats = [form for target, form in DIALECT_OF if target == self.target]
+        check_known(f"format for {self.target}", self.conversion.format, formats)
+
+    @property
+    def out(self) -> Path:
+        """The folder of the port."""
+        return self.conversion.out
+
+    @property
+    def models(self) -> Path:
+        """The folder that the conversion writes."""
+        return self.out / MODELS
+
+    @property
+    def bundle(self) -> Path:
+        """The file to send."""
+        return self.out / f"{self.conversion.component}-{self.target}.zip"
+
+    def digest(self) -> str:
+        """Return what decides every result: the request without its folder, the checkpoint as it lies there now."""
+        conversion = replace(self.conversion, out=Path())
+        return digest.of_json(
+            {
+                "lwmport": lwmport.__version__,
+                "request": plain.encode(replace(self, conversion=conversion, toolchain=None)),
+                "checkpoint": _identity(self.conversion.checkpoint),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a port. ``files`` are what it wrote, below the port's folder: (path, bytes, modified in ns)."""
+
+    name: str
+    status: Status
+    reason: str
+    seconds: float = 0.0
+    files: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortOutcome:
+    """What came of a port: its stages in order, and one verdict."""
+
+    title: str
+    target: str
+    out: Path
+    stages: tuple[Stage, ...]
+    status: Status
+    sentence: str
+    peak_bytes: int
+
+
+def usual_format(target: str) -> str:
+    """Return the format that a target takes best.
+
+    Raises:
+        UsageError: no such target.
+    """
+    check_known("target", target, [name for name, _ in DIALECT_OF])
+    return next(form for name, form in DIALECT_OF if name == target)
+
+
+def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
+    """Take a model to a device and return the verdict; stages that a run before this one finished stay as they are.
+
+    A failed stage ends the road. A compiler that is not installed leaves its stage skipped and the road open: the
+    bundle then carries the exact command.
+
+    Raises:
+        PortError: a stage could not be done or judged at all.
+    """
+    observer = observer or Silent()
+    ledger = _Ledger(request)
+    stages: list[Stage] = []
+    for name, run in STAGES.items():
+        found = ledger.done(name)
+        if found is None:
+            start = time.perf_counter()
+            observer.phase(f"{name}: {request.conversion.component} for {request.target}")
+            found = replace(run(request, observer), seconds=round(time.perf_counter() - start, 3))
+            ledger.enter(found)
+        else:
+            observer.phase(f"{name}: done before")
+        stages.append(found)
+        if found.status is Status.FAILED:
+            break
+    missing = list(STAGES)[len(stages) :]
+    stages += [Stage(name=name, status=Status.SKIPPED, reason=f"{stages[-1].name} failed") for name in missing]
+    status, sentence = _verdict(stages)
+    return PortOutcome(
+        title=title_of(request),
+        target=request.target,
+        out=request.out,
+        stages=tuple(stages),
+        status=status,
+        sentence=sentence,
+        peak_bytes=memory.peak_bytes(),
+    )
+
+
+def title_of(request: PortRequest) -> str:
+    """Return a name for a port that tells it from others of one table."""
+    conversion = request.conversion
+    return f"{conversion.component} to {request.target} ({conversion.format}, {conversion.options.precision})"
+
+
+def _convert(request: PortRequest, observer: Observer) -> Stage:
+    dialect = DIALECT_OF[request.target, request.conversion.format]
+    found = convert(replace(request.conversion, out=request.models, dialect=dialect), observer)
+    report = found.report
+    reason = report.sentence if report else "not validated"
+    return Stage(
+        name="convert", status=found.status, reason=reason, files=_files(request, sorted(request.models.rglob("*")))
+    )
+
+
+def _check(request: PortRequest, _: Observer) -> Stage:
+    made = manifest.read(request.models)
+    conditions = Conditions(
+        target=request.target, chip=request.soc or "", precision=_compiled_precision(request.conversion)
+    )
+    found = [check(request.models / part.path, conditions) for part in made.components]
+    with atomic.new_file(request.out / PREFLIGHT) as file:
+        file.write(json.dumps(plain.encode(tuple(found)), indent=1, ensure_ascii=False).encode() + b"\n")
+    counts = dict.fromkeys(Severity, 0)
+    for preflight in found:
+        for finding in preflight.findings:
+            counts[finding.severity] += 1
+    failed = any(preflight.status is Status.FAILED for preflight in found)
+    said = ", ".join(f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items())
+    errors = [f"{item.rule} {item.title}" for part in found for item in part.findings if item.severity == "error"]
+    return Stage(
+        name="check",
+        status=Status.FAILED if failed else Status.PASSED,
+        reason="; ".join([said, *dict.fromkeys(errors)]),
+        files=_files(request, [request.out / PREFLIGHT]),
+    )
+
+
+def _compiled_precision(conversion: Request) -> str:
+    return "" if conversion.options.precision == "float32" else conversion.options.precision
+
+
+def _compile(request: PortRequest, observer: Observer) -> Stage:
+    found = compile_artifacts(
+        CompileRequest(
+            artifact=request.models,
+            target=request.target,
+            out=request.out / COMPILED,
+            soc=request.soc,
+            toolchain=request.toolchain,
+            calibration=AUTO if request.target in QUANTISING else None,
+            checkpoint=request.conversion.checkpoint,
+        ),
+        observer,
+    )
+    status = status_of(found)
+    reasons = dict.fromkeys(compilation.reason for compilation in found if compilation.status is status)
+    return Stage(
+        name="compile",
+        status=status,
+        reason="; ".join(reasons),
+        files=_files(request, sorted((request.out / COMPILED).rglob("*"))),
+    )
+
+
+def _bundle(request: PortRequest, observer: Observer) -> Stage:
+    found = bundle(
+        BundleRequest(
+            folder=request.models,
+            target=request.target,
+            out=request.bundle,
+            checkpoint=request.conversion.checkpoint,
+            soc=request.soc,
+        ),
+        observer,
+    )
+    return Stage(
+        name="bundle",
+        status=Status.PASSED,
+        reason=f"{found.out.name}, {found.bytes:,} bytes, sha256 {found.sha256}",
+        files=_files(request, [found.out]),
+    )
+
+
+STAGES: Final[Mapping[str, Callable[[PortRequest, Observer], Stage]]] = {
+    "convert": _convert,
+    "check": _check,
+    "compile": _compile,
+    "bundle": _bundle,
+}
+"""The road, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entries:
+    format: str
+    request: str
+    stages: tuple[Stage, ...] = ()
+
+
+@dataclass
+class _Ledger:
+    """What is done of a port, in its folder; a ledger of another request counts for nothing."""
+
+    request: PortRequest
+    entries: dict[str, Stage] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._key = self.request.digest()
+        self._path = self.request.out / LEDGER
+        try:
+            found = plain.decode(_Entries, json.loads(self._path.read_bytes()), str(self._path))
+        except (OSError, ValueError, RecursionError, ArtifactError):
+            return
+        if (found.format, found.request) == (FORMAT, self._key):
+            self.entries = {stage.name: stage for stage in found.stages}
+
+    def done(self, name: str) -> Stage | None:
+        """Return a stage that need not be run again: it passed, and all that it wrote lies there untouched."""
+        stage = self.entries.get(name)
+        if stage is None or stage.status is not Status.PASSED:
+            return None
+        untouched = all(_state(self.request.out / path) == (size, time) for path, size, time in stage.files)
+        return stage if untouched else None
+
+    def enter(self, stage: Stage) -> None:
+        """Write a stage down; those behind it are void."""
+        names = list(STAGES)
+        kept = names[: names.index(stage.name)]
+        self.entries = {name: item for name, item in self.entries.items() if name in kept} | {stage.name: stage}
+        made = _Entries(format=FORMAT, request=self._key, stages=tuple(self.entries.values()))
+        with atomic.new_file(self._path) as file:
+            file.write(json.dumps(plain.encode(made), indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def _files(request: PortRequest, paths: list[Path]) -> tuple[tuple[str, int, int], ...]:
+    return tuple((path.relative_to(request.out).as_posix(), *_state(path)) for path in paths if path.is_file())
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return size and time of a file, and no such size where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _identity(checkpoint: str | None) -> list[Any]:
+    """Return what tells a checkpoint from another one: the files' names, sizes and times."""
+    if checkpoint is None:
+        return []
+    path = Path(checkpoint.rpartition("::")[2])
+    if not path.exists():
+        raise UsageError(f"expected a checkpoint at {path}, found nothing")
+    paths = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [[item.name, *_state(item)] for item in paths]
+
+
+def _verdict(stages: list[Stage]) -> tuple[Status, str]:
+    """Return failed if a stage failed, else passed: what the sentence says of skipped ones is part of it."""
+    failed = [stage for stage in stages if stage.status is Status.FAILED]
+    if failed:
+        return Status.FAILED, f"{failed[0].name} failed: {failed[0].reason}"
+    skipped = [stage for stage in stages if stage.status is Status.SKIPPED]
+    if not skipped:
+        return Status.PASSED, "Converted, validated, checked, compiled and bundled."
+    left = "; ".join(f"{stage.name} skipped: {stage.reason}" for stage in skipped)
+    return Status.PASSED, f"Ready to send; {left}"

@@ -1,0 +1,78 @@
+"""The page of many ports: one row each, with a link to its report and its bundle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lwmport import atomic, plain
+from lwmport.reports import render
+from lwmport.types import Status
+
+FORMAT: Final = "lwmport-index/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFact:
+    """How one stage of a port ended."""
+
+    name: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortRow:
+    """One port. ``links`` are paths below the page's folder; memory is in bytes, None where no process told it."""
+
+    name: str
+    title: str
+    target: str
+    status: Status
+    sentence: str
+    stages: tuple[StageFact, ...]
+    seconds: float
+    peak_bytes: int | None
+    estimate_bytes: int
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortReport:
+    """Every port of a matrix, and within what they ran."""
+
+    jobs: tuple[PortRow, ...]
+    workers: int
+    memory: int
+
+    @property
+    def status(self) -> Status:
+        """Passed if every port passed."""
+        return Status.FAILED if any(job.status is Status.FAILED for job in self.jobs) else Status.PASSED
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        passed = sum(job.status is Status.PASSED for job in self.jobs)
+        skipped = sum(stage.status is Status.SKIPPED for job in self.jobs for stage in job.stages)
+        left = f"; {skipped} stages skipped, each with its reason" if skipped else ""
+        return f"{passed} of {len(self.jobs)} ports passed{left}."
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the stages, in order."""
+        return tuple(stage.name for stage in self.jobs[0].stages) if self.jobs else ()
+
+
+def write_index(report: PortReport, folder: Path) -> None:
+    """Write index.html, index.md and index.json into a folder."""
+    value = {"format": FORMAT, "status": report.status, "sentence": report.sentence, **plain.encode(report)}
+    contents = {
+        "index.json": json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "index.md": render.text("ports.md.j2", report=report),
+        "index.html": render.page("ports.html.j2", report=report),
+    }
+    for name, text in contents.items():
+        with atomic.new_file(folder / name) as file:
+            file.write(text.encode())

@@ -1,0 +1,399 @@
+"""The whole road: stages in order, what is done stays done, a failure ends it, a matrix keeps within its memory."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lwmport import plain
+from lwmport.errors import MissingExtraError, UsageError
+from lwmport.models.options import Options
+from lwmport.pipeline import port as road
+from lwmport.pipeline import ports
+from lwmport.pipeline.convert import Request
+from lwmport.pipeline.jobs import Jobs, read_bytes, read_jobs
+from lwmport.pipeline.port import LEDGER, PortRequest, Stage, port
+from lwmport.reports.ports import PortReport
+from lwmport.targets.dialects import DIALECT_OF
+from lwmport.types import Status
+
+PASSED, FAILED, SKIPPED = Status.PASSED, Status.FAILED, Status.SKIPPED
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stages that write a file and nothing else; the list tells which ran."""
+    calls: list[str] = []
+
+    def stage(name: str) -> Callable[..., Stage]:
+        def run(request: PortRequest, _: Any) -> Stage:
+            calls.append(name)
+            path = request.out / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+            files = ((path.name, path.stat().st_size, path.stat().st_mtime_ns),)
+            return Stage(name=name, status=PASSED, reason="done", files=files)
+
+        return run
+
+    monkeypatch.setattr(road, "STAGES", {name: stage(name) for name in road.STAGES})
+    return calls
+
+
+def request(out: Path, **given: Any) -> PortRequest:
+    conversion = Request(component="vqgan-decoder", format="onnx", out=out, config="debug", **given)
+    return PortRequest(conversion=conversion, target="cpu")
+
+
+def test_stages_run_in_order_and_once(ran: list[str], tmp_path: Path) -> None:
+    first = port(request(tmp_path))
+    assert ran == ["convert", "check", "compile", "bundle"]
+    assert [stage.status for stage in first.stages] == [PASSED] * 4
+    again = port(request(tmp_path))
+    assert len(ran) == 4
+    assert again.stages == first.stages
+    assert (again.status, again.sentence) == (first.status, first.sentence)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"batch": 2}, {"options": Options(precision="float16")}])
+def test_another_request_starts_afresh(change: dict[str, Any], ran: list[str], tmp_path: Path) -> None:
+    port(request(tmp_path))
+    port(request(tmp_path, **change))
+    assert ran == [*road.STAGES] * 2
+
+
+def test_a_checkpoint_that_changed_starts_afresh(ran: list[str], tmp_path: Path) -> None:
+    checkpoint = tmp_path / "weights"
+    checkpoint.write_bytes(b"1")
+    port(request(tmp_path / "out", checkpoint=f"params::{checkpoint}"))
+    checkpoint.write_bytes(b"22")
+    port(request(tmp_path / "out", checkpoint=f"params::{checkpoint}"))
+    assert ran == [*road.STAGES] * 2
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("other")])
+def test_a_stage_whose_files_were_touched_runs_again_with_all_behind_it(
+    damage: Callable[[Path], None], ran: list[str], tmp_path: Path
+) -> None:
+    port(request(tmp_path))
+    damage(tmp_path / "check.txt")
+    port(request(tmp_path))
+    assert ran[4:] == ["check", "compile", "bundle"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"format": "lwmport-port/1"}', b"\xff"])
+def test_a_damaged_ledger_counts_for_nothing(content: bytes, ran: list[str], tmp_path: Path) -> None:
+    (tmp_path / LEDGER).write_bytes(content)
+    assert port(request(tmp_path)).status is PASSED
+    assert ran == [*road.STAGES]
+
+
+def test_a_run_that_died_goes_on_where_it_was(ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: Any) -> Stage:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(road.STAGES, "compile", die)  # type: ignore[misc]
+        with pytest.raises(KeyboardInterrupt):
+            port(request(tmp_path))
+    port(request(tmp_path))
+    assert ran == ["convert", "check", "compile", "bundle"]
+
+
+@pytest.mark.parametrize("name", list(road.STAGES))
+def test_a_failure_ends_the_road(name: str, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = Stage(name=name, status=FAILED, reason="no")
+    monkeypatch.setitem(road.STAGES, name, lambda *_: failure)  # type: ignore[misc]
+    found = port(request(tmp_path))
+    assert (found.status, found.sentence) == (FAILED, f"{name} failed: no")
+    place = list(road.STAGES).index(name)
+    assert [stage.status for stage in found.stages] == [PASSED] * place + [FAILED] + [SKIPPED] * (3 - place)
+    assert len(ran) == place
+    port(request(tmp_path))
+    assert len(ran) == place, "what passed before the failure is not done again"
+
+
+def test_a_compiler_that_is_missing_leaves_the_road_open_and_is_looked_for_again(
+    ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def missing(*_: Any) -> Stage:
+        looked.append(1)
+        return Stage(name="compile", status=SKIPPED, reason="no atc")
+
+    monkeypatch.setitem(road.STAGES, "compile", missing)  # type: ignore[misc]
+    found = port(request(tmp_path))
+    assert (found.status, found.sentence) == (PASSED, "Ready to send; compile skipped: no atc")
+    port(request(tmp_path))
+    assert len(looked) == 2
+    assert ran[:2] == ["convert", "check"]
+
+
+@pytest.mark.parametrize(("target", "form"), DIALECT_OF)
+def test_every_target_takes_its_formats_and_no_other(target: str, form: str, tmp_path: Path) -> None:
+    conversion = Request(component="vqgan", format=form, out=tmp_path)
+    assert PortRequest(conversion=conversion, target=target).digest()
+    with pytest.raises(UsageError, match=f"expected a format for {target} out of"):
+        PortRequest(conversion=replace(conversion, format="gguf"), target=target)
+
+
+def test_the_real_road_ends_in_a_bundle(tmp_path: Path) -> None:
+    found = port(request(tmp_path))
+    assert [(stage.name, stage.status) for stage in found.stages] == [(name, PASSED) for name in road.STAGES]
+    assert (tmp_path / "vqgan-decoder-cpu.zip").is_file()
+    assert (tmp_path / "models" / "report.html").is_file()
+
+
+JOBS = """
+workers = 2
+memory = "4GB"
+[defaults]
+config = "debug"
+[matrix]
+component = ["vqgan-encoder", "llama-block"]
+target = ["ascend", "cpu"]
+precision = ["float32", "float16"]
+[[jobs]]
+component = "vqgan-decoder"
+target = "aipu"
+to = "tflite"
+[[exclude]]
+component = "llama-block"
+target = "cpu"
+"""
+
+
+def test_a_matrix_is_every_combination_but_the_excluded_and_single_jobs_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(JOBS)
+    found = read_jobs(path)
+    assert (found.workers, found.memory, found.out) == (2, 4 * 10**9, tmp_path / "ports")
+    assert [job.name for job in found.jobs] == [
+        "vqgan-encoder-ascend-onnx-float32",
+        "vqgan-encoder-ascend-onnx-float16",
+        "vqgan-encoder-cpu-onnx-float32",
+        "vqgan-encoder-cpu-onnx-float16",
+        "llama-block-ascend-onnx-float32",
+        "llama-block-ascend-onnx-float16",
+        "vqgan-decoder-aipu-tflite-float32",
+    ]
+    assert found.jobs[1].request.conversion.options.precision == "float16"
+    assert found.jobs[1].words[:6] == ("--config", "debug", "--component", "vqgan-encoder", "--target", "ascend")
+
+
+BAD = {
+    "no TOML": ("[", "expected a TOML file"),
+    "nothing to do": ("", r"expected a \[matrix\] or"),
+    "an unknown table": ("[matriks]", "did you mean 'matrix'"),
+    "an unknown field": ('[[jobs]]\ncomponent = "vqgan"\nprecison = "float16"', "did you mean 'precision'"),
+    "an unknown target": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "ascent"', "did you mean 'ascend'"),
+    "an unknown component": ('[[jobs]]\ncomponent = "vqgn"\ntarget = "cpu"', "did you mean 'vqgan'"),
+    "no component": ('[[jobs]]\ntarget = "cpu"', "expected component of every job"),
+    "no list of tables": ("jobs = 3", r"expected tables \[\[jobs\]\]"),
+    "an empty axis": ("[matrix]\ncomponent = []", "found an empty list"),
+    "no number": ('workers = "two"\n[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"', "expected a number of at least 1"),
+    "a wrong type": ('[[jobs]]\ncomponent = "ring-step"\ntarget = "cpu"\nring = "two"', "expected fields of the"),
+    "a job twice": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\n' * 2, "more than once"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_files_that_are_no_jobs_are_refused_in_one_line(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_jobs(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "found"), [("8GB", 8 * 10**9), ("1.5 GiB", 3 * 2**29), ("512MiB", 2**29), ("7", 7)])
+def test_memory_is_read_with_its_unit(text: str, found: int) -> None:
+    assert read_bytes(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "GB", "8 gigs", "much"])
+def test_memory_without_sense_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected memory as 8GB"):
+        read_bytes(text)
+
+
+class Stub:
+    """An engine whose processes end after three looks; it tells how many ran at a time."""
+
+    def __init__(self, answers: dict[str, ports.Ended]) -> None:
+        self.answers, self.running, self.most, self.started = answers, [], 0, list[str]()
+
+    def start(self, job: Any) -> Any:
+        self.started.append(job.name)
+        process = SimpleNamespace(looks=0, stopped=False)
+
+        def result() -> ports.Ended | None:
+            process.looks += 1
+            if process.looks < 3:
+                return None
+            self.running.remove(job)
+            return self.answers[job.name]
+
+        def stop() -> None:
+            process.stopped = True
+
+        process.result, process.stop = result, stop
+        self.running.append(job)
+        self.most = max(self.most, sum(held.bytes for held in self.running))
+        return process
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Jobs:
+    path = tmp_path / "jobs.toml"
+    path.write_text(JOBS)
+    found = read_jobs(path)
+    return replace(found, jobs=tuple(replace(job, bytes=100) for job in found.jobs))
+
+
+def answer(job: Any, status: str = "passed", code: int = 0) -> ports.Ended:
+    stages = [{"name": name, "status": status, "reason": "why"} for name in road.STAGES]
+    found = {"stages": stages, "status": status, "sentence": "Said.", "peak_bytes": 7, "title": job.name}
+    return ports.Ended(code=code, output=json.dumps(found), log="")
+
+
+def run(asked: Jobs, stub: Stub, monkeypatch: pytest.MonkeyPatch, **given: Any) -> PortReport:
+    monkeypatch.setattr(ports, "ENGINES", {"stub": lambda: stub})
+    monkeypatch.setattr(ports, "PAUSE", 0.0)
+    return ports.port_all(asked, engine="stub", **given)
+
+
+@pytest.mark.parametrize(("workers", "memory", "most"), [(3, 1000, 300), (9, 250, 200), (1, 1000, 100)])
+def test_processes_keep_within_their_number_and_their_memory(
+    workers: int, memory: int, most: int, asked: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = Stub({job.name: answer(job) for job in asked.jobs})
+    found = run(asked, stub, monkeypatch, workers=workers, memory=memory)
+    assert stub.most == most
+    assert sorted(stub.started) == sorted(job.name for job in asked.jobs)
+    assert found.status is PASSED
+    assert [row.name for row in found.jobs] == [job.name for job in asked.jobs]
+
+
+def test_one_that_fails_or_dies_takes_no_other_down(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third, *others = asked.jobs
+    answers = {job.name: answer(job) for job in others}
+    answers[first.name] = answer(first, "failed", 1)
+    answers[second.name] = ports.Ended(code=-9, output="", log="")
+    answers[third.name] = ports.Ended(code=3, output='{"status": "error", "error": "no such thing"}', log="")
+    found = run(asked, Stub(answers), monkeypatch)
+    assert found.status is FAILED
+    assert found.sentence.startswith(f"{len(others)} of {len(asked.jobs)} ports passed")
+    said = [row.sentence for row in found.jobs[:3]]
+    assert said == ["Said.", "ended by signal 9; was there too little memory?", "no such thing"]
+    assert [row.status for row in found.jobs] == [FAILED] * 3 + [PASSED] * len(others)
+
+
+def test_one_that_needs_more_than_there_is_is_not_started(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = replace(asked.jobs[0], bytes=10**9)
+    asked = replace(asked, jobs=(large, *asked.jobs[1:]))
+    stub = Stub({job.name: answer(job) for job in asked.jobs})
+    found = run(asked, stub, monkeypatch, memory=10**6)
+    assert large.name not in stub.started
+    assert found.jobs[0].status is FAILED
+    assert "needs about 1.0 GB of memory" in found.jobs[0].sentence
+
+
+def test_the_index_links_what_there_is_and_nothing_else(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = asked.jobs[0]
+    job.request.models.mkdir(parents=True)
+    (job.request.models / "report.html").write_text("page")
+    found = run(asked, Stub({job.name: answer(job) for job in asked.jobs}), monkeypatch)
+    page = (asked.out / "index.html").read_text()
+    assert page.count('href="vqgan-encoder-ascend-onnx-float32/models/report.html"') == 1
+    assert ".zip" not in page
+    value = json.loads((asked.out / "index.json").read_text())
+    assert value["jobs"] == plain.encode(found)["jobs"]
+    assert "| vqgan-encoder to ascend (onnx, float32) | passed |" in (asked.out / "index.md").read_text().replace(
+        "\\", ""
+    )
+
+
+def test_an_interrupt_ends_every_process(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: list[Any] = []
+
+    class Hanging(Stub):
+        def start(self, job: Any) -> Any:
+            process = super().start(job)
+            processes.append(process)
+            process.result = lambda: None
+            return process
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ports.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, Hanging({}), monkeypatch, workers=2, memory=1000)
+    assert [process.stopped for process in processes] == [True, True]
+
+
+def test_a_local_process_is_judged_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import sys; print('{}'); print('why', file=sys.stderr); sys.exit(3)"
+    monkeypatch.setattr(ports, "command", lambda _: [sys.executable, "-c", code])
+    process = ports.Local().start(SimpleNamespace())  # type: ignore[arg-type]
+    found = None
+    while found is None:
+        found = process.result()
+    assert found == ports.Ended(code=3, output="{}\n", log="why\n")
+
+
+def test_processes_find_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    home, other = ports.environment()["PYTHONPATH"].split(os.pathsep)
+    assert (Path(home) / "lwmport" / "__main__.py").is_file()
+    assert other == "elsewhere"
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A stand-in for Ray's few functions: a task runs when it is asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def remote(**needs: Any) -> Any:
+        asked.append(needs)
+        return lambda function: SimpleNamespace(remote=lambda words: (function, words))
+
+    module = SimpleNamespace(
+        asked=asked,
+        is_initialized=lambda: False,
+        init=lambda **_: None,
+        remote=remote,
+        wait=lambda tasks, **_: (tasks, []),
+        get=lambda task: task[0](task[1]),
+    )
+    monkeypatch.setitem(sys.modules, "ray", module)
+    return module
+
+
+def test_a_cluster_runs_the_same_command_with_the_memory_of_the_job(
+    ray: SimpleNamespace, asked: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = json.dumps(json.loads(answer(asked.jobs[0]).output))
+    monkeypatch.setattr(ports, "command", lambda _: [sys.executable, "-c", f"print({said!r})"])
+    found = ports.port_all(replace(asked, jobs=asked.jobs[:2]), engine="ray", memory=1000)
+    assert found.status is PASSED
+    assert ray.asked == [{"num_cpus": 1, "memory": 100}] * 2
+
+
+def test_a_cluster_that_is_not_installed_costs_one_line(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'lwmport\[ray\]'"):
+        ports.port_all(asked, engine="ray")
+
+
+def test_an_unknown_engine_is_refused(asked: Jobs) -> None:
+    with pytest.raises(UsageError, match="expected a kind of engine out of local, ray"):
+        ports.port_all(asked, engine="slurm")
