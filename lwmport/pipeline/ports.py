@@ -22,7 +22,9 @@ from lwmport.registry import Registry
 from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
 from lwmport.types import Status
 
-ENGINES: Final = Registry("kind of engine", {"local": "lwmport.pipeline.ports:Local", "ray": "lwmport.pipeline.ports:Ray"})
+ENGINES: Final = Registry(
+    "kind of engine", {"local": "lwmport.pipeline.ports:Local", "ray": "lwmport.pipeline.ports:Ray"}
+)
 """Engine -> where processes run: on this machine, or on a Ray cluster that sees the same folders."""
 
 PAUSE: Final = 0.05

@@ -34,7 +34,7 @@ def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
 
 
 def component_weights(family: Family, component: Component, weights: Weights) -> Weights:
-    """Return the weights of one component and of its feeder: layers out of stacked tensors, in the component's dtypes."""
+    """Return the weights of a component and of its feeder: layers out of stacked tensors, in the component's dtypes."""
     sources = {name: source for name, source in family.sources.items() if source[0] in weights.specs}
     fed = {} if component.feeder is None else component.feeder.weights
     return LayeredWeights(weights, {**fed, **component.weights}, sources)
