@@ -24,13 +24,19 @@ ASCEND: Final = Dialect(
     format="onnx",
     summary="Huawei's CANN (ATC): default domain, static, finite masks; opset 17, 13 or 11 for an old CANN",
     opset=17,
-    opsets=(13, 18),
-    composites=_PLAIN,
+    opsets=(11, 18),
+    composites={
+        **_PLAIN,
+        "lwmport.group_norm": ("InstanceNormalization4D",),
+        "lwmport.softmax": ("Softmax", "SoftmaxLastAxis"),
+        "lwmport.upsample_nearest": ("ResizeHalfPixel",),
+    },
     static=True,
     attention="unrolled",
 )
 """ATC looks for a parser under ``ai.onnx::OPSET::OPERATOR`` and has them from 8 to 18: 17 is the first with
-LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses."""
+LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses; ATC ignores
+the rounding of a nearest Resize, so that none may be needed."""
 
 AIPU: Final = Dialect(
     name="aipu",
@@ -70,9 +76,7 @@ which it rejects, or of each channel (21), which is beyond the promise."""
 CPU: Final = replace(DIALECTS["ort"], name="cpu", summary="ONNX Runtime on a CPU, as the dialect ort")
 CPU_TFLITE: Final = replace(DIALECTS["litert"], name="cpu-tflite", summary="LiteRT on a CPU, as the dialect litert")
 
-ALL_DIALECTS: Final = {
-    dialect.name: dialect for dialect in (ASCEND, AIPU, AIPU_TFLITE, MIGRAPHX, CPU, CPU_TFLITE)
-}
+ALL_DIALECTS: Final = {dialect.name: dialect for dialect in (ASCEND, AIPU, AIPU_TFLITE, MIGRAPHX, CPU, CPU_TFLITE)}
 """Dialect of a target by its name; give it to `lwmport.converters.dialects.dialect_for`."""
 
 DIALECT_OF: Final = {
