@@ -1,0 +1,123 @@
+"""A model while it is mended: its skeleton, and what was done to it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+
+from lwmport.targets.graphs.onnx_file import array_of, graph_of, infer, load, with_shapes
+from lwmport.targets.graphs.record import Graph, Shapes
+from lwmport.types import Array
+
+Rewrite: TypeAlias = "Callable[[Draft, onnx.GraphProto, onnx.NodeProto], Sequence[onnx.NodeProto] | None]"
+"""Returns what stands in place of a node, None to leave it."""
+
+
+class Draft:
+    """A skeleton that is being mended. ``notes`` say what was done, ``masks`` name large constants to be clipped."""
+
+    def __init__(self, path: Path, shapes: Shapes | None = None) -> None:
+        self.path = path
+        self.model = with_shapes(load(path), shapes or {})
+        self.notes: list[str] = []
+        self.masks: set[str] = set()
+        self._taken: set[str] = set()
+        self._graph: Graph | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The model as rules see it, with inferred shapes, as it stands now."""
+        if self._graph is None:
+            self._graph = graph_of(infer(self.model), self.path)
+        return self._graph
+
+    @property
+    def opset(self) -> int:
+        """The version of the default domain."""
+        return next((item.version for item in self.model.opset_import if item.domain in {"", "ai.onnx"}), 0)
+
+    def changed(self, note: str = "") -> None:
+        """Forget what was inferred, and write down why."""
+        self._graph = None
+        self._taken = set()
+        if note:
+            self.notes.append(note)
+
+    def bodies(self) -> Iterator[onnx.GraphProto]:
+        """Yield the main graph and every body within."""
+        waiting = [self.model.graph]
+        while waiting:
+            graph = waiting.pop()
+            yield graph
+            for node in graph.node:
+                for item in node.attribute:
+                    waiting.extend(item.graphs)
+                    waiting.extend([item.g] if item.HasField("g") else [])
+
+    def rewrite(self, rule: Rewrite) -> int:
+        """Put what a rule returns in place of every node, and return how many changed."""
+        count = 0
+        for graph in list(self.bodies()):
+            nodes: list[onnx.NodeProto] = []
+            for node in graph.node:
+                found = rule(self, graph, node)
+                count += found is not None
+                nodes.extend([node] if found is None else found)
+            copies = [_copied(node) for node in nodes]
+            del graph.node[:]
+            graph.node.extend(copies)
+        if count:
+            self.changed()
+        return count
+
+    def constant(self, name: str) -> Array | None:
+        """Return the value of a small constant, None for anything else."""
+        return self.graph.constant(name)
+
+    def new_constant(self, graph: onnx.GraphProto, array: Any, hint: str) -> str:
+        """Add an initializer and return its name."""
+        name = self.fresh(hint)
+        graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def fresh(self, hint: str) -> str:
+        """Return a name that no value or node has yet."""
+        if not self._taken:
+            for graph in self.bodies():
+                self._taken |= {value.name for value in (*graph.input, *graph.output)}
+                self._taken |= {tensor.name for tensor in graph.initializer}
+                for node in graph.node:
+                    self._taken |= {node.name, *node.output}
+        name, count = hint, 1
+        while name in self._taken:
+            name, count = f"{hint}_{count}", count + 1
+        self._taken.add(name)
+        return name
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """Return the value of an attribute; texts are decoded."""
+    for item in node.attribute:
+        if item.name == name:
+            value = onnx.helper.get_attribute_value(item)
+            if isinstance(value, onnx.TensorProto):
+                return array_of(value)
+            return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return default
+
+
+def without(node: onnx.NodeProto, *names: str) -> onnx.NodeProto:
+    """Return a copy of a node without some attributes."""
+    copy = _copied(node)
+    kept = [item for item in copy.attribute if item.name not in names]
+    del copy.attribute[:]
+    copy.attribute.extend(kept)
+    return copy
+
+
+def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    return copy

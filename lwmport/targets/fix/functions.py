@@ -1,0 +1,125 @@
+"""Operators that a target does not have, written as those that it has; and functions, inlined."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+import onnx
+import onnx.inliner
+
+from lwmport.targets import operators
+from lwmport.targets.fix.draft import Draft, attribute
+from lwmport.types import dtype_of
+
+Refuses: TypeAlias = Callable[[str, int], bool]
+"""Whether a target refuses an operator of the default domain at the opset that the model will have."""
+
+ROUNDS: Final = 8
+"""Bodies of functions may hold functions; none is nested deeper than this in ONNX."""
+
+
+def refused_by(target: str) -> Refuses:
+    """Return what tells which operators of the default domain a target does not read."""
+
+    def ascend(operator: str, opset: int) -> bool:
+        found = operators.ascend_opsets("", operator)
+        return found is None or not found[0] <= opset <= found[1]
+
+    def migraphx(operator: str, opset: int) -> bool:
+        other = operator in {"Attention", "RotaryEmbedding"} or (operator == "GroupNormalization" and opset < 21)
+        return other or operators.migraphx_dtypes(operator) is None
+
+    known: dict[str, Refuses] = {
+        "ascend": ascend,
+        "aipu": lambda operator, _opset: operators.compass_versions("", operator) is None,
+        "migraphx": migraphx,
+    }
+    return known.get(target, lambda _operator, _opset: False)
+
+
+def inline_functions(draft: Draft) -> None:
+    """Inline the functions that the model carries."""
+    if draft.model.functions:
+        names = ", ".join(sorted({f"{function.domain}.{function.name}" for function in draft.model.functions}))
+        draft.model = onnx.inliner.inline_local_functions(draft.model)
+        draft.changed(f"inlined {names}")
+
+
+def decompose(draft: Draft, refuses: Refuses, opset: int) -> None:
+    """Write operators that a target refuses at ``opset`` as what ONNX defines them by; group norm as CANN fuses it."""
+    counts: dict[str, int] = {}
+
+    def group_norms(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        if node.op_type != "GroupNormalization" or node.domain or not refuses(node.op_type, opset):
+            return None
+        counts["GroupNormalization"] = counts.get("GroupNormalization", 0) + 1
+        return _group_norm(draft, graph, node)
+
+    draft.rewrite(group_norms)
+    for _ in range(ROUNDS):
+        found = {
+            node.op_type
+            for graph in draft.bodies()
+            for node in graph.node
+            if not node.domain and refuses(node.op_type, opset) and _has_body(node.op_type, draft.opset)
+        }
+        if not found:
+            break
+        for graph in draft.bodies():
+            for node in graph.node:
+                if not node.domain and node.op_type in found:
+                    counts[node.op_type] = counts.get(node.op_type, 0) + 1
+        typed = onnx.shape_inference.infer_shapes(draft.model, data_prop=True)
+        names = [("", name) for name in sorted(found)]
+        draft.model = onnx.inliner.inline_selected_functions(typed, names, inline_schema_functions=True)
+        draft.changed()
+    if counts:
+        shown = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        draft.changed(f"wrote {shown} as plain operators")
+
+
+def _has_body(operator: str, opset: int) -> bool:
+    try:
+        schema = onnx.defs.get_schema(operator, opset)
+    except onnx.defs.SchemaError:
+        return False
+    return any(getattr(schema, kind) for kind in ("has_function", "has_context_dependent_function"))
+
+
+def _group_norm(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return InstanceNormalization over [batch, groups, rest], then scale and bias: what CANN fuses to a group norm."""
+    x, scale, bias = node.input
+    groups = int(attribute(node, "num_groups"))
+    epsilon = float(attribute(node, "epsilon", 1e-5))
+    hint = node.name or node.output[0]
+    shape = draft.graph.shape(x)
+    element = dtype_of(draft.graph.dtype(x) or "float32")
+    made = []
+
+    def emit(operator: str, *inputs: str) -> str:
+        name = draft.fresh(f"{hint}/{operator}")
+        made.append(onnx.helper.make_node(operator, list(inputs), [f"{name}:0"], name))
+        if operator == "InstanceNormalization":
+            made[-1].attribute.append(onnx.helper.make_attribute("epsilon", epsilon))
+        return f"{name}:0"
+
+    def ints(*values: int) -> str:
+        return draft.new_constant(graph, np.asarray(values, np.int64), f"{hint}/shape")
+
+    last = shape[-1] if shape is not None and len(shape) == 4 and isinstance(shape[-1], int) else None
+    grouped = emit("Reshape", x, ints(0, groups, -1, *([last] if last else [])))
+    if draft.opset < 21:  # there are as many scales as groups then
+        normal = emit("InstanceNormalization", grouped, scale, bias)
+    else:
+        ones = draft.new_constant(graph, np.ones(groups, element), f"{hint}/ones")
+        zeros = draft.new_constant(graph, np.zeros(groups, element), f"{hint}/zeros")
+        normal = emit("InstanceNormalization", grouped, ones, zeros)
+    static = shape is not None and all(isinstance(dim, int) for dim in shape[1:])
+    target = ints(0, *(int(dim) for dim in (shape or ())[1:])) if static else emit("Shape", x)
+    whole = emit("Reshape", normal, target)
+    if draft.opset >= 21:
+        spread = ints(-1, *[1] * (len(shape) - 2 if shape is not None else 2))
+        whole = emit("Mul", whole, emit("Reshape", scale, spread))
+        whole = emit("Add", whole, emit("Reshape", bias, spread))
+    made[-1].output[0] = node.output[0]
+    return made

@@ -1,0 +1,99 @@
+"""The passes in their order, the proof, and the file, which is written only if the numbers stayed."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from lwmport import atomic
+from lwmport.errors import ArtifactError, PortError
+from lwmport.targets.fix import folding, functions, numbers, opsets, spelling
+from lwmport.targets.fix.draft import Draft
+from lwmport.targets.fix.proof import Proof, prove
+from lwmport.targets.fix.writing import write
+from lwmport.targets.graphs.onnx_file import read
+from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
+from lwmport.targets.rules.numbers import MASK, SMALL_MASK
+from lwmport.targets.rules.registration import OLD_CANN
+from lwmport.types import Preflight
+
+OPSETS: Final = {"ascend": 17, "migraphx": 17, "aipu": 18}
+"""Target -> the opset that a model is brought down to, if it is above what the target reads."""
+
+READ: Final = {"ascend": 18, "migraphx": 19, "aipu": 23}
+"""Target -> the newest opset that it reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mended:
+    """A model that was mended: what was done, how far it is from what it was, and what is still found in it."""
+
+    path: Path
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    proof: Proof
+    preflight: Preflight
+
+
+def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
+    """Write a mended copy of an ONNX model, if it computes the same on random inputs.
+
+    Raises:
+        ArtifactError: the file is no ONNX model, its weights are not there, or ``out`` is the file itself.
+        PortError: the mended model does not compute the same; nothing is written then.
+        RunnerError: ONNX Runtime refuses the model before or after.
+        UsageError: sizes of inputs are missing.
+    """
+    if path.suffix != ".onnx" or out.suffix != ".onnx":
+        raise ArtifactError(f"expected ONNX files for --fix, found {path.name} and {out.name}")
+    if out.resolve() == path.resolve():
+        raise ArtifactError(f"expected another file than {path} for --out: the fix is proved against it")
+    draft = Draft(path, conditions.shapes)
+    before = draft.graph
+    subject_of(before, conditions)
+    mask = SMALL_MASK if conditions.target == "aipu" else MASK
+    improve(draft, conditions, mask)
+    with atomic.new_folder(out.parent) as scratch:
+        files = write(draft, scratch / out.name, mask)
+        after = read(scratch / out.name)
+        proof = prove(before, after)
+        if not proof.equal:
+            raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
+        found = judge(after, replace(conditions, shapes=None))
+        names = tuple(out.parent / file.name for file in files)
+    return Mended(path=out, files=names, notes=tuple(draft.notes), proof=proof, preflight=found)
+
+
+def improve(draft: Draft, conditions: Conditions, mask: float) -> None:
+    """Run the passes of a target over a draft."""
+    target = conditions.target
+    opset = target_opset(draft.opset, conditions)
+    functions.inline_functions(draft)
+    folding.drop_identities(draft)
+    folding.fold(draft)
+    functions.decompose(draft, functions.refused_by(target), opset)
+    spelling.needless_attributes(draft)
+    if target == "ascend":
+        spelling.resizes(draft)
+    folding.fold(draft)
+    if opset < draft.opset:
+        opsets.lower(draft, opset)
+    if target in {"ascend", "aipu"}:
+        numbers.no_doubles(draft)
+        numbers.finite_masks(draft, mask)
+    if target == "ascend":
+        numbers.arithmetic_in_int32(draft)
+        numbers.cast_indices(draft)
+    folding.drop_identities(draft)
+    folding.drop_unread(draft)
+    spelling.domains(draft)
+    spelling.names(draft)
+
+
+def target_opset(opset: int, conditions: Conditions) -> int:
+    """Return the opset that a model is to have."""
+    toolkit = version_of(conditions.toolkit)
+    if conditions.target == "ascend" and toolkit and toolkit < OLD_CANN:
+        return min(opset, 13)
+    if opset <= READ.get(conditions.target, opset):
+        return opset
+    return OPSETS[conditions.target]

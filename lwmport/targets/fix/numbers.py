@@ -1,0 +1,165 @@
+"""Masks that are finite, indices and arithmetic in int32, and no double precision."""
+
+from typing import Final
+
+import numpy as np
+import onnx
+
+from lwmport.targets.fix.draft import Draft, without
+from lwmport.targets.rules.numbers import ARITHMETIC, HALF_MAX, INDEX_MAKERS
+from lwmport.targets.rules.rule import span_of
+from lwmport.types import Array
+
+INT64, INT32 = onnx.TensorProto.INT64, onnx.TensorProto.INT32
+DOUBLE, FLOAT = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT
+
+MASKED: Final = frozenset({"Add", "Where", "Concat", "Mul", "Sub", "Max", "Min", "Clip", "Pad"})
+"""Operators that put a mask into scores, or bound a value by an infinity."""
+
+SIGNS: Final = (1.0, -1.0)
+
+
+def finite_masks(draft: Draft, mask: float) -> None:
+    """Clip constants that serve as masks to ``mask`` and its negative: a large one as it is written."""
+    clipped = []
+    graph = draft.graph
+    for name, constant in graph.constants.items():
+        if constant.dtype not in {"float16", "float32", "float64"}:
+            continue
+        readers = {node.op for node in graph.readers.get(name, ())}
+        span = span_of(constant) if readers & MASKED else None
+        if span is not None and (span.infinite or span.largest > HALF_MAX):
+            clipped.append(name)
+    for name in clipped:
+        value = draft.constant(name)
+        if value is None:
+            draft.masks.add(name)
+        else:
+            _replace(draft, name, clip_mask(value, mask))
+    if clipped:
+        draft.changed(f"clipped {len(clipped)} constants beyond float16 to {abs(mask):g}")
+
+
+def clip_mask(values: Array, mask: float) -> Array:
+    """Return values with those beyond float16, infinities too, at ``mask`` or its negative."""
+    limit = np.asarray(abs(mask), values.dtype)
+    clipped: Array = np.where(np.abs(values) > HALF_MAX, np.copysign(limit, values), values).astype(values.dtype)
+    clipped[np.isinf(values)] = np.copysign(limit, values[np.isinf(values)])
+    return clipped
+
+
+def cast_indices(draft: Draft) -> None:
+    """Put a Cast behind operators whose int64 indices a target makes in int32."""
+    count = 0
+    for graph in draft.bodies():
+        nodes = []
+        for node in graph.node:
+            nodes.append(node)
+            place = INDEX_MAKERS.get(node.op_type, -1)
+            if node.domain or not 0 <= place < len(node.output) or not node.output[place]:
+                continue
+            name = node.output[place]
+            readers = [other for other in graph.node if name in other.input]
+            if all(reader.op_type == "Cast" for reader in readers) and readers:
+                continue
+            raw = draft.fresh(f"{name}/raw")
+            node.output[place] = raw
+            nodes.append(onnx.helper.make_node("Cast", [raw], [name], draft.fresh(f"{raw}/Cast"), to=INT64))
+            count += 1
+        _replace_nodes(graph, nodes)
+    if count:
+        draft.changed(f"put a Cast behind {count} makers of indices")
+
+
+def arithmetic_in_int32(draft: Draft) -> None:
+    """Compute in int32 what was computed in int64 at run time, with Casts around it."""
+    graph = draft.graph
+
+    def rule(draft: Draft, body: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        wide = [name for name in node.input if name and graph.dtype(name) == "int64"]
+        runtime = [name for name in wide if name not in graph.known]
+        if node.domain or node.op_type not in ARITHMETIC or not runtime:
+            return None
+        made: list[onnx.NodeProto] = []
+        copy = without(node)
+        for place, name in enumerate(node.input):
+            if name not in wide:
+                continue
+            value = draft.constant(name)
+            if value is not None:
+                if np.abs(value).max(initial=0) >= 2**31:
+                    return None
+                copy.input[place] = draft.new_constant(body, value.astype(np.int32), f"{name}/int32")
+                continue
+            copy.input[place] = _cast(draft, made, name, INT32)
+        made.append(copy)
+        for place, name in enumerate(node.output):
+            if name and graph.dtype(name) == "int64":
+                narrow = draft.fresh(f"{name}/int32")
+                copy.output[place] = narrow
+                made.append(onnx.helper.make_node("Cast", [narrow], [name], draft.fresh(f"{name}/Cast"), to=INT64))
+        return made
+
+    count = draft.rewrite(rule)
+    if count:
+        _join_casts(draft)
+        draft.changed(f"computed {count} nodes in int32 instead of int64")
+
+
+def _cast(draft: Draft, made: list[onnx.NodeProto], name: str, to: int) -> str:
+    narrow = draft.fresh(f"{name}/int32")
+    made.append(onnx.helper.make_node("Cast", [name], [narrow], draft.fresh(f"{narrow}/Cast"), to=to))
+    return narrow
+
+
+def _join_casts(draft: Draft) -> None:
+    """Read int32 directly where it was cast to int64 and back."""
+    wide = {
+        node.output[0]: node.input[0]
+        for node in draft.model.graph.node
+        if node.op_type == "Cast" and draft.graph.dtype(node.input[0]) == "int32" and _to(node) == INT64
+    }
+    for node in draft.model.graph.node:
+        if node.op_type == "Cast" and _to(node) == INT32 and node.input[0] in wide:
+            node.input[0] = wide[node.input[0]]
+
+
+def _to(node: onnx.NodeProto) -> int:
+    return next((int(item.i) for item in node.attribute if item.name == "to"), 0)
+
+
+def no_doubles(draft: Draft) -> None:
+    """Keep small float64 constants, and casts to float64, in float32."""
+    count = 0
+    graph = draft.graph
+    for name, constant in graph.constants.items():
+        value = draft.constant(name) if constant.dtype == "float64" else None
+        if value is not None:
+            _replace(draft, name, value.astype(np.float32))
+            count += 1
+    for body in draft.bodies():
+        for node in body.node:
+            for item in node.attribute:
+                if node.op_type == "Cast" and item.name == "to" and item.i == DOUBLE:
+                    item.i = FLOAT
+                    count += 1
+        for value in (*body.output, *body.value_info):
+            if value.type.tensor_type.elem_type == DOUBLE:
+                value.type.tensor_type.elem_type = FLOAT
+                count += 1
+    if count:
+        draft.changed(f"brought {count} constants, casts and outputs from float64 to float32")
+
+
+def _replace(draft: Draft, name: str, value: Array) -> None:
+    """Put another value in place of a constant, wherever it is kept."""
+    for graph in draft.bodies():
+        for tensor in graph.initializer:
+            if tensor.name == name:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(value, name))
+
+
+def _replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)

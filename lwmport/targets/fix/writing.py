@@ -1,0 +1,94 @@
+"""Writing a mended model: large tensors stream from the files that hold them into one beside the new one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import onnx
+
+from lwmport import atomic
+from lwmport.converters.onnx.writer import IR_VERSION, PAGE
+from lwmport.errors import ArtifactError
+from lwmport.targets.fix.draft import Draft
+from lwmport.targets.fix.numbers import clip_mask
+from lwmport.targets.graphs.external import BLOCK
+from lwmport.targets.graphs.onnx_file import DTYPES, place_of
+from lwmport.types import dtype_of
+
+INLINE: Final = 1024
+"""Smaller tensors stay inside the model, where every parser reads them."""
+
+
+def write(draft: Draft, path: Path, mask: float) -> list[Path]:
+    """Write the model as ``path`` and, if it has large tensors, ``path`` + ``.data``; return the files.
+
+    Raises:
+        ArtifactError: a tensor lies outside the model's folder, or is not all there.
+    """
+    data = path.with_name(f"{path.name}.data")
+    model = onnx.ModelProto()
+    model.CopyFrom(draft.model)
+    version = draft.opset
+    model.ir_version = IR_VERSION.get(version, model.ir_version) if version >= 11 else model.ir_version
+    tensors = list(_tensors(model))
+    if any(_is_large(tensor) for tensor in tensors):
+        with atomic.new_file(data) as file:
+            for tensor in tensors:
+                if _is_large(tensor):
+                    _move(draft, tensor, file, data.name, mask if tensor.name in draft.masks else None)
+    with atomic.new_file(path) as file:
+        file.write(model.SerializeToString(deterministic=True))
+    return [path, data] if data.exists() else [path]
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    waiting = [model.graph]
+    while waiting:
+        graph = waiting.pop()
+        yield from graph.initializer
+        for node in graph.node:
+            for item in node.attribute:
+                waiting.extend([*item.graphs, *([item.g] if item.HasField("g") else [])])
+                if item.HasField("t"):
+                    yield item.t
+
+
+def _is_large(tensor: onnx.TensorProto) -> bool:
+    return tensor.data_location == onnx.TensorProto.EXTERNAL or len(tensor.raw_data) >= INLINE
+
+
+def _move(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], name: str, mask: float | None) -> None:
+    """Append a tensor's bytes to the data file, and leave location, offset and length in this order."""
+    start = -(-file.tell() // PAGE) * PAGE
+    file.write(bytes(start - file.tell()))
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        _copy(draft, tensor, file, mask)
+    else:
+        file.write(tensor.raw_data)
+        tensor.ClearField("raw_data")
+    del tensor.external_data[:]
+    entries = {"location": name, "offset": str(start), "length": str(file.tell() - start)}
+    tensor.external_data.extend(onnx.StringStringEntryProto(key=key, value=value) for key, value in entries.items())
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+
+
+def _copy(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], mask: float | None) -> None:
+    source, offset, left = place_of(draft.path, tensor)
+    if source is None:
+        raise ArtifactError(
+            f"expected the bytes of {tensor.name} in or beside {draft.path}, found none that may be read; see the rule "
+            f"on the place of external data"
+        )
+    element = dtype_of(DTYPES[tensor.data_type]) if mask is not None else None
+    with source.open("rb") as content:
+        content.seek(offset)
+        while left > 0:
+            block = content.read(min(BLOCK, left))
+            if not block:
+                raise ArtifactError(f"expected {left} bytes more of {tensor.name} in {source}, found its end")
+            left -= len(block)
+            if element is not None and mask is not None:
+                import numpy as np
+
+                block = clip_mask(np.frombuffer(block, element), mask).tobytes()
+            file.write(block)

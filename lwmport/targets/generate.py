@@ -1,0 +1,134 @@
+"""Makes the lists of operators in ``data/`` from vendors' tables: ``python -m lwmport.targets.generate FOLDER``.
+
+The folder holds the tables as they were extracted from the vendors' sources: ascend_onnx_ops.csv,
+compass_onnx_ops.csv, compass_tflite_ops.csv, migraphx_onnx_ops.csv and migraphx_parser_ops.txt. Only names, versions,
+dtypes and the devices that a kernel is not listed for are taken over.
+"""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport import atomic
+
+DATA: Final = Path(__file__).parent / "data"
+
+FAMILIES: Final = {
+    "Atlas A3": "A3",
+    "Atlas A2": "910B",
+    "Atlas 200I/500 A2": "310B",
+    "Atlas 推理系列产品": "310P",
+    "Atlas 训练系列产品": "910",
+}
+"""Huawei's names of product families -> the family of a soc_version."""
+
+_UNLISTED: Final = re.compile(r"README marks x on (.*?) \(NOT definitive")
+_TYPES: Final = re.compile(r"(BF|FP|U?INT)(\d+)$")
+
+
+def ascend(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the opsets of every operator that an ONNX parser of CANN is registered for."""
+    operators: dict[str, list[int]] = {}
+    unlisted: dict[str, list[str]] = {}
+    for row in rows:
+        if not row["min_opset"]:
+            continue
+        high = 18 if row["max_opset"] == "any" else int(row["max_opset"])
+        operators[row["op"]] = [int(row["min_opset"]), high]
+        named = " / ".join(_UNLISTED.findall(row["constraint"]))
+        found = sorted({family for name, family in FAMILIES.items() if name in named})
+        if found:
+            unlisted[row["op"]] = found
+    return {
+        "source": "ONNX plugins of hicann/ops-nn, ops-math, ops-cv and the parser of hicann/ge, as of August 2026",
+        "operators": operators,
+        "unlisted": unlisted,
+    }
+
+
+def compass_onnx(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the versions of every ONNX operator that Compass's parser has a class for, by domain."""
+    domains: dict[str, dict[str, list[int]]] = {}
+    for row in rows:
+        if row["domain"] == "domain":  # a heading in the middle of the table
+            continue
+        own = row["domain"].startswith("onnx")
+        name = row["op"] if own else row["op"].removesuffix("Ms")
+        versions = [int(version) for version in row["parser_versions"].split()]
+        domains.setdefault("" if own else "com.microsoft", {})[name] = versions
+    return {"source": "Arm-China/Compass_Unified_Parser 4.3, April 2026", "domains": domains}
+
+
+def compass_tflite(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the newest version of every TFLite operator that Compass's parser has a class for."""
+    operators = {row["tflite_op"]: max(map(int, row["parser_versions"].split())) for row in rows}
+    return {"source": "Arm-China/Compass_Unified_Parser 4.3, April 2026", "operators": operators}
+
+
+def migraphx(rows: Iterable[Mapping[str, str]], parsed: Iterable[str]) -> dict[str, Any]:
+    """Return the dtypes of every ONNX operator that MIGraphX documents, and the names that its parser registers."""
+    dtypes: dict[str, list[str]] = {}
+    for row in rows:
+        if row["supported"] == "yes":
+            dtypes[row["op"].removesuffix(" (deprecated)")] = _dtypes(row["types"])
+    dtypes["MeanVarianceNormalization"] = _dtypes("FP16, FP32, FP64")  # its row is broken over two lines
+    dtypes.pop("MeanVarian", None)
+    return {
+        "source": "AMDMIGraphX 2.16.0 (documents and ONNX parser), May 2026",
+        "dtypes": dtypes,
+        "parsed": sorted({name.strip() for name in parsed if name.strip()} - set(dtypes)),
+    }
+
+
+def _dtypes(text: str) -> list[str]:
+    """Return numpy's names of the types in a table's cell; an empty list stands for any."""
+    if text.strip() == "Any":
+        return []
+    names = {"BF": "bfloat", "FP": "float", "INT": "int", "UINT": "uint"}
+    found = []
+    for word in (part.strip() for part in text.split(",")):
+        match = _TYPES.match(word)
+        if match:
+            found.append(names[match[1]] + match[2])
+        elif word == "BOOL":
+            found.append("bool")
+    return found
+
+
+def main(folder: Path) -> None:
+    """Write every list anew."""
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    parsed = (folder / "migraphx_parser_ops.txt").read_text(encoding="utf-8").splitlines()
+    lists = {
+        "ascend_onnx": ascend(rows("ascend_onnx_ops.csv")),
+        "compass_onnx": compass_onnx(rows("compass_onnx_ops.csv")),
+        "compass_tflite": compass_tflite(rows("compass_tflite_ops.csv")),
+        "migraphx_onnx": migraphx(rows("migraphx_onnx_ops.csv"), parsed),
+    }
+    for name, content in lists.items():
+        with atomic.new_file(DATA / f"{name}.json") as file:
+            file.write(_text(content).encode())
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """Return JSON with one operator a line, so that a change of a list reads as one."""
+    parts = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value[name])}" for name in sorted(value))
+            parts.append(f" {json.dumps(key)}: {{\n{lines}\n }}")
+        else:
+            parts.append(f" {json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,101 @@
+"""An ONNX model without its large tensors: a few kilobytes that stand for gigabytes.
+
+A tensor whose bytes lie in the model itself comes out as one with external data at the location `ITSELF`, with offset
+and length in that file, so that all large tensors are read one way.
+"""
+
+import mmap
+from typing import Final, TypeAlias
+
+from lwmport.errors import ArtifactError
+from lwmport.targets.graphs.wire import BYTES, DEPTH, Field, Message
+
+ITSELF: Final = "\x00"
+"""The location of a tensor inside the model file; no file has this name."""
+
+UNREAD: Final = "\x00unread"
+"""The location of a large tensor kept as varints, whose elements have no fixed place."""
+
+KEPT: Final = 4096
+"""Bytes of the largest tensor that stays in the skeleton."""
+
+KEPT_VARINTS: Final = 1 << 20
+"""The same for tensors kept as varints."""
+
+_Schema: TypeAlias = "dict[int, str]"
+SCHEMAS: Final[dict[str, _Schema]] = {
+    "Model": {7: "Graph", 25: "Function"},
+    "Graph": {1: "Node", 5: "Tensor"},
+    "Function": {7: "Node"},
+    "Node": {5: "Attribute"},
+    "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph"},
+}
+"""Message -> the fields that hold messages with tensors. Source: onnx/onnx.proto3."""
+
+RAW: Final = (4, 9, 10)
+"""float_data, raw_data and double_data of a TensorProto: little-endian elements."""
+
+VARINTS: Final = (5, 7, 11)
+"""int32_data, int64_data and uint64_data of a TensorProto."""
+
+
+def skeleton(data: mmap.mmap) -> bytes:
+    """Return the bytes of an ONNX model with every large tensor replaced by a reference.
+
+    Raises:
+        ArtifactError: the file is no protocol buffer, or is nested too deeply.
+    """
+    return _strip(Message(data, 0, len(data)), "Model", 0)
+
+
+def _strip(message: Message, name: str, depth: int) -> bytes:
+    if depth > DEPTH:
+        raise ArtifactError(f"expected at most {DEPTH} messages within each other, found more; no model needs them")
+    out = bytearray()
+    for field in message:
+        inner = SCHEMAS[name].get(field.number) if field.kind == BYTES else None
+        if inner == "Tensor":
+            out += _wrapped(field.number, _tensor(message.inner(field)))
+        elif inner:
+            out += _wrapped(field.number, _strip(message.inner(field), inner, depth + 1))
+        else:
+            out += _copy(message, field)
+    return bytes(out)
+
+
+def _tensor(message: Message) -> bytes:
+    fields = list(message)
+    payload = [field for field in fields if field.kind == BYTES and field.number in (*RAW, *VARINTS)]
+    large = [field for field in payload if field.end - field.start > (KEPT if field.number in RAW else KEPT_VARINTS)]
+    if not large:
+        return b"".join(_copy(message, field) for field in fields)
+    out = b"".join(_copy(message, field) for field in fields if field not in payload)
+    readable = len(payload) == 1 and large[0].number in RAW
+    place = {
+        "location": ITSELF if readable else UNREAD,
+        "offset": str(large[0].start),
+        "length": str(large[0].end - large[0].start),
+    }
+    return out + b"".join(_wrapped(13, _entry(*pair)) for pair in place.items()) + b"\x70\x01"
+
+
+def _entry(key: str, value: str) -> bytes:
+    return _wrapped(1, key.encode()) + _wrapped(2, value.encode())
+
+
+def _wrapped(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | BYTES) + _varint(len(content)) + content
+
+
+def _copy(message: Message, field: Field) -> bytes:
+    content = message.bytes(field)
+    return _wrapped(field.number, content) if field.kind == BYTES else _varint(field.number << 3 | field.kind) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,116 @@
+"""A model file against a target's rules: findings, gravest first, and a verdict."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lwmport.errors import UsageError
+from lwmport.registry import check_known
+from lwmport.targets.chips import CHIPS
+from lwmport.targets.graphs.opening import open_graph
+from lwmport.targets.graphs.record import Graph, Shapes
+from lwmport.targets.rules import RULES
+from lwmport.targets.rules.rule import NO_CHIP, Rule, Subject
+from lwmport.types import Finding, Preflight, Severity, Status
+
+USUAL_CHIPS: Final = {"ascend": "Ascend310P3", "aipu": "", "migraphx": "", "cpu": ""}
+"""Target -> the chip that is meant when none is named; empty for none in particular."""
+
+PRECISIONS: Final = {"ascend": "float16", "aipu": "float32", "migraphx": "float32", "cpu": "float32"}
+"""Target -> the precision in which its compiler computes unless told otherwise."""
+
+_ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """For whom a model is checked. Empty fields mean what is usual for the target; ``shapes`` fix inputs by name."""
+
+    target: str
+    chip: str = ""
+    toolkit: str = ""
+    precision: str = ""
+    shapes: Shapes | None = None
+
+
+def check(path: Path, conditions: Conditions) -> Preflight:
+    """Return what a target objects to in a model file.
+
+    Raises:
+        ArtifactError: the file is no model of a known format.
+        UsageError: an unknown target, chip, version or precision, or a shape that fits no input.
+    """
+    check_known("target", conditions.target, RULES)
+    return judge(open_graph(path, conditions.shapes), conditions)
+
+
+def judge(graph: Graph, conditions: Conditions) -> Preflight:
+    """Return what a target objects to in a graph."""
+    subject = subject_of(graph, conditions)
+    findings = tuple(
+        sorted(_findings(subject, RULES[conditions.target]), key=lambda finding: _ORDER.index(finding.severity))
+    )
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    return Preflight(
+        artifact=graph.path.name,
+        target=conditions.target,
+        chip=subject.chip.name,
+        status=Status.FAILED if failed else Status.PASSED,
+        findings=findings,
+    )
+
+
+def subject_of(graph: Graph, conditions: Conditions) -> Subject:
+    """Return what the rules look at.
+
+    Raises:
+        UsageError: an unknown target, chip, version or precision.
+    """
+    check_known("target", conditions.target, RULES)
+    chips = CHIPS[conditions.target]
+    name = conditions.chip or USUAL_CHIPS[conditions.target]
+    if name:
+        check_known(f"chip of {conditions.target}", name, chips)
+    precision = conditions.precision or PRECISIONS[conditions.target]
+    check_known("precision", precision, ("float16", "float32"))
+    return Subject(
+        graph=graph,
+        chip=chips[name] if name else NO_CHIP,
+        toolkit=version_of(conditions.toolkit),
+        precision=precision,
+    )
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return a version such as ``8.0`` or ``8.0.RC2`` as its leading numbers.
+
+    Raises:
+        UsageError: it does not begin with one.
+    """
+    found = []
+    for part in text.split(".") if text else ():
+        if not part.isdecimal():
+            break
+        found.append(int(part))
+    if text and not found:
+        raise UsageError(f"expected a version such as 8.0, found {text!r}")
+    return tuple(found)
+
+
+def _findings(subject: Subject, rules: Iterable[Rule]) -> Iterable[Finding]:
+    for rule in rules:
+        if subject.graph.form not in rule.forms:
+            continue
+        for hit in rule.look(subject):
+            yield Finding(
+                rule=rule.id,
+                severity=hit.severity or rule.severity,
+                title=rule.title,
+                where=hit.where,
+                operator=hit.operator,
+                found=hit.found,
+                vendor=rule.vendor,
+                fix=rule.fix,
+                fixable=rule.fixable and subject.graph.form == "onnx",
+            )

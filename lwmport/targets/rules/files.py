@@ -1,0 +1,130 @@
+"""Looks at the file: names, sizes, where the weights lie, what goes in and out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from lwmport.targets.graphs import external
+from lwmport.targets.graphs.record import Value
+from lwmport.targets.rules.rule import Hit, Look, Subject
+
+PROTO_LIMIT: Final = 2**31 - 1
+"""Bytes of the largest protocol buffer; parsers refuse more."""
+
+SHAPE_OPTION: Final = re.compile(r"[\s,:;\"'\\$`]")
+"""Characters that mean something in ``--input_shape="name:1,3;other:1,77"``, or in a shell around it."""
+
+
+def node_names(subject: Subject) -> Iterator[Hit]:
+    """Yield names that two nodes have, and nodes without any; each body and function has names of its own."""
+    counts = Counter((node.scope, node.name) for node in subject.graph.nodes)
+    for node in subject.graph.nodes:
+        if not node.name:
+            yield Hit(where=next(iter(node.outputs), ""), operator=node.op, found="a node without a name")
+    for (_, name), count in counts.items():
+        if name and count > 1:
+            yield Hit(where=name, found=f"{count} nodes of this name")
+
+
+def option_names(subject: Subject) -> Iterator[Hit]:
+    """Yield inputs and outputs whose names cannot be written in a shape option."""
+    for value in (*subject.graph.inputs, *subject.graph.outputs):
+        if not value.name or SHAPE_OPTION.search(value.name):
+            yield Hit(where=value.name, found="a name with a separator, a quote or a space in it")
+
+
+def rewritten_names(subject: Subject) -> Iterator[Hit]:
+    """Yield the number of node names with characters that Compass rewrites."""
+    found = [node.name for node in subject.graph.nodes if re.search(r"[./:]", node.name)]
+    if found:
+        yield Hit(where=found[0], found=f"{len(found)} node names with '.', '/' or ':'")
+
+
+def too_large(subject: Subject) -> Iterator[Hit]:
+    """Yield a hit if the model is beyond what a protocol buffer may hold."""
+    if subject.graph.file_bytes >= PROTO_LIMIT:
+        yield Hit(found=f"{subject.graph.file_bytes} bytes, where {PROTO_LIMIT} is the limit")
+
+
+def external_kinds(*kinds: str) -> Look:
+    """Return a look for faults of external data, one hit for each file that is wrong."""
+
+    def look(subject: Subject) -> Iterator[Hit]:
+        seen: Counter[str] = Counter(problem.found for problem in subject.graph.problems if problem.kind in kinds)
+        for problem in subject.graph.problems:
+            count = seen.pop(problem.found, 0) if problem.kind in kinds else 0
+            if count:
+                more = f", and {count - 1} tensors more" if count > 1 else ""
+                yield Hit(where=problem.where, found=f"{problem.found}{more}")
+
+    return look
+
+
+ANY_EXTERNAL: Final = (external.OUTSIDE, external.MISSING, external.NESTED)
+
+
+def scalars_outside(subject: Subject) -> Iterator[Hit]:
+    """Yield constants without axes that are external."""
+    for item in subject.graph.constants.values():
+        if item.location and not item.shape:
+            yield Hit(where=item.name, found="a constant without axes, external")
+
+
+def order_of_keys(subject: Subject) -> Iterator[Hit]:
+    """Yield external tensors whose entries do not begin with location and offset."""
+    for item in subject.graph.constants.values():
+        if item.keys and item.keys[:2] != ("location", "offset"):
+            yield Hit(where=item.name, found=f"entries in the order {', '.join(item.keys)}")
+
+
+def sparse_constants(subject: Subject) -> Iterator[Hit]:
+    """Yield sparse constants."""
+    return (Hit(where=item.name, found="a sparse constant") for item in subject.graph.constants.values() if item.sparse)
+
+
+def ends(subject: Subject) -> Iterator[Hit]:
+    """Yield a hit for a graph without inputs or outputs, and for each of them with a size of zero."""
+    graph = subject.graph
+    for name, values in (("input", graph.inputs), ("output", graph.outputs)):
+        if not values:
+            yield Hit(found=f"a graph without an {name}")
+        yield from (
+            Hit(where=value.name, found=f"{name} {shown(value)}") for value in values if 0 in (value.shape or ())
+        )
+
+
+def memory_of_chip(subject: Subject) -> Iterator[Hit]:
+    """Yield a hit if weights in half precision, inputs and outputs are more than the chip's memory."""
+    memory = subject.chip.memory
+    if memory is None:
+        return
+    half = 2 if subject.precision == "float16" else 4
+    weights = sum(
+        item.nbytes // 4 * half if item.dtype == "float32" else item.nbytes for item in subject.graph.constants.values()
+    )
+    ends_ = sum(_bytes(value, half) for value in (*subject.graph.inputs, *subject.graph.outputs))
+    if weights + ends_ > memory:
+        need, have = (weights + ends_) / 2**30, memory / 2**30
+        yield Hit(found=f"{need:.1f} GiB of weights, inputs and outputs, where {subject.chip.name} has {have:.0f}")
+
+
+def parser_memory(subject: Subject) -> Iterator[Hit]:
+    """Yield a hit if Compass's parser will need more than 8 GiB: about four times the weights."""
+    weights = sum(item.nbytes for item in subject.graph.constants.values())
+    if 4 * weights > 8 * 2**30:
+        yield Hit(found=f"{weights / 2**30:.1f} GiB of weights")
+
+
+def shown(value: Value) -> str:
+    """Return dtype and shape of a value in words."""
+    if value.shape is None:
+        return f"{value.dtype or 'unknown'} of unknown shape"
+    return f"{value.dtype or 'unknown'}[{', '.join(map(str, value.shape))}]"
+
+
+def _bytes(value: Value, half: int) -> int:
+    from math import prod
+
+    sizes = {"float32": half, "float16": 2, "bfloat16": 2, "int64": 8, "float64": 8, "bool": 1, "uint8": 1, "int8": 1}
+    return prod(dim for dim in value.shape or () if isinstance(dim, int)) * sizes.get(value.dtype, 4)

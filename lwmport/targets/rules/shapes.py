@@ -1,0 +1,105 @@
+"""Looks at shapes: dynamic, empty, or settled only while the model runs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from lwmport.targets.graphs.record import Node
+from lwmport.targets.rules.files import shown
+from lwmport.targets.rules.rule import Hit, Look, Subject
+
+SHAPE_OPERANDS: Final = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "OneHot": (1,),
+    "Pad": (1,),
+    "Range": (0, 1, 2),
+    "Reshape": (1,),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Tile": (1,),
+    "TopK": (1,),
+    "Unsqueeze": (1,),
+}
+"""Operator -> its operands that settle the shape of its output."""
+
+COUNTED: Final = ("NonZero", "NonMaxSuppression", "Unique", "Compress")
+"""Operators whose output's size depends on the values that they read."""
+
+
+def dynamic_inputs(subject: Subject) -> Iterator[Hit]:
+    """Yield inputs with a size that is not a number."""
+    return (Hit(where=value.name, found=shown(value)) for value in subject.graph.inputs if not value.static)
+
+
+def settled_at_run_time(subject: Subject) -> Iterator[Hit]:
+    """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand."""
+    yield from (_hit(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
+    for node in subject.graph.of("Range", "ConstantOfShape"):
+        if _computed(subject, node) and not _known(subject, node):
+            yield _hit(node, f"the operand {_computed(subject, node)[0]} is computed")
+
+
+def computed_shape_operands(subject: Subject) -> Iterator[Hit]:
+    """Yield nodes whose shape operands are not constants."""
+    for node in subject.graph.of(*SHAPE_OPERANDS):
+        computed = _computed(subject, node)
+        if computed:
+            yield _hit(node, f"the operand {computed[0]} is computed")
+
+
+def empty_results(subject: Subject) -> Iterator[Hit]:
+    """Yield nodes that make a tensor without elements."""
+    for node in subject.graph.nodes:
+        if any(0 in (subject.graph.shape(name) or ()) for name in node.outputs):
+            yield _hit(node, "a result without elements")
+
+
+def rank_above(limit: int, *operators: str) -> Look:
+    """Return a look for nodes of some operators (any, if none is named) that make tensors of more axes."""
+
+    def look(subject: Subject) -> Iterator[Hit]:
+        for node in subject.graph.nodes:
+            rank = max((len(subject.graph.shape(name) or ()) for name in node.outputs), default=0)
+            if rank > limit and (not operators or node.op in operators):
+                yield _hit(node, f"a tensor of {rank} axes")
+
+    return look
+
+
+def input_rank_above(limit: int) -> Look:
+    """Return a look for inputs of more axes than an option can hold."""
+
+    def look(subject: Subject) -> Iterator[Hit]:
+        return (
+            Hit(where=value.name, found=f"an input of {value.rank} axes")
+            for value in subject.graph.inputs
+            if (value.rank or 0) > limit
+        )
+
+    return look
+
+
+def square_coincidence(subject: Subject) -> Iterator[Hit]:
+    """Yield attention-like products of [b, c, h * w] where c, h and w are equal: one MIGraphX's quantizer mistakes."""
+    for node in subject.graph.of("Conv"):
+        shape = subject.graph.shape(next(iter(node.outputs), "")) or ()
+        reads = {reader.op for name in node.outputs for reader in subject.graph.readers.get(name, ())}
+        if len(shape) == 4 and shape[1] == shape[2] == shape[3] and "Reshape" in reads:
+            yield _hit(node, f"channels, height and width are all {shape[1]}")
+
+
+def _computed(subject: Subject, node: Node) -> list[str]:
+    places = SHAPE_OPERANDS[node.op]
+    names = [node.input(place) for place in places]
+    return [name for name in names if name and name not in subject.graph.known]
+
+
+def _known(subject: Subject, node: Node) -> bool:
+    return all(
+        all(isinstance(dim, int) for dim in subject.graph.shape(name) or ("?",)) for name in node.outputs if name
+    )
+
+
+def _hit(node: Node, found: str) -> Hit:
+    return Hit(where=node.name or next(iter(node.outputs), ""), operator=node.op, found=found)
