@@ -1,5 +1,6 @@
 """How much memory this process has used at most."""
 
+import os
 import resource
 import sys
 import threading
@@ -31,6 +32,14 @@ def anonymous_bytes() -> int | None:
     It is what the process has to itself: pages of mapped files are the kernel's to drop and to read again.
     """
     return _field("RssAnon")
+
+
+def total_bytes() -> int | None:
+    """Return the memory of the machine, in bytes; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 class AnonymousPeak:

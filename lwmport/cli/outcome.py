@@ -28,7 +28,7 @@ def _print(outcome: "Outcome") -> None:
         nodes = sum(part.operators.values())
         click.echo(f"{outcome.out / part.path}  {size(total)}, {nodes} nodes")
     if outcome.seconds:
-        click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}")
+        click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}{_own(outcome)}")
     click.echo(f"weights: {weights['description']}")
     if outcome.report is None:
         click.echo("not validated (--no-validate)")
@@ -50,6 +50,15 @@ def _print(outcome: "Outcome") -> None:
         click.echo(f"report: {outcome.out / 'report.html'}")
 
 
+def _own(outcome: "Outcome") -> str:
+    """Return how much of the peak was the process's own, beside what was planned."""
+    if outcome.own_peak_bytes is None:
+        return ""
+    expected = outcome.plan.peak_bytes if outcome.plan else None
+    planned = "" if expected is None else f", planned {size(expected)}"
+    return f" with mapped files, {size(outcome.own_peak_bytes)} of its own{planned}"
+
+
 def _document(outcome: "Outcome") -> dict[str, Any]:
     from lwmport import plain
 
@@ -61,6 +70,8 @@ def _document(outcome: "Outcome") -> dict[str, Any]:
         "out": str(outcome.out),
         "seconds": round(outcome.seconds, 3),
         "peak_bytes": outcome.peak_bytes,
+        "own_peak_bytes": outcome.own_peak_bytes,
+        "plan": None if outcome.plan is None else plain.encode(outcome.plan),
         "failures": list(outcome.failures),
         "manifest": plain.encode(outcome.manifest),
         "validations": validations,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lwmport
-from lwmport import atomic, extras, manifest, memory
+from lwmport import atomic, digest, extras, manifest, memory, plain
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
@@ -18,11 +18,15 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.graphs.trace import trace
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline import resume
+from lwmport.pipeline.background import Background
 from lwmport.pipeline.evidence import Evidence, gather, trial_batch
 from lwmport.pipeline.judge import component_report, judge
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.plan import Plan, check_validation, plan_for
 from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.registry import check_known
+from lwmport.reports import numbers
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -33,7 +37,10 @@ NOT_VALIDATED = "not validated"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to convert, into what, from which weights, and where to put it."""
+    """What to convert, into what, from which weights, and where to put it.
+
+    ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
+    """
 
     component: str
     format: str
@@ -46,6 +53,7 @@ class Request:
     seed: int = 0
     validate: bool = True
     options: Options = field(default_factory=Options)
+    resume: bool = True
 
     def commands(self) -> tuple[str, str]:
         """Return the command lines that convert and validate again, with the checkpoint's file name alone."""
@@ -72,7 +80,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came out: manifest, report unless validation was left out, cost, and what failed besides the numbers."""
+    """What came out: manifest, report unless validation was left out, cost, and what failed besides the numbers.
+
+    ``own_peak_bytes`` is the largest anonymous memory during the conversion, where it is known; ``plan`` is what was
+    expected of it.
+    """
 
     out: Path
     manifest: manifest.Manifest
@@ -81,6 +93,8 @@ class Outcome:
     peak_bytes: int
     status: Status
     failures: tuple[str, ...] = ()
+    own_peak_bytes: int | None = None
+    plan: Plan | None = None
 
 
 @dataclass
@@ -107,19 +121,66 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     check_known("format", request.format, CONVERTERS)
     dialect = dialect_for(request.format, request.dialect, request.opset, ALL_DIALECTS)
     family, weights = open_model(request, dialect)
-    start = time.perf_counter()
-    with atomic.new_folder(request.out, last=manifest.NAME) as folder:
+    identity = resume.identity(_facts(request, dialect, family), weights)
+    planned = _plan(request, family, weights, identity, observer)
+    with atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder:
         work = _Work(request=request, family=family, dialect=dialect, weights=weights, folder=folder, observer=observer)
-        for component in family.components:
-            _convert_one(work, component)
-        observer.phase(f"digest of {weights.source['description']}")
-        weights_sha256 = weights.digest()
+        start = time.perf_counter()
+        with memory.AnonymousPeak() as own:
+            weights_sha256 = _convert_all(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
         report = _judge_all(work, weights_sha256) if request.validate else None
         status = report.status if report else Status.SKIPPED
         made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
         manifest.write(made, folder)
-    return Outcome(out=request.out, manifest=made, report=report, seconds=seconds, peak_bytes=peak, status=status)
+    return Outcome(
+        out=request.out,
+        manifest=made,
+        report=report,
+        seconds=seconds,
+        peak_bytes=peak,
+        status=status,
+        own_peak_bytes=own.peak_bytes,
+        plan=planned,
+    )
+
+
+def _facts(request: Request, dialect: Dialect, family: Family) -> dict[str, Any]:
+    """Return what decides every byte of a conversion beside the weights."""
+    return {
+        "component": request.component,
+        "dialect": plain.encode(dialect),
+        "batch": request.batch,
+        "config": dict(family.config),
+        "options": family.options.to_json(),
+    }
+
+
+def _plan(
+    request: Request, family: Family, weights: Checkpoint | SeededWeights, identity: str, observer: Observer
+) -> Plan:
+    """Return the plan, after telling it.
+
+    Raises:
+        PortError: the disk has no room, or the machine cannot hold what validation needs.
+    """
+    if request.validate:
+        check_validation(family)
+    done = resume.done_bytes(request.out, identity) if request.resume else 0
+    planned = plan_for(family, weights, request.format, request.out, done)
+    observer.phase(f"plan: {planned.sentence}")
+    if done:
+        observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")
+    return planned
+
+
+def _convert_all(work: _Work) -> str:
+    """Convert every component and return the digest of the weights, which is taken meanwhile."""
+    weights_sha256 = Background(work.weights.digest)
+    for component in work.family.components:
+        _convert_one(work, component)
+    work.observer.phase(f"digest of {work.weights.source['description']}")
+    return weights_sha256.result()
 
 
 def open_model(request: Request, dialect: Dialect) -> tuple[Family, Checkpoint | SeededWeights]:
@@ -148,9 +209,13 @@ def _convert_one(work: _Work, component: Component) -> None:
 
 def _lower(work: _Work, component: Component, dialect: Dialect, folder: Path) -> tuple[Artifact, str]:
     """Return the artifact of a component in a dialect, written into ``folder``, and the program's digest."""
+    weights = component_weights(work.family, component, work.weights)
+    if not dialect.lowered:
+        work.observer.phase(f"{component.name}: write {dialect.format}")
+        renamed: Artifact = converter_for(dialect)(component, weights, dialect, folder, work.observer.progress)
+        return renamed, digest.of_json({"component": component.name, "config": dict(component.config)})
     work.observer.phase(f"{component.name}: trace")
     program = trace(component, work.request.batch)
-    weights = component_weights(work.family, component, work.weights)
     work.observer.phase(f"{component.name}: write {dialect.format} in the dialect {dialect.name}")
     artifact: Artifact = converter_for(dialect)(program, weights, dialect, folder, work.observer.progress)
     return artifact, program.digest

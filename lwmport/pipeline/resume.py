@@ -1,0 +1,37 @@
+"""Which unfinished work a request may go on with: its own, of the very same weights, and nothing else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lwmport
+from lwmport import atomic, digest, extras, journal
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.seeded import SeededWeights
+
+
+def identity(facts: Mapping[str, Any], weights: Checkpoint | SeededWeights) -> str:
+    """Return the text that is the same for two runs if, and only if, they write the same bytes.
+
+    A checkpoint is known by its path, the sizes and times of its files, and what the headers in it say: its own digest
+    would cost as much time as converting it.
+    """
+    whole = {"lwmport": lwmport.__version__, "versions": extras.versions(), "weights": _weights(weights), **facts}
+    return digest.canonical(whole)
+
+
+def done_bytes(out: Path, request: str) -> int:
+    """Return how many bytes an interrupted run of the same request has left in ``out``, as far as its journals know."""
+    scratch = out / atomic.UNFINISHED
+    note = scratch / atomic.REQUEST
+    return journal.done_bytes(scratch) if note.is_file() and note.read_text(encoding="utf-8") == request else 0
+
+
+def _weights(weights: Checkpoint | SeededWeights) -> Any:
+    if isinstance(weights, SeededWeights):
+        return weights.digest()
+    path = weights.path.resolve()
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    states = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    index = {name: [list(spec.shape), spec.dtype] for name, spec in weights.specs.items()}
+    return {"path": str(path), "files": states, "index": digest.of_json(index), "format": weights.format}
