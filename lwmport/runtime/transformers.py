@@ -1,4 +1,4 @@
-"""Hugging Face transformers on the CPU: a folder that `lwmport.converters.hf` wrote, run as the component it was.
+"""Hugging Face transformers: a folder that `lwmport.converters.hf` wrote, run as the component it was.
 
 The folder numbers words and codes in one vocabulary and keeps the channels of a head in another order; inputs and
 outputs here are those of the component: separate vocabularies, LWM's channels.
@@ -33,7 +33,7 @@ class TransformersRunner:
 
     name = "transformers"
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, device: str = "cpu") -> None:
         self._torch = require("torch")
         self._library = require("transformers")
         self._torch.set_num_threads(threads)
@@ -44,7 +44,7 @@ class TransformersRunner:
             )
         except Exception as error:  # readers of JSON and of safetensors raise unrelated types
             raise RunnerError(f"transformers refused {path}: {_one_line(error)}") from error
-        self._model = model.eval()
+        self._model, self._device = model.eval().to(device), device
         self._tokens: dict[str, Any] = getattr(model.config, OWN, None) or {}
         if "text_vocab_size" not in self._tokens:
             raise RunnerError(f"expected {OWN!r} in {path / 'config.json'}, found none; was it written by lwmport?")
@@ -75,7 +75,7 @@ class TransformersRunner:
             past_key_values=cache,
             use_cache=True,
         )
-        logits = found.logits.float().numpy()
+        logits = found.logits.float().cpu().numpy()
         return {**self._split(logits), **self._present(found.past_key_values)}
 
     def _merged(self, inputs: Mapping[str, Array]) -> Array:
@@ -105,10 +105,10 @@ class TransformersRunner:
         return found
 
     def _tensor(self, array: Array) -> Any:
-        return self._torch.from_numpy(np.ascontiguousarray(array))
+        return self._torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
     def _array(self, tensor: Any) -> Array:
-        made: Array = tensor.float().numpy().astype(dtype_of(self._dtype))
+        made: Array = tensor.float().cpu().numpy().astype(dtype_of(self._dtype))
         return made
 
     def _specs(self, config: Any) -> tuple[TensorSpec, ...]:
