@@ -33,6 +33,8 @@ CODE_TABLE: Final = "transformer/vte/embedding"
 """By these a language model and one with pictures are known."""
 
 USUAL: Final = "lwm"
+ANY_HEADS: Final[Mapping[str, Any]] = {"num_attention_heads": 1}
+"""The configuration where none is named: between LWM's own formats the heads matter to no tensor, the rest is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ def _named(checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str,
             "expected --config for --to hf, such as --config lwm-text-1m: the number of heads, the base of the rotary "
             "angles and the epsilon go into config.json, and no tensor tells them"
         )
-    return checkpoint.config or conversion.config or USUAL
+    return checkpoint.config or conversion.config or ANY_HEADS
 
 
 def _arranged(config: LlamaConfig, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
