@@ -13,7 +13,8 @@ from lwmport.cli.output import print_json, size
 def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are options
     """List name, shape, dtype, bytes and offset of every tensor in the checkpoint at PATH.
 
-    PATH may carry LWM's prefixes: params::, flax_params:: and trainstate_params::.
+    PATH may carry LWM's prefixes: params::, flax_params:: and trainstate_params::. A Hugging Face LLaMA folder is shown
+    as LWM's tree.
     """
     from lwmport.checkpoints.opening import open_checkpoint
 
@@ -25,16 +26,18 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
             "dtype": entry.dtype,
             "bytes": entry.nbytes,
             "offset": entry.pieces[0][0] if entry.pieces else None,
+            "file": entry.file,
         }
         for name, entry in found.entries.items()
     ]
     parameters = sum(math.prod(entry.shape) for entry in found.entries.values())
     if as_json:
-        print_json({**found.source, "total_bytes": found.total_bytes, "parameters": parameters, "tensor_list": rows})
+        whole = {"total_bytes": found.total_bytes, "parameters": parameters, "config": dict(found.config)}
+        print_json({**found.source, **whole, "tensor_list": rows})
         return
     width = max(len(str(row["name"])) for row in rows)
     for row in rows:
         shape = "x".join(map(str, found.entries[str(row["name"])].shape)) or "scalar"
-        offset = "inline" if row["offset"] is None else f"@{row['offset']}"
+        offset = "inline" if row["offset"] is None else f"{row['file']}@{row['offset']}"
         click.echo(f"{row['name']:<{width}}  {row['dtype']:<9} {shape:<18} {row['bytes']:>12,} {offset}")
     click.echo(f"{len(rows)} tensors, {parameters:,} parameters, {size(found.total_bytes)} ({found.format})")

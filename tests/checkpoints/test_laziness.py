@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from lwmport.checkpoints import msgpack_writer
+from lwmport.checkpoints.layers import LayeredWeights
+from lwmport.checkpoints.layout import Layout
+from lwmport.checkpoints.lazy_layouts import Relaid
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.payload import Sink
 from lwmport.checkpoints.writing import WRITERS, write_checkpoint
@@ -114,3 +117,66 @@ def test_chunks_come_together(
         checkpoint = open_checkpoint(tmp_path / form)
         assert len(checkpoint.entries["a/w"].pieces) == 5
         same(checkpoint, arrays)
+
+
+def anonymous() -> int:
+    """Bytes of this process that no file stands behind."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+
+STACKS = {0: (32, 12288, 4096), 1: (12288, 32, 4096)}
+LAYER = 12288 * 4096 * 2
+
+
+@pytest.mark.parametrize("axis", STACKS)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_layer_of_a_stack_in_chunks_costs_its_pieces(
+    axis: int, dtype: str, tmp_path: Path, in_memory: Callable[..., Any]
+) -> None:
+    """3 GiB in chunks of 1 GiB, which begin in the middle of layers; no more than a few MiB are ever held."""
+    shape = STACKS[axis]
+    weights = in_memory({"h/kernel": np.broadcast_to(np.zeros((), ml_dtypes.bfloat16), shape)})
+    weights.digest = lambda: ""
+    with (tmp_path / "it").open("wb") as file:
+        sink = SparseSink(file, weights, lambda _name, _done: None)
+        sink._file = file
+        WRITERS["msgpack_stream"](sink)
+        file.truncate(max(file.tell(), file.seek(0, 2)))
+    checkpoint = open_checkpoint(tmp_path / "it")
+    assert [length for _, length in checkpoint.entries["h/kernel"].pieces] == [GIB, GIB, GIB]
+    spec = {"h/10/kernel": WeightSpec(shape=(12288, 4096), dtype=dtype)}
+    layers = LayeredWeights(checkpoint, spec, {"h/10/kernel": ("h/kernel", axis, 10)})
+    gc.collect()
+    before, peak, found = anonymous(), 0, 0
+    for piece in layers.pieces("h/10/kernel"):
+        found += piece.nbytes
+        peak = max(peak, anonymous() - before)
+    assert found == LAYER
+    assert peak < 1 << 25
+    assert checkpoint.read_slice("h/kernel", axis, 31).nbytes == LAYER
+
+
+def test_a_layer_inside_one_chunk_is_mapped_and_nothing_of_it_is_read(
+    tmp_path: Path, in_memory: Callable[..., Any]
+) -> None:
+    whole = np.ones((4, 512, 1024), np.float32)
+    write_checkpoint(in_memory({"h/kernel": whole}), tmp_path / "it", "msgpack_stream")
+    layer = open_checkpoint(tmp_path / "it").read_slice("h/kernel", 0, 2)
+    base = layer
+    while isinstance(base, np.ndarray):
+        base = base.base
+    assert isinstance(base.obj if isinstance(base, memoryview) else base, mmap.mmap)
+
+
+def test_a_matrix_is_turned_in_strips(tmp_path: Path, in_memory: Callable[..., Any]) -> None:
+    """A transposed matrix, as Hugging Face keeps it, is read in strips too."""
+    shape = (11008, 4096)
+    stored = np.broadcast_to(np.zeros((), ml_dtypes.bfloat16), shape)
+    write_checkpoint(in_memory({"x": stored}), tmp_path / "it", "safetensors")
+    turned = Relaid(open_checkpoint(tmp_path / "it").lazy("x"), Layout(view=shape, axes=(1, 0), shape=shape[::-1]))
+    gc.collect()
+    before, peak = anonymous(), 0
+    for _ in turned.pieces():
+        peak = max(peak, anonymous() - before)
+    assert peak < 1 << 25

@@ -271,7 +271,7 @@ def tokens() -> Array:
 
 def with_transformers(folder: Path) -> Array:
     pytest.importorskip("torch", reason="PyTorch is not installed; run: pip install 'lwmport[torch]'")
-    reason = "transformers is not installed; run: pip install 'lwmport[dev]'"
+    reason = "transformers is not installed; run: pip install 'lwmport[hf]'"
     transformers = pytest.importorskip("transformers", reason=reason)
     import torch
 
@@ -315,7 +315,7 @@ def test_what_is_written_for_hugging_face_computes_the_same(
 @pytest.mark.parametrize("form", ["one", "several", "bin"])
 def test_what_transformers_writes_computes_the_same(form: str, tmp_path: Path, jax_outputs: Callable[..., Any]) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; run: pip install 'lwmport[torch]'")
-    reason = "transformers is not installed; run: pip install 'lwmport[dev]'"
+    reason = "transformers is not installed; run: pip install 'lwmport[hf]'"
     transformers = pytest.importorskip("transformers", reason=reason)
     torch.manual_seed(0)
     names = {"max_sequence_length": "max_position_embeddings", "theta": "rope_theta"}
