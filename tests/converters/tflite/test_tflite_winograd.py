@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.tflite import winograd
 from lwmport.converters.tflite.winograd import DOUBLED, F23, MIN_CHANNELS, Minimal
 from lwmport.models import composites
@@ -116,6 +117,12 @@ def test_other_convolutions_stay_one_operator(case: str, lower: Callable[..., An
     found = lower(function, normal(*shape)).agrees(atol=1e-4)
     assert found.operators["CONV_2D"] == 1
     assert "DEPTHWISE_CONV_2D" not in found.operators
+
+
+def test_the_dialect_tflite_keeps_the_convolution(lower: Callable[..., Any]) -> None:
+    function = TAKEN["with a bias"][1]
+    found = lower(function, normal(*WIDE), composites=DIALECTS["tflite"].composites).agrees(atol=1e-5)
+    assert found.operators == {"CONV_2D": 1}
 
 
 @pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((0, 0), (1, 1))], ids=["around", "aside"])
