@@ -38,7 +38,7 @@ MIN_CHANNELS: Final = 64
 """
 
 MIN_PIXELS: Final = 32 * 32
-"""Of a picture. Smaller ones have the large kernels: LWM's VQGAN would take 7 % less time, in files 1.4 times as big."""
+"""Of a picture. Smaller ones have the large kernels: the VQGAN would take 7 % less time, in files 1.4 times as big."""
 
 
 @dataclass(frozen=True, kw_only=True)
