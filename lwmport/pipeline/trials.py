@@ -36,6 +36,9 @@ def language_trial(component: Component, batch: int, seed: int = SEED) -> Trial:
     mask = _mask(shapes)
     counted = np.ones_like(mask) if "cache_position" in specs else mask
     inputs = {name: _array(specs[name], shapes[name], mask, random) for name in specs}
+    if "vision_masks" in inputs:
+        rows = np.where(inputs["vision_masks"], component.config["vision_vocab_size"], component.config["vocab_size"])
+        inputs["input_ids"] %= rows
     relevant = {
         spec.name: _counting(spec, tuple(size_of(dim, sizes) for dim in spec.shape), counted)
         for spec in component.signature.outputs
