@@ -82,15 +82,18 @@ class _Writer:
 
     def _copy(self, name: str, source: IO[bytes], size: int) -> tuple[int, str]:
         crc, state, copied = 0, hashlib.sha256(), 0
-        while piece := source.read(PIECE):
+        while piece := source.read(min(PIECE, size - copied)):
             self._file.write(piece)
             crc = zlib.crc32(piece, crc)
             state.update(piece)
             copied += len(piece)
             self._done += len(piece)
             self._progress(name, self._done, self._total)
-        if copied != size:
-            raise PortError(f"expected {size} bytes of {name}, found {copied}: it changed while it was packed")
+        if copied != size or source.read(1):
+            raise PortError(
+                f"expected {size} bytes of {name}, found {'fewer' if copied < size else 'more'}: it changed "
+                "while it was packed"
+            )
         return crc, state.hexdigest()
 
 

@@ -313,16 +313,15 @@ def diagnose(case: Case, found: Any) -> str:
     """Return the likeliest mistake behind an output that fails, or nothing."""
     if found.size and (found == found.reshape(-1)[0]).all():
         return f"every value is {found.reshape(-1)[0]:g}: the device wrote nothing, or another buffer was read"
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(found))[0])
-        return f"the first value that is not finite stands at {place}; float16 overflows at 65504"
-    if found.size > DIAGNOSED:
-        return ""
     with np.errstate(all="ignore"):
-        for text, expected, candidate in explanations(case, found):
-            if explains(expected, candidate):
-                return text
-        return precision_of(case, found)
+        swapped = explains(case.expected, found.byteswap())
+        if found.dtype.kind == "f" and not np.isfinite(found).all() and not swapped:
+            place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(found))[0])
+            return f"the first value that is not finite stands at {place}; float16 overflows at 65504"
+        if swapped or found.size > DIAGNOSED or explains(case.expected, found):
+            return "the bytes are big-endian, expected little-endian" if swapped else precision_of(case, found)
+        reasons = (text for text, expected, candidate in explanations(case, found) if explains(expected, candidate))
+        return next(reasons, "") or precision_of(case, found)
 
 
 def explains(expected: Any, candidate: Any) -> bool:
@@ -346,7 +345,6 @@ def explanations(case: Case, found: Any) -> Iterator[tuple[str, Any, Any]]:
     for axis in range(expected.ndim):
         yield f"axis {axis} is reversed{channels(case, axis)}", expected, np.flip(found, axis)
     yield from shifts(expected, found)
-    yield "the bytes are big-endian, expected little-endian", expected, found.byteswap()
     if expected.dtype.kind == "f":
         yield from scales(expected, found.astype(np.float64))
 

@@ -1,0 +1,438 @@
+"""The checker inside a bundle, with nothing but numpy: what it passes, and that it fails each mistake by its name."""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lwmport.handoff import standalone
+from lwmport.types import Array
+
+ALONE = """
+import runpy, sys
+sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [sys.argv[1]]
+sys.argv[:] = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="session")
+def numpy_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that holds numpy and nothing else."""
+    folder = tmp_path_factory.mktemp("numpy")
+    installed = Path(np.__file__).parents[1]
+    for name in ("numpy", "numpy.libs"):
+        if (installed / name).exists():
+            (folder / name).symlink_to(installed / name)
+    return folder
+
+
+@pytest.fixture
+def alone(unpacked: Path, numpy_alone: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return ``alone(*words)``: the bundle's verify.py in a Python that can import numpy and the standard library."""
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        script = [sys.executable, "-I", "-S", "-c", ALONE, str(numpy_alone), str(unpacked / "verify.py")]
+        return subprocess.run([*script, *map(str, words)], capture_output=True, text=True, check=False, cwd="/")
+
+    return run
+
+
+def write(folder: Path, arrays: Mapping[str, Array], *, raw: bool = False) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        if raw:
+            array.tofile(folder / f"{name}.bin")
+        else:
+            np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def golden(unpacked: Path, sample: str = "000") -> dict[str, Array]:
+    folder = unpacked / "golden/small" / sample / "outputs"
+    return {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+
+
+def judged(capsys: pytest.CaptureFixture[str], unpacked: Path, *words: str | Path) -> tuple[int, Any]:
+    """Return the exit code and the document of the checker, run in this process."""
+    capsys.readouterr()
+    code = standalone.main([*map(str, words), "--json"], unpacked)
+    said = capsys.readouterr()
+    return code, json.loads(said.out) if said.out else said.err
+
+
+def test_it_is_old_python_and_imports_numpy_alone() -> None:
+    source = Path(standalone.__file__).read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 8))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names) == {"numpy"}
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not calls & {"eval", "exec", "compile", "__import__"}
+    assert "allow_pickle=True" not in source
+
+
+def test_alone_it_passes_on_the_bundle(alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = alone()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("PASSED")
+
+
+def test_alone_it_has_no_runtime(alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = alone("--run", "onnxruntime")
+    assert done.returncode == 2
+    assert done.stderr == "error: expected the runtime onnxruntime, found none that can be imported\n"
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["npy", "bin"])
+def test_alone_it_judges_outputs(
+    *, raw: bool, alone: Callable[..., subprocess.CompletedProcess[str]], unpacked: Path, tmp_path: Path
+) -> None:
+    for sample in ("000", "001"):
+        write(tmp_path / "out/small" / sample, golden(unpacked, sample), raw=raw)
+    done = alone("--outputs", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.count("PASSED") == 7
+    changed = {**golden(unpacked), "pixels": -golden(unpacked)["pixels"]}
+    write(tmp_path / "out/small/000", changed, raw=raw)
+    done = alone("--outputs", tmp_path / "out")
+    assert done.returncode == 1
+    assert "the sign is changed" in done.stdout
+
+
+def test_alone_a_changed_byte_fails(alone: Callable[..., subprocess.CompletedProcess[str]], unpacked: Path) -> None:
+    model = unpacked / "models/small.onnx"
+    model.write_bytes(b"no Model")
+    done = alone()
+    assert done.returncode == 1
+    assert "models/small.onnx: changed" in done.stdout
+
+
+def of(name: str, change: Callable[[Array], Array]) -> Callable[[dict[str, Array]], dict[str, Array]]:
+    return lambda arrays: {**arrays, name: change(arrays[name])}
+
+
+def _nan(array: Array) -> Array:
+    array = array.copy()
+    array.flat[5] = np.nan
+    return array
+
+
+def _noisy(array: Array) -> Array:
+    return array + np.random.default_rng(0).normal(0, 3e-3, array.shape).astype(np.float32)
+
+
+SABOTAGE: dict[str, tuple[Callable[[dict[str, Array]], dict[str, Array]], str]] = {
+    "sign": (of("pixels", np.negative), "the sign is changed"),
+    "shifted": (of("pixels", lambda a: np.roll(a.reshape(-1), 3).reshape(a.shape)), r"shifted by \+3 elements"),
+    "shifted back": (of("codes", lambda a: np.roll(a.reshape(-1), -1).reshape(a.shape)), "shifted by -1 elements"),
+    "shifted along an axis": (of("pixels", lambda a: np.roll(a, 1, 2)), r"shifted by \+"),
+    "stored as NCHW": (
+        of("pixels", lambda a: a.transpose(0, 3, 1, 2).reshape(a.shape)),
+        "stored as NCHW, expected NHWC",
+    ),
+    "NCHW": (of("pixels", lambda a: a.transpose(0, 3, 1, 2)), "stored as NCHW, expected NHWC"),
+    "transposed": (of("codes", lambda a: a.transpose(0, 2, 1)), "stored as NWH, expected NHW"),
+    "BGR": (of("pixels", lambda a: a[..., ::-1]), "axis 3 is reversed: BGR for RGB"),
+    "upside down": (of("pixels", lambda a: a[:, ::-1]), "axis 1 is reversed"),
+    "NaN": (of("pixels", _nan), r"1 NaN; the first value that is not finite stands at \(0, 0, 1, 2\)"),
+    "infinite": (of("logits", lambda a: np.where(a == a.max(), np.float32(np.inf), a)), "float16 overflows"),
+    "float16": (of("pixels", lambda a: a.astype(np.float16)), "dtype: expected float32, found float16"),
+    "int64": (of("codes", lambda a: a.astype(np.int64)), "dtype: expected int32, found int64"),
+    "float codes": (of("codes", lambda a: a.astype(np.float32)), "dtype: expected int32, found float32"),
+    "bytes": (of("pixels", lambda a: ((a + 1) * 127.5).astype(np.uint8)), "dtype: expected float32, found uint8"),
+    "big-endian": (of("pixels", lambda a: a.byteswap()), "big-endian"),
+    "another range": (of("pixels", lambda a: (a + 1) / 2), "scaled: golden = 2 "),
+    "zeros": (of("logits", np.zeros_like), "every value is 0"),
+    "other values": (of("logits", lambda a: np.sin(a * 50)), "28 values beyond the tolerance"),
+    "another sample": (of("codes", lambda _: _codes()), "these are the values of output codes of sample 001"),
+    "one code": (of("codes", lambda a: a + (np.arange(24) == 7).reshape(a.shape).astype(np.int32)), "1 values beyond"),
+    "coarse": (of("pixels", _noisy), "within the tolerance of float16: pass --precision float16"),
+    "flat": (
+        of("pixels", lambda a: a.reshape(-1)),
+        r"shape: expected \[1, 8, 8, 3\], found \[192\]; its values in this",
+    ),
+    "cut": (of("pixels", lambda a: a[:, :7]), r"shape: expected \[1, 8, 8, 3\], found \[1, 7, 8, 3\]"),
+    "missing": (lambda arrays: {name: arrays[name] for name in arrays if name != "codes"}, "missing: expected .*codes"),
+}
+
+
+def _codes() -> Array:
+    """Return the codes of sample 001, as the bundle's fixture draws them."""
+    random = np.random.default_rng(1)
+    random.uniform(-1, 1, (1, 8, 8, 3))
+    return random.integers(0, 1000, (1, 6, 4)).astype(np.int32)
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_every_mistake_fails_by_its_name(
+    name: str, unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, reason = SABOTAGE[name]
+    write(tmp_path / "out", change(golden(unpacked)))
+    code, found = judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")
+    failed = [row for row in found["outputs"] if not row["passed"]]
+    assert code == 1
+    assert len(failed) == 1, found
+    assert re.search(reason, failed[0]["note"]), failed[0]["note"]
+
+
+RAW: dict[str, tuple[Callable[[Array], Array], str]] = {
+    "float16": (lambda a: a.astype(np.float16), "dtype: expected float32, found float16"),
+    "float64": (lambda a: a.astype(np.float64), "dtype: expected float32, found float64: .*; its values in this order"),
+    "NCHW": (lambda a: a.transpose(0, 3, 1, 2).copy(), "stored as NCHW, expected NHWC"),
+    "cut": (lambda a: a[:, :7].copy(), "size: expected 768 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_every_mistake_of_a_raw_file_fails_by_its_name(
+    name: str, unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, reason = RAW[name]
+    arrays = golden(unpacked)
+    write(tmp_path / "out", {**arrays, "pixels": change(arrays["pixels"])}, raw=True)
+    code, found = judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")
+    (failed,) = (row for row in found["outputs"] if not row["passed"])
+    assert code == 1
+    assert re.search(reason, failed["note"]), failed["note"]
+
+
+def test_padding_does_not_count(unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays = golden(unpacked)
+    arrays["logits"][:, 0] = 77
+    write(tmp_path / "out", arrays)
+    assert judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")[0] == 0
+    arrays["logits"][:, 1] = 77
+    write(tmp_path / "out", arrays)
+    assert judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")[0] == 1
+
+
+def test_a_small_systematic_error_fails(unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def sixty_db_missed(spec: Any) -> None:
+        spec["components"][0]["tolerances"]["pixels"]["float32"] |= {"atol": 1.0, "min_sqnr_db": 60}
+
+    _rewrite(unpacked, "spec.json", sixty_db_missed)
+    _sealed(unpacked)
+    for scale, code in ((1 + 5e-4, 0), (1 + 2e-3, 1)):
+        write(tmp_path / "out", {**golden(unpacked), "pixels": golden(unpacked)["pixels"] * np.float32(scale)})
+        found = judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")
+        assert found[0] == code, found
+    assert "the error is systematic: SQNR 54.0 dB is below 60" in found[1]["outputs"][0]["note"]
+
+
+def test_a_coarser_precision_and_a_cast_can_be_asked_for(
+    unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = golden(unpacked)
+    arrays |= {name: arrays[name].astype(np.float16) for name in ("pixels", "logits")}
+    write(tmp_path / "out", arrays)
+    words = ("--outputs", tmp_path / "out", "--sample", "000", "--precision", "float16")
+    assert judged(capsys, unpacked, *words)[0] == 1
+    assert judged(capsys, unpacked, *words, "--allow-cast")[0] == 0
+
+
+def test_files_may_be_called_by_number(unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = ("pixels", "codes", "logits")
+    write(tmp_path / "out", {f"x_{order.index(name)}": array for name, array in golden(unpacked).items()}, raw=True)
+    assert judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")[0] == 0
+
+
+def _rewrite(unpacked: Path, name: str, change: Callable[[Any], None]) -> None:
+    value = json.loads((unpacked / name).read_text())
+    change(value)
+    (unpacked / name).write_text(json.dumps(value, indent=1) + "\n")
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "changed file": (lambda folder: (folder / "spec.json").write_text("{}"), "spec.json: expected"),
+    "missing file": (lambda folder: (folder / "models/small.onnx").unlink(), "models/small.onnx: missing"),
+    "longer file": (
+        lambda folder: (folder / "models/small.onnx").write_bytes(b"no model "),
+        "expected 8 bytes, found 9",
+    ),
+    "linked file": (
+        lambda folder: (
+            os.replace(folder / "models/small.onnx", folder / "m"),  # noqa: PTH105 - one expression
+            (folder / "models/small.onnx").symlink_to(folder / "m"),
+        ),
+        "models/small.onnx: missing",
+    ),
+    "changed record": (
+        lambda folder: _rewrite(folder, "bundle.json", lambda value: value.update(target="ascend")),
+        "bundle.json: changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_every_damage_fails_by_its_file(name: str, unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damage, reason = DAMAGE[name]
+    damage(unpacked)
+    code, found = judged(capsys, unpacked)
+    assert code == 1
+    assert any(reason in failure for failure in found["failures"]), found
+
+
+def _sealed(unpacked: Path) -> None:
+    """Make the digests right again, as somebody would who changes a bundle on purpose."""
+    value = json.loads((unpacked / "bundle.json").read_text())
+    for file in value["files"]:
+        content = (unpacked / file["name"]).read_bytes()
+        file |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    value.pop("seal")
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    value["seal"] = hashlib.sha256(text.encode()).hexdigest()
+    (unpacked / "bundle.json").write_text(json.dumps(value, indent=1) + "\n")
+
+
+def _codes_file(unpacked: Path) -> Path:
+    return unpacked / "golden/small/000/outputs/codes.npy"
+
+
+GOLDEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "two forms": (lambda folder: np.save(_codes_file(folder), np.zeros((1, 6, 4), np.int32)), "holds other values"),
+    "dtype": (lambda folder: np.save(_codes_file(folder), np.zeros((1, 6, 4), np.int64)), "found int64"),
+    "shape": (lambda folder: np.save(_codes_file(folder), np.zeros((1, 4, 6), np.int32)), r"found int32\[1, 4, 6\]"),
+    "NaN": (lambda folder: _both(folder, "pixels", np.full((1, 8, 8, 3), np.nan, np.float32)), "holds NaN"),
+    "range": (
+        lambda folder: _both(folder, "codes", np.full((1, 6, 4), 1000, np.int32)),
+        "expected values from 0 to 999",
+    ),
+}
+
+
+def _both(folder: Path, name: str, array: Array) -> None:
+    stem = folder / "golden/small/000/outputs"
+    np.save(stem / f"{name}.npy", array)
+    array.tofile(stem / f"{name}.bin")
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_files_are_held_against_themselves(
+    name: str, unpacked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, reason = GOLDEN[name]
+    change(unpacked)
+    _sealed(unpacked)
+    code, found = judged(capsys, unpacked)
+    assert code == 1
+    assert any(re.search(reason, failure) for failure in found["failures"]), found
+
+
+CANNOT: dict[str, tuple[tuple[str, ...], str]] = {
+    "no folder": (("--outputs", "/nowhere"), "expected a folder of outputs"),
+    "component": (("--component", "other"), "expected a component of small"),
+    "sample": (("--sample", "9"), "expected a sample"),
+    "precision": (("--outputs", "/", "--precision", "int4"), "expected a precision of float32, float16"),
+    "model": (("--run", "onnxruntime", "--model", "small=/nowhere"), "found no /nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", CANNOT)
+def test_what_cannot_be_judged_costs_one_line(name: str, unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, reason = CANNOT[name]
+    code, said = judged(capsys, unpacked, *words)
+    assert code == 2
+    assert reason in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_names_that_lead_out_are_refused(unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (unpacked.parent / "secret").write_bytes(b"x")
+    _rewrite(unpacked, "bundle.json", lambda value: value["files"][0].update(name="../secret"))
+    code, said = judged(capsys, unpacked)
+    assert code == 2
+    assert "inside the bundle" in said
+
+
+def test_without_a_bundle_there_is_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = judged(capsys, tmp_path)
+    assert code == 2
+    assert "expected JSON at" in said
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return ``device(name, module)``: pretend that a runtime is installed."""
+
+    def install(name: str, module: Any) -> None:
+        monkeypatch.setitem(sys.modules, name, module)
+
+    return install
+
+
+def stand_in(unpacked: Path, given: list[str], fallen: list[str]) -> ModuleType:
+    """Return what looks like ONNX Runtime: it gives the golden outputs of sample 000, on the providers ``fallen``."""
+    runtime: Any = ModuleType("onnxruntime")
+    session = SimpleNamespace(
+        get_providers=lambda: fallen, run=lambda names, _: [golden(unpacked)[name] for name in names]
+    )
+    runtime.SessionOptions = SimpleNamespace
+    runtime.get_available_providers = lambda: given
+    runtime.InferenceSession = lambda *_, **__: session
+    return runtime  # type: ignore[no-any-return]
+
+
+def test_a_session_that_fell_back_is_no_pass(
+    unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--run", "onnxruntime", "--provider", "CANNExecutionProvider", "--sample", "000")
+    device("onnxruntime", stand_in(unpacked, ["CANNExecutionProvider"], ["CPUExecutionProvider"]))
+    code, said = judged(capsys, unpacked, *words)
+    assert code == 2
+    assert "fell back to" in said
+    device("onnxruntime", stand_in(unpacked, ["CPUExecutionProvider"], ["CPUExecutionProvider"]))
+    code, said = judged(capsys, unpacked, *words)
+    assert code == 2
+    assert "expected CANNExecutionProvider, found CPUExecutionProvider" in said
+    device("onnxruntime", stand_in(unpacked, ["CANNExecutionProvider"], ["CANNExecutionProvider"]))
+    assert judged(capsys, unpacked, *words)[0] == 0
+
+
+@pytest.mark.parametrize("outputs", [3, 2])
+def test_ais_bench_goes_by_order(
+    outputs: int, unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = ("pixels", "codes", "logits")[:outputs]
+
+    class Session:
+        def __init__(self, device_id: int, path: str) -> None:
+            assert (device_id, Path(path).name) == (0, "small.om")
+
+        def infer(self, arrays: list[Array], mode: str) -> list[Array]:
+            assert mode == "static"
+            assert all(array.flags.c_contiguous for array in arrays)
+            return [golden(unpacked)[name] for name in order]
+
+    device("ais_bench.infer.interface", SimpleNamespace(InferSession=Session))
+    (unpacked / "small.om").write_bytes(b"om")
+    words = ("--run", "ais_bench", "--model", f"small={unpacked / 'small.om'}", "--sample", "000")
+    code, said = judged(capsys, unpacked, *words)
+    assert (code == 0) is (outputs == 3), said
+    if outputs != 3:
+        assert "found 2 of them" in said
+
+
+def test_what_a_runtime_raises_costs_one_line(
+    unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 7 :\n INVALID_PROTOBUF")
+
+    runtime = stand_in(unpacked, ["CPUExecutionProvider"], ["CPUExecutionProvider"])
+    runtime.InferenceSession = refuse
+    device("onnxruntime", runtime)
+    code, said = judged(capsys, unpacked, "--run", "onnxruntime")
+    assert code == 2
+    assert said == "error: the runtime failed: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF\n"
