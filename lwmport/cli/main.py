@@ -12,9 +12,11 @@ import click
 
 from lwmport import __version__
 from lwmport.cli.bundle import bundle
+from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
 from lwmport.cli.compile import compile_
 from lwmport.cli.convert import convert
+from lwmport.cli.doctor import doctor
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
 from lwmport.cli.output import print_json
@@ -37,7 +39,7 @@ def cli() -> None:
     """
 
 
-for command in (port, convert, compile_, validate, report, inspect, checkpoint, list_, bundle, verify):
+for command in (port, convert, check, compile_, validate, report, inspect, checkpoint, list_, doctor, bundle, verify):
     cli.add_command(command)
 
 

@@ -1,5 +1,6 @@
 """A model file against a target's rules: findings, gravest first, and a verdict."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ USUAL_CHIPS: Final = {"ascend": "Ascend310P3", "aipu": "", "migraphx": "", "cpu"
 
 PRECISIONS: Final = {"ascend": "float16", "aipu": "float32", "migraphx": "float32", "cpu": "float32"}
 """Target -> the precision in which its compiler computes unless told otherwise."""
+
+VIRTUAL: Final = re.compile(r"vir0[1248]$")
+"""The end of the name of a part of an Ascend chip: ``Ascend310P3vir04``."""
 
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
@@ -69,11 +73,11 @@ def subject_of(graph: Graph, conditions: Conditions) -> Subject:
     """
     check_known("target", conditions.target, RULES)
     chips = CHIPS[conditions.target]
-    name = conditions.chip or USUAL_CHIPS[conditions.target]
+    name = VIRTUAL.sub("", conditions.chip or USUAL_CHIPS[conditions.target]) if chips else ""
     if name:
         check_known(f"chip of {conditions.target}", name, chips)
     precision = conditions.precision or PRECISIONS[conditions.target]
-    check_known("precision", precision, ("float16", "float32"))
+    check_known("precision", precision, ("float16", "bfloat16", "float32"))
     return Subject(
         graph=graph,
         chip=chips[name] if name else NO_CHIP,

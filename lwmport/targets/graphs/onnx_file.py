@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped,u
 
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs import external
+from lwmport.targets.graphs.calls import check_calls
 from lwmport.targets.graphs.record import SMALL, Constant, Graph, Node, Problem, Shapes, Value
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
@@ -50,6 +51,7 @@ def load(path: Path) -> onnx.ModelProto:
         raise ArtifactError(f"{path}: {error}") from error
     if not model.HasField("graph") or not (model.opset_import or model.graph.node):
         raise ArtifactError(f"expected an ONNX model at {path}, found a protocol buffer without a graph")
+    check_calls(model, path)
     return model
 
 

@@ -227,4 +227,13 @@ RULES: Final = (
         forms=("onnx", "frozen_graph"),
         fixable=True,
     ),
+    Rule(
+        id="Z23",
+        severity=ERROR,
+        title="graph that is not whole",
+        look=files.broken,
+        vendor="is not DAG, or an operand is not found",
+        fix="write the model again: each value made once, before it is read",
+        source="onnx, docs/IR.md",
+    ),
 )

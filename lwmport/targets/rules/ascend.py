@@ -327,5 +327,14 @@ RULES: Final = (
         source="IEEE 754",
         forms=_BOTH,
     ),
+    Rule(
+        id="A33",
+        severity=ERROR,
+        title="graph that is not whole",
+        look=files.broken,
+        vendor="E16001, E16004 or E19999: the model is invalid",
+        fix="write the model again: each value made once, before it is read",
+        source="onnx, docs/IR.md",
+    ),
 )
 """A01 to A20 follow what users report to fail; the others, what the lists and sources say besides."""

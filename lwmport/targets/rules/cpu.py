@@ -110,4 +110,13 @@ RULES: Final = (
         source="LiteRT, docs on custom operators",
         forms=("tflite",),
     ),
+    Rule(
+        id="P11",
+        severity=ERROR,
+        title="graph that is not whole",
+        look=files.broken,
+        vendor="This is an invalid model",
+        fix="write the model again: each value made once, before it is read",
+        source="onnx, docs/IR.md",
+    ),
 )

@@ -94,6 +94,32 @@ def ends(subject: Subject) -> Iterator[Hit]:
         )
 
 
+def broken(subject: Subject) -> Iterator[Hit]:
+    """Yield operands that nothing before a node makes, values that two make, and sizes below zero."""
+    graph = subject.graph
+    made = {value.name for value in graph.inputs} | set(graph.constants)
+    for node in graph.nodes:
+        if node.scope:
+            continue
+        for name in node.inputs:
+            if name and name not in made:
+                yield Hit(
+                    where=node.name, operator=node.op, found=f"the operand {name!r}, which nothing before it makes"
+                )
+        for name in node.outputs:
+            if name and name in made:
+                yield Hit(where=node.name, operator=node.op, found=f"the result {name!r}, which there is already")
+        made.update(node.outputs)
+    yield from (
+        Hit(where=value.name, found="an output that nothing makes") for value in graph.outputs if value.name not in made
+    )
+    yield from (
+        Hit(where=item.name, found=f"a constant of the shape {list(item.shape)}")
+        for item in graph.constants.values()
+        if any(size < 0 for size in item.shape)
+    )
+
+
 def memory_of_chip(subject: Subject) -> Iterator[Hit]:
     """Yield a hit if weights in half precision, inputs and outputs are more than the chip's memory."""
     memory = subject.chip.memory

@@ -206,4 +206,13 @@ RULES: Final = (
         forms=("onnx", "frozen_graph"),
         fixable=True,
     ),
+    Rule(
+        id="M21",
+        severity=ERROR,
+        title="graph that is not whole",
+        look=files.broken,
+        vendor="the operand is not found",
+        fix="write the model again: each value made once, before it is read",
+        source="onnx, docs/IR.md",
+    ),
 )

@@ -8,8 +8,8 @@ from lwmport.targets.rules.nearest import same_for_any_rounding
 from lwmport.targets.rules.rule import Hit, Subject
 from lwmport.types import Severity
 
-RESIZE_IGNORED: Final = ("antialias", "axes", "keep_aspect_ratio_policy")
-"""Attributes that CANN's plugin reads and ignores."""
+RESIZE_IGNORED: Final = {"antialias": 0, "axes": None, "keep_aspect_ratio_policy": "stretch"}
+"""Attributes that CANN's plugin reads and ignores -> what they mean when they are left out."""
 
 
 def resize_for_ascend(subject: Subject) -> Iterator[Hit]:
@@ -21,8 +21,8 @@ def resize_for_ascend(subject: Subject) -> Iterator[Hit]:
 def _resize_faults(graph: Graph, node: Node) -> Iterator[str]:
     mode = node.attributes.get("mode", "nearest")
     shape = graph.shape(node.input(0))
-    for name in RESIZE_IGNORED:
-        if node.attributes.get(name):
+    for name, usual in RESIZE_IGNORED.items():
+        if node.attributes.get(name, usual) != usual:
             yield f"the attribute {name}, which is ignored"
     if len(node.inputs) < 3:
         yield f"{len(node.inputs)} operands, where 3 are needed"
@@ -78,7 +78,8 @@ def resize_for_migraphx(subject: Subject) -> Iterator[Hit]:
             yield _hit(node, "cubic interpolation")
         if coordinates in {"half_pixel_symmetric", "tf_crop_and_resize"}:
             yield _hit(node, coordinates)
-        if node.attributes.get("exclude_outside") or any(node.attributes.get(name) for name in RESIZE_IGNORED):
+        ignored = any(node.attributes.get(name, usual) != usual for name, usual in RESIZE_IGNORED.items())
+        if node.attributes.get("exclude_outside") or ignored:
             yield _hit(node, "exclude_outside, antialias, axes or keep_aspect_ratio_policy")
 
 

@@ -1,0 +1,110 @@
+"""Model files, ours or not, against a target's rules; and a mended copy of one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lwmport import manifest
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.targets.fix.mending import Mended, mend
+from lwmport.targets.graphs.opening import READERS
+from lwmport.targets.preflight import Conditions, check
+from lwmport.types import Preflight, Status
+
+LARGEST: Final = 2**31
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRequest:
+    """What to check, and for whom. ``toolkit`` is the version of the vendor's tools, of CANN for Ascend.
+
+    ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``.
+    """
+
+    artifact: Path
+    target: str
+    soc: str | None = None
+    toolkit: str | None = None
+    precision: str | None = None
+    input_shape: str | None = None
+
+    @property
+    def conditions(self) -> Conditions:
+        """For whom the rules are asked."""
+        return Conditions(
+            target=self.target,
+            chip=self.soc or "",
+            toolkit=self.toolkit or "",
+            precision=self.precision or "",
+            shapes=read_shapes(self.input_shape),
+        )
+
+
+def check_artifacts(request: CheckRequest, observer: Observer | None = None) -> tuple[Preflight, ...]:
+    """Return what the target objects to in a model file, or in every model of a folder.
+
+    Raises:
+        ArtifactError: there is no model, or it is damaged.
+        UsageError: an unknown target, chip, version or precision, or a shape that fits no input.
+    """
+    observer = observer or Silent()
+    conditions = request.conditions
+    found = []
+    for path in models_of(request.artifact):
+        observer.phase(f"check {path.name} for {request.target}")
+        found.append(check(path, conditions))
+    return tuple(found)
+
+
+def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = None) -> Mended:
+    """Write a mended copy of an ONNX model to ``out``, proved equal on random inputs.
+
+    Raises:
+        PortError: it cannot be mended, or would not compute the same; nothing is written then.
+    """
+    (observer or Silent()).phase(f"mend {request.artifact.name} for {request.target}, and prove that it is the same")
+    if not request.artifact.is_file():
+        raise ArtifactError(f"expected one ONNX file for --fix, found {request.artifact}")
+    return mend(request.artifact, out, request.conditions)
+
+
+def models_of(artifact: Path) -> list[Path]:
+    """Return the model files that a path means: itself, those of its manifest, or those in the folder.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    if not artifact.is_dir():
+        return [artifact]
+    if (artifact / manifest.NAME).is_file():
+        found = [artifact / part.path for part in manifest.read(artifact).components]
+    else:
+        found = sorted(path for path in artifact.iterdir() if path.suffix in READERS)
+    if not found:
+        raise ArtifactError(f"expected a model file ({', '.join(READERS)}) in {artifact}, found none")
+    return found
+
+
+def read_shapes(text: str | None) -> Mapping[str, tuple[int, ...]] | None:
+    """Return the shapes of ``name:1,256,256,3;other:1,77``, None if none are given; ``name:`` is a scalar.
+
+    Raises:
+        UsageError: the text is not of that form.
+    """
+    if not text:
+        return None
+    found = {}
+    for part in text.split(";"):
+        name, separator, sizes = part.rpartition(":")
+        words = [word.strip() for word in sizes.split(",")] if sizes.strip() else []
+        if not separator or not name or not all(word.isdecimal() and 0 < int(word) < LARGEST for word in words):
+            raise UsageError(f"expected --input-shape as 'NAME:1,256,256,3;OTHER:1,77', found {part!r}")
+        found[name.strip()] = tuple(map(int, words))
+    return found
+
+
+def verdict(preflights: tuple[Preflight, ...]) -> Status:
+    """Return failed if any model has an error."""
+    return Status.FAILED if any(found.status is Status.FAILED for found in preflights) else Status.PASSED
