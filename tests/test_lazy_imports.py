@@ -21,7 +21,7 @@ FRAMEWORKS = {
     "tensorflow",
     "torch",
 }
-COMMANDS = ([], ["convert"], ["validate"], ["report"], ["inspect"], ["checkpoint"], ["checkpoint", "make"], ["list"])
+COMMANDS = ([], ["convert"], ["validate"], ["report"], ["inspect"], ["checkpoint"], ["checkpoint", "make"], ["list"], ["compile"], ["doctor"])
 
 
 def loaded_by(code: str) -> set[str]:

@@ -27,7 +27,9 @@ HINTS: Final = {
     "libmigraphx_c.so": "install the ROCm that this wheel was built for, or source /opt/dtk/env.sh on a DCU",
     "libhipblas.so": "install the ROCm that this wheel was built for; it does not work on a DCU",
     "libgalaxyhip.so": "source /opt/dtk/env.sh",
-    "fallback to CPU": "some operators are not taken: run 'lwmport check' for the target",
+    "create CANN ExecutionProvider fail": "source set_env.sh of CANN, whose libraries it loads",
+    "fallback to CPU": "the provider's libraries do not load ('lwmport doctor' says why), or it lacks an operator "
+    "('lwmport check' says which)",
     "not in available provider names": "this onnxruntime was built without it: install the vendor's own, alone",
 }
 

@@ -1,0 +1,97 @@
+"""A machine against the table of checks: what was found, and whether the target can be worked for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lwmport.extras import EXTRAS
+from lwmport.registry import check_known
+from lwmport.targets.compile import COMPILERS
+from lwmport.targets.doctor import aipu, ascend, hardware, migraphx, python
+from lwmport.targets.doctor.cards import Card, cards
+from lwmport.targets.doctor.check import Check, Remark
+from lwmport.targets.doctor.machine import Machine
+from lwmport.types import Severity, Status
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *python.CHECKS,
+    *hardware.CHECKS,
+    *ascend.CHECKS,
+    *aipu.CHECKS,
+    *migraphx.CHECKS,
+)
+"""Every check, in the order in which its findings are told among equals."""
+
+SIGNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "aipu": ("/dev/aipu", "aipubuild", "cixbuild", "aipuparse"),
+    "ascend": ("/dev/davinci", "/usr/local/Ascend", "atc", "npu-smi"),
+    "migraphx": ("/dev/kfd", "/opt/dtk", "/opt/rocm", "/opt/hyhal", "migraphx-driver", "hy-smi", "rocm-smi"),
+}
+"""Target -> files or tools one of which says that the machine is meant for it."""
+
+USUAL: Final = "cpu"
+_ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """The verdict on a machine. ``installed`` are our distributions, ``missing`` our extras, with what brings them."""
+
+    target: str
+    status: Status
+    sentence: str
+    cards: tuple[Card, ...]
+    installed: Mapping[str, str]
+    missing: Mapping[str, str]
+    remarks: tuple[Remark, ...]
+
+
+def examine(machine: Machine, target: str | None = None, installed: Mapping[str, str] | None = None) -> Examination:
+    """Return what stands in the way of a target on a machine; without a target, of working on it at all.
+
+    A vendor's checks are made if its target is asked for, or if the machine shows that it is meant for it; in the
+    second case they do not decide the verdict.
+
+    Raises:
+        UsageError: no such target.
+    """
+    if target is not None:
+        check_known("target", target, COMPILERS)
+    asked = target or USUAL
+    remarks = sorted(_remarks(machine, target), key=lambda pair: _ORDER.index(pair[0].severity))
+    blocking = [remark for remark, decides in remarks if decides and remark.severity is Severity.ERROR]
+    count = len(blocking)
+    sentence = f"{count} thing{'s' * (count != 1)} in the way of {asked}" if count else f"ready for {asked}"
+    return Examination(
+        target=asked,
+        status=Status.FAILED if blocking else Status.PASSED,
+        sentence=sentence,
+        cards=cards(machine),
+        installed=dict(installed or {}),
+        missing=_missing(machine),
+        remarks=tuple(remark for remark, _ in remarks),
+    )
+
+
+def _remarks(machine: Machine, target: str | None) -> Iterator[tuple[Remark, bool]]:
+    """Yield what the checks find, and whether it decides the verdict."""
+    asked = {target or USUAL}
+    seen = {name for name, signs in SIGNS.items() if target is None and any(_shows(machine, sign) for sign in signs)}
+    for check in CHECKS:
+        decides = not check.targets or bool(asked & set(check.targets))
+        if decides or seen & set(check.targets):
+            for severity, found, fix in check.look(machine):
+                yield Remark(check=check.name, severity=severity, found=found, fix=fix), decides
+
+
+def _shows(machine: Machine, sign: str) -> bool:
+    return sign in machine.tools or (sign.startswith("/") and machine.has_file(sign))
+
+
+def _missing(machine: Machine) -> dict[str, str]:
+    """Return the extras that are not installed -> the line that installs them."""
+    present = {name.replace("-", "_") for name in machine.distributions} | {
+        "tensorflow" for name in machine.distributions if name.startswith("tensorflow-cpu")
+    }
+    extras = sorted({extra for module, extra in EXTRAS.items() if module not in present})
+    return {extra: f"pip install 'lwmport[{extra}]'" for extra in extras}
