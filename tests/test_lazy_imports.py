@@ -21,7 +21,18 @@ FRAMEWORKS = {
     "tensorflow",
     "torch",
 }
-COMMANDS = ([], ["convert"], ["validate"], ["report"], ["inspect"], ["checkpoint"], ["checkpoint", "make"], ["list"], ["compile"], ["doctor"])
+COMMANDS = (
+    [],
+    ["convert"],
+    ["validate"],
+    ["report"],
+    ["inspect"],
+    ["checkpoint"],
+    ["checkpoint", "make"],
+    ["list"],
+    ["compile"],
+    ["doctor"],
+)
 
 
 def loaded_by(code: str) -> set[str]:
