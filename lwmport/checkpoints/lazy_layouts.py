@@ -89,3 +89,12 @@ class Cast(Lazy):
     def read(self) -> Array:
         """Return the tensor; the source itself where the dtype is the same already."""
         return self._source.read() if self._source.spec == self.spec else super().read()
+
+    def relaid(self, layout: Layout) -> "Cast":
+        """Return the tensor in another order of its elements, turned before it is cast."""
+        return Cast(Relaid(self._source, layout), self.spec.dtype, self._name)
+
+
+def relaid(source: Lazy, layout: Layout) -> Lazy:
+    """Return a tensor in another order of its elements; what is turned is the file's own array wherever possible."""
+    return source.relaid(layout) if isinstance(source, Cast) else Relaid(source, layout)

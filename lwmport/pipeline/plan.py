@@ -2,15 +2,14 @@
 
 Memory means anonymous memory, the process's own: files are mapped, and their pages are the kernel's to drop.
 
-The prediction is what the process has when the plan is made (interpreter, JAX, the parsed index of the checkpoint), and
-`TRACING` for each component and each layer of it, and what is in flight: `IN_FLIGHT` blocks of the output, a few
-pieces on their way, and whatever a format must have whole.
+The prediction is what the process has when the plan is made (interpreter, JAX, the index of the checkpoint), `GRAPH`
+and `LAYER` for a program and its graph, the blocks of the file and the pieces on their way to it (`IN_FLIGHT`, or all
+that is written), and twice the largest tensor that has more than two axes: those are turned, as a whole.
 """
 
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,25 +20,28 @@ from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import PortError, UsageError
 from lwmport.models.families import Family
 from lwmport.reports import numbers
-from lwmport.types import Component, Weights, WeightSpec
+from lwmport.types import Weights, WeightSpec
 
-IN_FLIGHT: Final = (blocks.IN_FLIGHT + 1) * blocks.BLOCK + 8 * PIECE
-"""Bytes between the checkpoint and the disk: blocks of the file, and pieces that are read and cast."""
+IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + 4 * PIECE
+"""Bytes between the checkpoint and the disk: blocks of the file, and pieces that are read, turned or cast."""
 
-STREAMED: Final[Mapping[str, float]] = {"onnx": 0.0, "hf": 1.0}
-"""Format -> how many of the largest tensor are in memory at once while it is written; others are not predicted."""
+STREAMED: Final = ("hf", "onnx")
+"""Formats whose weights are written as they are read; the others are not predicted."""
 
-TRACING: Final = 60_000_000
-"""Bytes that tracing a component and its graph take."""
+GRAPH: Final = 35_000_000
+"""Bytes that tracing a component, lowering it and serializing the graph take at first."""
 
-LAYER: Final = 1_000_000
-"""Bytes of program and graph for each layer of a language model."""
+LAYER: Final = 1_100_000
+"""The same for each layer of a language model."""
 
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
 
-START: Final = 8.0
-"""Seconds to trace a component and to build its graph."""
+START: Final = 2.0
+"""Seconds to trace a component and to lower it."""
+
+LAYER_SECONDS: Final = 0.12
+"""The same for each layer of a language model."""
 
 PROBE: Final = 1 << 26
 """Bytes written to learn how fast a disk is."""
@@ -99,7 +101,7 @@ def plan_for(family: Family, weights: Weights, form: str, out: Path, done_bytes:
         done_bytes=done_bytes,
         free_bytes=free,
         peak_bytes=_peak(family, form),
-        seconds=_seconds(family, written, there) if form in STREAMED else None,
+        seconds=_seconds(family, form, written - done_bytes, there) if form in STREAMED else None,
     )
 
 
@@ -132,18 +134,22 @@ def _peak(family: Family, form: str) -> int | None:
     now = memory.anonymous_bytes()
     if now is None or form not in STREAMED:
         return None
-    largest = max((spec.nbytes for part in family.components for spec in part.weights.values()), default=0)
-    tracing = max(map(_tracing, family.components))
-    return int(now + tracing + IN_FLIGHT + STREAMED[form] * largest)
+    specs = [spec for component in family.components for spec in component.weights.values()]
+    turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
+    lowered = 0 if form == "hf" else GRAPH + LAYER * _layers(family)
+    return now + lowered + min(IN_FLIGHT, sum(spec.nbytes for spec in specs)) + 2 * turned
 
 
-def _tracing(component: Component) -> int:
-    return TRACING + LAYER * int(component.config.get("num_hidden_layers", 0))
-
-
-def _seconds(family: Family, count: int, folder: Path) -> float:
+def _seconds(family: Family, form: str, count: int, folder: Path) -> float:
     disk = _disk_rate(folder) if count >= PROBE_FROM else RATE
-    return START * len(family.components) + count / min(RATE, disk)
+    start = 0.0 if form == "hf" else len(family.components) * (START + LAYER_SECONDS * _layers(family))
+    return start + count / min(RATE, disk)
+
+
+def _layers(family: Family) -> int:
+    """Return how many layers the largest program has."""
+    found = (part.config.get("num_hidden_layers", 0) for part in family.components if part.name != "llama-block")
+    return max(map(int, found), default=1)
 
 
 def _disk_rate(folder: Path) -> float:

@@ -9,7 +9,7 @@ from typing import Final
 from lwmport.checkpoints.hf_names import layout_to_hf, to_hf
 from lwmport.checkpoints.layers import lazy_tensor
 from lwmport.checkpoints.lazy import Lazy
-from lwmport.checkpoints.lazy_layouts import Relaid
+from lwmport.checkpoints.lazy_layouts import relaid
 from lwmport.checkpoints.sharded import Item
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama_weights import block_weights
@@ -64,7 +64,7 @@ def _laid_out(config: LlamaConfig, weights: Weights, name: str, like: str = "") 
     """Return a tensor as Hugging Face lays out ``like``, by default itself."""
     found = lazy_tensor(weights, name)
     layout = layout_to_hf(found.spec.shape, to_hf(like or name), config.num_attention_heads)
-    return found if layout is None else Relaid(found, layout)
+    return found if layout is None else relaid(found, layout)
 
 
 def _rows(name: str, parts: Sequence[Lazy]) -> Item:
