@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lwmport.atomic import PREFIX, new_file, new_folder, sweep
+from lwmport.atomic import PREFIX, REQUEST, UNFINISHED, new_file, new_folder, sweep
 from lwmport.errors import PortError
 
 
@@ -97,3 +98,41 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(PortError, match=r"cannot write .*x: No space left"), new_file(tmp_path / "x"):
         raise OSError(28, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+def ended_by(error: BaseException, folder: Path) -> None:
+    """Work on the request "a" until an error ends it."""
+    with new_folder(folder, request="a") as scratch:
+        (scratch / "x").write_text("half")
+        (scratch / ".x.journal").write_text("")
+        raise error
+
+
+def test_unfinished_work_of_the_same_request_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ended_by(KeyboardInterrupt(), tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [UNFINISHED]
+    with new_folder(tmp_path, request="a") as scratch:
+        assert (scratch / "x").read_text() == "half"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("change", [{"request": "b"}, {"fresh": True}])
+def test_unfinished_work_of_another_request_is_deleted(change: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ended_by(KeyboardInterrupt(), tmp_path)
+    with new_folder(tmp_path, **{"request": "a", **change}) as scratch:
+        assert [entry.name for entry in scratch.iterdir()] == [REQUEST]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_failed_by_its_own_fault_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(PortError):
+        ended_by(PortError("expected another model"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_work_on_one_request(tmp_path: Path) -> None:
+    with new_folder(tmp_path, request="a"), pytest.raises(PortError, match="expected to be alone at work in"):
+        ended_by(KeyboardInterrupt(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
