@@ -80,6 +80,8 @@ def new_folder(final: Path, *, last: str = "", request: str = "", fresh: bool = 
             _move_up(scratch, final, last)
         except BaseException as error:
             kept = bool(request) and _is_resumable(scratch, error)
+            if kept and isinstance(error, PortError):
+                raise PortError(f"{error}; what is done is kept in {scratch} for the next run of the same") from error
             raise
         finally:
             if not kept:

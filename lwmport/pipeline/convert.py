@@ -19,6 +19,7 @@ from lwmport.graphs.trace import trace
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline import resume
+from lwmport.pipeline.checkpoint_trees import config_of
 from lwmport.pipeline.background import Background
 from lwmport.pipeline.evidence import Evidence, gather, trial_batch
 from lwmport.pipeline.judge import component_report, judge
@@ -123,7 +124,10 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     family, weights = open_model(request, dialect)
     identity = resume.identity(_facts(request, dialect, family), weights)
     planned = _plan(request, family, weights, identity, observer)
-    with atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder:
+    with (
+        resume.told(observer, request.out, identity),
+        atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder,
+    ):
         work = _Work(request=request, family=family, dialect=dialect, weights=weights, folder=folder, observer=observer)
         start = time.perf_counter()
         with memory.AnonymousPeak() as own:
@@ -196,7 +200,8 @@ def open_model(request: Request, dialect: Dialect) -> tuple[Family, Checkpoint |
         static=options.static or dialect.static,
     )
     opened = None if request.checkpoint is None else open_checkpoint(request.checkpoint)
-    family = resolve(request.component, request.config, options, None if opened is None else opened.specs)
+    config = config_of(opened, request.config)
+    family = resolve(request.component, config, options, None if opened is None else opened.specs)
     return family, fitting(family, opened, request.seed)
 
 

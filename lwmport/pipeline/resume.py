@@ -1,6 +1,7 @@
 """Which unfinished work a request may go on with: its own, of the very same weights, and nothing else."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import lwmport
 from lwmport import atomic, digest, extras, journal
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.pipeline.observer import Observer
+from lwmport.reports import numbers
 
 
 def identity(facts: Mapping[str, Any], weights: Checkpoint | SeededWeights) -> str:
@@ -25,6 +28,18 @@ def done_bytes(out: Path, request: str) -> int:
     scratch = out / atomic.UNFINISHED
     note = scratch / atomic.REQUEST
     return journal.done_bytes(scratch) if note.is_file() and note.read_text(encoding="utf-8") == request else 0
+
+
+@contextlib.contextmanager
+def told(observer: Observer, out: Path, request: str) -> Iterator[None]:
+    """Tell the observer, when the work is interrupted, how much of it is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        done = done_bytes(out, request)
+        if done:
+            observer.phase(f"interrupted: {numbers.size(done)} are done, and the same command goes on from there")
+        raise
 
 
 def _weights(weights: Checkpoint | SeededWeights) -> Any:
