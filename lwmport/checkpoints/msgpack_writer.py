@@ -28,13 +28,14 @@ def write_stream(sink: Sink) -> None:
     Raises:
         CheckpointError: a tensor is over 4 GiB, which no value of such a stream can be.
     """
-    for name in sink.names:
-        length = _length(sink.specs[name])
+    lengths = {name: _length(sink.specs[name]) for name in sink.names}
+    for name, length in lengths.items():
         if length > MAX_BLOB:
             raise CheckpointError(
                 f"{name}: expected at most {MAX_BLOB:,} bytes, which is all that one value of a msgpack stream holds, "
-                f"found {length:,}; write it as safetensors or flax_msgpack, or cast it to 2 bytes first",
+                f"found {length:,}; write it as safetensors or flax_msgpack, cast it to 2 bytes, or unstack the layers",
             )
+    for name, length in lengths.items():
         sink.write(b"\x92" + pack(name.split("/")) + blob_header(length))
         _array(sink, name)
 

@@ -18,7 +18,7 @@ from lwmport.errors import UsageError
 from lwmport.models.families import resolve
 from lwmport.models.llama_config import LlamaConfig
 from lwmport.models.options import Options
-from lwmport.pipeline.checkpoint_trees import arranged, language_config, layered, retyped
+from lwmport.pipeline.checkpoint_trees import USUAL, arranged, config_of, language_config, layered, retyped
 from lwmport.pipeline.checkpoints import DTYPES
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.registry import check_known
@@ -32,7 +32,6 @@ TEXT_TABLE: Final = "transformer/wte/embedding"
 CODE_TABLE: Final = "transformer/vte/embedding"
 """By these a language model and one with pictures are known."""
 
-USUAL: Final = "lwm"
 ANY_HEADS: Final[Mapping[str, Any]] = {"num_attention_heads": 1}
 """The configuration where none is named: between LWM's own formats the heads matter to no tensor, the rest is read."""
 
@@ -119,15 +118,15 @@ def _config(checkpoint: Checkpoint, conversion: Conversion) -> LlamaConfig:
 
 
 def _named(checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str, Any]:
-    """Return the configuration that is meant: a folder's own, or the one that was named."""
-    if checkpoint.config and conversion.config is not None:
-        raise UsageError(f"expected no --config: {checkpoint.path.name} has its own; use --set to change a field")
-    if not checkpoint.config and conversion.config is None and conversion.form == HF:
+    """Return the configuration that is meant: a folder's own, the one that was named, or any where it is no matter."""
+    if checkpoint.config:
+        return config_of(checkpoint, conversion.config or USUAL)
+    if conversion.config is None and conversion.form == HF:
         raise UsageError(
             "expected --config for --to hf, such as --config lwm-text-1m: the number of heads, the base of the rotary "
             "angles and the epsilon go into config.json, and no tensor tells them"
         )
-    return checkpoint.config or conversion.config or ANY_HEADS
+    return conversion.config or ANY_HEADS
 
 
 def _arranged(config: LlamaConfig, checkpoint: Checkpoint, conversion: Conversion) -> Weights:

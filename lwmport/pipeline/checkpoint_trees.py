@@ -1,14 +1,32 @@
 """A language model's tensors in the form that a checkpoint has: one a layer, or stacked on either axis."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights, LazyWeights, as_dtype, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy import Lazy
 from lwmport.checkpoints.lazy_layers import Stack
+from lwmport.errors import UsageError
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama_weights import checkpoint_weights, llama_weights, stacked_source
 from lwmport.types import Weights, WeightSpec
+
+USUAL: Final = "lwm"
+"""The configuration that is meant where none is named."""
+
+
+def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
+    """Return the configuration that is meant: a folder's own, or the one that was asked for.
+
+    Raises:
+        UsageError: both; they may differ in what no tensor tells, and the folder's heads have been believed already.
+    """
+    if checkpoint is None or not checkpoint.config or asked == dict(checkpoint.config):
+        return asked
+    if asked != USUAL:
+        raise UsageError(f"expected no --config: {checkpoint.path.name} has its own; use --set to change a field")
+    return dict(checkpoint.config)
 
 
 def language_config(fields: Mapping[str, Any]) -> LlamaConfig:
