@@ -20,7 +20,9 @@ _STANDARD: Final = {
 
 _TENSORFLOW: Final = {
     "lwmport.average_pool": ("AvgPool",),
+    "lwmport.cache_update": ("ConcatV2",),
     "lwmport.group_norm": ("ChannelMeans",),
+    "lwmport.rms_norm": ("Mean*Rsqrt",),
     "lwmport.silu": ("Sigmoid*Mul",),
     "lwmport.softmax": ("Softmax",),
     "lwmport.upsample_nearest": ("ResizeNearestNeighbor",),
@@ -96,6 +98,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opset=2,
         opsets=(2, 2),
         composites=_TENSORFLOW,
+        attention="loop",
     ),
     "xla": Dialect(
         name="xla",
@@ -111,7 +114,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="one GraphDef with constants, for vendor tools that take framework 3",
         opset=1,
         opsets=(1, 1),
-        composites=_TENSORFLOW,
+        composites={**_TENSORFLOW, "lwmport.cache_update": ("SelectV2",)},
+        static=True,
     ),
     "hf": Dialect(
         name="hf",

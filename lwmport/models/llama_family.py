@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from lwmport.errors import UsageError
 from lwmport.models import llama_components, llama_parts, llama_static
+from lwmport.models.attention import LOOPED_QUERIES
 from lwmport.models.attention_blocks import Plan
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama_presets import CONFIGS, SIZES, VISION_CONFIGS
@@ -127,9 +128,10 @@ def _plan(config: LlamaConfig, options: Options) -> Plan:
     form = ATTENTIONS[options.attention or "fused"]
     if form == "full":
         return Plan()
+    whole = form == "loop" and options.sequence is None  # a lone query must not be filled up to a block
     return Plan(
         form=form,
-        query_chunk=options.query_chunk or config.scan_query_chunk_size,
+        query_chunk=options.query_chunk or (LOOPED_QUERIES if whole else config.scan_query_chunk_size),
         key_chunk=options.key_chunk or config.scan_key_chunk_size,
         ring=options.ring,
     )

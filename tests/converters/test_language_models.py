@@ -1,5 +1,6 @@
 """Every cut of the language models in every format of fixed sizes: values, names, tokens, and what breaks them."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,8 @@ def runner_of(component: Component, form: str, out: Path, batch: int | str = 2) 
     dialect = DIALECTS[DEFAULTS[form]]
     program, weights = trace(component, batch), SeededWeights(component.weights, 0)
     artifact = converter_for(dialect)(program, weights, dialect, out, lambda *_: None)
-    return artifact, RUNNERS[artifact.path.suffix](artifact.path, 1)
+    threads = len(os.sched_getaffinity(0))  # which TensorFlow settles once in a process
+    return artifact, RUNNERS[artifact.path.suffix](artifact.path, threads)
 
 
 def reference(component: Component) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
@@ -155,18 +157,40 @@ def chosen(prefill: Any, decode: Any, slots: int) -> tuple[int, ...]:
     return tuple(tokens)
 
 
-NEEDS: Final = {"tflite": "ai_edge_litert"}
-FORMATS: Final = [
-    pytest.param(form, marks=pytest.mark.skipif(not installed(module), reason=f"{module} is not installed"))
-    for form, module in NEEDS.items()
-]
+NEEDS: Final = {"frozen_graph": "tensorflow", "saved_model": "tensorflow", "tflite": "ai_edge_litert"}
+FEW: Final = {
+    "frozen_graph": ("prefill", "decode of two"),
+    "saved_model": ("prefill in a ring of 2", "decode of codes", "block decode", "ring step", "tied head"),
+}
+"""What is tried of TensorFlow, which needs seconds for each; its rules have tests of their own."""
+
+
+def cases(*forms: str, names: tuple[str, ...] = ("",)) -> list[Any]:
+    """Return every pair of a format and a name, skipped where the format's module is not installed."""
+    return [
+        pytest.param(form, name, marks=pytest.mark.skipif(not installed(NEEDS[form]), reason=f"no {NEEDS[form]}"))
+        for form in forms
+        for name in names
+    ]
+
+
+def only(*forms: str) -> list[Any]:
+    """Return formats, skipped likewise."""
+    return [pytest.param(case.values[0], marks=case.marks) for case in cases(*forms)]
+
+
 OUTSIDE: Final = {"CAST", "CONCATENATION", "DYNAMIC_UPDATE_SLICE", "FLOOR_DIV", "FLOOR_MOD", "GATHER", "RESHAPE"}
 """What XNNPACK does not take: the lookups, the update of a cache, whole numbers at the edge."""
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("name", COMPONENTS)
-def test_values_and_names_are_those_of_jax(name: str, form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        *cases("tflite", names=tuple(COMPONENTS)),
+        *(case for form, names in FEW.items() for case in cases(form, names=names)),
+    ],
+)
+def test_values_and_names_are_those_of_jax(form: str, name: str, tmp_path: Path) -> None:
     component = COMPONENTS[name]()
     _, runner = runner_of(component, form, tmp_path)
     inputs = inputs_of(component)
@@ -187,14 +211,14 @@ def counted(name: str, key: str, array: Array) -> Array:
     return np.concatenate([tokens[0, 2:], tokens[1]])
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", only("saved_model", "tflite"))
 def test_greedy_tokens_are_those_of_full_passes(form: str, tmp_path: Path) -> None:
     steps = (llama_prefill(TEXT, 8, 40), llama_decode(TEXT, 40))
     prefill, decode = (runner_of(component, form, tmp_path, batch=1)[1] for component in steps)
     assert chosen(prefill, decode, 40) == greedy()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", only("saved_model", "tflite"))
 def test_one_file_takes_any_batch(form: str, tmp_path: Path) -> None:
     component = llama_decode(TEXT, SLOTS)
     _, runner = runner_of(component, form, tmp_path, batch="dynamic")
@@ -203,10 +227,15 @@ def test_one_file_takes_any_batch(form: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(runner.run(inputs)["logits"], reference(component)(inputs)["logits"], atol=CLOSE)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("sabotage", ["no update", "shifted position", "ignored mask"])
+@pytest.mark.parametrize(
+    ("form", "sabotage"),
+    [
+        *cases("tflite", names=("no update", "shifted position", "ignored mask")),
+        *cases("saved_model", names=("shifted position",)),
+    ],
+)
 def test_what_breaks_a_decode_is_seen(
-    sabotage: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, sabotage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     component, update = llama_decode(TEXT, SLOTS), llama_composites.cache_update
     inputs, expected = inputs_of(component), reference(component)(inputs_of(component))
@@ -220,6 +249,23 @@ def test_what_breaks_a_decode_is_seen(
     _, runner = runner_of(component, form, tmp_path)
     used = {name: value for name, value in inputs.items() if name in {spec.name for spec in runner.inputs}}
     assert np.abs(runner.run(used)["logits"] - expected["logits"]).max() > 100 * CLOSE
+
+
+LENGTHS: Final = ((2, 5, 0), (1, 1, 8), (2, 6, 3))
+"""Batch, sequence and past: a first pass, a single token, several tokens behind others."""
+
+
+@pytest.mark.skipif(not installed("tensorflow"), reason="no tensorflow")
+@pytest.mark.parametrize("plan", [Plan(), Plan(form="loop", key_chunk=4)], ids=["full", "loop"])
+def test_one_saved_model_takes_any_length(plan: Plan, tmp_path: Path) -> None:
+    component = llama(VISION if plan.form == "full" else TEXT, plan=plan)
+    artifact, runner = runner_of(component, "saved_model", tmp_path, batch="dynamic")
+    assert artifact.operators.get("StatelessWhile", 0) == (2 if plan.form == "loop" else 0)
+    for batch, sequence, past in LENGTHS:
+        inputs = inputs_of(component, batch, {"sequence": sequence, "past": past})
+        found, expected = runner.run(inputs), reference(component)(inputs)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=0, atol=CLOSE, err_msg=name, strict=True)
 
 
 @pytest.mark.parametrize("name", ["prefill", "prefill in blocks", "decode", "block prefill", "block decode", "head"])

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from math import prod
 from typing import Any, Final, Protocol, TypeAlias
 
+from lwmport.converters.saved_model.sizes import Sizes
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal, shape_of
 from lwmport.graphs.program import Program
@@ -43,6 +44,7 @@ class Emitter:
         self.ops = tf.raw_ops
         self.program = program
         self.weights = weights
+        self.sizes = Sizes(tf)
         self._store = store
         self._primitives, self._composites = rules
         self._values: dict[Any, Any] = {}
@@ -52,13 +54,20 @@ class Emitter:
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Return the tensors of the program's outputs, given those of its inputs; both in the signature's order."""
         for variable, value in zip(self.program.input_vars, inputs, strict=True):
-            self.bind(variable, value)
+            self.sizes.add_input(value, shape_of(variable))
+            self.bind(variable, self.cast(value, str(variable.aval.dtype)))
         for equation in self.program.jaxpr.eqns:
             if not all(out in self.program.known for out in equation.outvars):
-                self._lower(equation)
-        return [self.read(atom) for atom in self.program.jaxpr.outvars]
+                self.lower(equation)
+        pairs = zip(self.program.jaxpr.outvars, self.program.signature.outputs, strict=True)
+        return [self.cast(self.read(atom), spec.dtype) for atom, spec in pairs]
 
-    def _lower(self, equation: Any) -> None:
+    def lower(self, equation: Any) -> None:
+        """Emit one equation.
+
+        Raises:
+            LoweringError: there is no rule for it, or TensorFlow refuses it.
+        """
         name = composite_name(equation)
         rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
         if rule is None:
@@ -103,7 +112,7 @@ class Emitter:
         """Bind a weight, a view of one, or what conversion computes from some."""
         name, producer = self._weight_names.get(atom), self._producers.get(atom)
         if name is None and producer is not None and producer.primitive.name in VIEWS:
-            self._lower(producer)
+            self.lower(producer)
             return
         if name is None and producer is not None:
             name = f"{self.program.known.root(atom)}_{producer.primitive.name}"
@@ -153,15 +162,15 @@ class Emitter:
         """Return an int32 vector: shapes, axes, positions."""
         return self.constant([int(value) for value in values], "int32")
 
-    def reshape(self, value: Any, shape: Sequence[Dim]) -> Any:
-        """Return a tensor in another shape, of whose sizes one may be dynamic.
+    def cast(self, value: Any, dtype: str) -> Any:
+        """Return a tensor in a dtype: int64 at the edges is int32 inside."""
+        return value if value.dtype == self.tf.as_dtype(dtype) else self.ops.Cast(x=value, DstT=dtype)
 
-        Raises:
-            LoweringError: more than one size is dynamic.
-        """
+    def reshape(self, value: Any, shape: Sequence[Dim]) -> Any:
+        """Return a tensor in another shape; its sizes may be dynamic."""
         target = [size if isinstance(size, int) else -1 for size in shape]
         if target.count(-1) > 1:
-            raise LoweringError(f"expected at most one dynamic size in a reshape, found {list(shape)}; fix the batch")
+            return self.ops.Reshape(tensor=value, shape=self.sizes.vector(shape))
         return self.ops.Reshape(tensor=value, shape=self.ints(target))
 
 

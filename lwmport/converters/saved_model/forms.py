@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lwmport.converters.saved_model import cache
 from lwmport.converters.saved_model.emitter import Emitter, Rule
 from lwmport.graphs.atoms import composite_attributes
 
@@ -43,6 +44,17 @@ def softmax(e: Emitter, equation: Any) -> None:
     e.bind_only(equation, e.ops.Softmax(logits=e.read(equation.invars[0])))
 
 
+def mean_of_squares(e: Emitter, equation: Any) -> None:
+    """Emit x * Rsqrt(Mean(Square(x)) + epsilon) * scale, in float32 but for the last factor."""
+    (x, scale), (out,) = (e.read(atom) for atom in equation.invars), equation.outvars
+    dtype, epsilon = str(out.aval.dtype), composite_attributes(equation)["epsilon"]
+    wide = e.cast(x, "float32")
+    mean = e.ops.Mean(input=e.ops.Square(x=wide), axis=e.ints([-1]), keep_dims=True)
+    root = e.ops.Rsqrt(x=e.ops.AddV2(x=mean, y=e.constant(epsilon, "float32")))
+    normal = e.cast(e.ops.Mul(x=wide, y=root), str(equation.invars[0].aval.dtype))
+    e.bind(out, e.ops.Mul(x=e.cast(normal, dtype), y=e.cast(scale, dtype)))
+
+
 def resize(e: Emitter, equation: Any) -> None:
     """Emit ResizeNearestNeighbor, which rounds down and so repeats every pixel."""
     (x,), factor = equation.invars, composite_attributes(equation)["factor"]
@@ -61,7 +73,10 @@ def average_pool(e: Emitter, equation: Any) -> None:
 FORMS: Final[Mapping[str, Rule]] = {
     "AvgPool": average_pool,
     "ChannelMeans": channel_means,
+    "ConcatV2": cache.concatenate,
+    "Mean*Rsqrt": mean_of_squares,
     "ResizeNearestNeighbor": resize,
+    "SelectV2": cache.select,
     "Sigmoid*Mul": sigmoid_times,
     "Softmax": softmax,
 }

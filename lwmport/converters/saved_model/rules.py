@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lwmport.converters.saved_model import convolution, elementwise, reductions, shapes
+from lwmport.converters.saved_model import cache, control, convolution, elementwise, integers, reductions, shapes
 from lwmport.converters.saved_model.emitter import Rule
 from lwmport.converters.saved_model.forms import FORMS
 from lwmport.graphs.atoms import composite_name
@@ -10,8 +10,11 @@ from lwmport.graphs.program import Program
 from lwmport.types import Dialect
 
 PRIMITIVES: Final[dict[str, Rule]] = {
+    **cache.RULES,
+    **control.RULES,
     **convolution.RULES,
     **elementwise.RULES,
+    **integers.RULES,
     **reductions.RULES,
     **shapes.RULES,
 }

@@ -5,6 +5,7 @@ from typing import Any, Final
 from lwmport.converters.saved_model.emitter import Emitter, Rule
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import shape_of
+from lwmport.types import Dim
 
 
 def reshape(e: Emitter, equation: Any) -> None:
@@ -21,11 +22,7 @@ def transpose(e: Emitter, equation: Any) -> None:
 
 
 def broadcast_in_dim(e: Emitter, equation: Any) -> None:
-    """Emit Reshape where axes of size 1 are added and Tile where sizes grow: factors are static, sizes need not be.
-
-    Raises:
-        LoweringError: an axis grows to a size that is not known at conversion.
-    """
+    """Emit Reshape where axes of size 1 are added, and Tile where sizes grow, or BroadcastTo if by dynamic factors."""
     source, (out,) = equation.invars[0], equation.outvars
     shape = shape_of(out)
     reader = e.sole_reader(out)
@@ -40,7 +37,8 @@ def broadcast_in_dim(e: Emitter, equation: Any) -> None:
     factors = [1 if size == before else size for before, size in zip(spread, shape, strict=True)]
     fixed = [factor for factor in factors if isinstance(factor, int)]
     if len(fixed) != len(factors):
-        raise LoweringError(f"expected static sizes to broadcast to, found {list(shape)}; fix the batch")
+        e.bind(out, e.ops.BroadcastTo(input=value, shape=e.sizes.vector(shape)))
+        return
     e.bind(out, value if set(fixed) <= {1} else e.ops.Tile(input=value, multiples=e.ints(fixed)))
 
 
@@ -61,8 +59,8 @@ def slice_(e: Emitter, equation: Any) -> None:
     mask = sum(1 << axis for axis, kept in enumerate(whole) if kept)
     value = e.ops.StridedSlice(
         input=e.read(source),
-        begin=e.ints([0 if kept else start for start, kept in zip(starts, whole, strict=True)]),
-        end=e.ints([0 if kept else limit for limit, kept in zip(limits, whole, strict=True)]),
+        begin=e.sizes.vector([0 if kept else _size(start) for start, kept in zip(starts, whole, strict=True)]),
+        end=e.sizes.vector([0 if kept else _size(limit) for limit, kept in zip(limits, whole, strict=True)]),
         strides=e.ints(strides),
         begin_mask=mask,
         end_mask=mask,
@@ -112,14 +110,19 @@ def pad(e: Emitter, equation: Any) -> None:
         LoweringError: the padding is negative or between elements.
     """
     source, fill = equation.invars
-    config = [tuple(map(int, sides)) for sides in equation.params["padding_config"]]
-    if any(interior for _, _, interior in config) or min(min(low, high) for low, high, _ in config) < 0:
+    config = [tuple(map(_size, sides)) for sides in equation.params["padding_config"]]
+    taken = any(isinstance(side, int) and side < 0 for sides in config for side in sides)
+    if taken or any(interior for *_, interior in config):
         raise LoweringError(f"expected padding around an array, found interior or negative padding {config}")
-    sides = e.constant([[low, high] for low, high, _ in config], "int32")
+    sides = e.reshape(e.sizes.vector([side for low, high, _ in config for side in (low, high)]), [len(config), 2])
     if e.scalar(fill) == 0:
         e.bind_only(equation, e.ops.Pad(input=e.read(source), paddings=sides))
         return
     e.bind_only(equation, e.ops.PadV2(input=e.read(source), paddings=sides, constant_values=e.read(fill)))
+
+
+def _size(size: Any) -> Dim:
+    return size if isinstance(size, int) else str(size)
 
 
 RULES: Final[dict[str, Rule]] = {

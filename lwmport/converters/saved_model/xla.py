@@ -27,7 +27,10 @@ def xla_function(tf: Any, program: Program, weights: Weights, store: Variables) 
 
     def serve(*inputs: Any) -> list[Any]:
         values = [store.weight(*_described(variables[name], name, weights)) for name in program.weight_names]
-        return list(call(*values, *inputs))
+        dtypes = [str(variable.aval.dtype) for variable in program.input_vars]
+        narrow = [tf.cast(value, dtype) for value, dtype in zip(inputs, dtypes, strict=True)]
+        pairs = zip(call(*values, *narrow), program.signature.outputs, strict=True)
+        return [tf.cast(value, spec.dtype) for value, spec in pairs]
 
     with _without_locations():
         call = _converted(program)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lwmport.converters.saved_model.forms import FORMS
-from lwmport.models import composites
+from lwmport.models import composites, llama_composites
 from lwmport.types import Array
 
 
@@ -23,31 +23,60 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], tuple[Array, ...], dict[str, int]]
         (X, normal(8), normal(8, seed=1)),
         {"AddV2": 2, "Maximum": 1, "Mean": 4, "Mul": 3, "Reshape": 6, "Rsqrt": 1, "Square": 2, "Sub": 2},
     ),
+    "ConcatV2": (
+        llama_composites.cache_update,
+        (normal(2, 3, 7, 4), normal(2, 3, 2, 4), np.asarray(5, np.int32)),
+        {"AddV2": 1, "ConcatV2": 3, "Maximum": 1, "Minimum": 1, "Reshape": 2, "StridedSlice": 2},
+    ),
+    "Mean*Rsqrt": (
+        lambda x, scale: llama_composites.rms_norm(x, scale, epsilon=1e-6),
+        (X, normal(8)),
+        {"AddV2": 1, "Mean": 1, "Mul": 2, "Rsqrt": 1, "Square": 1},
+    ),
     "ResizeNearestNeighbor": (
         lambda x: composites.upsample_nearest(x, factor=2),
         (X,),
         {"ResizeNearestNeighbor": 1},
+    ),
+    "SelectV2": (
+        llama_composites.cache_update,
+        (normal(2, 3, 7, 4), normal(2, 3, 2, 4), np.asarray(5, np.int32)),
+        {"Equal": 1, "GatherV2": 1, "Maximum": 1, "Minimum": 1, "Reshape": 1, "SelectV2": 1, "Sub": 1},
     ),
     "Sigmoid*Mul": (composites.silu, (X,), {"Mul": 1, "Sigmoid": 1}),
     "Softmax": (composites.softmax, (X,), {"Softmax": 1}),
 }
 
 
+OF_A_CACHE = {"ConcatV2", "SelectV2"}
+"""The second is the frozen graph's."""
+
+
+@pytest.mark.parametrize("position", [0, 3, 6])
+@pytest.mark.parametrize("form", sorted(OF_A_CACHE))
+def test_one_token_is_written_into_its_slot(form: str, position: int, lower: Callable[..., Any]) -> None:
+    inputs = (normal(2, 3, 7, 4), normal(2, 3, 1, 4), np.asarray(position, np.int32))
+    asked = {llama_composites.CACHE_UPDATE: (form,)}
+    lower(llama_composites.cache_update, *inputs, composites=asked).agrees(rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_native_agrees_with_jax(form: str, lower: Callable[..., Any]) -> None:
     function, inputs, operators = EXAMPLES[form]
-    assert lower(function, *inputs).agrees().computing == operators
+    asked = {"composites": {llama_composites.CACHE_UPDATE: (form,)}} if form in OF_A_CACHE else {}
+    assert lower(function, *inputs, **asked).agrees().computing == operators
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_decomposed_agrees_with_jax(form: str, lower: Callable[..., Any]) -> None:
     function, inputs, operators = EXAMPLES[form]
     same = lower(function, *inputs, composites={}).agrees(atol=2e-6).computing == operators
-    assert same == (form == "Sigmoid*Mul")  # which is written as it is defined
+    assert same == (form in {"ConcatV2", "Sigmoid*Mul"})  # which are written as they are defined
 
 
 def test_every_composite_is_tried(plain: Any) -> None:
-    assert sorted(EXAMPLES) == sorted(FORMS) == sorted(name for (name,) in plain.composites.values())
+    taken = {name for (name,) in plain.composites.values()}
+    assert sorted(EXAMPLES) == sorted(FORMS) == sorted(taken | OF_A_CACHE)
 
 
 @pytest.mark.parametrize("factor", [1, 3, 4, 5, 7])
