@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lwmport.cli.output import print_json, size
+from lwmport.cli.output import print_json, size, status_word
 from lwmport.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
 @click.option("--checkpoint", help="The weights that were converted; not needed for seeded ones.")
 @click.option("--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples a component.")
 @click.option("--calibration", type=click.IntRange(0), default=8, show_default=True, help="Inputs for a quantizer.")
-@click.option("--soc", help="The device, as the target's compiler calls it.")
-@click.option("--precision", help="What the compiler is to compute in; the artifact's own by default.")
+@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936.")
+@click.option("--precision", help="What the compiler is to compute in: see 'lwmport compile --help'.")
+@click.option("--gears", metavar="NAME=N,N[;...]", help="Sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def bundle(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
-    """Pack what 'lwmport convert' wrote into FOLDER, with golden samples, compile commands and a checker, as a zip."""
+def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
+    """Pack what 'lwmport convert' wrote into FOLDER, with golden samples, compile commands and a checker, as a zip.
+
+    Exit code 1 says that the target's rules found an error in a model; the zip is written and holds the findings.
+    """
     from lwmport.pipeline.bundle import BundleRequest
     from lwmport.pipeline.bundle import bundle as run
+    from lwmport.targets.compile.job import read_gears
 
     with progress() as observer:
-        found = run(BundleRequest(**options), observer)
+        found = run(BundleRequest(gears=read_gears(gears), **options), observer)
     if as_json:
         print_json(_document(found))
     else:
         _print(found)
-    return 0
+    return 1 if found.status == "failed" else 0
 
 
 def _print(found: "BundleOutcome") -> None:
@@ -41,6 +46,12 @@ def _print(found: "BundleOutcome") -> None:
     for name, commands in found.commands.items():
         for command in commands:
             click.echo(f"{name}: {command}")
+    for preflight in found.preflights:
+        errors = [finding for finding in preflight.findings if finding.severity == "error"]
+        rules = ", ".join(sorted({finding.rule for finding in errors})) or "no errors"
+        click.echo(
+            f"{status_word(preflight.status)}  {preflight.artifact} against the rules of {preflight.target}: {rules}"
+        )
     click.echo(f"sha256 {found.sha256}")
     click.echo(f"check it with: lwmport verify {found.out} --sha256 {found.sha256}")
 
@@ -49,10 +60,11 @@ def _document(found: "BundleOutcome") -> dict[str, Any]:
     from lwmport import plain
 
     return {
-        "status": "passed",
+        "status": str(found.status),
         "out": str(found.out),
         "bytes": found.bytes,
         "sha256": found.sha256,
         "commands": plain.encode(found.commands),
+        "preflights": plain.encode(found.preflights),
         "bundle": plain.encode(found.bundle),
     }

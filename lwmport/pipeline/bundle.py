@@ -23,14 +23,15 @@ from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.evidence import trial_batch
-from lwmport.pipeline.handover import Device, compile_files, preflight_files
+from lwmport.pipeline.handover import check_files, compile_files, device_for
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.samples import Golden, Samples, take
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.registry import check_known
 from lwmport.reports.files import read_report
 from lwmport.targets.compile import COMPILERS
-from lwmport.types import Array, TensorSpec, Tolerance, Weights
+from lwmport.targets.compile.job import Gear
+from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Weights
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
 
 PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
@@ -40,7 +41,8 @@ PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
 class BundleRequest:
     """What to hand over, for whom, and where to put it.
 
-    ``samples`` golden runs and ``calibration`` inputs of each component; ``soc`` and ``precision`` are the compiler's.
+    ``samples`` golden runs and ``calibration`` inputs of each component; ``soc``, ``precision`` and ``gears`` (sizes of
+    dynamic dimensions) are the compiler's.
     """
 
     folder: Path
@@ -51,17 +53,28 @@ class BundleRequest:
     calibration: int = 8
     soc: str | None = None
     precision: str | None = None
+    gears: tuple[Gear, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleOutcome:
-    """What was written: the zip with its digest, the record inside, and the commands that compile the models."""
+    """What was written: the zip with its digest, the record inside, the commands that compile the models.
+
+    ``preflights`` are what the target's rules say about each; the status is failed where they find an error.
+    """
 
     out: Path
     bytes: int
     sha256: str
     bundle: Bundle
     commands: Mapping[str, tuple[str, ...]]
+    preflights: tuple[Preflight, ...]
+
+    @property
+    def status(self) -> Status:
+        """Whether the target's rules take the models."""
+        failed = any(found.status is Status.FAILED for found in self.preflights)
+        return Status.FAILED if failed else Status.PASSED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +111,8 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         with tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=request.out.parent) as scratch:
             staging = Staging(folder=Path(scratch))
             work = _Work(request=request, made=made, family=family, weights=weights, staging=staging, observer=observer)
-            commands = _stage(work)
-            return _pack(work, commands)
+            commands, preflights = _stage(work)
+            return _pack(work, commands, preflights)
 
 
 def _validated(folder: Path) -> Manifest:
@@ -118,8 +131,39 @@ def _validated(folder: Path) -> Manifest:
     return made
 
 
-def _stage(work: _Work) -> dict[str, tuple[str, ...]]:
-    """Gather everything that goes into the zip but its own record, and return the compile commands by component."""
+def _stage(work: _Work) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:
+    """Gather everything that goes into the zip but its own record.
+
+    Returns:
+        The commands that compile the models, by component, and what the target's rules say about them.
+    """
+    request, staging, made = work.request, work.staging, work.made
+    (staging.folder / "models").symlink_to(request.folder.absolute(), target_is_directory=True)
+    device = device_for(request.target, request.soc, request.precision, request.gears)
+    _put_given(work)
+    specs: list[ComponentSpec] = []
+    commands: dict[str, tuple[str, ...]] = {}
+    preflights: list[Preflight | None] = []
+    for part in made.components:
+        work.observer.phase(f"{part.name}: rules of {request.target}")
+        preflights.append(check_files(staging, device, part, made.artifact_format, request.folder))
+        spec, calibration = _component(work, part)
+        specs.append(spec)
+        work.observer.phase(f"{part.name}: compiler of {request.target}")
+        commands[part.name] = compile_files(staging, device, part, made.artifact_format, calibration)
+    whole = Spec(
+        format=record.SPEC_FORMAT,
+        target=request.target,
+        reference="JAX, float32, on a CPU",
+        weights=f"{made.weights['description']}, sha256 {made.weights_sha256}",
+        components=tuple(specs),
+    )
+    _put_texts(work, whole)
+    return commands, tuple(found for found in preflights if found is not None)
+
+
+def _put_given(work: _Work) -> None:
+    """Take the models, their manifest and their report as they lie in the folder."""
     folder, staging = work.request.folder, work.staging
     for name in (manifest.NAME, *(file.name for part in work.made.components for file in part.files)):
         staging.put(f"models/{name}", folder / name)
@@ -128,25 +172,6 @@ def _stage(work: _Work) -> dict[str, tuple[str, ...]]:
     for section in read_report(folder).components:
         for picture in (picture for gallery in section.galleries for picture in gallery.pictures):
             staging.put(f"report/{picture.path}", folder / picture.path)
-    specs: list[ComponentSpec] = []
-    commands: dict[str, tuple[str, ...]] = {}
-    for part in work.made.components:
-        described, calibration = _component(work, part)
-        specs.append(described)
-        work.observer.phase(f"{part.name}: rules and compiler of {work.request.target}")
-        precision = work.request.precision or described.precision
-        device = Device(target=work.request.target, soc=work.request.soc, precision=precision)
-        preflight_files(staging, device, part)
-        commands[part.name] = compile_files(staging, device, folder, part, calibration)
-    spec = Spec(
-        format=record.SPEC_FORMAT,
-        target=work.request.target,
-        reference="JAX, float32, on a CPU",
-        weights=f"{work.made.weights['description']}, sha256 {work.made.weights_sha256}",
-        components=tuple(specs),
-    )
-    _put_texts(work, spec)
-    return commands
 
 
 def _put_texts(work: _Work, spec: Spec) -> None:
@@ -216,7 +241,7 @@ def _tolerances(family: str, spec: TensorSpec) -> dict[str, Tolerance]:
     return {precision: tolerance_for(family, spec, precision) for precision in PRECISIONS}
 
 
-def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]]) -> BundleOutcome:
+def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]], preflights: tuple[Preflight, ...]) -> BundleOutcome:
     """Write the zip, and check on the way that the models are those of the manifest."""
     request = work.request
     manifest_sha256 = digest.of_file(request.folder / manifest.NAME)
@@ -247,4 +272,5 @@ def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]]) -> BundleOutcome
         sha256=digest.of_file(request.out),
         bundle=replace(made, files=files[:-1]),
         commands=commands,
+        preflights=preflights,
     )

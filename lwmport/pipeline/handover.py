@@ -3,46 +3,58 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
+from lwmport.handoff.inventory import inventory
+from lwmport.handoff.inventory import text as inventory_text
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry
-from lwmport.targets.compile import COMPILERS
-from lwmport.targets.compile.job import Job
-from lwmport.types import Array, Compilation
+from lwmport.targets.compile import COMPILERS, PRECISIONS
+from lwmport.targets.compile.job import Gear, Job
+from lwmport.targets.graphs.opening import READERS
+from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
+from lwmport.types import Array, Compilation, Preflight
+
+FLOATS: Final = {"mixed": "float16", "int8": ""}
+"""A compiler's precision -> the one that the rules are asked about; empty for the target's usual one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Whom a bundle is for: the target, its device, and the precision that its compiler is asked for."""
+    """Whom a bundle is for: target, chip, what its compiler computes in, and sizes of dynamic dimensions."""
 
     target: str
     soc: str | None
     precision: str
+    gears: tuple[Gear, ...] = ()
+
+
+def device_for(target: str, soc: str | None, precision: str | None, gears: tuple[Gear, ...] = ()) -> Device:
+    """Return the device that is meant, with what is usual for the target where nothing is named."""
+    usual = USUAL_CHIPS[target] or None
+    return Device(target=target, soc=soc or usual, precision=precision or PRECISIONS[target], gears=gears)
 
 
 def compile_files(
-    staging: Staging, device: Device, folder: Path, part: ComponentEntry, calibration: Mapping[str, Array]
+    staging: Staging, device: Device, part: ComponentEntry, form: str, calibration: Mapping[str, Array]
 ) -> tuple[str, ...]:
     """Put the compiler's script and configuration into ``compile/COMPONENT`` and return its commands; nothing is run.
 
-    They name the model by its place in the bundle, as does the link ``models`` to ``folder`` in the scratch folder.
+    They name the model by its place in the bundle, for the scratch folder has the artifacts as ``models`` too.
 
     Raises:
         UsageError: the target's compiler does not take this artifact, device or precision.
     """
-    models = staging.folder / "models"
-    if not models.exists():
-        models.symlink_to(folder.absolute(), target_is_directory=True)
     out = staging.folder / "compile" / part.name
     job = Job(
-        path=models / part.path,
+        path=staging.folder / "models" / part.path,
         name=part.name,
-        format=_format(part),
+        format=form,
         signature=part.signature,
         operators=part.operators,
         soc=device.soc,
         precision=device.precision,
+        gears=device.gears,
         calibration=calibration,
         run=False,
     )
@@ -52,16 +64,34 @@ def compile_files(
     return made.commands
 
 
-def preflight_files(staging: Staging, device: Device, part: ComponentEntry) -> None:
-    """Put what the target's rules say about a model, and its operators, into ``check/COMPONENT``."""
-    staging.put_json(f"check/{part.name}/operators.json", _inventory(device.target, part))
+def check_files(staging: Staging, device: Device, part: ComponentEntry, form: str, folder: Path) -> Preflight | None:
+    """Put what the target's rules and lists say about a model into ``check/COMPONENT`` and return the findings.
+
+    There are none for a format that the rules do not read.
+    """
+    operators = inventory(device.target, form, part)
+    staging.put_json(f"check/{part.name}/operators.json", operators)
+    staging.put(f"check/{part.name}/operators.txt", inventory_text(operators).encode())
+    if Path(part.path).suffix not in READERS:
+        return None
+    precision = FLOATS.get(device.precision, device.precision)
+    soc = device.soc if USUAL_CHIPS[device.target] else None
+    found = check(folder / part.path, Conditions(target=device.target, chip=soc or "", precision=precision))
+    staging.put_json(f"check/{part.name}/preflight.json", found)
+    staging.put(f"check/{part.name}/preflight.txt", _text(found).encode())
+    return found
 
 
-def _inventory(target: str, part: ComponentEntry) -> dict[str, Any]:
-    """Return how often each operator occurs."""
-    return {"target": target, "component": part.name, "operators": dict(sorted(part.operators.items()))}
-
-
-def _format(part: ComponentEntry) -> str:
-    forms = {".onnx": "onnx", ".tflite": "tflite", ".pb": "frozen_graph", ".saved_model": "saved_model"}
-    return forms[Path(part.path).suffix]
+def _text(found: Preflight) -> str:
+    whom = f"{found.target} {found.chip}".rstrip()
+    lines = [f"{found.artifact} against the rules for {whom}: {found.status}, {len(found.findings)} findings"]
+    for finding in found.findings:
+        lines += [
+            "",
+            f"{finding.severity} {finding.rule}  {finding.title}",
+            f"  where:  {finding.where or 'the whole model'} {finding.operator}".rstrip(),
+            f"  found:  {finding.found}",
+            f"  vendor: {finding.vendor}",
+            f"  fix:    {finding.fix}",
+        ]
+    return "\n".join(lines) + "\n"
