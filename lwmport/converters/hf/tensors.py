@@ -51,8 +51,8 @@ def _heads(config: LlamaConfig, weights: Weights) -> list[Lazy]:
     heads = [tables[0] if config.tie_word_embeddings else _laid_out(config, weights, "lm_head/kernel")]
     if isinstance(config, VisionLlamaConfig):
         # LWM's vision head is laid out like the text head, which is the one that Hugging Face has a name for.
-        own = _laid_out(config, weights, "vision_head/kernel", like="lm_head/kernel")
-        heads.append(tables[1] if config.tie_vision_embeddings else own)
+        own = "vision_head/kernel"
+        heads.append(tables[1] if config.tie_vision_embeddings else _laid_out(config, weights, own, "lm_head/kernel"))
     return heads
 
 
