@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport.atomic import new_folder
+from lwmport.atomic import UNFINISHED, new_folder
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
@@ -18,6 +18,7 @@ from lwmport.errors import UsageError
 from lwmport.models.families import resolve
 from lwmport.models.llama_config import LlamaConfig
 from lwmport.models.options import Options
+from lwmport.pipeline import resume
 from lwmport.pipeline.checkpoint_trees import USUAL, arranged, config_of, language_config, layered, retyped
 from lwmport.pipeline.checkpoints import DTYPES
 from lwmport.pipeline.observer import Observer, Silent
@@ -90,7 +91,7 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         return _plain(checkpoint, out, conversion, observer)
     config = _config(checkpoint, conversion)
     if conversion.form == HF:
-        return _folder(config, layered(config, checkpoint, conversion.dtype), out, conversion.shard_bytes, observer)
+        return _folder(config, checkpoint, out, conversion, observer)
     return _file(_arranged(config, checkpoint, conversion), out, conversion.form, observer)
 
 
@@ -145,14 +146,20 @@ def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights
     return weights
 
 
-def _folder(config: LlamaConfig, weights: Weights, out: Path, shard_bytes: int, observer: Observer) -> Weights:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+def _folder(
+    config: LlamaConfig, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer
+) -> Weights:
+    """Write a Hugging Face folder; what an interrupted run of the same conversion has written is not written again."""
+    if out.exists() and (not out.is_dir() or any(entry.name != UNFINISHED for entry in out.iterdir())):
         raise UsageError(f"expected a folder that is new or empty, found {out}; remove it or name another")
+    weights = layered(config, checkpoint, conversion.dtype)
     tensors = items(config, weights)
     total = sum(item.spec.nbytes for item in tensors)
-    check_space(out, total)
-    with new_folder(out) as scratch:
-        write_sharded(tensors, scratch, shard_bytes, lambda name, done: observer.progress(name, done, total))
+    facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": config.to_json()}
+    identity = resume.identity(facts, checkpoint)
+    check_space(out, total - resume.done_bytes(out, identity))
+    with resume.told(observer, out, identity), new_folder(out, request=identity) as scratch:
+        write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
         for name, text in documents.texts(config, tensors[0].spec.dtype).items():
             (scratch / name).write_text(text, encoding="utf-8")
     return weights

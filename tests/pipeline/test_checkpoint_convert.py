@@ -194,11 +194,49 @@ def test_a_cast_that_overflows_leaves_nothing(config: Callable[..., str], tmp_pa
     (tmp_path / "it").write_bytes(stream(arrays))
     for form in ("msgpack_stream", "hf"):
         conversion = Conversion(form=form, dtype="float16", config=config())
-        with pytest.raises(
-            CheckpointError, match=r"h/1/attention/wq/kernel: .*found 100000 as the largest"
-        ):
+        with pytest.raises(CheckpointError, match=r"h/1/attention/wq/kernel: .*found 100000 as the largest"):
             convert(str(tmp_path / "it"), tmp_path / "out" / "made", conversion)
         assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_an_interrupted_folder_is_gone_on_with(
+    config: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = config()
+    make(Recipe(component="llama", config=named), tmp_path / "it")
+    conversion = Conversion(form="hf", config=named, shard_bytes=20_000)
+    convert(str(tmp_path / "it"), tmp_path / "undisturbed", conversion)
+    reads: list[str] = []
+
+    class Interrupting:
+        """Stops the first run at the last layer."""
+
+        def phase(self, text: str) -> None:
+            """Ignore it."""
+
+        def progress(self, name: str, _done: int, _total: int) -> None:
+            if name.startswith("model.layers.2.mlp") and not reads:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(str(tmp_path / "it"), tmp_path / "out", conversion, Interrupting())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lwmport-unfinished"]
+    lazy = Checkpoint.lazy
+    monkeypatch.setattr(Checkpoint, "lazy", lambda self, name: _noting(lazy(self, name), name, reads))
+    convert(str(tmp_path / "it"), tmp_path / "out", conversion)
+    assert "transformer/wte/embedding" not in reads
+    assert "lm_head/kernel" in reads
+    made, expected = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("out", "undisturbed"))
+    assert made == expected
+
+
+def _noting(tensor: Any, name: str, reads: list[str]) -> Any:
+    """Note the name when the tensor is read."""
+    for method in ("pieces", "read", "flat"):
+        original = getattr(tensor, method, None)
+        if original is not None:
+            setattr(tensor, method, lambda *args, call=original: (reads.append(name), call(*args))[1])
+    return tensor
 
 
 def test_a_disk_without_room_is_told_before_the_first_byte(
