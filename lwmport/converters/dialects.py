@@ -12,7 +12,10 @@ from lwmport.types import Dialect
 _STANDARD: Final = {
     "lwmport.average_pool": ("AveragePool",),
     "lwmport.cache_update": ("TensorScatter", "Where"),
+    "lwmport.causal_attention": ("Attention",),
     "lwmport.group_norm": ("GroupNormalization", "InstanceNormalization"),
+    "lwmport.rms_norm": ("RMSNormalization",),
+    "lwmport.rotary_embedding": ("RotaryEmbedding",),
     "lwmport.silu": ("Swish", "Sigmoid*Mul"),
     "lwmport.softmax": ("Softmax",),
     "lwmport.upsample_nearest": ("Resize",),
@@ -49,7 +52,10 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opsets=(21, 21),
         composites={
             **_STANDARD,
+            "lwmport.causal_attention": ("com.microsoft.GroupQueryAttention",),
             "lwmport.group_norm": ("LayerNormalization",),
+            "lwmport.rms_norm": ("com.microsoft.SkipSimplifiedLayerNormalization",),
+            "lwmport.rotary_embedding": ("com.microsoft.RotaryEmbedding",),
             "lwmport.upsample_nearest": ("Phases", "Resize"),
         },
     ),

@@ -14,20 +14,29 @@ CHUNK: Final = 1024
 """Keys in a block, as in LWM."""
 
 
+def asks_for_one_operator(equation: Any) -> bool:
+    """Return whether a composite may become an operator: attention that asks for a loop or a list of blocks may not."""
+    return composite_name(equation) != CAUSAL_ATTENTION or composite_attributes(equation)["form"] == "full"
+
+
+def attention_operands(equation: Any) -> list[Any]:
+    """Return queries, keys, values, past keys, past values and mask of an attention, without what it closes over."""
+    return list(equation.invars[-6:])
+
+
 def in_blocks(equation: Any) -> core.ClosedJaxpr:
     """Return the decomposition of a composite; attention that asks for all scores at once becomes a loop over blocks.
 
     Queries are cut into blocks only where their number is known, so that a lone one is not filled up to a block.
     """
     own: core.ClosedJaxpr = equation.params["jaxpr"]
-    if composite_name(equation) != CAUSAL_ATTENTION or composite_attributes(equation)["form"] != "full":
+    if composite_name(equation) != CAUSAL_ATTENTION or not asks_for_one_operator(equation):
         return own
-    queries = equation.invars[0].aval.shape[2]
+    queries = attention_operands(equation)[0].aval.shape[2]
     plan = Plan(form="loop", query_chunk=CHUNK if isinstance(queries, int) else 0, key_chunk=CHUNK)
 
-    def looped(
-        query: Any, key: Any, value: Any, past_key: Any, past_value: Any, mask: Any
-    ) -> Any:
+    def looped(*operands: Any) -> Any:
+        query, key, value, past_key, past_value, mask = operands[-6:]  # constants of the decomposition come first
         keys = jax.lax.concatenate([past_key, key], 2)
         values = jax.lax.concatenate([past_value, value], 2)
         return causal_attention(query, keys, values, mask, plan), keys, values

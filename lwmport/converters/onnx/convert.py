@@ -3,19 +3,22 @@
 from pathlib import Path
 
 import lwmport
-from lwmport.converters.onnx import convolution, elementwise, reductions, shapes
+from lwmport.converters.onnx import control, convolution, elementwise, normalisation, reductions, shapes
 from lwmport.converters.onnx.emitter import Emitter, Rule
 from lwmport.converters.onnx.forms import FORMS
 from lwmport.converters.onnx.writer import write_model
 from lwmport.graphs.atoms import composite_name
+from lwmport.graphs.blockwise import asks_for_one_operator, in_blocks
 from lwmport.graphs.program import Program
 from lwmport.types import Artifact, Dialect, Progress, Weights
 
 PRIMITIVES: dict[str, Rule] = {
+    **control.RULES,
     **convolution.RULES,
     **elementwise.RULES,
     **reductions.RULES,
     **shapes.RULES,
+    **normalisation.RULES,
 }
 
 
@@ -26,7 +29,9 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         LoweringError: the program holds an operation that the dialect cannot express.
     """
     rules = native_rules(dialect)
-    expanded = program.expand(lambda equation: composite_name(equation) in rules)
+    expanded = program.expand(
+        lambda equation: composite_name(equation) in rules and asks_for_one_operator(equation), in_blocks
+    )
     emitter = Emitter(expanded, weights, dialect.opset, PRIMITIVES, rules)
     inputs, outputs = emitter.run()
     path = out / f"{program.component}.onnx"

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lwmport.converters.onnx import phases
+from lwmport.converters.onnx.bindings import Order
 from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
 from lwmport.errors import LoweringError
 
@@ -52,8 +53,9 @@ def take_bias(e: Emitter, equation: Any, order: tuple[int, ...]) -> tuple[Any, l
 def pad(e: Emitter, equation: Any) -> None:
     """Emit Pad, or leave zero padding to the one convolution that reads it."""
     (source, fill), (out,) = equation.invars, equation.outvars
-    config = [tuple(map(int, sides)) for sides in equation.params["padding_config"]]
-    if any(interior for _, _, interior in config) or min(min(low, high) for low, high, _ in config) < 0:
+    config = [tuple(map(_side, sides)) for sides in equation.params["padding_config"]]
+    known = [side for low, high, _ in config for side in (low, high) if isinstance(side, int)]
+    if any(interior for _, _, interior in config) or min(known, default=0) < 0:
         raise LoweringError(f"expected padding around an array, found interior or negative padding {config}")
     reader = e.sole_reader(out)
     if e.scalar(fill) == 0 and _can_take_padding(reader, out, config):
@@ -62,10 +64,19 @@ def pad(e: Emitter, equation: Any) -> None:
         ]
         e.notes[out] = (source, total)
         return
-    order = e.order_of(source)
-    sides = [config[axis][0] for axis in order] + [config[axis][1] for axis in order]
-    operands = [e.read(source, order), e.graph.constant(np.asarray(sides, np.int64)), e.read(fill)]
-    e.bind(out, e.emit("Pad", operands, out, order), order)
+
+    def make() -> tuple[ir.Value, Order]:
+        order = e.order_of(source)
+        sides = [config[axis][0] for axis in order] + [config[axis][1] for axis in order]
+        operands = [e.read(source, order), e.sizes.vector(sides), e.read(fill)]
+        return e.emit("Pad", operands, out, order), order
+
+    e.defer(out, make)
+
+
+def _side(size: Any) -> Any:
+    """Return a side of a padding as a number, or as the text of a dynamic size."""
+    return int(size) if isinstance(size, int | np.integer) else str(size)
 
 
 def window_sum(e: Emitter, equation: Any) -> None:

@@ -5,21 +5,26 @@ holds: an NHWC array kept channels-first has order (0, 3, 1, 2). Rules ask for t
 made only when no value in that order exists, so that transposes end up at the edges of the model.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
 from lwmport.checkpoints.streaming import pieces_of
+from lwmport.converters.onnx.bindings import Bindings, Order
 from lwmport.converters.onnx.graph import GraphBuilder
+from lwmport.converters.onnx.sizes import Sizes
 from lwmport.errors import LoweringError
-from lwmport.graphs.atoms import composite_name, is_literal, shape_of
+from lwmport.graphs.atoms import composite_name, is_literal, readers, shape_of
 from lwmport.graphs.program import Program
 from lwmport.types import Array, Dim, Weights
 
-Order: TypeAlias = tuple[int, ...]
 Rule: TypeAlias = Callable[["Emitter", Any], None]
+
+STORED: Final = 2**20
+"""Bytes from which a constant that only repeats is made when the model runs: the zeros that a loop begins with."""
 
 CHANNELS_FIRST: Final[Order] = (0, 3, 1, 2)
 """The order of a picture [batch, height, width, channels] kept as [batch, channels, height, width]."""
@@ -41,23 +46,37 @@ class Emitter:
         self.graph = GraphBuilder(program.component, opset)
         self._primitives = primitives
         self._composites = composites
-        self._values: dict[Any, dict[Order, ir.Value]] = {}
+        self.sizes = Sizes(self.graph)
+        self._bindings = Bindings(program.readers)
         self._constants: dict[tuple[Any, Order, tuple[int, ...]], ir.Value] = {}
-        self._absorbed: set[int] = set()
+        self._absorbed: dict[int, Any] = {}
         self._weights = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
-        self.notes: dict[Any, Any] = {}
+
+    @property
+    def notes(self) -> MutableMapping[Any, Any]:
         """What one rule leaves for a later one: padding or upsampling that the next convolution takes in."""
+        return self._bindings.notes
 
     def run(self) -> tuple[list[ir.Value], list[ir.Value]]:
         """Return the inputs and outputs of the graph, in the order of the signature."""
         inputs = []
         for variable, spec in zip(self.program.input_vars, self.program.signature.inputs, strict=True):
-            inputs.append(self.graph.input(spec))
-            self.bind(variable, inputs[-1], identity(len(spec.shape)))
-        for equation in self.program.jaxpr.eqns:
+            value = self.graph.input(spec)
+            inputs.append(value)
+            self.sizes.add_input(value, shape_of(variable))
+            self.bind(
+                variable, self.cast(value, spec.shape, spec.dtype, variable.aval.dtype), identity(len(spec.shape))
+            )
+        self.lower(self.program.jaxpr.eqns)
+        outputs = self._outputs()
+        self.graph.finish(outputs)
+        return inputs, outputs
+
+    def lower(self, equations: Sequence[Any]) -> None:
+        """Emit what some equations compute, unless it is known or a rule has done it already."""
+        for equation in equations:
             if id(equation) not in self._absorbed and not all(out in self.program.known for out in equation.outvars):
                 self._lower(equation)
-        return inputs, self._outputs()
 
     def _lower(self, equation: Any) -> None:
         name = composite_name(equation)
@@ -68,20 +87,57 @@ class Emitter:
                 f"expected operations that ONNX opset {self.graph.opset} can express, found "
                 f"{name or equation.primitive.name} in {place}; add a rule to lwmport/converters/onnx"
             )
-        self.graph.scope = scope_of(equation)
+        self.graph.scope = scope_of(equation) or self.graph.scope
         rule(self, equation)
 
     def _outputs(self) -> list[ir.Value]:
         self.graph.scope = ""
-        found = []
+        found: list[ir.Value] = []
         for atom, spec in zip(self.program.jaxpr.outvars, self.program.signature.outputs, strict=True):
-            value = self.read(atom, identity(len(spec.shape)))
-            if value.is_graph_output() or value.producer() is None or value in found:
-                value = self.graph.node("Identity", [value], spec.shape, spec.dtype)
-            found.append(value)
+            value = self.cast(self.read(atom), spec.shape, atom.aval.dtype, spec.dtype)
+            found.append(self.own(value, spec.shape, spec.dtype, found))
         for value, spec in zip(found, self.program.signature.outputs, strict=True):
-            value.name = spec.name
+            value.name, value.shape = spec.name, ir.Shape(spec.shape)
         return found
+
+    def own(self, value: ir.Value, shape: Sequence[Dim], dtype: Any, others: Sequence[ir.Value]) -> ir.Value:
+        """Return a value that can be an output of the graph at work: made in it, and not an output already."""
+        made = any(value in node.outputs for node in self.graph.nodes)
+        return value if made and value not in others else self.graph.node("Identity", [value], shape, dtype)
+
+    def cast(self, value: ir.Value, shape: Sequence[Dim], before: Any, after: Any) -> ir.Value:
+        """Return a value in another dtype."""
+        if np.dtype(before) == np.dtype(after):
+            return value
+        to = ir.DataType.from_numpy(np.dtype(after))
+        return self.graph.node("Cast", [value], shape, after, {"to": int(to)})
+
+    @contextmanager
+    def nested(self, closed: Any, arguments: Sequence[ir.Value]) -> Iterator[None]:
+        """Open a scope in which the variables of an inner program are bound: its inputs, and its constants."""
+        jaxpr, scope = closed.jaxpr, self.graph.scope
+        with self._bindings.nested(readers(jaxpr)):
+            constants = [self.graph.constant(np.asarray(value)) for value in closed.consts]
+            variables = [*jaxpr.constvars, *jaxpr.invars]
+            for variable, value in zip(variables, [*constants, *arguments], strict=True):
+                self.bind(variable, value, identity(len(variable.aval.shape)))
+            yield
+        self.graph.scope = scope
+
+    @contextmanager
+    def inner_scope(self) -> Iterator[None]:
+        """Open a scope for a body whose values the graph around it cannot see."""
+        with self._bindings.nested({}):
+            yield
+
+    def body(self, closed: Any, arguments: Sequence[ir.Value], inputs: Sequence[ir.Value] = ()) -> ir.Graph:
+        """Return an inner program as the body of a loop or a branch; ``inputs`` are those of the body itself."""
+        with self.graph.body() as nodes, self.nested(closed, arguments):
+            self.lower(closed.jaxpr.eqns)
+            outputs: list[ir.Value] = []
+            for atom in closed.jaxpr.outvars:
+                outputs.append(self.own(self.read(atom), shape_of(atom), atom.aval.dtype, outputs))
+        return self.graph.subgraph(inputs, outputs, nodes)
 
     def is_known(self, atom: Any) -> bool:
         """Return whether an atom can be computed at conversion."""
@@ -99,41 +155,101 @@ class Emitter:
 
     def sole_reader(self, variable: Any) -> Any:
         """Return the one equation that reads a variable, and None if there are more or the program returns it."""
-        found = self.program.readers[variable]
+        found = self._bindings.readers(variable)
         return found[0] if len(found) == 1 else None
+
+    def readers(self, variable: Any) -> list[Any]:
+        """Return the equations that read a variable; None stands for an output."""
+        return self._bindings.readers(variable)
+
+    def is_deferred(self, variable: Any) -> bool:
+        """Return whether a variable is still to be emitted."""
+        return self._bindings.is_deferred(variable)
+
+    def rule_of(self, composite: str) -> Rule | None:
+        """Return the rule of a composite in the dialect at work, and None if it is decomposed."""
+        return self._composites.get(composite)
 
     def absorb(self, equation: Any) -> None:
         """Mark an equation as done by the rule at work."""
-        self._absorbed.add(id(equation))
+        self._absorbed[id(equation)] = equation
 
     def bind(self, variable: Any, value: ir.Value, order: Order) -> None:
         """Record that ``value`` is ``variable`` in an axis order."""
-        self._values.setdefault(variable, {})[order] = value
+        self._bindings.bind(variable, value, order)
+
+    def defer(self, variable: Any, make: Callable[[], tuple[ir.Value, Order]]) -> None:
+        """Emit a variable only when it is read: ``make`` returns its value and in which axis order that is."""
+        scope = self.graph.scope
+
+        def bind() -> None:
+            current, self.graph.scope = self.graph.scope, scope
+            self.bind(variable, *make())
+            self.graph.scope = current
+
+        self._bindings.defer(variable, bind)
 
     def order_of(self, atom: Any) -> Order:
         """Return the axis order in which an atom was made."""
-        return next(iter(self._values[atom])) if self.is_runtime(atom) else identity(len(atom.aval.shape))
+        return self.orders(atom)[0] if self.is_runtime(atom) else identity(len(atom.aval.shape))
 
     def orders(self, atom: Any) -> list[Order]:
         """Return the axis orders in which a runtime atom exists, the one it was made in first."""
-        return list(self._values[atom])
+        return list(self._bindings.values(atom))
 
     def is_runtime(self, atom: Any) -> bool:
         """Return whether an atom is a value of the graph rather than a constant."""
-        return not is_literal(atom) and atom in self._values
+        return not is_literal(atom) and atom in self._bindings
 
     def read(self, atom: Any, order: Order | None = None) -> ir.Value:
         """Return the value of an atom in an axis order (JAX's own by default), transposed only if it must be."""
         order = identity(len(atom.aval.shape)) if order is None else order
         if not self.is_runtime(atom):
-            return self.constant(atom, order)
-        variants = self._values[atom]
+            return self._repeated(atom, order) or self.constant(atom, order)
+        variants = self._bindings.values(atom)
         if order not in variants:
             made, value = next(iter(variants.items()))
-            attributes = {"perm": [made.index(axis) for axis in order]}
-            shape = permuted(shape_of(atom), order)
-            variants[order] = self.graph.node("Transpose", [value], shape, atom.aval.dtype, attributes)
-        return variants[order]
+            self.bind(atom, self._transposed(value, made, order, atom), order)
+        return self._bindings.values(atom)[order]
+
+    def _transposed(self, value: ir.Value, made: Order, order: Order, atom: Any) -> ir.Value:
+        """Return a value in another order: by Reshape, where only axes of size 1 change their places."""
+        shape = permuted(shape_of(atom), order)
+        if [axis for axis in made if atom.aval.shape[axis] != 1] == [
+            axis for axis in order if atom.aval.shape[axis] != 1
+        ]:
+            return self.reshaped(value, permuted(shape_of(atom), made), shape, atom.aval.dtype)
+        attributes = {"perm": [made.index(axis) for axis in order]}
+        return self.graph.node("Transpose", [value], shape, atom.aval.dtype, attributes)
+
+    def reshaped(self, value: ir.Value, old: Sequence[Dim], new: Sequence[Dim], dtype: Any) -> ir.Value:
+        """Return a value in another shape: 0 keeps a dynamic size, -1 stands for one, more than that are computed."""
+        if tuple(old) == tuple(new):
+            return value
+        target: list[Dim] = list(new)
+        for axis, dim in enumerate(new):
+            if isinstance(dim, str) and axis < len(old) and old[axis] == dim:
+                target[axis] = 0
+        left = [axis for axis, dim in enumerate(target) if isinstance(dim, str)]
+        if len(left) == 1:
+            target[left[0]] = -1
+        return self.graph.node("Reshape", [value, self.sizes.vector(target)], new, dtype)
+
+    def condensed(self, atom: Any) -> Array:
+        """Return a constant that comes from no weight, with size 1 on the axes over which it only repeats."""
+        value = self.known_value(atom)
+        return value[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in value.strides)]
+
+    def _repeated(self, atom: Any, order: Order) -> ir.Value | None:
+        """Return a large constant that only repeats as what the graph makes of a small one, else None."""
+        if is_literal(atom) or atom.aval.size * atom.aval.dtype.itemsize < STORED or self.program.known.root(atom):
+            return None
+        small = self.condensed(atom).transpose(order)
+        shape = permuted(atom.aval.shape, order)
+        if small.shape == shape:
+            return None
+        target = self.graph.constant(np.asarray(shape, np.int64))
+        return self.graph.node("Expand", [self.graph.constant(small), target], shape, atom.aval.dtype)
 
     def constant(self, atom: Any, order: Order, shape: Sequence[int] | None = None) -> ir.Value:
         """Return a known atom as an initializer in an axis order, reshaped if asked, made once for all who ask."""
@@ -190,15 +306,3 @@ def identity(rank: int) -> Order:
 def permuted(shape: Sequence[Any], order: Order) -> tuple[Any, ...]:
     """Return a logical shape in an axis order."""
     return tuple(shape[axis] for axis in order)
-
-
-def reshape_target(shape: Sequence[Dim]) -> list[int]:
-    """Return the shape operand of a Reshape, with -1 for the one dynamic size.
-
-    Raises:
-        LoweringError: more than one size is dynamic.
-    """
-    target = [dim if isinstance(dim, int) else -1 for dim in shape]
-    if target.count(-1) > 1:
-        raise LoweringError(f"expected at most one dynamic size in a reshape, found {list(shape)}; fix the batch")
-    return target

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import cache, functions, phases
+from lwmport.converters.onnx import attention, cache, functions, normalisation, phases, rotary, vendor_forms
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
@@ -117,14 +117,23 @@ def average_pool(e: Emitter, equation: Any) -> None:
 
 
 FORMS: Final[Mapping[str, Form]] = {
+    "Attention": Form(rule=attention.attention, since=23),
+    "com.microsoft.GroupQueryAttention": Form(rule=attention.group_query_attention, since=13),
+    "com.microsoft.RotaryEmbedding": Form(rule=rotary.indexed_rotary_embedding, since=13),
+    "com.microsoft.SkipSimplifiedLayerNormalization": Form(rule=normalisation.skip_rms_norm, since=13),
+    "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),
+    "RotaryEmbedding": Form(rule=rotary.rotary_embedding, since=23),
     "AveragePool": Form(rule=average_pool, since=7),
     "GroupNormalization": Form(rule=group_normalization, since=21),
     "InstanceNormalization": Form(rule=instance_normalization, since=7),
+    "InstanceNormalization4D": Form(rule=vendor_forms.instance_normalization_of_rank_4, since=7),
     "LayerNormalization": Form(rule=layer_normalization, since=17),
     "Phases": Form(rule=double_in_phases, since=11),
     "Resize": Form(rule=resize, since=11),
+    "ResizeHalfPixel": Form(rule=vendor_forms.resize_without_ties, since=11),
     "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),
     "Softmax": Form(rule=softmax, since=13),
+    "SoftmaxLastAxis": Form(rule=vendor_forms.softmax_of_the_last_axis, since=7),
     "Swish": Form(rule=swish, since=24),
     "TensorScatter": Form(rule=cache.tensor_scatter, since=24),
     "Where": Form(rule=cache.where, since=11),

@@ -1,7 +1,8 @@
 """An ONNX graph under construction: nodes by onnx-ir, weights as promises that are kept while the file is written."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -42,6 +43,7 @@ class GraphBuilder:
         self.name = name
         self.opset = opset
         self.nodes: list[ir.Node] = []
+        self._ahead: list[ir.Node] = []
         self.initializers: dict[str, Initializer] = {}
         self.functions: dict[str, ir.Function] = {}
         self.scope = ""
@@ -62,11 +64,51 @@ class GraphBuilder:
         domain: str = "",
     ) -> ir.Value:
         """Append a node with one output of the given shape and dtype, and return that output."""
+        return self.nodes_of(op, inputs, [(shape, dtype)], attributes, domain)[0]
+
+    def nodes_of(
+        self,
+        op: str,
+        inputs: Sequence[ir.Value | None],
+        results: Sequence[tuple[Sequence[Dim], Any]],
+        attributes: Mapping[str, Any] | None = None,
+        domain: str = "",
+    ) -> list[ir.Value]:
+        """Append a node with an output for each shape and dtype, and return those."""
         name = self.unique(f"{self.scope}/{op}" if self.scope else op)
-        output = self.value(f"{name}:0", shape, np.dtype(dtype))
-        node = ir.node(op, inputs, attributes=dict(attributes or {}), domain=domain, outputs=[output], name=name)
+        outputs = [self.value(f"{name}:{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in enumerate(results)]
+        node = ir.node(op, inputs, attributes=dict(attributes or {}), domain=domain, outputs=outputs, name=name)
         self.nodes.append(node)
-        return output
+        return outputs
+
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Put the nodes of this block ahead of all others, where every loop and branch can see their outputs."""
+        current, self.nodes = self.nodes, self._ahead
+        try:
+            yield
+        finally:
+            self.nodes = current
+
+    @contextmanager
+    def body(self) -> Iterator[list[ir.Node]]:
+        """Collect the nodes of this block in a list of their own: the body of a loop or a branch."""
+        current, self.nodes = self.nodes, []
+        try:
+            yield self.nodes
+        finally:
+            self.nodes = current
+
+    def subgraph(self, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], nodes: list[ir.Node]) -> ir.Graph:
+        """Return a body as a graph, without what nobody reads."""
+        name = self.unique("body")
+        return ir.Graph(inputs, outputs, nodes=live(nodes, outputs), opset_imports={"": self.opset}, name=name)
+
+    def finish(self, outputs: Sequence[ir.Value]) -> None:
+        """Bring all nodes into one list, and leave out nodes and constants that nobody reads."""
+        self.nodes = live([*self._ahead, *self.nodes], outputs)
+        read = {value for node in self.nodes for value in reads(node)} | set(outputs)
+        self.initializers = {name: item for name, item in self.initializers.items() if item.value in read}
 
     def function(self, function: ir.Function) -> ir.Function:
         """Carry a function in the model, once, and return the one that is carried."""
@@ -74,7 +116,7 @@ class GraphBuilder:
 
     def constant(self, array: Array, name: str = "") -> ir.Value:
         """Return a constant that comes from no weight, shared by all who ask for an equal one."""
-        array = np.asarray(array)
+        array = np.asarray(array, order="C")
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._shared:
             name = name or ("shape" if array.dtype == np.int64 and array.ndim == 1 else "constant")
@@ -107,6 +149,36 @@ class GraphBuilder:
         return name if count == 1 else self.unique(f"{name}_{count - 1}")
 
     def operators(self) -> dict[str, int]:
-        """Return how many nodes there are of each operator, most frequent first."""
-        counts = Counter(node.op_type if not node.domain else f"{node.domain}.{node.op_type}" for node in self.nodes)
+        """Return how many nodes there are of each operator, most frequent first, those in bodies included."""
+        counts = Counter(node.op_type if not node.domain else f"{node.domain}.{node.op_type}" for node in self.every())
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def every(self) -> Iterator[ir.Node]:
+        """Yield every node, those in the bodies of loops and branches included."""
+        for node in self.nodes:
+            yield node
+            for body in bodies(node):
+                yield from body.all_nodes()
+
+
+def bodies(node: ir.Node) -> list[ir.Graph]:
+    """Return the graphs that a node holds."""
+    return [attribute.as_graph() for attribute in node.attributes.values() if attribute.type == ir.AttributeType.GRAPH]
+
+
+def reads(node: ir.Node) -> set[ir.Value]:
+    """Return the values that a node reads, those that its bodies read from around it included."""
+    found = {value for value in node.inputs if value is not None}
+    for body in bodies(node):
+        found.update(body.outputs, *(reads(inner) for inner in body))
+    return found
+
+
+def live(nodes: Sequence[ir.Node], outputs: Sequence[ir.Value]) -> list[ir.Node]:
+    """Return the nodes that the outputs need, in order."""
+    needed, kept = set(outputs), []
+    for node in reversed(nodes):
+        if needed.intersection(node.outputs):
+            kept.append(node)
+            needed.update(reads(node))
+    return kept[::-1]

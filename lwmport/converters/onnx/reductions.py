@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx.emitter import Emitter, Order, Rule, identity, permuted, reshape_target
+from lwmport.converters.onnx.bindings import Order
+from lwmport.converters.onnx.emitter import Emitter, Rule, identity, permuted
 from lwmport.graphs.atoms import shape_of
 from lwmport.types import Dim
 
@@ -65,10 +66,17 @@ def dot_general(e: Emitter, equation: Any) -> None:
     rows = permuted(shape_of(left), left_free) if plain_rows else (_size(left, left_free),)
     shape = (*batch, *rows, _size(right, right_free))
     value = e.graph.node("MatMul", operands, shape, out.aval.dtype)
-    if shape != shape_of(out):
-        target = e.graph.constant(np.asarray(reshape_target(shape_of(out)), np.int64))
-        value = e.emit("Reshape", [value, target], out)
+    value = e.reshaped(value, shape, shape_of(out), out.aval.dtype)
     e.bind(out, value, identity(len(out.aval.shape)))
+
+
+def cumulate(e: Emitter, equation: Any) -> None:
+    """Emit CumSum."""
+    source, (out,) = equation.invars[0], equation.outvars
+    order = e.order_of(source)
+    axis = e.graph.constant(np.asarray(order.index(equation.params["axis"]), np.int64))
+    attributes = {"reverse": int(equation.params["reverse"])}
+    e.bind(out, e.emit("CumSum", [e.read(source, order), axis], out, order, attributes), order)
 
 
 def free(atom: Any, summed: Sequence[int], batch: Sequence[int]) -> tuple[int, ...]:
@@ -91,19 +99,10 @@ def _matrix(
     for group, merged in zip(groups, merge, strict=True):
         shape.extend([_size(atom, group)] if merged else permuted(shape_of(atom), tuple(group)))
     if e.is_runtime(atom):
-        value = _reshaped(e, e.read(atom, order), permuted(shape_of(atom), order), shape, atom.aval.dtype)
+        value = e.reshaped(e.read(atom, order), permuted(shape_of(atom), order), shape, atom.aval.dtype)
     else:
         value = e.constant(atom, order, [int(size) for size in shape])
-    if atom.aval.dtype == dtype:
-        return value
-    return e.graph.node("Cast", [value], shape, dtype, {"to": int(ir.DataType.from_numpy(np.dtype(dtype)))})
-
-
-def _reshaped(e: Emitter, value: ir.Value, old: Sequence[Dim], new: Sequence[Dim], dtype: np.dtype[Any]) -> ir.Value:
-    if tuple(old) == tuple(new):
-        return value
-    target = e.graph.constant(np.asarray(reshape_target(new), np.int64))
-    return e.graph.node("Reshape", [value, target], new, dtype)
+    return e.cast(value, shape, atom.aval.dtype, dtype)
 
 
 def _size(atom: Any, axes: Sequence[int]) -> Dim:
@@ -116,5 +115,6 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(_REDUCTIONS, reduce),
     "argmax": arg_reduce,
     "argmin": arg_reduce,
+    "cumsum": cumulate,
     "dot_general": dot_general,
 }

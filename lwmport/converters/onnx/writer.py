@@ -128,7 +128,7 @@ def _reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:
 
 
 def _model(graph: GraphBuilder, inputs: list[ir.Value], outputs: list[ir.Value], producer: tuple[str, str]) -> ir.Model:
-    domains = sorted({node.domain for node in graph.nodes if node.domain})
+    domains = sorted({node.domain for node in graph.every() if node.domain})
     initializers = [item.value for item in graph.initializers.values()]
     opsets = {"": graph.opset, **dict.fromkeys(domains, 1)}
     built = ir.Graph(

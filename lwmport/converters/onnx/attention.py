@@ -1,0 +1,158 @@
+"""Forms of causal attention with a cache: one operator where no token is padding, a loop over blocks where one is.
+
+None of ONNX Runtime's operators takes padding on the left without a mask of all queries by all keys, so which of the
+two runs is decided when the model runs, by one test of the mask for all layers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import onnx_ir as ir
+
+from lwmport.converters.onnx.emitter import Emitter, identity, permuted
+from lwmport.converters.onnx.heads import BESIDE, bind_merged, merged, merged_shape
+from lwmport.graphs.atoms import composite_attributes, shape_of
+from lwmport.graphs.blockwise import attention_operands, in_blocks
+from lwmport.graphs.simplify import simplify
+
+MICROSOFT: Final = "com.microsoft"
+Fused: TypeAlias = Callable[[Emitter, Any, Sequence[ir.Value]], list[ir.Value]]
+"""Emits one operator on queries, keys and values [b, s, h * d]; returns attention [b, s, h * d], keys and values."""
+
+
+def group_query_attention(e: Emitter, equation: Any) -> None:
+    """Emit Microsoft's GroupQueryAttention, which keeps no scores, or a loop over blocks.
+
+    It takes several tokens behind others only one sequence at a time.
+    """
+    query, _, _, past, _, mask = attention_operands(equation)
+    batch, _, length, _ = shape_of(query)
+    lengths = (batch, shape_of(past)[2], length)
+    value = e.sizes.vector(shape_of(mask)[1:])
+    total = e.sizes.scalar(shape_of(mask)[1], np.int32)
+    last = _last_keys(e, batch, value)
+
+    def fused(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+        query, key, _, *pasts, _ = attention_operands(equation)
+        attributes = {
+            "kv_num_heads": shape_of(key)[1],
+            "num_heads": shape_of(query)[1],
+            "scale": composite_attributes(equation)["scale"],
+        }
+        operands = [*heads, *(e.read(past) for past in pasts), last, total]
+        return e.graph.nodes_of("GroupQueryAttention", operands, _results(equation), attributes, MICROSOFT)
+
+    _choose(e, equation, fused, _and(e, _unpadded(e, mask), _one_at_a_time(e, lengths)))
+
+
+def attention(e: Emitter, equation: Any) -> None:
+    """Emit Attention, causal and without a mask, or a loop over blocks."""
+
+    def fused(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+        query, key, _, *pasts, _ = attention_operands(equation)
+        attributes = {
+            "is_causal": 1,
+            "kv_num_heads": shape_of(key)[1],
+            "q_num_heads": shape_of(query)[1],
+            "scale": composite_attributes(equation)["scale"],
+        }
+        operands = [*heads, None, *(e.read(past) for past in pasts)]
+        return e.graph.nodes_of("Attention", operands, _results(equation), attributes)
+
+    _choose(e, equation, fused, _unpadded(e, attention_operands(equation)[-1]))
+
+
+def _choose(e: Emitter, equation: Any, fused: Fused, condition: ir.Value) -> None:
+    """Emit If between the fused operator and the loop, and bind what both give."""
+    out, *present = equation.outvars
+    operands = attention_operands(equation)
+    heads = [merged(e, atom) for atom in operands[:3]]
+    for atom in operands[3:]:
+        e.read(atom)
+    with e.graph.body() as nodes:
+        found = fused(e, equation, heads)
+        then = e.graph.subgraph([], found, nodes)
+    attributes = {"then_branch": then, "else_branch": _looped(e, equation)}
+    value, *caches = e.graph.nodes_of("If", [condition], _results(equation), attributes)
+    bind_merged(e, out, value)
+    for variable, cache in zip(present, caches, strict=True):
+        e.bind(variable, cache, identity(4))
+
+
+def _looped(e: Emitter, equation: Any) -> ir.Graph:
+    """Return the loop over blocks as the body of a branch."""
+    closed = _loop(e, equation)
+    with e.graph.body() as nodes, e.inner_scope():
+        values = [e.read(atom) for atom in equation.invars]
+        with e.nested(closed, values):
+            e.lower(closed.jaxpr.eqns)
+            found, *caches = closed.jaxpr.outvars
+            beside = permuted(shape_of(found), BESIDE)
+            whole = e.reshaped(e.read(found, BESIDE), beside, merged_shape(found), found.aval.dtype)
+            outputs = [whole, *(e.own(e.read(cache), shape_of(cache), cache.aval.dtype, [whole]) for cache in caches)]
+    return e.graph.subgraph([], outputs, nodes)
+
+
+def _loop(e: Emitter, equation: Any) -> Any:
+    """Return the program of the loop, made once for all layers of one shape."""
+    shapes = tuple((shape_of(atom), str(atom.aval.dtype)) for atom in equation.invars)
+    key = ("loop", shapes, tuple(composite_attributes(equation).items()))
+    if key not in e.notes:
+        e.notes[key] = simplify(in_blocks(equation), lambda _: False)
+    return e.notes[key]
+
+
+def _results(equation: Any) -> list[tuple[Any, Any]]:
+    out, *present = equation.outvars
+    caches = [(shape_of(cache), cache.aval.dtype) for cache in present]
+    return [(merged_shape(out), out.aval.dtype), *caches]
+
+
+def _unpadded(e: Emitter, mask: Any) -> ir.Value:
+    """Return whether no token is padding, bool []: one test for all layers."""
+    key = ("unpadded", mask)
+    if key not in e.notes:
+        least = e.graph.node("ReduceMin", [e.read(mask)], (), mask.aval.dtype, {"keepdims": 0})
+        e.notes[key] = e.cast(least, (), mask.aval.dtype, np.bool_)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _one_at_a_time(e: Emitter, lengths: tuple[Any, Any, Any]) -> ir.Value | None:
+    """Return whether there is one sequence, no past, or one new token; None if that is known to hold."""
+    batch, past, length = lengths
+    if 1 in {batch, length} or past == 0:
+        return None
+    key = ("one at a time", *lengths)
+    if key not in e.notes:
+        parts = [e.sizes.value(past)]
+        one = e.graph.constant(np.asarray([1], np.int64))
+        parts += [e.graph.node("Sub", [e.sizes.value(size), one], (1,), np.int64) for size in (batch, length)]
+        product = e.graph.node("Mul", [e.graph.node("Mul", parts[:2], (1,), np.int64), parts[2]], (1,), np.int64)
+        zero = e.graph.constant(np.asarray([0], np.int64))
+        e.notes[key] = e.graph.node("Equal", [product, zero], (1,), np.bool_)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _and(e: Emitter, first: ir.Value, second: ir.Value | None) -> ir.Value:
+    if second is None:
+        return first
+    key = ("and", first.name, second.name)
+    if key not in e.notes:
+        e.notes[key] = e.graph.node("And", [first, second], (1,), np.bool_)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _last_keys(e: Emitter, batch: Any, total: ir.Value) -> ir.Value:
+    """Return the number of the last key of each sequence, int32 [b]."""
+    key = ("last keys", batch, total.name)
+    if key not in e.notes:
+        one = e.graph.constant(np.asarray([1], np.int64))
+        last = e.graph.node("Sub", [total, one], (1,), np.int64)
+        last = e.cast(last, (1,), np.int64, np.int32)
+        e.notes[key] = e.graph.node("Expand", [last, e.sizes.vector((batch,))], (batch,), np.int32)
+    found: ir.Value = e.notes[key]
+    return found

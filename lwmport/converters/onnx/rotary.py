@@ -1,0 +1,67 @@
+"""Forms of the rotation by position. The angles are made by the program, once, and right at any position."""
+
+from typing import Any, Final
+
+import numpy as np
+import onnx_ir as ir
+
+from lwmport.converters.onnx.emitter import Emitter
+from lwmport.converters.onnx.heads import bind_merged, merged, merged_shape
+from lwmport.graphs.atoms import composite_attributes, shape_of
+
+MICROSOFT: Final = "com.microsoft"
+
+
+def rotary_embedding(e: Emitter, equation: Any) -> None:
+    """Emit RotaryEmbedding with the cosines and sines of each token."""
+    (x, cos, sin), (out,) = equation.invars, equation.outvars
+    attributes = {"interleaved": composite_attributes(equation)["interleaved"], "num_heads": shape_of(x)[1]}
+    operands = [merged(e, x), *(_cast(e, table, out.aval.dtype) for table in (cos, sin))]
+    value = e.graph.node("RotaryEmbedding", operands, merged_shape(out), out.aval.dtype, attributes)
+    bind_merged(e, out, value)
+
+
+def indexed_rotary_embedding(e: Emitter, equation: Any) -> None:
+    """Emit Microsoft's RotaryEmbedding, which looks rows up in a table: here the table has one for each token."""
+    (x, cos, sin), (out,) = equation.invars, equation.outvars
+    attributes = {"interleaved": composite_attributes(equation)["interleaved"]}
+    rows = [_rows(e, table, out.aval.dtype) for table in (cos, sin)]
+    operands = [merged(e, x), _numbers(e, cos), *rows]
+    value = e.graph.node("RotaryEmbedding", operands, merged_shape(out), out.aval.dtype, attributes, MICROSOFT)
+    bind_merged(e, out, value)
+
+
+def _cast(e: Emitter, table: Any, dtype: Any) -> ir.Value:
+    key = ("cast", table, str(dtype))
+    if key not in e.notes:
+        e.notes[key] = e.cast(e.read(table), shape_of(table), table.aval.dtype, dtype)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _rows(e: Emitter, table: Any, dtype: Any) -> ir.Value:
+    """Return a table [b, s, d / 2] as [b * s, d / 2], made once for all layers."""
+    key = ("rows", table, str(dtype))
+    if key not in e.notes:
+        _, half = _tokens(table)
+        e.notes[key] = e.reshaped(_cast(e, table, dtype), shape_of(table), (_tokens(table)[0], half), dtype)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _numbers(e: Emitter, table: Any) -> ir.Value:
+    """Return the number of each token among all, int64 [b, s]."""
+    key = ("numbers", *shape_of(table)[:2])
+    if key not in e.notes:
+        tokens, _ = _tokens(table)
+        counted = e.sizes.counted(tokens, np.int64)
+        e.notes[key] = e.reshaped(counted, (tokens,), shape_of(table)[:2], np.int64)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _tokens(table: Any) -> tuple[Any, Any]:
+    """Return the number of rows b * s, and their length."""
+    batch, length, half = table.aval.shape
+    tokens = batch * length
+    return (tokens if isinstance(tokens, int) else str(tokens)), half
