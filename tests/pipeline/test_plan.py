@@ -1,0 +1,123 @@
+"""The plan before a run: exact in bytes, near in memory, and a refusal where it cannot be carried out."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lwmport import memory
+from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.writing import write_checkpoint
+from lwmport.errors import PortError, UsageError
+from lwmport.models.families import Family, resolve
+from lwmport.models.llama_config import LlamaConfig
+from lwmport.models.llama_weights import checkpoint_weights
+from lwmport.models.options import Options
+from lwmport.pipeline.background import Background
+from lwmport.pipeline.plan import Plan, check_validation, plan_for
+from lwmport.types import Weights, WeightSpec
+
+LLAMA = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "max_sequence_length": 64,
+    "num_attention_heads": 4,
+    "num_hidden_layers": 3,
+    "vocab_size": 200,
+}
+PARAMETERS = 2 * 200 * 64 + 64 + 3 * (4 * 64 * 64 + 3 * 64 * 96 + 2 * 64)
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["stacked on axis 0", "stacked on axis 1"])
+def stacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """Return a checkpoint in bfloat16, stacked."""
+    config = LlamaConfig.from_json({**LLAMA, "param_scan_axis": request.param})
+    specs = {name: WeightSpec(shape=spec.shape, dtype="bfloat16") for name, spec in checkpoint_weights(config).items()}
+    path = tmp_path_factory.mktemp("plan") / "params"
+    write_checkpoint(SeededWeights(specs, 0), path, "msgpack_stream")
+    return open_checkpoint(path)
+
+
+def family_of(weights: Weights | None = None, precision: str = "float32") -> Family:
+    return resolve("llama", LLAMA, Options(precision=precision), weights.specs if weights else None)
+
+
+def planned(family: Family, weights: Weights, form: str = "onnx", out: Path = Path()) -> Plan:
+    return plan_for(family, weights, form, out, 0)
+
+
+@pytest.mark.parametrize(("precision", "width"), [("float32", 4), ("float16", 2)])
+def test_bytes_are_those_of_the_tensors_and_of_the_digest(precision: str, width: int, stacked: Any) -> None:
+    found = planned(family_of(stacked, precision), stacked)
+    assert found.read_bytes == 2 * PARAMETERS + stacked.path.stat().st_size
+    assert found.write_bytes == width * PARAMETERS
+
+
+def test_seeded_weights_are_not_read() -> None:
+    family = family_of()
+    assert planned(family, SeededWeights(family.components[0].weights, 0)).read_bytes == 0
+
+
+def test_formats_that_are_not_streamed_are_not_predicted() -> None:
+    family = family_of()
+    found = planned(family, SeededWeights(family.components[0].weights, 0), "saved_model")
+    assert (found.peak_bytes, found.seconds) == (None, None)
+    assert "memory" not in found.sentence
+
+
+def test_the_plan_is_one_line(tmp_path: Path) -> None:
+    family = family_of()
+    found = planned(family, SeededWeights(family.components[0].weights, 0), out=tmp_path / "not" / "there" / "yet")
+    assert found.sentence.startswith("read 0 bytes, write 522 kB (")
+    assert "\n" not in found.sentence
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_room_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = family_of()
+    weights = SeededWeights(family.components[0].weights, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=400_000))
+    with pytest.raises(PortError, match=r"expected 521,984 bytes free for .*, found 400,000 on its disk"):
+        plan_for(family, weights, "onnx", Path(), 0)
+    assert plan_for(family, weights, "onnx", Path(), 200_000).done_bytes == 200_000
+
+
+def test_a_reference_larger_than_the_machine_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "total_bytes", lambda: 500_000)
+    with pytest.raises(UsageError, match="found 521,984 in float32; add --no-validate"):
+        check_validation(family_of(precision="float16"))
+    monkeypatch.setattr(memory, "total_bytes", lambda: 600_000)
+    check_validation(family_of())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--component", "vqgan", "--to", "onnx", "--config", "debug"], ["--component", "llama", "--to", "hf"]],
+    ids=["vqgan to onnx", "llama to hf"],
+)
+def test_predicted_memory_is_within_a_quarter_of_what_is_measured(words: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**LLAMA, "vocab_size": 60_000, "hidden_size": 256}))
+    words = [*words, *([] if "--config" in words else ["--config", str(config)])]
+    done = subprocess.run(
+        [sys.executable, "-m", "lwmport", "convert", *words, "--no-validate", "--json", "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    if document["own_peak_bytes"] is None:
+        pytest.skip("the system does not tell anonymous memory apart")
+    assert document["plan"]["peak_bytes"] == pytest.approx(document["own_peak_bytes"], rel=0.25)
+
+
+def test_background_work_gives_its_result_or_its_error() -> None:
+    assert Background(lambda: 7).result() == 7
+    with pytest.raises(ZeroDivisionError):
+        Background(lambda: 1 // 0).result()
