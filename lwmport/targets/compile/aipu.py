@@ -144,6 +144,8 @@ def _check_names(job: Job) -> None:
             )
 
 
-VENDOR: Final = Vendor(target="aipu", sdk=SDK, plan=plan, judge=judge, beside_results=True)
+VENDOR: Final = Vendor(
+    target="aipu", sdk=SDK, plan=plan, judge=judge, beside_results=True, telling=("[output tensors cosine]",)
+)
 compile_artifact = partial(compile_with, VENDOR)
 """``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""

@@ -120,6 +120,6 @@ def _fill(job: Job) -> tuple[str, ...]:
     return tuple(word for name in names for word in ("--fill0", name))
 
 
-VENDOR: Final = Vendor(target="migraphx", sdk=SDK, plan=plan, judge=judge)
+VENDOR: Final = Vendor(target="migraphx", sdk=SDK, plan=plan, judge=judge, telling=("Rate:", "rms_error"))
 compile_artifact = partial(compile_with, VENDOR)
 """``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""

@@ -10,10 +10,11 @@ from typing import Final
 
 from lwmport import atomic
 from lwmport.targets.compile.job import Job
-from lwmport.targets.compile.plan import Judge, Place, Plan, Run, Step
+from lwmport.targets.compile.plan import Judge, Place, Plan, Run, Step, lines_of
 from lwmport.targets.compile.process import run_logged
 from lwmport.targets.compile.script import script
 from lwmport.targets.compile.toolchain import Sdk, Tool, find
+from lwmport.targets.compile.verdict import quote
 from lwmport.types import Compilation, Status
 
 MOST_SAID: Final = 16 * 2**20
@@ -22,13 +23,17 @@ MOST_SAID: Final = 16 * 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
-    """One vendor's compiler. It runs in the model's folder, or (``beside_results``) in the folder for results."""
+    """One vendor's compiler. It runs in the model's folder, or (``beside_results``) in the folder for results.
+
+    ``telling`` are words of the lines that a person looks for in a log, and a record keeps.
+    """
 
     target: str
     sdk: Sdk
     plan: Callable[[Job, Place], Plan]
     judge: Judge
     beside_results: bool = False
+    telling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +111,7 @@ def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
         if reason:
             _remove(plan, scratch)
             return _Outcome(status=Status.FAILED, reason=reason, said=said)
-        said[step.name] = _good_word(run)
+        said[step.name] = _told(vendor, run)
         products += [path.name for path in run.products]
     return _Outcome(
         status=Status.PASSED,
@@ -149,6 +154,7 @@ def _remove(plan: Plan, folder: Path, kept: tuple[str, ...] = ()) -> None:
             path.unlink(missing_ok=True)
 
 
-def _good_word(run: Run) -> str:
-    """Return the line that a person would look for: the rate that was measured, or that it passed."""
-    return next((line.strip() for line in run.said.splitlines() if "Rate:" in line), "passed")
+def _told(vendor: Vendor, run: Run) -> str:
+    """Return what a person would look for, from its word to the end of its line, or that the step passed."""
+    found = [line[line.index(word) :] for line in lines_of(run.said) for word in vendor.telling if word in line]
+    return quote(found[-1]) if found else "passed"

@@ -184,7 +184,7 @@ def test_no_failure_passes(name: str, job: Job, sdk: Callable[..., Path], tmp_pa
 
 
 PARSE = 'echo "[I] [Parser]: 0 error(s), 0 warning(s) generated."\nprintf t > model.txt\nprintf b > model.bin'
-OPTIMIZE = "printf t > model_o.txt\nprintf b > model_o.bin"
+OPTIMIZE = 'printf t > model_o.txt; printf b > model_o.bin; echo "[I] [output tensors cosine]: [0.99]"'
 
 
 def test_the_parts_run_as_far_as_they_are_installed(job: Job, sdk: Callable[..., Path], tmp_path: Path) -> None:
@@ -198,6 +198,7 @@ def test_the_parts_run_as_far_as_they_are_installed(job: Job, sdk: Callable[...,
     sdk("aipugb", "printf x > aipu.bin")
     found = compile_artifact(job, tmp_path / "out")
     assert found.status is Status.PASSED
+    assert found.details["aipuopt"] == "[output tensors cosine]: [0.99]"
     assert found.commands[-1].startswith("aipugb model_o.txt -w model_o.bin --target X2_1204MP3")
 
 
