@@ -1,0 +1,73 @@
+"""The records of a bundle: sealed, read back strictly, and never believed when changed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lwmport.errors import ArtifactError
+from lwmport.handoff import record
+from lwmport.handoff.processing import processing_of
+from lwmport.handoff.record import Bundle
+from lwmport.manifest import FileEntry
+from lwmport.types import Kind, Signature, TensorSpec
+
+BUNDLE = Bundle(
+    format=record.FORMAT,
+    lwmport="1",
+    target="cpu",
+    manifest_sha256="0" * 64,
+    files=(FileEntry(name="a", bytes=1, sha256="1" * 64),),
+)
+
+
+def test_a_seal_comes_back() -> None:
+    assert record.unseal(record.seal(BUNDLE), "here") == BUNDLE
+
+
+def changed(**values: Any) -> bytes:
+    return record.text({**json.loads(record.seal(BUNDLE)), **values})
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (changed(target="npu"), "seal broken"),
+        (changed(seal="0" * 64), "seal broken"),
+        (changed(more=1), "unknown"),
+        (changed(format="lwmport-bundle/2"), "expected the format"),
+        (record.seal(BUNDLE).replace(b"\n", b"\r\n"), "seal broken"),
+        (b"[]", "expected an object"),
+        (b"\xff", "expected JSON"),
+        (b"[" * 100000, "expected JSON"),
+    ],
+    ids=["value", "seal", "field", "format", "spaces", "list", "bytes", "depth"],
+)
+def test_what_was_changed_is_refused(content: bytes, reason: str) -> None:
+    with pytest.raises(ArtifactError, match=reason):
+        record.unseal(content, "here")
+
+
+def test_a_spec_of_another_format_is_refused() -> None:
+    with pytest.raises(ArtifactError, match=r"here"):
+        record.read_spec(b"{}", "here")
+
+
+def test_pictures_are_prepared_as_lwm_does() -> None:
+    pixels = TensorSpec(
+        name="pixels",
+        shape=(1, 32, 32, 3),
+        dtype="float32",
+        kind=Kind.PICTURE,
+        layout="NHWC",
+        value_range=(-1.0, 1.0),
+    )
+    codes = TensorSpec(name="codes", shape=(1, 4), dtype="int32", kind=Kind.INDICES, value_range=(0, 63))
+    found = processing_of(Signature(inputs=(pixels, codes), outputs=(pixels, codes)))
+    assert set(found) == {"inputs/pixels", "inputs/codes", "outputs/pixels"}
+    scaling = found["inputs/pixels"].scaling
+    assert scaling is not None
+    assert [(value - scaling.mean) * scaling.scale for value in (0, 255)] == pytest.approx([-1, 1])
+    assert scaling.channels == "RGB"
+    assert any("short side is 32" in step for step in found["inputs/pixels"].steps)
+    assert found["inputs/codes"].steps == ("integers from 0 to 63; other tokens are taken out first",)
