@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 
-from lwmport.targets.graphs.onnx_file import array_of, graph_of, infer, load, with_shapes
+from lwmport.targets.graphs.inference import settle
+from lwmport.targets.graphs.onnx_file import array_of, graph_of, load, with_shapes
 from lwmport.targets.graphs.record import Graph, Shapes
 from lwmport.types import Array
 
@@ -24,14 +25,23 @@ class Draft:
         self.notes: list[str] = []
         self.masks: set[str] = set()
         self._taken: set[str] = set()
-        self._graph: Graph | None = None
+        self._settled: tuple[Graph, dict[str, Array]] | None = None
 
     @property
     def graph(self) -> Graph:
         """The model as rules see it, with inferred shapes, as it stands now."""
-        if self._graph is None:
-            self._graph = graph_of(infer(self.model), self.path)
-        return self._graph
+        return self._settle()[0]
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """What nodes of the main graph make of constants, as far as it is small."""
+        return self._settle()[1]
+
+    def _settle(self) -> tuple[Graph, dict[str, Array]]:
+        if self._settled is None:
+            typed, values = settle(self.model)
+            self._settled = graph_of(typed, self.path), values
+        return self._settled
 
     @property
     def opset(self) -> int:
@@ -40,7 +50,7 @@ class Draft:
 
     def changed(self, note: str = "") -> None:
         """Forget what was inferred, and write down why."""
-        self._graph = None
+        self._settled = None
         self._taken = set()
         if note:
             self.notes.append(note)

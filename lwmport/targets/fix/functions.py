@@ -9,6 +9,7 @@ import onnx.inliner
 
 from lwmport.targets import operators
 from lwmport.targets.fix.draft import Draft, attribute
+from lwmport.targets.graphs.inference import settle
 from lwmport.types import dtype_of
 
 Refuses: TypeAlias = Callable[[str, int], bool]
@@ -69,13 +70,34 @@ def decompose(draft: Draft, refuses: Refuses, opset: int) -> None:
             for node in graph.node:
                 if not node.domain and node.op_type in found:
                     counts[node.op_type] = counts.get(node.op_type, 0) + 1
-        typed = onnx.shape_inference.infer_shapes(draft.model, data_prop=True)
+                    _spell_out(node, draft.opset)
+        typed = _typed(draft)
         names = [("", name) for name in sorted(found)]
         draft.model = onnx.inliner.inline_selected_functions(typed, names, inline_schema_functions=True)
         draft.changed()
     if counts:
         shown = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
         draft.changed(f"wrote {shown} as plain operators")
+
+
+def _spell_out(node: onnx.NodeProto, opset: int) -> None:
+    """Write down the attributes that a node leaves out: the inliner puts no default in their place."""
+    given = {item.name for item in node.attribute}
+    for name, known in onnx.defs.get_schema(node.op_type, opset).attributes.items():
+        if name not in given and known.default_value.type != onnx.AttributeProto.UNDEFINED:
+            node.attribute.append(known.default_value)
+
+
+def _typed(draft: Draft) -> onnx.ModelProto:
+    """Return the model with the type of every value: the inliner asks for those of initializers too."""
+    typed, _ = settle(draft.model)
+    known = {value.name for value in (*typed.graph.value_info, *typed.graph.input)}
+    typed.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in draft.model.graph.initializer
+        if tensor.name not in known
+    )
+    return typed
 
 
 def _has_body(operator: str, opset: int) -> bool:

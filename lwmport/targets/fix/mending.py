@@ -1,16 +1,18 @@
 """The passes in their order, the proof, and the file, which is written only if the numbers stayed."""
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lwmport import atomic
 from lwmport.errors import ArtifactError, PortError
-from lwmport.targets.fix import folding, functions, numbers, opsets, spelling
+from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.proof import Proof, prove
 from lwmport.targets.fix.writing import write
 from lwmport.targets.graphs.onnx_file import read
+from lwmport.targets.graphs.record import Graph
 from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
 from lwmport.targets.rules.numbers import MASK, SMALL_MASK
 from lwmport.targets.rules.registration import OLD_CANN
@@ -55,12 +57,23 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     with atomic.new_folder(out.parent) as scratch:
         files = write(draft, scratch / out.name, mask)
         after = read(scratch / out.name)
-        proof = prove(before, after)
+        with tempfile.TemporaryDirectory(dir=scratch) as spare:
+            proof = prove(runnable(before, Path(spare)), after)
         if not proof.equal:
             raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
         found = judge(after, replace(conditions, shapes=None))
         names = tuple(out.parent / file.name for file in files)
     return Mended(path=out, files=names, notes=tuple(draft.notes), proof=proof, preflight=found)
+
+
+def runnable(graph: Graph, folder: Path) -> Graph:
+    """Return the graph, or that of a copy in ``folder`` if two nodes share a name: ONNX Runtime refuses those."""
+    names = [node.name for node in graph.nodes if node.name]
+    if len(set(names)) == len(names):
+        return graph
+    draft = Draft(graph.path)
+    spelling.names(draft)
+    return read(write(draft, folder / "before.onnx", MASK)[0])
 
 
 def improve(draft: Draft, conditions: Conditions, mask: float) -> None:
@@ -71,6 +84,9 @@ def improve(draft: Draft, conditions: Conditions, mask: float) -> None:
     folding.drop_identities(draft)
     folding.fold(draft)
     functions.decompose(draft, functions.refused_by(target), opset)
+    residue.casts(draft)
+    residue.empty_parts(draft)
+    folding.drop_identities(draft)
     spelling.needless_attributes(draft)
     if target == "ascend":
         spelling.resizes(draft)

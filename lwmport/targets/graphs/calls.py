@@ -1,4 +1,4 @@
-"""What the functions of a model come to when they are inlined: a few lines can stand for more nodes than memory holds."""
+"""What the functions of a model come to when inlined: a few lines can stand for more nodes than memory holds."""
 
 from collections.abc import Iterator
 from pathlib import Path

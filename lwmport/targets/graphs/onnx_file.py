@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped,u
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
+from lwmport.targets.graphs.inference import settle
 from lwmport.targets.graphs.record import SMALL, Constant, Graph, Node, Problem, Shapes, Value
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
@@ -32,7 +33,7 @@ def read(path: Path, shapes: Shapes | None = None) -> Graph:
         UsageError: a shape is given for what is no input, or of another rank.
     """
     model = load(path)
-    return graph_of(infer(with_shapes(model, shapes or {})), path)
+    return graph_of(settle(with_shapes(model, shapes or {}))[0], path)
 
 
 def load(path: Path) -> onnx.ModelProto:
@@ -83,14 +84,6 @@ def with_shapes(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
                 if not dim.HasField("dim_value"):
                     dim.Clear()
     return model
-
-
-def infer(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with the shapes that follow; as it is where inference fails, for a rule will say why."""
-    try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
-        return model
 
 
 def runtime_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

@@ -201,6 +201,7 @@ RULES: Final = (
         vendor="compilation fails",
         fix="leave the node out",
         source="msit's KnowledgeEmptySliceFix",
+        fixable=True,
     ),
     Rule(
         id="A20",

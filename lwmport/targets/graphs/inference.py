@@ -1,0 +1,172 @@
+"""Shapes of an ONNX model, with what can be computed before it runs, as far as it is small.
+
+ONNX's own data propagation is not used: it makes one symbol for each element of a vector, and a few bytes can say that
+there are 2 to the 40.
+"""
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from lwmport.types import Array
+
+ROUNDS: Final = 200
+"""Shapes that follow from values that follow from shapes: how often."""
+
+BYTES: Final = 1 << 16
+"""The largest value that is computed."""
+
+FOLDED: Final = frozenset(
+    {
+        *("Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos", "Div", "Equal", "Exp"),
+        *("Expand", "Floor", "Gather", "GatherND", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual"),
+        *("Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Range", "Reciprocal", "ReduceMax"),
+        *("ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Shape", "Sin", "Size", "Slice", "Sqrt"),
+        *("Squeeze", "Sub", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor"),
+    }
+)
+"""Operators that are computed; each makes one output, whose size is known before it is made."""
+
+
+def settle(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """Return the model with the shapes that follow, and the values that nodes of its main graph make of constants."""
+    scratch = model
+    values: dict[str, Array] = {}
+    inferred = _inferred(model)
+    for _ in range(ROUNDS):
+        found = _computed(inferred)
+        if not found:
+            break
+        values |= found
+        scratch = _with_values(scratch if scratch is not model else _copy(model), found)
+        inferred = _inferred(scratch)
+    return _typed(model, inferred, values), values
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with inferred shapes; as it is where inference fails, for a rule will say why."""
+    try:
+        return onnx.shape_inference.infer_shapes(model)
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError, TypeError):
+        return model
+
+
+def _computed(model: onnx.ModelProto) -> dict[str, Array]:
+    """Return the values of nodes whose operands are small constants, or whose operand's sizes are known."""
+    graph = model.graph
+    shapes = {value.name: _sizes(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    small = {tensor.name: _small(tensor) for tensor in graph.initializer}
+    known = {name: array for name, array in small.items() if array is not None}
+    ends = {output.name for output in graph.output}
+    opset = next((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), 0)
+    found: dict[str, Array] = {}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.output:
+            constant = constant_of(node)
+            array = None if constant is None else _small(constant)
+            known |= {} if array is None else {node.output[0]: array}
+        if node.op_type not in FOLDED or node.domain not in {"", "ai.onnx"} or len(node.output) != 1:
+            continue
+        shape = shapes.get(node.output[0])
+        operand = shapes.get(node.input[0]) if node.input else None
+        if node.output[0] in ends or shape is None or prod(shape) * 8 > BYTES:
+            continue
+        value = _shape_of(node, operand) if node.op_type in {"Shape", "Size"} else _run(node, known, opset)
+        if value is not None:
+            found[node.output[0]] = known[node.output[0]] = value
+    return found
+
+
+def constant_of(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """Return the tensor of a Constant node, None for one of texts or a sparse one."""
+    for item in node.attribute:
+        if item.name == "value":
+            found: onnx.TensorProto = item.t
+            return found
+        if item.name in {"value_float", "value_floats"}:
+            return onnx.numpy_helper.from_array(np.asarray(onnx.helper.get_attribute_value(item), np.float32))
+        if item.name in {"value_int", "value_ints"}:
+            return onnx.numpy_helper.from_array(np.asarray(onnx.helper.get_attribute_value(item), np.int64))
+    return None
+
+
+def _small(tensor: onnx.TensorProto) -> Array | None:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.ByteSize() > 2 * BYTES:
+        return None
+    if any(size < 0 for size in tensor.dims) or prod(tensor.dims) * 8 > 8 * BYTES:
+        return None
+    try:
+        return np.asarray(onnx.numpy_helper.to_array(tensor))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+def _shape_of(node: onnx.NodeProto, shape: tuple[int, ...] | None) -> Array | None:
+    if shape is None:
+        return None
+    if node.op_type == "Size":
+        return np.asarray(prod(shape), np.int64)
+    ends = {item.name: item.i for item in node.attribute}
+    return np.asarray(shape[ends.get("start", 0) : ends.get("end", len(shape))], np.int64)
+
+
+def _run(node: onnx.NodeProto, known: Mapping[str, Array], opset: int) -> Array | None:
+    """Return what ONNX's reference makes of a node, None where an operand is not known or it makes nothing of it."""
+    names = [name for name in node.input if name]
+    if not all(name in known for name in names):
+        return None
+    kinds = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(known[name].dtype), known[name].shape
+        )
+        for name in dict.fromkeys(names)
+    ]
+    graph = onnx.helper.make_graph([node], "one", kinds, [onnx.ValueInfoProto(name=node.output[0])])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    try:
+        found: Any = ReferenceEvaluator(model).run(None, {name: known[name] for name in names})
+    except Exception:  # noqa: BLE001 - the reference raises whatever numpy does; the node then stays
+        return None
+    return np.asarray(found[0]) if isinstance(found[0], np.ndarray | np.generic) else None
+
+
+def _with_values(model: onnx.ModelProto, values: Mapping[str, Array]) -> onnx.ModelProto:
+    kept = [node for node in model.graph.node if not any(name in values for name in node.output)]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in values.items())
+    return model
+
+
+def _typed(model: onnx.ModelProto, inferred: onnx.ModelProto, values: Mapping[str, Array]) -> onnx.ModelProto:
+    """Return the model with the types that were found on the way."""
+    if inferred is model:
+        return model
+    found = _copy(model)
+    del found.graph.value_info[:]
+    found.graph.value_info.extend(value for value in inferred.graph.value_info if value.name not in values)
+    found.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in values.items()
+    )
+    del found.graph.output[:]
+    found.graph.output.extend(inferred.graph.output)
+    return found
+
+
+def _sizes(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
+    kind = value.type.tensor_type
+    if not kind.HasField("shape") or not all(dim.HasField("dim_value") for dim in kind.shape.dim):
+        return None
+    return tuple(dim.dim_value for dim in kind.shape.dim)
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy

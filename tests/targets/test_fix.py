@@ -1,0 +1,344 @@
+"""``--fix`` mends what it says it does, proves that the numbers stayed, and writes nothing when they did not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from rule_cases import CASES, FLOAT, HALF, INT32, INT64, Build, built, group_norm, model, node, one, resize, value
+
+from lwmport.errors import ArtifactError, PortError, RunnerError, UsageError
+from lwmport.targets.fix import folding, mending
+from lwmport.targets.fix.draft import Draft
+from lwmport.targets.fix.mending import mend
+from lwmport.targets.fix.proof import Proof, difference
+from lwmport.targets.graphs.onnx_file import read
+from lwmport.targets.preflight import Conditions, check
+from lwmport.types import Preflight, Status
+
+RANDOM = np.random.default_rng(5)
+
+
+def rules(found: Preflight) -> set[str]:
+    return {finding.rule for finding in found.findings}
+
+
+def random(*shape: int) -> Any:
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def scored(low: float, size: int) -> Build:
+    """Return a softmax of masked scores; the mask has as many rows as asked for, and lies inside the model."""
+    mask = np.triu(np.full((size, size), low, np.float32), 1)
+    nodes = [node("Add", "x mask", "t"), node("Softmax", "t", "y", axis=-1)]
+    return built(model(nodes, [value("x", [size, size])], constants={"mask": mask}))
+
+
+def embedded() -> Build:
+    """Return a table and token ids of int64, with arithmetic on the ids."""
+    nodes = [node("Sub", "ids one", "t"), node("Max", "t zero", "i"), node("Gather", "w i", "y", axis=0)]
+    constants = {"w": random(9, 3), "one": np.asarray(1, np.int64), "zero": np.asarray(0, np.int64)}
+    return built(model(nodes, [value("ids", [1, 5], INT64)], constants=constants))
+
+
+def reshaped(*, allowzero: int) -> Build:
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s zero", "n", axis=0),
+        node("Concat", "n rest", "target", axis=0),
+        node("Reshape", "x target", "y", allowzero=allowzero),
+    ]
+    constants = {"zero": np.asarray([0], np.int64), "rest": np.asarray([-1], np.int64)}
+    return built(model(nodes, constants=constants, opset=21))
+
+
+def norm_and_gelu(opset: int) -> Build:
+    nodes = [
+        node("LayerNormalization", "x scale bias", "t", axis=-1),
+        node("Gelu", "t", "u"),
+        node("HardSwish", "u", "v"),
+        node("ReduceMean", "v axes", "w", keepdims=1),
+        node("Add", "v w", "y"),
+    ]
+    constants = {"scale": random(8), "bias": random(8), "axes": np.asarray([1], np.int64)}
+    return built(model(nodes, constants=constants, opset=opset))
+
+
+def of_opset_23() -> Build:
+    nodes = [node("RMSNormalization", "x scale", "t", axis=-1, epsilon=1e-5), node("Swish", "t", "y")]
+    return built(model(nodes, constants={"scale": random(8)}, opset=24))
+
+
+def heads() -> Build:
+    """Return ONNX's own attention and rotary embedding: [batch, heads, length, size]."""
+    nodes = [
+        node("RotaryEmbedding", "x cos sin", "q"),
+        node("Attention", "q q x", "y", is_causal=1),
+    ]
+    constants = {"cos": np.cos(random(1, 8, 4)), "sin": np.sin(random(1, 8, 4))}
+    return built(model(nodes, constants=constants, opset=23))
+
+
+def split_and_pad() -> Build:
+    constants = {"pads": np.asarray([1, 2], np.int64), "axes": np.asarray([3], np.int64)}
+    nodes = [
+        node("Split", "x", "a b", axis=1, num_outputs=2),
+        node("Mul", "a b", "t"),
+        node("Pad", "t pads - axes", "u"),
+        node("Cast", "u", "v", to=HALF, saturate=1),
+        node("Cast", "v", "y", to=FLOAT),
+    ]
+    return built(model(nodes, constants=constants, opset=21))
+
+
+MENDED: dict[str, tuple[str, Build, set[str], set[str]]] = {
+    "opset": ("ascend", one("Relu", opset=21), {"A01"}, set()),
+    "resize": ("ascend", resize("asymmetric"), {"A01", "A12"}, set()),
+    "resize by three": ("ascend", resize("asymmetric", scale=3.0), {"A01", "A12"}, set()),
+    "group norm, a scale of each group": ("ascend", group_norm(18), {"A03"}, set()),
+    "group norm, a scale of each channel": ("ascend", group_norm(21), {"A01", "A03"}, set()),
+    "group norm for MIGraphX": ("migraphx", group_norm(18), {"M05"}, set()),
+    "norms and activations": ("ascend", norm_and_gelu(20), {"A01", "A03"}, set()),
+    "RMS norm and Swish": ("ascend", of_opset_23(), {"A01", "A03"}, set()),
+    "RMS norm and Swish for MIGraphX": ("migraphx", of_opset_23(), {"M01", "M02"}, set()),
+    "attention": ("ascend", heads(), {"A01", "A03"}, set()),
+    "attention for MIGraphX": ("migraphx", heads(), {"M01", "M04"}, set()),
+    "split, pad and cast": ("ascend", split_and_pad(), {"A01"}, set()),
+    "function": ("ascend", CASES["A04"].bad, {"A02", "A04"}, set()),
+    "mask": ("ascend", scored(-np.inf, 4), {"A11"}, set()),
+    "large mask": ("ascend", scored(float(np.finfo(np.float32).min), 64), {"A11"}, set()),
+    "mask for Zhouyi": ("aipu", scored(-np.inf, 8), {"Z09"}, set()),
+    "names": ("ascend", CASES["A06"].bad, {"A06"}, set()),
+    "no names": ("ascend", built(lambda: model([node("Relu", "x", "y", None)])), {"A06"}, set()),
+    "name of an input": ("ascend", CASES["A22"].bad, {"A22"}, set()),
+    "indices": ("ascend", CASES["A14"].bad, {"A14"}, set()),
+    "arithmetic on ids": ("ascend", embedded(), {"A15"}, set()),
+    "double inside": (
+        "ascend",
+        built(
+            lambda: model(
+                [
+                    node("Cast", "x", "t", to=onnx.TensorProto.DOUBLE),
+                    node("Mul", "t c", "u"),
+                    node("Cast", "u", "y", to=FLOAT),
+                ],
+                constants={"c": np.asarray([0.3], np.float64)},
+            )
+        ),
+        {"A16"},
+        set(),
+    ),
+    "computed shape": ("migraphx", reshaped(allowzero=0), {"M01"}, set()),
+    "allowzero": ("migraphx", reshaped(allowzero=1), {"M01", "M10"}, set()),
+    "unused domain": ("aipu", CASES["Z10"].bad, {"Z10"}, set()),
+    "Einsum stays": ("ascend", CASES["A18"].bad, {"A18"}, {"A18"}),
+}
+"""Name -> target, model, rules that object before, rules of the model that still object after."""
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_it_mends_and_proves(name: str, tmp_path: Path) -> None:
+    target, build, before, after = MENDED[name]
+    source = build(tmp_path)
+    conditions = Conditions(target=target)
+    assert before <= rules(check(source, conditions))
+    found = mend(source, tmp_path / "out" / "fixed.onnx", conditions)
+    assert found.proof.equal, found.proof.sentence
+    assert (before & rules(found.preflight)) == after
+    assert rules(check(found.path, conditions)) == rules(found.preflight)
+    if not after:
+        assert found.preflight.status is Status.PASSED, found.preflight.findings
+        assert found.notes
+    onnx.checker.check_model(str(found.path))
+
+
+def test_a_dynamic_batch_is_settled(tmp_path: Path) -> None:
+    source = CASES["A10"].bad(tmp_path)
+    conditions = Conditions(target="ascend", shapes={"x": (3, 4)})
+    found = mend(source, tmp_path / "fixed.onnx", conditions)
+    assert [read(found.path).inputs[0].shape, found.preflight.status] == [(3, 4), Status.PASSED]
+    with pytest.raises(UsageError, match=r"size of every input .* x\['n', 4\]; give it: --input-shape"):
+        mend(source, tmp_path / "other.onnx", Conditions(target="ascend"))
+    assert not (tmp_path / "other.onnx").exists()
+
+
+def test_large_weights_stream_into_one_file_beside_the_model(tmp_path: Path) -> None:
+    """All ways to keep a tensor come out as one: inside, outside, and clipped on the way."""
+    made = model(
+        [node("MatMul", "x w", "t"), node("Add", "t b", "u"), node("Add", "u mask", "v"), node("Softmax", "v", "y")],
+        [value("x", [2, 300])],
+        constants={"w": random(300, 300), "mask": np.where(random(300, 300) > 1.5, -np.inf, 0).astype(np.float32)[:2]},
+        opset=20,
+    )
+    made.graph.initializer[1].CopyFrom(
+        onnx.numpy_helper.from_array(
+            np.tile(np.where(np.arange(300) % 7 == 1, -np.inf, 0), (2, 100)).astype(np.float32)[:, :300], "mask"
+        )
+    )
+    bias = made.graph.initializer.add(name="b", data_type=FLOAT, dims=[300], data_location=onnx.TensorProto.EXTERNAL)
+    bias.external_data.extend(
+        onnx.StringStringEntryProto(key=key, value=text) for key, text in (("offset", "8"), ("location", "own.bin"))
+    )
+    values = random(300)
+    (tmp_path / "own.bin").write_bytes(bytes(8) + values.tobytes())
+    source = built(made)(tmp_path)
+    found = mend(source, tmp_path / "out" / "fixed.onnx", Conditions(target="ascend"))
+    assert [path.name for path in found.files] == ["fixed.onnx", "fixed.onnx.data"]
+    after = onnx.load(found.path)
+    (bias,) = (tensor for tensor in after.graph.initializer if tensor.name == "b")
+    assert np.array_equal(onnx.numpy_helper.to_array(bias), values)
+    raw = onnx.load(found.path, load_external_data=False)
+    for tensor in raw.graph.initializer:
+        assert [entry.key for entry in tensor.external_data][:2] in ([], ["location", "offset"])
+    assert found.preflight.status is Status.PASSED
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = norm_and_gelu(20)(tmp_path)
+    for name in ("one", "two"):
+        mend(source, tmp_path / name / "fixed.onnx", Conditions(target="ascend"))
+    files = [(tmp_path / name / "fixed.onnx").read_bytes() for name in ("one", "two")]
+    assert files[0] == files[1]
+
+
+def _scale_a_weight(draft: Draft) -> None:
+    for tensor in draft.model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array * np.float32(1.001), tensor.name))
+
+
+def _swap_operands(draft: Draft) -> None:
+    for item in draft.model.graph.node:
+        if item.op_type == "Sub":
+            first, second = item.input
+            item.input[:] = [second, first]
+
+
+def _make_nan(draft: Draft) -> None:
+    for item in draft.model.graph.node:
+        if item.op_type == "Relu":
+            item.op_type = "Log"
+
+
+def _add_a_code(draft: Draft) -> None:
+    for tensor in draft.model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.int32:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array + 1, tensor.name))
+
+
+def _other_shape(draft: Draft) -> None:
+    for item in draft.model.graph.node:
+        for attribute in item.attribute:
+            if attribute.name == "perm":
+                attribute.ints[:] = [0, 1, 3, 2]
+
+
+def _no_output(draft: Draft) -> None:
+    del draft.model.graph.output[1:]
+
+
+SABOTAGE: dict[str, Callable[[Draft], None]] = {
+    "a weight scaled by a thousandth": _scale_a_weight,
+    "operands swapped": _swap_operands,
+    "NaN": _make_nan,
+    "indices off by one": _add_a_code,
+    "axes swapped": _other_shape,
+    "an output dropped": _no_output,
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_a_fix_that_changes_the_numbers_writes_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        node("Sub", "x w", "s"),
+        node("Relu", "s", "r"),
+        node("Transpose", "r", "y", perm=[0, 2, 1, 3]),
+        node("ArgMax", "r", "i", axis=3, keepdims=0),
+        node("Cast", "i", "j", to=INT32),
+        node("Add", "j step", "z"),
+    ]
+    outputs = [value("y", None), value("z", None, INT32)]
+    constants = {"w": random(4, 8, 8), "step": np.asarray([0], np.int32)}
+    source = built(model(nodes, outputs=outputs, constants=constants))(tmp_path)
+    out = tmp_path / "out" / "fixed.onnx"
+    mend(source, tmp_path / "right" / "fixed.onnx", Conditions(target="ascend"))
+    original = mending.improve
+
+    def broken(draft: Draft, *rest: Any) -> None:
+        original(draft, *rest)
+        SABOTAGE[name](draft)
+
+    monkeypatch.setattr(mending, "improve", broken)
+    with pytest.raises(PortError):
+        mend(source, out, Conditions(target="ascend"))
+    assert not out.parent.exists()
+
+
+def test_a_proof_counts_nothing_as_equal_that_is_not() -> None:
+    ones = np.ones((2, 3), np.float32)
+    assert difference(ones, ones) == 0
+    assert difference(ones, ones + np.float32(1e-3)) == pytest.approx(1e-3, rel=1e-2)
+    for other in (ones[:1], ones * np.nan, np.full_like(ones, np.inf)):
+        assert difference(ones, other) == np.inf
+    assert difference(np.asarray([1, 2]), np.asarray([1, 3])) == np.inf
+    assert difference(ones * np.nan, ones * np.nan) == np.inf
+    assert not Proof(error=float("nan"), tolerance=1e-4, output="y", runs=1).equal
+
+
+def test_a_model_that_cannot_run_cannot_be_mended(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError, match="ONNX Runtime refused"):
+        mend(CASES["A33"].bad(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend"))
+    with pytest.raises(ArtifactError, match="expected another file"):
+        mend(one("Relu")(tmp_path), tmp_path / "model.onnx", Conditions(target="ascend"))
+    with pytest.raises(ArtifactError, match="expected ONNX files"):
+        mend(CASES["Z14"].good(tmp_path), tmp_path / "fixed.onnx", Conditions(target="aipu"))
+
+
+@pytest.mark.parametrize("op", ["ConstantOfShape", "Expand", "Range", "Tile"])
+def test_a_constant_that_would_fill_memory_is_not_computed(op: str, tmp_path: Path) -> None:
+    """A few bytes that say 2 to the 40: folding asks for the size before it computes."""
+    huge = np.asarray([1 << 40], np.int64)
+    operands = {
+        "ConstantOfShape": ("s", {"s": huge}),
+        "Expand": ("v s", {"s": huge, "v": np.ones(1, np.float32)}),
+        "Range": (
+            "a b c",
+            {name: np.asarray(number, np.int64) for name, number in zip("abc", (0, 1 << 40, 1), strict=True)},
+        ),
+        "Tile": ("v s", {"s": huge, "v": np.ones(1, np.float32)}),
+    }
+    inputs, constants = operands[op]
+    nodes = [node(op, inputs, "t"), node("Size", "t", "n"), node("Cast", "n", "f", to=FLOAT), node("Mul", "x f", "y")]
+    draft = Draft(built(model(nodes, constants=constants))(tmp_path))
+    folding.fold(draft)
+    assert op in {item.op_type for item in draft.model.graph.node}
+
+
+def test_an_opset_that_cannot_say_it_is_left(tmp_path: Path) -> None:
+    """Nodes whose meaning changed, or that are new and have no definition, keep the model where it is."""
+    made = model(
+        [node("TensorScatter", "x u i", "y")],
+        [value("x", [1, 2, 8, 4]), value("u", [1, 2, 1, 4]), value("i", [1], INT64)],
+        opset=24,
+    )
+    from lwmport.targets.fix.opsets import lower
+
+    draft = Draft(built(made)(tmp_path))
+    lower(draft, 17)
+    assert draft.opset == 24
+    assert "TensorScatter cannot be said at 17" in draft.notes[-1]
+
+
+def test_bodies_are_mended_too(tmp_path: Path) -> None:
+    inside = helper.make_graph([node("Swish", "x", "inner", None)], "body", [], [value("inner", [2])])
+    outer = node("If", "flag", "y", then_branch=inside, else_branch=inside)
+    made = model([outer], [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], opset=24)
+    found = mend(built(made)(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend"))
+    assert found.preflight.status is Status.PASSED, found.preflight.findings
