@@ -67,7 +67,7 @@ def component(
 
 def _module(config: LlamaConfig, plan: Plan) -> Llama | VisionLlama:
     plain = unstacked(config)
-    return VisionLlama(plain, plan) if isinstance(plain, VisionLlamaConfig) else Llama(plain, plan)
+    return VisionLlama(plain, plan, None) if isinstance(plain, VisionLlamaConfig) else Llama(plain, plan, None)
 
 
 def unstacked(config: LlamaConfig) -> LlamaConfig:

@@ -34,7 +34,10 @@ class Context(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """How a model is computed, which changes no value: the plan of its attention, its dtype, and a mesh for a ring."""
+    """How a model is computed, which changes no value: the plan of its attention, its dtype, and a mesh for a ring.
+
+    A dtype of None is that of the parameters themselves.
+    """
 
     plan: Plan
     dtype: Any = jnp.float32
@@ -52,7 +55,7 @@ class Kernel(nn.Module):
     @nn.compact
     def __call__(self) -> jax.Array:
         """Return the parameter in the dtype of the computation."""
-        return self.param(self.label, nn.initializers.normal(self.deviation), self.shape).astype(self.dtype)
+        return _as(self.param(self.label, nn.initializers.normal(self.deviation), self.shape), self.dtype)
 
 
 class RMSNorm(nn.Module):
@@ -65,7 +68,7 @@ class RMSNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return an array of the shape of x."""
         scale = self.param("kernel", nn.initializers.ones, (x.shape[-1],))
-        return llama_composites.rms_norm(x, scale.astype(self.dtype), epsilon=self.epsilon)
+        return llama_composites.rms_norm(x, _as(scale, self.dtype), epsilon=self.epsilon)
 
 
 class Attention(nn.Module):
@@ -147,3 +150,8 @@ class Block(nn.Module):
         x = x + attended
         normed = RMSNorm(epsilon, dtype, name="ffn_norm")(x)
         return x + FeedForward(self.config, dtype, name="feed_forward")(normed), present
+
+
+def _as(parameter: jax.Array, dtype: Any) -> jax.Array:
+    """Return a parameter in the dtype of the computation, or as it is where that is None."""
+    return parameter if dtype is None else parameter.astype(dtype)

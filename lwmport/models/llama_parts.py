@@ -33,7 +33,7 @@ def llama_block(config: LlamaConfig, layer: int = 0, lengths: Lengths = DYNAMIC,
         UsageError: the model has no such layer.
     """
     check_layer(config, layer)
-    block = Block(unstacked(config), Setting(plan or attention.plan_for(config, lengths.sequence)))
+    block = Block(unstacked(config), Setting(plan or attention.plan_for(config, lengths.sequence), None))
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         own = tree(weights)["params"]["transformer"]["h"][str(layer)]

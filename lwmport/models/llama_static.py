@@ -62,7 +62,7 @@ class _Pass:
 
     def run(self, x: Any, weights: Mapping[str, Any], inputs: Mapping[str, Any], layers: range) -> tuple[Any, Any]:
         """Return (states after the layers [b, s, hidden], their caches by name)."""
-        block = Block(unstacked(self.config), Setting(Plan()))
+        block = Block(unstacked(self.config), Setting(Plan(), None))
         context = Context(*self._angles(inputs["position_ids"]), None, attend=self.attend(inputs))
         held, present = tree(weights)["params"]["transformer"]["h"], []
         for layer in layers:
