@@ -50,6 +50,9 @@ EXPLAINED_EQUAL = 0.9
 SHIFTS = tuple(sign * step for step in range(1, 9) for sign in (1, -1))
 DIAGNOSED = 1 << 23
 """Elements up to which a failed output is tried in other orders."""
+ACL_DTYPES = {0: "float32", 1: "float16", 2: "int8", 3: "int32", 4: "uint8", 9: "int64", 12: "bool"}
+"""aclDataType -> numpy's names."""
+ACL_ALREADY, ACL_TO_DEVICE, ACL_TO_HOST, ACL_UNWRITTEN = 100002, 1, 2, 0xFF
 WRONG_DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
 
 
@@ -504,9 +507,75 @@ def tflite(model: Path, component: Record, options: Any) -> Runner:
 
 
 def ais_bench(model: Path, component: Record, options: Any) -> Runner:
-    """Return a runner of an Ascend .om through ais_bench; inputs and outputs go by their order."""
+    """Return a runner of an Ascend .om through ais_bench: inputs by name where the file kept them, else by order."""
     session = load("ais_bench.infer.interface").InferSession(options.device, str(model))
-    return by_order(component, lambda arrays: session.infer(arrays, mode="static"))
+    return by_order(component, named(session.get_inputs()), lambda arrays: session.infer(arrays, mode="static"))
+
+
+def acl(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of an Ascend .om of static shapes through pyACL, CANN's own binding."""
+    session = AclSession(load("acl"), model, options.device)
+    return by_order(component, [], session.infer)
+
+
+class AclSession:
+    """One .om on the device. Every call of pyACL returns a code, and none raises."""
+
+    def __init__(self, binding: Any, model: Path, device: int) -> None:
+        self.acl = binding
+        code = binding.init()
+        self.check("init", 0 if code == ACL_ALREADY else code)
+        self.check("rt.set_device", binding.rt.set_device(device))
+        self.context = self.made("rt.create_context", binding.rt.create_context(device))
+        self.model = self.made("mdl.load_from_file", binding.mdl.load_from_file(str(model)))
+        self.desc = binding.mdl.create_desc()
+        self.check("mdl.get_desc", binding.mdl.get_desc(self.desc, self.model))
+        self.feeds, self.results = self.dataset("input"), self.dataset("output")
+
+    def infer(self, arrays: list[Any]) -> list[Any]:
+        """Return the outputs in the order of the file; a buffer that the device leaves alone stays NaN or -1."""
+        mdl, memory = self.acl.mdl, self.acl.rt
+        if len(arrays) != len(self.feeds[1]):
+            raise CannotJudgeError(f"expected {len(self.feeds[1])} inputs for the .om, found {len(arrays)}")
+        for array, (pointer, size) in zip(arrays, self.feeds[1]):
+            if array.nbytes != size:
+                raise CannotJudgeError(f"expected an input of {size} bytes for the .om, found {array.nbytes}")
+            self.check("rt.memcpy", memory.memcpy(pointer, size, array.ctypes.data, size, ACL_TO_DEVICE))
+        for pointer, size in self.results[1]:
+            self.check("rt.memset", memory.memset(pointer, size, ACL_UNWRITTEN, size))
+        self.check("mdl.execute", mdl.execute(self.model, self.feeds[0], self.results[0]))
+        found = []
+        for number, (pointer, size) in enumerate(self.results[1]):
+            dims = self.made("mdl.get_output_dims", mdl.get_output_dims(self.desc, number))["dims"]
+            array = np.empty([int(dim) for dim in dims], ACL_DTYPES[mdl.get_output_data_type(self.desc, number)])
+            if array.nbytes > size:
+                raise CannotJudgeError(f"expected output {number} in {size} bytes, found {array.nbytes}")
+            copied = memory.memcpy(array.ctypes.data, array.nbytes, pointer, array.nbytes, ACL_TO_HOST)
+            self.check("rt.memcpy", copied)
+            found.append(array)
+        return found
+
+    def dataset(self, side: str) -> tuple[Any, list[tuple[int, int]]]:
+        """Return a data set with a buffer on the device for each tensor, and where those are."""
+        mdl = self.acl.mdl
+        found, buffers = mdl.create_dataset(), []
+        for number in range(getattr(mdl, f"get_num_{side}s")(self.desc)):
+            size = int(getattr(mdl, f"get_{side}_size_by_index")(self.desc, number))
+            pointer = self.made("rt.malloc", self.acl.rt.malloc(size, 0))
+            buffer = self.acl.create_data_buffer(pointer, size)
+            self.made("mdl.add_dataset_buffer", mdl.add_dataset_buffer(found, buffer))
+            buffers.append((pointer, size))
+        return found, buffers
+
+    def made(self, call: str, found: tuple[Any, int]) -> Any:
+        """Return the value of a call that went well."""
+        self.check(call, found[1])
+        return found[0]
+
+    def check(self, call: str, code: int) -> None:
+        """Return if a call went well."""
+        if code != 0:
+            raise CannotJudgeError(f"expected acl.{call} to return 0, found {code}")
 
 
 def migraphx(model: Path, component: Record, options: Any) -> Runner:
@@ -527,10 +596,17 @@ def migraphx(model: Path, component: Record, options: Any) -> Runner:
     return call
 
 
-def by_order(component: Record, run: Callable[[list[Any]], list[Any]]) -> Runner:
-    """Return a runner by name of a function that takes and gives lists."""
+def named(ports: Any) -> list[str]:
+    """Return the names of a file's inputs as a runtime tells them."""
+    return [str(port.name) for port in ports]
+
+
+def by_order(component: Record, order: list[str], run: Callable[[list[Any]], list[Any]]) -> Runner:
+    """Return a runner by name of a function that takes and gives lists, the inputs in ``order`` where it fits."""
     inputs = [tensor["name"] for tensor in component["inputs"]]
     outputs = [tensor["name"] for tensor in component["outputs"]]
+    if sorted(order) == sorted(inputs):
+        inputs = order
 
     def call(given: Arrays) -> Arrays:
         found = list(run([given[name] for name in inputs]))
@@ -541,7 +617,7 @@ def by_order(component: Record, run: Callable[[list[Any]], list[Any]]) -> Runner
     return call
 
 
-RUNTIMES = {"onnxruntime": onnxruntime, "tflite": tflite, "ais_bench": ais_bench, "migraphx": migraphx}
+RUNTIMES = {"onnxruntime": onnxruntime, "tflite": tflite, "ais_bench": ais_bench, "acl": acl, "migraphx": migraphx}
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -684,7 +760,7 @@ def arguments(words_given: list[str] | None) -> Any:
     work.add_argument("--run", choices=sorted(RUNTIMES), help="run the models with this runtime")
     parser.add_argument("--model", action="append", default=[], metavar="COMPONENT=FILE", help="run a compiled file")
     parser.add_argument("--provider", default="CPUExecutionProvider", help="of ONNX Runtime (default: %(default)s)")
-    parser.add_argument("--device", type=int, default=0, help="of ais_bench (default: %(default)s)")
+    parser.add_argument("--device", type=int, default=0, help="of ais_bench and acl (default: %(default)s)")
     parser.add_argument("--save", metavar="DIR", help="write what the models give, as .npy")
     parser.add_argument("--component", action="append", default=[], help="judge only this one; may be repeated")
     parser.add_argument("--sample", action="append", default=[], help="judge only this one; may be repeated")

@@ -1,6 +1,7 @@
 """The checker inside a bundle, with nothing but numpy: what it passes, and that it fails each mistake by its name."""
 
 import ast
+import ctypes
 import hashlib
 import json
 import os
@@ -410,6 +411,9 @@ def test_ais_bench_goes_by_order(
         def __init__(self, device_id: int, path: str) -> None:
             assert (device_id, Path(path).name) == (0, "small.om")
 
+        def get_inputs(self) -> list[Any]:
+            return [SimpleNamespace(name="another")]
+
         def infer(self, arrays: list[Array], mode: str) -> list[Array]:
             assert mode == "static"
             assert all(array.flags.c_contiguous for array in arrays)
@@ -436,3 +440,103 @@ def test_what_a_runtime_raises_costs_one_line(
     code, said = judged(capsys, unpacked, "--run", "onnxruntime")
     assert code == 2
     assert said == "error: the runtime failed: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF\n"
+
+
+class Acl:
+    """pyACL as its documents say: codes instead of exceptions, pointers instead of arrays, buffers of bytes."""
+
+    def __init__(self, outputs: list[Array], *, writes: bool = True, code: int = 0) -> None:
+        self.outputs, self.writes, self.code, self.fed = outputs, writes, code, b""
+        self.memory: list[Any] = []
+        self.rt = self.mdl = self
+
+    def init(self) -> int:
+        return 100002
+
+    def set_device(self, device: int) -> int:
+        return device
+
+    def create_context(self, _: int) -> tuple[int, int]:
+        return 1, 0
+
+    def load_from_file(self, _: str) -> tuple[int, int]:
+        return 1, self.code
+
+    def create_desc(self) -> int:
+        return 1
+
+    def get_desc(self, *_: int) -> int:
+        return 0
+
+    def get_num_inputs(self, _: int) -> int:
+        return 1
+
+    def get_num_outputs(self, _: int) -> int:
+        return len(self.outputs)
+
+    def get_input_size_by_index(self, *_: int) -> int:
+        return 16
+
+    def get_output_size_by_index(self, _: int, number: int) -> int:
+        return self.outputs[number].nbytes
+
+    def get_output_dims(self, _: int, number: int) -> tuple[dict[str, Any], int]:
+        return {"dims": list(self.outputs[number].shape)}, 0
+
+    def get_output_data_type(self, _: int, number: int) -> int:
+        return {"float32": 0, "int32": 3}[self.outputs[number].dtype.name]
+
+    def create_dataset(self) -> list[int]:
+        return []
+
+    def malloc(self, size: int, _: int) -> tuple[int, int]:
+        self.memory.append((ctypes.c_char * size)())
+        return ctypes.addressof(self.memory[-1]), 0
+
+    def create_data_buffer(self, pointer: int, _: int) -> int:
+        return pointer
+
+    def add_dataset_buffer(self, dataset: list[int], buffer: int) -> tuple[list[int], int]:
+        dataset.append(buffer)
+        return dataset, 0
+
+    def memcpy(self, target: int, room: int, source: int, count: int, _: int) -> int:
+        assert count <= room
+        ctypes.memmove(target, source, count)
+        return 0
+
+    def memset(self, pointer: int, _: int, value: int, count: int) -> int:
+        ctypes.memset(pointer, value, count)
+        return 0
+
+    def execute(self, _: int, feeds: list[int], results: list[int]) -> int:
+        self.fed = ctypes.string_at(feeds[0], 16)
+        for pointer, array in zip(results, self.outputs, strict=True):
+            if self.writes:
+                ctypes.memmove(pointer, array.tobytes(), array.nbytes)
+        return 0
+
+
+def test_pyacl_runs_an_om(unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    (unpacked / "small.om").write_bytes(b"om")
+    words = ("--run", "acl", "--model", f"small={unpacked / 'small.om'}", "--sample", "001")
+    outputs = [golden(unpacked, "001")[name] for name in ("pixels", "codes", "logits")]
+    binding = Acl(outputs)
+    device("acl", binding)
+    assert judged(capsys, unpacked, *words)[0] == 0
+    assert binding.fed == np.ones(4, np.float32).tobytes()
+    device("acl", Acl(outputs, writes=False))
+    code, found = judged(capsys, unpacked, *words)
+    assert code == 1
+    assert [row["passed"] for row in found["outputs"]] == [False] * 3
+    device("acl", Acl(outputs, code=107002))
+    code, said = judged(capsys, unpacked, *words)
+    assert code == 2
+    assert said == "error: expected acl.mdl.load_from_file to return 0, found 107002\n"
+
+
+def test_inputs_go_in_the_order_of_the_file() -> None:
+    component = {"inputs": [{"name": "a"}, {"name": "b"}], "outputs": [{"name": "y"}]}
+    for order, expected in ((["b", "a"], [2, 1]), (["other", "names"], [1, 2])):
+        run = standalone.by_order(component, order, lambda arrays: [np.array(arrays)])
+        assert run({"a": 1, "b": 2})["y"].tolist() == expected
