@@ -52,8 +52,27 @@ def load(path: Path) -> onnx.ModelProto:
         raise ArtifactError(f"{path}: {error}") from error
     if not model.HasField("graph") or not (model.opset_import or model.graph.node):
         raise ArtifactError(f"expected an ONNX model at {path}, found a protocol buffer without a graph")
+    _check_texts(model, path)
     check_calls(model, path)
     return model
+
+
+def _check_texts(model: onnx.ModelProto, path: Path) -> None:
+    """Return if every text is one: protocol buffers of this kind hold any bytes.
+
+    Raises:
+        ArtifactError: one is no UTF-8.
+    """
+    waiting: list[Any] = [model]
+    while waiting:
+        message = waiting.pop()
+        for field, value in message.ListFields():
+            single = isinstance(value, str | bytes) or hasattr(value, "ListFields")
+            items = [value] if single or field.type not in {field.TYPE_MESSAGE, field.TYPE_STRING} else value
+            if field.type == field.TYPE_MESSAGE:
+                waiting.extend(items)
+            elif field.type == field.TYPE_STRING and any(isinstance(item, bytes) for item in items):
+                raise ArtifactError(f"expected names in UTF-8 in {path}, found a {field.name} of other bytes")
 
 
 def with_shapes(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:

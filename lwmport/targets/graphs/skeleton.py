@@ -32,6 +32,9 @@ SCHEMAS: Final[dict[str, _Schema]] = {
 }
 """Message -> the fields that hold messages with tensors. Source: onnx/onnx.proto3."""
 
+EXTERNAL_DATA: Final = 13
+"""external_data of a TensorProto: entries of a key and a value."""
+
 RAW: Final = (4, 9, 10)
 """float_data, raw_data and double_data of a TensorProto: little-endian elements."""
 
@@ -65,18 +68,21 @@ def _strip(message: Message, name: str, depth: int) -> bytes:
 
 def _tensor(message: Message) -> bytes:
     fields = list(message)
+    places = [message.inner(field) for field in fields if field.number == EXTERNAL_DATA and field.kind == BYTES]
+    if any(b"\0" in place.bytes(text) for place in places for text in place if text.kind == BYTES):
+        raise ArtifactError("expected a file name as the place of external data, found one with a zero byte")
     payload = [field for field in fields if field.kind == BYTES and field.number in (*RAW, *VARINTS)]
     large = [field for field in payload if field.end - field.start > (KEPT if field.number in RAW else KEPT_VARINTS)]
     if not large:
         return b"".join(_copy(message, field) for field in fields)
     out = b"".join(_copy(message, field) for field in fields if field not in payload)
     readable = len(payload) == 1 and large[0].number in RAW
-    place = {
+    reference = {
         "location": ITSELF if readable else UNREAD,
         "offset": str(large[0].start),
         "length": str(large[0].end - large[0].start),
     }
-    return out + b"".join(_wrapped(13, _entry(*pair)) for pair in place.items()) + b"\x70\x01"
+    return out + b"".join(_wrapped(EXTERNAL_DATA, _entry(*pair)) for pair in reference.items()) + b"\x70\x01"
 
 
 def _entry(key: str, value: str) -> bytes:
