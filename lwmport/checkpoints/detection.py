@@ -13,7 +13,7 @@ PICKLE_TEXT: Final = re.compile(rb"\}|\]|\([]dltcioVXINJKM(}]|c[\w.]+\n[\w.]+\n"
 """How protocols 0 and 1 begin: an empty dict, a mark and what follows it, a name."""
 
 STRANGERS: Final = (
-    (rb"PK\x03\x04", "a zip archive, such as PyTorch's .bin or numpy's .npz"),
+    (rb"PK\x03\x04", "a zip archive, such as PyTorch's .bin (name its folder) or numpy's .npz"),
     (rb"\x89HDF", "an HDF5 file"),
     (rb"\x1f\x8b", "a gzip archive: unpack it first"),
     (rb"GGUF", "a GGUF file"),

@@ -36,7 +36,7 @@ class Part(Lazy):
         shape = self._whole.spec.shape
         if self._axis == 0:
             size = self.row_size
-            return self._first(begin * size, end * size).reshape(end - begin, *self.spec.shape[1:])
+            return self.first(begin * size, end * size).reshape(end - begin, *self.spec.shape[1:])
         if not isinstance(self._whole, Linear):
             return np.ascontiguousarray(self._whole.rows(begin, end).take(self._index, axis=self._axis))
         length = math.prod(shape[self._axis + 1 :])
@@ -56,15 +56,16 @@ class Part(Lazy):
         """Return the part, mapped where it lies in one place of a file."""
         if self._axis:
             return super().read()
-        array = self._first(0, math.prod(self.spec.shape)).reshape(self.spec.shape)
+        array = self.first(0, math.prod(self.spec.shape)).reshape(self.spec.shape)
         array.flags.writeable = False
         return array
 
-    def _first(self, begin: int, end: int) -> Array:
-        """Return elements of entry ``index`` of the first axis."""
+    def first(self, begin: int, end: int, *, copied: bool = False) -> Array:
+        """Return elements of a part on the first axis, counted in its own C order; 1-D."""
         size = self._whole.row_size
         if isinstance(self._whole, Linear):
-            return self._whole.flat(self._index * size + begin, self._index * size + end)
+            read = self._whole.copied if copied else self._whole.flat
+            return read(self._index * size + begin, self._index * size + end)
         return self._whole.rows(self._index, self._index + 1).reshape(-1)[begin:end]
 
     def _runs(self, begin: int, end: int, length: int, stride: int) -> Array:
@@ -88,7 +89,11 @@ class _FirstAxis(Linear):
 
     def flat(self, begin: int, end: int) -> Array:
         """Return a range of the part's elements."""
-        return self._part._first(begin, end)  # noqa: SLF001 - two classes of one idea
+        return self._part.first(begin, end)
+
+    def copied(self, begin: int, end: int) -> Array:
+        """Return the same in memory of its own."""
+        return self._part.first(begin, end, copied=True)
 
 
 class Stack(Lazy):

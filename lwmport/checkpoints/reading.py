@@ -91,6 +91,8 @@ def _mapped(descriptor: int, offset: int, length: int) -> NDArray[np.uint8]:
         mapping = mmap.mmap(descriptor, pad + length, access=mmap.ACCESS_READ, offset=offset - pad)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot map {length} bytes at offset {offset}: {error}") from error
+    # Without this, a file that is not in memory yet is read in small steps, each when it is touched.
+    mapping.madvise(mmap.MADV_WILLNEED)
     return np.frombuffer(mapping, np.uint8, count=length, offset=pad)
 
 
