@@ -107,11 +107,12 @@ class Dialect:
     """What one consumer of a format reads, as data.
 
     ``composites`` maps the name of a composite, or of a primitive that has several, to the forms it may take, best
-    first, each a name in the converter's table of forms; a composite without a form that fits is decomposed. ``opsets`` is the closed range that may be
-    asked for, ``opset`` the default. A ``static`` dialect has no dynamic sizes: a language model becomes a prefill and
-    a decode with a cache of fixed length. ``attention`` is the form that is meant when none is asked for. One that is
-    not ``lowered`` takes whole language models, whose weights get other names: its converter is given the component in
-    place of a program.
+    first, each a name in the converter's table of forms; a composite without a form that fits is decomposed.
+    ``opsets`` is the closed range that may be asked for, ``opset`` the default. A ``static`` dialect has no dynamic
+    sizes: a language model becomes a prefill and a decode with a cache of fixed length. ``attention`` is the form
+    that is meant when none is asked for. One that is not ``lowered`` takes whole language models, whose weights get
+    other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
+    weights may have in it.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Dialect:
     static: bool = False
     attention: str = "fused"
     lowered: bool = True
+    precisions: tuple[str, ...] = ("float32", "float16")
 
 
 @dataclass(frozen=True, kw_only=True)

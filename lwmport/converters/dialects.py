@@ -131,6 +131,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opsets=(1, 1),
         composites={},
         lowered=False,
+        precisions=("float32", "float16", "bfloat16"),
     ),
 }
 

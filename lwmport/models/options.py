@@ -8,8 +8,8 @@ from typing import Any, Final
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
 
-PRECISIONS: Final = ("float32", "float16")
-"""What an artifact may compute in."""
+PRECISIONS: Final = ("float32", "float16", "bfloat16")
+"""What an artifact may compute in, as far as its dialect goes (`lwmport.types.Dialect`)."""
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
 """Form of attention as it is asked for -> the form of the decomposition (`lwmport.models.attention_blocks.Plan`)."""

@@ -19,8 +19,8 @@ from lwmport.graphs.trace import trace
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline import resume
-from lwmport.pipeline.checkpoint_trees import config_of
 from lwmport.pipeline.background import Background
+from lwmport.pipeline.checkpoint_trees import config_of
 from lwmport.pipeline.evidence import Evidence, gather, trial_batch
 from lwmport.pipeline.judge import component_report, judge
 from lwmport.pipeline.observer import Observer, Silent
@@ -194,6 +194,7 @@ def open_model(request: Request, dialect: Dialect) -> tuple[Family, Checkpoint |
         PortError: no such model, or weights that cannot be read or do not fit.
     """
     options = request.options
+    check_known(f"precision of {dialect.name}", options.precision, dialect.precisions)
     options = replace(
         options,
         attention=options.attention or dialect.attention.replace("fused", ""),

@@ -14,9 +14,10 @@ from lwmport.checkpoints import sharded
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.hf.convert import convert
-from lwmport.errors import LoweringError
+from lwmport.errors import LoweringError, UsageError
 from lwmport.models.llama_components import llama
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.options import Options
 from lwmport.types import Array, Artifact, Status
 
 SMALL = {
@@ -105,10 +106,13 @@ def test_a_part_of_a_model_is_refused_in_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_pipeline_judges_it_like_any_format(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_pipeline_judges_it_like_any_format(precision: str, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     config = {**SMALL, "vision_vocab_size": 40}
-    request = lwmport.Request(component="vision-llama", format="hf", out=tmp_path / "out", config=config)
+    request = lwmport.Request(
+        component="vision-llama", format="hf", out=tmp_path / "out", config=config, options=Options(precision=precision)
+    )
     outcome = lwmport.convert(request)
     assert outcome.status is Status.PASSED, outcome.report
     (part,) = outcome.manifest.components
@@ -118,3 +122,11 @@ def test_the_pipeline_judges_it_like_any_format(tmp_path: Path) -> None:
     }
     again = lwmport.convert(replace(request, out=tmp_path / "again", validate=False)).manifest
     assert again.components[0].files == part.files
+
+
+def test_bfloat16_is_for_hugging_face_alone(tmp_path: Path) -> None:
+    request = lwmport.Request(
+        component="llama", format="onnx", out=tmp_path / "out", config=SMALL, options=Options(precision="bfloat16")
+    )
+    with pytest.raises(UsageError, match="expected a precision of ort out of float32, float16, found 'bfloat16'"):
+        lwmport.convert(request)
