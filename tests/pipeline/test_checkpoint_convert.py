@@ -106,14 +106,13 @@ def test_a_layer_is_the_same_wherever_it_is(config: Callable[..., str], tmp_path
             assert np.array_equal(found, wanted.read(name))
 
 
-@pytest.mark.parametrize("form", WRITERS)
-def test_a_stack_is_never_held(form: str, config: Callable[..., str], tmp_path: Path) -> None:
+def test_a_stack_is_never_held(config: Callable[..., str], tmp_path: Path) -> None:
     """The largest stack is 67 MB; what numpy and Python have taken at most is a small part of it."""
     wide = {"vocab_size": 64, "hidden_size": 512, "intermediate_size": 4096, "num_hidden_layers": 8}
-    recipe = Recipe(component="llama", config=config(**wide), form=form)
+    recipe = Recipe(component="llama", config=config(**wide))
     tracemalloc.start()
     weights = make(recipe, tmp_path / "it")
-    convert(str(tmp_path / "it"), tmp_path / "out", Conversion(form=form, stacked=False))
+    convert(str(tmp_path / "it"), tmp_path / "out", Conversion(form="msgpack_stream", stacked=False))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert weights.specs["transformer/h/scan_decoder/feed_forward/w1/kernel"].nbytes == 1 << 26
