@@ -24,6 +24,7 @@ FRAMEWORKS = {
 COMMANDS = (
     [],
     ["convert"],
+    ["check"],
     ["validate"],
     ["report"],
     ["inspect"],

@@ -29,6 +29,7 @@ def _catalogue() -> dict[str, dict[str, Any]]:
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
     from lwmport.models.families import COMPONENTS, GROUPS
     from lwmport.targets import TARGETS
+    from lwmport.targets.dialects import ALL_DIALECTS
 
     groups = {name: " and ".join(parts) for name, parts in GROUPS.items()}
     versions = extras.versions()
@@ -40,7 +41,10 @@ def _catalogue() -> dict[str, dict[str, Any]]:
     return {
         "components": {**groups, **dict.fromkeys(COMPONENTS, "")},
         "formats": {name: f"default dialect {DEFAULTS[name]}" for name in CONVERTERS},
-        "dialects": {dialect.name: f"{dialect.format}: {dialect.summary}" for dialect in DIALECTS.values()},
+        "dialects": {
+            dialect.name: f"{dialect.format}: {dialect.summary}"
+            for dialect in (*DIALECTS.values(), *ALL_DIALECTS.values())
+        },
         "targets": dict(TARGETS),
         "checkpoints": dict.fromkeys(FORMATS, "read"),
         "installed": {**versions, **missing},

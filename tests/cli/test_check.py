@@ -1,0 +1,109 @@
+"""``lwmport check``: exit codes, one line for what cannot be, JSON, and a mended copy."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from lwmport.errors import ArtifactError, UsageError
+
+
+def lwmport(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lwmport", *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+def model(opset: int, batch: int | str = 1) -> onnx.ModelProto:
+    scale = onnx.numpy_helper.from_array(np.ones(4, np.float32), "scale")
+    graph = helper.make_graph(
+        [helper.make_node("GroupNormalization", ["x", "scale", "scale"], ["y"], "norm", num_groups=2)],
+        "small",
+        [helper.make_tensor_value_info("x", 1, [batch, 4, 8, 8])],
+        [helper.make_tensor_value_info("y", 1, [batch, 4, 8, 8])],
+        [scale],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    onnx.save(model(21, "n"), tmp_path / "small.onnx")
+    return tmp_path / "small.onnx"
+
+
+def test_errors_are_listed_in_plain_lines(path: Path) -> None:
+    done = lwmport("check", path, "--target", "ascend")
+    assert done.returncode == 1
+    for words in ("A01 error: opset: opset 21", "A03 error", "at GroupNormalization norm", "A10 error", "(--fix)"):
+        assert words in done.stdout
+    assert done.stdout.splitlines()[-2].startswith("FAILED  small.onnx for ascend (Ascend310P3): 3 errors")
+    assert "\x1b" not in done.stdout
+
+
+def test_json_holds_every_finding(path: Path) -> None:
+    done = lwmport("check", path, "--target", "ascend", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["status"], found["fixed"]) == (1, "failed", None)
+    (preflight,) = found["preflights"]
+    first = preflight["findings"][0]
+    assert set(first) == {"rule", "severity", "title", "where", "operator", "found", "vendor", "fix", "fixable"}
+    assert {item["rule"] for item in preflight["findings"]} >= {"A01", "A03", "A10"}
+
+
+def test_a_fix_is_written_and_passes(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "fixed.onnx"
+    words = ("--target", "ascend", "--input-shape", "x:2,4,8,8")
+    done = lwmport("check", path, *words, "--fix", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "before and after agree on 2 random inputs" in done.stdout
+    assert lwmport("check", out, "--target", "ascend").returncode == 0
+    assert sorted(file.name for file in out.parent.iterdir()) == ["fixed.onnx"]
+
+
+def test_a_folder_is_checked_whole(path: Path) -> None:
+    onnx.save(model(21), path.with_name("other.onnx"))
+    done = lwmport("check", path.parent, "--target", "cpu")
+    assert done.returncode == 0
+    assert "PASSED  other.onnx for cpu" in done.stdout
+    assert "PASSED  small.onnx for cpu" in done.stdout
+
+
+REFUSED = {
+    "target": (("--target", "ascent"), UsageError.exit_code, "did you mean 'ascend'"),
+    "chip": (("--target", "ascend", "--soc", "Ascend9"), UsageError.exit_code, "expected a chip of ascend"),
+    "shape": (("--target", "ascend", "--input-shape", "x=1,2"), UsageError.exit_code, "expected --input-shape as"),
+    "size": (("--target", "ascend", "--input-shape", "x:0,4,8,8"), UsageError.exit_code, "expected --input-shape as"),
+    "no --out": (("--target", "ascend", "--fix"), UsageError.exit_code, "expected --fix and --out"),
+    "sizes for a proof": (
+        ("--target", "ascend", "--fix", "--out", "OUT"),
+        UsageError.exit_code,
+        "expected the size of every input",
+    ),
+    "itself": (
+        ("--target", "ascend", "--fix", "--out", "SELF", "--input-shape", "x:1,4,8,8"),
+        ArtifactError.exit_code,
+        "expected another file",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_costs_one_line(name: str, path: Path) -> None:
+    words, code, message = REFUSED[name]
+    names = {"OUT": str(path.with_name("out.onnx")), "SELF": str(path)}
+    done = lwmport("check", path, *(names.get(word, word) for word in words))
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert message in done.stderr
+    assert sorted(file.name for file in path.parent.iterdir()) == ["small.onnx"]
+
+
+def test_a_missing_file_costs_one_line(tmp_path: Path) -> None:
+    done = lwmport("check", tmp_path / "none.onnx", "--target", "cpu")
+    assert done.returncode == ArtifactError.exit_code
+    assert "expected a model file" in done.stderr.splitlines()[-1]
