@@ -80,9 +80,9 @@ def cache_update(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.A
     def decomposition(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.Array:
         zero = jnp.zeros((), position.dtype)
         starts = (zero, zero, position, zero)
-        return jax.lax.dynamic_update_slice(cache, new.astype(cache.dtype), starts, allow_negative_indices=False)
+        return jax.lax.dynamic_update_slice(cache, new, starts, allow_negative_indices=False)
 
-    return _composite(decomposition, CACHE_UPDATE)(cache, new, position)
+    return _composite(decomposition, CACHE_UPDATE)(cache, new.astype(cache.dtype), position)
 
 
 def masked_attention(query: jax.Array, keys: jax.Array, values: jax.Array, bias: jax.Array) -> jax.Array:

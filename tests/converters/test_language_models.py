@@ -22,6 +22,7 @@ from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama_parts import llama_embed, llama_head, ring_step
 from lwmport.models.llama_signatures import Lengths
 from lwmport.models.llama_static import llama_block_decode, llama_block_prefill, llama_decode, llama_prefill
+from lwmport.models.precision import in_precision
 from lwmport.runtime import RUNNERS
 from lwmport.types import Array, Artifact, Component
 
@@ -120,7 +121,7 @@ def _values(spec: Any, shape: tuple[int, ...], random: Any) -> Array:
         return np.asarray(random.random(shape) < 0.5)
     if spec.dtype == "int64":
         return np.asarray(random.integers(0, min(48, spec.value_range[1] + 1), shape))
-    return np.asarray(random.standard_normal(shape), np.float32)
+    return np.asarray(random.standard_normal(shape), spec.dtype)
 
 
 @cache
@@ -249,6 +250,40 @@ def test_what_breaks_a_decode_is_seen(
     _, runner = runner_of(component, form, tmp_path)
     used = {name: value for name, value in inputs.items() if name in {spec.name for spec in runner.inputs}}
     assert np.abs(runner.run(used)["logits"] - expected["logits"]).max() > 100 * CLOSE
+
+
+class Rounded:
+    """Seeded weights in the dtypes of a component (`lwmport.types.Weights`)."""
+
+    def __init__(self, component: Component) -> None:
+        self.specs, self._seeded = component.weights, SeededWeights(component.weights, 0)
+        self.source = self._seeded.source
+
+    def read(self, name: str) -> Array:
+        return np.asarray(self._seeded.read(name)).astype(self.specs[name].dtype)
+
+
+@pytest.mark.skipif(not installed("ai_edge_litert"), reason="no ai_edge_litert")
+@pytest.mark.parametrize("name", ["decode", "block prefill", "tied head"])
+def test_a_tflite_file_of_float16_computes_in_float32(name: str, tmp_path: Path) -> None:
+    component = COMPONENTS[name]()
+    half = in_precision(component, "float16")
+    weights, inputs = Rounded(half), inputs_of(half)
+    dialect = DIALECTS["litert"]
+    artifact = converter_for(dialect)(trace(half, 2), weights, dialect, tmp_path, lambda *_: None)
+    found = RUNNERS[".tflite"](artifact.path, 1).run(inputs)
+    wide = {name: np.asarray(weights.read(name), np.float32) for name in half.weights}
+    expected = jax.jit(component.apply)(wide, {key: widened(value) for key, value in inputs.items()})
+    matrices = sum(len(spec.shape) == 2 for spec in half.weights.values()) - artifact.operators.get("GATHER", 0) // 3
+    assert artifact.operators["DEQUANTIZE"] == matrices
+    for spec in half.signature.outputs:
+        assert found[spec.name].dtype == spec.dtype
+        coarse = 2e-3 if spec.dtype == "float16" else CLOSE
+        np.testing.assert_allclose(found[spec.name], expected[spec.name], rtol=0, atol=coarse, err_msg=spec.name)
+
+
+def widened(value: Array) -> Array:
+    return value.astype(np.float32) if value.dtype == np.float16 else value
 
 
 LENGTHS: Final = ((2, 5, 0), (1, 1, 8), (2, 6, 3))

@@ -44,8 +44,14 @@ def size(atom: Any, axes: Sequence[int]) -> Any:
 
 def _matrix(e: Emitter, atom: Any, rows: Sequence[int], columns: Sequence[int]) -> Tensor:
     """Return a constant as [rows, columns]."""
-    order = (*rows, *columns)
+    order: Sequence[int] = (*rows, *columns)
     shape = [static_size(size(atom, axes)) for axes in (rows, columns)]
+    equation = e.producer(atom := e.unconverted(atom))
+    while equation is not None and equation.primitive.name == "transpose":
+        order = [equation.params["permutation"][axis] for axis in order]
+        equation = e.producer(atom := e.unconverted(equation.invars[0]))
+    if list(order) == sorted(order):
+        return e.constant(atom, shape)  # a table that is read by rows elsewhere is held once
     return e.constant(atom, shape, lambda array: array.transpose(order), f"axes{''.join(map(str, order))}")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
+from lwmport.converters.tflite.half import computed
 from lwmport.converters.tflite.sizes import broadcast
 from lwmport.errors import LoweringError
 
@@ -119,12 +120,10 @@ def clamp(e: Emitter, equation: Any) -> None:
 
 
 def convert(e: Emitter, equation: Any) -> None:
-    """Emit CAST, or nothing where only JAX's weak typing changes."""
+    """Emit CAST, or nothing where only JAX's weak typing changes, or float16 to float32, which are one inside."""
     (source,), (out,) = equation.invars, equation.outvars
     value = e.thin(source)
-    if source.aval.dtype != out.aval.dtype:
-        value = e.graph.operation("CAST", [value], value.shape, out.aval.dtype)
-    e.bind(out, value)
+    e.bind(out, e.cast(value, computed(out.aval.dtype)))
 
 
 def select(e: Emitter, equation: Any) -> None:

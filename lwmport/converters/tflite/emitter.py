@@ -6,11 +6,13 @@ tensor with size 1 where the variable repeats itself. Elementwise rules take thi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from math import prod
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from lwmport.converters.tflite.graph import GraphBuilder, Tensor
+from lwmport.converters.tflite.half import HALF, LAYOUTS, computed
 from lwmport.converters.tflite.sizes import reshape_target, shape_signature, static_shape
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal, shape_of
@@ -18,6 +20,12 @@ from lwmport.graphs.program import Program
 from lwmport.types import Array, Dim, Weights
 
 Rule: TypeAlias = Callable[["Emitter", Any], None]
+
+
+_ADVICE: Final = dict.fromkeys(
+    ("scan", "while", "cond"), "choose static lengths and unrolled attention, which have no loops or branches"
+)
+"""What to do about primitives that no rule will come for."""
 
 
 class Emitter:
@@ -32,6 +40,8 @@ class Emitter:
         self._primitives = primitives
         self._composites = composites
         self._tensors: dict[Any, Tensor] = {}
+        self._wide: dict[Tensor, Tensor] = {}
+        self._stored: dict[Tensor, Tensor] = {}
         self._absorbed: set[int] = set()
         self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
         self.notes: dict[Any, Any] = {}
@@ -42,7 +52,7 @@ class Emitter:
         inputs = []
         for variable, spec in zip(self.program.input_vars, self.program.signature.inputs, strict=True):
             inputs.append(self.graph.tensor(spec.name, spec.shape, spec.dtype))
-            self._tensors[variable] = self.cast(inputs[-1], variable.aval.dtype)
+            self._tensors[variable] = self.cast(inputs[-1], computed(variable.aval.dtype))
         for equation in self.program.jaxpr.eqns:
             if id(equation) not in self._absorbed and not all(map(self.is_known, equation.outvars)):
                 self._lower(equation)
@@ -57,7 +67,7 @@ class Emitter:
             place = "/".join(part for part in (self.program.component, scope_of(equation)) if part)
             raise LoweringError(
                 f"expected operations that TFLite can express, found {name or equation.primitive.name} in {place}; "
-                "add a rule to lwmport/converters/tflite"
+                f"{_ADVICE.get(equation.primitive.name, 'add a rule to lwmport/converters/tflite')}"
             )
         self.graph.scope = scope_of(equation)
         rule(self, equation)
@@ -111,6 +121,11 @@ class Emitter:
         self._tensors[atom] = self._spread(tensor, shape_of(atom))
         return self._tensors[atom]
 
+    def narrow(self, atom: Any) -> Tensor:
+        """Return an atom as a tensor of its whole shape, a float16 constant as it is stored; for a table of rows."""
+        tensor = self.read(atom)
+        return self._stored.get(tensor, tensor)
+
     def thin(self, atom: Any) -> Tensor:
         """Return an atom as a tensor that may have size 1 where the atom repeats itself; its rank is the atom's."""
         if not is_literal(atom) and atom in self._tensors:
@@ -127,12 +142,47 @@ class Emitter:
 
         ``kind`` names the transform, to tell apart those of one atom.
         """
-        source = self.program.known.root(atom)
+        atom, source = self.unconverted(atom), self.program.known.root(atom)
         if source is None:
             return self.graph.constant(_shaped(transform(self.known_value(atom)), shape))
-        produce = lambda: _shaped(transform(self.known_value(atom)), shape)  # noqa: E731 - a promise for the writer
+        half, key = self._is_half(atom, shape), (atom, tuple(shape), kind)
+        dtype = HALF if half else computed(atom.aval.dtype)
         name = f"{source}/{kind}" if kind else source
-        return self.graph.shared((atom, tuple(shape), kind), name, shape, atom.aval.dtype, produce, source)
+
+        def produce() -> Array:
+            value = self.known_value(atom)
+            return _shaped(transform(value if half else value.astype(dtype, copy=False)), shape).astype(
+                dtype, copy=False
+            )
+
+        found = self.graph.shared(key, name, shape, dtype, produce, source)
+        return self._widened(found) if half else found
+
+    def unconverted(self, atom: Any) -> Any:
+        """Return the float16 atom that an atom is in float32, or else the atom itself."""
+        equation = self.producer(atom)
+        if equation is None or equation.primitive.name != "convert_element_type":
+            return atom
+        (source,) = equation.invars
+        return source if str(source.aval.dtype) == HALF and str(atom.aval.dtype) == "float32" else atom
+
+    def _is_half(self, atom: Any, shape: Sequence[int]) -> bool:
+        """Return whether a known atom in a shape is a matrix of float16 in the checkpoint's own values."""
+        size = prod(atom.aval.shape)
+        if prod(shape) != size or sum(extent > 1 for extent in shape) < 2:
+            return False
+        while (equation := self.producer(atom)) is not None:
+            if equation.primitive.name not in LAYOUTS:
+                return False
+            atom = equation.invars[0]
+        return not is_literal(atom) and str(atom.aval.dtype) == HALF and prod(atom.aval.shape) == size
+
+    def _widened(self, constant: Tensor) -> Tensor:
+        """Return a float16 constant in float32, by one DEQUANTIZE for all who read it."""
+        if constant not in self._wide:
+            self._wide[constant] = self.graph.operation("DEQUANTIZE", [constant], constant.shape, np.float32)
+            self._stored[self._wide[constant]] = constant
+        return self._wide[constant]
 
     def vector(self, atom: Any, size: int) -> Tensor:
         """Return a known atom of ``size`` different elements as a vector, whatever axes of size 1 or repeats it has."""
@@ -157,7 +207,7 @@ class Emitter:
         return self.graph.operation("RESHAPE", operands, shape, tensor.dtype, {"newShape": target})
 
     def cast(self, tensor: Tensor, dtype: Any) -> Tensor:
-        """Append CAST, or nothing if the dtype is that already: int64 at the edges is int32 inside."""
+        """Append CAST, or nothing if the dtype is that already: int64 at the edges is int32 inside, float16 float32."""
         if tensor.dtype == np.dtype(dtype).name:
             return tensor
         return self.graph.operation("CAST", [tensor], tensor.shape, dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lwmport.converters.tflite.half import computed
 from lwmport.converters.tflite.kernels import check_operator, check_tensor
 from lwmport.converters.tflite.sizes import static_shape
 from lwmport.types import Array, Dim
@@ -64,7 +65,9 @@ class GraphBuilder:
         Raises:
             LoweringError: LiteRT's kernel does not take the dtype or the rank.
         """
-        output = self.tensor(f"{self.scope}/{op}" if self.scope else op, shape, dtype)
+        output = self.tensor(
+            f"{self.scope}/{op}" if self.scope else op, shape, dtype if op in {"CAST", "GATHER"} else computed(dtype)
+        )
         present = [tensor for tensor in inputs if tensor is not None]
         rank = max(len(tensor.shape) for tensor in (*present, output))
         check_operator(op, f"{output.name} of {self.name}", present[0].dtype, rank)
@@ -91,6 +94,7 @@ class GraphBuilder:
     def constant(self, array: Array) -> Tensor:
         """Return a small constant, shared by all who ask for an equal one."""
         array = np.asarray(array)
+        array = array.astype(computed(array.dtype), copy=False)
         key = (array.dtype.str, array.shape, array.tobytes())
         return self.shared(key, "constant", array.shape, array.dtype, lambda: array)
 

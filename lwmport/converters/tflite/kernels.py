@@ -7,6 +7,9 @@ from lwmport.errors import LoweringError
 DTYPES: Final = {"bool": "BOOL", "float32": "FLOAT32", "int32": "INT32", "int64": "INT64"}
 """Dtypes that most kernels take -> their names in the schema."""
 
+STORED: Final = {**DTYPES, "float16": "FLOAT16"}
+"""Dtypes that a tensor may have; float16 is for weights and edges, and DEQUANTIZE and CAST make float32 of it."""
+
 MAX_RANK: Final = 6
 """XNNPACK's XNN_MAX_TENSOR_DIMS, and what LiteRT's own kernels transpose and broadcast."""
 
@@ -22,6 +25,8 @@ TAKES: Final = {
     **dict.fromkeys(("ABS", "ARG_MAX", "ARG_MIN", "DIV", "POW", "SIGN"), _SHORT),
     **dict.fromkeys(("ADD", "CUMSUM", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MUL", "NEG"), _NUMBERS),
     **dict.fromkeys(("MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUB", "SUM"), _NUMBERS),
+    **dict.fromkeys(("CAST", "GATHER"), frozenset(STORED)),
+    "DEQUANTIZE": frozenset({"float16"}),
     **dict.fromkeys(("FLOOR_DIV", "FLOOR_MOD"), _NUMBERS),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "REDUCE_ALL", "REDUCE_ANY"), _BOOLEANS),
 }
@@ -37,7 +42,7 @@ def check_tensor(name: str, shape: tuple[object, ...], dtype: str) -> None:
     Raises:
         LoweringError: they do not.
     """
-    if dtype not in DTYPES:
+    if dtype not in STORED:
         raise LoweringError(
             f"expected dtypes out of {', '.join(DTYPES)}, found {dtype} for {name}: LiteRT has no "
             "built-in kernels for it"
@@ -55,7 +60,8 @@ def check_operator(op: str, name: str, dtype: str, rank: int) -> None:
     Raises:
         LoweringError: it does not.
     """
-    if dtype not in TAKES.get(op, DTYPES):
-        raise LoweringError(f"expected {op} on {' or '.join(sorted(TAKES[op]))}, found {dtype} at {name}")
+    taken = TAKES.get(op, frozenset(DTYPES))
+    if dtype not in taken:
+        raise LoweringError(f"expected {op} on {' or '.join(sorted(taken))}, found {dtype} at {name}")
     if rank > _RANKS.get(op, MAX_RANK):
         raise LoweringError(f"expected {op} on at most {_RANKS[op]} axes, found {rank} at {name}")

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from lwmport.converters.tflite.graph import Operation
-from lwmport.converters.tflite.kernels import DTYPES
+from lwmport.converters.tflite.kernels import STORED
 from lwmport.converters.tflite.schema import schema
 
 OPTIONS: Final = {
@@ -20,6 +20,7 @@ OPTIONS: Final = {
     "COS": "CosOptions",
     "CUMSUM": "CumsumOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "DEQUANTIZE": "DequantizeOptions",
     "DIV": "DivOptions",
     "DYNAMIC_UPDATE_SLICE": "DynamicUpdateSliceOptions",
     "EQUAL": "EqualOptions",
@@ -77,7 +78,7 @@ def options_of(operation: Operation) -> tuple[int, Any]:
 
 def tensor_type(dtype: str) -> int:
     """Return the schema's number of a dtype."""
-    return int(getattr(schema.TensorType, DTYPES[dtype]))
+    return int(getattr(schema.TensorType, STORED[dtype]))
 
 
 def _of_dtypes(operation: Operation) -> dict[str, int]:

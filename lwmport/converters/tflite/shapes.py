@@ -6,6 +6,7 @@ import numpy as np
 
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
+from lwmport.converters.tflite.half import computed
 from lwmport.converters.tflite.sizes import DYNAMIC
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import shape_of
@@ -72,7 +73,10 @@ def gather(e: Emitter, equation: Any) -> None:
         raise LoweringError(f"expected a gather of whole rows of a table, found {numbers} with slices {sizes}")
     if "PROMISE" not in str(equation.params["mode"]):
         raise LoweringError(f"expected a gather that promises to stay in bounds, found {equation.params['mode']}")
-    e.bind(out, e.emit("GATHER", [e.read(table), _positions(e, indices)], out, {"axis": 0, "batchDims": 0}))
+    stored = e.narrow(table)
+    operands = [stored, _positions(e, indices)]
+    value = e.graph.operation("GATHER", operands, shape_of(out), stored.dtype, {"axis": 0, "batchDims": 0})
+    e.bind(out, e.cast(value, computed(out.aval.dtype)))
 
 
 def pad(e: Emitter, equation: Any) -> None:

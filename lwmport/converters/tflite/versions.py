@@ -19,6 +19,7 @@ FIRST_RUNTIME: Final = {
     ("BATCH_MATMUL", 1): "2.3.0",
     ("BROADCAST_TO", 2): "2.5.0",
     ("CAST", 1): "1.5.0",
+    ("CAST", 5): "2.12.0",
     ("CEIL", 1): "1.14.0",
     ("CONCATENATION", 1): "1.5.0",
     ("CONV_2D", 1): "1.5.0",
@@ -27,6 +28,7 @@ FIRST_RUNTIME: Final = {
     ("COS", 1): "1.14.0",
     ("CUMSUM", 1): "2.4.0",
     ("DEPTHWISE_CONV_2D", 2): "1.12.0",
+    ("DEQUANTIZE", 3): "1.15.0",
     ("DIV", 1): "1.6.0",
     ("DIV", 2): "2.3.0",
     ("DYNAMIC_UPDATE_SLICE", 1): "2.9.0",
@@ -103,6 +105,8 @@ def version_of(operation: Operation) -> int:
     """Return the version of an operator: the lowest whose features it uses."""
     present = [tensor for tensor in operation.inputs if tensor is not None]
     dtype, rank = present[0].dtype, max(len(tensor.shape) for tensor in present)
+    if operation.op == "CAST" and "float16" in {dtype, operation.output.dtype}:
+        return 5
     if operation.op in FEATURES:
         return FEATURES[operation.op](present, dtype, rank)
     return 1
@@ -144,6 +148,7 @@ FEATURES: Final = {
     "BROADCAST_TO": lambda _inputs, _dtype, _rank: 2,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": lambda _inputs, _dtype, _rank: 2,
+    "DEQUANTIZE": lambda _inputs, _dtype, _rank: 3,
     "DIV": lambda inputs, _dtype, rank: _wide_broadcast(inputs, rank, 2),
     "FULLY_CONNECTED": lambda inputs, _dtype, _rank: 6 if len(inputs) == 2 else 5,
     "MAXIMUM": lambda inputs, _dtype, rank: _wide_broadcast(inputs, rank, 3),

@@ -36,7 +36,11 @@ CASES: dict[str, Case] = {
     "a loop": (lambda x: lax.fori_loop(0, 3, lambda _, y: y * 2, x), (MATRIX,), "found (scan|while)"),
     "a branch": (lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.cos, x), (MATRIX,), "found cond"),
     "random numbers": (lambda x: x + jax.random.bits(jax.random.key(0)), (MATRIX,), "found random_seed in small"),
-    "half precision": (lambda x: x + 1, (MATRIX.astype(np.float16),), "found float16 for x0 of small: LiteRT has no"),
+    "another half precision": (
+        lambda x: x + 1,
+        (MATRIX.astype(jnp.bfloat16),),
+        "found bfloat16 for x0 of small: LiteRT has no",
+    ),
     "complex numbers": (lambda x: lax.complex(x, x).real, (MATRIX,), "found complex64|found complex"),
     "seven axes": (lambda x: x + 1, (np.ones((1,) * 7, np.float32),), "expected at most 6 axes, found"),
     "six axes to cut": (lambda x: x[1:], (np.ones((2,) * 6, np.float32),), "expected SLICE on at most 5 axes, found 6"),
