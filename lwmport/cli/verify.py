@@ -35,7 +35,8 @@ def _print(found: "VerifyOutcome") -> None:
     for failure in found.failures:
         click.echo(f"{status_word('failed')}  {failure}")
     for validation in found.validations:
-        click.echo(f"{status_word(validation.status)}  {validation.component} with {validation.runner}")
+        how = "not run" if validation.status == "skipped" else f"with {validation.runner}"
+        click.echo(f"{status_word(validation.status)}  {validation.component} {how}")
         for diff in validation.diffs:
             click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}")
         if not validation.diffs:

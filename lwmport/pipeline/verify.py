@@ -94,7 +94,7 @@ def _outcome(
             f"The files are as they were made; {', '.join(found.component for found in left)} could not be run here."
         )
     else:
-        ran = f"{len(validations)} models agree with the golden outputs" if validations else "no model was run"
+        ran = "every model agrees with the golden outputs" if validations else "no model was run"
         sentence = f"The files are as they were made; {ran}."
     return VerifyOutcome(
         path=request.path, status=status, sentence=sentence, bundle=bundle, failures=failures, validations=validations
