@@ -78,7 +78,7 @@ class Linear(Lazy):
         """
 
     def copied(self, begin: int, end: int) -> Array:
-        """Return the same elements in memory of their own, where a file read from end to end is faster so than mapped."""
+        """Return the same elements in memory of their own, where a file read to its end is faster so than mapped."""
         return self.flat(begin, end)
 
     def runs(self, begin: int, length: int, stride: int, count: int) -> Array:
