@@ -1,5 +1,6 @@
 """``lwmport compile``."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
 def _print(found: "Compilation", out: Path) -> None:
     click.echo(f"{status_word(found.status)}  {found.artifact} for {found.target}: {found.reason}")
     if found.status != "passed":
-        click.echo(f"  in {shlex.quote(found.folder)}:")
+        click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}:")
         for command in found.commands:
             click.echo(f"    {command}")
     for name in found.files:

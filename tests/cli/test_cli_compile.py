@@ -52,7 +52,7 @@ def test_a_failing_tool_exits_with_1(decoder: Path, tmp_path: Path) -> None:
     done = lwmport("compile", decoder, *ASCEND, "--out", tmp_path / "out", path=tmp_path)
     assert done.returncode == 1
     assert "FAILED" in done.stdout
-    assert "wrote no vqgan-decoder*.om" in done.stdout
+    assert "wrote no vqgan-decoder.om" in done.stdout
 
 
 BAD = {

@@ -22,6 +22,9 @@ FAILURE: Final = "ATC run failed"
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 """What ATC takes in the names of files."""
 
+LITTER: Final = ("fusion_result.json", "kernel_meta*")
+"""What ATC writes into the folder that it runs in, whatever ``--output`` says."""
+
 PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16")
 
 SDK: Final = Sdk(
@@ -60,7 +63,7 @@ def plan(job: Job, place: Place) -> Plan:
     options += ["--log=error", *job.extra]
     if job.format == "onnx":
         files[f"{job.name}.cann.json"] = provider_file("CANNExecutionProvider", job.precision, job.name)
-    step = Step(name="atc", tools=("atc",), options=tuple(options), products=(f"{job.name}*.om",))
+    step = Step(name="atc", tools=("atc",), options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))
     return Plan(steps=(step,), files=files, details={"soc": job.soc, "precision": job.precision})
 
 
@@ -79,6 +82,6 @@ def judge(run: Run) -> str:
     return reason or absent(run)
 
 
-VENDOR: Final = Vendor(target="ascend", sdk=SDK, plan=plan, judge=judge)
+VENDOR: Final = Vendor(target="ascend", sdk=SDK, plan=plan, judge=judge, litter=LITTER)
 compile_artifact = partial(compile_with, VENDOR)
 """``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""

@@ -1,6 +1,7 @@
 """This machine's processor: ONNX Runtime's optimised model, OpenVINO's IR, or the file as it is."""
 
 import math
+import os
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -64,7 +65,7 @@ def compile_artifact(job: Job, out: Path) -> Compilation:
         tool=engine,
         status=status,
         reason=reason,
-        folder=".",
+        folder=os.path.relpath(job.path.parent, out),
         commands=(_command(job, engine, out),),
         files=files,
         products=files,
@@ -154,4 +155,4 @@ def sqnr(expected: Array, found: Array) -> float:
 
 def _command(job: Job, engine: str, out: Path) -> str:
     words = ["lwmport", "compile", job.path.name, "--target", "cpu", "--soc", engine, "--precision", job.precision]
-    return shlex.join([*words, "--out", out.name])
+    return shlex.join([*words, "--out", os.path.relpath(out, job.path.parent)])

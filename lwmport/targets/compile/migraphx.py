@@ -1,5 +1,6 @@
 """AMD's MIGraphX, on ROCm and on Hygon's DTK: ``migraphx-driver`` compiles, holds against its reference, and times."""
 
+import glob
 from functools import partial
 from typing import Final
 
@@ -67,7 +68,7 @@ def plan(job: Job, place: Place) -> Plan:
             name="compile",
             tools=TOOLS,
             options=("compile", *model, *_offload(job), "--binary", "--output", place.file(compiled), *job.extra),
-            products=(compiled,),
+            products=(glob.escape(compiled),),
         ),
         Step(
             name="verify",

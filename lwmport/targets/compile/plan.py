@@ -20,7 +20,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One run of one tool. Of each of ``products``, globs, it must have written a file among the results."""
+    """One run of one tool. It must have written a file for each of ``products``, globs with ``|`` between them."""
 
     name: str
     tools: tuple[str, ...]

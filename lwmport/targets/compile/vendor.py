@@ -1,7 +1,9 @@
 """One way to compile for every vendor whose compiler is a program: plan, write, run where it is installed, judge."""
 
+import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ MOST_SAID: Final = 16 * 2**20
 class Vendor:
     """One vendor's compiler. It runs in the model's folder, or (``beside_results``) in the folder for results.
 
+    ``litter`` are files that the tool leaves in the folder it runs in: they are moved to the results, into
+    ``NAME.STEP``.
     ``telling`` are words of the lines that a person looks for in a log, and a record keeps.
     """
 
@@ -34,6 +38,7 @@ class Vendor:
     judge: Judge
     beside_results: bool = False
     telling: tuple[str, ...] = ()
+    litter: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,7 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
         tool=relative.steps[0].tools[0],
         status=found.status,
         reason=found.reason,
-        folder=os.path.relpath(out if vendor.beside_results else job.path.parent),
+        folder=folder,
         commands=commands,
         files=files,
         products=found.products,
@@ -124,11 +129,17 @@ def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
 def _run(vendor: Vendor, job: Job, step: Step, tool: Tool, scratch: Path) -> Run:
     log = scratch / f"{job.name}.{step.name}.log"
     folder = scratch if vendor.beside_results else job.path.parent
+    before = _litter(vendor, folder)
     try:
         code = run_logged(tool.words(step.options), folder, log)
     except (OSError, subprocess.SubprocessError) as error:
         log.write_text(f"{error}\n", encoding="utf-8")
         code = 126
+    for path in _litter(vendor, folder) - before:
+        target = scratch / f"{job.name}.{step.name}"
+        target.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):  # another run in the same folder may take its own away
+            shutil.move(path, target)
     with log.open("rb") as file:
         file.seek(max(log.stat().st_size - MOST_SAID, 0))
         said = file.read().decode(errors="replace")
@@ -142,14 +153,23 @@ def _run(vendor: Vendor, job: Job, step: Step, tool: Tool, scratch: Path) -> Run
     )
 
 
-def _whole(folder: Path, glob: str) -> list[Path]:
+def _litter(vendor: Vendor, folder: Path) -> set[Path]:
+    return {path for name in vendor.litter for path in folder.glob(name)}
+
+
+def _matching(folder: Path, globs: str) -> list[Path]:
+    """Return the files that match one of some globs with ``|`` between them."""
+    return sorted({path for glob in globs.split("|") for path in folder.glob(glob)})
+
+
+def _whole(folder: Path, globs: str) -> list[Path]:
     """Return the files that match and are not empty."""
-    return [path for path in sorted(folder.glob(glob)) if path.is_file() and path.stat().st_size]
+    return [path for path in _matching(folder, globs) if path.is_file() and path.stat().st_size]
 
 
 def _remove(plan: Plan, folder: Path, kept: tuple[str, ...] = ()) -> None:
     """Remove what compilers made: of a run that failed, or of an earlier one that these files no longer describe."""
-    for path in (path for step in plan.steps for glob in step.products for path in folder.glob(glob)):
+    for path in (path for step in plan.steps for globs in step.products for path in _matching(folder, globs)):
         if path.name not in kept:
             path.unlink(missing_ok=True)
 

@@ -34,7 +34,8 @@ def general(run: Run, hints: Mapping[str, str]) -> str:
 def absent(run: Run) -> str:
     """Return that the step left nothing behind though it should have, or an empty text."""
     if run.missing:
-        return f"{run.step.name} exited with {run.code} and wrote no {run.missing[0]}, or an empty one; see its log"
+        first = run.missing[0].partition("|")[0]
+        return f"{run.step.name} exited with {run.code} and wrote no {first}, or an empty one; see its log"
     return ""
 
 

@@ -225,7 +225,7 @@ FAILURES = {
         f"echo 'EZ3003: No supported Ops kernel and engine are found for [a], optype [B].'\n{FAILURE}\nexit 255",
         "check --soc",
     ),
-    "success and no file": (SUCCESS, "wrote no model*.om"),
+    "success and no file": (SUCCESS, "wrote no model.om"),
     "success and an empty file": (f'{OUTPUT}\n: > "$out.om"\n{SUCCESS}', "or an empty one"),
     "a file and no word of success": (GOOD, "without saying 'ATC run success'"),
     "the word of failure and exit code 0": (f"{GOOD}{FAILURE}", "exited with 0"),
@@ -269,6 +269,27 @@ def test_warnings_with_codes_do_not_fail_a_success(
     body = f"{GOOD}echo '[WARNING] E10055 was raised and handled'\n{SUCCESS}"
     found = compile_artifact(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
     assert found.status is Status.PASSED
+
+
+def test_a_failure_leaves_other_models_alone(
+    job_of: Callable[..., Job], sdk: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model-two.om").write_bytes(b"another")
+    found = compile_artifact(job_of(toolchain=sdk("atc", SUCCESS), **SOC), tmp_path / "out")
+    assert (found.status, found.products) == (Status.FAILED, ())
+    assert (tmp_path / "out" / "model-two.om").read_bytes() == b"another"
+
+
+def test_what_the_tool_leaves_beside_the_model_goes_to_the_results(
+    job_of: Callable[..., Job], sdk: Callable[..., Path], tmp_path: Path
+) -> None:
+    body = f"{GOOD}mkdir -p kernel_meta; echo x > kernel_meta/a; echo y > fusion_result.json\n{SUCCESS}"
+    job = job_of(toolchain=sdk("atc", body), **SOC)
+    compile_artifact(job, tmp_path / "out")
+    assert [path.name for path in job.path.parent.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "out" / "model.atc" / "fusion_result.json").is_file()
+    assert (tmp_path / "out" / "model.atc" / "kernel_meta" / "a").is_file()
 
 
 def test_the_environment_script_comes_first(
