@@ -1,4 +1,7 @@
-"""One floating dtype becomes another, rounded to nearest even; a value that would become infinite is an error."""
+"""One floating dtype becomes another, rounded to nearest even; a value that would become infinite is an error.
+
+Not for the float8 dtypes, some of which have no infinity: no model is converted to them.
+"""
 
 from typing import Any, Final
 
