@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from lwmport import atomic, manifest, plain
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.targets.compile.job import Gear, Job
 from lwmport.types import Array, Compilation, Signature, Status, TensorSpec
 
 AUTO: Final = "auto"
-SAMPLES: Final = 8
-"""Samples for quantisation that are made up where none are given."""
-
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".pb": "frozen_graph", ".saved_model": "saved_model"}
 """Suffix of a model that no manifest describes -> its format."""
 
@@ -124,9 +120,9 @@ def _own(
     calibration: Mapping[str, Array] | None = None
     if request.calibration == AUTO:
         observer.phase(f"{part.name}: make {SAMPLES} samples to quantise with")
-        calibration = _made_up(request, made, part)
+        calibration = made_samples(made, part, request.checkpoint, next(iter(request.gears), {}))
     elif request.calibration:
-        calibration = _given(Path(request.calibration), part.signature)
+        calibration = given_samples(Path(request.calibration), part.signature)
     model = _Model(
         path=folder / part.path,
         name=part.name,
@@ -152,7 +148,7 @@ def _foreign(request: CompileRequest) -> Job:
         raise UsageError(
             f"expected a folder of samples for {path}, which no manifest describes, found --calibration auto"
         )
-    calibration = _given(Path(request.calibration), signature) if request.calibration else None
+    calibration = given_samples(Path(request.calibration), signature) if request.calibration else None
     operators = {operator: count for (_, operator), count in graph.operators.items()}
     model = _Model(path=path, name=path.stem, format=FORMATS[path.suffix], signature=signature, operators=operators)
     return _job(request, model, calibration)
@@ -175,33 +171,3 @@ def _job(request: CompileRequest, model: _Model, calibration: Mapping[str, Array
         toolchain=request.toolchain,
         run=request.run,
     )
-
-
-def _given(folder: Path, signature: Signature) -> dict[str, Array]:
-    """Return the samples in a folder, an INPUT.npy for each input; nothing in them is executed."""
-    found = {}
-    for spec in signature.inputs:
-        path = folder / f"{spec.name}.npy"
-        try:
-            found[spec.name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ArtifactError(
-                f"expected an array of samples at {path}, found: {' '.join(str(error).split())}"
-            ) from error
-    return found
-
-
-def _made_up(request: CompileRequest, made: manifest.Manifest, part: manifest.ComponentEntry) -> dict[str, Array]:
-    """Return samples of a component of ours, [samples, ...] each: photographs, their codes, or seeded tokens."""
-    from lwmport.models.families import resolve
-    from lwmport.models.options import Options
-    from lwmport.pipeline.samples import take
-    from lwmport.pipeline.weights import component_weights, reopen_weights
-
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    component = next(component for component in family.references if component.name == part.name)
-    weights = component_weights(family, component, reopen_weights(family, made, request.checkpoint))
-    batch = part.signature.inputs[0].shape[0]
-    size = batch if isinstance(batch, int) else next(iter(request.gears), {}).get(batch, 1)
-    taken = take(component, weights, part.signature, size, (0, SAMPLES)).calibration
-    return {spec.name: np.stack([sample[spec.name] for sample in taken]) for spec in part.signature.inputs}
