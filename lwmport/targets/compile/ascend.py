@@ -31,7 +31,12 @@ SDK: Final = Sdk(
     variables=("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"),
     places=("/usr/local/Ascend/cann", "/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/ascend-toolkit"),
     scripts=("set_env.sh", "bin/setenv.bash"),
+    after=(
+        'devlib="$ASCEND_HOME_PATH/$(uname -m)-linux/devlib"; [ -e /dev/davinci0 ] || [ ! -d "$devlib" ] || '
+        'export LD_LIBRARY_PATH="$devlib:$LD_LIBRARY_PATH"'
+    ),
 )
+"""A host without a card has the driver's libraries in ``devlib`` only."""
 
 
 def plan(job: Job, place: Place) -> Plan:

@@ -22,5 +22,7 @@ def script(title: str, folder: str, commands: Sequence[str], sdk: Sdk) -> bytes:
             "  done",
             "done",
         ]
+    if sdk.after:
+        lines.append(sdk.after)
     lines += ["set -eo pipefail", f'cd "$(dirname "$0")"/{shlex.quote(folder)}', *commands]
     return ("\n".join(lines) + "\n").encode()

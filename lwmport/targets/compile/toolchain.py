@@ -18,12 +18,14 @@ class Sdk:
     """How one vendor installs its tools.
 
     ``variables`` are those that its environment script sets to its folder; ``places`` are where it is usually
-    installed; ``scripts`` are the environment scripts, relative to the folder.
+    installed; ``scripts`` are the environment scripts, relative to the folder, and ``after`` is what a shell does after
+    them: a line that must not fail.
     """
 
     variables: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
+    after: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +34,15 @@ class Tool:
 
     path: Path
     script: Path | None = None
+    after: str = ""
 
     def words(self, options: tuple[str, ...]) -> list[str]:
         """Return the words to run: through bash where an environment script comes first."""
-        if self.script is None:
+        if self.script is None and not self.after:
             return [str(self.path), *options]
         # The scripts read unset variables: never under `set -u`.
-        return ["bash", "-c", '. "$1" >/dev/null; shift; exec "$@"', "bash", str(self.script), str(self.path), *options]
+        line = f'[ -z "$1" ] || . "$1" >/dev/null; shift; {self.after or ":"}; exec "$@"'
+        return ["bash", "-c", line, "bash", str(self.script or ""), str(self.path), *options]
 
 
 def find(
@@ -53,12 +57,12 @@ def find(
         return _in_toolchain(names, sdk, toolchain)
     on_path = _first(shutil.which(name, path=environment.get("PATH")) for name in names)
     if on_path:
-        return Tool(path=Path(on_path))
+        return Tool(path=Path(on_path), after=sdk.after)
     homes = [environment[name] for name in sdk.variables if environment.get(name)]
     for home in map(Path, (*homes, *sdk.places)):
         found = _below(home, names)
         if found:
-            return Tool(path=found, script=None if str(home) in homes else _script(home, sdk))
+            return Tool(path=found, script=None if str(home) in homes else _script(home, sdk), after=sdk.after)
     return None
 
 
@@ -67,9 +71,11 @@ def _in_toolchain(names: tuple[str, ...], sdk: Sdk, toolchain: Path) -> Tool | N
         raise UsageError(f"expected the toolchain's folder or one of its executables, found nothing at {toolchain}")
     if toolchain.is_file():
         named = toolchain if toolchain.name in names else _below(toolchain.parent, names)
-        return Tool(path=named.absolute(), script=_script_above(named, sdk)) if named else None
+        return Tool(path=named.absolute(), script=_script_above(named, sdk), after=sdk.after) if named else None
     found = _below(toolchain, names)
-    return Tool(path=found.absolute(), script=_script(toolchain, sdk) or _script_above(found, sdk)) if found else None
+    if found is None:
+        return None
+    return Tool(path=found.absolute(), script=_script(toolchain, sdk) or _script_above(found, sdk), after=sdk.after)
 
 
 def _below(home: Path, names: tuple[str, ...]) -> Path | None:

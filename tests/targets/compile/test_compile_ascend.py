@@ -301,6 +301,20 @@ def test_the_environment_script_comes_first(
     assert found.status is Status.PASSED, found.reason
 
 
+@pytest.mark.skipif(Path("/dev/davinci0").exists(), reason="a host with a card")
+def test_a_host_without_a_card_gets_the_drivers_libraries(
+    job_of: Callable[..., Job], sdk: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import platform
+
+    folder = sdk("atc", f'case "$LD_LIBRARY_PATH" in *-linux/devlib:*) ;; *) exit 3;; esac\n{GOOD}{SUCCESS}')
+    (folder / f"{platform.machine()}-linux" / "devlib").mkdir(parents=True)
+    monkeypatch.setenv("ASCEND_HOME_PATH", str(folder))
+    found = compile_artifact(job_of(**SOC), tmp_path / "out")
+    assert found.status is Status.PASSED, found.reason
+    assert "devlib" in (tmp_path / "out" / "model.sh").read_text()
+
+
 def test_the_sdk_is_found_by_its_variable(
     job_of: Callable[..., Job], sdk: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
