@@ -16,7 +16,7 @@ from lwmport.pipeline.convert import Request, convert
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.registry import check_known
 from lwmport.targets.dialects import DIALECT_OF
-from lwmport.targets.preflight import Conditions, check
+from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
 from lwmport.types import Severity, Status
 
 LEDGER: Final = "port.json"
@@ -59,6 +59,11 @@ class PortRequest:
     def out(self) -> Path:
         """The folder of the port."""
         return self.conversion.out
+
+    @property
+    def chip(self) -> str | None:
+        """The device within the target: the one asked for, or the target's usual one."""
+        return self.soc or USUAL_CHIPS[self.target] or None
 
     @property
     def models(self) -> Path:
@@ -173,7 +178,7 @@ def _convert(request: PortRequest, observer: Observer) -> Stage:
 def _check(request: PortRequest, _: Observer) -> Stage:
     made = manifest.read(request.models)
     conditions = Conditions(
-        target=request.target, chip=request.soc or "", precision=_compiled_precision(request.conversion)
+        target=request.target, chip=request.chip or "", precision=_compiled_precision(request.conversion)
     )
     found = [check(request.models / part.path, conditions) for part in made.components]
     with atomic.new_file(request.out / PREFLIGHT) as file:
@@ -203,7 +208,7 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
             artifact=request.models,
             target=request.target,
             out=request.out / COMPILED,
-            soc=request.soc,
+            soc=request.chip,
             toolchain=request.toolchain,
             calibration=AUTO if request.target in QUANTISING else None,
             checkpoint=request.conversion.checkpoint,
@@ -227,7 +232,7 @@ def _bundle(request: PortRequest, observer: Observer) -> Stage:
             target=request.target,
             out=request.bundle,
             checkpoint=request.conversion.checkpoint,
-            soc=request.soc,
+            soc=request.chip,
         ),
         observer,
     )

@@ -144,6 +144,13 @@ def test_every_target_takes_its_formats_and_no_other(target: str, form: str, tmp
         PortRequest(conversion=replace(conversion, format="gguf"), target=target)
 
 
+def test_a_target_whose_compiler_wants_a_device_gets_its_usual_one(tmp_path: Path) -> None:
+    conversion = Request(component="vqgan", format="onnx", out=tmp_path)
+    assert PortRequest(conversion=conversion, target="ascend").chip == "Ascend310P3"
+    assert PortRequest(conversion=conversion, target="ascend", soc="Ascend910B1").chip == "Ascend910B1"
+    assert PortRequest(conversion=conversion, target="migraphx").chip is None
+
+
 def test_the_real_road_ends_in_a_bundle(tmp_path: Path) -> None:
     found = port(request(tmp_path))
     assert [(stage.name, stage.status) for stage in found.stages] == [(name, PASSED) for name in road.STAGES]
