@@ -200,11 +200,11 @@ def _license() -> bytes:
 
 def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[str, Array]]:
     """Return the specification of one component, and its calibration inputs [runs, ...] by name."""
-    work.observer.phase(f"{part.name}: run the reference, JAX, for golden samples")
     component = next(found for found in work.family.references if found.name == part.name)
     weights = component_weights(work.family, component, work.weights)
     counts = (work.request.samples, work.request.calibration)
-    samples = take(component, weights, part.signature, trial_batch(part.signature), counts)
+    batch = trial_batch(part.signature)
+    samples = take(component, weights, part.signature, batch, counts, work.observer.phase)
     staging = work.staging
     spec = ComponentSpec(
         name=part.name,

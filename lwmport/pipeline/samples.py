@@ -1,6 +1,6 @@
 """Golden samples and calibration data of a component: real inputs, and what the reference makes of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,7 +43,14 @@ class _Run:
     relevant: Mapping[str, Array]
 
 
-def take(component: Component, weights: Weights, signature: Signature, batch: int, counts: tuple[int, int]) -> Samples:
+def take(
+    component: Component,
+    weights: Weights,
+    signature: Signature,
+    batch: int,
+    counts: tuple[int, int],
+    tell: Callable[[str], None] = lambda _: None,
+) -> Samples:
     """Return samples of a component, in the dtypes of an artifact's signature.
 
     Args:
@@ -52,12 +59,19 @@ def take(component: Component, weights: Weights, signature: Signature, batch: in
         signature: the artifact's.
         batch: items a run.
         counts: how many golden samples, and how many for calibration.
+        tell: told what is being made, run by run.
     """
-    runs = list(_runs(component, weights, batch, sum(counts)))
-    runner = JaxRunner(component, weights)
-    golden = tuple(_golden(runner, run, signature) for run in runs[: counts[0]])
-    calibration = tuple(_cast(run.inputs, signature.inputs) for run in runs[counts[0] :])
-    return Samples(golden=golden, calibration=calibration)
+    runner = JaxRunner(component, weights) if counts[0] else None
+    golden: list[Golden] = []
+    calibration: list[Mapping[str, Array]] = []
+    for number, run in enumerate(_runs(component, weights, batch, sum(counts))):
+        if runner is not None and number < counts[0]:
+            tell(f"{component.name}: golden sample {number + 1} of {counts[0]}, {run.title}")
+            golden.append(_golden(runner, run, signature))
+        else:
+            tell(f"{component.name}: calibration {number + 1 - counts[0]} of {counts[1]}, {run.title}")
+            calibration.append(_cast(run.inputs, signature.inputs))
+    return Samples(golden=tuple(golden), calibration=tuple(calibration))
 
 
 def _golden(runner: JaxRunner, run: _Run, signature: Signature) -> Golden:

@@ -51,17 +51,19 @@ def request(folder: Path, out: Path, **options: Any) -> BundleRequest:
     return BundleRequest(**{"folder": folder, "target": "cpu", "out": out, "samples": 2, "calibration": 3, **options})
 
 
-@pytest.fixture(scope="module")
-def made(converted: Path) -> Path:
-    path = converted.parent / "bundle.zip"
-    found = bundle(request(converted, path))
-    assert found.sha256 == digest.of_file(path)
-    return path
-
-
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def run(*words: str | int | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lwmport", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def made(converted: Path) -> Path:
+    """Return a bundle that the command line made."""
+    path = converted.parent / "bundle.zip"
+    done = run("bundle", converted, "--target", "cpu", "--out", path, "--samples", 2, "--calibration", 3, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["sha256"] == digest.of_file(path)
+    return path
 
 
 def test_it_holds_what_an_engineer_needs(made: Path) -> None:
@@ -128,13 +130,9 @@ def test_verify_passes(made: Path) -> None:
     assert len(found.validations[0].diffs) == 4
 
 
-def test_the_commands(converted: Path, tmp_path: Path) -> None:
-    out = tmp_path / "b.zip"
-    packed = run("bundle", converted, "--target", "cpu", "--out", out, "--samples", "1", "--calibration", "0", "--json")
-    assert packed.returncode == 0, packed.stderr
-    sha256 = json.loads(packed.stdout)["sha256"]
-    assert run("verify", out, "--sha256", sha256, "--no-run").returncode == 0
-    done = run("verify", out, "--sha256", "0" * 64, "--no-run", "--json")
+def test_the_digest_that_was_told_decides(made: Path) -> None:
+    assert run("verify", made, "--sha256", digest.of_file(made), "--no-run").returncode == 0
+    done = run("verify", made, "--sha256", "0" * 64, "--no-run", "--json")
     assert done.returncode == 1
     assert "expected the SHA-256 0000" in json.loads(done.stdout)["sentence"]
 
@@ -307,13 +305,26 @@ def test_what_did_not_pass_is_not_handed_over(converted: Path, tmp_path: Path) -
     with (folder / "vqgan-decoder.onnx.data").open("r+b") as file:
         file.write(b"\x55" * 64)
     with pytest.raises(ArtifactError, match=r"vqgan-decoder\.onnx\.data as it was converted"):
-        bundle(request(folder, tmp_path / "b.zip"))
+        bundle(request(folder, tmp_path / "b.zip", samples=1, calibration=0))
     manifest.write(replace(manifest.read(folder), verdict="failed"), folder)
     with pytest.raises(ArtifactError, match="found them failed"):
         bundle(request(folder, tmp_path / "b.zip"))
     with pytest.raises(UsageError, match="expected a target"):
         bundle(request(converted, tmp_path / "b.zip", target="npu"))
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_model_that_the_rules_refuse_goes_with_the_findings(converted: Path, tmp_path: Path) -> None:
+    found = bundle(request(converted, tmp_path / "b.zip", target="ascend", samples=1, calibration=0))
+    assert found.status is Status.FAILED
+    rules = {finding.rule for finding in found.preflights[0].findings if finding.severity == "error"}
+    assert rules
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        said = json.loads(archive.read("check/vqgan-encoder/preflight.json"))
+        assert {finding["rule"] for finding in said["findings"]} >= rules
+        assert b"not listed" in archive.read("check/vqgan-encoder/operators.txt")
+        assert b"bash compile/vqgan-encoder/vqgan-encoder.sh" in archive.read("README.txt")
+        assert b"--soc_version=Ascend310P3" in archive.read("compile/vqgan-encoder/vqgan-encoder.sh")
 
 
 def test_the_checkpoint_must_be_named_again(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Golden samples and calibration data: all different, in the artifact's dtypes, with what does not count left out."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lwmport.models.families import resolve
+from lwmport.pipeline.samples import SYMMETRIES, _pictures, _title, take
+from lwmport.pipeline.weights import component_weights, fitting
+from lwmport.types import Signature, TensorSpec
+from lwmport.validators.pictures import PHOTOGRAPHS
+
+PICTURE = TensorSpec(name="x", shape=("batch", 16, 16, 3), dtype="float32", layout="NHWC")
+
+
+def test_every_photograph_gives_eight_pictures() -> None:
+    items = range(len(PHOTOGRAPHS) * SYMMETRIES)
+    found = _pictures(PICTURE, items)
+    assert len({picture.tobytes() for picture in found}) == len(items)
+    assert len({_title(item) for item in items}) == len(items)
+    assert np.array_equal(found[0], _pictures(PICTURE, range(len(items), len(items) + 1))[0])
+    assert _title(len(PHOTOGRAPHS) * 7) == "astronaut turned by 270 degrees mirrored"
+
+
+def narrowed(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(replace(spec, dtype="float16" if spec.dtype == "float32" else spec.dtype) for spec in specs)
+
+
+def test_language_components_get_seeded_inputs_and_leave_padding_out() -> None:
+    family = resolve("llama-block", "debug")
+    (component,) = family.references
+    weights = component_weights(family, component, fitting(family, None, 0))
+    wide = component.signature
+    signature = Signature(inputs=narrowed(wide.inputs), outputs=narrowed(wide.outputs))
+    told: list[str] = []
+    found = take(component, weights, signature, 2, (2, 1), told.append)
+    assert len(told) == 3
+    runs = [sample.inputs for sample in found.golden] + list(found.calibration)
+    assert len({run["hidden_states"].tobytes() for run in runs}) == 3
+    for sample in found.golden:
+        assert {name: array.dtype.name for name, array in sample.inputs.items()} == {
+            spec.name: spec.dtype for spec in signature.inputs
+        }
+        assert set(sample.relevant) <= set(sample.outputs)
+        assert sample.relevant
+        for name, mask in sample.relevant.items():
+            assert not np.where(mask, 0, sample.outputs[name]).any()
+            assert sample.outputs[name].any()
+            assert sample.outputs[name].dtype == np.float16
