@@ -4,7 +4,7 @@
 the flatbuffer is packed twice, with empty and with true offsets, and memory follows the largest single tensor.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
 
@@ -22,6 +22,9 @@ INLINE_BYTES: Final = 1024
 
 ALIGNMENT: Final = 64
 """Of the weights in the file: TFLite's kDefaultTensorAlignment, so that kernels may read them where they are."""
+
+STRIP_BYTES: Final = 8 << 20
+"""Of a transposed weight at a time."""
 
 _ANYWHERE: Final = 1 << 40
 """Stands for an offset that is not known yet; 0 would be left out of the flatbuffer and change its length."""
@@ -61,15 +64,26 @@ def _write_data(file: IO[bytes], places: Mapping[Tensor, Inline | External], pro
     for tensor, place in places.items():
         if isinstance(place, External):
             file.write(bytes(place.offset - file.tell()))
-        file.write(_produce(tensor).data)
+        for strip in _strips(_produce(tensor)):
+            file.write(strip.data)
         done += tensor.nbytes
         progress(tensor.source or tensor.name, done, total)
+
+
+def _strips(array: Array) -> Iterator[Array]:
+    """Yield the array in rows that lie one behind the other, so that a transposed one is never copied whole."""
+    if array.flags.c_contiguous:
+        yield array
+        return
+    size = max(1, STRIP_BYTES * len(array) // array.nbytes)
+    for start in range(0, len(array), size):
+        yield np.ascontiguousarray(array[start : start + size])
 
 
 def _produce(tensor: Tensor) -> Array:
     if tensor.produce is None:
         raise LoweringError(f"expected a constant, found the computed tensor {tensor.name}")
-    array = np.asarray(tensor.produce(), order="C")
+    array = np.asarray(tensor.produce())
     if array.shape != static_shape(tensor.shape) or array.dtype.name != tensor.dtype:
         raise LoweringError(
             f"expected {tensor.dtype}{list(tensor.shape)} for {tensor.name}, found {array.dtype}{list(array.shape)}"

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lwmport.converters.tflite import kernels, options, versions
+from lwmport.converters.tflite import kernels, options, versions, writer
 from lwmport.converters.tflite.convert import convert
 from lwmport.converters.tflite.graph import GraphBuilder
 from lwmport.converters.tflite.schema import schema
@@ -202,3 +202,12 @@ def test_an_operator_has_the_lowest_version_that_knows_it(
     graph = GraphBuilder("test")
     graph.operation(op, [graph.tensor("x", shape, dtype) for shape in shapes], shapes[0], dtype)
     assert versions.version_of(graph.operations[0]) == version
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (3000, 1100), (7,), ()])
+def test_a_transposed_weight_is_written_in_strips(shape: tuple[int, ...]) -> None:
+    array = np.asarray(np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape[::-1])).T
+    strips = list(writer._strips(array))
+    assert b"".join(strip.tobytes() for strip in strips) == array.tobytes()
+    assert max(strip.nbytes for strip in strips) <= writer.STRIP_BYTES
+    assert (len(strips) > 1) == (array.nbytes > writer.STRIP_BYTES)
