@@ -1,5 +1,6 @@
 """Hugging Face folders: LWM's tree out of them by arithmetic written down here, and one line for whatever is wrong."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -352,3 +353,34 @@ def test_links_to_a_store_are_followed(tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors"):
         (snapshot / name).symlink_to(store / name)
     assert isinstance(open_checkpoint(snapshot), Checkpoint)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json", "model-1.safetensors"])
+def test_damage_is_one_line_or_none(name: str, tmp_path: Path) -> None:
+    """Bytes changed at random: the folder opens, or one line says why not; nothing else is ever raised."""
+    path = sharded(tmp_path) / name
+    content = path.read_bytes()
+    rng = np.random.default_rng(2)
+    opened = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[rng.integers(min(len(content), 1500))] = rng.integers(256)
+        path.write_bytes(bytes(damaged))
+        with contextlib.suppress(CheckpointError):
+            open_checkpoint(tmp_path)
+            opened += 1
+    assert opened < 150
+
+
+@pytest.mark.parametrize(
+    "value", ["1e999", "NaN", "-1", "[]", "{}", '"x"', "null", "true", "1" + "0" * 400, '{"rope_type": []}']
+)
+def test_no_value_of_the_configuration_breaks_the_line(value: str, tmp_path: Path) -> None:
+    folder(tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    fields = json.loads(text)
+    for name in [*fields, "rope_scaling", "rope_parameters", "tie_word_embeddings", "head_dim", "lwm", "hidden_act"]:
+        others = {key: item for key, item in fields.items() if key != name}
+        (tmp_path / "config.json").write_text(json.dumps(others)[:-1] + f', "{name}": {value}}}')
+        with contextlib.suppress(CheckpointError):
+            open_checkpoint(tmp_path)
