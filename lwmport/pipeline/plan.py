@@ -2,9 +2,11 @@
 
 Memory means anonymous memory, the process's own: files are mapped, and their pages are the kernel's to drop.
 
-The prediction is what the process has when the plan is made (interpreter, JAX, the index of the checkpoint), `GRAPH`
-and `LAYER` for a program and its graph, the blocks of the file and the pieces on their way to it (`IN_FLIGHT`, or all
-that is written), and twice the largest tensor that has more than two axes: those are turned, as a whole.
+The prediction is what the process has when the plan is made (interpreter, JAX, the index of the checkpoint), `LAYER`
+for each layer of a program, and the larger of two: `GRAPH`, which tracing and lowering take and mostly give back, and
+`KEPT` of that beside what is on its way to the disk. That is the blocks of the file and a few pieces (`IN_FLIGHT`, or
+all that is written), and the largest tensor that has more than two axes: those are turned, as a whole, `TURNED` times
+or, where they are made up rather than read, `MADE` times.
 """
 
 import shutil
@@ -28,11 +30,20 @@ IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + 4 * PIECE
 STREAMED: Final = ("hf", "onnx")
 """Formats whose weights are written as they are read; the others are not predicted."""
 
-GRAPH: Final = 35_000_000
-"""Bytes that tracing a component, lowering it and serializing the graph take at first."""
+GRAPH: Final = 50_000_000
+"""Bytes that tracing a component, lowering it and writing its graph take at most."""
+
+KEPT: Final = 20_000_000
+"""Bytes of those that are still held while weights are written."""
 
 LAYER: Final = 1_100_000
-"""The same for each layer of a language model."""
+"""Bytes more for each layer of a language model."""
+
+TURNED: Final = 1
+"""How many times a tensor that is turned is in memory."""
+
+MADE: Final = 9
+"""The same for one that is made from a seed."""
 
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
@@ -41,7 +52,7 @@ START: Final = 2.0
 """Seconds to trace a component and to lower it."""
 
 LAYER_SECONDS: Final = 0.12
-"""The same for each layer of a language model."""
+"""Seconds more for each layer of a language model."""
 
 PROBE: Final = 1 << 26
 """Bytes written to learn how fast a disk is."""
@@ -100,7 +111,7 @@ def plan_for(family: Family, weights: Weights, form: str, out: Path, done_bytes:
         write_bytes=written,
         done_bytes=done_bytes,
         free_bytes=free,
-        peak_bytes=_peak(family, form),
+        peak_bytes=_peak(family, form, TURNED if digested else MADE),
         seconds=_seconds(family, form, written - done_bytes, there) if form in STREAMED else None,
     )
 
@@ -130,14 +141,14 @@ def stored_bytes(family: Family, weights: Weights, name: str) -> int:
     return whole.nbytes // whole.shape[source[1]]
 
 
-def _peak(family: Family, form: str) -> int | None:
+def _peak(family: Family, form: str, copies: int) -> int | None:
     now = memory.anonymous_bytes()
     if now is None or form not in STREAMED:
         return None
     specs = [spec for component in family.components for spec in component.weights.values()]
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
-    lowered = 0 if form == "hf" else GRAPH + LAYER * _layers(family)
-    return now + lowered + min(IN_FLIGHT, sum(spec.nbytes for spec in specs)) + 2 * turned
+    flight = min(IN_FLIGHT, sum(spec.nbytes for spec in specs)) + copies * turned
+    return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, KEPT + flight))
 
 
 def _seconds(family: Family, form: str, count: int, folder: Path) -> float:
