@@ -39,3 +39,8 @@ class RunnerError(PortError):
 
 class MissingExtraError(PortError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+def one_line(error: Exception) -> str:
+    """Return what a foreign error says, on one line."""
+    return " ".join(str(error).split())

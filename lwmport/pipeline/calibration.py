@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from lwmport import manifest
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, one_line
 from lwmport.targets.compile.job import Gear
 from lwmport.types import Array, Signature
 
@@ -27,7 +27,7 @@ def given_samples(folder: Path, signature: Signature) -> dict[str, Array]:
             found[spec.name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ArtifactError(
-                f"expected an array of samples at {path}, found: {' '.join(str(error).split())}"
+                f"expected an array of samples at {path}, found: {one_line(error)}"
             ) from error
     return found
 

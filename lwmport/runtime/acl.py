@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.ports import Port
 from lwmport.types import Array, dtype_of
 
@@ -167,4 +167,4 @@ def _import() -> Any:
     try:
         return importlib.import_module("acl")
     except ImportError as error:
-        raise RunnerError(f"pyACL does not load: {' '.join(str(error).split())}; source set_env.sh of CANN") from error
+        raise RunnerError(f"pyACL does not load: {one_line(error)}; source set_env.sh of CANN") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.ports import Port
 from lwmport.types import Array
 
@@ -33,7 +33,7 @@ class AisBenchSession:
             self.inputs = tuple(_port(item) for item in self._session.get_inputs() if item.name != HIDDEN)
             self.outputs = tuple(_port(item) for item in self._session.get_outputs())
         except Exception as error:  # the library raises RuntimeError, ImportError and types of its own
-            raise RunnerError(f"ais_bench refused {path}: {_one_line(error)}") from error
+            raise RunnerError(f"ais_bench refused {path}: {one_line(error)}") from error
 
     def infer(self, feeds: list[Array], gear: "Gear | None") -> list[Array]:
         """Return the outputs, in the order of the file.
@@ -51,7 +51,7 @@ class AisBenchSession:
                     self._session.set_dynamic_dims(gear.text)
                 found = self._session.run(feeds, out_array=True)
         except Exception as error:  # as above
-            raise RunnerError(f"the device failed: {_one_line(error)}") from error
+            raise RunnerError(f"the device failed: {one_line(error)}") from error
         if not isinstance(found, list | tuple) or not all(isinstance(item, np.ndarray) for item in found):
             raise RunnerError("expected arrays from ais_bench, found something else; is it a version of 2023 or later?")
         return list(found)
@@ -65,7 +65,3 @@ def _port(item: Any) -> Port:
         dtype={"float": "float32", "half": "float16"}.get(dtype, dtype),
         nbytes=int(item.size or 0),
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.inputs import check_inputs
 from lwmport.runtime.ports import sizes_of
 from lwmport.types import Array, Signature, dtype_of
@@ -34,14 +34,14 @@ class CompassRunner:
             module = importlib.import_module("AIPUBuilder.Optimizer.tools.optimizer_forward")
         except ImportError as error:
             raise RunnerError(
-                f"expected Arm China's Compass optimizer (AIPUBuilder.Optimizer), found: {_one_line(error)}; it is "
+                f"expected Arm China's Compass optimizer (AIPUBuilder.Optimizer), found: {one_line(error)}; it is "
                 "Apache-2.0, on GitHub as Arm-China/Compass_Optimizer"
             ) from error
         self._signature = signature
         try:
             self._executor: Any = module.OptForward(str(path), str(weights))
         except Exception as error:  # the library raises unrelated types
-            raise RunnerError(f"Compass refused {path}: {_one_line(error)}") from error
+            raise RunnerError(f"Compass refused {path}: {one_line(error)}") from error
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return every output by name.
@@ -55,7 +55,7 @@ class CompassRunner:
         try:
             found = list(self._executor.forward(feeds, transfer_to_float=True))
         except Exception as error:  # as above
-            raise RunnerError(f"Compass failed on the inputs: {_one_line(error)}") from error
+            raise RunnerError(f"Compass failed on the inputs: {one_line(error)}") from error
         if len(found) != len(self._signature.outputs):
             raise RunnerError(f"expected {len(self._signature.outputs)} outputs from Compass, found {len(found)}")
         return {
@@ -81,7 +81,3 @@ def _promised(array: Array, name: str, shape: tuple[int, ...], dtype: str) -> Ar
     if np.issubdtype(found.dtype, np.integer) and not np.array_equal(found, array):
         raise RunnerError(f"expected whole numbers of {name}, found others: the order of the outputs may differ")
     return found
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

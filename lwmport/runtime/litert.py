@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport import extras
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.inputs import check_inputs, spec_of
 from lwmport.types import Array
 
@@ -37,7 +37,7 @@ class LiteRTRunner:
             self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner(SIGNATURE)
         except (RuntimeError, ValueError) as error:
-            raise RunnerError(f"LiteRT refused {path}: {_one_line(error)}") from error
+            raise RunnerError(f"LiteRT refused {path}: {one_line(error)}") from error
         self.inputs = tuple(
             spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name)
             for name, tensor in self._run.get_input_details().items()
@@ -54,7 +54,7 @@ class LiteRTRunner:
         try:
             found = self._run(**inputs)
         except (RuntimeError, ValueError) as error:
-            raise RunnerError(f"LiteRT failed on the inputs: {_one_line(error)}") from error
+            raise RunnerError(f"LiteRT failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(found[name]) for name in sorted(found)}
 
 
@@ -71,7 +71,7 @@ def check_whole(path: Path) -> None:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         found, needed = len(mapped), _end_of_buffers(mapped)
     except (OSError, ValueError) as error:
-        raise RunnerError(f"expected a TFLite model at {path}, found {_one_line(error)}") from error
+        raise RunnerError(f"expected a TFLite model at {path}, found {one_line(error)}") from error
     except (IndexError, struct.error) as error:
         raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
     if needed > found:
@@ -118,7 +118,3 @@ def _dynamic(tensor: Mapping[str, Any]) -> list[int | None]:
     """Return the shape of a tensor with None for sizes that may change."""
     signature = tensor["shape_signature"] if len(tensor["shape_signature"]) else tensor["shape"]
     return [None if size < 0 else int(size) for size in signature]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

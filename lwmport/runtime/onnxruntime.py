@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import onnxruntime
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.inputs import check_inputs, spec_of
 from lwmport.types import Array
 
@@ -35,7 +35,7 @@ class OnnxRuntimeRunner:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-            raise RunnerError(f"ONNX Runtime refused {path}: {_one_line(error)}") from error
+            raise RunnerError(f"ONNX Runtime refused {path}: {one_line(error)}") from error
         self.inputs = tuple(
             spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in self._session.get_inputs()
         )
@@ -51,9 +51,5 @@ class OnnxRuntimeRunner:
         try:
             found = self._session.run(self._outputs, dict(inputs))
         except Exception as error:  # as above
-            raise RunnerError(f"ONNX Runtime failed on the inputs: {_one_line(error)}") from error
+            raise RunnerError(f"ONNX Runtime failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport import extras
-from lwmport.errors import RunnerError, UsageError
+from lwmport.errors import RunnerError, UsageError, one_line
 from lwmport.runtime.inputs import check_inputs, spec_of
 from lwmport.types import Array
 
@@ -57,7 +57,7 @@ class OpenVinoRunner:
         try:
             found = self._model(dict(inputs))
         except Exception as error:  # as above
-            raise RunnerError(f"OpenVINO failed on the inputs: {_one_line(error)}") from error
+            raise RunnerError(f"OpenVINO failed on the inputs: {one_line(error)}") from error
         # The arrays of a result share the request's memory, which the next run writes into.
         return {name: np.array(found[port]) for name, port in self._outputs}
 
@@ -98,7 +98,7 @@ def load() -> ModuleType:
 
 def refusal(path: Path, error: Exception) -> RunnerError:
     """Return what OpenVINO says, and what to do where it is an operator that it lacks."""
-    said = _one_line(error)
+    said = one_line(error)
     _, found, rest = said.partition(UNKNOWN)
     if found:
         operators = rest.partition(" --")[0].strip(" :")
@@ -112,7 +112,3 @@ def _name(port: Any) -> str:
 
 def _dims(port: Any) -> list[int | None]:
     return [None if dim.is_dynamic else int(dim.get_length()) for dim in port.get_partial_shape()]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -5,7 +5,7 @@ from typing import Final
 
 import onnxruntime
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 
 INLINE: Final = "1024"
 """Bytes up to which a weight stays inside of the graph's file."""
@@ -30,5 +30,5 @@ def write_optimised(path: Path, target: Path) -> tuple[Path, Path]:
     try:
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-        raise RunnerError(f"ONNX Runtime refused {path}: {' '.join(str(error).split())}") from error
+        raise RunnerError(f"ONNX Runtime refused {path}: {one_line(error)}") from error
     return target, data

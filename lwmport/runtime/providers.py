@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.inputs import check_inputs, spec_of
 from lwmport.runtime.onnxruntime import DTYPES
 from lwmport.types import Array
@@ -64,7 +64,7 @@ class ProviderRunner:
                 )
             self._session.disable_fallback()
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-            raise RunnerError(f"{provider} refused {path}: {_one_line(error)}{_hint(str(error))}") from error
+            raise RunnerError(f"{provider} refused {path}: {one_line(error)}{_hint(str(error))}") from error
         found = self._session.get_providers()
         if not found or found[0] != provider:
             raise RunnerError(
@@ -86,7 +86,7 @@ class ProviderRunner:
         try:
             found = self._session.run(self._outputs, dict(inputs))
         except Exception as error:  # as above
-            raise RunnerError(f"{self._provider} failed on the inputs: {_one_line(error)}") from error
+            raise RunnerError(f"{self._provider} failed on the inputs: {one_line(error)}") from error
         if not self._profiled:
             self._prove()
         return {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}
@@ -117,7 +117,7 @@ def open_provider(path: Path, document: Path, threads: int = 1) -> ProviderRunne
         provider, options = str(found["provider"]), {str(key): str(value) for key, value in found["options"].items()}
         environment = {str(key): str(value) for key, value in found.get("environment", {}).items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise RunnerError(f"expected a provider's options at {document}, found: {_one_line(error)}") from error
+        raise RunnerError(f"expected a provider's options at {document}, found: {one_line(error)}") from error
     for name, value in environment.items():
         if name.startswith("ORT_"):
             os.environ.setdefault(name, value)
@@ -148,7 +148,3 @@ def _most(nodes: Counter[str]) -> str:
 
 def _hint(said: str) -> str:
     return next((f"; {fix}" for phrase, fix in HINTS.items() if phrase in said), "")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

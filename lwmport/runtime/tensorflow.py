@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.extras import require
 from lwmport.runtime.inputs import check_inputs, spec_of
 from lwmport.types import Array
@@ -36,7 +36,7 @@ class TensorFlowRunner:
         try:
             specs, self._call = (_saved_model if path.is_dir() else _frozen_graph)(self._tf, path)
         except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
-            raise RunnerError(f"TensorFlow refused {path}: {_one_line(error)}") from error
+            raise RunnerError(f"TensorFlow refused {path}: {one_line(error)}") from error
         self.inputs = tuple(spec_of(spec.name, spec.shape.as_list(), spec.dtype.name) for spec in specs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -49,7 +49,7 @@ class TensorFlowRunner:
         try:
             outputs = self._call({name: self._tf.constant(array) for name, array in inputs.items()})
         except self._tf.errors.OpError as error:
-            raise RunnerError(f"TensorFlow failed on the inputs: {_one_line(error)}") from error
+            raise RunnerError(f"TensorFlow failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(value) for name, value in outputs.items()}
 
 
@@ -92,7 +92,3 @@ def _set_threads(config: Any, threads: int) -> None:
                 f"expected TensorFlow with {threads} threads, found it at work with {found}, which is settled once in "
                 f"a process: start a new one"
             ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

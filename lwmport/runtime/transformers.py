@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport.errors import RunnerError
+from lwmport.errors import RunnerError, one_line
 from lwmport.extras import require
 from lwmport.runtime.inputs import check_inputs
 from lwmport.types import Array, TensorSpec, dtype_of
@@ -43,7 +43,7 @@ class TransformersRunner:
                 path, dtype="auto", attn_implementation="eager", local_files_only=True
             )
         except Exception as error:  # readers of JSON and of safetensors raise unrelated types
-            raise RunnerError(f"transformers refused {path}: {_one_line(error)}") from error
+            raise RunnerError(f"transformers refused {path}: {one_line(error)}") from error
         self._model, self._device = model.eval().to(device), device
         self._tokens: dict[str, Any] = getattr(model.config, OWN, None) or {}
         if "text_vocab_size" not in self._tokens:
@@ -62,7 +62,7 @@ class TransformersRunner:
             try:
                 return self._run(inputs)
             except (RuntimeError, IndexError, ValueError) as error:
-                raise RunnerError(f"transformers failed on the inputs: {_one_line(error)}") from error
+                raise RunnerError(f"transformers failed on the inputs: {one_line(error)}") from error
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         cache = self._library.DynamicCache(config=self._model.config)
@@ -137,7 +137,3 @@ def pairs(keys: Array) -> Array:
     """Return keys [..., d] whose channels i and i + d/2 belong together with them at 2i and 2i + 1."""
     middle = keys.shape[-1] // 2
     return np.stack([keys[..., :middle], keys[..., middle:]], axis=-1).reshape(keys.shape)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
