@@ -41,7 +41,7 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev,tf,tflite,torch,hf]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,tf,tflite,torch,hf,openvino]'
 	touch $@
 
 $(VENV)/.bench: $(VENV)/bin/python pyproject.toml constraints.txt
