@@ -62,6 +62,16 @@ def _mul(equation: Any, operands: Sequence[Any]) -> Sequence[Any] | None:
     return None
 
 
+def _and(equation: Any, operands: Sequence[Any]) -> Sequence[Any] | None:
+    """Return the other operand of a conjunction with what is true everywhere."""
+    shape = equation.outvars[0].aval.shape
+    for truth, other in (operands, operands[::-1]):
+        known = not isinstance(truth, jax.core.Tracer) and np.asarray(truth).dtype == np.bool_
+        if known and np.all(truth) and other.shape == shape:
+            return [other]
+    return None
+
+
 def _is_whole(operand: Any, value: int) -> bool:
     if isinstance(operand, jax.core.Tracer) or np.size(operand) != 1:
         return False
@@ -70,6 +80,7 @@ def _is_whole(operand: Any, value: int) -> bool:
 
 _RULES: Final[Mapping[str, Callable[[Any, Sequence[Any]], Sequence[Any] | None]]] = {
     "add": _add,
+    "and": _and,
     "concatenate": _concatenate,
     "gather": _gather,
     "mul": _mul,

@@ -29,9 +29,8 @@ def group_query_attention(e: Emitter, equation: Any) -> None:
     query, _, _, past, _, mask = attention_operands(equation)
     batch, _, length, _ = shape_of(query)
     lengths = (batch, shape_of(past)[2], length)
-    value = e.sizes.vector(shape_of(mask)[1:])
     total = e.sizes.scalar(shape_of(mask)[1], np.int32)
-    last = _last_keys(e, batch, value)
+    last = _last_keys(e, batch, shape_of(mask)[1])
 
     def fused(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
         query, key, _, *pasts, _ = attention_operands(equation)
@@ -111,12 +110,8 @@ def _results(equation: Any) -> list[tuple[Any, Any]]:
 
 def _unpadded(e: Emitter, mask: Any) -> ir.Value:
     """Return whether no token is padding, bool []: one test for all layers."""
-    key = ("unpadded", mask)
-    if key not in e.notes:
-        least = e.graph.node("ReduceMin", [e.read(mask)], (), mask.aval.dtype, {"keepdims": 0})
-        e.notes[key] = e.cast(least, (), mask.aval.dtype, np.bool_)
-    found: ir.Value = e.notes[key]
-    return found
+    least = e.graph.node("ReduceMin", [e.read(mask)], (), mask.aval.dtype, {"keepdims": 0})
+    return e.cast(least, (), mask.aval.dtype, np.bool_)
 
 
 def _one_at_a_time(e: Emitter, lengths: tuple[Any, Any, Any]) -> ir.Value | None:
@@ -124,35 +119,25 @@ def _one_at_a_time(e: Emitter, lengths: tuple[Any, Any, Any]) -> ir.Value | None
     batch, past, length = lengths
     if 1 in {batch, length} or past == 0:
         return None
-    key = ("one at a time", *lengths)
-    if key not in e.notes:
-        parts = [e.sizes.value(past)]
-        one = e.graph.constant(np.asarray([1], np.int64))
-        parts += [e.graph.node("Sub", [e.sizes.value(size), one], (1,), np.int64) for size in (batch, length)]
-        product = e.graph.node("Mul", [e.graph.node("Mul", parts[:2], (1,), np.int64), parts[2]], (1,), np.int64)
-        zero = e.graph.constant(np.asarray([0], np.int64))
-        e.notes[key] = e.graph.node("Equal", [product, zero], (1,), np.bool_)
-    found: ir.Value = e.notes[key]
-    return found
+    parts = [e.sizes.value(size) for size in (past, _less_one(batch), _less_one(length))]
+    product = e.graph.node("Mul", [e.graph.node("Mul", parts[:2], (1,), np.int64), parts[2]], (1,), np.int64)
+    return e.graph.node("Equal", [product, e.sizes.value(0)], (1,), np.bool_)
 
 
 def _and(e: Emitter, first: ir.Value, second: ir.Value | None) -> ir.Value:
-    if second is None:
-        return first
-    key = ("and", first.name, second.name)
-    if key not in e.notes:
-        e.notes[key] = e.graph.node("And", [first, second], (1,), np.bool_)
-    found: ir.Value = e.notes[key]
-    return found
+    return first if second is None else e.graph.node("And", [first, second], (1,), np.bool_)
 
 
-def _last_keys(e: Emitter, batch: Any, total: ir.Value) -> ir.Value:
+def _last_keys(e: Emitter, batch: Any, total: Any) -> ir.Value:
     """Return the number of the last key of each sequence, int32 [b]."""
-    key = ("last keys", batch, total.name)
-    if key not in e.notes:
-        one = e.graph.constant(np.asarray([1], np.int64))
-        last = e.graph.node("Sub", [total, one], (1,), np.int64)
-        last = e.cast(last, (1,), np.int64, np.int32)
-        e.notes[key] = e.graph.node("Expand", [last, e.sizes.vector((batch,))], (batch,), np.int32)
-    found: ir.Value = e.notes[key]
-    return found
+    if isinstance(total, int):
+        last = e.graph.constant(np.full(batch if isinstance(batch, int) else 1, total - 1, np.int32))
+    else:
+        last = e.cast(e.sizes.value(_less_one(total)), (1,), np.int64, np.int32)
+    if isinstance(batch, int) and (batch == 1 or isinstance(total, int)):
+        return last
+    return e.graph.node("Expand", [last, e.sizes.vector((batch,))], (batch,), np.int32)
+
+
+def _less_one(size: Any) -> Any:
+    return size - 1 if isinstance(size, int) else f"{size} - 1"

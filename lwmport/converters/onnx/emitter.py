@@ -50,6 +50,7 @@ class Emitter:
         self._bindings = Bindings(program.readers)
         self._constants: dict[tuple[Any, Order, tuple[int, ...]], ir.Value] = {}
         self._absorbed: dict[int, Any] = {}
+        self._reshaped: dict[ir.Value, tuple[ir.Value, tuple[Dim, ...]]] = {}
         self._weights = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
 
     @property
@@ -224,7 +225,8 @@ class Emitter:
 
     def reshaped(self, value: ir.Value, old: Sequence[Dim], new: Sequence[Dim], dtype: Any) -> ir.Value:
         """Return a value in another shape: 0 keeps a dynamic size, -1 stands for one, more than that are computed."""
-        if tuple(old) == tuple(new):
+        value, old = self._reshaped.get(value, (value, tuple(old)))
+        if old == tuple(new):
             return value
         target: list[Dim] = list(new)
         for axis, dim in enumerate(new):
@@ -233,7 +235,9 @@ class Emitter:
         left = [axis for axis, dim in enumerate(target) if isinstance(dim, str)]
         if len(left) == 1:
             target[left[0]] = -1
-        return self.graph.node("Reshape", [value, self.sizes.vector(target)], new, dtype)
+        made = self.graph.node("Reshape", [value, self.sizes.vector(target)], new, dtype)
+        self._reshaped[made] = value, old
+        return made
 
     def condensed(self, atom: Any) -> Array:
         """Return a constant that comes from no weight, with size 1 on the axes over which it only repeats."""

@@ -1,6 +1,6 @@
 """An ONNX graph under construction: nodes by onnx-ir, weights as promises that are kept while the file is written."""
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +44,8 @@ class GraphBuilder:
         self.opset = opset
         self.nodes: list[ir.Node] = []
         self._ahead: list[ir.Node] = []
+        self._made_ahead: dict[Any, list[ir.Value]] = {}
+        self._made: ChainMap[Any, list[ir.Value]] = ChainMap({}, self._made_ahead)
         self.initializers: dict[str, Initializer] = {}
         self.functions: dict[str, ir.Function] = {}
         self.scope = ""
@@ -74,7 +76,20 @@ class GraphBuilder:
         attributes: Mapping[str, Any] | None = None,
         domain: str = "",
     ) -> list[ir.Value]:
-        """Append a node with an output for each shape and dtype, and return those."""
+        """Append a node with an output for each shape and dtype, and return those; what was made before is shared."""
+        key = _key_of(op, inputs, attributes or {}, domain)
+        if key not in self._made:
+            self._made[key] = self._appended(op, inputs, results, attributes, domain)
+        return self._made[key]
+
+    def _appended(
+        self,
+        op: str,
+        inputs: Sequence[ir.Value | None],
+        results: Sequence[tuple[Sequence[Dim], Any]],
+        attributes: Mapping[str, Any] | None,
+        domain: str,
+    ) -> list[ir.Value]:
         name = self.unique(f"{self.scope}/{op}" if self.scope else op)
         outputs = [self.value(f"{name}:{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in enumerate(results)]
         node = ir.node(op, inputs, attributes=dict(attributes or {}), domain=domain, outputs=outputs, name=name)
@@ -84,20 +99,20 @@ class GraphBuilder:
     @contextmanager
     def ahead(self) -> Iterator[None]:
         """Put the nodes of this block ahead of all others, where every loop and branch can see their outputs."""
-        current, self.nodes = self.nodes, self._ahead
+        current, self.nodes, self._made = (self.nodes, self._made), self._ahead, ChainMap(self._made_ahead)
         try:
             yield
         finally:
-            self.nodes = current
+            self.nodes, self._made = current
 
     @contextmanager
     def body(self) -> Iterator[list[ir.Node]]:
         """Collect the nodes of this block in a list of their own: the body of a loop or a branch."""
-        current, self.nodes = self.nodes, []
+        current, self.nodes, self._made = (self.nodes, self._made), [], self._made.new_child()
         try:
             yield self.nodes
         finally:
-            self.nodes = current
+            self.nodes, self._made = current
 
     def subgraph(self, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value], nodes: list[ir.Node]) -> ir.Graph:
         """Return a body as a graph, without what nobody reads."""
@@ -159,6 +174,13 @@ class GraphBuilder:
             yield node
             for body in bodies(node):
                 yield from body.all_nodes()
+
+
+def _key_of(op: str, inputs: Sequence[ir.Value | None], attributes: Mapping[str, Any], domain: str) -> Any:
+    """Return what two nodes that compute the same have in common; no two Identity nodes are the same."""
+    if op == "Identity" or any(isinstance(value, ir.Graph) for value in attributes.values()):
+        return object()
+    return op, domain, tuple(inputs), tuple(sorted((name, repr(value)) for name, value in attributes.items()))
 
 
 def bodies(node: ir.Node) -> list[ir.Graph]:

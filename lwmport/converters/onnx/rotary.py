@@ -32,36 +32,23 @@ def indexed_rotary_embedding(e: Emitter, equation: Any) -> None:
 
 
 def _cast(e: Emitter, table: Any, dtype: Any) -> ir.Value:
-    key = ("cast", table, str(dtype))
-    if key not in e.notes:
-        e.notes[key] = e.cast(e.read(table), shape_of(table), table.aval.dtype, dtype)
-    found: ir.Value = e.notes[key]
-    return found
+    return e.cast(e.read(table), shape_of(table), table.aval.dtype, dtype)
 
 
 def _rows(e: Emitter, table: Any, dtype: Any) -> ir.Value:
-    """Return a table [b, s, d / 2] as [b * s, d / 2], made once for all layers."""
-    key = ("rows", table, str(dtype))
-    if key not in e.notes:
-        _, half = _tokens(table)
-        e.notes[key] = e.reshaped(_cast(e, table, dtype), shape_of(table), (_tokens(table)[0], half), dtype)
-    found: ir.Value = e.notes[key]
-    return found
+    """Return a table [b, s, d / 2] as [b * s, d / 2]."""
+    return e.reshaped(_cast(e, table, dtype), shape_of(table), (_tokens(table), shape_of(table)[-1]), dtype)
 
 
 def _numbers(e: Emitter, table: Any) -> ir.Value:
     """Return the number of each token among all, int64 [b, s]."""
-    key = ("numbers", *shape_of(table)[:2])
-    if key not in e.notes:
-        tokens, _ = _tokens(table)
-        counted = e.sizes.counted(tokens, np.int64)
-        e.notes[key] = e.reshaped(counted, (tokens,), shape_of(table)[:2], np.int64)
-    found: ir.Value = e.notes[key]
-    return found
+    tokens = _tokens(table)
+    if isinstance(tokens, int):
+        return e.graph.constant(np.arange(tokens, dtype=np.int64).reshape(table.aval.shape[:2]))
+    return e.reshaped(e.sizes.counted(tokens, np.int64), (tokens,), shape_of(table)[:2], np.int64)
 
 
-def _tokens(table: Any) -> tuple[Any, Any]:
-    """Return the number of rows b * s, and their length."""
-    batch, length, half = table.aval.shape
-    tokens = batch * length
-    return (tokens if isinstance(tokens, int) else str(tokens)), half
+def _tokens(table: Any) -> Any:
+    """Return the number of tokens b * s."""
+    tokens = table.aval.shape[0] * table.aval.shape[1]
+    return tokens if isinstance(tokens, int) else str(tokens)

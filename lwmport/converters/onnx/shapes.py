@@ -83,12 +83,13 @@ def broadcast_in_dim(e: Emitter, equation: Any) -> None:
     if tuple(spread) == shape:
         view(e, source, out)
         return
-    e.notes["small", out] = Small(e, source, tuple(spread))
+    small = Small(e, source, tuple(spread))
+    e.notes["small", out] = small
     expansion = [1 if size == before else size for before, size in zip(spread, shape, strict=True)]
 
     def make() -> tuple[ir.Value, Order]:
-        small = e.reshaped(e.read(source), shape_of(source), spread, out.aval.dtype)
-        return e.emit("Expand", [small, e.sizes.vector(expansion)], out), identity(len(shape))
+        operands = [small.read(identity(len(shape))), e.sizes.vector(expansion)]
+        return e.emit("Expand", operands, out), identity(len(shape))
 
     e.defer(out, make)
 

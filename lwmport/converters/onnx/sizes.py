@@ -59,6 +59,8 @@ class Sizes:
 
     def counted(self, dim: Dim, dtype: Any) -> ir.Value:
         """Return 0, 1, 2, ... up to a size, [n]."""
+        if isinstance(dim, int):
+            return self._graph.constant(np.arange(dim, dtype=dtype))
         zero, one = (self._graph.constant(np.asarray(number, dtype)) for number in (0, 1))
         end = self.scalar(dim, dtype)
         return self._once(

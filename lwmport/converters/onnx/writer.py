@@ -76,14 +76,15 @@ def _write_data(items: list[Initializer], path: Path, progress: Progress) -> str
     with new_stream(path, layout) as file:
         for item in items:
             offset = file.align(PAGE)
-            if not file.skips(item.nbytes):
+            if file.skips(item.nbytes):
+                progress(item.source or item.name, done + item.nbytes, total)
+            else:
                 for piece in _pieces(item):
                     file.write(piece.view(np.uint8).data)  # bfloat16 has no buffer of its own
                     progress(item.source or item.name, done + file.position - offset, total)
                 file.mark()
             done += item.nbytes
             item.value.const_value = _reference(item, path, offset)
-            progress(item.source or item.name, done, total)
     return file.sha256
 
 
