@@ -27,7 +27,7 @@ def _catalogue() -> dict[str, dict[str, Any]]:
     from lwmport.checkpoints.opening import FORMATS
     from lwmport.converters import CONVERTERS
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
-    from lwmport.models.families import COMPONENTS, GROUPS
+    from lwmport.models.families import GROUPS, SUMMARIES
     from lwmport.targets import TARGETS
     from lwmport.targets.dialects import ALL_DIALECTS
 
@@ -39,7 +39,7 @@ def _catalogue() -> dict[str, dict[str, Any]]:
         if not extras.installed(module)
     }
     return {
-        "components": {**groups, **dict.fromkeys(COMPONENTS, "")},
+        "components": {**groups, **SUMMARIES},
         "formats": {name: f"default dialect {DEFAULTS[name]}" for name in CONVERTERS},
         "dialects": {
             dialect.name: f"{dialect.format}: {dialect.summary}"

@@ -29,6 +29,24 @@ COMPONENTS: Final[Mapping[str, str]] = {
 }
 """Component -> its builder in `BUILDERS`."""
 
+SUMMARIES: Final[Mapping[str, str]] = {
+    "llama": "the text model: tokens and a KV cache in, logits and the longer cache out",
+    "llama-block": "one layer (--layer N), with its cache",
+    "llama-block-decode": "one layer, new tokens into a cache of fixed length",
+    "llama-block-prefill": "one layer, the first tokens of a cache of fixed length",
+    "llama-decode": "the text model, new tokens into a cache of fixed length (--max-length)",
+    "llama-embed": "tokens to states",
+    "llama-head": "states to logits",
+    "llama-prefill": "the text model, the first tokens (--sequence) of a cache of fixed length",
+    "ring-step": "one step of ring attention: a rank's queries against the keys that it holds now",
+    "vision-llama": "the vision-language model: words and codes in, the logits of --sample-mode out",
+    "vision-llama-decode": "the vision-language model, new tokens into a cache of fixed length",
+    "vision-llama-prefill": "the vision-language model, the first tokens of a cache of fixed length",
+    "vqgan-decoder": "codes to a picture",
+    "vqgan-encoder": "a picture to codes",
+}
+"""Component -> what it is, in a line."""
+
 BUILDERS: Final = Registry(
     "family",
     {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lwmport.errors import ConfigError, PortError, UsageError
-from lwmport.models.families import BUILDERS, COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, resolve
+from lwmport.models.families import BUILDERS, COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, SUMMARIES, resolve
 from lwmport.models.llama_presets import CONFIGS as LLAMAS
 from lwmport.models.llama_weights import checkpoint_weights
 from lwmport.models.options import Options
@@ -33,6 +33,7 @@ def test_groups_are_made_of_components_under_names_of_their_own() -> None:
     assert {part for parts in GROUPS.values() for part in parts} <= set(COMPONENTS)
     assert sorted(NAMES) == sorted({*GROUPS, *COMPONENTS})
     assert set(COMPONENTS.values()) == set(BUILDERS)
+    assert set(SUMMARIES) == set(COMPONENTS)
 
 
 @pytest.mark.parametrize("static", [False, True], ids=["any length", "fixed lengths"])
