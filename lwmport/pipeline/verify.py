@@ -5,35 +5,28 @@ Nothing inside is executed but the models, and those only by runtimes that read 
 
 import hashlib
 import math
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from lwmport import digest, manifest, plain
-from lwmport.errors import ArtifactError, MissingExtraError, PortError
+from lwmport.errors import ArtifactError
 from lwmport.handoff import names, record
 from lwmport.handoff.opening import Archive
-from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
+from lwmport.handoff.record import ArrayFile, Bundle, Sample, Spec
 from lwmport.manifest import Manifest
-from lwmport.pipeline.judge import open_runner
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.runtime import RUNNERS
-from lwmport.types import Array, Runner, Status, TensorDiff, Validation
-from lwmport.validators.outputs import compare_outputs, skipped, verdict
+from lwmport.pipeline.replay import LARGEST_ARRAY, replay
+from lwmport.types import Status, Validation
 
 MANIFEST: Final = f"models/{manifest.NAME}"
 LARGEST_JSON: Final = 64 << 20
-LARGEST_ARRAY: Final = 4 << 30
-SAFE: Final = (".onnx", ".tflite")
-"""Suffixes of models that cannot touch files: a TensorFlow graph may hold operators that read and write them."""
 DTYPES: Final = ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 """Dtypes of arrays in a bundle: numbers alone."""
-REFERENCE: Final = "golden outputs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +66,9 @@ def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOu
         failures = _check_records(archive, bundle, made, spec)
         validations: tuple[Validation, ...] = ()
         if request.run and not failures:
-            validations = tuple(_replay(request, archive, made, part, observer) for part in spec.components)
+            validations = tuple(
+                replay(archive, made, part, observer, trusted=request.sha256 is not None) for part in spec.components
+            )
     return _outcome(request, bundle, tuple(failures), validations)
 
 
@@ -188,78 +183,3 @@ def _wrong_array(archive: Archive, file: ArrayFile) -> Iterator[str]:
         yield f"{file.npy}: holds other values than {file.bin}"
     if file.dtype not in DTYPES or len(raw) != math.prod(file.shape) * np.dtype(file.dtype).itemsize:
         yield f"{file.bin}: expected {file.dtype}{list(file.shape)}, found {len(raw)} bytes"
-
-
-def _replay(
-    request: VerifyRequest, archive: Archive, made: Manifest, part: ComponentSpec, observer: Observer
-) -> Validation:
-    """Return the verdict on one model: every output of every golden sample, named SAMPLE/OUTPUT."""
-    own = next(found for found in made.components if found.name == part.name)
-    reason = _refusal(request, part)
-    if reason:
-        return _skipped(part, reason)
-    observer.phase(f"{part.name}: unpack and run {part.model}")
-    with tempfile.TemporaryDirectory(prefix="lwmport-verify-") as scratch:
-        for file in own.files:
-            archive.unpack(f"models/{file.name}", Path(scratch))
-        try:
-            runner = open_runner(Path(scratch, part.model))
-            diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
-        except MissingExtraError as error:
-            return _skipped(part, str(error))
-        except PortError as error:
-            return verdict(
-                component=part.name,
-                artifact=part.model,
-                reference=REFERENCE,
-                runner=str(error).replace(f"{scratch}/", ""),
-                inputs="",
-                diffs=(),
-            )
-    titles = "; ".join(f"{sample.name} {sample.title}" for sample in part.samples)
-    return verdict(
-        component=part.name,
-        artifact=part.model,
-        reference=REFERENCE,
-        runner=runner.name,
-        inputs=titles,
-        diffs=diffs,
-    )
-
-
-def _refusal(request: VerifyRequest, part: ComponentSpec) -> str:
-    """Return why a model is not run, or nothing."""
-    suffix = Path(part.model).suffix
-    if suffix not in RUNNERS:
-        return f"no runtime of ours takes {part.model}"
-    if suffix not in SAFE and request.sha256 is None:
-        return "a TensorFlow graph may read and write files: it is run only if --sha256 tells whose bundle this is"
-    return ""
-
-
-def _judge(
-    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, runner: Runner
-) -> Iterator[TensorDiff]:
-    found = runner.run(_arrays(archive, sample.inputs))
-    masks = _arrays(archive, sample.relevant)
-    counted = {
-        name: np.where(masks[name], array, np.zeros((), array.dtype)) if name in masks else array
-        for name, array in found.items()
-    }
-    expected = _arrays(archive, sample.outputs)
-    for diff in compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision):
-        yield replace(diff, name=f"{sample.name}/{diff.name}")
-
-
-def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array]:
-    """Return arrays from their raw form: no header of a .npy is believed."""
-    return {
-        name: np.frombuffer(archive.read(file.bin, LARGEST_ARRAY), file.dtype).reshape(file.shape)
-        for name, file in files.items()
-    }
-
-
-def _skipped(part: ComponentSpec, reason: str) -> Validation:
-    return skipped(
-        component=part.name, artifact=part.model, reference=REFERENCE, runner="none", inputs="", reason=reason
-    )

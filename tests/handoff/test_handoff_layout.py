@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lwmport.manifest import FileEntry
 
 LARGE = (4 << 30) + 12345
-FLAT = 160 << 20
+FLAT = 96 << 20
 """Bytes of memory for a file of 4 GiB; Python and numpy take a third of it."""
 
 
