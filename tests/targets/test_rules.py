@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from rule_cases import CASES, FORM_CASES, Case, loop_of, one
+from rule_cases import CASES, FORM_CASES, Case, loop_of, one, value
 
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.rules import RULES
@@ -84,6 +85,12 @@ def test_masks_matter_in_half_precision_only(precision: str, expected: set[str],
 def test_bfloat16_depends_on_the_chip(chip: str, expected: set[str], tmp_path: Path) -> None:
     found = check(CASES["A17"].bad(tmp_path), Conditions(target="ascend", chip=chip))
     assert {finding.rule for finding in found.findings} & {"A17"} == expected
+
+
+def test_a_mask_that_is_multiplied_by_its_size_is_found_too(tmp_path: Path) -> None:
+    constants = {"size": np.asarray(-30000.0, np.float32)}
+    scaled = one("Mul", "x", "size", constants=constants, inputs=[value("x", [1, 2])])(tmp_path)
+    assert "Z09" in {finding.rule for finding in check(scaled, Conditions(target="aipu")).findings}
 
 
 def test_given_shapes_settle_a_dynamic_input(tmp_path: Path) -> None:

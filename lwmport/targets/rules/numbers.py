@@ -48,6 +48,9 @@ ARITHMETIC: Final = [
     "Where",
 ]
 
+MASKING: Final = frozenset({"Add", "Concat", "Min", "Sub", "Where", "ADD", "MINIMUM", "SELECT_V2", "SUB"})
+"""Operators that put a mask into scores."""
+
 INDEX_MAKERS: Final = {"ArgMax": 0, "ArgMin": 0, "NonZero": 0, "TopK": 1}
 """Operator -> its output of int64 indices, which Ascend makes in int32."""
 
@@ -74,8 +77,11 @@ def large_masks(subject: Subject) -> Iterator[Hit]:
     """Yield constants that look like additive masks and are so large that they take the range of an int8."""
     for name, span in subject.spans.items():
         readers = {node.op for node in subject.graph.readers.get(name, ())}
-        if (span.infinite or span.low < 4 * SMALL_MASK) and readers & {"Add", "Where", "ADD", "SELECT_V2"}:
-            yield Hit(where=name, found=f"an additive mask of {'-inf' if span.infinite else format(span.low, '.3g')}")
+        added = (span.infinite or span.low < 4 * SMALL_MASK) and readers & MASKING
+        one = not subject.graph.constants[name].shape
+        if added or (one and span.largest > 1e3 and readers & {"Mul", "MUL"}):
+            what = "-inf" if span.infinite else f"{-span.largest:.3g}"
+            yield Hit(where=name, found=f"an additive mask of {what}")
 
 
 def dtypes_of(*refused: str) -> Look:
