@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from lwmport.targets.compile.toolchain import Sdk, Tool, find
 from lwmport.targets.compile.verdict import quote
 from lwmport.types import Compilation, Status
 
+PASSED: Final = "passed"
 MOST_SAID: Final = 16 * 2**20
 """Bytes of a log that are judged: the end of it."""
 
@@ -107,7 +108,7 @@ def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
     for step in plan.steps:
         tool = find(step.tools, vendor.sdk, job.toolchain)
         if tool is None:
-            done = f"{', '.join(said)} passed; " if said else ""
+            done = f"{_summary(said)}; " if said else ""
             where = f"in {job.toolchain}" if job.toolchain else "on the path or where the SDK installs it"
             reason = f"{done}expected {' or '.join(step.tools)}, found none {where}; run {job.name}.sh where it is"
             return _Outcome(status=Status.SKIPPED, reason=reason, said=said, products=tuple(products))
@@ -120,7 +121,7 @@ def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
         products += [path.name for path in run.products]
     return _Outcome(
         status=Status.PASSED,
-        reason=f"{', '.join(said)} passed" + (f": {', '.join(products)}" if products else ""),
+        reason=_summary(said) + (f": {', '.join(products)}" if products else ""),
         said=said,
         products=tuple(products),
     )
@@ -174,7 +175,12 @@ def _remove(plan: Plan, folder: Path, kept: tuple[str, ...] = ()) -> None:
             path.unlink(missing_ok=True)
 
 
+def _summary(said: Mapping[str, str]) -> str:
+    """Return the steps that passed, each with what its tool says of its numbers."""
+    return ", ".join(name if told == PASSED else f"{name} ({told})" for name, told in said.items()) + " passed"
+
+
 def _told(vendor: Vendor, run: Run) -> str:
     """Return what a person would look for, from its word to the end of its line, or that the step passed."""
     found = [line[line.index(word) :] for line in lines_of(run.said) for word in vendor.telling if word in line]
-    return quote(found[-1]) if found else "passed"
+    return quote(found[-1]) if found else PASSED

@@ -194,7 +194,9 @@ def test_the_parts_run_as_far_as_they_are_installed(job: Job, sdk: Callable[...,
     assert found.reason.startswith("aipuparse passed; expected aipuopt, found none")
     assert found.products == ("model.txt", "model.bin")
     sdk("aipuopt", OPTIMIZE)
-    assert compile_artifact(job, tmp_path / "out").reason.startswith("aipuparse, aipuopt passed; expected aipugb")
+    assert compile_artifact(job, tmp_path / "out").reason.startswith(
+        "aipuparse, aipuopt ([output tensors cosine]: [0.99]) passed; expected aipugb"
+    )
     sdk("aipugb", "printf x > aipu.bin")
     found = compile_artifact(job, tmp_path / "out")
     assert found.status is Status.PASSED
