@@ -111,12 +111,20 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
+    if hint is bool:
+        return _flag(value, where)
     if hint is float:
         return _number(value, where)
     if hint is int:
         return _integer(value, where)
     if hint is not str or not isinstance(value, str) or not _printable(value):
         raise _error(where, "text", value)
+    return value
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise _error(where, "true or false", value)
     return value
 
 

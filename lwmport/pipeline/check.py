@@ -1,13 +1,15 @@
 """Model files, ours or not, against a target's rules; and a mended copy of one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.reports.record import ComponentReport
+from lwmport.targets.dialects import ALL_DIALECTS, DIALECT_OF
 from lwmport.targets.fix.mending import Mended, mend
 from lwmport.targets.graphs.opening import READERS
 from lwmport.targets.preflight import Conditions, check
@@ -68,6 +70,16 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     if not request.artifact.is_file():
         raise ArtifactError(f"expected one ONNX file for --fix, found {request.artifact}")
     return mend(request.artifact, out, request.conditions)
+
+
+def with_preflight(section: ComponentReport, path: Path) -> ComponentReport:
+    """Return a report on an artifact with what the target says that its dialect is for, if it is for one."""
+    targets = {dialect: target for (target, _), dialect in DIALECT_OF.items() if dialect in ALL_DIALECTS}
+    target = targets.get(section.artifact.dialect)
+    if target is None:
+        return section
+    precision = "" if section.artifact.precision == "float32" else section.artifact.precision
+    return replace(section, preflight=check(path, Conditions(target=target, precision=precision)))
 
 
 def models_of(artifact: Path) -> list[Path]:

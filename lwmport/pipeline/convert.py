@@ -20,6 +20,7 @@ from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline import resume
 from lwmport.pipeline.background import Background
+from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.checkpoint_trees import config_of
 from lwmport.pipeline.evidence import Evidence, gather, trial_batch
 from lwmport.pipeline.judge import component_report, judge
@@ -240,7 +241,8 @@ def _judge_all(work: _Work, weights_sha256: str) -> Report:
         judgement = judge(work.folder / part.path, part.signature, evidence, precision)
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name, precision)
-        sections.append(component_report(part, judgement, facts, cost, weights_sha256))
+        section = component_report(part, judgement, facts, cost, weights_sha256)
+        sections.append(with_preflight(section, work.folder / part.path))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
             sections.append(_judge_direct(work, narrow, evidence, weights_sha256))

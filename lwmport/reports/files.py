@@ -13,7 +13,7 @@ from lwmport import plain
 from lwmport.errors import ArtifactError
 from lwmport.reports import render
 from lwmport.reports.record import ComponentReport, Picture, Report, overall, validation_digest
-from lwmport.types import TensorDiff, Validation
+from lwmport.types import Severity, Status, TensorDiff, Validation
 from lwmport.validators.metrics import RECORDS, as_mapping
 from lwmport.validators.outputs import summarise
 
@@ -107,6 +107,7 @@ def _diff(diff: TensorDiff) -> TensorDiff:
 def _check_verdict(report: Report) -> None:
     for part in report.components:
         _check_validation(part.validation)
+        _check_preflight(part)
         for link in part.digests:
             if link.name == "validation" and link.sha256 != validation_digest(part.validation):
                 raise ArtifactError(f"report.json: the digest of {part.validation.component!r} is not of its numbers")
@@ -120,6 +121,17 @@ def _check_validation(validation: Validation) -> None:
     if validation.status is not summarise(validation.diffs)[0]:
         raise ArtifactError(
             f"report.json: the verdict {validation.status} on {validation.component!r} does not follow from its outputs"
+        )
+
+
+def _check_preflight(part: ComponentReport) -> None:
+    found = part.preflight
+    if found is not None and (found.status is Status.FAILED) != any(
+        finding.severity is Severity.ERROR for finding in found.findings
+    ):
+        raise ArtifactError(
+            f"report.json: the preflight of {part.validation.component!r} is {found.status}, which does not follow "
+            f"from its findings"
         )
 
 

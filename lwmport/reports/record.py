@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lwmport import digest, plain
-from lwmport.types import Signature, Status, Validation
+from lwmport.types import Preflight, Signature, Status, Validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,10 @@ class Digest:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentReport:
-    """One component: its verdict, what was written, what it cost and how it looks; ``notes`` are the runtime's."""
+    """One component: its verdict, what was written, what it cost and how it looks; ``notes`` are the runtime's.
+
+    ``preflight`` is what the rules of the artifact's target say, None if it is for none in particular.
+    """
 
     validation: Validation
     signature: Signature
@@ -92,6 +95,7 @@ class ComponentReport:
     galleries: tuple[Gallery, ...] = ()
     digests: tuple[Digest, ...] = ()
     notes: tuple[str, ...] = ()
+    preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

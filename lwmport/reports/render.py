@@ -24,6 +24,9 @@ POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'no
 SHOWN = 16
 """Pictures whose PSNR and SSIM are listed one by one."""
 
+SHOWN_FINDINGS = 50
+"""Findings of a preflight that are listed; a model that another tool exported may have one for every node."""
+
 
 class Verbatim(str):
     """Markdown that is meant: `escape_markdown` leaves it alone."""
@@ -127,6 +130,7 @@ def _equipped(environment: Environment) -> Environment:
         rule=glossary.RULE,
         terms=glossary.TERMS,
         shown=SHOWN,
+        shown_findings=SHOWN_FINDINGS,
     )
     return environment
 
