@@ -26,7 +26,7 @@ def _print(outcome: "Outcome") -> None:
     for part in outcome.manifest.components:
         total = sum(file.bytes for file in part.files)
         nodes = sum(part.operators.values())
-        click.echo(f"{outcome.out / part.path}  {size(total)}, {nodes} nodes")
+        click.echo(f"{outcome.out / part.path}  {size(total)}{f', {nodes} nodes' if nodes else ''}")
     if outcome.seconds:
         click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}{_own(outcome)}")
     click.echo(f"weights: {weights['description']}")

@@ -14,11 +14,12 @@ STEP = 0.25
 
 
 class PlainProgress:
-    """One line for each phase, and one for each quarter of its bytes."""
+    """One line for each phase, and one with the rate for each quarter of its bytes."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._next = STEP
+        self._first: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
         """Start the clock."""
@@ -29,14 +30,21 @@ class PlainProgress:
 
     def phase(self, text: str) -> None:
         """Print the phase and the seconds since the start."""
-        self._next = STEP
+        self._next, self._first = STEP, None
         click.echo(f"[{time.perf_counter() - self._start:6.1f} s] {text}", err=True)
 
     def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
         """Print a line when another quarter is done."""
+        now = time.perf_counter()
+        self._first = self._first or (now, done)
         if done >= self._next * total:
-            self._next += STEP
-            click.echo(f"[{time.perf_counter() - self._start:6.1f} s]   {size(done)} of {size(total)}", err=True)
+            self._next = done // (STEP * total) * STEP + STEP
+            click.echo(f"[{now - self._start:6.1f} s]   {size(done)} of {size(total)}{self._rate(now, done)}", err=True)
+
+    def _rate(self, now: float, done: int) -> str:
+        """Return the rate since the phase began to write; what an earlier run has written does not count."""
+        since, before = self._first or (now, done)
+        return f", {size(int((done - before) / (now - since)))}/s" if now > since and done > before else ""
 
 
 class BarProgress:
