@@ -86,7 +86,7 @@ class Plan:
         """The plan in one line."""
         read, write, free = (numbers.size(count) for count in (self.read_bytes, self.write_bytes, self.free_bytes))
         memory_needed = [] if self.peak_bytes is None else [f"about {numbers.size(self.peak_bytes)} of memory"]
-        time_needed = [] if self.seconds is None else [f"about {numbers.seconds(self.seconds)}"]
+        time_needed = [] if self.seconds is None else [f"about {numbers.seconds(max(1.0, self.seconds))}"]
         return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed])
 
 

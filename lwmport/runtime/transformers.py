@@ -34,8 +34,8 @@ class TransformersRunner:
     name = "transformers"
 
     def __init__(self, path: Path, threads: int, device: str = "cpu") -> None:
-        self._torch = require("torch")
         self._library = require("transformers")
+        self._torch = require("torch")
         self._torch.set_num_threads(threads)
         self._library.utils.logging.disable_progress_bar()
         try:
