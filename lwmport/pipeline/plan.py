@@ -9,6 +9,7 @@ all that is written), and the largest tensor that has more than two axes: those 
 or, where they are made up rather than read, `MADE` times.
 """
 
+import os
 import shutil
 import tempfile
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lwmport import blocks, memory
+from lwmport import atomic, blocks, memory
 from lwmport.blocks import BlockFile
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import PortError, UsageError
@@ -166,7 +167,7 @@ def _layers(family: Family) -> int:
 def _disk_rate(folder: Path) -> float:
     """Return how many bytes a second the disk takes, from a short trial."""
     piece = bytes(PIECE)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".lwmport-probe-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{atomic.PREFIX}{os.getpid()}-") as scratch:
         start = time.perf_counter()
         with BlockFile(Path(scratch) / "probe") as file:
             for _ in range(PROBE // PIECE):

@@ -19,6 +19,7 @@ from lwmport.models.families import Family, resolve
 from lwmport.models.llama_config import LlamaConfig
 from lwmport.models.llama_weights import checkpoint_weights
 from lwmport.models.options import Options
+from lwmport.pipeline import plan
 from lwmport.pipeline.background import Background
 from lwmport.pipeline.plan import Plan, check_validation, plan_for
 from lwmport.types import Weights, WeightSpec
@@ -115,6 +116,20 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_measured(words: list[st
     if document["own_peak_bytes"] is None:
         pytest.skip("the system does not tell anonymous memory apart")
     assert document["plan"]["peak_bytes"] == pytest.approx(document["own_peak_bytes"], rel=0.25)
+
+
+def test_the_disk_is_tried_where_much_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PROBE_FROM", 0)
+    monkeypatch.setattr(plan, "_disk_rate", lambda folder: 1e5 if folder == tmp_path else 0)
+    family = family_of()
+    found = planned(family, SeededWeights(family.components[0].weights, 0), "hf", tmp_path / "out")
+    assert found.seconds == pytest.approx(4 * PARAMETERS / 1e5)
+
+
+def test_trying_the_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PROBE", 1 << 22)
+    assert 1e6 < plan._disk_rate(tmp_path) < 1e11
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_background_work_gives_its_result_or_its_error() -> None:
