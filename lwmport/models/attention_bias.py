@@ -30,10 +30,16 @@ def decode_bias(attention_mask: jax.Array, position: jax.Array, queries: int) ->
     padding = padding_bias(attention_mask)[:, None, None, :]
     if queries == 1:
         return padding  # no slot behind the one query holds a token
-    slots = np.arange(attention_mask.shape[1], dtype=np.int32)
-    rows = position + np.arange(queries, dtype=np.int32)
-    later = jnp.where(slots[None, :] > rows[:, None], jnp.float32(HIDDEN), jnp.float32(0))
-    return jnp.minimum(padding, later[None, None])
+    return jnp.minimum(padding, later_bias(queries, attention_mask.shape[1], position))
+
+
+def later_bias(rows: int, columns: int, ahead: Any) -> Any:
+    """Return `triangle_bias`, computed when the program runs if ``ahead`` is an int32 [] of the program."""
+    if isinstance(ahead, int):
+        return triangle_bias(rows, columns, ahead)
+    places = ahead.astype(jnp.float32) + np.arange(rows, dtype=np.float32)  # exact up to 2^24 tokens
+    behind = np.arange(columns, dtype=np.float32)[None, :] - places[:, None]
+    return (jnp.clip(behind, 0.0, 1.0) * HIDDEN)[None, None]
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lwmport.models.attention_bias import is_bias, triangle_bias
+from lwmport.models.attention_bias import is_bias, later_bias
 from lwmport.types import Array
 
 FORMS: Final = ("full", "loop", "unrolled")
@@ -110,7 +110,7 @@ def _bias(queries: Slice, keys: Slice) -> Any:
     found = keys.mask[:, None, None, :]
     if _is_below_diagonal(queries, keys):
         return found
-    return jnp.minimum(found, triangle_bias(queries.length, keys.length, queries.offset - keys.offset))
+    return jnp.minimum(found, later_bias(queries.length, keys.length, queries.offset - keys.offset))
 
 
 def block_step(queries: Slice, keys: Slice, state: State | None) -> State:

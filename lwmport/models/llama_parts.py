@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from lwmport.errors import UsageError
 from lwmport.models import attention, llama_composites, llama_signatures
+from lwmport.models.attention_bias import padding_bias
 from lwmport.models.attention_blocks import Plan, State
 from lwmport.models.layers import rows
 from lwmport.models.llama_components import cache_of, component, present_of, tree, unstacked
@@ -88,14 +90,20 @@ def ring_step(
 ) -> Component:
     """Return one step of a ring: queries, the keys and values held now and the state in, the new state out.
 
-    ``lengths`` are the queries and the keys of one rank. With ``padded`` a mask of the keys is an input too.
+    ``lengths`` are the queries and the keys of one rank. With ``padded`` a mask of the keys is an input too. Of fixed
+    lengths, what may not be seen has a low score rather than the lowest (`lwmport.models.attention_bias`): a query
+    that has seen nothing yet has another mean, which the first key that it sees takes away.
     """
     chosen = plan or attention.plan_for(config, lengths.sequence)
+    static = isinstance(lengths.sequence, int) and isinstance(lengths.past, int) and chosen.form != "loop"
 
     def apply(_: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         offsets = [inputs[name].astype(jnp.int32) for name in ("query_offset", "key_offset")]
         given = [inputs[name] for name in ("query", "key", "value", *State._fields)]
-        found = attention.ring_step(*given, *offsets, mask=inputs.get("attention_mask"), plan=chosen)
+        mask = inputs.get("attention_mask")
+        if static:
+            mask = np.zeros((1, int(lengths.past)), np.float32) if mask is None else padding_bias(mask)
+        found = attention.ring_step(*given, *offsets, mask=mask, plan=chosen)
         return {f"new_{name}": value for name, value in found._asdict().items()}
 
     inputs = llama_signatures.ring_inputs(config, lengths, padded=padded)

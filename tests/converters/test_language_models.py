@@ -303,6 +303,14 @@ def test_one_saved_model_takes_any_length(plan: Plan, tmp_path: Path) -> None:
             np.testing.assert_allclose(found[name], value, rtol=0, atol=CLOSE, err_msg=name, strict=True)
 
 
+@pytest.mark.skipif(not installed("ai_edge_litert"), reason="no ai_edge_litert")
+@pytest.mark.parametrize("name", ["ring step", "ring step in blocks"])
+def test_xnnpack_takes_all_of_a_ring_step_but_its_offsets(name: str, tmp_path: Path) -> None:
+    _, runner = runner_of(COMPONENTS[name](), "tflite", tmp_path)
+    assert set(runner.undelegated) <= {"ADD", "CAST", "SUB"}
+
+
+@pytest.mark.skipif(not installed("ai_edge_litert"), reason="no ai_edge_litert")
 @pytest.mark.parametrize("name", ["prefill", "prefill in blocks", "decode", "block prefill", "block decode", "head"])
 def test_xnnpack_takes_all_but_lookups_and_caches(name: str, tmp_path: Path) -> None:
     component = COMPONENTS[name]()

@@ -16,7 +16,7 @@ from lwmport.models.attention_bias import HIDDEN
 from lwmport.models.attention_blocks import Plan
 from lwmport.models.llama_components import llama
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama_parts import llama_block
+from lwmport.models.llama_parts import llama_block, ring_step
 from lwmport.models.llama_signatures import Lengths
 from lwmport.models.llama_static import (
     llama_block_decode,
@@ -148,6 +148,8 @@ def test_the_composites_of_a_decode_are_marked() -> None:
 def test_every_mask_is_finite_in_float16() -> None:
     for component in (
         llama_decode(TEXT, SLOTS, 2),
+        ring_step(TEXT, Lengths(sequence=8, past=8), Plan(), padded=True),
+        ring_step(TEXT, Lengths(sequence=8, past=8), PLANS["unrolled"]),
         llama_prefill(TEXT, 8, SLOTS),
         llama_prefill(TEXT, 8, SLOTS, PLANS["unrolled"]),
     ):
