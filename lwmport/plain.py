@@ -32,10 +32,8 @@ def encode(value: Any) -> Any:
         return {encode(str(key)): encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
-    if isinstance(value, Path):
-        return encode(value.as_posix())
-    if isinstance(value, str):
-        return UNPRINTABLE.sub("\ufffd", value)
+    if isinstance(value, str | Path):
+        return UNPRINTABLE.sub("\ufffd", str(value))
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     return value
