@@ -30,6 +30,8 @@ SDK: Final = Sdk(variables=("AIPU_HOME", "ZHOUYI_LINUX_DRIVER_HOME"), places=("/
 ERRORS: Final = re.compile(r"(\d+) error\(s\)")
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 MARKS: Final = ("[E]", "[F]")
+GUESSED: Final = re.compile(r"Infer of .* meets issues")
+"""A warning of the parser, after which it goes on with what it has: a convolution without its padding, as seen."""
 
 HINTS: Final = {
     "killed": "the parser needs about four times the model file: compile one block at a time",
@@ -81,7 +83,7 @@ def judge(run: Run) -> str:
     its text file even when it fails.
     """
     said = COLOURS.sub("", run.said)
-    marked = [line for line in lines_of(said) if line.startswith(MARKS)]
+    marked = [line for line in lines_of(said) if line.startswith(MARKS) or GUESSED.search(line)]
     counted = [int(count) for count in ERRORS.findall(said)]
     if run.code != 0 or marked or any(counted):
         clean = Run(step=run.step, code=run.code, said=said)

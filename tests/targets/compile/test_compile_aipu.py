@@ -158,6 +158,10 @@ FAILURES = {
     "errors and exit code 0": (f'{GOOD}\necho "[I] [Parser]: 2 error(s), 0 warning(s) generated."', "counted 2 errors"),
     "a marked line and exit code 0": (f'{GOOD}\necho "[E] [OPT] something is wrong"', "something is wrong"),
     "a coloured line": (f"{GOOD}\nprintf '\\033[31;1m[E]\\033[0m [Parser]: red\\n'", "red"),
+    "a warning that means a wrong model": (
+        f'{GOOD}\necho "[W] [Parser]: Infer of LiteCONV_2D Node(a) meets issues: recursion!"',
+        "meets issues",
+    ),
     "a fatal line": (f'{GOOD}\necho "[F] gone"', "gone"),
     "no file": ('echo "0 error(s), 0 warning(s) generated."', "wrote no model.aipu.bin"),
     "an empty file": (f'{READ}\n: > "$name"', "or an empty one"),
