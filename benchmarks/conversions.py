@@ -1,9 +1,7 @@
 """How each converter is called: the same checkpoint in, one model file a half out, under the same names."""
 
 import contextlib
-import runpy
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from own import convert_own, prepare_own
+from processes import Converter
 
 from lwmport.types import Array, Component
 
@@ -25,14 +25,6 @@ class Job:
     config: str
     checkpoint: str
     out: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Converter:
-    """``prepare`` imports and warms what a first call would load; only ``convert`` is timed."""
-
-    prepare: Callable[[], object]
-    convert: Callable[[Job], object]
 
 
 def model_file(out: str | Path, half: str, suffix: str = ".onnx") -> Path:
@@ -55,40 +47,22 @@ def read_weights(component: Component, checkpoint: str) -> dict[str, Array]:
     return {name: np.asarray(opened.read(name)) for name in component.weights}
 
 
-def _prepare_own() -> None:
-    import jax
-    import onnx_ir  # noqa: F401
-
-    import lwmport.cli.main
-    import lwmport.converters.onnx.convert
-    import lwmport.pipeline.convert  # noqa: F401
-
-    jax.devices("cpu")
-
-
 def _prepare_own_tflite() -> None:
-    _prepare_own()
+    prepare_own()
     import lwmport.converters.tflite.convert  # noqa: F401
 
 
 def _prepare_own_saved_model() -> None:
-    _prepare_own()
+    prepare_own()
     from lwmport import extras
 
     extras.require("tensorflow")
 
 
 def _convert_own(job: Job, form: str = "onnx") -> None:
-    """Run the command line inside this process, whose imports are done."""
     name = "vqgan" if len(job.halves) > 1 else f"vqgan-{job.halves[0]}"
-    arguments = ["lwmport", "convert", "--component", name, "--to", form, "--no-validate"]
-    arguments += ["--config", job.config, "--checkpoint", job.checkpoint, "--out", job.out]
-    with mock.patch.object(sys, "argv", arguments):
-        try:
-            runpy.run_module("lwmport", run_name="__main__")
-        except SystemExit as end:
-            if end.code:
-                raise RuntimeError(f"lwmport convert ended with {end.code}") from end
+    arguments = ["--component", name, "--to", form, "--config", job.config]
+    convert_own([*arguments, "--checkpoint", job.checkpoint, "--out", job.out])
 
 
 def _prepare_jax2onnx() -> None:
@@ -210,7 +184,7 @@ def _convert_torch(job: Job) -> None:
 
 
 CONVERTERS: dict[str, Converter] = {
-    "lwmport": Converter(prepare=_prepare_own, convert=_convert_own),
+    "lwmport": Converter(prepare=prepare_own, convert=_convert_own),
     "lwmport-tflite": Converter(prepare=_prepare_own_tflite, convert=partial(_convert_own, form="tflite")),
     "lwmport-saved-model": Converter(
         prepare=_prepare_own_saved_model, convert=partial(_convert_own, form="saved_model")

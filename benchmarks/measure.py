@@ -7,6 +7,9 @@ contender is divided by the baseline of the same round, and the median of those 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
+
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,22 +21,22 @@ class Ratio:
     high: float
 
 
-def race(turns: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each contender in each round.
+def race(turns: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, list[Taken]]:
+    """Return what each contender took in each round.
 
     Everyone runs once a round; each round starts with the next one, so that nobody always runs after the same other.
 
     Args:
-        turns: contender -> what runs it once and returns the seconds that this took.
+        turns: contender -> what runs it once and returns the seconds that this took, or several of them.
         rounds: how often everyone runs.
     """
     names = list(turns)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    taken: dict[str, list[Taken]] = {name: [] for name in names}
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            seconds[name].append(turns[name]())
-    return seconds
+            taken[name].append(turns[name]())
+    return taken
 
 
 def ratios(seconds: Mapping[str, Sequence[float]], baseline: str) -> dict[str, Ratio]:

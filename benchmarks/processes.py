@@ -5,18 +5,26 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from conversions import CONVERTERS, Job
 from threads import limit_threads
 
 from lwmport.memory import peak_bytes
 
 SAMPLING = 0.005
 """Seconds between two looks at a process's memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converter:
+    """``prepare`` imports and warms what a first call would load; only ``convert``, which takes a job, is timed."""
+
+    prepare: Callable[[], object]
+    convert: Callable[[Any], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +45,8 @@ def typical(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def convert_elsewhere(script: Path, name: str, job: Job, threads: int) -> Cost:
-    """Return the cost of a conversion that ``script --convert`` does in a new process, into a new folder.
+def convert_elsewhere(script: Path, name: str, job: Any, threads: int) -> Cost:
+    """Return the cost of a conversion that ``script --convert`` does in a new process, into the job's new folder.
 
     Raises:
         RuntimeError: it failed; the message is the last line that it printed.
@@ -50,19 +58,25 @@ def convert_elsewhere(script: Path, name: str, job: Job, threads: int) -> Cost:
     order = json.dumps({"name": name, "job": asdict(job), "threads": threads, "result": str(result)})
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen([sys.executable, str(script), "--convert", order], stdout=stream, stderr=stream)
-        anonymous = _watch(process)
+        anonymous = watch(process)
     if process.returncode:
         lines = log.read_text(encoding="utf-8").splitlines() or ["no output"]
         raise RuntimeError(f"the conversion ended with exit code {process.returncode}: {lines[-1]}")
     return Cost(**json.loads(result.read_text(encoding="utf-8")), peak_anonymous_bytes=anonymous)
 
 
-def convert_here(order: str) -> None:
-    """Do what `convert_elsewhere` ordered, and write seconds and peak memory to the file that it names."""
+def convert_here(order: str, converters: Mapping[str, Converter], kind: Callable[..., object]) -> None:
+    """Do what `convert_elsewhere` ordered, and write seconds and peak memory to the file that it names.
+
+    Args:
+        order: what the other process passed on.
+        converters: contender -> its converter.
+        kind: the class of the job, which takes its fields.
+    """
     wanted = json.loads(order)
     limit_threads(wanted["threads"])
-    job = Job(**{**wanted["job"], "halves": tuple(wanted["job"]["halves"])})
-    converter = CONVERTERS[wanted["name"]]
+    job = kind(**wanted["job"])
+    converter = converters[wanted["name"]]
     converter.prepare()
     start = time.perf_counter()
     converter.convert(job)
@@ -70,7 +84,7 @@ def convert_here(order: str) -> None:
     Path(wanted["result"]).write_text(json.dumps(cost), encoding="utf-8")
 
 
-def _watch(process: subprocess.Popen[bytes]) -> int:
+def watch(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process and return the most anonymous memory that it was seen with."""
     peak = 0
     status = Path(f"/proc/{process.pid}/status")

@@ -7,7 +7,7 @@ from functools import partial
 from statistics import median
 
 from accuracy import Accuracy, compare
-from contenders import BASELINE, REFERENCE, Case
+from contenders import BASELINE, CONTENDERS, REFERENCE, Case
 from measure import Ratio, race, ratios
 from workers import Turn, Worker
 
@@ -30,7 +30,7 @@ class Result:
 
 def reference(case: Case, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Return JAX's outputs, by name."""
-    with closing(Worker(REFERENCE, case)) as worker:
+    with closing(_worker(REFERENCE, case)) as worker:
         return dict(worker.run(inputs).outputs)
 
 
@@ -39,13 +39,17 @@ def race_half(
 ) -> dict[str, Result]:
     """Return each contender's result; the baseline is `BASELINE` if it takes part, else the first."""
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(closing(Worker(name, case))) for name, case in cases.items()}
+        workers = {name: stack.enter_context(closing(_worker(name, case))) for name, case in cases.items()}
         turns = {name: [worker.run(inputs) for _ in range(WARMING)][-1] for name, worker in workers.items()}
         accuracies = {name: compare(turn.outputs, expected) for name, turn in turns.items()}
         seconds = race({name: partial(_timed, worker, inputs) for name, worker in workers.items()}, rounds)
         peaks = {name: turn.peak_bytes for name, turn in turns.items()}
     by_name = ratios(seconds, BASELINE if BASELINE in cases else next(iter(cases)))
     return {name: _result(seconds[name], by_name[name], accuracies[name], peaks[name]) for name in cases}
+
+
+def _worker(name: str, case: Case) -> Worker:
+    return Worker(name, CONTENDERS[name].opened, case)
 
 
 def _timed(worker: Worker, inputs: Mapping[str, Array]) -> float:

@@ -19,7 +19,8 @@ from conversions import CONVERTERS, HALVES, Job, model_file
 from nodes import count
 from processes import Cost, convert_elsewhere, convert_here, typical
 from races import Result, race_half, reference
-from results import Findings, machine, markdown
+from results import Findings, markdown
+from tables import machine
 from threads import cores
 
 USUAL = tuple(name for name, contender in CONTENDERS.items() if contender.usual)
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark, or the one conversion that a run of it ordered."""
     options = _parser().parse_args(arguments)
     if options.convert:
-        convert_here(options.convert)
+        convert_here(options.convert, CONVERTERS, Job)
         return
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         findings = benchmark(options, Path(work))

@@ -1,20 +1,19 @@
-"""A contender's own process: it opens one half of the model, then waits for its turns.
+"""A contender's own process: it opens a model, then waits for its turns.
 
 A process each, so that memory is a contender's own and no thread pool stands in another's way.
 """
 
 import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from contenders import CONTENDERS, Case
 from threads import limit_threads
 
 from lwmport.memory import peak_bytes
-from lwmport.types import Array
+from lwmport.types import Array, Runner
 
 REST = 0.05
 """Seconds between two turns, in which the thread pool of the last one stops spinning."""
@@ -37,16 +36,16 @@ class Failure:
 
 
 class Worker:
-    """One contender, opened on one case in a process of its own; use it as a context.
+    """One contender, opened on one case, which says the threads, in a process of its own; use it as a context.
 
     Raises:
         RuntimeError: the contender failed; the message is its own.
     """
 
-    def __init__(self, name: str, case: Case) -> None:
+    def __init__(self, name: str, opened: Callable[[Any], Runner], case: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, name, case), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, name, opened, case), daemon=True)
         self._process.start()
         theirs.close()
         self._receive()
@@ -74,11 +73,11 @@ class Worker:
         return found
 
 
-def _serve(connection: Connection, name: str, case: Case) -> None:
+def _serve(connection: Connection, name: str, opened: Callable[[Any], Runner], case: Any) -> None:
     """Open a contender and run it as often as inputs come in, until the other side hangs up."""
     try:
         limit_threads(case.threads)
-        runner = CONTENDERS[name].opened(case)
+        runner = opened(case)
         connection.send(None)
         while True:
             connection.send(_turn(runner, connection.recv()))
