@@ -124,6 +124,7 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     dialect = dialect_for(request.format, request.dialect, request.opset, ALL_DIALECTS)
     family, weights = open_model(request, dialect)
     identity = resume.identity(_facts(request, dialect, family), weights)
+    converter_for(dialect)  # imported now, so that the plan knows its memory
     planned = _plan(request, family, weights, identity, observer)
     with (
         resume.told(observer, request.out, identity),

@@ -2,11 +2,11 @@
 
 Memory means anonymous memory, the process's own: files are mapped, and their pages are the kernel's to drop.
 
-The prediction is what the process has when the plan is made (interpreter, JAX, the index of the checkpoint), `LAYER`
-for each layer of a program, and the larger of two: `GRAPH`, which tracing and lowering take and mostly give back, and
-`KEPT` of that beside what is on its way to the disk. That is the blocks of the file and a few pieces (`IN_FLIGHT`, or
-all that is written), and the largest tensor that has more than two axes: those are turned, as a whole, `TURNED` times
-or, where they are made up rather than read, `MADE` times.
+The prediction is what the process has when the plan is made (interpreter, JAX, the converter, the index of the
+checkpoint), `LAYER` for each layer of a program, and the larger of two: `GRAPH`, which tracing and lowering take, and
+what is on its way to the disk. That is the blocks of the file and a piece (`IN_FLIGHT`, or all that is written), and
+the largest tensor that has more than two axes: those are turned, as a whole, `TURNED` times or, where they are made up
+rather than read, `MADE` times.
 """
 
 import os
@@ -25,17 +25,14 @@ from lwmport.models.families import Family
 from lwmport.reports import numbers
 from lwmport.types import Weights, WeightSpec
 
-IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + 4 * PIECE
-"""Bytes between the checkpoint and the disk: blocks of the file, and pieces that are read, turned or cast."""
+IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + PIECE
+"""Bytes between the checkpoint and the disk: blocks of the file, and the piece that is read, turned or cast."""
 
 STREAMED: Final = ("hf", "onnx")
 """Formats whose weights are written as they are read; the others are not predicted."""
 
-GRAPH: Final = 50_000_000
-"""Bytes that tracing a component, lowering it and writing its graph take at most."""
-
-KEPT: Final = 20_000_000
-"""Bytes of those that are still held while weights are written."""
+GRAPH: Final = 14_000_000
+"""Bytes that tracing a component, lowering it and writing its graph take."""
 
 LAYER: Final = 1_100_000
 """Bytes more for each layer of a language model."""
@@ -149,7 +146,7 @@ def _peak(family: Family, form: str, copies: int) -> int | None:
     specs = [spec for component in family.components for spec in component.weights.values()]
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
     flight = min(IN_FLIGHT, sum(spec.nbytes for spec in specs)) + copies * turned
-    return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, KEPT + flight))
+    return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, flight))
 
 
 def _seconds(family: Family, form: str, count: int, folder: Path) -> float:
