@@ -1,7 +1,7 @@
-"""Forms of causal attention with a cache: one operator where no token is padding, a loop over blocks where one is.
+"""Forms of causal attention with a cache: one operator for what is not padded, and for a lone token; else a loop.
 
-None of ONNX Runtime's operators takes padding on the left without a mask of all queries by all keys, so which of the
-two runs is decided when the model runs, by one test of the mask for all layers.
+None of ONNX Runtime's operators takes padding on the left without a mask of all queries by all keys, but for a lone
+query that mask is a row. So which one runs is decided when the model runs, by one test of the mask for all layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,66 +17,111 @@ from lwmport.graphs.blockwise import attention_operands, in_blocks
 from lwmport.graphs.simplify import simplify
 
 MICROSOFT: Final = "com.microsoft"
+MASKED: Final = float(np.finfo(np.float32).min)
+"""What the score of a padded key becomes, as in the decomposition."""
+
 Fused: TypeAlias = Callable[[Emitter, Any, Sequence[ir.Value]], list[ir.Value]]
 """Emits one operator on queries, keys and values [b, s, h * d]; returns attention [b, s, h * d], keys and values."""
 
 
 def group_query_attention(e: Emitter, equation: Any) -> None:
-    """Emit Microsoft's GroupQueryAttention, which keeps no scores, or a loop over blocks.
+    """Emit Microsoft's GroupQueryAttention, which keeps no scores, or MultiHeadAttention for a lone token.
 
-    It takes several tokens behind others only one sequence at a time.
+    The first takes several tokens behind others only one sequence at a time.
     """
     query, _, _, past, _, mask = attention_operands(equation)
     batch, _, length, _ = shape_of(query)
-    lengths = (batch, shape_of(past)[2], length)
-    total = e.sizes.scalar(shape_of(mask)[1], np.int32)
-    last = _last_keys(e, batch, shape_of(mask)[1])
 
-    def fused(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
-        query, key, _, *pasts, _ = attention_operands(equation)
-        attributes = {
-            "kv_num_heads": shape_of(key)[1],
-            "num_heads": shape_of(query)[1],
-            "scale": composite_attributes(equation)["scale"],
-        }
-        operands = [*heads, *(e.read(past) for past in pasts), last, total]
-        return e.graph.nodes_of("GroupQueryAttention", operands, _results(equation), attributes, MICROSOFT)
+    def condition() -> ir.Value:
+        return _and(e, _unpadded(e, mask), _one_at_a_time(e, (batch, shape_of(past)[2], length)))
 
-    _choose(e, equation, fused, _and(e, _unpadded(e, mask), _one_at_a_time(e, lengths)))
+    _choose(e, equation, _group_query, _multi_head, condition)
 
 
 def attention(e: Emitter, equation: Any) -> None:
-    """Emit Attention, causal and without a mask, or a loop over blocks."""
-
-    def fused(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
-        query, key, _, *pasts, _ = attention_operands(equation)
-        attributes = {
-            "is_causal": 1,
-            "kv_num_heads": shape_of(key)[1],
-            "q_num_heads": shape_of(query)[1],
-            "scale": composite_attributes(equation)["scale"],
-        }
-        operands = [*heads, None, *(e.read(past) for past in pasts)]
-        return e.graph.nodes_of("Attention", operands, _results(equation), attributes)
-
-    _choose(e, equation, fused, _unpadded(e, attention_operands(equation)[-1]))
+    """Emit Attention: causal and without a mask, or with the mask of a lone token."""
+    _choose(e, equation, _causal, _masked, lambda: _unpadded(e, attention_operands(equation)[-1]))
 
 
-def _choose(e: Emitter, equation: Any, fused: Fused, condition: ir.Value) -> None:
-    """Emit If between the fused operator and the loop, and bind what both give."""
+def _group_query(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+    query, key, _, *pasts, mask = attention_operands(equation)
+    batch, total = shape_of(mask)
+    attributes = {"kv_num_heads": shape_of(key)[1], "num_heads": shape_of(query)[1], **_scale(equation)}
+    with e.graph.ahead():
+        lengths = [_last_keys(e, batch, total), e.sizes.scalar(total, np.int32)]
+    operands = [*heads, *(e.read(past) for past in pasts), *lengths]
+    return e.graph.nodes_of("GroupQueryAttention", operands, _results(equation), attributes, MICROSOFT)
+
+
+def _multi_head(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+    query, _, _, *pasts, mask = attention_operands(equation)
+    attributes = {"num_heads": shape_of(query)[1], "mask_filter_value": MASKED, **_scale(equation)}
+    operands = [*heads, None, e.read(mask), None, *(e.read(past) for past in pasts)]
+    return e.graph.nodes_of("MultiHeadAttention", operands, _results(equation), attributes, MICROSOFT)
+
+
+def _causal(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+    return _attention(e, equation, [*heads, None], {"is_causal": 1})
+
+
+def _masked(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+    mask = attention_operands(equation)[-1]
+    batch, total = shape_of(mask)
+    seen = e.cast(e.read(mask), (batch, total), mask.aval.dtype, np.bool_)
+    return _attention(e, equation, [*heads, e.reshaped(seen, (batch, total), (batch, 1, 1, total), np.bool_)], {})
+
+
+def _attention(
+    e: Emitter, equation: Any, operands: Sequence[ir.Value | None], attributes: dict[str, int]
+) -> list[ir.Value]:
+    query, key, _, *pasts, _ = attention_operands(equation)
+    heads = {"kv_num_heads": shape_of(key)[1], "q_num_heads": shape_of(query)[1]}
+    given = [*operands, *(e.read(past) for past in pasts)]
+    return e.graph.nodes_of("Attention", given, _results(equation), {**attributes, **heads, **_scale(equation)})
+
+
+def _scale(equation: Any) -> dict[str, float]:
+    return {"scale": composite_attributes(equation)["scale"]}
+
+
+def _choose(e: Emitter, equation: Any, whole: Fused, alone: Fused, condition: Callable[[], ir.Value]) -> None:
+    """Emit the operator for a lone token, or If between the one for what is not padded and the rest."""
     out, *present = equation.outvars
     operands = attention_operands(equation)
     heads = [merged(e, atom) for atom in operands[:3]]
     for atom in operands[3:]:
         e.read(atom)
-    with e.graph.body() as nodes:
-        found = fused(e, equation, heads)
-        then = e.graph.subgraph([], found, nodes)
-    attributes = {"then_branch": then, "else_branch": _looped(e, equation)}
-    value, *caches = e.graph.nodes_of("If", [condition], _results(equation), attributes)
+    if shape_of(operands[0])[2] == 1:
+        value, *caches = alone(e, equation, heads)
+    else:
+        branches = _operator(e, equation, whole, heads), _padded(e, equation, alone, heads)
+        value, *caches = _either(e, equation, condition(), branches)
     bind_merged(e, out, value)
     for variable, cache in zip(present, caches, strict=True):
         e.bind(variable, cache, identity(4))
+
+
+def _either(e: Emitter, equation: Any, condition: ir.Value, branches: tuple[ir.Graph, ir.Graph]) -> list[ir.Value]:
+    attributes = {"then_branch": branches[0], "else_branch": branches[1]}
+    return e.graph.nodes_of("If", [condition], _results(equation), attributes)
+
+
+def _operator(e: Emitter, equation: Any, emit: Fused, heads: Sequence[ir.Value]) -> ir.Graph:
+    """Return one operator as the body of a branch."""
+    with e.graph.body() as nodes, e.inner_scope():
+        return e.graph.subgraph([], emit(e, equation, heads), nodes)
+
+
+def _padded(e: Emitter, equation: Any, alone: Fused, heads: Sequence[ir.Value]) -> ir.Graph:
+    """Return what is done where tokens are padding: one operator for a lone token, and the loop for several."""
+    length = shape_of(equation.outvars[0])[2]
+    if isinstance(length, int):
+        return _looped(e, equation)
+    with e.graph.ahead():
+        is_alone = e.graph.node("Equal", [e.sizes.value(length), e.sizes.value(1)], (1,), np.bool_)
+    with e.graph.body() as nodes:
+        branches = _operator(e, equation, alone, heads), _looped(e, equation)
+        return e.graph.subgraph([], _either(e, equation, is_alone, branches), nodes)
 
 
 def _looped(e: Emitter, equation: Any) -> ir.Graph:

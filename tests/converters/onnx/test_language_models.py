@@ -320,10 +320,19 @@ def test_a_layer_is_made_of_fused_operators(tmp_path: Path) -> None:
     component = FACTORIES["llama"](Plan(), Lengths())
     found = lowered(component, tmp_path).operators
     counts = {name.removeprefix("com.microsoft."): count for name, count in found.items() if "microsoft" in name}
-    assert counts == {"GroupQueryAttention": 2, "RotaryEmbedding": 4, "SkipSimplifiedLayerNormalization": 4}
+    fused = {"GroupQueryAttention": 2, "MultiHeadAttention": 2, "RotaryEmbedding": 4}
+    assert counts == {**fused, "SkipSimplifiedLayerNormalization": 4}
     newest = lowered(component, tmp_path, "onnx", 23).operators
-    assert (newest["Attention"], newest["RotaryEmbedding"], newest["RMSNormalization"]) == (2, 4, 5)
+    assert (newest["Attention"], newest["RotaryEmbedding"], newest["RMSNormalization"]) == (4, 4, 5)
     assert found["Mod"] == newest["Mod"] == 1
+
+
+def test_a_lone_token_of_fixed_lengths_needs_no_choice(tmp_path: Path) -> None:
+    component = FACTORIES["llama"](Plan(), Lengths(sequence=1, past=9))
+    found = lowered(component, tmp_path).operators
+    assert "If" not in found
+    assert found["com.microsoft.MultiHeadAttention"] == 2
+    assert "If" not in lowered(component, tmp_path, "onnx", 24).operators
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
@@ -343,11 +352,10 @@ def test_angles_are_right_at_the_last_of_a_million_positions(dialect: tuple[str,
 
 
 @pytest.mark.parametrize("dialect", DIALECTS[::2] + DIALECTS[3:], ids=str)
-@pytest.mark.parametrize("attention", ["fused", "loop"])
-def test_half_precision_is_near_jaxs(attention: str, dialect: tuple[str, int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("attention", "case"), [("fused", Case(2, 1, 5, (2, 0))), ("loop", Case(2, 4, 5, (2, 0)))])
+def test_half_precision_is_near_jaxs(attention: str, case: Case, dialect: tuple[str, int], tmp_path: Path) -> None:
     options = Options(precision="float16", attention=attention)
     (component,) = resolve("llama", SMALL, options=options).components
-    case = Case(2, 4, 5, (2, 0))
     given = feed(component, case)
     artifact = lowered(component, tmp_path, *dialect)
     onnx.checker.check_model(artifact.path, full_check=True)
