@@ -16,8 +16,6 @@ DOUBLE, FLOAT = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT
 MASKED: Final = frozenset({"Add", "Where", "Concat", "Mul", "Sub", "Max", "Min", "Clip", "Pad"})
 """Operators that put a mask into scores, or bound a value by an infinity."""
 
-SIGNS: Final = (1.0, -1.0)
-
 
 def finite_masks(draft: Draft, mask: float) -> None:
     """Clip constants that serve as masks to ``mask`` and its negative: a large one as it is written."""

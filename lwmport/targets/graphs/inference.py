@@ -17,6 +17,9 @@ from lwmport.types import Array
 ROUNDS: Final = 200
 """Shapes that follow from values that follow from shapes: how often."""
 
+EFFORT: Final = 2_000_000
+"""Nodes that are looked at in all rounds together."""
+
 BYTES: Final = 1 << 16
 """The largest value that is computed."""
 
@@ -37,7 +40,7 @@ def settle(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
     scratch = model
     values: dict[str, Array] = {}
     inferred = _inferred(model)
-    for _ in range(ROUNDS):
+    for _ in range(max(1, min(ROUNDS, EFFORT // max(len(model.graph.node), 1)))):
         found = _computed(inferred)
         if not found:
             break

@@ -1,9 +1,9 @@
 """A rule: what it looks for in a graph, what the vendor's tool would say, and what to do."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from lwmport.targets.chips import Chip
 from lwmport.targets.graphs.record import Constant, Graph
 from lwmport.types import Severity
 
-NO_CHIP = Chip(name="", family="")
+NO_CHIP: Final = Chip(name="", family="")
+
+READ: Final = 1 << 36
+"""Bytes of constants that are looked at; a file can name the same bytes any number of times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +29,12 @@ class Subject:
     @cached_property
     def spans(self) -> Mapping[str, "Span"]:
         """Constant -> the range of its elements, for floats that could be read; each is read once, in pieces."""
-        constants = self.graph.constants.values()
-        return {item.name: span_of(item) for item in constants if _is_float(item.dtype) and item.nbytes}
+        found, left = {}, READ
+        for item in self.graph.constants.values():
+            left -= item.nbytes
+            if _is_float(item.dtype) and item.nbytes and left >= 0:
+                found[item.name] = span_of(item)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,6 @@ class Rule:
     look: Look
     forms: tuple[str, ...] = ("onnx",)
     fixable: bool = False
-    words: Mapping[str, str] = field(default_factory=dict)
 
 
 def span_of(constant: Constant) -> Span:
@@ -91,11 +97,6 @@ def span_of(constant: Constant) -> Span:
             least, most = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         low, high = min(low, least), max(high, most)
     return Span(low=low, high=high, infinite=infinite, nan=nan)
-
-
-def each(names: Iterable[str], found: str) -> Iterator[Hit]:
-    """Yield a hit for each name."""
-    return (Hit(where=name, found=found) for name in names)
 
 
 def _is_float(dtype: str) -> bool:

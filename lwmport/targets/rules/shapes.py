@@ -55,18 +55,6 @@ def empty_results(subject: Subject) -> Iterator[Hit]:
             yield _hit(node, "a result without elements")
 
 
-def rank_above(limit: int, *operators: str) -> Look:
-    """Return a look for nodes of some operators (any, if none is named) that make tensors of more axes."""
-
-    def look(subject: Subject) -> Iterator[Hit]:
-        for node in subject.graph.nodes:
-            rank = max((len(subject.graph.shape(name) or ()) for name in node.outputs), default=0)
-            if rank > limit and (not operators or node.op in operators):
-                yield _hit(node, f"a tensor of {rank} axes")
-
-    return look
-
-
 def input_rank_above(limit: int) -> Look:
     """Return a look for inputs of more axes than an option can hold."""
 
