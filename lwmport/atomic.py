@@ -17,6 +17,9 @@ PREFIX = ".lwmport-"
 UNFINISHED: Final = f"{PREFIX}unfinished"
 """The folder, inside the one that is written, of work that the next run of the same request goes on with."""
 
+WORTH_KEEPING: Final = 1 << 26
+"""Bytes from which unfinished work is kept after an interruption; less is done again sooner than it is understood."""
+
 REQUEST: Final = ".request"
 """The file in it that says what was asked for."""
 
@@ -60,8 +63,9 @@ def new_folder(final: Path, *, last: str = "", request: str = "", fresh: bool = 
     exist before is gone again.
 
     The scratch folder is empty, unless a ``request`` is given, a text that decides every byte: then it is `UNFINISHED`,
-    and what a run with the same request has left there when it was killed or interrupted, or when the disk was full, is
-    still in it. What was left by another request is deleted, and with ``fresh`` what was left by this one too.
+    and what a run with the same request has left there when it was killed is still in it, and so is what was done when
+    it was interrupted or the disk was full, if that was much. What was left by another request is deleted, and with
+    ``fresh`` what was left by this one too.
 
     Raises:
         PortError: the folder cannot be written, the disk is full, or another process is at work on the same request.
@@ -130,9 +134,10 @@ def _is_mine(handle: int, folder: Path) -> bool:
 
 
 def _is_resumable(scratch: Path, error: BaseException) -> bool:
-    """Return whether the next run can go on: there is a journal, and what ended this one is no fault of the work."""
+    """Return whether the next run should go on: much is done, and what ended this one is no fault of the work."""
     from_outside = isinstance(error, (KeyboardInterrupt, MemoryError, OSError)) or isinstance(error.__cause__, OSError)
-    return from_outside and any(scratch.glob(".*.journal"))
+    done = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
+    return from_outside and any(scratch.glob(".*.journal")) and done >= WORTH_KEEPING
 
 
 def _move_up(scratch: Path, final: Path, last: str) -> None:

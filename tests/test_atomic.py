@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lwmport import atomic
 from lwmport.atomic import PREFIX, REQUEST, UNFINISHED, new_file, new_folder, sweep
 from lwmport.errors import PortError
 
@@ -100,6 +101,11 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def _little_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "WORTH_KEEPING", 1)
+
+
 def ended_by(error: BaseException, folder: Path) -> None:
     """Work on the request "a" until an error ends it."""
     with new_folder(folder, request="a") as scratch:
@@ -108,6 +114,7 @@ def ended_by(error: BaseException, folder: Path) -> None:
         raise error
 
 
+@pytest.mark.usefixtures("_little_is_much")
 def test_unfinished_work_of_the_same_request_is_kept(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         ended_by(KeyboardInterrupt(), tmp_path)
@@ -117,6 +124,7 @@ def test_unfinished_work_of_the_same_request_is_kept(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
 
 
+@pytest.mark.usefixtures("_little_is_much")
 @pytest.mark.parametrize("change", [{"request": "b"}, {"fresh": True}])
 def test_unfinished_work_of_another_request_is_deleted(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -126,6 +134,13 @@ def test_unfinished_work_of_another_request_is_deleted(change: dict[str, Any], t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_little_work_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ended_by(KeyboardInterrupt(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_little_is_much")
 def test_what_failed_by_its_own_fault_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(PortError):
         ended_by(PortError("expected another model"), tmp_path)

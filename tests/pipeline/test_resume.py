@@ -65,6 +65,7 @@ class Interrupter(Silent):
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", BLOCK)
+    monkeypatch.setattr(atomic, "WORTH_KEEPING", 1)
 
 
 def request(form: str, out: Path, **changes: Any) -> lwmport.Request:
@@ -129,6 +130,12 @@ def test_what_ends_it_from_outside_keeps_what_is_done(error: BaseException, tmp_
     assert [entry.name for entry in out.iterdir()] == [atomic.UNFINISHED]
 
 
+def test_a_little_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "WORTH_KEEPING", 1 << 26)
+    interrupted("hf", tmp_path / "out", KeyboardInterrupt())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_fault_of_the_work_keeps_nothing(tmp_path: Path) -> None:
     interrupted("hf", tmp_path / "out", PortError("the checkpoint changed"))
     assert list(tmp_path.iterdir()) == []
@@ -150,6 +157,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_under_the_final_name(tmp_pat
     config.write_text(json.dumps(LLAMA))
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000));"
+        "from lwmport import atomic; atomic.WORTH_KEEPING = 1;"
         "from lwmport.cli import main; sys.argv[0] = 'lwmport'; main()"
     )
     words = ["convert", "--component", "llama", "--to", "hf", "--config", str(config), "--no-validate"]
