@@ -128,3 +128,22 @@ def test_the_models_trace_to_their_signature(name: str, batch: int | str) -> Non
     program = trace(component, batch)
     assert list(program.weight_names) == sorted(component.weights)
     assert {spec.shape[0] for spec in program.signature.outputs} == {batch if batch == 2 else "batch"}
+
+
+def test_every_named_size_is_dynamic_and_written_as_in_the_signature(component_of: Callable[..., Component]) -> None:
+    def grow(past: Any, new: Any, ids: Any) -> tuple[Any, Any]:
+        return jnp.concatenate([past, new], axis=1), ids + past.shape[1]
+
+    arrays = [jax.ShapeDtypeStruct((2, 3), np.float32), jax.ShapeDtypeStruct((2, 1), np.float32)]
+    component = component_of(grow, [*arrays, jax.ShapeDtypeStruct((2, 1), np.int32)])
+    shapes = [("batch", "past"), ("batch", "sequence"), ("batch", "sequence")]
+    inputs = [replace(spec, shape=shape) for spec, shape in zip(component.signature.inputs, shapes, strict=True)]
+    inputs[2] = replace(inputs[2], dtype="int64")
+    whole, numbers = component.signature.outputs
+    outputs = (replace(whole, shape=("batch", "past + sequence")), replace(numbers, shape=shapes[1], dtype="int64"))
+    named = replace(component, signature=Signature(inputs=tuple(inputs), outputs=outputs))
+    program = trace(named, 2)
+    assert [spec.shape for spec in program.signature.outputs] == [(2, "past + sequence"), (2, "sequence")]
+    assert program.sizes["sequence + past"] == "past + sequence"
+    assert [str(variable.aval.dtype) for variable in program.input_vars] == ["float32", "float32", "int32"]
+    assert [str(aval.dtype) for aval in program.closed.out_avals] == ["float32", "int32"]

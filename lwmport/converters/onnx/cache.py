@@ -22,7 +22,7 @@ def tensor_scatter(e: Emitter, equation: Any) -> None:
 def where(e: Emitter, equation: Any) -> None:
     """Emit Where over all slots, for readers without any scatter; several tokens are first taken to their slots."""
     (cache, new, position), (out,) = equation.invars, equation.outvars
-    slots, count = shape_of(cache)[2], shape_of(new)[2]
+    slots, count = shape_of(cache)[2], int(shape_of(new)[2])
     numbers = e.graph.constant(np.arange(slots, dtype=np.int32))
     value, start = e.read(new), e.read(position)
     if count == 1:
