@@ -28,7 +28,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         MissingExtraError: TensorFlow is not installed.
     """
     tf = require("tensorflow")
-    store = Variables(tf, weight_bytes(program), progress)
+    store = Variables(tf, progress)
     if dialect.name == XLA:
         function = xla_function(tf, program, weights, store)
     else:
@@ -36,6 +36,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     folder = out / f"{program.component}.saved_model"
     with atomic.os_errors(folder):
         tf.saved_model.save(store.root, str(folder), signatures={SIGNATURE: function})
+        store.fill(folder)
         make_canonical(folder)
     return Artifact(
         component=program.component,

@@ -87,8 +87,10 @@ def lower(
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         forms = PLAIN.composites if composites is None else {name: tuple(forms) for name, forms in composites.items()}
-        store = Variables(tf, 0, lambda *_: None)
+        store = Variables(tf, lambda *_: None)
         made = plain_function(tf, program, held, replace(PLAIN, composites=forms), store)
+        for held_back in store._made.values():  # values otherwise come with a file
+            held_back.variable.assign(held_back.produce())
         named = {spec.name: array for spec, array in zip(component.signature.inputs, inputs, strict=True)}
         expected = jax_outputs(component, held, named)
         return Lowered(program=program, function=made, variables=store.root, inputs=named, reference=expected)

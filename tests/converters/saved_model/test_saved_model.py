@@ -201,3 +201,28 @@ def test_progress_counts_every_byte(plain: Any, tmp_path: Path) -> None:
         assert {name for name, _, _ in calls} == set(component.weights)
         assert calls[-1][1:] == (total, total)
         assert [done for _, done, _ in calls] == sorted(done for _, done, _ in calls)
+
+
+def test_values_are_written_in_groups_and_read_back(
+    tf: Any, plain: Any, component_of: Any, weights_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lwmport.converters.saved_model import variables
+    from lwmport.converters.saved_model.convert import convert
+
+    monkeypatch.setattr(variables, "GROUP_BYTES", 100)
+    random = np.random.default_rng(0)
+    arrays = {f"part/{letter}": random.standard_normal((4, 4)).astype(np.float32) for letter in "abc"}
+    component = component_of(
+        lambda x, **given: x @ given["part/a"] @ given["part/b"] + given["part/c"],
+        (np.ones((4, 4), np.float32),),
+        arrays,
+    )
+    artifact = convert(trace(component), weights_of(arrays), plain, tmp_path, lambda *_: None)
+    assert len([path for path in artifact.files if ".data-" in path.name]) == 3
+    saved = tf.train.load_checkpoint(str(artifact.path / "variables" / "variables"))
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(saved.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE"), array)
+    found = tf.saved_model.load(str(artifact.path)).signatures["serving_default"](x0=tf.ones((4, 4)))["y0"]
+    np.testing.assert_allclose(
+        found, np.ones((4, 4)) @ arrays["part/a"] @ arrays["part/b"] + arrays["part/c"], atol=1e-5
+    )
