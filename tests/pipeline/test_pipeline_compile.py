@@ -121,6 +121,15 @@ def test_bad_requests_are_refused(name: str, artifacts: Path, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
+def test_weights_that_compass_reads_as_zeros_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("flatbuffers")
+    convert(Request(component="vqgan-decoder", format="tflite", config="debug", out=tmp_path / "lite", validate=False))
+    np.save(tmp_path / "codebook_indices.npy", np.zeros((1, 1, 16, 16), np.int32))
+    request = CompileRequest(artifact=tmp_path / "lite", target="aipu", calibration=str(tmp_path))
+    with pytest.raises(UsageError, match="reads as zeros"):
+        compile_artifacts(request)
+
+
 def test_the_worst_verdict_is_the_verdict(artifacts: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 

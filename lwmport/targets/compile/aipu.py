@@ -17,6 +17,7 @@ from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.toolchain import Sdk, find
 from lwmport.targets.compile.vendor import Vendor, compile_with
 from lwmport.targets.compile.verdict import absent, failed, general, quote
+from lwmport.targets.graphs.wire import mapped
 
 FORMATS: Final = ("onnx", "tflite", "frozen_graph")
 PRECISIONS: Final = ("int8", "mixed", "float16", "bfloat16")
@@ -58,6 +59,7 @@ def plan(job: Job, place: Place) -> Plan:
     chip_of("aipu", soc, job.precision)
     check_gears(job, (1, 1))
     _check_names(job)
+    _check_weights_inside(job)
     data, dataset = calibration_file(job)
     parser, optimizer = parser_section(job, place), optimizer_section(job, place, dataset)
     build = find(BUILD, SDK, job.toolchain)
@@ -134,6 +136,23 @@ def _extra(job: Job) -> dict[str, str]:
     """Return the further options ``key=value`` for the code generator."""
     pairs = [option.lstrip("-").partition("=") for option in job.extra]
     return {key.strip(): value.strip() or "true" for key, _, value in pairs}
+
+
+def _check_weights_inside(job: Job) -> None:
+    """Return unless the job is a TFLite file with weights behind its tables.
+
+    Compass's parser 4.3 knows no offsets of buffers: it counts 0 errors and reads every such weight as zeros.
+    """
+    if job.format != "tflite" or bytes(mapped(job.path)[4:8]) != b"TFL3":
+        return
+    from lwmport.converters.tflite.schema import schema
+
+    model = schema.Model.GetRootAs(memoryview(mapped(job.path)), 0)
+    if any(model.Buffers(number).Offset() > 1 for number in range(model.BuffersLength())):
+        raise UsageError(
+            f"expected a TFLite file with its weights inside of the tables, found {job.path} with weights behind them, "
+            "which Compass reads as zeros; convert with --to onnx --dialect aipu"
+        )
 
 
 def _check_names(job: Job) -> None:
