@@ -26,9 +26,7 @@ def given_samples(folder: Path, signature: Signature) -> dict[str, Array]:
         try:
             found[spec.name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise ArtifactError(
-                f"expected an array of samples at {path}, found: {one_line(error)}"
-            ) from error
+            raise ArtifactError(f"expected an array of samples at {path}, found: {one_line(error)}") from error
     return found
 
 
