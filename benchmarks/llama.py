@@ -1,0 +1,156 @@
+"""The benchmark of the LLaMA's ONNX conversion against its peers: ``python benchmarks/llama.py --help``.
+
+It reports ratios. It asserts nothing about seconds, for they are the machine's and the minute's.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llama_contenders import BASELINE, CONTENDERS, DECODE, PREFILL, Case
+from llama_conversions import CONVERTERS, FOLDER, Job, model_file, write_tokenizer
+from llama_full import measure_full
+from llama_races import race_all
+from llama_results import Findings, markdown
+from processes import Cost, convert_elsewhere, convert_here, typical
+from tables import machine
+from threads import cores
+
+from lwmport.types import Array
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark, or the one conversion that a run of it ordered."""
+    options = _parser().parse_args(arguments)
+    if options.convert:
+        convert_here(options.convert, CONVERTERS, Job)
+        return
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="lwmport-benchmark-") as work:
+        findings = _full(options, Path(work)) if options.full else benchmark(options, Path(work))
+    print(markdown(findings))
+    if options.json:
+        options.json.write_text(json.dumps(findings.to_json(), indent=2) + "\n", encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(markdown(findings), encoding="utf-8")
+
+
+def benchmark(options: argparse.Namespace, work: Path) -> Findings:
+    """Return what all steps found: weights, conversions, then the race."""
+    config = _config(options)
+    (work / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    job = Job(config=str(work / "config.json"), checkpoint=str(work / "llama.stream"), folder="", out="")
+    left_out = {name: reason for name in options.only if (reason := CONTENDERS[name].absence())}
+    _seed(job, options.seed)
+    costs = _folder(job, options, work) if set(options.only) - {BASELINE} - set(left_out) else {}
+    job = replace(job, folder=str(work / FOLDER / "llama.hf"))
+    costs |= _convert({name: replace(job, out=str(work / name)) for name in options.only}, options, left_out)
+    Path(job.checkpoint).unlink()
+    shutil.rmtree(work / FOLDER, ignore_errors=True)
+    cases = {name: _case(model_file(work / name, name), options, config) for name in costs if name in CONTENDERS}
+    _say(f"race {', '.join(cases)}, {options.rounds} rounds")
+    results = race_all(cases, _tokens(options, config["vocab_size"]), options.rounds, left_out)
+    return Findings(setting=_setting(options, config), costs=costs, results=results, left_out=left_out)
+
+
+def _full(options: argparse.Namespace, work: Path) -> Findings:
+    """Return what the whole checkpoint took beside ``cp``."""
+    _say(f"convert {options.full} beside cp, {options.rounds} rounds")
+    full = measure_full(options.full, options.config, work, options.rounds)
+    return Findings(setting=_setting(options, {}), costs={}, results={}, left_out={}, full=full)
+
+
+def _config(options: argparse.Namespace) -> dict[str, Any]:
+    """Return LWM's fields: a named width, and as many layers as asked for."""
+    from lwmport.models.llama_presets import CONFIGS, with_settings
+
+    chosen = with_settings(CONFIGS[options.config], [f"num_hidden_layers={options.layers}", *options.set])
+    return chosen.to_json()
+
+
+def _seed(job: Job, seed: int) -> None:
+    """Write seeded weights as LWM would: a stream of bfloat16."""
+    _say(f"write seeded weights, seed {seed}")
+    made = ["checkpoint", "make", "--component", "llama", "--config", job.config, "--dtype", "bfloat16"]
+    made += ["--seed", str(seed), "--out", job.checkpoint]
+    subprocess.run([sys.executable, "-m", "lwmport", *made], check=True, stdout=subprocess.DEVNULL)
+
+
+def _folder(job: Job, options: argparse.Namespace, work: Path) -> dict[str, Cost]:
+    """Write the folder that the peers read, and return what that took."""
+    _say("write the Hugging Face folder that the others read")
+    cost = convert_elsewhere(Path(__file__), FOLDER, replace(job, out=str(work / FOLDER)), options.threads)
+    write_tokenizer(work / FOLDER / "llama.hf", _config(options)["vocab_size"])
+    return {FOLDER: cost}
+
+
+def _convert(jobs: Mapping[str, Job], options: argparse.Namespace, left_out: dict[str, str]) -> dict[str, Cost]:
+    """Return the typical cost of each conversion, done in turns; who fails once is left out from then on."""
+    costs: dict[str, list[Cost]] = {}
+    for number, (name, job) in product(range(options.conversions), jobs.items()):
+        if name in left_out:
+            continue
+        _say(f"convert with {name}, round {number + 1} of {options.conversions}")
+        try:
+            costs.setdefault(name, []).append(convert_elsewhere(Path(__file__), name, job, options.threads))
+        except RuntimeError as error:
+            left_out[name] = str(error)
+    return {name: typical(found) for name, found in costs.items() if name not in left_out}
+
+
+def _case(path: Path, options: argparse.Namespace, config: Mapping[str, Any]) -> Case:
+    heads = config["num_attention_heads"]
+    length = options.prefill + options.decode
+    return Case(
+        path=str(path), heads=heads, size=config["hidden_size"] // heads, length=length, threads=options.threads
+    )
+
+
+def _tokens(options: argparse.Namespace, size: int) -> dict[str, Array]:
+    """Return the tokens of each stage, int64 [1, n], the same for everyone."""
+    random = np.random.default_rng(options.seed)
+    counts = {PREFILL: options.prefill, DECODE: options.decode}
+    return {stage: random.integers(0, size, (1, count), dtype=np.int64) for stage, count in counts.items()}
+
+
+def _setting(options: argparse.Namespace, config: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("config", "layers", "threads", "prefill", "decode", "rounds", "conversions", "seed")
+    chosen = {name: getattr(options, name) for name in names}
+    return {**chosen, "fields": dict(config), "cores": cores(), **machine()}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Race the LLaMA's ONNX conversion against its peers.")
+    add = parser.add_argument
+    add("--threads", type=int, default=2, help="threads of everyone, conversions included (default: 2)")
+    add("--rounds", type=int, default=5, help="how often everyone runs, in turns (default: 5)")
+    add("--conversions", type=int, default=1, help="how often everyone converts, in turns (default: 1)")
+    add("--only", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS), metavar="NAME")
+    add("--config", default="7b", help="a width by name; debug is for tests, its times mean nothing (default: 7b)")
+    add("--layers", type=int, default=4, help="layers of that width (default: 4)")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the configuration")
+    add("--prefill", type=int, default=128, help="tokens of the prefill (default: 128)")
+    add("--decode", type=int, default=8, help="single tokens behind it (default: 8)")
+    add("--seed", type=int, default=0)
+    add("--full", type=Path, metavar="CHECKPOINT", help="only convert this stream of --config to float16, beside cp")
+    add("--json", type=Path, metavar="FILE")
+    add("--markdown", type=Path, metavar="FILE")
+    add("--work", type=Path, help="where the models are kept for as long as it runs, about 6 GB a layer")
+    add("--convert", help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

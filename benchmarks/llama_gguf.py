@@ -1,0 +1,108 @@
+"""A Hugging Face LLaMA folder as a GGUF of float32, written with the ``gguf`` package a tensor at a time.
+
+Names of tensors and keys are the format's own: github.com/ggml-org/ggml, docs/gguf.md.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lwmport.types import Array
+
+NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+"""Hugging Face's name of a tensor, or of its part in a layer -> GGUF's."""
+
+
+def prepare() -> None:
+    """Import what writing loads."""
+    import gguf
+    import safetensors
+    import torch  # noqa: F401
+
+    _ = gguf.GGUFWriter, safetensors.safe_open
+
+
+def write(folder: str, out: Path) -> None:
+    """Write the weights of a folder in float32, without a vocabulary: tokens go in and out as numbers."""
+    import gguf
+
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    writer = gguf.GGUFWriter(out, "llama")
+    _describe(writer, config)
+    heads = config["num_attention_heads"]
+    for name, shape in _shapes(folder):
+        writer.add_tensor_info(_renamed(name), shape, np.dtype(np.float32), int(np.prod(shape)) * 4)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for name, tensor in _tensors(folder):
+        interleaved = ".q_proj." in name or ".k_proj." in name
+        writer.write_tensor_data(_interleaved(tensor, heads) if interleaved else tensor)
+    writer.close()
+
+
+def _describe(writer: Any, config: dict[str, Any]) -> None:
+    writer.add_file_type(0)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_dimension_count(config["head_dim"])
+    writer.add_rope_freq_base(config["rope_theta"])
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_tokenizer_model("no_vocab")
+
+
+def _renamed(name: str) -> str:
+    stem = name.removesuffix(".weight")
+    if not stem.startswith("model.layers."):
+        return f"{NAMES[stem]}.weight"
+    _, _, layer, part = stem.split(".", 3)
+    return f"blk.{layer}.{NAMES[part]}.weight"
+
+
+def _interleaved(kernel: Array, heads: int) -> Array:
+    """Return a projection [heads * d, inputs] with the halves of each head in turn, as llama.cpp rotates them."""
+    outputs, inputs = kernel.shape
+    return np.ascontiguousarray(kernel.reshape(heads, 2, outputs // heads // 2, inputs).swapaxes(1, 2)).reshape(
+        outputs, inputs
+    )
+
+
+def _shapes(folder: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for file in _files(folder):
+        for name in file.keys():  # noqa: SIM118 - no dictionary
+            yield name, tuple(file.get_slice(name).get_shape())
+
+
+def _tensors(folder: str) -> Iterator[tuple[str, Array]]:
+    for file in _files(folder):
+        for name in file.keys():  # noqa: SIM118 - same
+            yield name, file.get_tensor(name).float().numpy()
+
+
+def _files(folder: str) -> Iterator[Any]:
+    from safetensors import safe_open
+
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            yield file
