@@ -109,7 +109,7 @@ def read(folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise ArtifactError(f"{path}: expected the format {FORMAT}, found {manifest.format!r}")
     for part in manifest.components:
-        for name in (part.path, *(file.name for file in part.files)):
+        for name in (part.name, part.path, *(file.name for file in part.files)):
             _check_inside(path, name)
     return manifest
 

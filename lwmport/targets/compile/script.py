@@ -12,7 +12,7 @@ def script(title: str, folder: str, commands: Sequence[str], sdk: Sdk) -> bytes:
     ``folder`` is relative to where the script lies.
     """
     homes = [f'"${name}"' for name in sdk.variables] + [shlex.quote(place) for place in sdk.places]
-    lines = ["#!/usr/bin/env bash", f"# {title}"]
+    lines = ["#!/usr/bin/env bash", f"# {' '.join(title.split())}"]
     if sdk.scripts:
         lines += [
             "# The SDK's script reads unset variables and may end with an error: it comes before set -e.",
