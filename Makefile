@@ -25,6 +25,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/vqgan.py
+	$(BIN)/python benchmarks/llama.py
 
 # Tests of the report run in a real browser; they are skipped, with the reason, where there is none.
 browser:

@@ -71,7 +71,7 @@ def race_all(
             except RuntimeError as error:
                 left_out[name] = str(error)
         turns = {name: partial(_visit, name, cases[name], tokens, held.get(name)) for name in logits}
-        visits = race(turns, rounds)
+        visits = race(turns, rounds) if turns else {}
     if not visits:
         return {}
     baseline = BASELINE if BASELINE in visits else next(iter(visits))
@@ -89,10 +89,14 @@ def race_all(
 
 def fit(cases: Mapping[str, Case]) -> bool:
     """Return whether all models may stay open at once: twice as much memory is free as they take."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     files = (file for case in cases.values() for file in Path(case.path).parent.glob("*") if file.is_file())
-    return 2 * sum(file.stat().st_size for file in files) < free
+    return 2 * sum(file.stat().st_size for file in files) <= free_bytes()
+
+
+def free_bytes() -> int:
+    """Return how much memory is free or can be freed."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def _speeds(stage: str, visits: Mapping[str, list[Visit]], baseline: str, count: int) -> dict[str, Speed]:

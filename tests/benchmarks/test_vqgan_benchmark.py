@@ -4,7 +4,6 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,16 +20,6 @@ from lwmport.pipeline.checkpoints import Recipe, make
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TOLERANCE = 2e-5
 """Both sides are float32 and sum in different orders; pixels of the full-size model differ by as much."""
-
-
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Scripts see each other because they lie in one folder; what is imported from there is forgotten again."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    yield
-    for name in {path.stem for path in BENCHMARKS.glob("*.py")} & (set(sys.modules) - before):
-        del sys.modules[name]
 
 
 @pytest.fixture
