@@ -110,7 +110,8 @@ class Dialect:
     first, each a name in the converter's table of forms; a composite without a form that fits is decomposed.
     ``opsets`` is the closed range that may be asked for, ``opset`` the default. A ``static`` dialect has no dynamic
     sizes: a language model becomes a prefill and a decode with a cache of fixed length. ``attention`` is the form
-    that is meant when none is asked for. One that is not ``lowered`` takes whole language models, whose weights get
+    that is meant when none is asked for. In an ``embedded`` one weights lie in the model's own tables, not behind them
+    (TFLite). One that is not ``lowered`` takes whole language models, whose weights get
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
     weights may have in it.
     """
@@ -123,6 +124,7 @@ class Dialect:
     composites: Mapping[str, tuple[str, ...]]
     static: bool = False
     attention: str = "fused"
+    embedded: bool = False
     lowered: bool = True
     precisions: tuple[str, ...] = ("float32", "float16")
 

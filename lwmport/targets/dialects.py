@@ -54,11 +54,13 @@ x * rsqrt(mean(x^2) + epsilon) * scale to RMSNorm."""
 AIPU_TFLITE: Final = replace(
     DIALECTS["tflite"],
     name="aipu-tflite",
-    summary="Arm China's Compass (Zhouyi NPU): static, no DYNAMIC_UPDATE_SLICE",
+    summary="Arm China's Compass (Zhouyi NPU): static, no DYNAMIC_UPDATE_SLICE, weights in the tables",
     composites={**DIALECTS["tflite"].composites, "lwmport.cache_update": ("SELECT_V2",)},
     static=True,
     attention="unrolled",
+    embedded=True,
 )
+"""Compass's parser knows no offsets of buffers, and reads weights behind the tables as zeros without a word."""
 
 MIGRAPHX: Final = Dialect(
     name="migraphx",

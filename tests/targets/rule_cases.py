@@ -242,10 +242,20 @@ def frozen(shape: Sequence[int] = (1, 4), dtype: int = 1, op: str = "Relu") -> B
     return build
 
 
+BEHIND = 2048
+"""Where the weights of a small TFLite file begin that has them behind its tables."""
+
+
 def tflite(
-    op: str = "RELU", *, dtype: str = "FLOAT32", version: int = 1, custom: str = "", dynamic: bool = False
+    op: str = "RELU",
+    *,
+    dtype: str = "FLOAT32",
+    version: int = 1,
+    custom: str = "",
+    dynamic: bool = False,
+    behind: bool = False,
 ) -> Build:
-    """Return a TFLite file of one operation."""
+    """Return a TFLite file of one operation; ``behind`` it lies the value of a constant that is read by none."""
 
     def build(folder: Path) -> Path:
         from lwmport.converters.tflite.schema import flatbuffers, schema
@@ -267,10 +277,18 @@ def tflite(
         whole = schema.ModelT()
         whole.version, whole.operatorCodes, whole.subgraphs = 3, [code], [subgraph]
         whole.buffers = [schema.BufferT()]
+        if behind:
+            constant = schema.TensorT()
+            constant.name, constant.shape, constant.type, constant.buffer = b"w", [16], schema.TensorType.FLOAT32, 1
+            tensors.append(constant)
+            held = schema.BufferT()
+            held.offset, held.size = BEHIND, 64
+            whole.buffers.append(held)
         builder = flatbuffers.Builder(1024)
         builder.Finish(whole.Pack(builder), b"TFL3")
         path = folder / "model.tflite"
-        path.write_bytes(bytes(builder.Output()))
+        content = bytes(builder.Output())
+        path.write_bytes(content.ljust(BEHIND, b"\0") + bytes(64) if behind else content)
         return path
 
     return build
@@ -410,6 +428,7 @@ CASES: dict[str, Case] = {
     "Z21": Case(range_of(computed=True), range_of(computed=False)),
     "Z22": Case(of_2_gib, RELU),
     "Z23": Case(built(cyclic), RELU),
+    "Z24": Case(tflite(behind=True), tflite()),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),

@@ -57,6 +57,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         inputs=dict(zip((spec.name for spec in program.signature.inputs), inputs, strict=True)),
         outputs=dict(zip((spec.name for spec in program.signature.outputs), outputs, strict=True)),
         details=details,
+        embedded=dialect.embedded,
     )
     write_model(model, path, progress)
     return Artifact(

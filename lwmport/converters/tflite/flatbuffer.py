@@ -16,16 +16,22 @@ SCHEMA_VERSION: Final = 3
 IDENTIFIER: Final = b"TFL3"
 ALIGNMENT: Final = 16
 """What the schema asks of buffers; the generated code does not align the arrays that it is given."""
+VECTOR_HEAD: Final = 4
+"""Bytes before the values of a vector: how many there are. A reference to it takes as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What a file says: the graph, its inputs and outputs by name, and details for the metadata entry ``lwmport``."""
+    """What a file says: the graph, its inputs and outputs by name, and details for the metadata entry ``lwmport``.
+
+    ``embedded`` weights are vectors of the flatbuffer; others lie behind it.
+    """
 
     graph: GraphBuilder
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
     details: Mapping[str, Any]
+    embedded: bool = False
 
     def tensors(self) -> list[Tensor]:
         """Return every tensor, in the order in which the operators meet them."""
@@ -67,7 +73,31 @@ class External:
         return schema.BufferT(offset=self.offset, size=self.size).Pack(builder)
 
 
-def pack(model: Model, buffers: Mapping[Tensor, Inline | External]) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class Trailing:
+    """A buffer inside the flatbuffer, whose vector comes after all that is packed, so that it can be streamed.
+
+    ``offset`` is that of its first value, from the start of the file, with its size in the 4 bytes before; ``length``
+    is that of the flatbuffer as packed. References point forward by any distance below 2 GiB.
+    """
+
+    offset: int
+    size: int
+    length: int
+
+    def Pack(self, builder: Any) -> Any:  # noqa: N802 - as above
+        """Write the table, with the distance from its field to the vector, and return where."""
+        schema.BufferStart(builder)
+        builder.Prep(VECTOR_HEAD, 0)
+        place = self.length - builder.Offset() - VECTOR_HEAD
+        builder.PrependUint32Slot(0, self.offset - VECTOR_HEAD - place, 0)
+        return schema.BufferEnd(builder)
+
+
+Place = Inline | External | Trailing
+
+
+def pack(model: Model, buffers: Mapping[Tensor, Place]) -> bytes:
     """Return the flatbuffer; its length does not depend on the offsets."""
     operations = model.graph.operations
     codes = list(dict.fromkeys((operation.op, version_of(operation)) for operation in operations))

@@ -2,6 +2,7 @@
 
 ``Buffer.offset`` and ``Buffer.size`` are TFLite's own way to models over 2 GB. All sizes are known from the plan, so
 the flatbuffer is packed twice, with empty and with true offsets, and memory follows the largest single tensor.
+For readers that know no offsets of buffers the weights are vectors of the flatbuffer, at its end, streamed as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import IO, Final
 import numpy as np
 
 from lwmport import atomic
-from lwmport.converters.tflite.flatbuffer import External, Inline, Model, pack
+from lwmport.converters.tflite.flatbuffer import VECTOR_HEAD, External, Inline, Model, Place, Trailing, pack
 from lwmport.converters.tflite.graph import Tensor
 from lwmport.converters.tflite.sizes import static_shape
 from lwmport.errors import LoweringError
@@ -26,43 +27,70 @@ ALIGNMENT: Final = 64
 STRIP_BYTES: Final = 8 << 20
 """Of a transposed weight at a time."""
 
-_ANYWHERE: Final = 1 << 40
-"""Stands for an offset that is not known yet; 0 would be left out of the flatbuffer and change its length."""
+FLATBUFFER_LIMIT: Final = 2**31 - 1
+"""FLATBUFFERS_MAX_BUFFER_SIZE of flatbuffers' base.h: a verifier refuses more."""
+
+_ANYWHERE: Final = 1 << 30
+"""Stands for a place that is not known yet; 0 would be left out of the flatbuffer and change its length."""
 
 
 def write_model(model: Model, path: Path, progress: Progress) -> None:
     """Write the file.
 
     Raises:
-        LoweringError: a promised constant came out with another shape or dtype.
+        LoweringError: a promised constant came out with another shape or dtype, or embedded weights are 2 GiB.
     """
-    inline: dict[Tensor, Inline | External] = {}
-    unplaced: dict[Tensor, Inline | External] = {}
+    inline: dict[Tensor, Place] = {}
+    large: list[Tensor] = []
     for tensor in model.constants():
         if tensor.nbytes < INLINE_BYTES:
             inline[tensor] = Inline(data=_produce(tensor).tobytes())
         else:
-            unplaced[tensor] = External(offset=_ANYWHERE, size=tensor.nbytes)
-    offsets = _place(unplaced, len(pack(model, inline | unplaced)))
+            large.append(tensor)
+    unplaced = {tensor: _at(model, tensor, _ANYWHERE, _ANYWHERE) for tensor in large}
+    places = _place(model, large, len(pack(model, inline | unplaced)))
+    if model.embedded:
+        _check_length(places, path)
     with atomic.new_file(path) as file:
-        file.write(pack(model, inline | offsets))
-        _write_data(file, offsets, progress)
+        file.write(pack(model, inline | places))
+        _write_data(file, places, progress)
 
 
-def _place(tensors: Iterable[Tensor], start: int) -> dict[Tensor, Inline | External]:
-    """Return where each tensor goes, one behind the other from ``start`` on."""
-    found: dict[Tensor, Inline | External] = {}
+def _at(model: Model, tensor: Tensor, offset: int, length: int) -> Place:
+    if model.embedded:
+        return Trailing(offset=offset, size=tensor.nbytes, length=length)
+    return External(offset=offset, size=tensor.nbytes)
+
+
+def _place(model: Model, tensors: Iterable[Tensor], length: int) -> dict[Tensor, Place]:
+    """Return where each tensor goes, one behind the other from the end of the tables on."""
+    found: dict[Tensor, Place] = {}
+    head = VECTOR_HEAD if model.embedded else 0
+    start = length
     for tensor in tensors:
-        offset = -(-start // ALIGNMENT) * ALIGNMENT
-        found[tensor] = External(offset=offset, size=tensor.nbytes)
+        offset = -(-(start + head) // ALIGNMENT) * ALIGNMENT
+        found[tensor] = _at(model, tensor, offset, length)
         start = offset + tensor.nbytes
     return found
 
 
-def _write_data(file: IO[bytes], places: Mapping[Tensor, Inline | External], progress: Progress) -> None:
+def _check_length(places: Mapping[Tensor, Place], path: Path) -> None:
+    """Raise unless all vectors end within what a flatbuffer may be."""
+    end = max((place.offset + place.size for place in places.values() if isinstance(place, Trailing)), default=0)
+    if end > FLATBUFFER_LIMIT:
+        raise LoweringError(
+            f"expected at most {FLATBUFFER_LIMIT} bytes in a TFLite file that holds its weights in its tables, found "
+            f"{end} for {path.name}; convert a block at a time, or to ONNX"
+        )
+
+
+def _write_data(file: IO[bytes], places: Mapping[Tensor, Place], progress: Progress) -> None:
     total, done = sum(tensor.nbytes for tensor in places), 0
     for tensor, place in places.items():
-        if isinstance(place, External):
+        if isinstance(place, Trailing):
+            file.write(bytes(place.offset - VECTOR_HEAD - file.tell()))
+            file.write(place.size.to_bytes(VECTOR_HEAD, "little"))
+        elif isinstance(place, External):
             file.write(bytes(place.offset - file.tell()))
         for strip in _strips(_produce(tensor)):
             file.write(strip.data)

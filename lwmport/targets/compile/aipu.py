@@ -151,7 +151,7 @@ def _check_weights_inside(job: Job) -> None:
     if any(model.Buffers(number).Offset() > 1 for number in range(model.BuffersLength())):
         raise UsageError(
             f"expected a TFLite file with its weights inside of the tables, found {job.path} with weights behind them, "
-            "which Compass reads as zeros; convert with --to onnx --dialect aipu"
+            "which Compass reads as zeros; convert with --to tflite --dialect aipu-tflite"
         )
 
 

@@ -136,7 +136,8 @@ def _constant(reader_: _Reader, buffer: Any, of: tuple[str, tuple[int, ...], str
         blocks = reader(reader_.path, start, size, dtype)
     elif dtype in _READABLE and size % dtype_of(dtype).itemsize == 0:
         blocks = lambda: (np.frombuffer(content.tobytes(), dtype_of(dtype)),)  # noqa: E731 - as above
-    return Constant(name=name, shape=shape, dtype=dtype, nbytes=size, blocks=blocks)
+    keys = ("offset", "size") if start >= 0 else ()
+    return Constant(name=name, shape=shape, dtype=dtype, nbytes=size, keys=keys, blocks=blocks)
 
 
 _READABLE: Final = {

@@ -236,4 +236,14 @@ RULES: Final = (
         fix="write the model again: each value made once, before it is read",
         source="onnx, docs/IR.md",
     ),
+    Rule(
+        id="Z24",
+        severity=ERROR,
+        title="TFLite weights behind the tables",
+        look=files.behind_the_tables,
+        vendor="nothing: 0 errors are counted, and each such weight is read as zeros",
+        fix="lwmport convert --to tflite --dialect aipu-tflite",
+        source=_RUN,
+        forms=("tflite",),
+    ),
 )

@@ -78,6 +78,13 @@ def order_of_keys(subject: Subject) -> Iterator[Hit]:
             yield Hit(where=item.name, found=f"entries in the order {', '.join(item.keys)}")
 
 
+def behind_the_tables(subject: Subject) -> Iterator[Hit]:
+    """Yield a hit if weights lie behind the tables of a TFLite file, by offsets of buffers."""
+    found = [item.name for item in subject.graph.constants.values() if item.keys]
+    if found:
+        yield Hit(where=found[0], found=f"{len(found)} tensors behind the tables of the file")
+
+
 def sparse_constants(subject: Subject) -> Iterator[Hit]:
     """Yield sparse constants."""
     return (Hit(where=item.name, found="a sparse constant") for item in subject.graph.constants.values() if item.sparse)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,50 @@ def test_weights_lie_behind_the_flatbuffer_aligned_and_whole(lowered: Any) -> No
         ends.append(buffer.offset + buffer.size)
     assert max(ends) == len(data)
     assert min(model.buffers[tensor.buffer].offset for tensor in tensors.values() if tensor.buffer) == 0
+
+
+def test_an_embedded_dialect_keeps_weights_in_the_tables(
+    component_of: Callable[..., Any],
+    weights_of: Callable[..., Any],
+    dialect_of: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    program, dialect = trace(component_of(network, [X], WEIGHTS)), replace(dialect_of({}), embedded=True)
+    path = convert(program, weights_of(WEIGHTS), dialect, tmp_path, lambda *_: None).path
+    data = path.read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(data)
+    tensors = {tensor.name.decode(): tensor for tensor in model.subgraphs[0].tensors}
+    assert not any(buffer.offset for buffer in model.buffers)
+    for name in ("first/kernel", "second/kernel"):
+        tensor = next(tensor for known, tensor in tensors.items() if known.startswith(name))
+        held = bytes(model.buffers[tensor.buffer].data)
+        np.testing.assert_array_equal(np.frombuffer(held, np.float32).reshape(tensor.shape), WEIGHTS[name].T)
+        assert data.find(held) % ALIGNMENT == 0
+    expected = network(X, **WEIGHTS)
+    found = LiteRTRunner(path, threads=1).run({"x0": X})
+    for name, value in zip(("y0", "y1"), expected, strict=True):
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5)
+    cut = tmp_path / "cut.tflite"
+    for length in (len(data) // 2, len(data) - 1):
+        cut.write_bytes(data[:length])
+        with pytest.raises(RunnerError, match="expected"):
+            LiteRTRunner(cut, threads=1)
+
+
+def test_weights_beyond_a_flatbuffer_are_refused_before_anything_is_written(
+    component_of: Callable[..., Any],
+    weights_of: Callable[..., Any],
+    dialect_of: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer, "FLATBUFFER_LIMIT", 15_000)
+    dialect = replace(dialect_of({}), embedded=True)
+    with pytest.raises(
+        LoweringError, match=r"expected at most 15000 bytes in a TFLite file.*convert a block at a time"
+    ):
+        convert(trace(component_of(network, [X], WEIGHTS)), weights_of(WEIGHTS), dialect, tmp_path, lambda *_: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_small_constants_lie_inside_aligned(lowered: Any) -> None:
