@@ -30,10 +30,15 @@ from lwmport.types import Array
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark, or the one conversion that a run of it ordered."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     if options.convert:
         convert_here(options.convert, CONVERTERS, Job)
         return
+    if options.full and not options.full.is_file():
+        parser.error(
+            f"expected LWM's stream as --full, found no file {options.full}; lwmport checkpoint make writes one"
+        )
     with tempfile.TemporaryDirectory(dir=options.work, prefix="lwmport-benchmark-") as work:
         findings = _full(options, Path(work)) if options.full else benchmark(options, Path(work))
     print(markdown(findings))
@@ -45,12 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     """Return what all steps found: weights, conversions, then the race."""
-    config = _config(options)
-    (work / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    job = Job(config=str(work / "config.json"), checkpoint=str(work / "llama.stream"), folder="", out="")
+    config = _config(options, f"num_hidden_layers={options.layers}")
+    job = Job(config=_written(config, work), checkpoint=str(work / "llama.stream"), folder="", out="")
     left_out = {name: reason for name in options.only if (reason := CONTENDERS[name].absence())}
     _seed(job, options.seed)
-    costs = _folder(job, options, work) if set(options.only) - {BASELINE} - set(left_out) else {}
+    costs = _folder(job, options, work, config["vocab_size"]) if set(options.only) - {BASELINE} - set(left_out) else {}
     job = replace(job, folder=str(work / FOLDER / "llama.hf"))
     costs |= _convert({name: replace(job, out=str(work / name)) for name in options.only}, options, left_out)
     Path(job.checkpoint).unlink()
@@ -64,16 +68,24 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
 def _full(options: argparse.Namespace, work: Path) -> Findings:
     """Return what the whole checkpoint took beside ``cp``."""
     _say(f"convert {options.full} beside cp, {options.rounds} rounds")
-    full = measure_full(options.full, options.config, work, options.rounds)
-    return Findings(setting=_setting(options, {}), costs={}, results={}, left_out={}, full=full)
+    config = _config(options)
+    full = measure_full(options.full, _written(config, work), work, options.rounds)
+    setting = {**_setting(options, config), "layers": config["num_hidden_layers"]}
+    return Findings(setting=setting, costs={}, results={}, left_out={}, full=full)
 
 
-def _config(options: argparse.Namespace) -> dict[str, Any]:
-    """Return LWM's fields: a named width, and as many layers as asked for."""
+def _config(options: argparse.Namespace, *settings: str) -> dict[str, Any]:
+    """Return LWM's fields of a named configuration, with changes."""
     from lwmport.models.llama_presets import CONFIGS, with_settings
 
-    chosen = with_settings(CONFIGS[options.config], [f"num_hidden_layers={options.layers}", *options.set])
-    return chosen.to_json()
+    return with_settings(CONFIGS[options.config], [*settings, *options.set]).to_json()
+
+
+def _written(config: Mapping[str, Any], work: Path) -> str:
+    """Write a configuration, and return the path."""
+    path = work / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return str(path)
 
 
 def _seed(job: Job, seed: int) -> None:
@@ -84,11 +96,11 @@ def _seed(job: Job, seed: int) -> None:
     subprocess.run([sys.executable, "-m", "lwmport", *made], check=True, stdout=subprocess.DEVNULL)
 
 
-def _folder(job: Job, options: argparse.Namespace, work: Path) -> dict[str, Cost]:
+def _folder(job: Job, options: argparse.Namespace, work: Path, words: int) -> dict[str, Cost]:
     """Write the folder that the peers read, and return what that took."""
     _say("write the Hugging Face folder that the others read")
     cost = convert_elsewhere(Path(__file__), FOLDER, replace(job, out=str(work / FOLDER)), options.threads)
-    write_tokenizer(work / FOLDER / "llama.hf", _config(options)["vocab_size"])
+    write_tokenizer(work / FOLDER / "llama.hf", words)
     return {FOLDER: cost}
 
 

@@ -96,7 +96,7 @@ def _setting(findings: Findings) -> str:
     own = findings.setting
     versions = ", ".join(f"{name} {version}" for name, version in own["versions"].items())
     if findings.full is not None:
-        counted = f"{own['rounds']} rounds of both in turns, from a cold cache"
+        counted = f"{own['layers']} layers, {own['rounds']} rounds of both in turns, from a cold cache"
     else:
         counted = (
             f"{own['layers']} layers, {own['threads']} threads of {own['cores']} cores, float32, batch 1, prefill of "
