@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.convert import Request, convert
+    from lwmport.pipeline.convert import convert
     from lwmport.pipeline.model import Model, load
+    from lwmport.pipeline.request import Request
     from lwmport.pipeline.validate import Trial, validate
 
 __all__ = ["Model", "Request", "Trial", "__version__", "convert", "load", "validate"]
 
 _API = {
     "Model": "lwmport.pipeline.model",
-    "Request": "lwmport.pipeline.convert",
+    "Request": "lwmport.pipeline.request",
     "Trial": "lwmport.pipeline.validate",
     "convert": "lwmport.pipeline.convert",
     "load": "lwmport.pipeline.model",

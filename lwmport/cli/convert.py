@@ -30,8 +30,8 @@ def convert(
     **options: Any,
 ) -> int:
     """Convert a component to a format, run it beside JAX, and write models, manifest and report into --out."""
-    from lwmport.pipeline.convert import Request
     from lwmport.pipeline.convert import convert as run
+    from lwmport.pipeline.request import Request
 
     model = taken(options)
     options["dialect"] = _dialect(form, options["dialect"], via, flavor)

@@ -47,9 +47,9 @@ def port(jobs: Path | None, as_json: bool, **options: Any) -> int:  # noqa: FBT0
 
 def _one(options: dict[str, Any], *, as_json: bool) -> int:
     from lwmport import plain
-    from lwmport.pipeline.convert import Request
     from lwmport.pipeline.port import PortRequest, usual_format
     from lwmport.pipeline.port import port as run
+    from lwmport.pipeline.request import Request
 
     model = taken(options)
     device = {name: options.pop(name) for name in ("target", "soc", "toolchain")}

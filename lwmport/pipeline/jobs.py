@@ -10,8 +10,8 @@ from typing import Any, Final
 from lwmport.errors import UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.convert import Request
 from lwmport.pipeline.port import PortRequest, usual_format
+from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
 from lwmport.types import WeightSpec
 

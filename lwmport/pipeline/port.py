@@ -12,8 +12,9 @@ from lwmport import atomic, digest, manifest, memory, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.bundle import BundleRequest, bundle
 from lwmport.pipeline.compile import AUTO, CompileRequest, compile_artifacts, status_of
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
 from lwmport.targets.dialects import DIALECT_OF
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
@@ -35,7 +36,7 @@ class PortRequest:
     """One model for one device. ``conversion`` says what and where to; its dialect is the target's own.
 
     Attributes:
-        conversion: `lwmport.pipeline.convert.Request`; its ``out`` is the folder of the whole port.
+        conversion: `lwmport.pipeline.request.Request`; its ``out`` is the folder of the whole port.
         target: a key of `lwmport.targets.compile.COMPILERS`.
         soc: the device within the target.
         toolchain: the vendor's SDK, if it is not where it usually is.

@@ -8,10 +8,11 @@ from lwmport import atomic, manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.convert import Outcome, new_report
 from lwmport.pipeline.evidence import gather, held_against, trial_batch
 from lwmport.pipeline.judge import component_report, judge, open_runner
+from lwmport.pipeline.judging import new_report
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.request import Outcome
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion

@@ -10,7 +10,8 @@ import pytest
 from lwmport import plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.compile import CompileRequest, compile_artifacts, status_of
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
+from lwmport.pipeline.request import Request
 from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.types import Compilation, Status
 

@@ -16,9 +16,9 @@ from lwmport.errors import MissingExtraError, UsageError
 from lwmport.models.options import Options
 from lwmport.pipeline import port as road
 from lwmport.pipeline import ports
-from lwmport.pipeline.convert import Request
 from lwmport.pipeline.jobs import Jobs, read_bytes, read_jobs
 from lwmport.pipeline.port import LEDGER, PortRequest, Stage, port
+from lwmport.pipeline.request import Request
 from lwmport.reports.ports import PortReport
 from lwmport.targets.dialects import DIALECT_OF
 from lwmport.types import Status

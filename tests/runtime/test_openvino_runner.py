@@ -9,7 +9,8 @@ import pytest
 
 from lwmport import extras
 from lwmport.errors import RunnerError, UsageError
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
+from lwmport.pipeline.request import Request
 from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
 
 pytestmark = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")

@@ -13,7 +13,8 @@ import onnxruntime
 import pytest
 
 from lwmport.errors import RunnerError
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
+from lwmport.pipeline.request import Request
 from lwmport.runtime.providers import ProviderRunner, open_provider, placement
 
 CANN, CPU = "CANNExecutionProvider", "CPUExecutionProvider"

@@ -22,9 +22,10 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import write_checkpoint
 from lwmport.manifest import ComponentEntry
 from lwmport.models.families import Family, resolve
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
 from lwmport.pipeline.evidence import Evidence, gather
 from lwmport.pipeline.judge import judge
+from lwmport.pipeline.request import Request
 from lwmport.types import Array, Status, Validation
 
 ENCODER, DECODER = "vqgan-encoder", "vqgan-decoder"

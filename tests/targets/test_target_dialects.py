@@ -10,7 +10,8 @@ from lwmport.converters.dialects import DIALECTS, dialect_for
 from lwmport.converters.onnx.forms import FORMS
 from lwmport.errors import UsageError
 from lwmport.models.vqgan_config import CONFIGS
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
+from lwmport.pipeline.request import Request
 from lwmport.targets import TARGETS
 from lwmport.targets.chips import CHIPS
 from lwmport.targets.dialects import ALL_DIALECTS, DIALECT_OF

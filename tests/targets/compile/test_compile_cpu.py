@@ -11,7 +11,8 @@ import pytest
 from lwmport import extras
 from lwmport.errors import UsageError
 from lwmport.pipeline.compile import CompileRequest, compile_artifacts
-from lwmport.pipeline.convert import Request, convert
+from lwmport.pipeline.convert import convert
+from lwmport.pipeline.request import Request
 from lwmport.targets.compile import cpu
 from lwmport.targets.compile.job import Job
 from lwmport.types import Status

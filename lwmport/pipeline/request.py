@@ -1,0 +1,92 @@
+"""What is asked of a conversion, what comes of it, and the state in between."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lwmport import manifest
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.models.families import Family
+from lwmport.models.options import Options
+from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.plan import Plan
+from lwmport.reports.record import Conversion, Report
+from lwmport.types import Dialect, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to convert, into what, from which weights, and where to put it.
+
+    ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
+    """
+
+    component: str
+    format: str
+    out: Path
+    checkpoint: str | None = None
+    config: str | Mapping[str, Any] = "lwm"
+    dialect: str | None = None
+    opset: int | None = None
+    batch: int | str = 1
+    seed: int = 0
+    validate: bool = True
+    options: Options = field(default_factory=Options)
+    resume: bool = True
+
+    def commands(self) -> tuple[str, str]:
+        """Return the command lines that convert and validate again, with the checkpoint's file name alone."""
+        words = [f"lwmport convert --component {self.component} --to {self.format}", *self._checkpoint()]
+        given = {
+            "config": self.config if isinstance(self.config, str) else "config.json",
+            "dialect": self.dialect,
+            "opset": self.opset,
+            "batch": self.batch,
+            "seed": self.seed,
+        }
+        usual = {"config": "lwm", "batch": 1, "seed": 0}
+        words += [f"--{name} {value}" for name, value in given.items() if value not in (None, usual.get(name))]
+        words += self.options.words()
+        words += [*([] if self.validate else ["--no-validate"]), "--out DIR"]
+        return " ".join(words), " ".join(["lwmport validate DIR", *self._checkpoint()])
+
+    def _checkpoint(self) -> list[str]:
+        if self.checkpoint is None:
+            return []
+        prefix, separator, path = self.checkpoint.rpartition("::")
+        return [f"--checkpoint {prefix}{separator}{Path(path).name}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came out: manifest, report unless validation was left out, cost, and what failed besides the numbers.
+
+    ``own_peak_bytes`` is the largest anonymous memory during the conversion, where it is known; ``plan`` is what was
+    expected of it.
+    """
+
+    out: Path
+    manifest: manifest.Manifest
+    report: Report | None
+    seconds: float
+    peak_bytes: int
+    status: Status
+    failures: tuple[str, ...] = ()
+    own_peak_bytes: int | None = None
+    plan: Plan | None = None
+
+
+@dataclass
+class Work:
+    """One conversion under way."""
+
+    request: Request
+    family: Family
+    dialect: Dialect
+    weights: Checkpoint | SeededWeights
+    folder: Path
+    observer: Observer
+    parts: list[manifest.ComponentEntry] = field(default_factory=list)
+    costs: list[Conversion] = field(default_factory=list)
