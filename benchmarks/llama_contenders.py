@@ -87,7 +87,7 @@ class OnnxRunner:
 
 
 class LlamaCppRunner:
-    """llama.cpp through its Python binding, which keeps the cache itself."""
+    """llama.cpp through its Python binding, which keeps the cache itself: in float32 here, as all others do."""
 
     name = "llama.cpp"
 
@@ -100,6 +100,8 @@ class LlamaCppRunner:
             n_batch=case.length,
             n_threads=case.threads,
             n_threads_batch=case.threads,
+            type_k=llama_cpp.GGML_TYPE_F32,
+            type_v=llama_cpp.GGML_TYPE_F32,
             logits_all=True,
             verbose=False,
         )
