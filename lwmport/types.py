@@ -193,8 +193,9 @@ class Compilation:
     """What a vendor's compiler made of one artifact.
 
     ``SKIPPED`` means that the compiler is not installed or was not to be run: ``commands`` hold the exact lines of a
-    shell, to be entered in ``folder``, as seen from the results. ``files`` are the names of everything written into the folder asked for
-    (script, configuration, log), ``products`` of what the compiler made. ``details`` are facts of the target.
+    shell, to be entered in ``folder``, as seen from the results. ``files`` are the names of everything written into the
+    folder asked for (script, configuration, log), ``products`` of what the compiler made. ``details`` are facts of the
+    target.
     """
 
     component: str
