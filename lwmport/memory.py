@@ -1,14 +1,24 @@
-"""How much memory this process has used at most."""
+"""How much memory this process has used at most, and how much there is for it: the machine's, or a container's.
 
+Linux bounds the memory of processes in control groups, which lie in each other: version 2 names the bound
+``memory.max``, version 1 ``memory.limit_in_bytes`` (Linux's documents cgroup-v2 and cgroup-v1/memory). In a container
+the group's own files stand at the root of the tree, whatever ``/proc/self/cgroup`` says.
+"""
+
+import contextlib
 import os
 import resource
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 STATUS: Final = Path("/proc/self/status")
+MEMINFO: Final = Path("/proc/meminfo")
+GROUPS: Final = Path("/proc/self/cgroup")
+GROUP_TREE: Final = Path("/sys/fs/cgroup")
 INTERVAL: Final = 0.05
 """Seconds between two looks."""
 
@@ -35,11 +45,28 @@ def anonymous_bytes() -> int | None:
 
 
 def total_bytes() -> int | None:
-    """Return the memory of the machine, in bytes; None where the system does not say."""
+    """Return the memory that the process may have, in bytes; None where the system does not say.
+
+    It is the machine's, or what the control groups of the process leave of it.
+    """
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return None
+        machine = None
+    return min((size for size in (machine, *(limit for limit, _ in _limits())) if size is not None), default=None)
+
+
+def free_bytes() -> int | None:
+    """Return the memory that is free for the process, in bytes; None where the system does not say.
+
+    It is what the machine can give without swapping, or what is left below the limits of the control groups. Pages of
+    files that were not in use lately count as free.
+    """
+    machine = _counted(MEMINFO, "MemAvailable:", 1024)
+    found = total_bytes() if machine is None else machine
+    return min(
+        (size for size in (found, *(limit - used for limit, used in _limits())) if size is not None), default=None
+    )
 
 
 class AnonymousPeak:
@@ -81,7 +108,39 @@ class AnonymousPeak:
 
 def _field(name: str) -> int | None:
     """Return a field of the process's status, which counts in KiB, in bytes."""
-    if not STATUS.exists():
-        return None
-    lines = STATUS.read_text(encoding="ascii").splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)
+    return _counted(STATUS, f"{name}:", 1024)
+
+
+def _counted(path: Path, name: str, unit: int = 1) -> int | None:
+    """Return the number behind a name in a file of lines, in bytes; None if there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        words = (line.split() for line in path.read_text(encoding="ascii", errors="replace").splitlines())
+        return next((int(line[1]) * unit for line in words if len(line) > 1 and line[0] == name), None)
+    return None
+
+
+def _limits() -> Iterator[tuple[int, int]]:
+    """Yield (limit, used) in bytes of every control group with a limit that the process is in."""
+    for folder, most, now, reclaimable in _groups():
+        with contextlib.suppress(OSError, ValueError):
+            limit = int((folder / most).read_text(encoding="ascii"))
+            used = int((folder / now).read_text(encoding="ascii"))
+            cached = _counted(folder / "memory.stat", reclaimable) or 0
+            yield limit, min(limit, max(0, used - cached))
+
+
+def _groups() -> Iterator[tuple[Path, str, str, str]]:
+    """Yield each folder that may describe a group of the process, with the names of limit, use and idle file pages."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in GROUPS.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                root, names = GROUP_TREE, ("memory.max", "memory.current", "inactive_file")
+            elif "memory" in controllers.split(","):
+                names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+                root = GROUP_TREE / "memory"
+            else:
+                continue
+            parts = [part for part in Path(path).parts[1:] if part != ".."]
+            for depth in range(len(parts) + 1):
+                yield root.joinpath(*parts[:depth]), *names

@@ -2,6 +2,7 @@
 
 import mmap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,57 @@ def test_elsewhere_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_machine_has_more_memory_than_the_process() -> None:
     assert (memory.total_bytes() or 0) > memory.peak_bytes()
+
+
+V2 = ("", "memory.max", "memory.current", "inactive_file")
+V1 = ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@pytest.fixture(params=[V2, V1], ids=["version 2", "version 1"])
+def group(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that describes a control group: its path, limit, use and idle file pages in MiB."""
+    controller, most, now, idle = request.param
+    (tmp_path / "own").write_text(f"3:cpu:/other\n{'9:memory' if controller else '0:'}:/jobs/one\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 99 kB\nMemAvailable: 1024000 kB\n")
+    monkeypatch.setattr(memory, "GROUPS", tmp_path / "own")
+    monkeypatch.setattr(memory, "GROUP_TREE", tmp_path)
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+
+    def describe(path: str, limit: int | str, used: int = 0, cached: int = 0) -> None:
+        folder = tmp_path / controller / path
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / most).write_text(f"{limit if isinstance(limit, str) else limit << 20}\n")
+        (folder / now).write_text(f"{used << 20}\n")
+        (folder / "memory.stat").write_text(f"anon 7\n{idle} {cached << 20}\n")
+
+    return describe
+
+
+@pytest.mark.parametrize("path", ["", "jobs", "jobs/one"])
+def test_a_container_has_less_than_its_machine(path: str, group: Callable[..., None]) -> None:
+    group("", "max")
+    group(path, 10, used=6, cached=1)
+    assert memory.total_bytes() == 10 << 20
+    assert memory.free_bytes() == 5 << 20
+
+
+def test_a_container_without_a_limit_has_its_machines_memory(group: Callable[..., None]) -> None:
+    group("", "max", used=6)
+    assert (memory.total_bytes() or 0) > 100 << 20
+    assert memory.free_bytes() == 1000 << 20
+
+
+def test_a_container_beyond_its_limit_has_nothing_left(group: Callable[..., None]) -> None:
+    group("jobs", 10, used=12)
+    assert memory.free_bytes() == 0
+
+
+def test_limits_of_other_groups_do_not_count(group: Callable[..., None]) -> None:
+    group("other", 10, used=6)
+    assert memory.free_bytes() == 1000 << 20
+
+
+def test_a_machine_that_says_nothing_has_all_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "GROUPS", tmp_path / "none")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
+    assert memory.free_bytes() == memory.total_bytes()

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from lwmport import memory
 from lwmport.targets.compile.ascend import SDK as CANN
 from lwmport.targets.doctor.machine import COMMANDS, LIBRARIES, TOOLS, Machine
 
@@ -45,7 +46,7 @@ def probe() -> Machine:
         libraries=frozenset(name for name in LIBRARIES if _loadable(name)),
         flags=_flags(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1),
-        memory=_memory(),
+        memory=memory.free_bytes() or 0,
         disk=shutil.disk_usage(Path.cwd()).free,
         processes=_processes(),
     )
@@ -102,22 +103,6 @@ def _flags() -> frozenset[str]:
             if line.startswith("flags"):
                 return frozenset(line.partition(":")[2].split())
     return frozenset()
-
-
-def _memory() -> int:
-    """Return the memory that is free for us: the system's, or what a container's limit leaves."""
-    free = 0
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                free = int(line.split()[1]) * 1024
-    if not free and hasattr(os, "sysconf"):
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-        free = min(free, max(limit - used, 0))
-    return free
 
 
 def _processes() -> int | None:
