@@ -1,9 +1,11 @@
 """``lwmport port``."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lwmport.cli.options import SIZE, model_options, taken, weights_options
 from lwmport.cli.output import print_json, status_word
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from lwmport.reports.ports import PortReport
 
 DEFAULT_OUT = Path("out")
+BATCH = ("workers", "memory", "engine")
+"""Options of a file of jobs."""
 
 
 @click.command(short_help="The whole road: convert, validate, check, compile and bundle, for one device or many.")
@@ -36,13 +40,25 @@ def port(jobs: Path | None, as_json: bool, **options: Any) -> int:  # noqa: FBT0
     What an earlier run finished is not done again. A compiler that is not installed leaves its stage skipped, with the
     exact command in the bundle.
     """
-    batch = {name: options.pop(name) for name in ("workers", "memory", "engine")}
+    batch = {name: options.pop(name) for name in BATCH}
+    _refuse(options if jobs is not None else batch, jobs)
     if jobs is not None:
         return _all(jobs, options, batch, as_json=as_json)
     missing = [f"--{name}" for name in ("component", "target") if options[name] is None]
     if missing:
         raise click.UsageError(f"expected JOBS.toml, or {' and '.join(missing)}, found neither")
     return _one(options, as_json=as_json)
+
+
+def _refuse(names: Iterable[str], jobs: Path | None) -> None:
+    """Refuse options that mean nothing here, rather than leave them unheard: a file says all of its jobs but --out."""
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    given = [name for name in given if name != "out"]
+    if given:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        where = f"in {jobs.name}" if jobs else "beside JOBS.toml"
+        raise click.UsageError(f"expected {words} {where}, found on the command line")
 
 
 def _one(options: dict[str, Any], *, as_json: bool) -> int:

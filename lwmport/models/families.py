@@ -125,7 +125,7 @@ def resolve(
     check_known("component", name, NAMES)
     options = options or Options()
     parts = parts_of(name, options)
-    fields = _fields(config) if not isinstance(config, str) or _is_file(config) else config
+    fields = _fields(config) if not isinstance(config, str) or is_file(config) else config
     build: Callable[..., Builder] = BUILDERS[COMPONENTS[parts[0]]]
     model = build(fields, options, part=name, specs=specs)
     references = tuple(map(model.component, parts))
@@ -147,7 +147,8 @@ def parts_of(name: str, options: Options) -> tuple[str, ...]:
     return GROUPS.get(name, (name,))
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
+    """Return whether a configuration is meant as a file rather than by its name."""
     return text.endswith(".json") or "/" in text
 
 

@@ -67,8 +67,8 @@ class Options:
     def words(self) -> list[str]:
         """Return the command line's words for what differs from the defaults; a target or dialect says ``static``."""
         given = {name.replace("_", "-"): value for name, value in self.to_json().items() if name != "static"}
-        settings = [f"--set {text}" for text in given.pop("settings", [])]
-        return [*settings, *(f"--{name} {value}" for name, value in given.items())]
+        pairs = [*(("set", text) for text in given.pop("settings", [])), *given.items()]
+        return [word for name, value in pairs for word in (f"--{name}", str(value))]
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Options":

@@ -23,6 +23,7 @@ from lwmport.pipeline.request import Outcome, Request, Work
 from lwmport.pipeline.weights import fitting
 from lwmport.registry import check_known
 from lwmport.reports import numbers
+from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Component, Dialect, Status
@@ -56,6 +57,8 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
         status = report.status if report else Status.SKIPPED
         made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
         manifest.write(made, folder)
+        if report is None:
+            remove_report(request.out)
     return Outcome(
         out=request.out,
         manifest=made,

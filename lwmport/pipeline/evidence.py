@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.pipeline.trials import language_trial
+from lwmport.pipeline.trials import Trial, cases_of, language_trial
 from lwmport.runtime.jax import JaxRunner
 from lwmport.types import Array, Component, Kind, Runner, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS, photographs
@@ -24,7 +24,10 @@ DYNAMIC_TRIAL: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a component was run on, what the reference made of it, and how long that took."""
+    """What a component was run on, what the reference made of it, and how long that took.
+
+    ``case`` names it where there are several; ``others`` are the other ones.
+    """
 
     component: Component
     inputs: Mapping[str, Array]
@@ -36,6 +39,8 @@ class Evidence:
     batch: int
     ties: Callable[[], dict[str, tuple[Array, Array]]]
     relevant: Mapping[str, Array] = field(default_factory=dict)
+    case: str = ""
+    others: "tuple[Evidence, ...]" = ()
 
     def counted(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return outputs with zeros where nothing counts: what is computed for padding is nobody's."""
@@ -85,11 +90,21 @@ def trial_batch(signature: Signature) -> int:
 
 
 def _of_language(component: Component, weights: Weights, batch: int) -> Evidence:
-    trial = language_trial(component, batch)
+    """Return what the reference makes of every case; only the first one is timed."""
     runner = JaxRunner(component, weights)
-    outputs, seconds = timed(runner, trial.inputs)
+    cases = cases_of(component)
+    found = [
+        _of_trial(runner, language_trial(component, batch, case=case), case.name, batch, timing=case is cases[0])
+        for case in cases
+    ]
+    described = "; ".join(f"{one.case}: {one.description}" if one.case else one.description for one in found)
+    return replace(found[0], description=described, others=tuple(found[1:]))
+
+
+def _of_trial(runner: JaxRunner, trial: Trial, case: str, batch: int, *, timing: bool) -> Evidence:
+    outputs, seconds = timed(runner, trial.inputs) if timing else (runner.run(trial.inputs), ())
     return Evidence(
-        component=component,
+        component=runner.component,
         inputs=trial.inputs,
         titles=(),
         description=trial.description,
@@ -99,13 +114,15 @@ def _of_language(component: Component, weights: Weights, batch: int) -> Evidence
         batch=batch,
         ties=dict,
         relevant=trial.relevant,
+        case=case,
     )
 
 
 def held_against(evidence: Evidence, runner: Runner, name: str) -> Evidence:
     """Return the evidence with the outputs of another runner, called ``name``, as the reference."""
     outputs, seconds = timed(runner, evidence.inputs)
-    return replace(evidence, outputs=outputs, seconds=seconds, reference=name)
+    others = tuple(replace(one, outputs=runner.run(one.inputs), reference=name) for one in evidence.others)
+    return replace(evidence, outputs=outputs, seconds=seconds, reference=name, others=others)
 
 
 def tie_gaps(evidence: Evidence, candidate: Mapping[str, Array]) -> dict[str, TieGap]:

@@ -1,6 +1,7 @@
 """``jobs.toml``: a matrix of ports, and single ones beside it."""
 
 import itertools
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import UsageError
-from lwmport.models.families import resolve
+from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.port import PortRequest, usual_format
 from lwmport.pipeline.request import Request
@@ -26,6 +27,12 @@ MODEL: Final = {
 PLAIN: Final = ("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset")
 FIELDS: Final = (*PLAIN, *MODEL)
 """What a job may say: the options of ``lwmport port``, with underscores."""
+
+TEXTS: Final = ("component", "target", "to", "checkpoint", "config", "soc", "toolchain", "precision")
+"""Fields that are texts."""
+
+NAMED: Final = ("component", "target", "to", "precision")
+"""Fields that every job's name tells."""
 
 BASE_BYTES: Final = 600 * 2**20
 """Memory of a process that has JAX and ONNX Runtime loaded and traced a small model (400 to 550 MB were measured)."""
@@ -74,10 +81,11 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
     excluded = _tables(values, "exclude", path)
     fields = [{**defaults, **item} for item in given]
-    fields = [item for item in fields if not any(rule.items() <= item.items() for rule in excluded)]
+    fields = [_beside(path, item) for item in fields if not any(rule.items() <= item.items() for rule in excluded)]
     if not fields:
         raise UsageError(f"expected a [matrix] or [[jobs]] in {path} that leave something to do, found nothing")
-    jobs = tuple(_job(item, folder, path) for item in fields)
+    told = _told(fields)
+    jobs = tuple(_job(item, told, folder, path) for item in fields)
     names = [job.name for job in jobs]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
@@ -129,17 +137,41 @@ def _tables(values: Mapping[str, Any], name: str, path: Path) -> list[dict[str, 
     return found
 
 
-def _job(fields: dict[str, Any], out: Path, path: Path) -> Job:
+def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a job's fields, checked, with the paths among them taken from the folder of the file.
+
+    Raises:
+        UsageError: an unknown field, a missing one, or one that is no text where it must be.
+    """
     for name in fields:
         check_known(f"field of a job in {path.name}", name, FIELDS)
-    missing = [name for name in ("component", "target") if not isinstance(fields.get(name), str)]
+    missing = [name for name in ("component", "target") if name not in fields]
     if missing:
         raise UsageError(f"{path}: expected {' and '.join(missing)} of every job, found a job without")
-    if "checkpoint" in fields:
-        prefix, separator, name = str(fields["checkpoint"]).rpartition("::")
-        fields = {**fields, "checkpoint": f"{prefix}{separator}{path.parent / name}"}
-    form = fields.get("to") or usual_format(fields["target"])
-    name = "-".join([fields["component"], fields["target"], form, str(fields.get("precision", "float32"))])
+    wrong = [name for name in TEXTS if not isinstance(fields.get(name, ""), str)]
+    if wrong:
+        raise UsageError(f"{path}: expected a text as {wrong[0]} of a job, found {fields[wrong[0]]!r}")
+    found = {**fields, "to": fields.get("to") or usual_format(fields["target"])}
+    if "checkpoint" in found:
+        prefix, separator, name = found["checkpoint"].rpartition("::")
+        found["checkpoint"] = f"{prefix}{separator}{path.parent / name}"
+    for name in ("config", "toolchain"):
+        if name in found and (name == "toolchain" or is_file(found[name])):
+            found[name] = str(path.parent / found[name])
+    return found
+
+
+def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the fields that tell jobs apart: component, target, format, precision, and whatever else differs."""
+    names = [name for name in FIELDS if len({repr(item.get(name)) for item in fields}) > 1]
+    return tuple(dict.fromkeys((*NAMED, *(name for name in names if name not in {"checkpoint", "toolchain"}))))
+
+
+def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> Job:
+    values = {"precision": "float32", **fields}
+    parts = [str(values[name]) if name in NAMED else f"{name}-{values[name]}" for name in told if name in values]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-")
+    form = fields["to"]
     given = {option: fields[name] for name, option in MODEL.items() if name in fields}
     if "settings" in given:
         given["settings"] = tuple(
@@ -150,11 +182,14 @@ def _job(fields: dict[str, Any], out: Path, path: Path) -> Job:
         conversion = Request(
             component=fields["component"], format=form, out=out / name, options=Options(**given), **plain
         )
-        request = PortRequest(conversion=conversion, target=fields["target"], soc=fields.get("soc"))
+        toolchain = Path(fields["toolchain"]) if "toolchain" in fields else None
+        request = PortRequest(
+            conversion=conversion, target=fields["target"], soc=fields.get("soc"), toolchain=toolchain
+        )
         needed = _needed(conversion)
     except TypeError as error:
         raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
-    return Job(name=name, request=request, words=_words({**fields, "to": form, "out": str(out / name)}), bytes=needed)
+    return Job(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)
 
 
 def _needed(conversion: Request) -> int:

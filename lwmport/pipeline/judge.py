@@ -4,7 +4,7 @@ import os
 import statistics
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lwmport import digest
@@ -23,7 +23,7 @@ from lwmport.reports.record import (
     validation_digest,
 )
 from lwmport.runtime import RUNNERS
-from lwmport.types import Array, Runner, Signature, Validation
+from lwmport.types import Array, Runner, Signature, TensorDiff, Validation
 from lwmport.validators.outputs import compare_outputs, verdict
 
 
@@ -51,8 +51,8 @@ def open_runner(path: Path) -> Runner:
 
 def judge(path: Path, signature: Signature, evidence: Evidence, precision: str = "float32") -> Judgement:
     """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result."""
-    inputs = evidence.fed(signature.inputs)
     candidate: Mapping[str, Array] = {}
+    others: list[Mapping[str, Array]] = []
     seconds: tuple[float, ...] = ()
     name, refusal = path.suffix, ""
     notes: tuple[str, ...] = ()
@@ -60,18 +60,16 @@ def judge(path: Path, signature: Signature, evidence: Evidence, precision: str =
         runner = open_runner(path)
         name = runner.name
         notes = runner_notes(runner)
-        candidate, seconds = timed(runner, inputs)
+        candidate, seconds = timed(runner, evidence.fed(signature.inputs))
+        others = [runner.run(one.fed(signature.inputs)) for one in evidence.others]
     except PortError as error:
         refusal = str(error)
     sides = {side: taken for side, taken in ((evidence.reference, evidence.seconds), (name, seconds)) if taken}
-    gaps = tie_gaps(evidence, candidate)
-    diffs = compare_outputs(
-        evidence.component.family,
-        signature.outputs,
-        evidence.counted(_as_promised(evidence.outputs, signature)),
-        evidence.counted(candidate),
-        precision=precision,
-        tie_gaps=gaps,
+    others += [{} for _ in evidence.others[len(others) :]]
+    diffs = tuple(
+        diff
+        for one, outputs in zip((evidence, *evidence.others), (candidate, *others), strict=True)
+        for diff in _compared(one, signature, outputs, precision)
     )
     validation = verdict(
         component=evidence.component.name,
@@ -94,6 +92,21 @@ def judge(path: Path, signature: Signature, evidence: Evidence, precision: str =
     return Judgement(
         validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=notes
     )
+
+
+def _compared(
+    evidence: Evidence, signature: Signature, candidate: Mapping[str, Array], precision: str
+) -> tuple[TensorDiff, ...]:
+    """Return the outputs of one case against the reference, named CASE/OUTPUT where there are several."""
+    diffs = compare_outputs(
+        evidence.component.family,
+        signature.outputs,
+        evidence.counted(_as_promised(evidence.outputs, signature)),
+        evidence.counted(candidate),
+        precision=precision,
+        tie_gaps=tie_gaps(evidence, candidate),
+    )
+    return tuple(replace(diff, name=f"{evidence.case}/{diff.name}") for diff in diffs) if evidence.case else diffs
 
 
 def _as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str, Array]:

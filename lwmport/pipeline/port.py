@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import lwmport
-from lwmport import atomic, digest, manifest, memory, plain
+from lwmport import atomic, digest, extras, manifest, memory, plain
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.models.families import is_file
 from lwmport.pipeline.bundle import BundleRequest, bundle
 from lwmport.pipeline.compile import AUTO, CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert import convert
+from lwmport.pipeline.handover import FLOATS
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
+from lwmport.targets.compile import PRECISIONS
 from lwmport.targets.dialects import DIALECT_OF
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
 from lwmport.types import Severity, Status
@@ -23,6 +25,7 @@ from lwmport.types import Severity, Status
 LEDGER: Final = "port.json"
 """What is done, beside the results: ``DIR/port.json``."""
 
+TARGETS: Final = tuple(dict.fromkeys(target for target, _ in DIALECT_OF))
 MODELS: Final = "models"
 COMPILED: Final = "compiled"
 PREFLIGHT: Final = "preflight.json"
@@ -52,7 +55,7 @@ class PortRequest:
 
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
-        check_known("target", self.target, [target for target, _ in DIALECT_OF])
+        check_known("target", self.target, TARGETS)
         formats = [form for target, form in DIALECT_OF if target == self.target]
         check_known(f"format for {self.target}", self.conversion.format, formats)
 
@@ -77,13 +80,15 @@ class PortRequest:
         return self.out / f"{self.conversion.component}-{self.target}.zip"
 
     def digest(self) -> str:
-        """Return what decides every result: the request without its folder, the checkpoint as it lies there now."""
+        """Return what decides every result: request without its folder, files as they lie there now, versions."""
+        config = self.conversion.config
         conversion = replace(self.conversion, out=Path())
         return digest.of_json(
             {
-                "lwmport": lwmport.__version__,
-                "request": plain.encode(replace(self, conversion=conversion, toolchain=None)),
+                "request": plain.encode(replace(self, conversion=conversion)),
                 "checkpoint": _identity(self.conversion.checkpoint),
+                "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
+                "versions": extras.versions(),
             }
         )
 
@@ -118,7 +123,7 @@ def usual_format(target: str) -> str:
     Raises:
         UsageError: no such target.
     """
-    check_known("target", target, [name for name, _ in DIALECT_OF])
+    check_known("target", target, TARGETS)
     return next(form for name, form in DIALECT_OF if name == target)
 
 
@@ -178,9 +183,8 @@ def _convert(request: PortRequest, observer: Observer) -> Stage:
 
 def _check(request: PortRequest, _: Observer) -> Stage:
     made = manifest.read(request.models)
-    conditions = Conditions(
-        target=request.target, chip=request.chip or "", precision=_compiled_precision(request.conversion)
-    )
+    compiled = PRECISIONS[request.target]
+    conditions = Conditions(target=request.target, chip=request.chip or "", precision=FLOATS.get(compiled, compiled))
     found = [check(request.models / part.path, conditions) for part in made.components]
     with atomic.new_file(request.out / PREFLIGHT) as file:
         file.write(json.dumps(plain.encode(tuple(found)), indent=1, ensure_ascii=False).encode() + b"\n")
@@ -197,10 +201,6 @@ def _check(request: PortRequest, _: Observer) -> Stage:
         reason="; ".join([said, *dict.fromkeys(errors)]),
         files=_files(request, [request.out / PREFLIGHT]),
     )
-
-
-def _compiled_precision(conversion: Request) -> str:
-    return "" if conversion.options.precision == "float32" else conversion.options.precision
 
 
 def _compile(request: PortRequest, observer: Observer) -> Stage:
@@ -310,12 +310,12 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _identity(checkpoint: str | None) -> list[Any]:
-    """Return what tells a checkpoint from another one: the files' names, sizes and times."""
+    """Return what tells a file or a folder from another one: names, sizes and times."""
     if checkpoint is None:
         return []
     path = Path(checkpoint.rpartition("::")[2])
     if not path.exists():
-        raise UsageError(f"expected a checkpoint at {path}, found nothing")
+        raise UsageError(f"expected a file or a folder at {path}, found nothing")
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
     return [[item.name, *_state(item)] for item in paths]
 

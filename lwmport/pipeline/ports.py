@@ -14,7 +14,9 @@ from typing import Any, Final, Protocol
 
 import lwmport
 from lwmport import extras
-from lwmport.errors import UsageError
+from lwmport.errors import UsageError, one_line
+from lwmport.memory import free_bytes
+from lwmport.pipeline.evidence import threads
 from lwmport.pipeline.jobs import Job, Jobs
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port import STAGES, title_of
@@ -102,7 +104,12 @@ class _Task:
 
     def result(self) -> Ended | None:
         ready, _ = self._ray.wait([self._task], timeout=0)
-        return Ended(**self._ray.get(self._task)) if ready else None
+        if not ready:
+            return None
+        try:
+            return Ended(**self._ray.get(self._task))
+        except Exception as error:  # noqa: BLE001 - whatever the cluster made of it, it is one job's end
+            return Ended(code=1, output="", log=one_line(error))
 
     def stop(self) -> None:
         self._ray.cancel(self._task)
@@ -140,8 +147,9 @@ def port_all(
     """
     observer = observer or Silent()
     chosen = ENGINES[engine]()
-    places = workers or asked.workers or len(os.sched_getaffinity(0))
-    budget = memory or asked.memory or _free()
+    places = next(count for count in (workers, asked.workers, threads()) if count is not None)
+    free = (free_bytes() or FALLBACK) * 9 // 10
+    budget = next(count for count in (memory, asked.memory, free) if count is not None)
     if places < 1 or budget < 1:
         raise UsageError(f"expected workers and memory of at least 1, found {places} and {budget}")
     rows = _run(asked.jobs, chosen.start, places, budget, observer)
@@ -259,13 +267,3 @@ def _links(job: Job) -> Mapping[str, str]:
     places = {"report": request.models / "report.html", "preflight": request.out / "preflight.json",
               "bundle": request.bundle}  # fmt: skip
     return {name: path.relative_to(request.out.parent).as_posix() for name, path in places.items() if path.exists()}
-
-
-def _free() -> int:
-    """Return nine tenths of the memory that is free now."""
-    path = Path("/proc/meminfo")
-    if not path.exists():
-        return FALLBACK
-    lines = path.read_text(encoding="ascii").splitlines()
-    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), FALLBACK)
-    return free * 9 // 10

@@ -1,5 +1,6 @@
 """What is asked of a conversion, what comes of it, and the state in between."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from lwmport import manifest
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.models.families import Family
+from lwmport.models.families import Family, is_file
 from lwmport.models.options import Options
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.plan import Plan
@@ -37,26 +38,27 @@ class Request:
     resume: bool = True
 
     def commands(self) -> tuple[str, str]:
-        """Return the command lines that convert and validate again, with the checkpoint's file name alone."""
-        words = [f"lwmport convert --component {self.component} --to {self.format}", *self._checkpoint()]
+        """Return the command lines that convert and validate again, with the names of files and not their folders."""
+        config = self.config if isinstance(self.config, str) else "config.json"
         given = {
-            "config": self.config if isinstance(self.config, str) else "config.json",
+            "config": Path(config).name if is_file(config) else config,
             "dialect": self.dialect,
             "opset": self.opset,
             "batch": self.batch,
             "seed": self.seed,
         }
         usual = {"config": "lwm", "batch": 1, "seed": 0}
-        words += [f"--{name} {value}" for name, value in given.items() if value not in (None, usual.get(name))]
-        words += self.options.words()
-        words += [*([] if self.validate else ["--no-validate"]), "--out DIR"]
-        return " ".join(words), " ".join(["lwmport validate DIR", *self._checkpoint()])
+        words = ["lwmport", "convert", "--component", self.component, "--to", self.format, *self._checkpoint()]
+        for name, value in given.items():
+            words += [] if value in (None, usual.get(name)) else [f"--{name}", str(value)]
+        words += [*self.options.words(), *([] if self.validate else ["--no-validate"]), "--out", "DIR"]
+        return shlex.join(words), shlex.join(["lwmport", "validate", "DIR", *self._checkpoint()])
 
     def _checkpoint(self) -> list[str]:
         if self.checkpoint is None:
             return []
         prefix, separator, path = self.checkpoint.rpartition("::")
-        return [f"--checkpoint {prefix}{separator}{Path(path).name}"]
+        return ["--checkpoint", f"{prefix}{separator}{Path(path).name}"]
 
 
 @dataclass(frozen=True, kw_only=True)

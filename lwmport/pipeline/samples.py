@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.pipeline.evidence import pictures
-from lwmport.pipeline.trials import SEED, language_trial
+from lwmport.pipeline.trials import SEED, USUAL, cases_of, language_trial
 from lwmport.runtime.jax import JaxRunner
 from lwmport.types import Array, Component, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS
@@ -64,7 +64,7 @@ def take(
     runner = JaxRunner(component, weights) if counts[0] else None
     golden: list[Golden] = []
     calibration: list[Mapping[str, Array]] = []
-    for number, run in enumerate(_runs(component, weights, batch, sum(counts))):
+    for number, run in enumerate(_runs(component, weights, batch, counts)):
         if runner is not None and number < counts[0]:
             tell(f"{component.name}: golden sample {number + 1} of {counts[0]}, {run.title}")
             golden.append(_golden(runner, run, signature))
@@ -87,11 +87,16 @@ def _cast(arrays: Mapping[str, Array], specs: tuple[TensorSpec, ...]) -> dict[st
     return {spec.name: arrays[spec.name].astype(spec.dtype, copy=False) for spec in specs}
 
 
-def _runs(component: Component, weights: Weights, batch: int, count: int) -> Iterator[_Run]:
+def _runs(component: Component, weights: Weights, batch: int, counts: tuple[int, int]) -> Iterator[_Run]:
+    """Yield golden runs, of a language component each case in turn, then those for calibration, all of one shape."""
+    golden, count = counts[0], sum(counts)
     if component.family != "vqgan":
+        cases = cases_of(component)
         for number in range(count):
-            trial = language_trial(component, batch, SEED + number)
-            yield _Run(title=trial.description, inputs=trial.inputs, relevant=trial.relevant)
+            case = cases[number % len(cases)] if number < golden else USUAL
+            trial = language_trial(component, batch, SEED + number, case)
+            title = f"{case.name}: {trial.description}" if case.name else trial.description
+            yield _Run(title=title, inputs=trial.inputs, relevant=trial.relevant)
         return
     first = component if component.feeder is None else component.feeder
     feeder = None if component.feeder is None else JaxRunner(component.feeder, weights)

@@ -12,10 +12,33 @@ import numpy as np
 
 from lwmport.types import Array, Component, Dim, TensorSpec
 
-SIZES: Final[Mapping[str, int]] = {"sequence": 9, "past": 6, "queries": 8, "keys": 8}
-"""Sizes of a trial where the signature leaves them open: all different from 1, which could be frozen by mistake."""
+RING: Final[Mapping[str, int]] = {"queries": 8, "keys": 8}
+"""Tokens of a ring step where the signature leaves them open."""
 
 SEED: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What a model of any length is tried on: new tokens, tokens in the cache, and whether there is padding."""
+
+    name: str
+    sequence: int
+    past: int
+    padded: bool
+
+
+USUAL: Final = Case(name="", sequence=9, past=6, padded=True)
+"""Of a component whose lengths are fixed, or that has no cache."""
+
+CASES: Final = (
+    Case(name="prefill", sequence=9, past=0, padded=False),
+    Case(name="continuation", sequence=9, past=6, padded=False),
+    Case(name="decode", sequence=1, past=6, padded=False),
+    Case(name="padded prefill", sequence=9, past=0, padded=True),
+    Case(name="padded decode", sequence=1, past=6, padded=True),
+)
+"""Each may take another operator: a fused one takes what has no padding, or one token, and loops take the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +50,23 @@ class Trial:
     description: str
 
 
-def language_trial(component: Component, batch: int, seed: int = SEED) -> Trial:
-    """Return inputs that fit a component's signature, `SIZES` where it leaves them open."""
-    sizes = {**SIZES, "batch": batch}
+def cases_of(component: Component) -> tuple[Case, ...]:
+    """Return what a component is tried on: every case where its cache may have any length, else the usual one."""
+    names = {dim for spec in component.signature.inputs for dim in spec.shape if isinstance(dim, str)}
+    if "past" not in names:
+        return (USUAL,)
+    if "sequence" in names:
+        return CASES
+    return tuple({(case.past, case.padded): case for case in reversed(CASES)}.values())[::-1]
+
+
+def language_trial(component: Component, batch: int, seed: int = SEED, case: Case = USUAL) -> Trial:
+    """Return inputs that fit a component's signature, with the lengths of ``case`` where it leaves them open."""
+    sizes = {**RING, "batch": batch, "sequence": case.sequence, "past": case.past}
     random = np.random.default_rng(seed)
     specs = {spec.name: spec for spec in component.signature.inputs}
     shapes = {name: tuple(size_of(dim, sizes) for dim in spec.shape) for name, spec in specs.items()}
-    mask = _mask(shapes)
+    mask = _mask(shapes, padded=case.padded)
     counted = np.ones_like(mask) if "cache_position" in specs else mask
     inputs = {name: _array(specs[name], shapes[name], mask, random) for name in specs}
     if "vision_masks" in inputs:
@@ -57,14 +90,14 @@ def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
     return dim if isinstance(dim, int) else sum(sizes[name.strip()] for name in dim.split("+"))
 
 
-def _mask(shapes: Mapping[str, tuple[int, ...]]) -> Array:
-    """Return 1 for every token and 0 for padding, [batch, tokens]: the last item of the batch is padded on the left.
+def _mask(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:
+    """Return 1 for every token and 0 for padding, [batch, tokens]: padding lies left, in the last item of the batch.
 
     A cache of fixed length is filled up to its middle.
     """
     batch, length = shapes.get("attention_mask", (1, 1))
     found = np.ones((batch, length), np.int64)
-    found[-1, : min(3, length // 2)] = 0
+    found[-1, : min(3, length // 2) if padded else 0] = 0
     if "cache_position" in shapes:
         found[:, filled(shapes) :] = 0
     return found

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,16 @@ def write_report(report: Report, folder: Path, pictures: Mapping[str, bytes] = N
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render.html(report, found), encoding="utf-8")
     (folder / "report.md").write_text(render.markdown(report), encoding="utf-8")
+
+
+def remove_report(folder: Path) -> None:
+    """Delete the report that lies in a folder, if any: it is about models that are about to be replaced."""
+    for name in NAMES:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def read_report(folder: Path) -> Report:

@@ -96,7 +96,7 @@ def test_options_are_told_and_read_again_without_what_is_usual() -> None:
     assert Options().to_json() == {}
     given = Options(settings=("theta=1e6",), precision="float16", max_length=64, static=True)
     assert Options.from_json(given.to_json()) == given
-    assert given.words() == ["--set theta=1e6", "--precision float16", "--max-length 64"]
+    assert given.words() == ["--set", "theta=1e6", "--precision", "float16", "--max-length", "64"]
 
 
 def test_the_halves_share_only_the_codebook_and_leave_nothing_out() -> None:

@@ -1,6 +1,7 @@
 """The flow as a library: convert, load and run (videos too), validate against JAX and against each other."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import write_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError, ConfigError, RunnerError, UsageError
 from lwmport.models.families import resolve
+from lwmport.models.options import Options
 from lwmport.runtime.jax import JaxRunner
 from lwmport.types import Status
 
@@ -156,3 +158,28 @@ def test_the_manifest_names_the_chain(dynamic: Path) -> None:
     digests = {made.weights_sha256, *(part.program_sha256 for part in made.components)}
     assert len(digests) == 3
     assert all(len(value) == 64 for value in digests)
+
+
+def test_a_report_about_other_models_does_not_stay(tmp_path: Path) -> None:
+    lwmport.convert(lwmport.Request(component="vqgan-decoder", format="onnx", out=tmp_path, config="debug"))
+    assert (tmp_path / "report.html").is_file()
+    again = lwmport.Request(component="vqgan-encoder", format="onnx", out=tmp_path, config="debug", validate=False)
+    lwmport.convert(again)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("report", "pictures"))]
+
+
+def test_commands_can_be_pasted_and_name_no_folder(tmp_path: Path) -> None:
+    request = lwmport.Request(
+        component="vqgan",
+        format="onnx",
+        out=tmp_path,
+        config="/some where/c.json",
+        checkpoint="params::/some where/w",
+        options=Options(settings=("channel_mult=[1, 2]",), precision="float16"),
+    )
+    convert, validate = request.commands()
+    words = shlex.split(convert)
+    assert words[words.index("--set") + 1] == "channel_mult=[1, 2]"
+    assert words[words.index("--config") + 1] == "c.json"
+    assert words[words.index("--checkpoint") + 1] == "params::w"
+    assert "some where" not in convert + validate

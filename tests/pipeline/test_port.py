@@ -106,6 +106,16 @@ def test_a_run_that_died_goes_on_where_it_was(ran: list[str], tmp_path: Path, mo
     assert ran == ["convert", "check", "compile", "bundle"]
 
 
+def test_a_configuration_file_that_changed_starts_afresh(ran: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    asked = replace(request(tmp_path / "out").conversion, config=str(path))
+    port(PortRequest(conversion=asked, target="cpu"))
+    path.write_text('{"resolution": 64}')
+    port(PortRequest(conversion=asked, target="cpu"))
+    assert ran == [*road.STAGES] * 2
+
+
 @pytest.mark.parametrize("name", list(road.STAGES))
 def test_a_failure_ends_the_road(name: str, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failure = Stage(name=name, status=FAILED, reason="no")
@@ -195,6 +205,23 @@ def test_a_matrix_is_every_combination_but_the_excluded_and_single_jobs_beside_i
     assert found.jobs[1].words[:6] == ("--config", "debug", "--component", "vqgan-encoder", "--target", "ascend")
 
 
+def test_what_differs_between_jobs_is_in_their_names_and_paths_lie_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    (tmp_path / "c.json").write_text("{}")
+    path.write_text(
+        '[defaults]\nconfig = "./c.json"\ncheckpoint = "params::w"\n'
+        '[matrix]\ncomponent = "vqgan"\ntarget = "ascend"\nsoc = ["Ascend310P3", "Ascend910B1"]\nbatch = [1, 2]\n'
+    )
+    found = read_jobs(path)
+    assert [job.name for job in found.jobs] == [
+        f"vqgan-ascend-onnx-float32-batch-{batch}-soc-{soc}"
+        for soc in ("Ascend310P3", "Ascend910B1")
+        for batch in (1, 2)
+    ]
+    conversion = found.jobs[0].request.conversion
+    assert (conversion.config, conversion.checkpoint) == (str(tmp_path / "c.json"), f"params::{tmp_path / 'w'}")
+
+
 BAD = {
     "no TOML": ("[", "expected a TOML file"),
     "nothing to do": ("", r"expected a \[matrix\] or"),
@@ -207,6 +234,7 @@ BAD = {
     "an empty axis": ("[matrix]\ncomponent = []", "found an empty list"),
     "no number": ('workers = "two"\n[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"', "expected a number of at least 1"),
     "a wrong type": ('[[jobs]]\ncomponent = "ring-step"\ntarget = "cpu"\nring = "two"', "expected fields of the"),
+    "no text": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\nto = ["onnx"]', "expected a text as to of a job"),
     "a job twice": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\n' * 2, "more than once"),
 }  # fmt: skip
 
@@ -393,6 +421,17 @@ def test_a_cluster_runs_the_same_command_with_the_memory_of_the_job(
     found = ports.port_all(replace(asked, jobs=asked.jobs[:2]), engine="ray", memory=1000)
     assert found.status is PASSED
     assert ray.asked == [{"num_cpus": 1, "memory": 100}] * 2
+
+
+def test_a_task_that_a_cluster_lost_takes_no_other_down(
+    ray: SimpleNamespace, asked: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_: Any) -> Any:
+        raise RuntimeError("worker died")
+
+    monkeypatch.setattr(ray, "get", lost)
+    found = ports.port_all(replace(asked, jobs=asked.jobs[:2]), engine="ray", memory=1000)
+    assert [(row.status, row.sentence) for row in found.jobs] == [(FAILED, "worker died")] * 2
 
 
 def test_a_cluster_that_is_not_installed_costs_one_line(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
