@@ -22,6 +22,7 @@ from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.components import component_of
 from lwmport.pipeline.evidence import trial_batch
 from lwmport.pipeline.handover import check_files, compile_files, device_for
 from lwmport.pipeline.observer import Observer, Silent
@@ -93,7 +94,8 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
     """Write the handoff of a folder that `convert` wrote and validated.
 
     Raises:
-        ArtifactError: the folder has no passed report, or its files are not those that were converted.
+        ArtifactError: the folder has no passed report, its files are not those that were converted, or its manifest
+            names a component that the model does not have.
         CheckpointError: the weights that were converted are needed and not given.
         UsageError: an unknown target, no golden samples, or options that its compiler does not take.
     """
@@ -200,7 +202,7 @@ def _license() -> bytes:
 
 def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[str, Array]]:
     """Return the specification of one component, and its calibration inputs [runs, ...] by name."""
-    component = next(found for found in work.family.references if found.name == part.name)
+    component = component_of(work.family, part.name)
     weights = component_weights(work.family, component, work.weights)
     counts = (work.request.samples, work.request.calibration)
     batch = trial_batch(part.signature)

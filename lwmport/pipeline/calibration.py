@@ -20,12 +20,12 @@ def given_samples(folder: Path, signature: Signature) -> dict[str, Array]:
     Raises:
         ArtifactError: a file is missing, or is no plain array.
     """
-    found = {}
+    found: dict[str, Array] = {}
     for spec in signature.inputs:
         path = folder / f"{spec.name}.npy"
         try:
-            found[spec.name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+            found[spec.name] = np.lib.format.open_memmap(path, mode="r")
+        except (OSError, OverflowError, ValueError) as error:
             raise ArtifactError(f"expected an array of samples at {path}, found: {one_line(error)}") from error
     return found
 
@@ -36,15 +36,17 @@ def made_samples(
     """Return samples of a component of ours, [samples, ...] each: photographs, their codes, or seeded tokens.
 
     Raises:
+        ArtifactError: the manifest names a component that its model does not have.
         CheckpointError: the weights that were converted are needed, and not given.
     """
     from lwmport.models.families import resolve
     from lwmport.models.options import Options
+    from lwmport.pipeline.components import component_of
     from lwmport.pipeline.samples import take
     from lwmport.pipeline.weights import component_weights, reopen_weights
 
     family = resolve(made.component, made.config, Options.from_json(made.options))
-    component = next(component for component in family.references if component.name == part.name)
+    component = component_of(family, part.name)
     weights = component_weights(family, component, reopen_weights(family, made, checkpoint))
     batch = part.signature.inputs[0].shape[0]
     size = batch if isinstance(batch, int) else gear.get(batch, 1)

@@ -12,7 +12,7 @@ from lwmport.pipeline.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.targets.compile.job import Gear, Job
-from lwmport.types import Array, Compilation, Signature, Status, TensorSpec
+from lwmport.types import Array, Compilation, Signature, Status, TensorSpec, dtype_of
 
 AUTO: Final = "auto"
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".pb": "frozen_graph", ".saved_model": "saved_model"}
@@ -113,10 +113,12 @@ def _own(
     folder: Path,
     observer: Observer,
 ) -> Job:
-    for file in part.files:
-        path = folder / file.name
-        if not path.is_file() or path.stat().st_size != file.bytes:
-            raise ArtifactError(f"expected {path} with {file.bytes} bytes as converted, found another; convert again")
+    observer.phase(f"{part.name}: digests of its files")
+    changed = manifest.changed_files(part, folder)
+    if changed:
+        raise ArtifactError(
+            f"expected {folder / changed[0]} as it was converted, found none or another digest; convert again"
+        )
     calibration: Mapping[str, Array] | None = None
     if request.calibration == AUTO:
         observer.phase(f"{part.name}: make {SAMPLES} samples to quantise with")
@@ -143,6 +145,7 @@ def _foreign(request: CompileRequest) -> Job:
         tuple(TensorSpec(name=value.name, shape=value.shape or (), dtype=value.dtype) for value in values)
         for values in (graph.inputs, graph.outputs)
     ]
+    _check_inputs(path, specs[0])
     signature = Signature(inputs=specs[0], outputs=specs[1])
     if request.calibration == AUTO:
         raise UsageError(
@@ -152,6 +155,20 @@ def _foreign(request: CompileRequest) -> Job:
     operators = {operator: count for (_, operator), count in graph.operators.items()}
     model = _Model(path=path, name=path.stem, format=FORMATS[path.suffix], signature=signature, operators=operators)
     return _job(request, model, calibration)
+
+
+def _check_inputs(path: Path, specs: tuple[TensorSpec, ...]) -> None:
+    """Refuse a model with an input that is no tensor of numbers: no compiler takes it, and nothing can be fed."""
+    for spec in specs:
+        try:
+            found = dtype_of(spec.dtype) if spec.dtype else None
+        except TypeError:
+            found = None
+        if found is None or found.hasobject or found.kind in "SUMm":
+            raise ArtifactError(
+                f"{path}: expected inputs of numbers, found {spec.name!r} of dtype {spec.dtype or 'unknown'}; "
+                f"give it a type, or cut the model behind it"
+            )
 
 
 def _job(request: CompileRequest, model: _Model, calibration: Mapping[str, Array] | None) -> Job:

@@ -8,6 +8,7 @@ from lwmport import atomic, manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.components import component_of
 from lwmport.pipeline.evidence import gather, held_against, trial_batch
 from lwmport.pipeline.judge import component_report, judge, open_runner
 from lwmport.pipeline.judging import new_report
@@ -16,7 +17,7 @@ from lwmport.pipeline.request import Outcome
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
-from lwmport.types import Component, Status, Weights
+from lwmport.types import Status, Weights
 
 JAX = "jax"
 
@@ -83,14 +84,6 @@ def _parts(made: manifest.Manifest, folder: Path, artifact: Path) -> list[manife
     return found
 
 
-def _component(family: Family, name: str) -> Component:
-    found = [component for component in family.references if component.name == name]
-    if not found:
-        names = ", ".join(component.name for component in family.references)
-        raise ArtifactError(f"expected components out of {names} in the manifest, found {name}")
-    return found[0]
-
-
 def _section(
     trial: Trial,
     path: Path,
@@ -99,7 +92,7 @@ def _section(
     weights: Weights,
     made: manifest.Manifest,
 ) -> tuple[ComponentReport, Mapping[str, bytes]]:
-    component = _component(family, part.name)
+    component = component_of(family, part.name)
     evidence = gather(component, component_weights(family, component, weights), trial_batch(part.signature))
     if trial.reference != JAX:
         other = _other(Path(trial.reference), part)

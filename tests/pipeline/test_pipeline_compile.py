@@ -1,19 +1,23 @@
 """From a folder of artifacts, or a model that is not ours, to one verdict and one record each."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from lwmport import plain
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.calibration import given_samples
 from lwmport.pipeline.compile import CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert import convert
 from lwmport.pipeline.request import Request
 from lwmport.targets.compile import COMPILERS, PRECISIONS
-from lwmport.types import Compilation, Status
+from lwmport.types import Compilation, Signature, Status, TensorSpec
 
 OPTIONS = {
     "aipu": {"calibration": "auto"},
@@ -88,22 +92,77 @@ def test_samples_made_anew_are_real_inputs(artifacts: Path, tmp_path: Path) -> N
     assert (codes.dtype, len(np.unique(codes)) > 4) == (np.int32, True)
 
 
-def test_hostile_samples_are_not_executed(artifacts: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "pixel_values.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    request = CompileRequest(artifact=artifacts / "vqgan-encoder.onnx", target="aipu", calibration=str(tmp_path))
-    with pytest.raises(ArtifactError, match="expected an array of samples"):
-        compile_artifacts(request)
+def _header(file: Any, shape: str) -> None:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    file.write(b"\x93NUMPY\1\0" + len(text + "\n").to_bytes(2, "little") + text.encode() + b"\n")
 
 
-def test_a_file_of_another_size_is_refused(artifacts: Path, tmp_path: Path) -> None:
-    import shutil
+NO_SAMPLES: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda file: file.write(b""),
+    "an archive": lambda file: np.savez(file, pixel_values=np.zeros((2, 1, 32, 32, 3), np.float32)),
+    "a broken archive": lambda file: file.write(b"PK\3\4 and no more"),
+    "half a header": lambda file: file.write(b"\x93NUMPY\1\0\xff"),
+    "a negative size": lambda file: _header(file, "(-3,)"),
+    "more than any memory": lambda file: _header(file, f"({10**30},)"),
+    "text": lambda file: file.write(b"1 2 3"),
+    "objects": lambda file: np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True),
+}
 
+
+@pytest.mark.parametrize("name", NO_SAMPLES)
+def test_what_is_no_array_of_samples_costs_one_line(name: str, tmp_path: Path) -> None:
+    with (tmp_path / "x.npy").open("wb") as file:
+        NO_SAMPLES[name](file)
+    signature = Signature(inputs=(TensorSpec(name="x", shape=(1,), dtype="float32"),), outputs=())
+    with pytest.raises(ArtifactError, match="expected an array of samples at") as found:
+        given_samples(tmp_path, signature)
+    assert "\n" not in str(found.value)
+
+
+def test_a_component_that_no_model_has_costs_one_line(artifacts: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(artifacts, copy)
-    with (copy / "vqgan-decoder.onnx.data").open("ab") as file:
-        file.write(b"more")
+    text = (copy / "manifest.json").read_text().replace('"name": "vqgan-decoder"', '"name": "vqgan-encore"')
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(ArtifactError, match="expected components out of vqgan-encoder, vqgan-decoder in"):
+        compile_artifacts(CompileRequest(artifact=copy, target="aipu", calibration="auto", out=tmp_path / "out"))
+
+
+def _longer(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + b"more")
+
+
+def _flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("change", [_longer, _flipped, Path.unlink])
+def test_a_file_that_was_not_converted_is_refused(
+    change: Callable[[Path], None], artifacts: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(artifacts, copy)
+    change(copy / "vqgan-decoder.onnx.data")
     with pytest.raises(ArtifactError, match="convert again"):
         compile_artifacts(CompileRequest(artifact=copy, target="ascend", soc="Ascend310P3"))
+
+
+@pytest.mark.parametrize("elem_type", [onnx.TensorProto.STRING, onnx.TensorProto.UNDEFINED])
+@pytest.mark.parametrize("target", ["cpu", "migraphx"])
+def test_an_input_that_is_no_number_is_refused(elem_type: int, target: str, tmp_path: Path) -> None:
+    helper = onnx.helper
+    given = onnx.ValueInfoProto(name="x")
+    if elem_type:
+        given = helper.make_tensor_value_info("x", elem_type, [1])
+    made = helper.make_tensor_value_info("y", elem_type or onnx.TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [given], [made])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph), path)
+    request = CompileRequest(artifact=path, target=target, soc=OPTIONS[target].get("soc"), out=tmp_path / "out")
+    with pytest.raises(ArtifactError, match="expected inputs of numbers, found 'x' of dtype"):
+        compile_artifacts(request)
 
 
 BAD = {
