@@ -14,7 +14,7 @@ from lwmport.errors import ArtifactError, PortError, RunnerError, UsageError
 from lwmport.targets.fix import folding, mending
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.mending import mend
-from lwmport.targets.fix.proof import Proof, difference
+from lwmport.targets.fix.proof import EACH, Proof, compare, difference, prove
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Preflight, Status
@@ -290,6 +290,90 @@ def test_a_proof_counts_nothing_as_equal_that_is_not() -> None:
     assert difference(np.asarray([1, 2]), np.asarray([1, 3])) == np.inf
     assert difference(ones * np.nan, ones * np.nan) == np.inf
     assert not Proof(error=float("nan"), tolerance=1e-4, output="y", runs=1).equal
+
+
+def bounded(limit: float = float(np.finfo(np.float32).max), operator: str = "Clip") -> Build:
+    """Return values held between two bounds, which stand beside a mask."""
+    bounds = {"low": np.asarray(-limit, np.float32), "high": np.asarray(limit, np.float32)}
+    words = {"Clip": "x low high", "Min": "x high", "Max": "x low"}[operator]
+    nodes = [node(operator, words, "t"), node("Add", "x mask", "s"), node("Softmax", "s", "p"), node("Add", "t p", "y")]
+    mask = np.triu(np.full((8, 8), -np.inf, np.float32), 1)
+    return built(model(nodes, [value("x", [8, 8])], constants={**bounds, "mask": mask}))
+
+
+@pytest.mark.parametrize("operator", ["Clip", "Min", "Max"])
+@pytest.mark.parametrize("target", ["aipu", "ascend"])
+def test_a_bound_is_no_mask(target: str, operator: str, tmp_path: Path) -> None:
+    """Bounds let through what they let through before, up to the end of float16; the mask beside them is softened."""
+    found = mend(bounded(operator=operator)(tmp_path), tmp_path / "out" / "fixed.onnx", Conditions(target=target))
+    assert (found.proof.equal, found.proof.runs) == (True, 3), found.proof.sentence
+    graph = read(found.path)
+    values = {name: np.unique(np.abs(item.value())) for name, item in graph.constants.items()}
+    assert {name: float(array[-1]) for name, array in values.items()} == {
+        **{name: 65504.0 for name in ("low", "high") if name in graph.constants},
+        "mask": {"aipu": 50.0, "ascend": 1e4}[target],
+    }
+
+
+def _held(nodes: Any, kind: int, constants: dict[str, Any]) -> Callable[[Path, Any], Path]:
+    def build(folder: Path, bound: Any) -> Path:
+        folder.mkdir()
+        made = model(nodes, [value("x", [4, 4], kind)], [value("y", None, kind)], constants={**constants, "b": bound})
+        return built(made)(folder)
+
+    return build
+
+
+BOUNDS: dict[str, tuple[Callable[[Path, Any], Path], Any, Any]] = {
+    "floats": (_held([node("Min", "x b", "y")], FLOAT, {}), np.float32(65504), np.float32(50)),
+    "integers": (_held([node("Min", "x b", "y")], INT64, {}), np.int64(1 << 20), np.int64(100)),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_inputs_of_extraordinary_size_show_a_bound(name: str, tmp_path: Path) -> None:
+    build, wide, narrow = BOUNDS[name]
+    before, same, other = (
+        read(build(tmp_path / folder, np.asarray(bound)))
+        for folder, bound in (("before", wide), ("same", wide), ("other", narrow))
+    )
+    assert (prove(before, same).equal, prove(before, same).runs) == (True, 3)
+    assert not prove(before, other).equal
+    assert prove(before, other, wide=False).equal
+
+
+def test_a_trial_that_the_first_model_cannot_bear_is_left_out(tmp_path: Path) -> None:
+    """Indices out of range, numbers that are not finite, sizes that would fill the memory, and chaos."""
+    scatter = model(
+        [node("ScatterElements", "w x u", "y", axis=0)],
+        [value("x", [1, 3], INT64)],
+        constants={"w": random(2, 3), "u": random(1, 3)},
+    )
+    sizes = model(
+        [node("Add", "x x", "n"), node("ConstantOfShape", "n", "t"), node("ReduceSum", "t", "y", keepdims=0)],
+        [value("x", [4], INT64)],
+    )
+    makers = {
+        "scatter": scatter,
+        "overflow": model([node("Exp", "x", "y")]),
+        "size": sizes,
+        "chaos": model([node("Mul", "x k", "t"), node("Sin", "t", "y")], constants={"k": np.asarray(1e4, np.float32)}),
+    }
+    for name, made in makers.items():
+        (tmp_path / name).mkdir()
+        graph = read(built(made)(tmp_path / name))
+        assert (prove(graph, graph).equal, prove(graph, graph).runs) == (True, 2), name
+
+
+def test_a_mask_hides_no_error_elsewhere() -> None:
+    scores = random(64, 64)
+    masked = np.where(np.triu(np.ones((64, 64)), -20) > 0, np.float32(-1e4), scores)
+    wrong = np.where(masked == -1e4, masked, masked * np.float32(1.2))
+    assert difference(masked, wrong) < 1e-4
+    assert not compare({"y": masked}, {"y": wrong}, {"y": "y"}).equal
+    near = masked * np.float32(1 + EACH[1] / 1000)
+    assert compare({"y": masked}, {"y": near}, {"y": "y"}).equal
+    assert "times as far off as allowed" in compare({"y": masked}, {"y": wrong}, {"y": "y"}).sentence
 
 
 def test_a_model_that_cannot_run_cannot_be_mended(tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ Rewrite: TypeAlias = "Callable[[Draft, onnx.GraphProto, onnx.NodeProto], Sequenc
 
 
 class Draft:
-    """A skeleton that is being mended. ``notes`` say what was done, ``masks`` name large constants to be clipped."""
+    """A skeleton that is being mended. ``notes`` say what was done, ``limits`` to what large constants are clipped."""
 
     def __init__(self, path: Path, shapes: Shapes | None = None) -> None:
         self.path = path
         self.model = with_shapes(load(path), shapes or {})
         self.notes: list[str] = []
-        self.masks: set[str] = set()
+        self.limits: dict[str, float] = {}
         self._taken: set[str] = set()
         self._settled: tuple[Graph, dict[str, Array]] | None = None
 

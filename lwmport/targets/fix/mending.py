@@ -9,7 +9,7 @@ from lwmport import atomic
 from lwmport.errors import ArtifactError, PortError
 from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
 from lwmport.targets.fix.draft import Draft
-from lwmport.targets.fix.proof import Proof, prove
+from lwmport.targets.fix.proof import Proof, prove, together
 from lwmport.targets.fix.writing import write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
@@ -52,18 +52,35 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     draft = Draft(path, conditions.shapes)
     before = draft.graph
     subject_of(before, conditions)
-    mask = SMALL_MASK if conditions.target == "aipu" else MASK
-    improve(draft, conditions, mask)
+    improve(draft, conditions)
     with atomic.new_folder(out.parent) as scratch:
-        files = write(draft, scratch / out.name, mask)
-        after = read(scratch / out.name)
         with tempfile.TemporaryDirectory(dir=scratch) as spare:
-            proof = prove(runnable(before, Path(spare)), after)
+            known = runnable(before, Path(spare))
+            proofs = soften(draft, known, conditions.target, Path(spare))
+            files = write(draft, scratch / out.name)
+            after = read(scratch / out.name)
+            proof = together([*proofs, prove(known, after, wide=not proofs)])
         if not proof.equal:
             raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
         found = judge(after, replace(conditions, shapes=None))
         names = tuple(out.parent / file.name for file in files)
     return Mended(path=out, files=names, notes=tuple(draft.notes), proof=proof, preflight=found)
+
+
+def soften(draft: Draft, known: Graph, target: str, folder: Path) -> list[Proof]:
+    """Write masks as numbers that the target holds, and return what was proved of the draft before that.
+
+    A mask of -50 masks scores of ordinary size alone. So where there are masks, inputs of extraordinary size are tried
+    on the model with all other changes.
+    """
+    masks = numbers.masks_of(draft) if target in {"ascend", "aipu"} else []
+    if not masks:
+        return []
+    with tempfile.TemporaryDirectory(dir=folder) as spare:
+        write(draft, Path(spare) / "unmasked.onnx")
+        proof = prove(known, read(Path(spare) / "unmasked.onnx"))
+    numbers.clip(draft, masks, abs(SMALL_MASK if target == "aipu" else MASK))
+    return [proof]
 
 
 def runnable(graph: Graph, folder: Path) -> Graph:
@@ -73,11 +90,11 @@ def runnable(graph: Graph, folder: Path) -> Graph:
         return graph
     draft = Draft(graph.path)
     spelling.names(draft)
-    return read(write(draft, folder / "before.onnx", MASK)[0])
+    return read(write(draft, folder / "before.onnx")[0])
 
 
-def improve(draft: Draft, conditions: Conditions, mask: float) -> None:
-    """Run the passes of a target over a draft."""
+def improve(draft: Draft, conditions: Conditions) -> None:
+    """Run the passes of a target over a draft, all but `soften`."""
     target = conditions.target
     opset = target_opset(draft.opset, conditions)
     functions.inline_functions(draft)
@@ -95,7 +112,7 @@ def improve(draft: Draft, conditions: Conditions, mask: float) -> None:
         opsets.lower(draft, opset)
     if target in {"ascend", "aipu"}:
         numbers.no_doubles(draft)
-        numbers.finite_masks(draft, mask)
+        numbers.finite_bounds(draft)
     if target == "ascend":
         numbers.arithmetic_in_int32(draft)
         numbers.cast_indices(draft)

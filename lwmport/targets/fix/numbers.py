@@ -1,5 +1,6 @@
-"""Masks that are finite, indices and arithmetic in int32, and no double precision."""
+"""Masks and bounds that are finite, indices and arithmetic in int32, and no double precision."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -13,36 +14,51 @@ from lwmport.types import Array
 INT64, INT32 = onnx.TensorProto.INT64, onnx.TensorProto.INT32
 DOUBLE, FLOAT = onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT
 
-MASKED: Final = frozenset({"Add", "Where", "Concat", "Mul", "Sub", "Max", "Min", "Clip", "Pad"})
-"""Operators that put a mask into scores, or bound a value by an infinity."""
+MASKED: Final = frozenset({"Add", "Concat", "Mul", "Sub", "Where"})
+"""Operators that put a mask into scores."""
+
+BOUNDS: Final = frozenset({"Clip", "Max", "Min", "Pad"})
+"""Operators that hold values to a constant: what it lets through must stay, so it is brought to float16's end only."""
 
 
-def finite_masks(draft: Draft, mask: float) -> None:
-    """Clip constants that serve as masks to ``mask`` and its negative: a large one as it is written."""
-    clipped = []
+def masks_of(draft: Draft) -> list[str]:
+    """Return the constants beyond float16 that serve as masks and bound nothing."""
+    return _beyond_half(draft, lambda readers: bool(readers & MASKED) and not readers & BOUNDS)
+
+
+def finite_bounds(draft: Draft) -> None:
+    """Bring constants beyond float16 that bound values to the largest that float16 has, and its negative."""
+    clip(draft, _beyond_half(draft, lambda readers: bool(readers & BOUNDS)), HALF_MAX)
+
+
+def _beyond_half(draft: Draft, fits: Callable[[set[str]], bool]) -> list[str]:
+    found = []
     graph = draft.graph
     for name, constant in graph.constants.items():
         if constant.dtype not in {"float16", "float32", "float64"}:
             continue
-        readers = {node.op for node in graph.readers.get(name, ())}
-        span = span_of(constant) if readers & MASKED else None
+        span = span_of(constant) if fits({node.op for node in graph.readers.get(name, ())}) else None
         if span is not None and (span.infinite or span.largest > HALF_MAX):
-            clipped.append(name)
-    for name in clipped:
+            found.append(name)
+    return found
+
+
+def clip(draft: Draft, names: list[str], limit: float) -> None:
+    """Bring what is beyond float16 in some constants to ``limit`` and its negative: large ones as they are written."""
+    for name in names:
         value = draft.constant(name)
         if value is None:
-            draft.masks.add(name)
+            draft.limits[name] = limit
         else:
-            _replace(draft, name, clip_mask(value, mask))
-    if clipped:
-        draft.changed(f"clipped {len(clipped)} constants beyond float16 to {abs(mask):g}")
+            _replace(draft, name, clip_mask(value, limit))
+    if names:
+        draft.changed(f"clipped {len(names)} constants beyond float16 to {limit:g}")
 
 
 def clip_mask(values: Array, mask: float) -> Array:
-    """Return values with those beyond float16, infinities too, at ``mask`` or its negative."""
+    """Return values with those beyond float16, infinities too, at ``mask`` or its negative; NaN stays."""
     limit = np.asarray(abs(mask), values.dtype)
     clipped: Array = np.where(np.abs(values) > HALF_MAX, np.copysign(limit, values), values).astype(values.dtype)
-    clipped[np.isinf(values)] = np.copysign(limit, values[np.isinf(values)])
     return clipped
 
 

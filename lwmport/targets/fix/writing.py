@@ -19,7 +19,7 @@ INLINE: Final = 1024
 """Smaller tensors stay inside the model, where every parser reads them."""
 
 
-def write(draft: Draft, path: Path, mask: float) -> list[Path]:
+def write(draft: Draft, path: Path) -> list[Path]:
     """Write the model as ``path`` and, if it has large tensors, ``path`` + ``.data``; return the files.
 
     Raises:
@@ -35,7 +35,7 @@ def write(draft: Draft, path: Path, mask: float) -> list[Path]:
         with atomic.new_file(data) as file:
             for tensor in tensors:
                 if _is_large(tensor):
-                    _move(draft, tensor, file, data.name, mask if tensor.name in draft.masks else None)
+                    _move(draft, tensor, file, data.name)
     with atomic.new_file(path) as file:
         file.write(model.SerializeToString(deterministic=True))
     return [path, data] if data.exists() else [path]
@@ -57,12 +57,12 @@ def _is_large(tensor: onnx.TensorProto) -> bool:
     return tensor.data_location == onnx.TensorProto.EXTERNAL or len(tensor.raw_data) >= INLINE
 
 
-def _move(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], name: str, mask: float | None) -> None:
+def _move(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], name: str) -> None:
     """Append a tensor's bytes to the data file, and leave location, offset and length in this order."""
     start = -(-file.tell() // PAGE) * PAGE
     file.write(bytes(start - file.tell()))
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        _copy(draft, tensor, file, mask)
+        _copy(draft, tensor, file)
     else:
         file.write(tensor.raw_data)
         tensor.ClearField("raw_data")
@@ -72,14 +72,15 @@ def _move(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], name: str, ma
     tensor.data_location = onnx.TensorProto.EXTERNAL
 
 
-def _copy(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], mask: float | None) -> None:
+def _copy(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes]) -> None:
     source, offset, left = place_of(draft.path, tensor)
     if source is None:
         raise ArtifactError(
             f"expected the bytes of {tensor.name} in or beside {draft.path}, found none that may be read; see the rule "
             f"on the place of external data"
         )
-    element = dtype_of(DTYPES[tensor.data_type]) if mask is not None else None
+    limit = draft.limits.get(tensor.name)
+    element = dtype_of(DTYPES[tensor.data_type]) if limit is not None else None
     with source.open("rb") as content:
         content.seek(offset)
         while left > 0:
@@ -87,8 +88,8 @@ def _copy(draft: Draft, tensor: onnx.TensorProto, file: IO[bytes], mask: float |
             if not block:
                 raise ArtifactError(f"expected {left} bytes more of {tensor.name} in {source}, found its end")
             left -= len(block)
-            if element is not None and mask is not None:
+            if element is not None and limit is not None:
                 import numpy as np
 
-                block = clip_mask(np.frombuffer(block, element), mask).tobytes()
+                block = clip_mask(np.frombuffer(block, element), limit).tobytes()
             file.write(block)
