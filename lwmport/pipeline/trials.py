@@ -87,7 +87,10 @@ def language_trial(component: Component, batch: int, seed: int = SEED, case: Cas
 
 def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
     """Return a size: a number, a name's, or the sum of several."""
-    return dim if isinstance(dim, int) else sum(sizes[name.strip()] for name in dim.split("+"))
+    if isinstance(dim, int):
+        return dim
+    parts = [part.strip() for part in dim.split("+")]
+    return sum(int(part) if part.isdecimal() else sizes[part] for part in parts)
 
 
 def _mask(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:

@@ -14,6 +14,7 @@ from lwmport.checkpoints.writing import write_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError, ConfigError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.trials import size_of
 from lwmport.runtime.jax import JaxRunner
 from lwmport.types import Status
 
@@ -183,3 +184,20 @@ def test_commands_can_be_pasted_and_name_no_folder(tmp_path: Path) -> None:
     assert words[words.index("--config") + 1] == "c.json"
     assert words[words.index("--checkpoint") + 1] == "params::w"
     assert "some where" not in convert + validate
+
+
+@pytest.mark.parametrize(("dim", "size"), [(3, 3), ("past", 6), ("past + sequence", 15), ("past + 16", 22)])
+def test_sizes_of_a_trial_may_be_sums_of_names_and_numbers(dim: int | str, size: int) -> None:
+    assert size_of(dim, {"past": 6, "sequence": 9}) == size
+
+
+def test_a_model_of_fixed_length_behind_any_cache_is_tried_with_and_without_padding(tmp_path: Path) -> None:
+    request = lwmport.Request(
+        component="llama-block", format="onnx", out=tmp_path, config="debug", options=Options(sequence=4)
+    )
+    outcome = lwmport.convert(request)
+    assert outcome.status is Status.PASSED
+    assert outcome.report is not None
+    diffs = outcome.report.components[0].validation.diffs
+    cases = {diff.name.partition("/")[0] for diff in diffs}
+    assert cases == {"prefill", "continuation", "padded prefill", "padded decode"}
