@@ -82,13 +82,24 @@ def _judge(
 ) -> Iterator[TensorDiff]:
     found = runner.run(_arrays(archive, sample.inputs))
     masks = _arrays(archive, sample.relevant)
-    counted = {
-        name: np.where(masks[name], array, np.zeros((), array.dtype)) if name in masks else array
-        for name, array in found.items()
-    }
+    counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}
     expected = _arrays(archive, sample.outputs)
     for diff in compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision):
         yield replace(diff, name=f"{sample.name}/{diff.name}")
+
+
+def _counted(array: Array, mask: Array | None) -> Array:
+    """Return an output with zeros where it does not count; one of a shape that the mask does not fit stays as it is."""
+    if mask is None or not broadcasts(mask.shape, array.shape):
+        return array
+    return np.where(mask, array, np.zeros((), array.dtype))
+
+
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Return whether an array of one shape can stand for one of another by repeating it."""
+    return len(shape) <= len(to) and all(
+        size in {1, wanted} for size, wanted in zip(reversed(shape), reversed(to), strict=False)
+    )
 
 
 def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array]:

@@ -20,7 +20,7 @@ from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, Bundle, Sample, Spec
 from lwmport.manifest import Manifest
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.replay import LARGEST_ARRAY, replay
+from lwmport.pipeline.replay import LARGEST_ARRAY, broadcasts, replay
 from lwmport.types import Status, Validation
 
 MANIFEST: Final = f"models/{manifest.NAME}"
@@ -163,8 +163,20 @@ def _check_records(archive: Archive, bundle: Bundle, made: Manifest, spec: Spec)
             failures.append(f"{record.SPEC_NAME}: {part.name} is not in {MANIFEST}")
         elif (part.inputs, part.outputs) != (own.signature.inputs, own.signature.outputs):
             failures.append(f"{record.SPEC_NAME}: the signature of {part.name} is not that of {MANIFEST}")
-    arrays = (file for part in spec.components for sample in part.samples for file in _files(sample))
+    samples = [sample for part in spec.components for sample in part.samples]
+    failures += [reason for sample in samples for reason in _wrong_masks(sample)]
+    arrays = (file for sample in samples for file in _files(sample))
     return [*failures, *(reason for file in arrays for reason in _wrong_array(archive, file))]
+
+
+def _wrong_masks(sample: Sample) -> Iterator[str]:
+    """Yield which masks of a sample belong to no output of it, or do not broadcast to its shape."""
+    for name, mask in sample.relevant.items():
+        output = sample.outputs.get(name)
+        if output is None:
+            yield f"{mask.bin}: expected an output {name} for it in {record.SPEC_NAME}, found none"
+        elif not broadcasts(mask.shape, output.shape):
+            yield f"{mask.bin}: expected a shape that broadcasts to {list(output.shape)}, found {list(mask.shape)}"
 
 
 def _files(sample: Sample) -> Iterator[ArrayFile]:
@@ -178,8 +190,11 @@ def _wrong_array(archive: Archive, file: ArrayFile) -> Iterator[str]:
         if name not in archive.entries:
             yield f"{name}: missing"
             return
+    if file.dtype not in DTYPES or any(size < 0 for size in file.shape):
+        yield f"{file.bin}: expected numbers and no negative sizes, found {file.dtype}{list(file.shape)}"
+        return
     raw = archive.read(file.bin, LARGEST_ARRAY)
     if not archive.read(file.npy, LARGEST_ARRAY + (1 << 16)).endswith(raw):
         yield f"{file.npy}: holds other values than {file.bin}"
-    if file.dtype not in DTYPES or len(raw) != math.prod(file.shape) * np.dtype(file.dtype).itemsize:
+    if len(raw) != math.prod(file.shape) * np.dtype(file.dtype).itemsize:
         yield f"{file.bin}: expected {file.dtype}{list(file.shape)}, found {len(raw)} bytes"

@@ -237,12 +237,39 @@ def _manifest_of_another_model(contents: dict[str, bytes]) -> None:
     contents |= {"models/manifest.json": record.text(value), "spec.json": record.text(spec)}
 
 
+def _masked(shape: tuple[int, ...], output: str = "pixel_values") -> Callable[[dict[str, bytes]], None]:
+    """Return what gives the decoder's first sample a mask of its own."""
+
+    def change(contents: dict[str, bytes]) -> None:
+        stem = f"golden/vqgan-decoder/000/relevant/{output}"
+        array, file = np.ones(shape, bool), io.BytesIO()
+        np.save(file, array)
+        contents |= {f"{stem}.npy": file.getvalue(), f"{stem}.bin": array.tobytes()}
+        spec = json.loads(contents["spec.json"])
+        mask = {"npy": f"{stem}.npy", "bin": f"{stem}.bin", "shape": list(shape), "dtype": "bool"}
+        spec["components"][1]["samples"][0]["relevant"][output] = mask
+        contents["spec.json"] = record.text(spec)
+
+    return change
+
+
+def _negative_sizes(contents: dict[str, bytes]) -> None:
+    spec = json.loads(contents["spec.json"])
+    found = spec["components"][1]["samples"][0]["outputs"]["pixel_values"]
+    found["shape"] = [-found["shape"][0], -found["shape"][1], *found["shape"][2:]]
+    contents["spec.json"] = record.text(spec)
+
+
 RESEALED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "model": (edit("models/vqgan-decoder.onnx.data", b"\0", b"\1"), "not the file that models/manifest.json names"),
     "two forms": (
         lambda files: files.update({"golden/vqgan-decoder/000/outputs/pixel_values.bin": b"1"}),
         "other values",
     ),
+    "a mask of another size": (_masked((1, 7, 1, 1)), "expected a shape that broadcasts to [1, 16, 16, 3]"),
+    "a mask of more axes": (_masked((1, 1, 16, 16, 3)), "expected a shape that broadcasts to [1, 16, 16, 3]"),
+    "a mask without an output": (_masked((1,), "pixels"), "expected an output pixels for it"),
+    "negative sizes": (_negative_sizes, "no negative sizes, found float32[-1, -16, 16, 3]"),
     "dtype": (edit("spec.json", b'"dtype": "int32"', b'"dtype": "object"'), "the signature of vqgan-encoder"),
 }
 
@@ -255,6 +282,12 @@ def test_records_that_contradict_each_other_fail(name: str, made: Path, tmp_path
     found = verify(VerifyRequest(path=path))
     assert found.status is Status.FAILED
     assert any(reason in failure for failure in found.failures), found.failures
+
+
+def test_a_mask_that_fits_is_taken(made: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    path.write_bytes(resealed(made, _masked((16, 1, 1))))
+    assert verify(VerifyRequest(path=path)).status is Status.PASSED
 
 
 def test_a_bundle_that_agrees_with_itself_still_has_to_agree_with_its_models(made: Path, tmp_path: Path) -> None:
