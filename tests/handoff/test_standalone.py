@@ -3,6 +3,7 @@
 import ast
 import ctypes
 import hashlib
+import io
 import json
 import os
 import re
@@ -209,6 +210,47 @@ def test_every_mistake_of_a_raw_file_fails_by_its_name(
     assert re.search(reason, failed["note"]), failed["note"]
 
 
+def _saved(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def _zipped() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, pixels=np.zeros((1, 8, 8, 3), np.float32))
+    return file.getvalue()
+
+
+NO_ARRAYS: dict[str, bytes] = {
+    "empty": b"",
+    "a broken zip": b"PK\x03\x04" + bytes(40),
+    "a zip": _zipped(),
+    "a pickle": b"\x80\x04K\x01.",
+    "cut": _saved(np.zeros((1, 8, 8, 3), np.float32))[:200],
+    "the mark alone": b"\x93NUMPY",
+    "texts": _saved(np.full((1, 8, 8, 3), "1.5")),
+    "records": _saved(np.zeros((1, 8, 8, 3), "f4,f4")),
+    "dates": _saved(np.zeros((1, 8, 8, 3), "M8[s]")),
+    "a size without end": _saved(np.zeros((1, 8, 8, 3), np.float32)).replace(b"(1, 8, 8, 3), }", b"(1<<60,), }    "),
+    "more than there is memory": _saved(np.zeros((1, 8, 8, 3), np.float32)).replace(
+        b"(1, 8, 8, 3), }      ", b"(99999999999999,), }"[:21].ljust(21)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_ARRAYS)
+def test_a_file_that_holds_no_numbers_fails_in_one_line(
+    name: str, unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "out", golden(unpacked))
+    (folder / "pixels.npy").write_bytes(NO_ARRAYS[name])
+    code, found = judged(capsys, unpacked, "--outputs", folder, "--sample", "000")
+    assert code == 1, found
+    (failed,) = (row for row in found["outputs"] if not row["passed"])
+    assert re.fullmatch(r"pixels\.npy is no array: .+", failed["note"]), failed["note"]
+
+
 def test_padding_does_not_count(unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arrays = golden(unpacked)
     arrays["logits"][:, 0] = 77
@@ -373,15 +415,36 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return install
 
 
+class Settings:
+    """Session options that keep what they are told, for the test to read."""
+
+    log_severity_level = 2
+
+    def __init__(self) -> None:
+        self.entries: dict[str, str] = {}
+
+    def add_session_config_entry(self, key: str, value: str) -> None:
+        self.entries[key] = value
+
+
 def stand_in(unpacked: Path, given: list[str], fallen: list[str]) -> ModuleType:
-    """Return what looks like ONNX Runtime: it gives the golden outputs of sample 000, on the providers ``fallen``."""
+    """Return what looks like ONNX Runtime: it gives the golden outputs of sample 000, on the providers ``fallen``.
+
+    Unless told not to, it leaves nodes to the CPU without a word.
+    """
     runtime: Any = ModuleType("onnxruntime")
     session = SimpleNamespace(
         get_providers=lambda: fallen, run=lambda names, _: [golden(unpacked)[name] for name in names]
     )
-    runtime.SessionOptions = SimpleNamespace
+    runtime.SessionOptions = Settings
     runtime.get_available_providers = lambda: given
-    runtime.InferenceSession = lambda *_, **__: session
+
+    def open_session(_model: str, settings: Settings, providers: list[str]) -> Any:
+        session.forbids = settings.entries == {"session.disable_cpu_ep_fallback": "1"}
+        assert session.forbids is (providers != ["CPUExecutionProvider"])
+        return session
+
+    runtime.InferenceSession = open_session
     return runtime  # type: ignore[no-any-return]
 
 
