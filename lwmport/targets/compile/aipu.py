@@ -74,8 +74,8 @@ def plan(job: Job, place: Place) -> Plan:
             name="aipubuild", tools=BUILD, options=(f"{job.name}.cfg",), products=(f"{job.name}.{suffix}",)
         )
         steps = (build_step,)
-    files[f"{job.name}.calibration.npy"] = data
-    return Plan(steps=steps, files=files, details={"soc": soc, "precision": job.precision})
+    details = {"soc": soc, "precision": job.precision}
+    return Plan(steps=steps, files=files, data={f"{job.name}.calibration.npy": data}, details=details)
 
 
 def judge(run: Run) -> str:

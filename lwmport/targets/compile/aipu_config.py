@@ -1,7 +1,8 @@
 """Compass's configuration: the sections of the parser and the optimizer, and the samples for quantisation."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -60,8 +61,8 @@ def optimizer_section(job: Job, place: Place, dataset: Mapping[str, str]) -> dic
     return {**dataset, "calibration_data": f"{job.name}.calibration.npy", **own, "output_dir": place.out}
 
 
-def calibration_file(job: Job) -> tuple[bytes, dict[str, str]]:
-    """Return the samples as the optimizer's file, and the keys that say how it is to be read.
+def calibration_file(job: Job) -> tuple[Callable[[], bytes], dict[str, str]]:
+    """Return what makes the optimizer's file of the samples, and the keys that say how it is to be read.
 
     One input: an array whose first axis runs over samples and batch; several: a dictionary of such arrays, in the
     order of the inputs. Inputs without a common first axis go as one whole sample.
@@ -76,12 +77,12 @@ def calibration_file(job: Job) -> tuple[bytes, dict[str, str]]:
     if len(leading) != 1 or 0 in leading:
         whole = {name: array[0] for name, array in samples.items()}
         keys = {"dataset": "NumpyMultiInputWithoutBatchDimDataset", "calibration_batch_size": "1"}
-        return _dictionary(whole), {**keys, "without_batch_dim": "True"}
+        return partial(_dictionary, whole), {**keys, "without_batch_dim": "True"}
     flat = {name: array.reshape(-1, *array.shape[2:]) for name, array in samples.items()}
     keys = {"calibration_batch_size": str(leading.pop())}
     if len(flat) == 1:
-        return _array(next(iter(flat.values()))), {"dataset": "NumpyDataset", **keys}
-    return _dictionary(flat), {"dataset": "NumpyMultiInputDataset", **keys}
+        return partial(_array, next(iter(flat.values()))), {"dataset": "NumpyDataset", **keys}
+    return partial(_dictionary, flat), {"dataset": "NumpyMultiInputDataset", **keys}
 
 
 def _fitting(job: Job, name: str, shape: tuple[int, ...]) -> Array:

@@ -30,10 +30,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Steps in order, and the files that have to be there before the first."""
+    """Steps in order, and the files that have to be there before the first.
+
+    ``data`` are large files, the same wherever the steps are run from: each is made once, when it is written.
+    """
 
     steps: tuple[Step, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    data: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -63,6 +63,8 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
     commands = tuple(shlex.join([step.tools[0], *step.options]) for step in relative.steps)
     title = f"{job.path.name} for {vendor.target}" + (f" ({job.soc})" if job.soc else "")
     with atomic.new_folder(out) as scratch:
+        for name, make in relative.data.items():
+            (scratch / name).write_bytes(make())
         found = _attempt(vendor, job, scratch)
         for name, content in relative.files.items():
             (scratch / name).write_bytes(content)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lwmport.errors import UsageError
+from lwmport.targets.compile import aipu_config
 from lwmport.targets.compile.aipu import SOC, compile_artifact, plan
 from lwmport.targets.compile.aipu_config import calibration_file
 from lwmport.targets.compile.job import Job
@@ -50,6 +51,16 @@ def test_the_configuration(job: Job) -> None:
     assert found["GBuilder"]["target"] == SOC
 
 
+def test_the_samples_are_written_once(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two plans are made, for the script and for the run; the samples may be half a gigabyte."""
+    made = []
+    write = aipu_config._array
+    monkeypatch.setattr(aipu_config, "_array", lambda array: made.append(array) or write(array))
+    compile_artifact(job, tmp_path / "out")
+    assert len(made) == 1
+    assert np.load(tmp_path / "out" / "model.calibration.npy").shape == (3, 8, 8, 3)
+
+
 def test_precisions(job: Job) -> None:
     found = {name: sections(replace(job, precision=name))["Optimizer"] for name in ("mixed", "float16", "bfloat16")}
     assert found["float16"]["trigger_float_op"] == "float16_preferred!"
@@ -63,7 +74,7 @@ def test_other_formats(job: Job, form: str, word: str) -> None:
 
 
 def loaded(job: Job) -> Any:
-    found = np.load(io.BytesIO(calibration_file(job)[0]), allow_pickle=True)
+    found = np.load(io.BytesIO(calibration_file(job)[0]()), allow_pickle=True)
     return found.item() if found.dtype == object else found
 
 
