@@ -1,4 +1,4 @@
-"""What each vendor's list of operators says. The lists are generated: see `lwmport.targets.generate`."""
+"""What each vendor's list of operators says. The lists are generated: see ``tools/generate_target_data.py``."""
 
 import json
 from collections.abc import Mapping

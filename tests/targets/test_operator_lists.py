@@ -1,10 +1,18 @@
 """The lists of operators: what the packaged data say, and how they are made from vendors' tables."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-from lwmport.targets import generate, operators
+from lwmport.targets import operators
+
+TOOL = Path(__file__).parents[2] / "tools" / "generate_target_data.py"
+_spec = importlib.util.spec_from_file_location(TOOL.stem, TOOL)
+assert _spec is not None
+assert _spec.loader is not None
+generate = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate)
 
 LISTS = sorted(path.stem for path in generate.DATA.glob("*.json"))
 
@@ -30,6 +38,11 @@ def test_facts_that_decide_between_dialects() -> None:
     assert operators.migraphx_dtypes("RMSNormalization") is None
     assert "int32" not in (operators.migraphx_dtypes("Mul") or ())
     assert operators.migraphx_dtypes("MeanVarianceNormalization") == ("float16", "float32", "float64")
+
+
+def test_the_tool_writes_where_the_package_reads() -> None:
+    assert Path(operators.__file__).parent / "data" == generate.DATA
+    assert LISTS
 
 
 def test_a_list_is_made_from_a_table() -> None:

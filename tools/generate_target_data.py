@@ -1,8 +1,17 @@
-"""Makes the lists of operators in ``data/`` from vendors' tables: ``python -m lwmport.targets.generate FOLDER``.
+"""Makes the lists of operators in ``lwmport/targets/data/``: ``python tools/generate_target_data.py FOLDER``.
 
-The folder holds the tables as they were extracted from the vendors' sources: ascend_onnx_ops.csv,
-compass_onnx_ops.csv, compass_tflite_ops.csv, migraphx_onnx_ops.csv and migraphx_parser_ops.txt. Only names, versions,
-dtypes and the devices that a kernel is not listed for are taken over.
+The folder holds tables that were extracted from the vendors' sources and documents; they are not part of this
+repository, and each list names the versions that it was made from. They are UTF-8, one operator a row, with columns:
+
+- ``ascend_onnx_ops.csv``: ``op`` (``DOMAIN::OP`` outside the default domain), ``min_opset`` (empty where there is no
+  parser), ``max_opset`` (a number or ``any``), ``constraint`` (what the README of an open kernel says);
+- ``compass_onnx_ops.csv``: ``op``, ``domain`` (``onnx...`` for the default one), ``parser_versions`` (``1 6 13``);
+- ``compass_tflite_ops.csv``: ``tflite_op``, ``parser_versions``;
+- ``migraphx_onnx_ops.csv``: ``op``, ``supported`` (``yes``, or else it is left out), ``types`` (``FP32, INT8`` or
+  ``Any``);
+- ``migraphx_parser_ops.txt``: no columns, a name that the parser registers on each line.
+
+Only names, versions, dtypes and the devices that a kernel is not listed for are taken over.
 """
 
 import csv
@@ -15,7 +24,7 @@ from typing import Any, Final
 
 from lwmport import atomic
 
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = Path(__file__).parents[1] / "lwmport" / "targets" / "data"
 
 FAMILIES: Final = {
     "Atlas A3": "A3",
