@@ -98,6 +98,42 @@ def test_a_compiled_model_that_computes_something_else_fails(
     assert cpu.compile_artifact(job_of(), tmp_path / "out").status is Status.PASSED
 
 
+CODED = {"image": RIGHT["image"], "codes": np.arange(40)}
+
+
+def _moved(count: int) -> Any:
+    return np.where(np.arange(40) < count, 99, CODED["codes"])
+
+
+BFLOAT16: dict[str, tuple[dict[str, Any], Status, str]] = {
+    "as it was": ({}, Status.PASSED, "and agrees with model.onnx on samples"),
+    "near codes": (
+        {"codes": _moved(4)},
+        Status.PASSED,
+        "agrees with model.onnx on samples, but for some integers of c",
+    ),
+    "other codes": ({"codes": _moved(5)}, Status.FAILED, "12.50% of the integers differ, expected at most 10%"),
+    "a picture of other codes": ({"codes": _moved(1), "image": -CODED["image"]}, Status.PASSED, "; not judged: image"),
+    "garbage": ({"codes": _moved(40), "image": -CODED["image"]}, Status.FAILED, "100.00% of the integers differ"),
+    "NaN": ({"codes": _moved(1), "image": CODED["image"] * np.nan}, Status.FAILED, "nan dB from"),
+    "a picture of the same codes": ({"image": -CODED["image"]}, Status.FAILED, "dB from"),
+}
+
+
+@pytest.mark.parametrize("name", BFLOAT16)
+def test_bfloat16_may_move_some_codes_and_no_more(
+    name: str, job_of: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changes, status, message = BFLOAT16[name]
+    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(CODED)})
+    made = cpu._Made(files=(), open=lambda: Lying({**CODED, **changes}))
+    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    found = cpu.compile_artifact(job_of(precision="bfloat16", soc="openvino"), tmp_path / "out")
+    assert (found.status, message in found.reason) == (status, True), found.reason
+    judged = "not judged" not in found.reason
+    assert judged or ("agrees" not in found.reason and found.details["image"].startswith("not judged"))
+
+
 def test_damage_is_a_failure_and_leaves_nothing(job_of: Callable[..., Job], tmp_path: Path) -> None:
     found = cpu.compile_artifact(job_of(), tmp_path / "out")
     assert found.status is Status.FAILED
