@@ -43,7 +43,7 @@ class _Made:
 
 @dataclass(frozen=True, kw_only=True)
 class _Verdict:
-    """Why an output is wrong, if it is. ``moved``: some integers differ; ``follows``: finite numbers that may follow."""
+    """Why an output is wrong, if it is. ``moved``: some integers differ; ``follows``: numbers that may follow."""
 
     detail: str
     reason: str = ""
