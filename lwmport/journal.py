@@ -4,7 +4,7 @@ A folder with a file `lwmport.atomic.REQUEST` in it is kept after an interruptio
 for each file in or below it that `new_stream` writes, lies a journal ``.NAME.journal``: lines of JSON, the first with
 the digest of what the file is to hold, each further one with the length of a front of the file that is done and that
 front's SHA-256. The next run reads the front again, which yields the state of the hash as well, and goes on behind the
-last line that holds.
+last line that holds. Files in a hidden folder have no journal: that is scratch work, which no other run goes on with.
 """
 
 import contextlib
@@ -74,8 +74,14 @@ class Journal:
 
 
 def _kept_folder(path: Path) -> Path | None:
-    """Return the folder that holds the file and is kept after an interruption: its own or the one above."""
-    return next((folder for folder in list(path.parents)[:2] if (folder / atomic.REQUEST).is_file()), None)
+    """Return the folder that holds the file and is kept after an interruption: its own or the one above.
+
+    The one above keeps nothing of a hidden folder.
+    """
+    own, above = path.parent, path.parent.parent
+    if (own / atomic.REQUEST).is_file():
+        return own
+    return above if not own.name.startswith(".") and (above / atomic.REQUEST).is_file() else None
 
 
 def done_bytes(folder: Path) -> int:

@@ -5,7 +5,7 @@ from typing import Final
 
 from lwmport.atomic import new_file
 from lwmport.checkpoints.payload import Progress, Sink, check_writable, silent
-from lwmport.checkpoints.space import check_space
+from lwmport.disk import check_room
 from lwmport.registry import Registry
 from lwmport.types import Weights
 
@@ -26,11 +26,11 @@ def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: P
 
     Raises:
         UsageError: an unknown format.
-        CheckpointError: the format cannot hold these weights, or the disk has no room for them.
-        PortError: the file cannot be written.
+        CheckpointError: the format cannot hold these weights.
+        PortError: the disk has no room for them, or the file cannot be written.
     """
     write = WRITERS[format_name]
     check_writable(weights)
-    check_space(path, sum(spec.nbytes for spec in weights.specs.values()))
+    check_room(path, sum(spec.nbytes for spec in weights.specs.values()))
     with new_file(path) as file:
         write(Sink(file, weights, progress or silent))

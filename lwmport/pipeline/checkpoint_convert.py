@@ -10,10 +10,10 @@ from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.sharded import SHARD_BYTES, write_sharded
-from lwmport.checkpoints.space import check_space
 from lwmport.checkpoints.writing import WRITERS, write_checkpoint
 from lwmport.converters.hf import documents
 from lwmport.converters.hf.tensors import items
+from lwmport.disk import check_room
 from lwmport.errors import UsageError
 from lwmport.models.families import resolve
 from lwmport.models.llama_config import LlamaConfig
@@ -157,7 +157,7 @@ def _folder(
     total = sum(item.spec.nbytes for item in tensors)
     facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": config.to_json()}
     identity = resume.identity(facts, checkpoint)
-    check_space(out, total - resume.done_bytes(out, identity))
+    check_room(out, total - resume.done_bytes(out, identity))
     with resume.told(observer, out, identity), new_folder(out, request=identity) as scratch:
         write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
         for name, text in documents.texts(config, tensors[0].spec.dtype).items():

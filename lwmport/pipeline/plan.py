@@ -10,17 +10,16 @@ rather than read, `MADE` times.
 """
 
 import os
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, blocks, memory
+from lwmport import atomic, blocks, disk, memory
 from lwmport.blocks import BlockFile
 from lwmport.checkpoints.streaming import PIECE
-from lwmport.errors import PortError, UsageError
+from lwmport.errors import UsageError
 from lwmport.models.families import Family
 from lwmport.reports import numbers
 from lwmport.types import Weights, WeightSpec
@@ -92,25 +91,19 @@ def plan_for(family: Family, weights: Weights, form: str, out: Path, done_bytes:
     """Return the plan of a conversion into a folder.
 
     Raises:
-        PortError: the disk has no room for it.
+        PortError: the disk has no room for it, or cannot be written.
     """
     written = sum(spec.nbytes for component in family.components for spec in component.weights.values())
     read = sum(stored_bytes(family, weights, name) for part in family.components for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
-    there = _existing(out)
-    free = shutil.disk_usage(there).free
-    if free < written - done_bytes:
-        raise PortError(
-            f"expected {written - done_bytes:,} bytes free for {out}, found {free:,} on its disk; free some or choose "
-            f"another folder with --out"
-        )
+    free = disk.check_room(out, written - done_bytes)
     return Plan(
         read_bytes=read + digested if digested else 0,
         write_bytes=written,
         done_bytes=done_bytes,
         free_bytes=free,
         peak_bytes=_peak(family, form, TURNED if digested else MADE),
-        seconds=_seconds(family, form, written - done_bytes, there) if form in STREAMED else None,
+        seconds=_seconds(family, form, written - done_bytes, out) if form in STREAMED else None,
     )
 
 
@@ -149,10 +142,10 @@ def _peak(family: Family, form: str, copies: int) -> int | None:
     return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, flight))
 
 
-def _seconds(family: Family, form: str, count: int, folder: Path) -> float:
-    disk = _disk_rate(folder) if count >= PROBE_FROM else RATE
+def _seconds(family: Family, form: str, count: int, out: Path) -> float:
+    rate = min(RATE, _disk_rate(out)) if count >= PROBE_FROM else RATE
     start = 0.0 if form == "hf" else len(family.components) * (START + LAYER_SECONDS * _layers(family))
-    return start + count / min(RATE, disk)
+    return start + count / rate
 
 
 def _layers(family: Family) -> int:
@@ -161,20 +154,13 @@ def _layers(family: Family) -> int:
     return max(map(int, found), default=1)
 
 
-def _disk_rate(folder: Path) -> float:
-    """Return how many bytes a second the disk takes, from a short trial."""
+def _disk_rate(out: Path) -> float:
+    """Return how many bytes a second the disk takes that a folder is going to lie on, from a short trial."""
     piece = bytes(PIECE)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{atomic.PREFIX}{os.getpid()}-") as scratch:
+    prefix = f"{atomic.PREFIX}{os.getpid()}-"
+    with atomic.os_errors(out), tempfile.TemporaryDirectory(dir=disk.existing(out), prefix=prefix) as scratch:
         start = time.perf_counter()
         with BlockFile(Path(scratch) / "probe") as file:
             for _ in range(PROBE // PIECE):
                 file.write(piece)
         return PROBE / (time.perf_counter() - start)
-
-
-def _existing(path: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    return there

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,13 +14,13 @@ import numpy as np
 import pytest
 from flax import serialization
 
-from lwmport.checkpoints import sharded, space
+from lwmport.checkpoints import sharded
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import WRITERS
-from lwmport.errors import CheckpointError, ConfigError, UsageError
+from lwmport.errors import CheckpointError, ConfigError, PortError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama_weights import checkpoint_weights, llama_weights, stacked_source
@@ -259,12 +260,12 @@ def test_a_disk_without_room_is_told_before_the_first_byte(
     named = config()
     make(Recipe(component="llama", config=named), tmp_path / "it")
     usage = dataclasses.make_dataclass("Usage", ["free"])
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda _path: usage(10))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10))
     message = r"expected [\d,]+ bytes free for .*, found 10 on its disk"
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(PortError, match=message):
         make(Recipe(component="llama", config=named), tmp_path / "other")
     for form in ("hf", "msgpack_stream"):
-        with pytest.raises(CheckpointError, match=message):
+        with pytest.raises(PortError, match=message):
             convert(str(tmp_path / "it"), tmp_path / "other", Conversion(form=form, config=named))
     assert not (tmp_path / "other").exists()
 

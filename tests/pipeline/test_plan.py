@@ -120,7 +120,7 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_measured(words: list[st
 
 def test_the_disk_is_tried_where_much_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "PROBE_FROM", 0)
-    monkeypatch.setattr(plan, "_disk_rate", lambda folder: 1e5 if folder == tmp_path else 0)
+    monkeypatch.setattr(plan, "_disk_rate", lambda out: 1e5 if out == tmp_path / "out" else 1)
     family = family_of()
     found = planned(family, SeededWeights(family.components[0].weights, 0), "hf", tmp_path / "out")
     assert found.seconds == pytest.approx(4 * PARAMETERS / 1e5)
@@ -130,6 +130,14 @@ def test_trying_the_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(plan, "PROBE", 1 << 22)
     assert 1e6 < plan._disk_rate(tmp_path) < 1e11
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PROBE_FROM", 0)
+    (tmp_path / "file").write_text("")
+    family = family_of()
+    with pytest.raises(PortError, match=r"cannot write .*out: Not a directory"):
+        planned(family, SeededWeights(family.components[0].weights, 0), "hf", tmp_path / "file" / "out")
 
 
 def test_background_work_gives_its_result_or_its_error() -> None:

@@ -122,6 +122,17 @@ def test_what_is_done_is_not_written_again(tmp_path: Path, monkeypatch: pytest.M
     assert sum(stored) <= made.files[0].bytes - done + 2 * blocks.PAGE
 
 
+@pytest.mark.parametrize(("folder", "done"), [("", 3 * BLOCK), ("model", 3 * BLOCK), (".scratch", 0)])
+def test_scratch_work_is_not_counted_as_done(folder: str, done: int, tmp_path: Path) -> None:
+    (tmp_path / atomic.REQUEST).write_text("this")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    with journal.new_stream(tmp_path / folder / "weights", "layout") as file:
+        file.write(bytes(3 * BLOCK))
+        file.mark()
+    assert (tmp_path / folder / "weights").read_bytes() == bytes(3 * BLOCK)
+    assert journal.done_bytes(tmp_path) == done
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), MemoryError()])
 def test_what_ends_it_from_outside_keeps_what_is_done(error: BaseException, tmp_path: Path) -> None:
     out = tmp_path / "out"
