@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lwmport.errors import ArtifactError
 from lwmport.targets.graphs.external import reader
-from lwmport.targets.graphs.record import Constant, Graph, Node, Shapes, Value
+from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, numbered
 from lwmport.targets.graphs.wire import BYTES, FIXED32, VARINT, Field, Message, mapped, signed
 from lwmport.types import Dim, dtype_of
 
@@ -65,7 +65,7 @@ def read(path: Path, shapes: Shapes | None = None) -> Graph:
         path=path,
         form="frozen_graph",
         nodes=tuple(nodes),
-        inputs=tuple(values[node.name] for node in nodes if node.op == "Placeholder"),
+        inputs=numbered(values[node.name] for node in nodes if node.op == "Placeholder"),
         outputs=tuple(values[node.name] for node in nodes if node.name not in read_),
         values=values,
         constants=constants,
@@ -135,7 +135,7 @@ def _shape(message: Message) -> tuple[Dim, ...] | None:
             return None
         if field.number == 2 and field.kind == BYTES:
             sizes = [signed(inner.value) for inner in message.inner(field) if inner.number == 1]
-            dims.append("?" if sizes and sizes[-1] < 0 else (sizes[-1] if sizes else 0))
+            dims.append(UNNAMED if sizes and sizes[-1] < 0 else (sizes[-1] if sizes else 0))
     return tuple(dims)
 
 

@@ -12,7 +12,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
 from lwmport.targets.graphs.inference import settle
-from lwmport.targets.graphs.record import SMALL, Constant, Graph, Node, Problem, Shapes, Value
+from lwmport.targets.graphs.record import SMALL, UNNAMED, Constant, Graph, Node, Problem, Shapes, Value, numbered
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim, dtype_of
@@ -124,7 +124,7 @@ def graph_of(model: onnx.ModelProto, path: Path) -> Graph:
         path=path,
         form="onnx",
         nodes=tuple(nodes),
-        inputs=tuple(map(_value, runtime_inputs(model))),
+        inputs=numbered(map(_value, runtime_inputs(model))),
         outputs=tuple(values.get(output.name, _value(output)) for output in model.graph.output),
         values=values,
         constants=constants,
@@ -266,7 +266,7 @@ def _shape(kind: onnx.TypeProto) -> tuple[Dim, ...] | None:
     if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
     return tuple(
-        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or "?") for dim in kind.tensor_type.shape.dim
+        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or UNNAMED) for dim in kind.tensor_type.shape.dim
     )
 
 

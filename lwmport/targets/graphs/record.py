@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -41,6 +42,23 @@ class Value:
 
 
 _NOTHING: Final = Value(name="")
+
+
+UNNAMED: Final = "?"
+"""A size that a file gives neither a number nor a name."""
+
+
+def numbered(values: Iterable[Value]) -> tuple[Value, ...]:
+    """Return inputs whose unnamed sizes have a name each, ``?0``, ``?1``: nothing says that two of them are equal."""
+    values = tuple(values)
+    taken = {dim for value in values for dim in value.shape or ()}
+    names = (name for name in (f"{UNNAMED}{number}" for number in count()) if name not in taken)
+    return tuple(
+        value
+        if value.shape is None
+        else replace(value, shape=tuple(next(names) if dim == UNNAMED else dim for dim in value.shape))
+        for value in values
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

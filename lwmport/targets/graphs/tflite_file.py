@@ -10,7 +10,7 @@ import numpy as np
 
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs.external import reader
-from lwmport.targets.graphs.record import Constant, Graph, Node, Shapes, Value
+from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, numbered
 from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim, dtype_of
 
@@ -89,7 +89,7 @@ def _graph(reader_: _Reader) -> Graph:
         path=reader_.path,
         form="tflite",
         nodes=tuple(nodes),
-        inputs=main[0],
+        inputs=numbered(main[0]),
         outputs=main[1],
         values=values,
         constants=constants,
@@ -116,7 +116,7 @@ def _tensor(reader_: _Reader, tensor: Any, place: str, constants: dict[str, Cons
     if buffer is not None:
         found = _constant(reader_, buffer, (name, shape, dtype))
         constants |= {name: found} if found else {}
-    dims: tuple[Dim, ...] = tuple("?" if size < 0 else size for size in signature)
+    dims: tuple[Dim, ...] = tuple(UNNAMED if size < 0 else size for size in signature)
     return Value(name=name, shape=dims, dtype=dtype)
 
 
