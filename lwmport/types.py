@@ -278,3 +278,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
             raise
         found = np.dtype(scalar)
     return found
+
+
+def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
+    """Return a size: a number, a name's out of ``sizes``, or the sum of several (``"past+sequence"``)."""
+    return dim if isinstance(dim, int) else sum(sizes[name.strip()] for name in dim.split("+"))

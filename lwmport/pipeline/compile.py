@@ -1,7 +1,7 @@
 """Compiling artifacts for a target: one verdict each, its record beside what the compiler made."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,8 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.targets.compile import COMPILERS, PRECISIONS
-from lwmport.targets.compile.job import Gear, Job
+from lwmport.targets.compile.job import Gear, Job, check_ranks
+from lwmport.targets.graphs.record import Value
 from lwmport.types import Array, Compilation, Signature, Status, TensorSpec, dtype_of
 
 AUTO: Final = "auto"
@@ -141,11 +142,12 @@ def _foreign(request: CompileRequest) -> Job:
 
     path = request.artifact
     graph = open_graph(path)
+    _check_inputs(path, graph.inputs)
+    check_ranks(path, graph.inputs)
     specs = [
         tuple(TensorSpec(name=value.name, shape=value.shape or (), dtype=value.dtype) for value in values)
         for values in (graph.inputs, graph.outputs)
     ]
-    _check_inputs(path, specs[0])
     signature = Signature(inputs=specs[0], outputs=specs[1])
     if request.calibration == AUTO:
         raise UsageError(
@@ -157,16 +159,16 @@ def _foreign(request: CompileRequest) -> Job:
     return _job(request, model, calibration)
 
 
-def _check_inputs(path: Path, specs: tuple[TensorSpec, ...]) -> None:
+def _check_inputs(path: Path, inputs: Iterable[Value]) -> None:
     """Refuse a model with an input that is no tensor of numbers: no compiler takes it, and nothing can be fed."""
-    for spec in specs:
+    for value in inputs:
         try:
-            found = dtype_of(spec.dtype) if spec.dtype else None
+            found = dtype_of(value.dtype) if value.dtype else None
         except TypeError:
             found = None
         if found is None or found.hasobject or found.kind in "SUMm":
             raise ArtifactError(
-                f"{path}: expected inputs of numbers, found {spec.name!r} of dtype {spec.dtype or 'unknown'}; "
+                f"{path}: expected inputs of numbers, found {value.name!r} of dtype {value.dtype or 'unknown'}; "
                 f"give it a type, or cut the model behind it"
             )
 

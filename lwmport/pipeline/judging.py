@@ -1,12 +1,13 @@
 """Every artifact of a conversion beside the reference, and the report on all."""
 
+import contextlib
 import platform
-import tempfile
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lwmport import extras, manifest, memory
 from lwmport.converters import ROUTES
@@ -20,6 +21,9 @@ from lwmport.pipeline.weights import component_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
 from lwmport.types import Component
+
+DIRECT: Final = ".direct"
+"""The folder of an artifact that is only compared with: hidden, so that no later run counts what is in it as done."""
 
 
 def judge_all(work: Work, weights_sha256: str) -> Report:
@@ -53,8 +57,8 @@ def _judge_direct(work: Work, component: Component, evidence: Evidence, weights_
     """
     direct = dialect_for(work.request.format)
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=work.folder, prefix=".direct-") as scratch:
-        artifact, program_sha256 = lower(work, component, direct, Path(scratch))
+    with _scratch(work.folder / DIRECT) as scratch:
+        artifact, program_sha256 = lower(work, component, direct, scratch)
         part = manifest.entry(artifact, program_sha256)
         cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
         named = replace(evidence, component=replace(component, name=f"{component.name}, directly"), titles=())
@@ -62,6 +66,17 @@ def _judge_direct(work: Work, component: Component, evidence: Evidence, weights_
         judgement = judge(artifact.path, part.signature, named, precision)
     facts = (work.request.format, direct.name, precision)
     return component_report(part, judgement, facts, cost, weights_sha256)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield a folder that is empty, whatever a run that was killed has left there, and takes it away after that."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_report(

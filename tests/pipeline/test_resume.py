@@ -13,6 +13,7 @@ import pytest
 import lwmport
 from lwmport import atomic, blocks, journal
 from lwmport.errors import PortError
+from lwmport.pipeline import judging
 from lwmport.pipeline.observer import Silent
 
 LLAMA = {
@@ -131,6 +132,17 @@ def test_scratch_work_is_not_counted_as_done(folder: str, done: int, tmp_path: P
         file.mark()
     assert (tmp_path / folder / "weights").read_bytes() == bytes(3 * BLOCK)
     assert journal.done_bytes(tmp_path) == done
+
+
+def test_what_a_killed_comparison_has_left_is_cleared(tmp_path: Path) -> None:
+    folder = tmp_path / judging.DIRECT
+    folder.mkdir()
+    (folder / "old.onnx.data").write_bytes(b"left")
+    with judging._scratch(folder) as scratch:
+        assert list(scratch.iterdir()) == []
+        (scratch / "new").write_bytes(b"now")
+    assert list(tmp_path.iterdir()) == []
+    assert judging.DIRECT.startswith(".")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), MemoryError()])

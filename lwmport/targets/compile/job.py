@@ -1,13 +1,14 @@
 """What is to be compiled, for what, as one record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
-from lwmport.types import Array, Dim, Signature, TensorSpec
+from lwmport.targets.graphs.record import Value
+from lwmport.types import Array, Signature, TensorSpec, size_of
 
 Gear: TypeAlias = Mapping[str, int]
 """One set of sizes for the dynamic dimensions: ``{"batch": 4}``."""
@@ -59,6 +60,20 @@ def check_job(job: Job, target: str, formats: tuple[str, ...], precisions: tuple
         )
 
 
+def check_ranks(path: Path, inputs: Iterable[Value]) -> None:
+    """Return if the number of axes of each input is known.
+
+    Raises:
+        UsageError: that of one is not, so no compiler can be told its shape.
+    """
+    unknown = [value.name for value in inputs if value.shape is None]
+    if unknown:
+        raise UsageError(
+            f"expected the number of axes of each input of {path}, found none for {', '.join(unknown)}; settle it: "
+            f'lwmport check {path.name} --fix --input-shape "{unknown[0]}:1,..." --out F.onnx'
+        )
+
+
 def dynamic_names(signature: Signature) -> tuple[str, ...]:
     """Return the names of the dynamic dimensions of the inputs, in order of appearance; ``past+query`` has two."""
     dims = (dim for spec in signature.inputs for dim in spec.shape if isinstance(dim, str))
@@ -92,11 +107,6 @@ def check_gears(job: Job, limit: tuple[int, int]) -> None:
 def sized(spec: TensorSpec, gear: Gear) -> tuple[int, ...]:
     """Return the shape of a tensor in a gear."""
     return tuple(size_of(dim, gear) for dim in spec.shape)
-
-
-def size_of(dim: Dim, gear: Gear) -> int:
-    """Return a size: a number, a name's, or the sum of several."""
-    return dim if isinstance(dim, int) else sum(gear[name.strip()] for name in dim.split("+"))
 
 
 def read_gears(text: str | None) -> tuple[Gear, ...]:
