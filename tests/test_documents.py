@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from lwmport.cli.convert import convert
+from lwmport.converters.dialects import DIALECTS
+from lwmport.models.families import NAMES
+from lwmport.pipeline.jobs import read_jobs
+from lwmport.targets.dialects import ALL_DIALECTS
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -45,3 +51,31 @@ def test_the_readme_has_commands() -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for link in LINK.findall(document.read_text(encoding="utf-8")):
         assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
+def test_the_document_on_converting_has_every_option_component_and_dialect() -> None:
+    text = (ROOT / "docs" / "convert.md").read_text(encoding="utf-8")
+    options = [option for param in convert.params for option in param.opts if option.startswith("--")]
+    off = [option for param in convert.params for option in param.secondary_opts]
+    left_out = [name for name in (*options, *off) if f"`{name}" not in text and name != "--resume"]
+    dialects = {**DIALECTS, **ALL_DIALECTS}.values()
+    left_out += [
+        dialect.name for dialect in dialects if not re.search(rf"^\|.*\| `{dialect.name}`[ |]", text, re.MULTILINE)
+    ]
+    spans = [f"`{dialect.name}`.* {dialect.opsets[0]} to {dialect.opsets[1]}" for dialect in dialects
+             if dialect.format == "onnx" and dialect.opsets[0] < dialect.opsets[1]]  # fmt: skip
+    left_out += [span for span in spans if not re.search(span, text)]
+    parts = [re.sub("-(prefill|decode)$", "", name) for name in NAMES]
+    left_out += [name for name in parts if f"`{name}`" not in text]
+    assert not left_out
+
+
+def test_the_jobs_in_the_document_on_porting_fit_together(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "port.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "jobs.toml").write_text(example)
+    found = [job.request.conversion for job in read_jobs(tmp_path / "jobs.toml").jobs]
+    assert len(found) == 2 * 4 * 2 - 2 + 1
+    for conversion in found:
+        vqgan = conversion.component.startswith("vqgan")
+        assert conversion.checkpoint == (str(tmp_path / "vqgan") if vqgan else None)
