@@ -351,7 +351,7 @@ def test_a_trial_that_the_first_model_cannot_bear_is_left_out(tmp_path: Path) ->
     )
     sizes = model(
         [node("Add", "x x", "n"), node("ConstantOfShape", "n", "t"), node("ReduceSum", "t", "y", keepdims=0)],
-        [value("x", [4], INT64)],
+        [value("x", [1], INT64)],
     )
     makers = {
         "scatter": scatter,
