@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from flax import serialization
 
+from lwmport import atomic
 from lwmport.checkpoints import sharded
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
@@ -217,6 +218,7 @@ def test_a_cast_that_overflows_leaves_nothing(config: Callable[..., str], tmp_pa
 def test_an_interrupted_folder_is_gone_on_with(
     config: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(atomic, "WORTH_KEEPING", 1)
     named = config()
     make(Recipe(component="llama", config=named), tmp_path / "it")
     conversion = Conversion(form="hf", config=named, shard_bytes=20_000)
