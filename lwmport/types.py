@@ -281,5 +281,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 
 def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
-    """Return a size: a number, a name's out of ``sizes``, or the sum of several (``"past+sequence"``)."""
-    return dim if isinstance(dim, int) else sum(sizes[name.strip()] for name in dim.split("+"))
+    """Return a size: a number, a name's out of ``sizes``, or a sum of such: ``"past + sequence"``, ``"past + 16"``."""
+    if isinstance(dim, int):
+        return dim
+    parts = [part.strip() for part in dim.split("+")]
+    return sum(int(part) if part.isdecimal() else sizes[part] for part in parts)

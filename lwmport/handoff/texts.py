@@ -51,7 +51,7 @@ def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
         "spec.md, .json   tensors, pre- and post-processing, tolerances",
         "models/          the models as they were validated, with their manifest",
         "golden/          inputs and the reference's outputs",
-        "calibration/     inputs for a quantizer, none of which is a golden one",
+        "calibration/     inputs for a quantizer",
         "compile/         commands and configuration for the target's compiler",
         "check/           what the target's rules say about each model, and its operators",
         "report/          accuracy report of the models on a CPU",

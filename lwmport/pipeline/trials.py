@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport.types import Array, Component, Dim, TensorSpec
+from lwmport.types import Array, Component, TensorSpec, size_of
 
 RING: Final[Mapping[str, int]] = {"queries": 8, "keys": 8}
 """Tokens of a ring step where the signature leaves them open."""
@@ -83,14 +83,6 @@ def language_trial(component: Component, batch: int, seed: int = SEED, case: Cas
         relevant=relevant,
         description=f"seeded inputs {list(tokens)} (seed {seed}), {padded} tokens of padding on the left",
     )
-
-
-def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
-    """Return a size: a number, a name's, or the sum of several."""
-    if isinstance(dim, int):
-        return dim
-    parts = [part.strip() for part in dim.split("+")]
-    return sum(int(part) if part.isdecimal() else sizes[part] for part in parts)
 
 
 def _mask(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:

@@ -14,9 +14,8 @@ from lwmport.checkpoints.writing import write_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError, ConfigError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.trials import size_of
 from lwmport.runtime.jax import JaxRunner
-from lwmport.types import Status
+from lwmport.types import Status, size_of
 
 OPTIONS = {
     "plain": {},
