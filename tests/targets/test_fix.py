@@ -426,3 +426,14 @@ def test_bodies_are_mended_too(tmp_path: Path) -> None:
     made = model([outer], [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], opset=24)
     found = mend(built(made)(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend"))
     assert found.preflight.status is Status.PASSED, found.preflight.findings
+
+
+def test_a_body_returns_nothing_from_outside(tmp_path: Path) -> None:
+    """ONNX Runtime refuses a body that does: the Identity before its output is no needless one."""
+    bodies = [
+        helper.make_graph([node(op, "x", "inner", None)], "body", [], [value("inner", [2])])
+        for op in ("Identity", "Relu")
+    ]
+    outer = node("If", "flag", "y", then_branch=bodies[0], else_branch=bodies[1])
+    made = model([outer], [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], opset=20)
+    assert mend(built(made)(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend")).proof.equal

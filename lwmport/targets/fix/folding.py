@@ -44,15 +44,18 @@ def constants_to_initializers(draft: Draft) -> None:
 
 
 def drop_identities(draft: Draft) -> None:
-    """Leave out Identity and Dropout (of inference) nodes, whose output is their input."""
+    """Leave out Identity and Dropout (of inference) nodes, whose output is their input.
+
+    Those that make an output of their body stay: ONNX lets no body return a value from outside of it.
+    """
     same: dict[str, str] = {}
 
-    def rule(draft: Draft, _graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+    def rule(_draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
         training = len(node.input) > 2 and bool(node.input[2])
         used = [name for name in node.output if name]
         if node.op_type not in {"Identity", "Dropout"} or node.domain or training or len(used) != 1:
             return None
-        if _is_output(draft, node.output[0]) or not node.input[0]:
+        if any(output.name == node.output[0] for output in graph.output) or not node.input[0]:
             return None
         same[node.output[0]] = node.input[0]
         return []
@@ -64,8 +67,6 @@ def drop_identities(draft: Draft) -> None:
         for node in graph.node:
             for place, name in enumerate(node.input):
                 node.input[place] = _end_of(same, name)
-        for output in graph.output:
-            output.name = same.get(output.name, output.name)
     draft.changed(f"left out {count} Identity and Dropout nodes")
 
 
