@@ -437,3 +437,16 @@ def test_a_body_returns_nothing_from_outside(tmp_path: Path) -> None:
     outer = node("If", "flag", "y", then_branch=bodies[0], else_branch=bodies[1])
     made = model([outer], [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)], opset=20)
     assert mend(built(made)(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend")).proof.equal
+
+
+def test_bodies_within_bodies_are_brought_down_too(tmp_path: Path) -> None:
+    made = [node("ReduceMax", "x axes", "m", None, keepdims=1), node("Add", "x m", "innermost", None)]
+    innermost = helper.make_graph(made, "innermost", [], [value("innermost", [2])])
+    within = node("If", "flag", "inner", then_branch=innermost, else_branch=innermost)
+    inner = helper.make_graph([within], "inner", [], [value("inner", [2])])
+    outer = node("If", "flag", "y", then_branch=inner, else_branch=inner)
+    inputs = [value("x", [2]), value("flag", [], onnx.TensorProto.BOOL)]
+    whole = model([outer], inputs, constants={"axes": np.asarray([0], np.int64)}, opset=20)
+    found = mend(built(whole)(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend"))
+    assert read(found.path).opset == 17
+    assert {len(item.inputs) for item in read(found.path).nodes if item.op == "ReduceMax"} == {1}

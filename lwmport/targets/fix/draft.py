@@ -67,9 +67,12 @@ class Draft:
                     waiting.extend([item.g] if item.HasField("g") else [])
 
     def rewrite(self, rule: Rewrite) -> int:
-        """Put what a rule returns in place of every node, and return how many changed."""
+        """Put what a rule returns in place of every node, and return how many changed.
+
+        Bodies come before the nodes that hold them, for those are copied with what they hold.
+        """
         count = 0
-        for graph in list(self.bodies()):
+        for graph in reversed(list(self.bodies())):
             nodes: list[onnx.NodeProto] = []
             for node in graph.node:
                 found = rule(self, graph, node)
