@@ -70,6 +70,9 @@ def language_trial(component: Component, batch: int, seed: int = SEED, case: Cas
     counted = np.ones_like(mask) if "cache_position" in specs else mask
     inputs = {name: _array(specs[name], shapes[name], mask, random) for name in specs}
     if "vision_masks" in inputs:
+        mode = component.config["sample_mode"]
+        if shapes["vision_masks"][1] == 1 and mode != "all":  # a token alone is what the model sampled
+            inputs["vision_masks"][:] = mode == "vision"
         rows = np.where(inputs["vision_masks"], component.config["vision_vocab_size"], component.config["vocab_size"])
         inputs["input_ids"] %= rows
     relevant = {

@@ -6,6 +6,7 @@ import numpy as np
 
 from lwmport.models.families import resolve
 from lwmport.pipeline.samples import SYMMETRIES, _pictures, _title, take
+from lwmport.pipeline.trials import CASES
 from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.types import Signature, TensorSpec
 from lwmport.validators.pictures import PHOTOGRAPHS
@@ -33,16 +34,16 @@ def test_language_components_get_seeded_inputs_and_leave_padding_out() -> None:
     wide = component.signature
     signature = Signature(inputs=narrowed(wide.inputs), outputs=narrowed(wide.outputs))
     told: list[str] = []
-    found = take(component, weights, signature, 2, (2, 1), told.append)
-    assert len(told) == 3
+    found = take(component, weights, signature, 2, (len(CASES), 1), told.append)
+    assert len(told) == len(CASES) + 1
     runs = [sample.inputs for sample in found.golden] + list(found.calibration)
-    assert len({run["hidden_states"].tobytes() for run in runs}) == 3
+    assert len({run["hidden_states"].tobytes() for run in runs}) == len(CASES) + 1
+    assert [bool(sample.relevant) for sample in found.golden] == [case.padded for case in CASES]
     for sample in found.golden:
         assert {name: array.dtype.name for name, array in sample.inputs.items()} == {
             spec.name: spec.dtype for spec in signature.inputs
         }
         assert set(sample.relevant) <= set(sample.outputs)
-        assert sample.relevant
         for name, mask in sample.relevant.items():
             assert not np.where(mask, 0, sample.outputs[name]).any()
             assert sample.outputs[name].any()

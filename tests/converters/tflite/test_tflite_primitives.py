@@ -287,6 +287,10 @@ EXAMPLES["and"] += [
 """The low bits of a whole number, below zero too."""
 
 
+SIMPLIFIED = {"and": 2}
+"""Examples whose primitive is gone before the rule: a conjunction with what is true everywhere is the other operand."""
+
+
 @pytest.mark.parametrize("name", PRIMITIVES)
 def test_rule_agrees_with_jax(name: str, lower: Callable[..., Any]) -> None:
     examples = EXAMPLES.get(name)
@@ -298,7 +302,8 @@ def test_rule_agrees_with_jax(name: str, lower: Callable[..., Any]) -> None:
 
     found = lower(all_examples, *(x for _, arrays in examples for x in arrays)).agrees()
     used = [equation.primitive.name for equation in found.program.jaxpr.eqns].count(name)
-    assert used >= len(examples), f"expected {name} in each of {len(examples)} examples, found it {used} times"
+    wanted = len(examples) - SIMPLIFIED.get(name, 0)
+    assert used >= wanted, f"expected {name} in {wanted} of {len(examples)} examples, found it {used} times"
 
 
 def test_every_example_belongs_to_a_rule() -> None:
