@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def test_a_small_run_holds_logits_together_and_writes_what_it_measured(tmp_path:
     chosen = ["lwmport", "genai-builder", "torch-export"]
     found, table = run(tmp_path, "--layers", "1", "--prefill", "8", "--decode", "3", "--only", *chosen)
     assert set(found["results"]) | set(found["left_out"]) == set(chosen)
-    assert set(found["results"]) >= {"lwmport", "torch-export"}
+    here = {"lwmport"} | ({"torch-export"} if find_spec("onnxscript") else set())
+    assert set(found["results"]) >= here
     for result in found["results"].values():
         assert result["max_difference"] < TOLERANCE < result["deviation"]
         for speed in result["stages"].values():
@@ -42,7 +44,7 @@ def test_a_small_run_holds_logits_together_and_writes_what_it_measured(tmp_path:
             assert all(math.isfinite(value) and value > 0 for value in values)
     assert found["results"]["lwmport"]["stages"]["decode"]["ratio"] == {"median": 1.0, "low": 1.0, "high": 1.0}
     assert all(0 < cost["peak_anonymous_bytes"] <= cost["peak_bytes"] for cost in found["costs"].values())
-    assert "| transformers, torch.onnx.export, ONNX Runtime |" in table
+    assert "transformers, torch.onnx.export, ONNX Runtime" in table
     for reason in found["left_out"].values():
         assert reason in table
     assert not list(tmp_path.glob("lwmport-benchmark-*"))
