@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from llama_conversions import CONVERTERS, FOLDER, Job, model_file, write_tokeniz
 from llama_full import measure_full
 from llama_races import race_all
 from llama_results import Findings, markdown
-from processes import Cost, convert_elsewhere, convert_here, typical
+from processes import Cost, convert_elsewhere, convert_here, convert_in_turns, say
 from tables import machine
 from threads import cores
 
@@ -56,18 +55,19 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     _seed(job, options.seed)
     costs = _folder(job, options, work, config["vocab_size"]) if set(options.only) - {BASELINE} - set(left_out) else {}
     job = replace(job, folder=str(work / FOLDER / "llama.hf"))
-    costs |= _convert({name: replace(job, out=str(work / name)) for name in options.only}, options, left_out)
+    jobs = {name: replace(job, out=str(work / name)) for name in options.only}
+    costs |= convert_in_turns(Path(__file__), jobs, options.conversions, options.threads, left_out)
     Path(job.checkpoint).unlink()
     shutil.rmtree(work / FOLDER, ignore_errors=True)
     cases = {name: _case(model_file(work / name, name), options, config) for name in costs if name in CONTENDERS}
-    _say(f"race {', '.join(cases)}, {options.rounds} rounds")
+    say(f"race {', '.join(cases)}, {options.rounds} rounds")
     results = race_all(cases, _tokens(options, config["vocab_size"]), options.rounds, left_out)
     return Findings(setting=_setting(options, config), costs=costs, results=results, left_out=left_out)
 
 
 def _full(options: argparse.Namespace, work: Path) -> Findings:
     """Return what the whole checkpoint took beside ``cp``."""
-    _say(f"convert {options.full} beside cp, {options.rounds} rounds")
+    say(f"convert {options.full} beside cp, {options.rounds} rounds")
     config = _config(options)
     full = measure_full(options.full, _written(config, work), work, options.rounds)
     setting = {**_setting(options, config), "layers": config["num_hidden_layers"]}
@@ -90,7 +90,7 @@ def _written(config: Mapping[str, Any], work: Path) -> str:
 
 def _seed(job: Job, seed: int) -> None:
     """Write seeded weights as LWM would: a stream of bfloat16."""
-    _say(f"write seeded weights, seed {seed}")
+    say(f"write seeded weights, seed {seed}")
     made = ["checkpoint", "make", "--component", "llama", "--config", job.config, "--dtype", "bfloat16"]
     made += ["--seed", str(seed), "--out", job.checkpoint]
     subprocess.run([sys.executable, "-m", "lwmport", *made], check=True, stdout=subprocess.DEVNULL)
@@ -98,24 +98,10 @@ def _seed(job: Job, seed: int) -> None:
 
 def _folder(job: Job, options: argparse.Namespace, work: Path, words: int) -> dict[str, Cost]:
     """Write the folder that the peers read, and return what that took."""
-    _say("write the Hugging Face folder that the others read")
+    say("write the Hugging Face folder that the others read")
     cost = convert_elsewhere(Path(__file__), FOLDER, replace(job, out=str(work / FOLDER)), options.threads)
     write_tokenizer(work / FOLDER / "llama.hf", words)
     return {FOLDER: cost}
-
-
-def _convert(jobs: Mapping[str, Job], options: argparse.Namespace, left_out: dict[str, str]) -> dict[str, Cost]:
-    """Return the typical cost of each conversion, done in turns; who fails once is left out from then on."""
-    costs: dict[str, list[Cost]] = {}
-    for number, (name, job) in product(range(options.conversions), jobs.items()):
-        if name in left_out:
-            continue
-        _say(f"convert with {name}, round {number + 1} of {options.conversions}")
-        try:
-            costs.setdefault(name, []).append(convert_elsewhere(Path(__file__), name, job, options.threads))
-        except RuntimeError as error:
-            left_out[name] = str(error)
-    return {name: typical(found) for name, found in costs.items() if name not in left_out}
 
 
 def _case(path: Path, options: argparse.Namespace, config: Mapping[str, Any]) -> Case:
@@ -137,10 +123,6 @@ def _setting(options: argparse.Namespace, config: Mapping[str, Any]) -> dict[str
     names = ("config", "layers", "threads", "prefill", "decode", "rounds", "conversions", "seed")
     chosen = {name: getattr(options, name) for name in names}
     return {**chosen, "fields": dict(config), "cores": cores(), **machine()}
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -63,6 +64,35 @@ def convert_elsewhere(script: Path, name: str, job: Any, threads: int) -> Cost:
         lines = log.read_text(encoding="utf-8").splitlines() or ["no output"]
         raise RuntimeError(f"the conversion ended with exit code {process.returncode}: {lines[-1]}")
     return Cost(**json.loads(result.read_text(encoding="utf-8")), peak_anonymous_bytes=anonymous)
+
+
+def convert_in_turns(
+    script: Path, jobs: Mapping[str, Any], rounds: int, threads: int, left_out: dict[str, str]
+) -> dict[str, Cost]:
+    """Return the typical cost of each conversion, done in turns; who fails once is left out from then on.
+
+    Args:
+        script: does what `convert_elsewhere` orders.
+        jobs: contender -> its job.
+        rounds: how often everyone converts.
+        threads: how many each may use.
+        left_out: contender -> why it takes no part; whoever fails is entered.
+    """
+    costs: dict[str, list[Cost]] = {}
+    for number, (name, job) in product(range(rounds), jobs.items()):
+        if name in left_out:
+            continue
+        say(f"convert with {name}, round {number + 1} of {rounds}")
+        try:
+            costs.setdefault(name, []).append(convert_elsewhere(script, name, job, threads))
+        except RuntimeError as error:
+            left_out[name] = str(error)
+    return {name: typical(found) for name, found in costs.items() if name not in left_out}
+
+
+def say(text: str) -> None:
+    """Tell on standard error what is being done."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def convert_here(order: str, converters: Mapping[str, Converter], kind: Callable[..., object]) -> None:

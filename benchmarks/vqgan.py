@@ -10,14 +10,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from contenders import CONTENDERS, Case
 from conversions import CONVERTERS, HALVES, Job, model_file
 from nodes import count
-from processes import Cost, convert_elsewhere, convert_here, typical
+from processes import convert_here, convert_in_turns, say
 from races import Result, race_half, reference
 from results import Findings, markdown
 from tables import machine
@@ -49,7 +48,7 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     left_out = {name: reason for name in options.only if (reason := CONTENDERS[name].absence())}
     job = Job(halves=halves, config=options.config, checkpoint=checkpoint, out="")
     jobs = {name: replace(job, out=str(work / name)) for name in options.only if name in CONVERTERS}
-    costs = _convert(jobs, options, left_out)
+    costs = convert_in_turns(Path(__file__), jobs, options.conversions, options.threads, left_out)
     running = [name for name in options.only if name not in left_out]
     case = Case(half="", config=options.config, checkpoint=checkpoint, out="", threads=options.threads)
     return Findings(
@@ -65,20 +64,6 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     )
 
 
-def _convert(jobs: Mapping[str, Job], options: argparse.Namespace, left_out: dict[str, str]) -> dict[str, Cost]:
-    """Return the typical cost of each conversion, done in turns; who fails once is left out from then on."""
-    costs: dict[str, list[Cost]] = {}
-    for number, (name, job) in product(range(options.conversions), jobs.items()):
-        if name in left_out:
-            continue
-        _say(f"convert with {name}, round {number + 1} of {options.conversions}")
-        try:
-            costs.setdefault(name, []).append(convert_elsewhere(Path(__file__), name, job, options.threads))
-        except RuntimeError as error:
-            left_out[name] = str(error)
-    return {name: typical(found) for name, found in costs.items() if name not in left_out}
-
-
 def _race(case: Case, cases: Mapping[str, Case], halves: Sequence[str], rounds: int) -> dict[str, dict[str, Result]]:
     """Return the results of each half; the decoder decodes what JAX's encoder made of the photograph."""
     from lwmport.models.vqgan_config import CONFIGS
@@ -89,7 +74,7 @@ def _race(case: Case, cases: Mapping[str, Case], halves: Sequence[str], rounds: 
     codes = {"codebook_indices": encoded["codebook_indices"]}
     results = {}
     for half in halves:
-        _say(f"race {', '.join(cases)} on the {half}, {rounds} rounds")
+        say(f"race {', '.join(cases)} on the {half}, {rounds} rounds")
         inputs = picture if half == "encoder" else codes
         expected = encoded if half == "encoder" else reference(replace(case, half=half), codes)
         own = {name: replace(given, half=half) for name, given in cases.items()}
@@ -100,7 +85,7 @@ def _race(case: Case, cases: Mapping[str, Case], halves: Sequence[str], rounds: 
 def _seeded(config: str, seed: int, work: Path) -> str:
     """Write seeded weights as LWM would, and return the path."""
     path = str(work / "vqgan.pickle")
-    _say(f"write seeded weights, seed {seed}")
+    say(f"write seeded weights, seed {seed}")
     made = ["checkpoint", "make", "--component", "vqgan", "--config", config, "--seed", str(seed), "--out", path]
     subprocess.run([sys.executable, "-m", "lwmport", *made], check=True, stdout=subprocess.DEVNULL)
     return path
@@ -111,10 +96,6 @@ def _setting(options: argparse.Namespace) -> dict[str, Any]:
         name: getattr(options, name) for name in ("config", "threads", "rounds", "conversions", "seed", "checkpoint")
     }
     return {**chosen, "cores": cores(), "photograph": "astronaut", **machine()}
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
