@@ -15,7 +15,10 @@ def write_optimised(path: Path, target: Path) -> tuple[Path, Path]:
     """Write the model as ONNX Runtime rewrites it, and return the graph and the file of its weights.
 
     The level is the last that gives one file for any machine: what comes after (layouts for the processor at hand) is
-    done when the file is opened.
+    done when the file is opened. Where float16 has no kernel, ONNX Runtime puts casts around the node, and names them
+    anew within one graph only (microsoft/onnxruntime#4745, mended in part by #4811): a body that casts a value of the
+    graph around it may give a name that is taken there, and the file is then refused as not in SSA form.
+    `lwmport.targets.fix.shadows` renames these.
 
     Raises:
         RunnerError: ONNX Runtime refuses the model.

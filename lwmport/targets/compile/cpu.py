@@ -123,8 +123,10 @@ def _agreement(job: Job, changed: list[str], left: list[str]) -> str:
 def _make(job: Job, engine: str, scratch: Path) -> _Made:
     if engine == "onnxruntime":
         from lwmport.runtime.optimised import write_optimised
+        from lwmport.targets.fix.shadows import mend_shadows
 
         graph, data = write_optimised(job.path, scratch / f"{job.name}.optimised.onnx")
+        mend_shadows(graph)
         files = (graph, data) if data.exists() else (graph,)
         return _Made(files=files, open=lambda: RUNNERS[".onnx"](graph, 1))
     if engine == "openvino":

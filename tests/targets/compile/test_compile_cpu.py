@@ -10,11 +10,14 @@ import pytest
 
 from lwmport import extras
 from lwmport.errors import UsageError
+from lwmport.models.families import COMPONENTS
+from lwmport.models.options import Options
 from lwmport.pipeline.compile import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert import convert
 from lwmport.pipeline.request import Request
 from lwmport.targets.compile import cpu
 from lwmport.targets.compile.job import Job
+from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Status
 
 OPENVINO = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
@@ -41,6 +44,28 @@ def test_engines(engine: str, precision: str, files: set[str], decoder: Path, tm
     assert found.status is Status.PASSED, found.reason
     assert set(found.products) == files
     assert {path.name for path in request.folder.iterdir()} == files | {"vqgan-decoder.compilation.json"}
+
+
+PRECISIONS = [(name, precision) for name in COMPONENTS for precision in ALL_DIALECTS["cpu"].precisions]
+
+
+@pytest.mark.parametrize(("component", "precision"), PRECISIONS)
+def test_the_optimised_model_of_every_component_opens_and_agrees(
+    component: str, precision: str, tmp_path: Path
+) -> None:
+    model = Request(
+        component=component,
+        format="onnx",
+        dialect="cpu",
+        config="debug",
+        out=tmp_path,
+        options=Options(precision=precision),
+        validate=False,
+    )
+    convert(model)
+    found = compile_artifacts(CompileRequest(artifact=tmp_path, target="cpu", out=tmp_path / "out"))
+    assert [item.reason for item in found if item.status is not Status.PASSED] == []
+    assert all("agrees with" in item.reason for item in found)
 
 
 def test_an_engine_that_is_not_installed_is_skipped(
