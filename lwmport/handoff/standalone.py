@@ -4,6 +4,7 @@ r"""Judge this bundle. One file; it needs Python 3.8 or newer and numpy, and not
     python verify.py --outputs DIR               judge what a device wrote: .npy or raw .bin files
     python verify.py --run onnxruntime           run the models here and judge their outputs
     python verify.py --run ais_bench --model vqgan-decoder=vqgan-decoder.om
+    python verify.py --run compass --model vqgan-decoder=vqgan-decoder_o.txt
 
 DIR holds COMPONENT/SAMPLE/OUTPUT.npy (or .bin, raw and little-endian). A level may be left out where only one component
 or one sample is judged (--component, --sample). A file may also be called ANYTHING_0.npy by the number of its output,
@@ -614,6 +615,29 @@ def migraphx(model: Path, component: Record, options: Any) -> Runner:
     return call
 
 
+def compass(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of Compass's own executor on the CPU, of NAME.txt as parsed or NAME_o.txt as quantised."""
+    del options
+    module = load("AIPUBuilder.Optimizer.tools.optimizer_forward")
+    executor = module.OptForward(str(model), str(model.with_suffix(".bin")))
+    dtypes = [np.dtype(tensor["dtype"]) for tensor in component["outputs"]]
+
+    def call(arrays: list[Any]) -> list[Any]:
+        given = [array.astype(np.int32) if array.dtype == np.int64 else array for array in arrays]
+        found = list(executor.forward(given, transfer_to_float=True))
+        return [
+            as_promised(np.asarray(array), dtype) for array, dtype in itertools.zip_longest(found, dtypes[: len(found)])
+        ]
+
+    return by_order(component, [], call)
+
+
+def as_promised(array: Any, dtype: Any) -> Any:
+    """Return what a quantised model gives as floats in the promised dtype, where that changes no number."""
+    cast = array.astype(dtype or array.dtype)
+    return cast if np.array_equal(cast, array) else array
+
+
 def named(ports: Any) -> list[str]:
     """Return the names of a file's inputs as a runtime tells them."""
     return [str(port.name) for port in ports]
@@ -635,7 +659,14 @@ def by_order(component: Record, order: list[str], run: Callable[[list[Any]], lis
     return call
 
 
-RUNTIMES = {"onnxruntime": onnxruntime, "tflite": tflite, "ais_bench": ais_bench, "acl": acl, "migraphx": migraphx}
+RUNTIMES = {
+    "acl": acl,
+    "ais_bench": ais_bench,
+    "compass": compass,
+    "migraphx": migraphx,
+    "onnxruntime": onnxruntime,
+    "tflite": tflite,
+}
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

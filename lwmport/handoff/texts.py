@@ -14,6 +14,22 @@ RUNNERS: Final[Mapping[str, str]] = {
 }
 """Target -> how the models run on the device; where none is named, its outputs are read from files."""
 
+BY_HAND: Final[Mapping[str, tuple[str, ...]]] = {
+    "aipu": (
+        "Each runs aipubuild (or cixbuild) where it is on the path, else the parts of Compass one by one, as far as",
+        "they are there. aipuparse and aipuopt are open source: Arm-China/Compass_Unified_Parser and",
+        "Arm-China/Compass_Optimizer on GitHub. By hand, in compile/NAME:",
+        "   aipubuild NAME.cfg                   makes NAME.aipu.bin; or",
+        "   aipuparse -c NAME.parse.cfg          makes NAME.txt and NAME.bin: success is '0 error(s)'",
+        "   aipuopt --cfg NAME.optimize.cfg      makes NAME_o.txt and NAME_o.bin, quantised; the last lines of what it",
+        "                                        says hold the cosine of each output",
+        "   aipugb, as the script has it         makes aipu.bin of them; it is not open",
+        "Compass's own executor runs NAME.txt and NAME_o.txt on a CPU, where aipuopt is installed:",
+        "   python verify.py --run compass --model NAME=compile/NAME/NAME_o.txt",
+    ),
+}
+"""Target -> what to know of its scripts, and the same without them."""
+
 RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
 
 LLAMA: Final = (
@@ -36,7 +52,7 @@ def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
         "2. Check that everything arrived: the digests of all files, and the golden samples in themselves.",
         "   python verify.py",
         "3. Compile. Commands, configuration and calibration data lie in compile/; they run from where they lie.",
-        *(f"   {line}" for line in _steps(scripts)),
+        *(f"   {line}" for line in (*_steps(scripts), *BY_HAND.get(spec.target, ()))),
         "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs (.npy, or .bin: raw, C order, little-endian).",
         "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
         "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 2 where nothing",

@@ -491,6 +491,31 @@ def test_ais_bench_goes_by_order(
         assert "found 2 of them" in said
 
 
+@pytest.mark.parametrize("outputs", [3, 2])
+def test_compass_gives_whole_numbers_as_floats(
+    outputs: int, unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its executor undoes the quantisation of every output; it takes 32 bits, and the file of weights beside."""
+
+    class Executor:
+        def __init__(self, text: str, weights: str) -> None:
+            assert (Path(text).name, Path(weights).name) == ("small_o.txt", "small_o.bin")
+
+        def forward(self, arrays: list[Array], *, transfer_to_float: bool) -> list[Array]:
+            assert transfer_to_float
+            assert all(array.dtype != np.int64 for array in arrays)
+            made = [golden(unpacked)[name] for name in ("pixels", "codes", "logits")[:outputs]]
+            return [array.astype(np.float32) for array in made]
+
+    device("AIPUBuilder.Optimizer.tools.optimizer_forward", SimpleNamespace(OptForward=Executor))
+    (unpacked / "small_o.txt").write_bytes(b"IR")
+    words = ("--run", "compass", "--model", f"small={unpacked / 'small_o.txt'}", "--sample", "000")
+    code, said = judged(capsys, unpacked, *words)
+    assert (code == 0) is (outputs == 3), said
+    if outputs != 3:
+        assert "found 2 of them" in said
+
+
 def test_what_a_runtime_raises_costs_one_line(
     unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

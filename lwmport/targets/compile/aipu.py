@@ -49,7 +49,7 @@ HINTS: Final = {
 
 
 def plan(job: Job, place: Place) -> Plan:
-    """Return the build's command and configuration, or those of its parts where only the parser is installed.
+    """Return the build's command and configuration, and those of its parts for where only the parser is installed.
 
     Raises:
         UsageError: format, device, precision, shapes or names are none that Compass takes, or there are no samples.
@@ -60,22 +60,24 @@ def plan(job: Job, place: Place) -> Plan:
     check_gears(job, (1, 1))
     _check_names(job)
     _check_weights_inside(job)
-    data, dataset = calibration_file(job)
+    samples, dataset = calibration_file(job)
     parser, optimizer = parser_section(job, place), optimizer_section(job, place, dataset)
-    build = find(BUILD, SDK, job.toolchain)
-    if build is None and find(PARSE, SDK, job.toolchain):
-        steps, files = _parts(job, soc, parser, optimizer)
-    else:
-        suffix = "cix" if build and build.path.name.startswith("cix") else "aipu.bin"
-        builder = {"target": soc, "outputs": f"{job.name}.{suffix}", "tiling": "fps", **_extra(job)}
-        text = ini({"Common": {"mode": "build"}, "Parser": parser, "Optimizer": optimizer, "GBuilder": builder})
-        files = {f"{job.name}.cfg": text}
-        build_step = Step(
-            name="aipubuild", tools=BUILD, options=(f"{job.name}.cfg",), products=(f"{job.name}.{suffix}",)
-        )
-        steps = (build_step,)
+    name = job.name
+    build = find(BUILD, SDK, job.toolchain) if job.run else None
+    suffix = "cix" if build and build.path.name.startswith("cix") else "aipu.bin"
+    builder = {"target": soc, "outputs": f"{name}.{suffix}", "tiling": "fps", **_extra(job)}
+    own = {"graph": f"{name}.txt", "bin": f"{name}.bin", "model_name": name, "out_ir_name": f"{name}_o"}
+    files = {
+        f"{name}.cfg": ini(
+            {"Common": {"mode": "build"}, "Parser": parser, "Optimizer": optimizer, "GBuilder": builder}
+        ),
+        f"{name}.parse.cfg": ini({"Common": parser}),
+        f"{name}.optimize.cfg": ini({"Common": {**own, **optimizer}}),
+    }
+    steps = (Step(name="aipubuild", tools=BUILD, options=(f"{name}.cfg",), products=(f"{name}.{suffix}",)),)
     details = {"soc": soc, "precision": job.precision}
-    return Plan(steps=steps, files=files, data={f"{job.name}.calibration.npy": data}, details=details)
+    data = {f"{name}.calibration.npy": samples}
+    return Plan(steps=steps, parts=_parts(job, soc), files=files, data=data, details=details)
 
 
 def judge(run: Run) -> str:
@@ -98,18 +100,11 @@ def judge(run: Run) -> str:
     return absent(run)
 
 
-def _parts(
-    job: Job, soc: str, parser: dict[str, str], optimizer: dict[str, str]
-) -> tuple[tuple[Step, ...], dict[str, bytes]]:
+def _parts(job: Job, soc: str) -> tuple[Step, ...]:
     """Return the chain that the build runs inside: parse, quantise, generate code."""
     name = job.name
-    own = {"graph": f"{name}.txt", "bin": f"{name}.bin", "model_name": name, "out_ir_name": f"{name}_o"}
-    files = {
-        f"{name}.parse.cfg": ini({"Common": parser}),
-        f"{name}.optimize.cfg": ini({"Common": {**own, **optimizer}}),
-    }
     extra = tuple(word for key, value in _extra(job).items() for word in (f"--{key}", value))
-    steps = (
+    return (
         Step(
             name="aipuparse",
             tools=PARSE,
@@ -129,7 +124,6 @@ def _parts(
             products=("aipu.bin",),
         ),
     )
-    return steps, files
 
 
 def _extra(job: Job) -> dict[str, str]:

@@ -32,10 +32,12 @@ class Step:
 class Plan:
     """Steps in order, and the files that have to be there before the first.
 
+    ``parts`` lead to the same result where the tool of the first step is not installed, and that of the first part is.
     ``data`` are large files, the same wherever the steps are run from: each is made once, when it is written.
     """
 
     steps: tuple[Step, ...]
+    parts: tuple[Step, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     data: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)

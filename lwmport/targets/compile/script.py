@@ -1,15 +1,16 @@
 """The same commands as a script, for the machine that has the tools."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable
 
+from lwmport.targets.compile.plan import Plan, Step
 from lwmport.targets.compile.toolchain import Sdk
 
 
-def script(title: str, folder: str, commands: Sequence[str], sdk: Sdk) -> bytes:
-    """Return a shell script that sources the SDK's environment where it is, goes to the folder and runs the commands.
+def script(title: str, folder: str, plan: Plan, sdk: Sdk) -> bytes:
+    """Return a shell script that sources the SDK's environment where it is, goes to the folder and runs the steps.
 
-    ``folder`` is relative to where the script lies.
+    Where a plan has parts, they run on a machine without the one tool. ``folder`` is relative to where the script lies.
     """
     homes = [f'"${name}"' for name in sdk.variables] + [shlex.quote(place) for place in sdk.places]
     lines = ["#!/usr/bin/env bash", f"# {' '.join(title.split())}"]
@@ -24,5 +25,24 @@ def script(title: str, folder: str, commands: Sequence[str], sdk: Sdk) -> bytes:
         ]
     if sdk.after:
         lines.append(sdk.after)
-    lines += ["set -eo pipefail", f'cd "$(dirname "$0")"/{shlex.quote(folder)}', *commands]
+    lines += ["set -eo pipefail", f'cd "$(dirname "$0")"/{shlex.quote(folder)}', *_steps(plan)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _steps(plan: Plan) -> Iterable[str]:
+    if not plan.parts:
+        yield from (_command(step, step.tools[0]) for step in plan.steps)
+        return
+    for number, tool in enumerate(plan.steps[0].tools):
+        yield f"{'elif' if number else 'if'} command -v {tool} >/dev/null; then"
+        yield from (f"  {_command(step, tool)}" for step in plan.steps)
+    yield "else"
+    for step in plan.parts:
+        tool = step.tools[0]
+        yield f'  command -v {tool} >/dev/null || {{ echo "no {tool} on the path: stopped before it" >&2; exit 127; }}'
+        yield f"  {_command(step, tool)}"
+    yield "fi"
+
+
+def _command(step: Step, tool: str) -> str:
+    return shlex.join([tool, *step.options])

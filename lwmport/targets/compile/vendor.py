@@ -60,7 +60,7 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
     """
     relative = vendor.plan(job, _place(vendor, job, out, relative=True))
     folder = "." if vendor.beside_results else os.path.relpath(job.path.parent, out)
-    commands = tuple(shlex.join([step.tools[0], *step.options]) for step in relative.steps)
+    commands = tuple(shlex.join([step.tools[0], *step.options]) for step in _road(vendor, job, relative))
     title = f"{job.path.name} for {vendor.target}" + (f" ({job.soc})" if job.soc else "")
     with atomic.new_folder(out) as scratch:
         for name, make in relative.data.items():
@@ -68,7 +68,7 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
         found = _attempt(vendor, job, scratch)
         for name, content in relative.files.items():
             (scratch / name).write_bytes(content)
-        text = script(title, folder, commands, vendor.sdk)
+        text = script(title, folder, relative, vendor.sdk)
         (scratch / f"{job.name}.sh").write_bytes(text)
         (scratch / f"{job.name}.sh").chmod(0o755)
         files = tuple(sorted(path.name for path in scratch.iterdir()))
@@ -78,7 +78,7 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
         component=job.name,
         artifact=job.path.name,
         target=vendor.target,
-        tool=relative.steps[0].tools[0],
+        tool=_road(vendor, job, relative)[0].tools[0],
         status=found.status,
         reason=found.reason,
         folder=folder,
@@ -87,6 +87,16 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
         products=found.products,
         details={**relative.details, **found.said},
     )
+
+
+def _road(vendor: Vendor, job: Job, plan: Plan) -> tuple[Step, ...]:
+    """Return the steps to run here: the parts only where they are installed and the one tool is not.
+
+    What is not run is written the same on every machine.
+    """
+    if not job.run or not plan.parts or find(plan.steps[0].tools, vendor.sdk, job.toolchain):
+        return plan.steps
+    return plan.parts if find(plan.parts[0].tools, vendor.sdk, job.toolchain) else plan.steps
 
 
 def _place(vendor: Vendor, job: Job, out: Path, *, relative: bool) -> Place:
@@ -107,7 +117,7 @@ def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
         (scratch / name).write_bytes(content)
     said: dict[str, str] = {}
     products: list[str] = []
-    for step in plan.steps:
+    for step in _road(vendor, job, plan):
         tool = find(step.tools, vendor.sdk, job.toolchain)
         if tool is None:
             done = f"{_summary(said)}; " if said else ""
@@ -172,7 +182,8 @@ def _whole(folder: Path, globs: str) -> list[Path]:
 
 def _remove(plan: Plan, folder: Path, kept: tuple[str, ...] = ()) -> None:
     """Remove what compilers made: of a run that failed, or of an earlier one that these files no longer describe."""
-    for path in (path for step in plan.steps for globs in step.products for path in _matching(folder, globs)):
+    products = [globs for step in (*plan.steps, *plan.parts) for globs in step.products]
+    for path in (path for globs in products for path in _matching(folder, globs)):
         if path.name not in kept:
             path.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 import configparser
 import io
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from lwmport.types import Status, TensorSpec
 
 HERE = Place(model="../model.onnx", out=".")
 READ = 'name=$(sed -n "s/^outputs = //p" "$1")'
+FILES = {"model.cfg", "model.parse.cfg", "model.optimize.cfg", "model.calibration.npy", "model.sh"}
 GOOD = f'{READ}\necho "[I] [Parser]: 0 error(s), 1 warning(s) generated."\nprintf bin > "$name"'
 
 
@@ -142,7 +144,7 @@ def test_without_the_tool_the_verdict_is_skipped(job: Job, tmp_path: Path) -> No
     found = compile_artifact(job, tmp_path / "artifacts" / "aipu")
     assert found.status is Status.SKIPPED
     assert found.commands == ("aipubuild model.cfg",)
-    assert set(found.files) == {"model.cfg", "model.calibration.npy", "model.sh"}
+    assert set(found.files) == FILES
     assert "input_model = ../model.onnx" in (tmp_path / "artifacts" / "aipu" / "model.cfg").read_text()
 
 
@@ -235,8 +237,59 @@ def test_no_failing_part_passes(name: str, job: Job, sdk: Callable[..., Path], t
     assert not (tmp_path / "out" / "model.txt").exists()
 
 
-def test_no_key_stands_twice(job: Job, sdk: Callable[..., Path]) -> None:
-    sdk("aipuparse", PARSE)
-    for name, content in plan(replace(job, toolchain=sdk("aipuopt", OPTIMIZE)), HERE).files.items():
-        if name.endswith(".cfg"):
-            configparser.ConfigParser(strict=True).read_string(content.decode())
+def test_no_key_stands_twice(job: Job) -> None:
+    for name, content in plan(job, HERE).files.items():
+        assert name.endswith(".cfg")
+        configparser.ConfigParser(strict=True).read_string(content.decode())
+
+
+def test_the_parts_read_what_the_build_reads(job: Job) -> None:
+    files = plan(job, HERE).files
+    whole = sections(job)
+    for part, section in (("parse", "Parser"), ("optimize", "Optimizer")):
+        found = configparser.ConfigParser()
+        found.read_string(files[f"model.{part}.cfg"].decode())
+        assert found.sections() == ["Common"]
+        assert dict(whole[section]).items() <= dict(found["Common"]).items()
+
+
+def test_what_is_not_run_is_written_the_same_whatever_is_installed(
+    job: Job, sdk: Callable[..., Path], tmp_path: Path
+) -> None:
+    written = []
+    for number, name in enumerate(("aipuparse", "cixbuild")):
+        found = compile_artifact(replace(job, toolchain=sdk(name, "exit 9"), run=False), tmp_path / f"{number}")
+        assert found.commands == ("aipubuild model.cfg",)
+        written.append({file: (tmp_path / f"{number}" / file).read_bytes() for file in found.files})
+    assert written[0] == written[1]
+    assert set(written[0]) == FILES
+
+
+SCRIPTS = {
+    "the one tool": (("aipubuild",), 0, {"model.aipu.bin"}),
+    "that of the boards": (("cixbuild",), 0, {"model.aipu.bin"}),
+    "the one tool before its parts": (("aipubuild", "aipuparse"), 0, {"model.aipu.bin"}),
+    "the open parts": (("aipuparse", "aipuopt"), 127, {"model.txt", "model.bin", "model_o.txt", "model_o.bin"}),
+    "the parts": (
+        ("aipuparse", "aipuopt", "aipugb"),
+        0,
+        {"model.txt", "model.bin", "model_o.txt", "model_o.bin", "aipu.bin"},
+    ),
+    "nothing": ((), 127, set()),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_script_runs_what_is_there(name: str, job: Job, sdk: Callable[..., Path], tmp_path: Path) -> None:
+    tools, code, products = SCRIPTS[name]
+    bodies = {"aipubuild": GOOD, "cixbuild": GOOD, "aipuparse": PARSE, "aipuopt": OPTIMIZE, "aipugb": "echo > aipu.bin"}
+    for tool in tools:
+        sdk(tool, bodies[tool])
+    compile_artifact(replace(job, run=False), tmp_path / "out")
+    path = f"{tmp_path / 'sdk' / 'bin'}:/usr/bin:/bin"
+    ran = subprocess.run(
+        ["/bin/bash", "out/model.sh"], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == code, ran.stderr
+    assert {file.name for file in (tmp_path / "out").iterdir()} == FILES | products
+    assert bool(ran.stderr) == bool(code)
