@@ -31,7 +31,10 @@ HOMES = {
     "jax": ("models/", "graphs/", "runtime/jax.py", "converters/saved_model/xla.py"),
     "jinja2": ("reports/",),
     "msgpack": ("checkpoints/",),
-    "onnx": ("converters/onnx/", "converters/tf2onnx_route/", "targets/fix/", "targets/graphs/", "targets/rules/"),
+    "onnx": (
+        *("converters/onnx/", "converters/tf2onnx_route/", "runtime/npu_formulas.py"),
+        *("targets/fix/", "targets/graphs/", "targets/rules/"),
+    ),
     "onnx_ir": ("converters/onnx/",),
     "onnxruntime": ("runtime/onnxruntime.py", "runtime/optimised.py", "runtime/providers.py"),
     "openvino": ("runtime/openvino.py",),

@@ -73,6 +73,8 @@ def _ascend(domain: str, operator: str, opset: int) -> tuple[bool, str]:
     found = ascend_opsets(domain, operator)
     if found is None:
         return False, ABSENT
+    if domain:  # its version is not that of the default domain
+        return True, f"domain {domain}, version {found[0]}"
     return found[0] <= opset <= found[1], f"opsets {found[0]} to {found[1]}"
 
 

@@ -9,7 +9,7 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.reports.record import ComponentReport
-from lwmport.targets.dialects import ALL_DIALECTS, DIALECT_OF
+from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
 from lwmport.targets.graphs.opening import READERS
 from lwmport.targets.preflight import Conditions, check
@@ -74,8 +74,7 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
 
 def with_preflight(section: ComponentReport, path: Path) -> ComponentReport:
     """Return a report on an artifact with what the target says that its dialect is for, if it is for one."""
-    targets = {dialect: target for (target, _), dialect in DIALECT_OF.items() if dialect in ALL_DIALECTS}
-    target = targets.get(section.artifact.dialect)
+    target = target_of(section.artifact.dialect)
     if target is None:
         return section
     precision = "" if section.artifact.precision == "float32" else section.artifact.precision

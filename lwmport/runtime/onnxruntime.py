@@ -22,6 +22,9 @@ DTYPES: Final = {
 }
 """ONNX Runtime's names of dtypes -> numpy's."""
 
+NPU: Final = "npu:NPU"
+"""What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
+
 
 class OnnxRuntimeRunner:
     """Runs an ONNX file; its weights are mapped from the external data by the runtime."""
@@ -33,9 +36,12 @@ class OnnxRuntimeRunner:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session, notes = _opened(path, options)
+        except RunnerError:
+            raise
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
             raise RunnerError(f"ONNX Runtime refused {path}: {one_line(error)}") from error
+        self.name = ", ".join([self.name, *notes])
         self.inputs = tuple(
             spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in self._session.get_inputs()
         )
@@ -53,3 +59,17 @@ class OnnxRuntimeRunner:
         except Exception as error:  # as above
             raise RunnerError(f"ONNX Runtime failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}
+
+
+def _opened(path: Path, options: onnxruntime.SessionOptions) -> tuple[onnxruntime.InferenceSession, list[str]]:
+    """Return a session and what is to be said of it: operators of CANN's own are run by their formulas."""
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]), []
+    except Exception as error:
+        if NPU not in str(error):
+            raise
+    from lwmport.runtime import npu_formulas
+
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    model = npu_formulas.spelled_out(path)
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), [npu_formulas.NOTE]

@@ -38,6 +38,20 @@ ASCEND: Final = Dialect(
 LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses; ATC ignores
 the rounding of a nearest Resize, so that none may be needed."""
 
+ASCEND_NPU: Final = replace(
+    ASCEND,
+    name="ascend-npu",
+    summary="as ascend, with CANN's own fused operators (npu::NPURmsNorm, ...): for chips that have them",
+    composites={
+        **ASCEND.composites,
+        "lwmport.group_norm": ("npu.NPUGroupNormSilu", "InstanceNormalization4D"),
+        "lwmport.rms_norm": ("npu.NPURmsNorm",),
+        "lwmport.rotary_embedding": ("npu.NPURotaryMul",),
+    },
+)
+"""Left out, for no plugin or no agreed contract of it is known: silu times a projection (SwiGlu has no ONNX plugin) and
+attention (torch_npu writes the attributes of NPUPromptFlashAttention as operands, which its plugin reads otherwise)."""
+
 AIPU: Final = Dialect(
     name="aipu",
     format="onnx",
@@ -78,7 +92,8 @@ which it rejects, or of each channel (21), which is beyond the promise."""
 CPU: Final = replace(DIALECTS["ort"], name="cpu", summary="ONNX Runtime on a CPU, as the dialect ort")
 CPU_TFLITE: Final = replace(DIALECTS["litert"], name="cpu-tflite", summary="LiteRT on a CPU, as the dialect litert")
 
-ALL_DIALECTS: Final = {dialect.name: dialect for dialect in (ASCEND, AIPU, AIPU_TFLITE, MIGRAPHX, CPU, CPU_TFLITE)}
+_ALL: Final = (ASCEND, ASCEND_NPU, AIPU, AIPU_TFLITE, MIGRAPHX, CPU, CPU_TFLITE)
+ALL_DIALECTS: Final = {dialect.name: dialect for dialect in _ALL}
 """Dialect of a target by its name; give it to `lwmport.converters.dialects.dialect_for`."""
 
 DIALECT_OF: Final = {
@@ -91,3 +106,19 @@ DIALECT_OF: Final = {
     ("cpu", "tflite"): "cpu-tflite",
 }
 """(target, format) -> the dialect that is meant; the first format of a target is its usual one."""
+
+OTHERS: Final = {"ascend-npu": "ascend"}
+"""Dialect besides the usual ones -> its target."""
+
+
+def target_of(dialect: str) -> str | None:
+    """Return the target that a dialect is for, None for the dialects of no target."""
+    usual = {name: target for (target, _), name in DIALECT_OF.items() if name in ALL_DIALECTS}
+    return {**usual, **OTHERS}.get(dialect)
+
+
+def dialects_of(target: str, form: str) -> tuple[str, ...]:
+    """Return the dialects of a target in a format, its usual one first."""
+    usual = DIALECT_OF.get((target, form))
+    others = tuple(name for name, owner in OTHERS.items() if owner == target and ALL_DIALECTS[name].format == form)
+    return ((usual,) if usual else ()) + others

@@ -16,14 +16,18 @@ def listed(name: str) -> Mapping[str, Any]:
 
 
 def ascend_opsets(domain: str, operator: str) -> tuple[int, int] | None:
-    """Return the opsets at which CANN has a parser for an operator, None if at none."""
-    found = listed("ascend_onnx")["operators"].get(f"{domain}::{operator}" if domain else operator)
+    """Return the versions of its domain at which CANN has a parser for an operator, None if at none."""
+    found = listed("ascend_onnx")["operators"].get(_qualified(domain, operator))
     return None if found is None else (found[0], found[1])
 
 
-def ascend_unlisted(operator: str, family: str) -> bool:
+def ascend_unlisted(domain: str, operator: str, family: str) -> bool:
     """Return whether the open kernels name a family of chips as one that they have no kernel of this operator for."""
-    return family in listed("ascend_onnx")["unlisted"].get(operator, ())
+    return family in listed("ascend_onnx")["unlisted"].get(_qualified(domain, operator), ())
+
+
+def _qualified(domain: str, operator: str) -> str:
+    return f"{domain}::{operator}" if domain else operator
 
 
 def compass_versions(domain: str, operator: str) -> tuple[int, ...] | None:

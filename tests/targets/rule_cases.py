@@ -204,6 +204,18 @@ def names_of(first: str | None, second: str | None) -> Build:
     return built(lambda: model([node("Relu", "x", "t", first), node("Abs", "t", "y", second)]))
 
 
+def npu(op: str, *operands: str, version: int = 1, **attributes: Any) -> Build:
+    """Return a model of one of CANN's own operators, on heads of 64."""
+    outputs = {"NPUAddRmsNorm": "y a b", "NPUGroupNormSilu": "y a b", "NPURmsNorm": "y a"}.get(op, "y")
+    made = node(op, " ".join(operands), outputs, domain="npu", **attributes)
+    constants = {"w": np.ones(64, np.float32), "r": np.ones((1, 4, 1, 64), np.float32)}
+    return built(model([made], [value("x", [1, 4, 2, 64])], constants=constants, npu=version))
+
+
+def rms_norm(**attributes: Any) -> Build:
+    return npu("NPURmsNorm", "x", "w", **attributes)
+
+
 def range_of(*, computed: bool) -> Build:
     constants = {"zero": np.asarray(0, np.int64), "one": np.asarray(1, np.int64)}
     if computed:
@@ -400,6 +412,8 @@ CASES: dict[str, Case] = {
     "A31": Case(tflite(), RELU),
     "A32": Case(masked(np.nan), masked(0.0)),
     "A33": Case(built(cyclic), RELU),
+    "A34": Case(rms_norm(), RELU, {"chip": "Ascend310B1"}),
+    "A35": Case(rms_norm(epsilon=1e-5), rms_norm(epsilon=1e-6)),
     "Z01": Case(one("Relu", inputs=[value("x", ["n", 4])]), RELU),
     "Z02": Case(
         one("RandomNormalLike"),

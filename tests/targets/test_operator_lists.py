@@ -29,7 +29,8 @@ def test_facts_that_decide_between_dialects() -> None:
     assert operators.ascend_opsets("", "ReduceL2") == (8, 17)
     assert operators.ascend_opsets("npu", "NPURmsNorm") == (1, 1)
     assert operators.ascend_opsets("", "GroupNormalization") is None
-    assert operators.ascend_unlisted("Trilu", "310P")
+    assert operators.ascend_unlisted("", "Trilu", "310P")
+    assert operators.ascend_unlisted("npu", "NPUMish", "310P")
     assert operators.compass_versions("", "GroupNormalization") == (18,)
     assert operators.compass_versions("", "Scan") is None
     assert operators.compass_versions("com.microsoft", "MatMulNBits") == (1,)

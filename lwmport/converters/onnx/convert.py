@@ -1,11 +1,13 @@
 """ONNX: a program and its weights become ``NAME.onnx`` and ``NAME.onnx.data``."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lwmport
 from lwmport.converters.onnx import control, convolution, elementwise, normalisation, reductions, shapes
 from lwmport.converters.onnx.emitter import Emitter, Rule
-from lwmport.converters.onnx.forms import FORMS
+from lwmport.converters.onnx.forms import FORMS, Form
 from lwmport.converters.onnx.writer import write_model
 from lwmport.graphs.atoms import composite_name
 from lwmport.graphs.blockwise import asks_for_one_operator, in_blocks
@@ -28,10 +30,8 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     Raises:
         LoweringError: the program holds an operation that the dialect cannot express.
     """
-    rules = native_rules(dialect)
-    expanded = program.expand(
-        lambda equation: composite_name(equation) in rules and asks_for_one_operator(equation), in_blocks
-    )
+    rules, forms = native_rules(dialect), native_forms(dialect)
+    expanded = program.expand(lambda equation: _stays(equation, forms), in_blocks)
     emitter = Emitter(expanded, weights, dialect.opset, PRIMITIVES, rules)
     inputs, outputs = emitter.run()
     path = out / f"{program.component}.onnx"
@@ -51,9 +51,20 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
 
 def native_rules(dialect: Dialect) -> dict[str, Rule]:
     """Return the rule of every composite that the dialect writes as operators of its own at its opset."""
-    found: dict[str, Rule] = {}
+    return {composite: form.rule for composite, form in native_forms(dialect).items()}
+
+
+def native_forms(dialect: Dialect) -> dict[str, Form]:
+    """Return the form of every composite that the dialect writes as operators of its own at its opset."""
+    found: dict[str, Form] = {}
     for composite, names in dialect.composites.items():
         usable = [FORMS[name] for name in names if FORMS[name].since <= dialect.opset]
         if usable:
-            found[composite] = usable[0].rule
+            found[composite] = usable[0]
     return found
+
+
+def _stays(equation: Any, forms: Mapping[str, Form]) -> bool:
+    """Return whether an equation is written as a whole rather than decomposed."""
+    form = forms.get(composite_name(equation) or "")
+    return form is not None and asks_for_one_operator(equation) and form.takes(equation)

@@ -4,24 +4,32 @@ A dialect names the forms it prefers for each composite. All of them work channe
 their operand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import attention, cache, functions, normalisation, phases, rotary, vendor_forms
+from lwmport.converters.onnx import attention, cache, functions, normalisation, npu_forms, phases, rotary, vendor_forms
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
 
+def _any(_equation: Any) -> bool:
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One way to write a composite: the rule, and the first opset that has its operators."""
+    """One way to write a composite: the rule, and the first opset that has its operators.
+
+    What ``takes`` denies is decomposed instead: an equation that the operators cannot express.
+    """
 
     rule: Rule
     since: int
+    takes: Callable[[Any], bool] = _any
 
 
 def group_normalization(e: Emitter, equation: Any) -> None:
@@ -135,6 +143,9 @@ FORMS: Final[Mapping[str, Form]] = {
     "Softmax": Form(rule=softmax, since=13),
     "SoftmaxLastAxis": Form(rule=vendor_forms.softmax_of_the_last_axis, since=7),
     "Swish": Form(rule=swish, since=24),
+    "npu.NPUGroupNormSilu": Form(rule=npu_forms.group_norm_silu, since=8),
+    "npu.NPURmsNorm": Form(rule=npu_forms.rms_norm, since=8, takes=npu_forms.has_fixed_epsilon),
+    "npu.NPURotaryMul": Form(rule=npu_forms.rotary_mul, since=8, takes=npu_forms.fits_rotary_mul),
     "TensorScatter": Form(rule=cache.tensor_scatter, since=24),
     "Where": Form(rule=cache.where, since=11),
 }

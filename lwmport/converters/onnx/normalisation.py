@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import elementwise
+from lwmport.converters.onnx import elementwise, npu_forms
 from lwmport.converters.onnx.emitter import Emitter, Rule, identity
 from lwmport.graphs.atoms import composite_attributes, composite_name, shape_of
 
@@ -48,7 +48,7 @@ def leave_to_norm(e: Emitter, equation: Any) -> None:
     (out,) = equation.outvars
     shape = shape_of(out)
     normed = any(reader is not None and composite_name(reader) == NAME for reader in e.readers(out))
-    if not normed or e.rule_of(NAME) is not skip_rms_norm or len(shape) != 3:
+    if not normed or e.rule_of(NAME) not in (skip_rms_norm, npu_forms.rms_norm) or len(shape) != 3:
         elementwise.simple(e, equation)
         return
     if any(shape_of(atom) != shape for atom in equation.invars):

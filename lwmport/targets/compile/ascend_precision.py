@@ -14,6 +14,9 @@ FRAGILE: Final = {
     "InstanceNormalization": ("GroupNorm", "InstanceNorm"),
     "LayerNormalization": ("LayerNorm",),
     "Softmax": ("SoftmaxV2",),
+    "npu.NPUAddRmsNorm": ("AddRmsNorm",),
+    "npu.NPUGroupNormSilu": ("GroupNormSilu",),
+    "npu.NPURmsNorm": ("RmsNorm",),
 }
 """ONNX operator -> CANN's operators that lose accuracy in float16, or overflow: sums of many squares, and their kin."""
 

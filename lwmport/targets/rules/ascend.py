@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lwmport.targets.rules import files, nodes, numbers, registration, shapes
+from lwmport.targets.rules import files, nodes, npu, numbers, registration, shapes
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -336,6 +336,24 @@ RULES: Final = (
         vendor="E16001, E16004 or E19999: the model is invalid",
         fix="write the model again: each value made once, before it is read",
         source="onnx, docs/IR.md",
+    ),
+    Rule(
+        id="A34",
+        severity=ERROR,
+        title="fused operator on a chip without it",
+        look=npu.fused_on_chip,
+        vendor="EZ3003: no supported kernel",
+        fix="convert with --dialect ascend, which writes plain operators",
+        source="hicann/ops-nn, README tables of rms_norm, add_rms_norm, group_norm_silu; torch_npu, npu_rotary_mul",
+    ),
+    Rule(
+        id="A35",
+        severity=ERROR,
+        title="fused operator that its plugin reads otherwise",
+        look=npu.beyond_plugin,
+        vendor="it compiles, and other numbers come out; with other operands E19999",
+        fix="convert with --dialect ascend-npu, which writes what the plugins read, or --dialect ascend",
+        source="hicann/ops-nn and ops-math, npu_*_onnx_plugin.cpp; CANN's prototype of RotaryMul",
     ),
 )
 """A01 to A20 follow what users report to fail; the others, what the lists and sources say besides."""

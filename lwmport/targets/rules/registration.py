@@ -5,6 +5,7 @@ from typing import Final
 
 from lwmport.targets import operators
 from lwmport.targets.graphs.record import Node
+from lwmport.targets.rules import npu
 from lwmport.targets.rules.rule import Hit, Look, Subject
 
 STANDARD: Final = ("", "ai.onnx")
@@ -77,8 +78,11 @@ def unlisted_for_chip(subject: Subject) -> Iterator[Hit]:
     """Yield operators whose open kernel is marked as absent on the chip, once each."""
     seen = set()
     for node in subject.graph.nodes:
-        if node.op not in seen and operators.ascend_unlisted(node.op, subject.chip.family):
-            seen.add(node.op)
+        known = node.domain == npu.DOMAIN and node.op in npu.FUSED  # these have a rule of their own
+        if known or (node.domain, node.op) in seen:
+            continue
+        if operators.ascend_unlisted(node.domain, node.op, subject.chip.family):
+            seen.add((node.domain, node.op))
             yield _hit(node, f"the open kernels list none for {subject.chip.name}")
 
 
