@@ -2,34 +2,32 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic, digest, extras, manifest, memory, plain
-from lwmport.errors import ArtifactError, UsageError
+from lwmport.errors import UsageError
 from lwmport.models.families import is_file
 from lwmport.pipeline.bundle import BundleRequest, bundle
 from lwmport.pipeline.compile import AUTO, CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert import convert
 from lwmport.pipeline.handover import FLOATS
+from lwmport.pipeline.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
 from lwmport.targets.compile import PRECISIONS
+from lwmport.targets.compile.tools import installed
 from lwmport.targets.dialects import DIALECT_OF
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
 from lwmport.types import Severity, Status
-
-LEDGER: Final = "port.json"
-"""What is done, beside the results: ``DIR/port.json``."""
 
 TARGETS: Final = tuple(dict.fromkeys(target for target, _ in DIALECT_OF))
 MODELS: Final = "models"
 COMPILED: Final = "compiled"
 PREFLIGHT: Final = "preflight.json"
-FORMAT: Final = "lwmport-port/1"
 QUANTISING: Final = frozenset({"aipu"})
 """Targets whose compiler quantises and wants samples for it."""
 
@@ -94,17 +92,6 @@ class PortRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One step of a port. ``files`` are what it wrote, below the port's folder: (path, bytes, modified in ns)."""
-
-    name: str
-    status: Status
-    reason: str
-    seconds: float = 0.0
-    files: tuple[tuple[str, int, int], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class PortOutcome:
     """What came of a port: its stages in order, and one verdict."""
 
@@ -137,10 +124,10 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
         PortError: a stage could not be done or judged at all.
     """
     observer = observer or Silent()
-    ledger = _Ledger(request)
+    ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     stages: list[Stage] = []
     for name, run in STAGES.items():
-        found = ledger.done(name)
+        found = ledger.done(name, tools)
         if found is None:
             start = time.perf_counter()
             observer.phase(f"{name}: {request.conversion.component} for {request.target}")
@@ -153,6 +140,25 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
             break
     missing = list(STAGES)[len(stages) :]
     stages += [Stage(name=name, status=Status.SKIPPED, reason=f"{stages[-1].name} failed") for name in missing]
+    return _outcome(request, stages)
+
+
+def finished(request: PortRequest) -> PortOutcome | None:
+    """Return the verdict of a port of which `port` would do nothing again, from its folder alone; None of any other.
+
+    Raises:
+        UsageError: a file or a toolchain that the request names does not exist.
+    """
+    ledger, tools = _ledger(request), installed(request.target, request.toolchain)
+    stages = [stage for name in STAGES if (stage := ledger.done(name, tools))]
+    return _outcome(request, stages) if len(stages) == len(STAGES) else None
+
+
+def _ledger(request: PortRequest) -> Ledger:
+    return Ledger(request.out, request.digest(), STAGES)
+
+
+def _outcome(request: PortRequest, stages: list[Stage]) -> PortOutcome:
     status, sentence = _verdict(stages)
     return PortOutcome(
         title=title_of(request),
@@ -204,6 +210,7 @@ def _check(request: PortRequest, _: Observer) -> Stage:
 
 
 def _compile(request: PortRequest, observer: Observer) -> Stage:
+    tools = installed(request.target, request.toolchain)
     found = compile_artifacts(
         CompileRequest(
             artifact=request.models,
@@ -223,6 +230,7 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
         status=status,
         reason="; ".join(reasons),
         files=_files(request, sorted((request.out / COMPILED).rglob("*"))),
+        tools=tools,
     )
 
 
@@ -254,59 +262,8 @@ STAGES: Final[Mapping[str, Callable[[PortRequest, Observer], Stage]]] = {
 """The road, in order."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entries:
-    format: str
-    request: str
-    stages: tuple[Stage, ...] = ()
-
-
-@dataclass
-class _Ledger:
-    """What is done of a port, in its folder; a ledger of another request counts for nothing."""
-
-    request: PortRequest
-    entries: dict[str, Stage] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._key = self.request.digest()
-        self._path = self.request.out / LEDGER
-        try:
-            found = plain.decode(_Entries, json.loads(self._path.read_bytes()), str(self._path))
-        except (OSError, ValueError, RecursionError, ArtifactError):
-            return
-        if (found.format, found.request) == (FORMAT, self._key):
-            self.entries = {stage.name: stage for stage in found.stages}
-
-    def done(self, name: str) -> Stage | None:
-        """Return a stage that need not be run again: it passed, and all that it wrote lies there untouched."""
-        stage = self.entries.get(name)
-        if stage is None or stage.status is not Status.PASSED:
-            return None
-        untouched = all(_state(self.request.out / path) == (size, time) for path, size, time in stage.files)
-        return stage if untouched else None
-
-    def enter(self, stage: Stage) -> None:
-        """Write a stage down; those behind it are void."""
-        names = list(STAGES)
-        kept = names[: names.index(stage.name)]
-        self.entries = {name: item for name, item in self.entries.items() if name in kept} | {stage.name: stage}
-        made = _Entries(format=FORMAT, request=self._key, stages=tuple(self.entries.values()))
-        with atomic.new_file(self._path) as file:
-            file.write(json.dumps(plain.encode(made), indent=1, ensure_ascii=False).encode() + b"\n")
-
-
-def _files(request: PortRequest, paths: list[Path]) -> tuple[tuple[str, int, int], ...]:
-    return tuple((path.relative_to(request.out).as_posix(), *_state(path)) for path in paths if path.is_file())
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """Return size and time of a file, and no such size where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+def _files(request: PortRequest, paths: Iterable[Path]) -> tuple[Facts, ...]:
+    return facts(request.out, paths)
 
 
 def _identity(checkpoint: str | None) -> list[Any]:
@@ -317,7 +274,7 @@ def _identity(checkpoint: str | None) -> list[Any]:
     if not path.exists():
         raise UsageError(f"expected a file or a folder at {path}, found nothing")
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [[item.name, *_state(item)] for item in paths]
+    return [[item.name, *state(item)] for item in paths]
 
 
 def _verdict(stages: list[Stage]) -> tuple[Status, str]:

@@ -1,124 +1,26 @@
 """Many ports at once, each in a process of its own, within a budget of memory; one page at the end."""
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
-import lwmport
-from lwmport import extras
-from lwmport.errors import UsageError, one_line
+from lwmport.errors import UsageError
 from lwmport.memory import free_bytes
+from lwmport.pipeline.engines import ENGINES, Ended, Engine, Running
 from lwmport.pipeline.evidence import threads
 from lwmport.pipeline.jobs import Job, Jobs
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.port import STAGES, title_of
-from lwmport.registry import Registry
+from lwmport.pipeline.port import STAGES, PortOutcome, title_of
 from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
 from lwmport.types import Status
-
-ENGINES: Final = Registry(
-    "kind of engine", {"local": "lwmport.pipeline.ports:Local", "ray": "lwmport.pipeline.ports:Ray"}
-)
-"""Engine -> where processes run: on this machine, or on a Ray cluster that sees the same folders."""
 
 PAUSE: Final = 0.05
 """Seconds between two looks at running processes."""
 
 FALLBACK: Final = 4 * 2**30
 """Memory for jobs where the system does not say how much there is."""
-
-
-class Running(Protocol):
-    """One process under way."""
-
-    def result(self) -> "Ended | None":
-        """Return how it ended, None while it runs."""
-
-    def stop(self) -> None:
-        """End it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a process ended: its exit code, and what it wrote."""
-
-    code: int
-    output: str
-    log: str
-
-
-class Local:
-    """Processes of this machine."""
-
-    def start(self, job: Job) -> Running:
-        """Start a port in a process of its own."""
-        return _Process(command(job))
-
-
-class _Process:
-    def __init__(self, words: list[str]) -> None:
-        self._output, self._log = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - as long as it runs
-        self._process = subprocess.Popen(words, stdout=self._output, stderr=self._log, env=environment())  # noqa: S603
-
-    def result(self) -> Ended | None:
-        code = self._process.poll()
-        if code is None:
-            return None
-        texts = []
-        for file in (self._output, self._log):
-            file.seek(0)
-            texts.append(file.read().decode(errors="replace"))
-            file.close()
-        return Ended(code=code, output=texts[0], log=texts[1])
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-
-class Ray:
-    """Processes of a Ray cluster, whose machines see the same folders and have the same package."""
-
-    def __init__(self) -> None:
-        self._ray: Any = extras.require("ray")
-        if not self._ray.is_initialized():
-            self._ray.init(log_to_driver=False)
-
-    def start(self, job: Job) -> Running:
-        """Start a port somewhere in the cluster, where its memory is free."""
-        task = self._ray.remote(num_cpus=1, memory=job.bytes)(run_to_end).remote(command(job))
-        return _Task(self._ray, task)
-
-
-class _Task:
-    def __init__(self, ray: Any, task: Any) -> None:
-        self._ray, self._task = ray, task
-
-    def result(self) -> Ended | None:
-        ready, _ = self._ray.wait([self._task], timeout=0)
-        if not ready:
-            return None
-        try:
-            return Ended(**self._ray.get(self._task))
-        except Exception as error:  # noqa: BLE001 - whatever the cluster made of it, it is one job's end
-            return Ended(code=1, output="", log=one_line(error))
-
-    def stop(self) -> None:
-        self._ray.cancel(self._task)
-
-
-def run_to_end(words: list[str]) -> dict[str, Any]:
-    """Run a command to its end and return the fields of `Ended`; a worker of a cluster calls it."""
-    found = subprocess.run(words, capture_output=True, text=True, check=False, env=environment())  # noqa: S603 - ours
-    return {"code": found.returncode, "output": found.stdout, "log": found.stderr}
 
 
 def port_all(
@@ -131,8 +33,8 @@ def port_all(
 ) -> PortReport:
     """Run every job and write ``index.html``, ``index.md`` and ``index.json`` into the folder of all.
 
-    Jobs that an earlier run finished cost a look at their files. One that fails takes no other down; one that needs
-    more memory than there is for all is not started, and failed.
+    Jobs that an earlier run finished cost a look at their files; on this machine they start no process. One that fails
+    takes no other down; one that needs more memory than there is for all is not started, and failed.
 
     Args:
         asked: the jobs.
@@ -146,25 +48,25 @@ def port_all(
         MissingExtraError: the engine is not installed.
     """
     observer = observer or Silent()
-    chosen = ENGINES[engine]()
+    chosen: Engine = ENGINES[engine]()
     places = next(count for count in (workers, asked.workers, threads()) if count is not None)
     free = (free_bytes() or FALLBACK) * 9 // 10
     budget = next(count for count in (memory, asked.memory, free) if count is not None)
     if places < 1 or budget < 1:
         raise UsageError(f"expected workers and memory of at least 1, found {places} and {budget}")
-    rows = _run(asked.jobs, chosen.start, places, budget, observer)
+    rows = _run(asked.jobs, chosen, places, budget, observer)
     report = PortReport(jobs=tuple(rows[job.name] for job in asked.jobs), workers=places, memory=budget)
     write_index(report, asked.out)
     return report
 
 
-def _run(
-    jobs: tuple[Job, ...], start: Callable[[Job], Running], places: int, budget: int, observer: Observer
-) -> dict[str, PortRow]:
+def _run(jobs: tuple[Job, ...], engine: Engine, places: int, budget: int, observer: Observer) -> dict[str, PortRow]:
     """Return the row of every job: the largest first, others beside it as long as they fit."""
-    waiting = sorted(jobs, key=lambda job: -job.bytes)
-    rows = {job.name: _too_large(job, budget) for job in waiting if job.bytes > budget}
-    waiting = [job for job in waiting if job.name not in rows]
+    rows = {job.name: _done_row(job, found) for job in jobs if (found := engine.done(job))}
+    if rows:
+        observer.phase(f"{len(rows)} of {len(jobs)} done before")
+    rows |= {job.name: _too_large(job, budget) for job in jobs if job.bytes > budget and job.name not in rows}
+    waiting = sorted((job for job in jobs if job.name not in rows), key=lambda job: -job.bytes)
     with _running() as running:
         while waiting or running:
             for job in list(waiting):
@@ -172,7 +74,7 @@ def _run(
                 if len(running) < places and job.bytes <= free:
                     waiting.remove(job)
                     observer.phase(f"{job.name}: start")
-                    running[job.name] = (job, start(job), time.perf_counter())
+                    running[job.name] = (job, engine.start(job), time.perf_counter())
             for name, (job, process, begun) in list(running.items()):
                 ended = process.result()
                 if ended is not None:
@@ -192,18 +94,6 @@ def _running() -> Iterator[dict[str, tuple[Job, Running, float]]]:
     finally:
         for _, process, _ in found.values():
             process.stop()
-
-
-def command(job: Job) -> list[str]:
-    """Return the command of a job's process."""
-    return [sys.executable, "-m", "lwmport", "port", *job.words, "--json"]
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of a job's process, which finds this very package."""
-    home = str(Path(lwmport.__file__).parent.parent)
-    before = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([home, before] if before else [home])}
 
 
 def _row(job: Job, ended: Ended, seconds: float) -> PortRow:
@@ -229,6 +119,23 @@ def _row(job: Job, ended: Ended, seconds: float) -> PortRow:
         stages=stages,
         seconds=round(seconds, 1),
         peak_bytes=peak,
+        estimate_bytes=job.bytes,
+        links=_links(job),
+    )
+
+
+def _done_row(job: Job, found: PortOutcome) -> PortRow:
+    """Return the row of a job that was done before, with the seconds that it took then."""
+    facts = tuple(StageFact(name=stage.name, status=stage.status, reason=stage.reason) for stage in found.stages)
+    return PortRow(
+        name=job.name,
+        title=title_of(job.request),
+        target=job.request.target,
+        status=found.status,
+        sentence=found.sentence,
+        stages=facts,
+        seconds=round(sum(stage.seconds for stage in found.stages), 1),
+        peak_bytes=None,
         estimate_bytes=job.bytes,
         links=_links(job),
     )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +13,16 @@ from typing import Any
 
 import pytest
 
+import lwmport
 from lwmport import plain
 from lwmport.errors import MissingExtraError, UsageError
 from lwmport.models.options import Options
+from lwmport.pipeline import engines, ports
 from lwmport.pipeline import port as road
-from lwmport.pipeline import ports
 from lwmport.pipeline.jobs import Jobs, read_bytes, read_jobs
-from lwmport.pipeline.port import LEDGER, PortRequest, Stage, port
+from lwmport.pipeline.ledger import NAME as LEDGER
+from lwmport.pipeline.ledger import Stage
+from lwmport.pipeline.port import PortOutcome, PortRequest, finished, port
 from lwmport.pipeline.request import Request
 from lwmport.reports.ports import PortReport
 from lwmport.targets.dialects import DIALECT_OF
@@ -129,21 +134,50 @@ def test_a_failure_ends_the_road(name: str, ran: list[str], tmp_path: Path, monk
     assert len(ran) == place, "what passed before the failure is not done again"
 
 
-def test_a_compiler_that_is_missing_leaves_the_road_open_and_is_looked_for_again(
+def test_a_compiler_that_is_missing_leaves_the_road_open_until_it_is_there(
     ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tools: dict[str, str] = {}
     looked: list[int] = []
 
     def missing(*_: Any) -> Stage:
         looked.append(1)
-        return Stage(name="compile", status=SKIPPED, reason="no atc")
+        return Stage(name="compile", status=SKIPPED, reason="no atc", tools=dict(tools))
 
     monkeypatch.setitem(road.STAGES, "compile", missing)  # type: ignore[misc]
+    monkeypatch.setattr(road, "installed", lambda *_: dict(tools))
     found = port(request(tmp_path))
     assert (found.status, found.sentence) == (PASSED, "Ready to send; compile skipped: no atc")
+    assert port(request(tmp_path)).stages == found.stages
+    assert len(looked) == 1
+    tools["atc"] = "/usr/bin/atc"
+    assert finished(request(tmp_path)) is None
     port(request(tmp_path))
     assert len(looked) == 2
-    assert ran[:2] == ["convert", "check"]
+    assert ran == ["convert", "check", "bundle", "bundle"]
+
+
+def test_a_port_is_finished_when_nothing_of_it_would_run_again(ran: list[str], tmp_path: Path) -> None:
+    assert finished(request(tmp_path)) is None
+    assert not list(tmp_path.iterdir()), "a look writes nothing"
+    done = port(request(tmp_path))
+    found = finished(request(tmp_path))
+    assert found is not None
+    assert (found.stages, found.status, found.sentence) == (done.stages, done.status, done.sentence)
+    assert finished(request(tmp_path, seed=1)) is None
+    (tmp_path / "check.txt").write_text("other")
+    assert finished(request(tmp_path)) is None
+    assert len(ran) == 4
+
+
+@pytest.mark.parametrize("name", list(road.STAGES))
+def test_a_port_that_failed_is_not_finished(name: str, ran: list[str], tmp_path: Path) -> None:
+    port(request(tmp_path))
+    ledger = json.loads((tmp_path / LEDGER).read_text())
+    ledger["stages"] = [stage | {"status": "failed"} if stage["name"] == name else stage for stage in ledger["stages"]]
+    (tmp_path / LEDGER).write_text(json.dumps(ledger))
+    assert finished(request(tmp_path)) is None
+    assert len(ran) == 4
 
 
 @pytest.mark.parametrize(("target", "form"), DIALECT_OF)
@@ -262,14 +296,18 @@ def test_memory_without_sense_is_refused(text: str) -> None:
 class Stub:
     """An engine whose processes end after three looks; it tells how many ran at a time."""
 
-    def __init__(self, answers: dict[str, ports.Ended]) -> None:
+    def __init__(self, answers: dict[str, engines.Ended]) -> None:
         self.answers, self.running, self.most, self.started = answers, [], 0, list[str]()
+        self.outcomes: dict[str, PortOutcome] = {}
+
+    def done(self, job: Any) -> PortOutcome | None:
+        return self.outcomes.get(job.name)
 
     def start(self, job: Any) -> Any:
         self.started.append(job.name)
         process = SimpleNamespace(looks=0, stopped=False)
 
-        def result() -> ports.Ended | None:
+        def result() -> engines.Ended | None:
             process.looks += 1
             if process.looks < 3:
                 return None
@@ -293,10 +331,10 @@ def asked(tmp_path: Path) -> Jobs:
     return replace(found, jobs=tuple(replace(job, bytes=100) for job in found.jobs))
 
 
-def answer(job: Any, status: str = "passed", code: int = 0) -> ports.Ended:
+def answer(job: Any, status: str = "passed", code: int = 0) -> engines.Ended:
     stages = [{"name": name, "status": status, "reason": "why"} for name in road.STAGES]
     found = {"stages": stages, "status": status, "sentence": "Said.", "peak_bytes": 7, "title": job.name}
-    return ports.Ended(code=code, output=json.dumps(found), log="")
+    return engines.Ended(code=code, output=json.dumps(found), log="")
 
 
 def run(asked: Jobs, stub: Stub, monkeypatch: pytest.MonkeyPatch, **given: Any) -> PortReport:
@@ -321,8 +359,8 @@ def test_one_that_fails_or_dies_takes_no_other_down(asked: Jobs, monkeypatch: py
     first, second, third, *others = asked.jobs
     answers = {job.name: answer(job) for job in others}
     answers[first.name] = answer(first, "failed", 1)
-    answers[second.name] = ports.Ended(code=-9, output="", log="")
-    answers[third.name] = ports.Ended(code=3, output='{"status": "error", "error": "no such thing"}', log="")
+    answers[second.name] = engines.Ended(code=-9, output="", log="")
+    answers[third.name] = engines.Ended(code=3, output='{"status": "error", "error": "no such thing"}', log="")
     found = run(asked, Stub(answers), monkeypatch)
     assert found.status is FAILED
     assert found.sentence.startswith(f"{len(others)} of {len(asked.jobs)} ports passed")
@@ -339,6 +377,51 @@ def test_one_that_needs_more_than_there_is_is_not_started(asked: Jobs, monkeypat
     assert large.name not in stub.started
     assert found.jobs[0].status is FAILED
     assert "needs about 1.0 GB of memory" in found.jobs[0].sentence
+
+
+def test_jobs_that_are_done_start_no_process_and_keep_their_rows(
+    asked: Jobs, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = asked.jobs
+    done = port(first.request)
+    stub = Stub({job.name: answer(job) for job in others})
+    monkeypatch.setattr(stub, "done", engines.Local().done)
+    row = run(asked, stub, monkeypatch, memory=1000).jobs[0]
+    assert first.name not in stub.started
+    assert len(stub.started) == len(others)
+    assert (row.status, row.sentence, row.peak_bytes) == (done.status, done.sentence, None)
+    assert [(stage.name, stage.reason) for stage in row.stages] == [(name, "done") for name in ran]
+    assert row.links.keys() == set(), "stages that write nothing else leave nothing to open"
+
+
+def test_what_cannot_be_told_without_a_process_is_left_to_it(asked: Jobs, tmp_path: Path) -> None:
+    job = asked.jobs[0]
+    gone = replace(job.request, conversion=replace(job.request.conversion, checkpoint=str(tmp_path / "none")))
+    assert engines.Local().done(replace(job, request=gone)) is None
+    assert engines.Local().done(job) is None
+
+
+TIED = "import time; from lwmport.pipeline.tied import tie; tie(); print('up', flush=True); time.sleep(60)"
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    process = subprocess.Popen([sys.executable, "-c", TIED], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    assert process.stdout.readline() == b"up\n"
+    assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(30) == -signal.SIGTERM
+    process.stdout.close()
+
+
+def test_a_tied_process_is_the_command_line() -> None:
+    words = [sys.executable, "-m", "lwmport.pipeline.tied", "--version"]
+    read, write = os.pipe()
+    found = subprocess.run(words, stdin=read, capture_output=True, text=True, check=True)
+    os.close(write)
+    os.close(read)
+    assert found.stdout.strip().endswith(lwmport.__version__)
 
 
 def test_the_index_links_what_there_is_and_nothing_else(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,17 +460,17 @@ def test_an_interrupt_ends_every_process(asked: Jobs, monkeypatch: pytest.Monkey
 
 def test_a_local_process_is_judged_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import sys; print('{}'); print('why', file=sys.stderr); sys.exit(3)"
-    monkeypatch.setattr(ports, "command", lambda _: [sys.executable, "-c", code])
-    process = ports.Local().start(SimpleNamespace())  # type: ignore[arg-type]
+    monkeypatch.setattr(engines, "command", lambda *_: [sys.executable, "-c", code])
+    process = engines.Local().start(SimpleNamespace())  # type: ignore[arg-type]
     found = None
     while found is None:
         found = process.result()
-    assert found == ports.Ended(code=3, output="{}\n", log="why\n")
+    assert found == engines.Ended(code=3, output="{}\n", log="why\n")
 
 
 def test_processes_find_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    home, other = ports.environment()["PYTHONPATH"].split(os.pathsep)
+    home, other = engines.environment()["PYTHONPATH"].split(os.pathsep)
     assert (Path(home) / "lwmport" / "__main__.py").is_file()
     assert other == "elsewhere"
 
@@ -417,7 +500,7 @@ def test_a_cluster_runs_the_same_command_with_the_memory_of_the_job(
     ray: SimpleNamespace, asked: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = json.dumps(json.loads(answer(asked.jobs[0]).output))
-    monkeypatch.setattr(ports, "command", lambda _: [sys.executable, "-c", f"print({said!r})"])
+    monkeypatch.setattr(engines, "command", lambda _: [sys.executable, "-c", f"print({said!r})"])
     found = ports.port_all(replace(asked, jobs=asked.jobs[:2]), engine="ray", memory=1000)
     assert found.status is PASSED
     assert ray.asked == [{"num_cpus": 1, "memory": 100}] * 2

@@ -1,0 +1,43 @@
+"""What may run for a target is looked for by name, and the table of names leaves out none that a plan asks for."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lwmport.errors import UsageError
+from lwmport.targets.compile import COMPILERS, aipu, ascend, migraphx
+from lwmport.targets.compile.job import Job
+from lwmport.targets.compile.plan import Place, Plan
+from lwmport.targets.compile.tools import TOOLS, installed
+
+PLANS: dict[str, tuple[Callable[[Job, Place], Plan], str, str | None]] = {
+    "aipu": (aipu.plan, "int8", None),
+    "ascend": (ascend.plan, "float32", "Ascend310P3"),
+    "migraphx": (migraphx.plan, "float32", None),
+}
+
+
+def test_every_target_but_the_cpu_has_tools() -> None:
+    assert {*TOOLS, "cpu"} == {*COMPILERS} == {*PLANS, "cpu"}
+
+
+@pytest.mark.parametrize("target", PLANS)
+def test_every_program_that_a_plan_asks_for_is_looked_for(
+    target: str, job_of: Callable[..., Job], calibration: Mapping[str, Any], tmp_path: Path
+) -> None:
+    plan, precision, soc = PLANS[target]
+    job = job_of(precision=precision, calibration=calibration if target == "aipu" else None, soc=soc)
+    made = plan(job, Place(model="model.onnx", out="."))
+    assert {name for step in (*made.steps, *made.parts) for name in step.tools} == set(TOOLS[target][1])
+    assert installed(target, tmp_path) == {}
+
+
+def test_what_is_installed_is_told_with_its_place(sdk: Callable[..., Path], tmp_path: Path) -> None:
+    folder = sdk("atc", "true")
+    assert installed("ascend", folder) == {"atc": str(folder / "bin" / "atc")}
+    assert installed("aipu", folder) == {}
+    assert installed("cpu", folder) == {}
+    with pytest.raises(UsageError, match="expected the toolchain's folder"):
+        installed("ascend", tmp_path / "none")
