@@ -69,6 +69,12 @@ def free_bytes() -> int | None:
     )
 
 
+def is_scarce(count: int) -> bool:
+    """Return whether ``count`` bytes are too many to be held by both sides of a comparison on this machine."""
+    total = total_bytes()
+    return total is not None and 2 * count > total
+
+
 class AnonymousPeak:
     """Looks at the anonymous memory every `INTERVAL` seconds while the block runs; elsewhere than on Linux, never.
 

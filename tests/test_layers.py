@@ -28,7 +28,7 @@ HOMES = {
     "flatbuffers": ("converters/tflite/",),
     "flax": ("models/",),
     # xla.py writes jax2tf's own output, which is JAX's code by definition
-    "jax": ("models/", "graphs/", "runtime/jax.py", "converters/saved_model/xla.py"),
+    "jax": ("models/", "graphs/", "runtime/jax.py", "runtime/jax_streamed.py", "converters/saved_model/xla.py"),
     "jinja2": ("reports/",),
     "msgpack": ("checkpoints/",),
     "onnx": (

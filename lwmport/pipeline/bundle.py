@@ -206,7 +206,7 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[s
     weights = component_weights(work.family, component, work.weights)
     counts = (work.request.samples, work.request.calibration)
     batch = trial_batch(part.signature)
-    samples = take(component, weights, part.signature, batch, counts, work.observer.phase)
+    samples = take(component, weights, part.signature, batch, counts, work.observer)
     staging = work.staging
     spec = ComponentSpec(
         name=part.name,

@@ -1,7 +1,6 @@
 """From a checkpoint to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import lwmport
@@ -91,7 +90,7 @@ def _plan(
         PortError: the disk has no room, or the machine cannot hold what validation needs.
     """
     if request.validate:
-        check_validation(family)
+        check_validation(family, request.format)
     done = resume.done_bytes(request.out, identity) if request.resume else 0
     planned = plan_for(family, weights, request.format, request.out, done)
     observer.phase(f"plan: {planned.sentence}")
@@ -117,11 +116,7 @@ def open_model(request: Request, dialect: Dialect) -> tuple[Family, Checkpoint |
     """
     options = request.options
     check_known(f"precision of {dialect.name}", options.precision, dialect.precisions)
-    options = replace(
-        options,
-        attention=options.attention or dialect.attention.replace("fused", ""),
-        static=options.static or dialect.static,
-    )
+    options = options.completed(dialect.attention, static=dialect.static)
     opened = None if request.checkpoint is None else open_checkpoint(request.checkpoint)
     config = config_of(opened, request.config)
     family = resolve(request.component, config, options, None if opened is None else opened.specs)

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.pipeline.trials import Trial, cases_of, language_trial
-from lwmport.runtime.jax import JaxRunner
-from lwmport.types import Array, Component, Kind, Runner, Signature, TensorSpec, Weights
+from lwmport.pipeline.trials import cases_of, language_trial
+from lwmport.runtime.jax import reference
+from lwmport.types import Array, Component, Kind, Progress, Runner, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS, photographs
 from lwmport.validators.ties import TieGap, gap_of_codes
 
@@ -58,15 +58,16 @@ class Evidence:
         return {spec.name: self.inputs[spec.name].astype(spec.dtype, copy=False) for spec in specs}
 
 
-def gather(component: Component, weights: Weights, batch: int) -> Evidence:
+def gather(component: Component, weights: Weights, batch: int, progress: Progress = lambda *_: None) -> Evidence:
     """Return JAX's outputs: of the VQGAN for ``batch`` photographs, of a language component for seeded tokens.
 
-    A component that is fed by another one gets that one's reference outputs for the photographs.
+    A component that is fed by another one gets that one's reference outputs for the photographs. ``progress`` hears of
+    weights that are read on the way, if they do not fit into memory.
     """
     if component.family != "vqgan":
-        return _of_language(component, weights, batch)
+        return _of_language(component, weights, batch, progress)
     inputs = _inputs(component, weights, batch)
-    runner = JaxRunner(component, weights)
+    runner = reference(component, weights)
     outputs, seconds = timed(runner, inputs)
     names = [PHOTOGRAPHS[item % len(PHOTOGRAPHS)] for item in range(batch)]
     kind = "photographs" if component.feeder is None else f"outputs of {component.feeder.name} for photographs"
@@ -89,33 +90,31 @@ def trial_batch(signature: Signature) -> int:
     return size if isinstance(size, int) else DYNAMIC_TRIAL
 
 
-def _of_language(component: Component, weights: Weights, batch: int) -> Evidence:
+def _of_language(component: Component, weights: Weights, batch: int, progress: Progress) -> Evidence:
     """Return what the reference makes of every case; only the first one is timed."""
-    runner = JaxRunner(component, weights)
+    runner = reference(component, weights)
     cases = cases_of(component)
+    trials = [language_trial(component, batch, case=case) for case in cases]
+    outputs = runner.run_all([trial.inputs for trial in trials], progress)
+    seconds = timings(runner, trials[0].inputs)
     found = [
-        _of_trial(runner, language_trial(component, batch, case=case), case.name, batch, timing=case is cases[0])
-        for case in cases
+        Evidence(
+            component=component,
+            inputs=trial.inputs,
+            titles=(),
+            description=trial.description,
+            outputs=made,
+            seconds=seconds if case is cases[0] else (),
+            reference=runner.name,
+            batch=batch,
+            ties=dict,
+            relevant=trial.relevant,
+            case=case.name,
+        )
+        for case, trial, made in zip(cases, trials, outputs, strict=True)
     ]
     described = "; ".join(f"{one.case}: {one.description}" if one.case else one.description for one in found)
     return replace(found[0], description=described, others=tuple(found[1:]))
-
-
-def _of_trial(runner: JaxRunner, trial: Trial, case: str, batch: int, *, timing: bool) -> Evidence:
-    outputs, seconds = timed(runner, trial.inputs) if timing else (runner.run(trial.inputs), ())
-    return Evidence(
-        component=runner.component,
-        inputs=trial.inputs,
-        titles=(),
-        description=trial.description,
-        outputs=outputs,
-        seconds=seconds,
-        reference=runner.name,
-        batch=batch,
-        ties=dict,
-        relevant=trial.relevant,
-        case=case,
-    )
 
 
 def held_against(evidence: Evidence, runner: Runner, name: str) -> Evidence:
@@ -138,13 +137,18 @@ def tie_gaps(evidence: Evidence, candidate: Mapping[str, Array]) -> dict[str, Ti
 
 def timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, ...]]:
     """Return the outputs of the first run and the seconds of each run after it."""
-    outputs = runner.run(inputs)
+    return runner.run(inputs), timings(runner, inputs)
+
+
+def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
+    """Return the seconds of further runs; none of a runner that reads the weights as it goes."""
     taken: list[float] = []
-    while len(taken) < REPEATS and sum(taken) < PATIENCE:
+    streamed = getattr(runner, "streamed", False)
+    while not streamed and len(taken) < REPEATS and sum(taken) < PATIENCE:
         start = time.perf_counter()
         runner.run(inputs)
         taken.append(time.perf_counter() - start)
-    return outputs, tuple(taken)
+    return tuple(taken)
 
 
 def threads() -> int:
@@ -155,7 +159,7 @@ def threads() -> int:
 def _inputs(component: Component, weights: Weights, batch: int) -> dict[str, Array]:
     if component.feeder is None:
         return {spec.name: pictures(spec, batch) for spec in component.signature.inputs}
-    made = JaxRunner(component.feeder, weights).run(_inputs(component.feeder, weights, batch))
+    made = reference(component.feeder, weights).run(_inputs(component.feeder, weights, batch))
     return {spec.name: made[spec.name] for spec in component.signature.inputs}
 
 

@@ -3,7 +3,7 @@
 import os
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,8 +49,17 @@ def open_runner(path: Path) -> Runner:
     return runner
 
 
-def judge(path: Path, signature: Signature, evidence: Evidence, precision: str = "float32") -> Judgement:
-    """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result."""
+def judge(
+    path: Path,
+    signature: Signature,
+    evidence: Evidence,
+    precision: str = "float32",
+    tell: Callable[[str], None] = lambda _: None,
+) -> Judgement:
+    """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result.
+
+    ``tell`` hears of each case of an artifact that takes its time.
+    """
     candidate: Mapping[str, Array] = {}
     others: list[Mapping[str, Array]] = []
     seconds: tuple[float, ...] = ()
@@ -61,7 +70,10 @@ def judge(path: Path, signature: Signature, evidence: Evidence, precision: str =
         name = runner.name
         notes = runner_notes(runner)
         candidate, seconds = timed(runner, evidence.fed(signature.inputs))
-        others = [runner.run(one.fed(signature.inputs)) for one in evidence.others]
+        for one in evidence.others:
+            if getattr(runner, "streamed", False):
+                tell(f"{evidence.component.name}: {one.case} in {name}")
+            others.append(runner.run(one.fed(signature.inputs)))
     except PortError as error:
         refusal = str(error)
     sides = {side: taken for side, taken in ((evidence.reference, evidence.seconds), (name, seconds)) if taken}

@@ -34,9 +34,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
         work.observer.phase(f"{component.name}: run the reference, JAX")
         weights = component_weights(work.family, component, work.weights)
-        evidence = gather(component, weights, trial_batch(part.signature))
+        evidence = gather(component, weights, trial_batch(part.signature), work.observer.progress)
         work.observer.phase(f"{component.name}: run {part.path} and compare")
-        judgement = judge(work.folder / part.path, part.signature, evidence, precision)
+        judgement = judge(work.folder / part.path, part.signature, evidence, precision, work.observer.phase)
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name, precision)
         section = component_report(part, judgement, facts, cost, weights_sha256)

@@ -4,13 +4,13 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Hears of every phase and of the bytes written in it."""
+    """Hears of every phase and of the bytes written or read in it."""
 
     def phase(self, text: str) -> None:
         """Start a phase of the work, told in one line."""
 
     def progress(self, name: str, done: int, total: int) -> None:
-        """Tell that ``done`` of ``total`` bytes of the phase are written, ``name`` last."""
+        """Tell that ``done`` of ``total`` bytes of the phase are through, ``name`` last."""
 
 
 class Silent:

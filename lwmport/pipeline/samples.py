@@ -1,14 +1,15 @@
 """Golden samples and calibration data of a component: real inputs, and what the reference makes of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from lwmport.pipeline.evidence import pictures
+from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.trials import SEED, USUAL, cases_of, language_trial
-from lwmport.runtime.jax import JaxRunner
+from lwmport.runtime.jax import reference
 from lwmport.types import Array, Component, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS
 
@@ -49,7 +50,7 @@ def take(
     signature: Signature,
     batch: int,
     counts: tuple[int, int],
-    tell: Callable[[str], None] = lambda _: None,
+    observer: Observer | None = None,
 ) -> Samples:
     """Return samples of a component, in the dtypes of an artifact's signature.
 
@@ -59,23 +60,23 @@ def take(
         signature: the artifact's.
         batch: items a run.
         counts: how many golden samples, and how many for calibration.
-        tell: told what is being made, run by run.
+        observer: told what is being made.
     """
-    runner = JaxRunner(component, weights) if counts[0] else None
-    golden: list[Golden] = []
-    calibration: list[Mapping[str, Array]] = []
-    for number, run in enumerate(_runs(component, weights, batch, counts)):
-        if runner is not None and number < counts[0]:
-            tell(f"{component.name}: golden sample {number + 1} of {counts[0]}, {run.title}")
-            golden.append(_golden(runner, run, signature))
-        else:
-            tell(f"{component.name}: calibration {number + 1 - counts[0]} of {counts[1]}, {run.title}")
-            calibration.append(_cast(run.inputs, signature.inputs))
-    return Samples(golden=tuple(golden), calibration=tuple(calibration))
+    observer = observer or Silent()
+    observer.phase(f"{component.name}: inputs of {counts[0]} golden samples and {counts[1]} for calibration")
+    runs = list(_runs(component, weights, batch, counts))
+    calibration = tuple(_cast(run.inputs, signature.inputs) for run in runs[counts[0] :])
+    if not counts[0]:
+        return Samples(golden=(), calibration=calibration)
+    golden, runner = runs[: counts[0]], reference(component, weights)
+    observer.phase(f"{component.name}: {counts[0]} golden samples by the reference, {runner.name}")
+    found = runner.run_all([run.inputs for run in golden], observer.progress)
+    pairs = zip(golden, found, strict=True)
+    return Samples(golden=tuple(_golden(run, made, signature) for run, made in pairs), calibration=calibration)
 
 
-def _golden(runner: JaxRunner, run: _Run, signature: Signature) -> Golden:
-    outputs = _cast(runner.run(run.inputs), signature.outputs)
+def _golden(run: _Run, made: Mapping[str, Array], signature: Signature) -> Golden:
+    outputs = _cast(made, signature.outputs)
     relevant = {name: mask for name, mask in run.relevant.items() if name in outputs and not mask.all()}
     for name, mask in relevant.items():
         outputs[name] = np.where(mask, outputs[name], np.zeros((), outputs[name].dtype))
@@ -99,7 +100,7 @@ def _runs(component: Component, weights: Weights, batch: int, counts: tuple[int,
             yield _Run(title=title, inputs=trial.inputs, relevant=trial.relevant)
         return
     first = component if component.feeder is None else component.feeder
-    feeder = None if component.feeder is None else JaxRunner(component.feeder, weights)
+    feeder = None if component.feeder is None else reference(component.feeder, weights)
     for number in range(count):
         items = range(number * batch, (number + 1) * batch)
         inputs = {spec.name: _pictures(spec, items) for spec in first.signature.inputs}

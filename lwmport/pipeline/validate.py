@@ -42,7 +42,7 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
         CheckpointError: the weights that were converted are needed and not given.
     """
     observer = observer or Silent()
-    folder = trial.artifact if (trial.artifact / manifest.NAME).is_file() else trial.artifact.parent
+    folder = _folder(trial)
     made = manifest.read(folder)
     parts = _parts(made, folder, trial.artifact)
     changed = tuple(
@@ -55,8 +55,7 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     for part in parts:
-        observer.phase(f"{part.name}: run the reference, {trial.reference}, and {part.path}")
-        section, drawn = _section(trial, folder / part.path, part, family, weights, made)
+        section, drawn = _section(trial, part, family, weights, made, observer)
         sections.append(section)
         pictures.update(drawn)
     report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
@@ -86,22 +85,29 @@ def _parts(made: manifest.Manifest, folder: Path, artifact: Path) -> list[manife
 
 def _section(
     trial: Trial,
-    path: Path,
     part: manifest.ComponentEntry,
     family: Family,
     weights: Weights,
     made: manifest.Manifest,
+    observer: Observer,
 ) -> tuple[ComponentReport, Mapping[str, bytes]]:
+    folder = _folder(trial)
     component = component_of(family, part.name)
-    evidence = gather(component, component_weights(family, component, weights), trial_batch(part.signature))
+    held = component_weights(family, component, weights)
+    observer.phase(f"{part.name}: run the reference, {trial.reference}, and {part.path}")
+    evidence = gather(component, held, trial_batch(part.signature), observer.progress)
     if trial.reference != JAX:
         other = _other(Path(trial.reference), part)
         evidence = held_against(evidence, open_runner(other), f"{other.parent.name}/{other.name}")
     precision = family.options.precision
-    judgement = judge(path, part.signature, evidence, precision)
+    judgement = judge(folder / part.path, part.signature, evidence, precision, observer.phase)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (made.artifact_format, made.dialect, precision)
     return component_report(part, judgement, facts, cost, made.weights_sha256), judgement.pictures
+
+
+def _folder(trial: Trial) -> Path:
+    return trial.artifact if (trial.artifact / manifest.NAME).is_file() else trial.artifact.parent
 
 
 def _other(reference: Path, part: manifest.ComponentEntry) -> Path:

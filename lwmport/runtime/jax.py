@@ -1,18 +1,30 @@
 """The reference: a component run by JAX itself, in float32 on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
+from lwmport import memory
 from lwmport.runtime.inputs import check_inputs
-from lwmport.types import Array, Component, Weights
+from lwmport.runtime.jax_streamed import StreamedJaxRunner
+from lwmport.types import Array, Component, Progress, Weights
+
+
+def reference(component: Component, weights: Weights) -> "JaxRunner | StreamedJaxRunner":
+    """Return what runs a component: with all weights in memory, or a weight at a time where memory is scarce for them.
+
+    Either gives the same outputs but for the order of sums.
+    """
+    count = sum(spec.nbytes for spec in component.weights.values())
+    return (StreamedJaxRunner if memory.is_scarce(count) else JaxRunner)(component, weights)
 
 
 class JaxRunner:
     """Runs a component with its weights; holds the weights of this component once, as JAX arrays."""
 
     name = "JAX"
+    streamed = False
 
     def __init__(self, component: Component, weights: Weights) -> None:
         self.component = component
@@ -33,6 +45,13 @@ class JaxRunner:
         with jax.default_device(self._device):
             found = self._apply(self._weights, dict(inputs))
         return {name: np.asarray(value) for name, value in found.items()}
+
+    def run_all(
+        self, cases: Sequence[Mapping[str, Array]], progress: Progress = lambda *_: None
+    ) -> list[dict[str, Array]]:
+        """Return the outputs for each of several inputs; nothing is read, and ``progress`` hears nothing."""
+        del progress
+        return [self.run(inputs) for inputs in cases]
 
     def ties(self, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
         """Return, for each output of indices, the vectors that were quantized and the codebook."""

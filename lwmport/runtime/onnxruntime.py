@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import onnxruntime
 
+from lwmport import memory
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.inputs import check_inputs, spec_of
 from lwmport.types import Array
@@ -27,7 +28,13 @@ NPU: Final = "npu:NPU"
 
 
 class OnnxRuntimeRunner:
-    """Runs an ONNX file; its weights are mapped from the external data by the runtime."""
+    """Runs an ONNX file; its weights are mapped from the external data by the runtime.
+
+    Attributes:
+        inputs: the model's.
+        streamed: whether memory is scarce for the model, so that no more than a few weights are in it at a time. Such a
+            run is not to be timed.
+    """
 
     name = "ONNX Runtime"
 
@@ -35,6 +42,10 @@ class OnnxRuntimeRunner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        self.streamed = memory.is_scarce(sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")))
+        if self.streamed:
+            self.name = f"{self.name}, a weight at a time"
+            _spare_memory(options)
         try:
             self._session, notes = _opened(path, options)
         except RunnerError:
@@ -73,3 +84,15 @@ def _opened(path: Path, options: onnxruntime.SessionOptions) -> tuple[onnxruntim
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
     model = npu_formulas.spelled_out(path)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), [npu_formulas.NOTE]
+
+
+def _spare_memory(options: onnxruntime.SessionOptions) -> None:
+    """Let a session leave weights in their files, where it would keep copies: folded casts to float32, packed ones.
+
+    The order is the one in which a cast stands right in front of its only reader; in the default one all casts of
+    weights come first.
+    """
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.disable_prepacking", "1")

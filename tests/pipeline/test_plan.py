@@ -14,6 +14,7 @@ from lwmport import memory
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import write_checkpoint
+from lwmport.converters import CONVERTERS
 from lwmport.errors import PortError, UsageError
 from lwmport.models.families import Family, resolve
 from lwmport.models.llama_config import LlamaConfig
@@ -89,12 +90,19 @@ def test_a_disk_without_room_is_refused_before_the_run(monkeypatch: pytest.Monke
     assert plan_for(family, weights, "onnx", Path(), 200_000).done_bytes == 200_000
 
 
-def test_a_reference_larger_than_the_machine_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_would_hold_more_than_there_is_is_refused_before_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(memory, "total_bytes", lambda: 500_000)
-    with pytest.raises(UsageError, match="found 521,984 in float32; add --no-validate"):
-        check_validation(family_of(precision="float16"))
-    monkeypatch.setattr(memory, "total_bytes", lambda: 600_000)
-    check_validation(family_of())
+    family = family_of(precision="float16")
+    check_validation(family, "hf")
+    check_validation(family, "onnx")
+    with pytest.raises(UsageError, match="expected at most 500,000 bytes to run llama as tflite, found 521,984; add"):
+        check_validation(family, "tflite")
+
+
+def test_every_format_says_how_much_its_runtime_holds() -> None:
+    assert set(plan.HELD) == set(CONVERTERS)
 
 
 @pytest.mark.parametrize(
