@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport import atomic
+from lwmport import atomic, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
 from lwmport.runtime import RUNNERS
 from lwmport.targets.compile.job import Job, check_job
@@ -89,6 +89,9 @@ def compile_artifact(job: Job, out: Path) -> Compilation:
 def _attempt(job: Job, engine: str, scratch: Path) -> tuple[Status, str, dict[str, Any]]:
     if not job.run:
         return Status.SKIPPED, "not run: --dry-run", {}
+    size = sum(file.stat().st_size for file in job.path.parent.glob(f"{job.path.name}*"))
+    if memory.is_scarce(size):
+        return Status.SKIPPED, _scarcity(job, engine, size), {}
     given = samples(job.signature.inputs, job.gears[0] if job.gears else {})
     try:
         expected, _ = _timed(RUNNERS[job.path.suffix](job.path, 1), given)
@@ -110,6 +113,13 @@ def _attempt(job: Job, engine: str, scratch: Path) -> tuple[Status, str, dict[st
     word = f"{kept} runs" if kept else f"{job.path.name} needs no compilation: it loads and runs"
     left = [name for name, verdict in verdicts.items() if verdict.follows]
     return Status.PASSED, f"{word} in {engine}{_agreement(job, changed, left)}", details
+
+
+def _scarcity(job: Job, engine: str, size: int) -> str:
+    return (
+        f"expected at least {2 * size:,} bytes of memory for {engine} to rewrite {job.path.name}, found "
+        f"{memory.total_bytes():,}; run the command on a larger machine, or run {job.path.name} as it is"
+    )
 
 
 def _agreement(job: Job, changed: list[str], left: list[str]) -> str:

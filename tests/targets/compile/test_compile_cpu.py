@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lwmport import extras
+from lwmport import extras, memory
 from lwmport.errors import UsageError
 from lwmport.models.families import COMPONENTS
 from lwmport.models.options import Options
@@ -78,6 +78,17 @@ def test_an_engine_that_is_not_installed_is_skipped(
     (found,) = compile_artifacts(CompileRequest(artifact=decoder, target="cpu", soc="openvino", out=tmp_path / "out"))
     assert found.status is Status.SKIPPED
     assert "pip install 'lwmport[openvino]'" in found.reason
+
+
+def test_a_model_that_memory_is_scarce_for_is_left_as_it_is(
+    decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "total_bytes", lambda: 1000)
+    (found,) = compile_artifacts(CompileRequest(artifact=decoder, target="cpu", out=tmp_path / "out"))
+    assert found.status is Status.SKIPPED
+    assert "found 1,000; run the command on a larger machine" in found.reason
+    assert found.commands
+    assert not found.files
 
 
 class Lying:
