@@ -12,7 +12,7 @@ from lwmport.models.llama_presets import CONFIGS, SIZES, VISION_CONFIGS
 from lwmport.models.llama_settling import settled
 from lwmport.models.llama_signatures import DYNAMIC, Lengths
 from lwmport.models.llama_weights import StackedSource, checkpoint_weights, llama_weights, stacked_source
-from lwmport.models.options import ATTENTIONS, Options, changes
+from lwmport.models.options import ATTENTIONS, USUAL_ATTENTION, Options, changes
 from lwmport.registry import check_known
 from lwmport.types import Component, WeightSpec
 
@@ -125,7 +125,7 @@ def _fixed(config: str | Mapping[str, Any]) -> set[str]:
 
 
 def _plan(config: LlamaConfig, options: Options) -> Plan:
-    form = ATTENTIONS[options.attention or "fused"]
+    form = ATTENTIONS[options.attention or USUAL_ATTENTION]
     if form == "full":
         return Plan()
     whole = form == "loop" and options.sequence is None  # a lone query must not be filled up to a block

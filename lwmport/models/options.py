@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from lwmport.errors import UsageError
@@ -13,6 +13,9 @@ PRECISIONS: Final = ("float32", "float16", "bfloat16")
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
 """Form of attention as it is asked for -> the form of the decomposition (`lwmport.models.attention_blocks.Plan`)."""
+
+USUAL_ATTENTION: Final = "fused"
+"""The form where nobody asks for another: it stays unsaid, in a manifest as on the command line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +54,18 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         check_known("precision", self.precision, PRECISIONS)
-        check_known("form of attention", self.attention or "fused", ATTENTIONS)
+        check_known("form of attention", self.attention or USUAL_ATTENTION, ATTENTIONS)
         for name in ("query_chunk", "key_chunk", "ring", "sequence", "max_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"expected at least 1 as {name.replace('_', '-')}, found {value}")
         if self.ring > 1 and self.attention != "unrolled":
             raise UsageError(f"expected the attention unrolled for a ring of {self.ring}, found {self.attention}")
+
+    def completed(self, attention: str, *, static: bool) -> "Options":
+        """Return the options with what a dialect wants where they leave it open: its form of attention, its sizes."""
+        wanted = "" if attention == USUAL_ATTENTION else attention
+        return replace(self, attention=self.attention or wanted, static=self.static or static)
 
     def to_json(self) -> dict[str, Any]:
         """Return what differs from the defaults as plain JSON values."""

@@ -185,3 +185,13 @@ def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
 def test_fields_are_checked_like_a_file(fields: dict[str, Any]) -> None:
     with pytest.raises(PortError):
         resolve("vqgan", fields)
+
+
+@pytest.mark.parametrize(
+    ("asked", "preferred", "form"),
+    [("", "fused", ""), ("", "loop", "loop"), ("fused", "loop", "fused"), ("unrolled", "loop", "unrolled")],
+)
+def test_a_dialect_settles_what_is_left_open(asked: str, preferred: str, form: str) -> None:
+    found = Options(attention=asked, layer=1).completed(preferred, static=True)
+    assert found == Options(attention=form, layer=1, static=True)
+    assert Options(static=True).completed(preferred, static=False).static
