@@ -1,8 +1,9 @@
 """The rules of Arm China's Compass (Zhouyi NPU): what its parser refuses, rewrites, or reads wrongly without a word."""
 
+from dataclasses import replace
 from typing import Final
 
-from lwmport.targets.rules import files, nodes, numbers, registration, shapes
+from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -175,16 +176,7 @@ RULES: Final = (
         source="data/compass_tflite.json",
         forms=("tflite",),
     ),
-    Rule(
-        id="Z18",
-        severity=ERROR,
-        title="inputs and outputs",
-        look=files.ends,
-        vendor="the graph cannot be built",
-        fix="give the graph inputs and outputs of at least one element",
-        source=_RUN,
-        forms=_ALL,
-    ),
+    replace(shared.ENDS, id="Z18", source=_RUN, forms=_ALL),
     Rule(
         id="Z19",
         severity=ERROR,
@@ -196,16 +188,7 @@ RULES: Final = (
         forms=_ALL,
         fixable=True,
     ),
-    Rule(
-        id="Z20",
-        severity=ERROR,
-        title="place of external data",
-        look=files.external_kinds(*files.ANY_EXTERNAL),
-        vendor="the weights are not found",
-        fix="put the data file beside the model",
-        source=_RUN,
-        fixable=True,
-    ),
+    replace(shared.EXTERNAL, id="Z20", source=_RUN),
     Rule(
         id="Z21",
         severity=ERROR,
@@ -216,26 +199,8 @@ RULES: Final = (
         source="Compass_Unified_Parser, readme.md",
         fixable=True,
     ),
-    Rule(
-        id="Z22",
-        severity=ERROR,
-        title="file of 2 GiB",
-        look=files.too_large,
-        vendor="the protocol buffer cannot be read",
-        fix="keep the weights as external data, or convert a block at a time",
-        source="protocol buffers' own limit",
-        forms=("onnx", "frozen_graph"),
-        fixable=True,
-    ),
-    Rule(
-        id="Z23",
-        severity=ERROR,
-        title="graph that is not whole",
-        look=files.broken,
-        vendor="is not DAG, or an operand is not found",
-        fix="write the model again: each value made once, before it is read",
-        source="onnx, docs/IR.md",
-    ),
+    replace(shared.TOO_LARGE, id="Z22", fix="keep the weights as external data, or convert a block at a time"),
+    replace(shared.NOT_WHOLE, id="Z23", vendor="is not DAG, or an operand is not found"),
     Rule(
         id="Z24",
         severity=ERROR,

@@ -1,8 +1,9 @@
 """The rules of Huawei's CANN: what ATC refuses, and what it takes but computes otherwise."""
 
+from dataclasses import replace
 from typing import Final
 
-from lwmport.targets.rules import files, nodes, npu, numbers, registration, shapes
+from lwmport.targets.rules import files, nodes, npu, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -71,36 +72,24 @@ RULES: Final = (
         source=_PARSER,
         fixable=True,
     ),
-    Rule(
+    replace(
+        shared.TOO_LARGE,
         id="A07",
-        severity=ERROR,
-        title="file of 2 GiB",
-        look=files.too_large,
         vendor="E13015: the file is too large",
-        fix="keep the weights as external data",
         source="hicann/ge, acl_graph_parser_util.cc, kMaxFileSizeLimit",
-        forms=_BOTH,
-        fixable=True,
     ),
-    Rule(
+    replace(
+        shared.EXTERNAL,
         id="A08",
-        severity=ERROR,
-        title="place of external data",
-        look=files.external_kinds(*files.ANY_EXTERNAL),
         vendor="E10041: failed to load the model",
         fix="put the data file beside the model, under a plain file name",
         source="hicann/ge: the path is dirname(realpath(model)) + '/' + location",
-        fixable=True,
     ),
-    Rule(
+    replace(
+        shared.ENDS,
         id="A09",
-        severity=ERROR,
-        title="inputs and outputs",
-        look=files.ends,
         vendor="E16001: the model has no input or output, or one without elements",
-        fix="give the graph inputs and outputs of at least one element",
         source="hicann/ge, error code E16001",
-        forms=_BOTH,
     ),
     Rule(
         id="A10",
@@ -328,15 +317,7 @@ RULES: Final = (
         source="IEEE 754",
         forms=_BOTH,
     ),
-    Rule(
-        id="A33",
-        severity=ERROR,
-        title="graph that is not whole",
-        look=files.broken,
-        vendor="E16001, E16004 or E19999: the model is invalid",
-        fix="write the model again: each value made once, before it is read",
-        source="onnx, docs/IR.md",
-    ),
+    replace(shared.NOT_WHOLE, id="A33", vendor="E16001, E16004 or E19999: the model is invalid"),
     Rule(
         id="A34",
         severity=ERROR,

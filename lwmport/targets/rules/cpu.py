@@ -1,9 +1,10 @@
 """The rules of ONNX Runtime, LiteRT and TensorFlow on a CPU."""
 
+from dataclasses import replace
 from typing import Final
 
 from lwmport.targets.graphs import external
-from lwmport.targets.rules import files, numbers, registration, shapes
+from lwmport.targets.rules import files, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -39,27 +40,14 @@ RULES: Final = (
         fix="carry a function for it, or register a custom library",
         source="ONNX Runtime, docs/ContribOperators.md",
     ),
-    Rule(
+    replace(
+        shared.EXTERNAL,
         id="P04",
-        severity=ERROR,
-        title="place of external data",
         look=files.external_kinds(external.OUTSIDE, external.MISSING),
         vendor="External data path escapes the model's directory, or does not exist",
-        fix="put the data file beside the model",
         source="ONNX Runtime, since 1.20",
-        fixable=True,
     ),
-    Rule(
-        id="P05",
-        severity=ERROR,
-        title="file of 2 GiB",
-        look=files.too_large,
-        vendor="Protobuf parsing failed",
-        fix="keep the weights as external data",
-        source="protocol buffers' own limit",
-        forms=("onnx", "frozen_graph"),
-        fixable=True,
-    ),
+    replace(shared.TOO_LARGE, id="P05", vendor="Protobuf parsing failed"),
     Rule(
         id="P06",
         severity=NOTE,
@@ -71,13 +59,10 @@ RULES: Final = (
         forms=_ALL,
         fixable=True,
     ),
-    Rule(
+    replace(
+        shared.ENDS,
         id="P07",
-        severity=ERROR,
-        title="inputs and outputs",
-        look=files.ends,
         vendor="it runs on nothing, or returns nothing",
-        fix="give the graph inputs and outputs of at least one element",
         source="onnx, docs/IR.md",
         forms=_ALL,
     ),
@@ -110,13 +95,5 @@ RULES: Final = (
         source="LiteRT, docs on custom operators",
         forms=("tflite",),
     ),
-    Rule(
-        id="P11",
-        severity=ERROR,
-        title="graph that is not whole",
-        look=files.broken,
-        vendor="This is an invalid model",
-        fix="write the model again: each value made once, before it is read",
-        source="onnx, docs/IR.md",
-    ),
+    replace(shared.NOT_WHOLE, id="P11", vendor="This is an invalid model"),
 )

@@ -1,8 +1,9 @@
 """The rules of AMD's MIGraphX, alone and under ONNX Runtime: what it cuts off, refuses, or takes for something else."""
 
+from dataclasses import replace
 from typing import Final
 
-from lwmport.targets.rules import files, nodes, numbers, registration, shapes
+from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -156,26 +157,8 @@ RULES: Final = (
         source=_DOCUMENTS,
         forms=("tflite",),
     ),
-    Rule(
-        id="M16",
-        severity=ERROR,
-        title="inputs and outputs",
-        look=files.ends,
-        vendor="the graph cannot be built",
-        fix="give the graph inputs and outputs of at least one element",
-        source=_RUN,
-        forms=("onnx", "frozen_graph"),
-    ),
-    Rule(
-        id="M17",
-        severity=ERROR,
-        title="place of external data",
-        look=files.external_kinds(*files.ANY_EXTERNAL),
-        vendor="the weights are not found",
-        fix="put the data file beside the model",
-        source=_DOCUMENTS,
-        fixable=True,
-    ),
+    replace(shared.ENDS, id="M16", source=_RUN),
+    replace(shared.EXTERNAL, id="M17", source=_DOCUMENTS),
     Rule(
         id="M18",
         severity=ERROR,
@@ -195,24 +178,6 @@ RULES: Final = (
         fix="use float16 or float32",
         source="gfx906 and gfx926 have no such matrix instructions",
     ),
-    Rule(
-        id="M20",
-        severity=ERROR,
-        title="file of 2 GiB",
-        look=files.too_large,
-        vendor="the protocol buffer cannot be read",
-        fix="keep the weights as external data",
-        source="protocol buffers' own limit",
-        forms=("onnx", "frozen_graph"),
-        fixable=True,
-    ),
-    Rule(
-        id="M21",
-        severity=ERROR,
-        title="graph that is not whole",
-        look=files.broken,
-        vendor="the operand is not found",
-        fix="write the model again: each value made once, before it is read",
-        source="onnx, docs/IR.md",
-    ),
+    replace(shared.TOO_LARGE, id="M20"),
+    replace(shared.NOT_WHOLE, id="M21", vendor="the operand is not found"),
 )
