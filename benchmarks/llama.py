@@ -10,30 +10,36 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import llama_conversions
 import numpy as np
-from llama_contenders import BASELINE, CONTENDERS, DECODE, PREFILL, Case
-from llama_conversions import CONVERTERS, FOLDER, Job, model_file, write_tokenizer
+from interpreters import OWN, environment, named
+from llama_contenders import BASELINE, CONTENDERS
+from llama_conversions import FOLDER, Job, model_file, write_tokenizer
 from llama_full import measure_full
 from llama_races import race_all
 from llama_results import Findings, markdown
-from processes import Cost, convert_elsewhere, convert_here, convert_in_turns, say
+from llama_runners import DECODE, PREFILL, Case
+from processes import Cost, convert_elsewhere, convert_in_turns, say
 from tables import machine
 from threads import cores
 
 from lwmport.types import Array
 
+CONVERSIONS = Path(llama_conversions.__file__)
+"""The script that converts, in a process of each contender's own."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the benchmark, or the one conversion that a run of it ordered."""
+    """Run the benchmark."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.convert:
-        convert_here(options.convert, CONVERTERS, Job)
-        return
+    options.python = dict(options.python)
+    if strangers := sorted(set(options.python) - (set(CONTENDERS) - {BASELINE})):
+        parser.error(f"expected a contender other than {BASELINE} before = in --python, found {', '.join(strangers)}")
     if options.full and not options.full.is_file():
         parser.error(
             f"expected LWM's stream as --full, found no file {options.full}; lwmport checkpoint make writes one"
@@ -51,15 +57,16 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     """Return what all steps found: weights, conversions, then the race."""
     config = _config(options, f"num_hidden_layers={options.layers}")
     job = Job(config=_written(config, work), checkpoint=str(work / "llama.stream"), folder="", out="")
-    left_out = {name: reason for name in options.only if (reason := CONTENDERS[name].absence())}
+    absences = {name: CONTENDERS[name].absence(options.python.get(name, OWN)) for name in options.only}
+    left_out = {name: reason for name, reason in absences.items() if reason}
     _seed(job, options.seed)
     costs = _folder(job, options, work, config["vocab_size"]) if set(options.only) - {BASELINE} - set(left_out) else {}
     job = replace(job, folder=str(work / FOLDER / "llama.hf"))
     jobs = {name: replace(job, out=str(work / name)) for name in options.only}
-    costs |= convert_in_turns(Path(__file__), jobs, options.conversions, options.threads, left_out)
+    costs |= convert_in_turns(CONVERSIONS, jobs, options.conversions, options.threads, left_out, options.python)
     Path(job.checkpoint).unlink()
     shutil.rmtree(work / FOLDER, ignore_errors=True)
-    cases = {name: _case(model_file(work / name, name), options, config) for name in costs if name in CONTENDERS}
+    cases = {name: _case(name, model_file(work / name, name), options, config) for name in costs if name in CONTENDERS}
     say(f"race {', '.join(cases)}, {options.rounds} rounds")
     results = race_all(cases, _tokens(options, config["vocab_size"]), options.rounds, left_out)
     return Findings(setting=_setting(options, config), costs=costs, results=results, left_out=left_out)
@@ -99,16 +106,20 @@ def _seed(job: Job, seed: int) -> None:
 def _folder(job: Job, options: argparse.Namespace, work: Path, words: int) -> dict[str, Cost]:
     """Write the folder that the peers read, and return what that took."""
     say("write the Hugging Face folder that the others read")
-    cost = convert_elsewhere(Path(__file__), FOLDER, replace(job, out=str(work / FOLDER)), options.threads)
+    cost = convert_elsewhere(CONVERSIONS, FOLDER, replace(job, out=str(work / FOLDER)), options.threads)
     write_tokenizer(work / FOLDER / "llama.hf", words)
     return {FOLDER: cost}
 
 
-def _case(path: Path, options: argparse.Namespace, config: Mapping[str, Any]) -> Case:
+def _case(name: str, path: Path, options: argparse.Namespace, config: Mapping[str, Any]) -> Case:
     heads = config["num_attention_heads"]
-    length = options.prefill + options.decode
     return Case(
-        path=str(path), heads=heads, size=config["hidden_size"] // heads, length=length, threads=options.threads
+        path=str(path),
+        heads=heads,
+        size=config["hidden_size"] // heads,
+        length=options.prefill + options.decode,
+        threads=options.threads,
+        interpreter=CONTENDERS[name].runner(options.python.get(name, OWN)),
     )
 
 
@@ -122,7 +133,8 @@ def _tokens(options: argparse.Namespace, size: int) -> dict[str, Array]:
 def _setting(options: argparse.Namespace, config: Mapping[str, Any]) -> dict[str, Any]:
     names = ("config", "layers", "threads", "prefill", "decode", "rounds", "conversions", "seed")
     chosen = {name: getattr(options, name) for name in names}
-    return {**chosen, "fields": dict(config), "cores": cores(), **machine()}
+    apart = {name: asdict(environment(path, ())) for name, path in options.python.items() if name in options.only}
+    return {**chosen, "fields": dict(config), "cores": cores(), **machine(), "environments": apart}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,6 +144,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, help="how often everyone runs, in turns (default: 5)")
     add("--conversions", type=int, default=1, help="how often everyone converts, in turns (default: 1)")
     add("--only", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS), metavar="NAME")
+    add(
+        "--python",
+        action="append",
+        default=[],
+        type=named,
+        metavar="NAME=INTERPRETER",
+        help="the Python of an environment of a contender's own; may be given several times",
+    )
     add("--config", default="7b", help="a width by name; debug is for tests, its times mean nothing (default: 7b)")
     add("--layers", type=int, default=4, help="layers of that width (default: 4)")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the configuration")
@@ -142,7 +162,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE")
     add("--markdown", type=Path, metavar="FILE")
     add("--work", type=Path, help="where the models are kept for as long as it runs, about 6 GB a layer")
-    add("--convert", help=argparse.SUPPRESS)
     return parser
 
 

@@ -1,153 +1,64 @@
-"""Who takes part in the race of a LLaMA, and what runs each: a prefill, and single tokens behind it.
+"""Who takes part in the race of a LLaMA, and what converting and running need."""
 
-Every runner takes ``{stage: tokens int64 [1, n]}`` and gives ``{"logits": float32 [1, n, vocabulary]}``. A decode feeds
-its tokens one at a time, the cache fed back, each time behind the last prefill.
-"""
-
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from lwmport.types import Array, Runner
-
-PREFILL: Final = "prefill"
-DECODE: Final = "decode"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One model to run: where it is, its cache's heads and their size, most tokens that it sees, and threads."""
-
-    path: str
-    heads: int
-    size: int
-    length: int
-    threads: int
+from interpreters import OWN, environment
+from llama_runners import Case, LlamaCppRunner, OnnxRunner
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """What a row of the table stands for, and the modules that converting and running need."""
+    """What a row of the table stands for, and the modules that converting and running need.
+
+    ``apart``: an interpreter of its own runs the model as well as it converts. ONNX files are all run by this one's.
+    """
 
     title: str
-    opened: Callable[[Case], Runner]
-    needs: tuple[str, ...]
+    converts: tuple[str, ...]
+    opened: Callable[[Case], Any] = OnnxRunner
+    runs: str = "onnxruntime"
+    apart: bool = False
     install: str = "pip install 'lwmport[bench]'"
 
-    def absence(self) -> str:
+    def runner(self, interpreter: str) -> str:
+        """Return the interpreter that runs the model, if this one converts it."""
+        return interpreter if self.apart else OWN
+
+    def absence(self, interpreter: str = OWN) -> str:
         """Return why it cannot take part, or nothing."""
-        missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        try:
+            missing = environment(interpreter, self.converts).missing
+            missing += environment(self.runner(interpreter), (self.runs,)).missing
+        except RuntimeError as error:
+            return str(error)
         return f"{', '.join(missing)} not installed; run: {self.install}" if missing else ""
-
-
-class OnnxRunner:
-    """A plain session of ONNX Runtime on any of the ONNX files: all have the ecosystem's names."""
-
-    name = "ONNX Runtime"
-
-    def __init__(self, case: Case) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = case.threads
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(case.path, options, providers=["CPUExecutionProvider"])
-        inputs = self._session.get_inputs()
-        self._numbered = any(item.name == "position_ids" for item in inputs)
-        self._caches = [item.name for item in inputs if item.name.startswith("past_key_values.")]
-        self._empty = np.zeros((1, case.heads, 0, case.size), np.float32)
-        self._outputs = ["logits", *(name.replace("past_key_values", "present") for name in self._caches)]
-        self._prefilled: tuple[int, list[Array]] = 0, []
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the logits of a stage."""
-        ((stage, tokens),) = inputs.items()
-        if stage == PREFILL:
-            logits, caches = self._step(tokens, 0, [self._empty] * len(self._caches))
-            self._prefilled = tokens.shape[1], caches
-            return {"logits": logits}
-        past, caches = self._prefilled
-        found = []
-        for number in range(tokens.shape[1]):
-            logits, caches = self._step(tokens[:, number : number + 1], past + number, caches)
-            found.append(logits)
-        return {"logits": np.concatenate(found, axis=1)}
-
-    def _step(self, tokens: Array, past: int, caches: list[Array]) -> tuple[Array, list[Array]]:
-        total = past + tokens.shape[1]
-        given = {"input_ids": tokens, "attention_mask": np.ones((1, total), np.int64)}
-        if self._numbered:
-            given["position_ids"] = np.arange(past, total, dtype=np.int64)[None]
-        given.update(zip(self._caches, caches, strict=True))
-        logits, *caches = self._session.run(self._outputs, given)
-        return logits, caches
-
-
-class LlamaCppRunner:
-    """llama.cpp through its Python binding, which keeps the cache itself: in float32 here, as all others do."""
-
-    name = "llama.cpp"
-
-    def __init__(self, case: Case) -> None:
-        import llama_cpp
-
-        self._model: Any = llama_cpp.Llama(
-            model_path=case.path,
-            n_ctx=case.length,
-            n_batch=case.length,
-            n_threads=case.threads,
-            n_threads_batch=case.threads,
-            type_k=llama_cpp.GGML_TYPE_F32,
-            type_v=llama_cpp.GGML_TYPE_F32,
-            logits_all=True,
-            verbose=False,
-        )
-        self._past = 0
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the logits of a stage."""
-        ((stage, tokens),) = inputs.items()
-        if stage == PREFILL:
-            self._model.reset()
-            self._model.eval(tokens[0].tolist())
-            self._past = self._model.n_tokens
-            return {"logits": self._logits(0)}
-        self._model.n_tokens = self._past
-        for token in tokens[0].tolist():
-            self._model.eval([token])
-        return {"logits": self._logits(self._past)}
-
-    def _logits(self, start: int) -> Array:
-        return np.array(self._model.scores[start : self._model.n_tokens], np.float32)[None]
 
 
 BASELINE: Final = "lwmport"
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
-    BASELINE: Contender(title="lwmport convert, ONNX Runtime", opened=OnnxRunner, needs=("onnxruntime",)),
+    BASELINE: Contender(title="lwmport convert, ONNX Runtime", converts=("onnx_ir",)),
     "genai-builder": Contender(
         title="onnxruntime-genai's builder, ONNX Runtime",
-        opened=OnnxRunner,
-        needs=("onnxruntime_genai", "transformers", "torch"),
+        converts=("onnxruntime_genai", "transformers", "torch"),
     ),
     "optimum": Contender(
         title="optimum, ONNX Runtime",
-        opened=OnnxRunner,
-        needs=("optimum", "transformers", "torch"),
-        install="pip install optimum-onnx",
+        converts=("optimum", "transformers", "torch"),
+        install="pip install optimum-onnx 'transformers<5', in an environment named with --python optimum=INTERPRETER",
     ),
     "torch-export": Contender(
         title="transformers, torch.onnx.export, ONNX Runtime",
-        opened=OnnxRunner,
-        needs=("torch", "transformers", "onnxscript"),
+        converts=("torch", "transformers", "onnxscript"),
     ),
     "llama-cpp": Contender(
         title="llama.cpp, GGUF of float32",
+        converts=("gguf",),
         opened=LlamaCppRunner,
-        needs=("gguf", "llama_cpp", "torch", "safetensors"),
+        runs="llama_cpp",
+        apart=True,
         install="pip install gguf llama-cpp-python",
     ),
 }

@@ -1,4 +1,8 @@
-"""How each converter of a LLaMA is called: the same weights in, one model file out."""
+"""How each converter of a LLaMA is called: the same weights in, one model file out.
+
+As a script it does the one conversion that a run of the benchmark ordered, if need be in an interpreter of its own:
+nothing of ``lwmport`` is imported before it is asked for.
+"""
 
 import contextlib
 import json
@@ -12,7 +16,7 @@ from unittest import mock
 import llama_gguf
 import llama_torch
 from own import convert_own, prepare_own
-from processes import Converter
+from processes import Converter, convert_here
 
 FOLDER = "hf"
 """The conversion that gives the peers the Hugging Face folder that they read."""
@@ -118,3 +122,8 @@ CONVERTERS: dict[str, Converter] = {
     "llama-cpp": Converter(prepare=llama_gguf.prepare, convert=_convert_gguf),
 }
 """Contender -> its converter, and that of the folder which the peers read."""
+
+
+if __name__ == "__main__":
+    *_, order = sys.argv
+    convert_here(order, CONVERTERS, Job)

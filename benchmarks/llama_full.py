@@ -77,7 +77,7 @@ def _copy(checkpoint: Path, work: Path) -> Run:
     _settle(checkpoint)
     start = time.perf_counter()
     process = subprocess.Popen([_tool("cp"), str(checkpoint), str(copy)])
-    peak = watch(process)
+    peak = watch(process).anonymous_bytes
     _check(process.returncode, "cp")
     with copy.open("rb") as file:
         os.fsync(file.fileno())
@@ -95,7 +95,7 @@ def _convert(checkpoint: Path, config: str, work: Path) -> Run:
     start = time.perf_counter()
     with log.open("wb") as stream:
         process = subprocess.Popen([sys.executable, "-m", "lwmport", "convert", *arguments], stdout=stream)
-        peak = watch(process)
+        peak = watch(process).anonymous_bytes
     seconds = time.perf_counter() - start
     _check(process.returncode, "lwmport convert")
     found: dict[str, Any] = json.loads(log.read_text(encoding="utf-8"))

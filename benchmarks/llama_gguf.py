@@ -1,16 +1,17 @@
-"""A Hugging Face LLaMA folder as a GGUF of float32, written with the ``gguf`` package a tensor at a time.
+"""A Hugging Face LLaMA folder of bfloat16 as a GGUF of float32, written with the ``gguf`` package a tensor at a time.
 
-Names of tensors and keys are the format's own: github.com/ggml-org/ggml, docs/gguf.md.
+Names of tensors and keys are the format's own: github.com/ggml-org/ggml, docs/gguf.md. The folder's files are read as
+github.com/huggingface/safetensors describes them: a length of 8 bytes, a JSON of so many, then the tensors.
 """
 
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from lwmport.types import Array
+from numpy.typing import NDArray
 
 NAMES = {
     "model.embed_tokens": "token_embd",
@@ -31,11 +32,7 @@ NAMES = {
 
 def prepare() -> None:
     """Import what writing loads."""
-    import gguf
-    import safetensors
-    import torch  # noqa: F401
-
-    _ = gguf.GGUFWriter, safetensors.safe_open
+    import gguf  # noqa: F401
 
 
 def write(folder: str, out: Path) -> None:
@@ -46,14 +43,15 @@ def write(folder: str, out: Path) -> None:
     writer = gguf.GGUFWriter(out, "llama")
     _describe(writer, config)
     heads = config["num_attention_heads"]
-    for name, shape in _shapes(folder):
-        writer.add_tensor_info(_renamed(name), shape, np.dtype(np.float32), int(np.prod(shape)) * 4)
+    for name, tensor in _tensors(folder):
+        writer.add_tensor_info(_renamed(name), tensor.shape, np.dtype(np.float32), tensor.size * 4)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     for name, tensor in _tensors(folder):
         interleaved = ".q_proj." in name or ".k_proj." in name
-        writer.write_tensor_data(_interleaved(tensor, heads) if interleaved else tensor)
+        wide = _float32(tensor)
+        writer.write_tensor_data(_interleaved(wide, heads) if interleaved else wide)
     writer.close()
 
 
@@ -80,7 +78,7 @@ def _renamed(name: str) -> str:
     return f"blk.{layer}.{NAMES[part]}.weight"
 
 
-def _interleaved(kernel: Array, heads: int) -> Array:
+def _interleaved(kernel: NDArray[Any], heads: int) -> NDArray[Any]:
     """Return a projection [heads * d, inputs] with the halves of each head in turn, as llama.cpp rotates them."""
     outputs, inputs = kernel.shape
     return np.ascontiguousarray(kernel.reshape(heads, 2, outputs // heads // 2, inputs).swapaxes(1, 2)).reshape(
@@ -88,21 +86,21 @@ def _interleaved(kernel: Array, heads: int) -> Array:
     )
 
 
-def _shapes(folder: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for file in _files(folder):
-        for name in file.keys():  # noqa: SIM118 - no dictionary
-            yield name, tuple(file.get_slice(name).get_shape())
-
-
-def _tensors(folder: str) -> Iterator[tuple[str, Array]]:
-    for file in _files(folder):
-        for name in file.keys():  # noqa: SIM118 - same
-            yield name, file.get_tensor(name).float().numpy()
-
-
-def _files(folder: str) -> Iterator[Any]:
-    from safetensors import safe_open
-
+def _tensors(folder: str) -> Iterator[tuple[str, NDArray[np.uint16]]]:
+    """Give names and the bits of tensors, mapped from the files."""
     for path in sorted(Path(folder).glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            yield file
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        data = np.memmap(path, np.uint8, mode="r", offset=8 + length)
+        for name, entry in header.items():
+            if entry["dtype"] != "BF16":
+                raise ValueError(f"expected tensors of BF16, found {entry['dtype']}: {name} in {path}")
+            start, end = entry["data_offsets"]
+            yield name, data[start:end].view("<u2").reshape(entry["shape"])
+
+
+def _float32(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return bfloat16 as float32, whose upper half it is."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)

@@ -9,7 +9,8 @@ from statistics import median
 from typing import TypeAlias
 
 import numpy as np
-from llama_contenders import BASELINE, CONTENDERS, DECODE, PREFILL, Case
+from llama_contenders import BASELINE, CONTENDERS
+from llama_runners import DECODE, PREFILL, Case
 from measure import Ratio, race, ratios
 from workers import Worker
 
@@ -139,7 +140,7 @@ def _worker(name: str, case: Case, tokens: Mapping[str, Array], held: Worker | N
 
 
 def _open(name: str, case: Case) -> closing[Worker]:
-    return closing(Worker(name, CONTENDERS[name].opened, case))
+    return closing(Worker(name, CONTENDERS[name].opened, case, case.interpreter))
 
 
 def _kept(stack: ExitStack, held: dict[str, Worker], name: str, case: Case) -> nullcontext[Worker]:

@@ -94,7 +94,6 @@ def _ratio(ratio: Ratio) -> str:
 
 def _setting(findings: Findings) -> str:
     own = findings.setting
-    versions = ", ".join(f"{name} {version}" for name, version in own["versions"].items())
     if findings.full is not None:
         counted = f"{own['layers']} layers, {own['rounds']} rounds of both in turns, from a cold cache"
     else:
@@ -103,4 +102,12 @@ def _setting(findings: Findings) -> str:
             f"{own['prefill']} tokens, decode of {own['decode']} single tokens behind them, medians of {own['rounds']} "
             f"rounds and {own['conversions']} conversions in turns"
         )
-    return f"Configuration {own['config']}, {counted}. {own['processor']}, Python {own['python']}, {versions}."
+    apart = [
+        f" {CONTENDERS[name].title} in an environment of its own: {_versions(other)}."
+        for name, other in own.get("environments", {}).items()
+    ]
+    return f"Configuration {own['config']}, {counted}. {own['processor']}, {_versions(own)}.{''.join(apart)}"
+
+
+def _versions(own: Mapping[str, Any]) -> str:
+    return ", ".join([f"Python {own['python']}", *(f"{name} {version}" for name, version in own["versions"].items())])

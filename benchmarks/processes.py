@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
+from interpreters import OWN, command
+from memory import Memory, memory_of
 from threads import limit_threads
-
-from lwmport.memory import peak_bytes
 
 SAMPLING = 0.005
 """Seconds between two looks at a process's memory."""
@@ -46,8 +47,15 @@ def typical(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def convert_elsewhere(script: Path, name: str, job: Any, threads: int) -> Cost:
+def convert_elsewhere(script: Path, name: str, job: Any, threads: int, interpreter: str = OWN) -> Cost:
     """Return the cost of a conversion that ``script --convert`` does in a new process, into the job's new folder.
+
+    Args:
+        script: does what is ordered with `convert_here`.
+        name: the contender.
+        job: what to convert; ``out`` names the folder.
+        threads: how many it may use.
+        interpreter: the Python that runs the script.
 
     Raises:
         RuntimeError: it failed; the message is the last line that it printed.
@@ -58,16 +66,23 @@ def convert_elsewhere(script: Path, name: str, job: Any, threads: int) -> Cost:
     log, result = out / "log.txt", out / "cost.json"
     order = json.dumps({"name": name, "job": asdict(job), "threads": threads, "result": str(result)})
     with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen([sys.executable, str(script), "--convert", order], stdout=stream, stderr=stream)
-        anonymous = watch(process)
+        ordered = command(interpreter, script, "--convert", order)
+        process = subprocess.Popen(ordered, stdout=stream, stderr=stream)
+        most = watch(process)
     if process.returncode:
         lines = log.read_text(encoding="utf-8").splitlines() or ["no output"]
         raise RuntimeError(f"the conversion ended with exit code {process.returncode}: {lines[-1]}")
-    return Cost(**json.loads(result.read_text(encoding="utf-8")), peak_anonymous_bytes=anonymous)
+    seconds = json.loads(result.read_text(encoding="utf-8"))
+    return Cost(seconds=seconds, peak_bytes=most.peak_bytes, peak_anonymous_bytes=most.anonymous_bytes)
 
 
 def convert_in_turns(
-    script: Path, jobs: Mapping[str, Any], rounds: int, threads: int, left_out: dict[str, str]
+    script: Path,
+    jobs: Mapping[str, Any],
+    rounds: int,
+    threads: int,
+    left_out: dict[str, str],
+    interpreters: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Cost]:
     """Return the typical cost of each conversion, done in turns; who fails once is left out from then on.
 
@@ -77,6 +92,7 @@ def convert_in_turns(
         rounds: how often everyone converts.
         threads: how many each may use.
         left_out: contender -> why it takes no part; whoever fails is entered.
+        interpreters: contender -> the Python that converts, where it is not this one.
     """
     costs: dict[str, list[Cost]] = {}
     for number, (name, job) in product(range(rounds), jobs.items()):
@@ -84,7 +100,8 @@ def convert_in_turns(
             continue
         say(f"convert with {name}, round {number + 1} of {rounds}")
         try:
-            costs.setdefault(name, []).append(convert_elsewhere(script, name, job, threads))
+            cost = convert_elsewhere(script, name, job, threads, interpreters.get(name, OWN))
+            costs.setdefault(name, []).append(cost)
         except RuntimeError as error:
             left_out[name] = str(error)
     return {name: typical(found) for name, found in costs.items() if name not in left_out}
@@ -96,7 +113,7 @@ def say(text: str) -> None:
 
 
 def convert_here(order: str, converters: Mapping[str, Converter], kind: Callable[..., object]) -> None:
-    """Do what `convert_elsewhere` ordered, and write seconds and peak memory to the file that it names.
+    """Do what `convert_elsewhere` ordered, and write the seconds to the file that it names.
 
     Args:
         order: what the other process passed on.
@@ -110,17 +127,15 @@ def convert_here(order: str, converters: Mapping[str, Converter], kind: Callable
     converter.prepare()
     start = time.perf_counter()
     converter.convert(job)
-    cost = {"seconds": time.perf_counter() - start, "peak_bytes": peak_bytes()}
-    Path(wanted["result"]).write_text(json.dumps(cost), encoding="utf-8")
+    seconds = time.perf_counter() - start
+    Path(wanted["result"]).write_text(json.dumps(seconds), encoding="utf-8")
 
 
-def watch(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process and return the most anonymous memory that it was seen with."""
-    peak = 0
-    status = Path(f"/proc/{process.pid}/status")
+def watch(process: subprocess.Popen[bytes]) -> Memory:
+    """Wait for a process and return the most memory of each kind that it was seen with."""
+    peak = anonymous = 0
     while process.poll() is None:
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("RssAnon:"):
-                peak = max(peak, int(line.split()[1]) * 1024)
+        now = memory_of(process.pid)
+        peak, anonymous = max(peak, now.peak_bytes), max(anonymous, now.anonymous_bytes)
         time.sleep(SAMPLING)
-    return peak
+    return Memory(peak_bytes=peak, anonymous_bytes=anonymous)

@@ -27,7 +27,13 @@ DISTRIBUTIONS = (
 
 def machine() -> dict[str, Any]:
     """Return the processor and the versions that a number may depend on."""
-    return {"processor": _processor(), "python": platform.python_version(), "versions": _versions()}
+    python, versions = python_and_versions()
+    return {"processor": _processor(), "python": python, "versions": versions}
+
+
+def python_and_versions() -> tuple[str, dict[str, str]]:
+    """Return this Python's version, and those of the packages that take part."""
+    return platform.python_version(), _versions()
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -1,19 +1,23 @@
 """A contender's own process: it opens a model, then waits for its turns.
 
-A process each, so that memory is a contender's own and no thread pool stands in another's way.
+A process each, so that memory is a contender's own and no thread pool stands in another's way. This module is imported
+by interpreters that lack ``lwmport``.
 """
 
-import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+from interpreters import OWN, command
+from memory import memory_of
+from numpy.typing import NDArray
 from threads import limit_threads
-
-from lwmport.memory import peak_bytes
-from lwmport.types import Array, Runner
 
 REST = 0.05
 """Seconds between two turns, in which the thread pool of the last one stops spinning."""
@@ -24,7 +28,7 @@ class Turn:
     """What one run gave: seconds inside the process, outputs, and the process's peak memory so far."""
 
     seconds: float
-    outputs: Mapping[str, Array]
+    outputs: Mapping[str, NDArray[Any]]
     peak_bytes: int
 
 
@@ -36,58 +40,71 @@ class Failure:
 
 
 class Worker:
-    """One contender, opened on one case, which says the threads, in a process of its own; use it as a context.
+    """One contender, opened on one case, which says the threads, in a process of its own; to be closed.
+
+    ``opened`` is imported in the other process: it is a class or a function of a module of this folder.
 
     Raises:
         RuntimeError: the contender failed; the message is its own.
     """
 
-    def __init__(self, name: str, opened: Callable[[Any], Runner], case: Any) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, name, opened, case), daemon=True)
-        self._process.start()
+    def __init__(self, name: str, opened: Callable[[Any], Any], case: Any, interpreter: str = OWN) -> None:
+        self._name = name
+        self._connection, theirs = Pipe()
+        number = theirs.fileno()
+        self._process = subprocess.Popen(command(interpreter, Path(__file__), str(number)), pass_fds=[number])
         theirs.close()
-        self._receive()
+        try:
+            self._exchange((opened, case))
+        except RuntimeError:
+            self.close()
+            raise
 
-    def run(self, inputs: Mapping[str, Array]) -> Turn:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Turn:
         """Return what one run gave."""
         time.sleep(REST)
-        self._connection.send(inputs)
-        turn: Turn = self._receive()
-        return turn
+        seconds, outputs = self._exchange(inputs)
+        return Turn(seconds=seconds, outputs=outputs, peak_bytes=memory_of(self._process.pid).peak_bytes)
 
     def close(self) -> None:
         """End the process."""
         self._connection.close()
-        self._process.join()
+        self._process.wait()
 
-    def _receive(self) -> Any:
+    def _exchange(self, given: Any) -> Any:
         try:
+            self._connection.send(given)
             found = self._connection.recv()
-        except EOFError as error:
-            self._process.join()
-            raise RuntimeError(f"the process ended with exit code {self._process.exitcode}") from error
+        except (EOFError, ConnectionError) as error:
+            code = self._process.wait()
+            raise RuntimeError(f"{self._name}: the process ended with exit code {code}") from error
         if isinstance(found, Failure):
-            raise RuntimeError(found.message)  # noqa: TRY004 - not the type is wrong, the contender failed
+            raise RuntimeError(f"{self._name}: {found.message}")  # noqa: TRY004 - not the type is wrong, it failed
         return found
 
 
-def _serve(connection: Connection, name: str, opened: Callable[[Any], Runner], case: Any) -> None:
-    """Open a contender and run it as often as inputs come in, until the other side hangs up."""
+def serve(connection: Connection) -> None:
+    """Open the contender that comes in and run it as often as inputs do, until the other side hangs up."""
     try:
+        opened, case = connection.recv()
         limit_threads(case.threads)
         runner = opened(case)
         connection.send(None)
         while True:
-            connection.send(_turn(runner, connection.recv()))
+            connection.send(_timed(runner, connection.recv()))
     except EOFError:
         return
     except Exception as error:  # noqa: BLE001 - whatever it is, the other process reports it
-        connection.send(Failure(message=f"{name}: {type(error).__name__}: {error}"))
+        connection.send(Failure(message=f"{type(error).__name__}: {error}"))
 
 
-def _turn(runner: Any, inputs: Mapping[str, Array]) -> Turn:
+def _timed(runner: Any, inputs: Mapping[str, NDArray[Any]]) -> tuple[float, Mapping[str, NDArray[Any]]]:
     start = time.perf_counter()
     outputs = runner.run(inputs)
-    return Turn(seconds=time.perf_counter() - start, outputs=outputs, peak_bytes=peak_bytes())
+    return time.perf_counter() - start, outputs
+
+
+if __name__ == "__main__":
+    import workers  # so that what is sent is of the module that the other side knows
+
+    workers.serve(Connection(int(sys.argv[1])))
