@@ -17,7 +17,7 @@ from lwmport.models.layers import rows
 from lwmport.types import Array
 
 PERIOD: Final = 1024
-"""Positions that one row of the coarse table stands for: a power of two, so that dividing is shifting."""
+"""Positions that one row of the coarse table stands for."""
 
 
 def frequencies(head_dim: int, theta: float) -> Array:
@@ -30,11 +30,16 @@ def frequencies(head_dim: int, theta: float) -> Array:
 
 
 def rotary_angles(position_ids: jax.Array, *, head_dim: int, theta: float, length: int) -> tuple[jax.Array, jax.Array]:
-    """Return (cosines, sines), float32 [..., head_dim / 2] each, of integer positions [...] below ``length``."""
+    """Return (cosines, sines), float32 [..., head_dim / 2] each, of integer positions [...] from 0 below ``length``.
+
+    Quotient and rest take one division, for Zhouyi's remainder knows no 32 bits: Compass narrows it to 8, which loses
+    every position from 128 on.
+    """
     position_ids = jnp.asarray(position_ids, jnp.int32)
     coarse, fine = _tables(head_dim, float(theta), length)
-    cos_high, sin_high = _halves(rows(jnp.asarray(coarse), jnp.right_shift(position_ids, _SHIFT)))
-    cos_low, sin_low = _halves(rows(jnp.asarray(fine), jnp.bitwise_and(position_ids, PERIOD - 1)))
+    high = jax.lax.div(position_ids, jnp.full_like(position_ids, PERIOD))
+    cos_high, sin_high = _halves(rows(jnp.asarray(coarse), high))
+    cos_low, sin_low = _halves(rows(jnp.asarray(fine), position_ids - high * PERIOD))
     return cos_high * cos_low - sin_high * sin_low, sin_high * cos_low + cos_high * sin_low
 
 
@@ -47,9 +52,6 @@ def rotate_pairs(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
     real, imaginary = pairs[..., 0], pairs[..., 1]
     turned = jnp.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), axis=-1)
     return turned.reshape(x.shape).astype(x.dtype)
-
-
-_SHIFT: Final = PERIOD.bit_length() - 1
 
 
 @cache

@@ -56,14 +56,14 @@ AIPU: Final = Dialect(
     name="aipu",
     format="onnx",
     summary="Arm China's Compass (Zhouyi NPU): static, int32, constant masks",
-    opset=18,
+    opset=23,
     opsets=(13, 23),
-    composites=_PLAIN,
+    composites={**_PLAIN, "lwmport.rms_norm": ("RMSNormalization",)},
     static=True,
     attention="unrolled",
 )
-"""The parser fuses these forms by itself: InstanceNormalization to GroupNorm, x * sigmoid(x) to Activation,
-x * rsqrt(mean(x^2) + epsilon) * scale to RMSNorm."""
+"""The parser fuses these forms by itself: InstanceNormalization to GroupNorm, x * sigmoid(x) to Activation. In ONNX it
+knows an RMS norm by its operator alone, which opset 23 is the first to have."""
 
 AIPU_TFLITE: Final = replace(
     DIALECTS["tflite"],

@@ -58,21 +58,25 @@ def layer_normalization(e: Emitter, equation: Any) -> None:
 
 
 def instance_normalization(e: Emitter, equation: Any) -> None:
-    """Emit InstanceNormalization over [batch, groups, rest], then the scale and bias of each channel."""
+    """Emit InstanceNormalization over [batch, groups, rest], then the scale and bias of each channel.
+
+    A batch that is known is written out: Compass knows a group norm only by the very shape of its input.
+    """
     (x, scale, bias), (out,) = equation.invars, equation.outvars
     given = composite_attributes(equation)
     groups = given["groups"]
     batch, channels, *spatial = permuted(shape_of(x), CHANNELS_FIRST)
     size = channels // groups * int(np.prod(spatial))
+    items = batch if isinstance(batch, int) else 0
     grouped = e.graph.node(
-        "Reshape", [e.read(x, CHANNELS_FIRST), _ints(e, [0, groups, -1])], (batch, groups, size), out.aval.dtype
+        "Reshape", [e.read(x, CHANNELS_FIRST), _ints(e, [items, groups, -1])], (batch, groups, size), out.aval.dtype
     )
     ones, zeros = (e.graph.constant(np.full(groups, value, out.aval.dtype)) for value in (1, 0))
     attributes = {"epsilon": given["epsilon"]}
     normal = e.graph.node(
         "InstanceNormalization", [grouped, ones, zeros], (batch, groups, size), out.aval.dtype, attributes
     )
-    whole = e.emit("Reshape", [normal, _ints(e, [0, channels, *spatial])], out, CHANNELS_FIRST)
+    whole = e.emit("Reshape", [normal, _ints(e, [items, channels, *spatial])], out, CHANNELS_FIRST)
     factor, offset = (e.constant(atom, (0,), (channels, 1, 1)) for atom in (scale, bias))
     scaled = e.emit("Mul", [whole, factor], out, CHANNELS_FIRST)
     _bind(e, out, e.emit("Add", [scaled, offset], out, CHANNELS_FIRST))
