@@ -11,7 +11,7 @@ Sources of the formulas: hicann/ops-nn, norm/{rms_norm,add_rms_norm,group_norm_s
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 import onnx
 import onnx.parser
@@ -31,11 +31,11 @@ CAST_LIKE: Final = 15
 """First opset that has CastLike."""
 
 _ROOT: Final = """
-    two = Constant <value_float = 2.0> ()
-    added = Constant <value_float: float = @epsilon> ()
+    two = Constant <value = float[1] {2.0}> ()
+    added = Constant <value = float[1] {$epsilon}> ()
     wide = Cast <to = 1> (x)
     squared = Pow (wide, two)
-    axis = Constant <value_ints = [-1]> ()
+    axis = Constant <value = int64[1] {-1}> ()
     average = $last_mean (squared $last)
     shifted = Add (average, added)
     root = Sqrt (shifted)
@@ -53,8 +53,8 @@ _TURN: Final = """
 """
 
 FORMULAS: Final = {
-    "NPURmsNorm": f"<epsilon: float = 1e-6> (x, gamma) => (y, rstd) {{{_ROOT}}}",
-    "NPUAddRmsNorm": f"""<epsilon: float = 1e-6> (x1, x2, gamma) => (y, rstd, x) {{
+    "NPURmsNorm": f"(x, gamma) => (y, rstd) {{{_ROOT}}}",
+    "NPUAddRmsNorm": f"""(x1, x2, gamma) => (y, rstd, x) {{
     x = Add (x1, x2){_ROOT}}}""",
     "NPURotaryMul": f"""(x, r1, r2) => (y) {{
     first, second = $halves (x)
@@ -62,20 +62,19 @@ FORMULAS: Final = {
     rotated = Concat <axis = -1> (negative, first){_TURN}}}""",
     INTERLEAVED: f"""(x, r1, r2) => (y) {{
     shape = Shape (x)
-    pairs = Constant <value_ints = [0, 0, 0, -1, 2]> ()
+    pairs = Constant <value = int64[5] {{0, 0, 0, -1, 2}}> ()
     paired = Reshape (x, pairs)
     first, second = $halves (paired)
     negative = Neg (second)
     turned = Concat <axis = -1> (negative, first)
     rotated = Reshape (turned, shape){_TURN}}}""",
-    "NPUGroupNormSilu": """<group: int, eps: float = 1e-5> (x, gamma, beta) => (y, mean, rstd) {
-    one = Constant <value_ints = [1]> ()
-    same = Constant <value_ints = [0]> ()
-    rest = Constant <value_ints = [-1]> ()
-    axes = Constant <value_ints = [2, 3]> ()
-    count = Constant <value_int: int = @group> ()
-    groups = Reshape (count, one)
-    added = Constant <value_float: float = @eps> ()
+    "NPUGroupNormSilu": """(x, gamma, beta) => (y, mean, rstd) {
+    one = Constant <value = int64[1] {1}> ()
+    same = Constant <value = int64[1] {0}> ()
+    rest = Constant <value = int64[1] {-1}> ()
+    axes = Constant <value = int64[2] {2, 3}> ()
+    groups = Constant <value = int64[1] {$group}> ()
+    added = Constant <value = float[1] {$eps}> ()
     shape = Shape (x)
     by_group = Concat <axis = 0> (groups, rest, one)
     wide_gamma = Cast <to = 1> (gamma)
@@ -108,7 +107,11 @@ FORMULAS: Final = {
     rstd = $back (flat_inverse $like)
 }""",
 }
-"""Operator -> its operands, outputs and body in ONNX's textual form; what begins with $ is `_words`."""
+"""Operator -> its operands, outputs and body in ONNX's textual form; what begins with $ depends on node and opset."""
+
+
+DEFAULTS: Final = {"epsilon": 1e-6, "eps": 1e-5}
+"""Attribute -> what it is where a node leaves it out."""
 
 
 def spelled_out(path: Path) -> bytes:
@@ -121,14 +124,14 @@ def spelled_out(path: Path) -> bytes:
     opset = next((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), 0)
     values = (*model.graph.value_info, *model.graph.output)
     dtypes = {value.name: value.type.tensor_type.elem_type for value in values}
-    needed: dict[str, onnx.FunctionProto] = {}
+    made: dict[str, str] = {}
     for node in _nodes(model):
-        formula = _formula_of(node)
-        dtype = dtypes.get(node.output[0], 0) if opset < CAST_LIKE else 0
-        node.op_type = f"{formula}_{dtype}" if dtype else formula
-        if node.op_type not in needed:
-            needed[node.op_type] = _function(node.op_type, FORMULAS[formula], opset, dtype)
-    model.functions.extend(needed.values())
+        words = _words(opset, dtypes.get(node.output[0], 0))
+        text = Template(_formula_of(node)).substitute(words, **_attributes(node))
+        node.op_type = made.setdefault(text, f"{node.op_type}_{len(made)}")
+        del node.attribute[:]
+    head = f'<opset_import: ["": {opset}], domain: "{DOMAIN}">'
+    model.functions.extend(onnx.parser.parse_function(f"{head} {name} {text}") for text, name in made.items())
     data: bytes = model.SerializeToString()
     return data
 
@@ -144,26 +147,33 @@ def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 
 
 def _formula_of(node: onnx.NodeProto) -> str:
-    """Return the key of a node's formula, its attributes named as the formula has them."""
-    attributes = {item.name: item for item in node.attribute}
     if node.op_type not in FORMULAS:
         known = ", ".join(name for name in FORMULAS if name != INTERLEAVED)
         raise RunnerError(
             f"expected npu operators whose formula is known here ({known}), found {node.op_type} at "
-            f"{node.name or node.output[0]}; run the model on the device, or convert it with --dialect ascend"
+            f"{_place(node)}; run the model on the device, or convert it with --dialect ascend"
         )
-    if node.op_type == "NPUGroupNormSilu" and "group" not in attributes and "num_groups" in attributes:
-        attributes["num_groups"].name = "group"
-    if node.op_type != "NPURotaryMul" or "rotary_mode" not in attributes:
-        return str(node.op_type)
-    mode = attributes["rotary_mode"].s
-    node.attribute.remove(attributes["rotary_mode"])
-    return INTERLEAVED if mode == b"interleave" else str(node.op_type)
+    turned = any(item.name == "rotary_mode" and item.s == b"interleave" for item in node.attribute)
+    return FORMULAS[INTERLEAVED if turned else node.op_type]
 
 
-def _function(name: str, formula: str, opset: int, dtype: int) -> onnx.FunctionProto:
-    text = Template(formula).substitute(_words(opset, dtype))
-    return onnx.parser.parse_function(f'<opset_import: ["": {opset}], domain: "{DOMAIN}"> {name} {text}')
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Return the attributes that formulas ask for."""
+    given = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    found = DEFAULTS | {"group": given.get("group", given.get("num_groups"))}
+    found |= {name: given[name] for name in DEFAULTS if name in given}
+    if node.op_type == "NPUGroupNormSilu" and not isinstance(found["group"], int):
+        raise RunnerError(f"expected a whole number as attribute group of {node.op_type}, found none at {_place(node)}")
+    wrong = [name for name in DEFAULTS if not isinstance(found[name], float)]
+    if wrong:
+        raise RunnerError(
+            f"expected a float as attribute {wrong[0]} of {node.op_type}, found another at {_place(node)}"
+        )
+    return found
+
+
+def _place(node: onnx.NodeProto) -> str:
+    return str(node.name or next(iter(node.output), ""))
 
 
 def _words(opset: int, dtype: int) -> dict[str, str]:

@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
-from rule_cases import npu, rms_norm
+from rule_cases import built, model, node, npu, rms_norm
 
 from lwmport.converters.onnx import npu_forms
 from lwmport.targets.chips import ASCEND
+from lwmport.targets.fix.mending import mend
+from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.operators import ascend_opsets
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.rules.npu import DOMAIN, EPSILON, FUSED, MULTIPLE
@@ -85,15 +89,34 @@ def test_what_a_plugin_reads_as_it_is_meant_is_not(name: str, tmp_path: Path) ->
 
 
 def test_heads_of_another_size_are_a_warning(tmp_path: Path) -> None:
-    import onnx
-
     path = npu(*TURN)(tmp_path)
-    model = onnx.load(path)
-    for size in (*model.graph.input[0].type.tensor_type.shape.dim,):
-        if size.dim_value == 64:
-            size.dim_value = 80
-    onnx.save(model, path)
+    wider = onnx.load(path)
+    wider.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 80
+    onnx.save(wider, path)
     assert [finding.severity for finding in of("A35", path)] == ["warning"]
+
+
+def test_shapes_follow_through_operators_that_onnx_does_not_know(tmp_path: Path) -> None:
+    path = npu("NPUAddRmsNorm", "x", "x", "w")(tmp_path)
+    graph = read(path)
+    assert graph.shape("y") == graph.shape("b") == (1, 4, 2, 64)
+    assert graph.dtype("y") == "float32"
+    assert graph.shape("a") is None
+    assert [node.op for node in graph.nodes] == ["NPUAddRmsNorm"]
+
+
+def test_what_stands_behind_them_is_mended(tmp_path: Path) -> None:
+    factors = {"f": np.asarray([1, 1, 2, 2], np.float32), "w": np.ones(4, np.float32)}
+    modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    nodes = [
+        node("NPUGroupNormSilu", "x w w", "a b c", domain="npu", group=2),
+        node("Resize", "a - f", "y", **modes),
+    ]
+    source = built(model(nodes, constants=factors, npu=1))(tmp_path)
+    assert of("A12", source)
+    found = mend(source, tmp_path / "mended.onnx", Conditions(target="ascend"))
+    assert found.proof.equal
+    assert not [finding for finding in found.preflight.findings if finding.severity == "error"]
 
 
 def test_other_operators_of_the_domain_are_looked_up_by_their_full_name(tmp_path: Path) -> None:

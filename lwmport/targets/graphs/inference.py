@@ -35,6 +35,16 @@ FOLDED: Final = frozenset(
 """Operators that are computed; each makes one output, whose size is known before it is made."""
 
 
+LIKE_OPERAND: Final = {
+    ("npu", "NPUAddRmsNorm"): (0, 2),
+    ("npu", "NPUFastGelu"): (0,),
+    ("npu", "NPUGroupNormSilu"): (0,),
+    ("npu", "NPURmsNorm"): (0,),
+    ("npu", "NPURotaryMul"): (0,),
+}
+"""Operators that ONNX does not know -> those of their outputs that have dtype and shape of the first operand."""
+
+
 def settle(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
     """Return the model with the shapes that follow, and the values that nodes of its main graph make of constants."""
     scratch = model
@@ -53,9 +63,24 @@ def settle(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with inferred shapes; as it is where inference fails, for a rule will say why."""
     try:
-        return onnx.shape_inference.infer_shapes(model)
+        return onnx.shape_inference.infer_shapes(_with_stand_ins(model))
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError, TypeError):
         return model
+
+
+def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with operators that inference knows, and that nothing computes, for those of `LIKE_OPERAND`."""
+    if not any((node.domain, node.op_type) in LIKE_OPERAND for node in model.graph.node):
+        return model
+    copy = _copy(model)
+    del copy.graph.node[:]
+    for node in model.graph.node:
+        alike = LIKE_OPERAND.get((node.domain, node.op_type), ()) if node.input else ()
+        places = [node.output[place] for place in alike if place < len(node.output) and node.output[place]]
+        copy.graph.node.extend(onnx.helper.make_node("Relu", node.input[:1], [name]) for name in places)
+        if not places:
+            copy.graph.node.append(node)
+    return copy
 
 
 def _computed(model: onnx.ModelProto) -> dict[str, Array]:
