@@ -16,8 +16,8 @@ from lwmport.checkpoints.streaming import pieces_of
 from lwmport.converters.onnx.bindings import Bindings, Order
 from lwmport.converters.onnx.graph import GraphBuilder
 from lwmport.converters.onnx.sizes import Sizes
-from lwmport.errors import LoweringError
-from lwmport.graphs.atoms import composite_name, is_literal, readers, shape_of
+from lwmport.converters.walk import Walk
+from lwmport.graphs.atoms import is_literal, readers, shape_of
 from lwmport.graphs.program import Program
 from lwmport.types import Array, Dim, Weights
 
@@ -30,7 +30,7 @@ CHANNELS_FIRST: Final[Order] = (0, 3, 1, 2)
 """The order of a picture [batch, height, width, channels] kept as [batch, channels, height, width]."""
 
 
-class Emitter:
+class Emitter(Walk["Emitter"]):
     """Lowers one program: keeps which value of the graph stands for which variable, in which axis orders."""
 
     def __init__(
@@ -41,11 +41,8 @@ class Emitter:
         primitives: Mapping[str, Rule],
         composites: Mapping[str, Rule],
     ) -> None:
-        self.program = program
-        self.weights = weights
+        super().__init__(program, weights, primitives, composites)
         self.graph = GraphBuilder(program.component, opset)
-        self._primitives = primitives
-        self._composites = composites
         self.sizes = Sizes(self.graph)
         self._bindings = Bindings(program.readers)
         self._constants: dict[tuple[Any, Order, tuple[int, ...]], ir.Value] = {}
@@ -76,18 +73,11 @@ class Emitter:
     def lower(self, equations: Sequence[Any]) -> None:
         """Emit what some equations compute, unless it is known or a rule has done it already."""
         for equation in equations:
-            if id(equation) not in self._absorbed and not all(out in self.program.known for out in equation.outvars):
+            if id(equation) not in self._absorbed and not self.is_done(equation):
                 self._lower(equation)
 
     def _lower(self, equation: Any) -> None:
-        name = composite_name(equation)
-        rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
-        if rule is None:
-            place = "/".join(part for part in (self.program.component, scope_of(equation)) if part)
-            raise LoweringError(
-                f"expected operations that ONNX opset {self.graph.opset} can express, found "
-                f"{name or equation.primitive.name} in {place}; add a rule to lwmport/converters/onnx"
-            )
+        rule = self.rule_for(equation, f"ONNX opset {self.graph.opset}", "add a rule to lwmport/converters/onnx")
         self.graph.scope = scope_of(equation) or self.graph.scope
         rule(self, equation)
 
@@ -139,25 +129,6 @@ class Emitter:
             for atom in closed.jaxpr.outvars:
                 outputs.append(self.own(self.read(atom), shape_of(atom), atom.aval.dtype, outputs))
         return self.graph.subgraph(inputs, outputs, nodes)
-
-    def is_known(self, atom: Any) -> bool:
-        """Return whether an atom can be computed at conversion."""
-        return atom in self.program.known
-
-    def known_value(self, atom: Any) -> Array:
-        """Return the value of a known atom now; for small ones whose value decides what is emitted."""
-        return self.program.known.value(atom, self.weights)
-
-    def scalar(self, atom: Any) -> float | None:
-        """Return the value of a known atom with one element, and None for any other atom."""
-        if not self.is_known(atom) or int(np.prod(atom.aval.shape)) != 1 or self.program.known.root(atom):
-            return None
-        return float(self.known_value(atom).item())
-
-    def sole_reader(self, variable: Any) -> Any:
-        """Return the one equation that reads a variable, and None if there are more or the program returns it."""
-        found = self._bindings.readers(variable)
-        return found[0] if len(found) == 1 else None
 
     def readers(self, variable: Any) -> list[Any]:
         """Return the equations that read a variable; None stands for an output."""

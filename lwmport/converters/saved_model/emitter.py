@@ -6,10 +6,10 @@ TensorFlow keeps JAX's axis order, so that every variable of the program is one 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from math import prod
 from typing import Any, Final, Protocol, TypeAlias
 
 from lwmport.converters.saved_model.sizes import Sizes
+from lwmport.converters.walk import Walk, path_of
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal, shape_of
 from lwmport.graphs.program import Program
@@ -29,7 +29,7 @@ class Store(Protocol):
         """Return the tensor that reads a weight; ``produce`` returns its value, and may be called later."""
 
 
-class Emitter:
+class Emitter(Walk["Emitter"]):
     """Lowers one program: keeps which tensor of the graph stands for which variable."""
 
     def __init__(
@@ -40,16 +40,13 @@ class Emitter:
         store: Store,
         rules: tuple[Mapping[str, Rule], Mapping[str, Rule]],
     ) -> None:
+        super().__init__(program, weights, *rules)
         self.tf = tf
         self.ops = tf.raw_ops
-        self.program = program
-        self.weights = weights
         self.sizes = Sizes(tf)
         self._store = store
-        self._primitives, self._composites = rules
         self._values: dict[Any, Any] = {}
         self._weight_names = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
-        self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Return the tensors of the program's outputs, given those of its inputs; both in the signature's order."""
@@ -57,7 +54,7 @@ class Emitter:
             self.sizes.add_input(value, shape_of(variable))
             self.bind(variable, self.cast(value, str(variable.aval.dtype)))
         for equation in self.program.jaxpr.eqns:
-            if not all(out in self.program.known for out in equation.outvars):
+            if not self.is_done(equation):
                 self.lower(equation)
         pairs = zip(self.program.jaxpr.outvars, self.program.signature.outputs, strict=True)
         return [self.cast(self.read(atom), spec.dtype) for atom, spec in pairs]
@@ -68,14 +65,7 @@ class Emitter:
         Raises:
             LoweringError: there is no rule for it, or TensorFlow refuses it.
         """
-        name = composite_name(equation)
-        rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
-        if rule is None:
-            raise LoweringError(
-                f"expected operations that plain TensorFlow operators can express, found "
-                f"{name or equation.primitive.name} at {equation.source_info.name_stack} of {self.program.component}; "
-                f"add a rule to lwmport/converters/saved_model"
-            )
+        rule = self.rule_for(equation, "plain TensorFlow operators", "add a rule to lwmport/converters/saved_model")
         scope = scope_of(equation)
         with self.tf.name_scope(f"{scope}/") if scope else nullcontext():
             try:
@@ -119,29 +109,6 @@ class Emitter:
         dtype = str(atom.aval.dtype)
         self.bind(atom, self._store.weight(str(name), atom.aval.shape, dtype, lambda: self.known_value(atom)))
 
-    def is_known(self, atom: Any) -> bool:
-        """Return whether an atom can be computed at conversion."""
-        return atom in self.program.known
-
-    def known_value(self, atom: Any) -> Array:
-        """Return the value of a known atom now; for small ones whose value decides what is emitted."""
-        return self.program.known.value(atom, self.weights)
-
-    def scalar(self, atom: Any) -> float | None:
-        """Return the value of a known atom with one element, and None for any other atom."""
-        if not self.is_known(atom) or prod(atom.aval.shape) != 1 or self.program.known.root(atom):
-            return None
-        return float(self.known_value(atom).item())
-
-    def sole_reader(self, variable: Any) -> Any:
-        """Return the one equation that reads a variable, and None if there are more or the program returns it."""
-        found = self.program.readers[variable]
-        return found[0] if len(found) == 1 else None
-
-    def producer(self, atom: Any) -> Any:
-        """Return the equation that a variable is a result of, and None for any other atom."""
-        return None if is_literal(atom) else self._producers.get(atom)
-
     def per_channel(self, atom: Any) -> Any:
         """Return the known vector [c] that an atom [1, ..., 1, c] is a mere reshape of, and None if there is none."""
         shape = atom.aval.shape
@@ -175,6 +142,6 @@ class Emitter:
 
 
 def scope_of(equation: Any) -> str:
-    """Return the module path of an equation, which is the prefix of its weights: ``decoder/MidBlock_0/Conv_0``."""
-    parts = [part for part in str(equation.source_info.name_stack).split("/") if part and "." not in part]
+    """Return the module path of an equation as a name that TensorFlow takes."""
+    parts = filter(None, path_of(equation).split("/"))
     return "/".join(re.sub(r"[^A-Za-z0-9_]+", "_", part).strip("_") or "scope" for part in parts)

@@ -14,8 +14,9 @@ import numpy as np
 from lwmport.converters.tflite.graph import GraphBuilder, Tensor
 from lwmport.converters.tflite.half import HALF, LAYOUTS, computed
 from lwmport.converters.tflite.sizes import reshape_target, shape_signature, static_shape
+from lwmport.converters.walk import Walk, path_of
 from lwmport.errors import LoweringError
-from lwmport.graphs.atoms import composite_name, is_literal, shape_of
+from lwmport.graphs.atoms import is_literal, shape_of
 from lwmport.graphs.program import Program
 from lwmport.types import Array, Dim, Weights
 
@@ -28,22 +29,18 @@ _ADVICE: Final = dict.fromkeys(
 """What to do about primitives that no rule will come for."""
 
 
-class Emitter:
+class Emitter(Walk["Emitter"]):
     """Lowers one program: keeps which tensor of the graph stands for which variable."""
 
     def __init__(
         self, program: Program, weights: Weights, primitives: Mapping[str, Rule], composites: Mapping[str, Rule]
     ) -> None:
-        self.program = program
-        self.weights = weights
+        super().__init__(program, weights, primitives, composites)
         self.graph = GraphBuilder(program.component)
-        self._primitives = primitives
-        self._composites = composites
         self._tensors: dict[Any, Tensor] = {}
         self._wide: dict[Tensor, Tensor] = {}
         self._stored: dict[Tensor, Tensor] = {}
         self._absorbed: set[int] = set()
-        self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
         self.notes: dict[Any, Any] = {}
         """What one rule leaves for a later one: padding or upsampling that the next convolution takes in."""
 
@@ -54,22 +51,16 @@ class Emitter:
             inputs.append(self.graph.tensor(spec.name, spec.shape, spec.dtype))
             self._tensors[variable] = self.cast(inputs[-1], computed(variable.aval.dtype))
         for equation in self.program.jaxpr.eqns:
-            if id(equation) not in self._absorbed and not all(map(self.is_known, equation.outvars)):
+            if id(equation) not in self._absorbed and not self.is_done(equation):
                 self._lower(equation)
         outputs = self._outputs(inputs)
         self.graph.drop_unread(outputs)
         return inputs, outputs
 
     def _lower(self, equation: Any) -> None:
-        name = composite_name(equation)
-        rule = self._composites.get(name) if name else self._primitives.get(equation.primitive.name)
-        if rule is None:
-            place = "/".join(part for part in (self.program.component, scope_of(equation)) if part)
-            raise LoweringError(
-                f"expected operations that TFLite can express, found {name or equation.primitive.name} in {place}; "
-                f"{_ADVICE.get(equation.primitive.name, 'add a rule to lwmport/converters/tflite')}"
-            )
-        self.graph.scope = scope_of(equation)
+        advice = _ADVICE.get(equation.primitive.name, "add a rule to lwmport/converters/tflite")
+        rule = self.rule_for(equation, "TFLite", advice)
+        self.graph.scope = path_of(equation)
         rule(self, equation)
 
     def _outputs(self, inputs: list[Tensor]) -> list[Tensor]:
@@ -81,29 +72,6 @@ class Emitter:
                 tensor = self.reshape(tensor, spec.shape)  # TFLite has no IDENTITY
             found.append(tensor)
         return found
-
-    def is_known(self, atom: Any) -> bool:
-        """Return whether an atom can be computed at conversion."""
-        return atom in self.program.known
-
-    def known_value(self, atom: Any) -> Array:
-        """Return the value of a known atom now; for small ones whose value decides what is emitted."""
-        return self.program.known.value(atom, self.weights)
-
-    def scalar(self, atom: Any) -> float | None:
-        """Return the value of a known atom with one element, and None for any other atom."""
-        if not self.is_known(atom) or int(np.prod(atom.aval.shape)) != 1 or self.program.known.root(atom):
-            return None
-        return float(self.known_value(atom).item())
-
-    def producer(self, atom: Any) -> Any:
-        """Return the equation that computes an atom, and None for literals and inputs."""
-        return None if is_literal(atom) else self._producers.get(atom)
-
-    def sole_reader(self, variable: Any) -> Any:
-        """Return the one equation that reads a variable, and None if there are more or the program returns it."""
-        found = self.program.readers[variable]
-        return found[0] if len(found) == 1 else None
 
     def absorb(self, equation: Any) -> None:
         """Mark an equation as done by the rule at work."""
@@ -235,12 +203,6 @@ class Emitter:
             )
         operands = [tensor, self.graph.integers(static_shape(shape))]
         return self.graph.operation("BROADCAST_TO", operands, shape, tensor.dtype)
-
-
-def scope_of(equation: Any) -> str:
-    """Return the module path of an equation, which is the prefix of its weights: ``decoder/MidBlock_0/Conv_0``."""
-    parts = [part for part in str(equation.source_info.name_stack).split("/") if part and "." not in part]
-    return "/".join(parts)
 
 
 def _shaped(array: Array, shape: Sequence[int]) -> Array:
