@@ -1,8 +1,10 @@
+import math
+
 import pytest
 
 from lwmport.errors import UsageError
 from lwmport.types import Kind, TensorSpec
-from lwmport.validators.tolerances import DEFAULTS, EXACT, OUTPUTS, tolerance_for
+from lwmport.validators.tolerances import DEFAULTS, EXACT, FAMILIES, OUTPUTS, tolerance_for
 
 PIXELS = TensorSpec(name="pixel_values", shape=("batch", 256, 256, 3), dtype="float32", kind=Kind.PICTURE)
 STATES = TensorSpec(name="quantized_states", shape=("batch", 16, 16, 64), dtype="float32")
@@ -20,20 +22,34 @@ def test_integers_are_exact_in_every_precision(precision: str) -> None:
     assert tolerance_for("vqgan", TensorSpec(name="mask", shape=(), dtype="bool"), precision) is EXACT
 
 
-def test_an_unnamed_output_takes_its_precisions_default() -> None:
+def test_an_unnamed_output_takes_its_familys_row_or_its_precisions_default() -> None:
     logits = TensorSpec(name="logits", shape=("batch", 32000), dtype="float32")
-    assert tolerance_for("llama", logits, "bfloat16") is DEFAULTS["bfloat16"]
-    assert tolerance_for("llama", PIXELS) is DEFAULTS["float32"]
+    assert tolerance_for("llama", logits, "bfloat16") is FAMILIES["llama"]["bfloat16"]
+    assert tolerance_for("vision-llama", PIXELS) is FAMILIES["vision-llama"]["float32"]
+    assert tolerance_for("llama", logits, "float64") is DEFAULTS["float64"]
+    assert tolerance_for("vqgan", logits) is tolerance_for("other", logits) is DEFAULTS["float32"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("precision", "measured", "decibels"), [("float32", 1.5e-5, 109), ("float16", 2e-2, 48)])
+def test_a_language_model_of_full_depth_fits(family: str, precision: str, measured: float, decibels: float) -> None:
+    found = tolerance_for(family, TensorSpec(name="logits", shape=(), dtype="float32"), precision)
+    deeper = (80 / 32) ** 0.5
+    assert found.atol > deeper * measured
+    assert found.min_sqnr_db is not None
+    assert found.min_sqnr_db < decibels - 20 * math.log10(deeper)
 
 
 def test_coarser_precisions_are_never_tighter() -> None:
-    for table in (DEFAULTS, {precision: tolerance_for("vqgan", PIXELS, precision) for precision in DEFAULTS}):
-        atols = [table[precision].atol for precision in ("float64", "float32", "float16", "bfloat16")]
-        assert atols == sorted(atols)
+    for family in ("vqgan", "llama", "other"):
+        rows = [tolerance_for(family, PIXELS, precision) for precision in ("float64", "float32", "float16", "bfloat16")]
+        assert [row.atol for row in rows] == sorted(row.atol for row in rows)
+        bounds = [row.min_sqnr_db for row in rows if row.min_sqnr_db is not None]
+        assert bounds == sorted(bounds, reverse=True)
 
 
 def test_every_row_says_why() -> None:
-    rows = (EXACT, *DEFAULTS.values(), *OUTPUTS.values())
+    rows = (EXACT, *DEFAULTS.values(), *OUTPUTS.values(), *(row for rows in FAMILIES.values() for row in rows.values()))
     assert all(len(row.why) > 40 and row.why.endswith(".") for row in rows)
 
 
