@@ -24,11 +24,13 @@ MODEL: Final = {
 }
 """Field of a job -> field of `Options`."""
 
-PLAIN: Final = ("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset")
+PLAIN: Final = (
+    *("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset", "dialect"),
+)
 FIELDS: Final = (*PLAIN, *MODEL)
 """What a job may say: the options of ``lwmport port``, with underscores."""
 
-TEXTS: Final = ("component", "target", "to", "checkpoint", "config", "soc", "toolchain", "precision")
+TEXTS: Final = ("component", "target", "to", "dialect", "checkpoint", "config", "soc", "toolchain", "precision")
 """Fields that are texts."""
 
 NAMED: Final = ("component", "target", "to", "precision")
@@ -177,7 +179,8 @@ def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> 
         given["settings"] = tuple(
             map(str, given["settings"] if isinstance(given["settings"], list) else [given["settings"]])
         )
-    plain = {name: fields[name] for name in ("checkpoint", "config", "batch", "seed", "opset") if name in fields}
+    names = ("checkpoint", "config", "batch", "seed", "opset", "dialect")
+    plain = {name: fields[name] for name in names if name in fields}
     try:
         conversion = Request(
             component=fields["component"], format=form, out=out / name, options=Options(**given), **plain

@@ -20,7 +20,7 @@ from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
 from lwmport.targets.compile import PRECISIONS
 from lwmport.targets.compile.tools import installed
-from lwmport.targets.dialects import DIALECT_OF
+from lwmport.targets.dialects import DIALECT_OF, dialects_of
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
 from lwmport.types import Severity, Status
 
@@ -34,16 +34,17 @@ QUANTISING: Final = frozenset({"aipu"})
 
 @dataclass(frozen=True, kw_only=True)
 class PortRequest:
-    """One model for one device. ``conversion`` says what and where to; its dialect is the target's own.
+    """One model for one device. ``conversion`` says what and where to.
 
     Attributes:
-        conversion: `lwmport.pipeline.request.Request`; its ``out`` is the folder of the whole port.
+        conversion: `lwmport.pipeline.request.Request`; its ``out`` is the folder of the whole port, its dialect one of
+            the target's, the usual one if it names none.
         target: a key of `lwmport.targets.compile.COMPILERS`.
         soc: the device within the target.
         toolchain: the vendor's SDK, if it is not where it usually is.
 
     Raises:
-        UsageError: the target does not take such a format.
+        UsageError: the target does not take such a format or dialect.
     """
 
     conversion: Request
@@ -56,6 +57,12 @@ class PortRequest:
         check_known("target", self.target, TARGETS)
         formats = [form for target, form in DIALECT_OF if target == self.target]
         check_known(f"format for {self.target}", self.conversion.format, formats)
+        check_known(f"dialect for {self.target}", self.dialect, dialects_of(self.target, self.conversion.format))
+
+    @property
+    def dialect(self) -> str:
+        """The dialect to convert in."""
+        return self.conversion.dialect or DIALECT_OF[self.target, self.conversion.format]
 
     @property
     def out(self) -> Path:
@@ -174,12 +181,12 @@ def _outcome(request: PortRequest, stages: list[Stage]) -> PortOutcome:
 def title_of(request: PortRequest) -> str:
     """Return a name for a port that tells it from others of one table."""
     conversion = request.conversion
-    return f"{conversion.component} to {request.target} ({conversion.format}, {conversion.options.precision})"
+    form = conversion.format if conversion.dialect is None else f"{conversion.format} in {conversion.dialect}"
+    return f"{conversion.component} to {request.target} ({form}, {conversion.options.precision})"
 
 
 def _convert(request: PortRequest, observer: Observer) -> Stage:
-    dialect = DIALECT_OF[request.target, request.conversion.format]
-    found = convert(replace(request.conversion, out=request.models, dialect=dialect), observer)
+    found = convert(replace(request.conversion, out=request.models, dialect=request.dialect), observer)
     report = found.report
     reason = report.sentence if report else "not validated"
     return Stage(
