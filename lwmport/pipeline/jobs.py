@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import UsageError
+from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.port import PortRequest, usual_format
@@ -198,7 +199,15 @@ def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> 
 def _needed(conversion: Request) -> int:
     """Return an estimate of the memory that a port needs at its worst moment, the comparison with the reference."""
     family = resolve(conversion.component, conversion.config, conversion.options)
-    return BASE_BYTES + COPIES * max(map(_total, (component.weights for component in family.references)))
+    pairs = zip(family.references, family.components, strict=True)
+    return BASE_BYTES + COPIES * max(_held(wide.weights, own.weights, conversion.format) for wide, own in pairs)
+
+
+def _held(wide: Mapping[str, WeightSpec], own: Mapping[str, WeightSpec], form: str) -> int:
+    """Return the bytes of float32 weights held at once: of the largest alone in ONNX if memory is scarce."""
+    if form == "onnx" and is_scarce(_total(own)):
+        return max(spec.nbytes for spec in wide.values())
+    return _total(wide)
 
 
 def _total(weights: Mapping[str, WeightSpec]) -> int:

@@ -17,7 +17,7 @@ import lwmport
 from lwmport import plain
 from lwmport.errors import MissingExtraError, UsageError
 from lwmport.models.options import Options
-from lwmport.pipeline import engines, ports
+from lwmport.pipeline import engines, jobs, ports
 from lwmport.pipeline import port as road
 from lwmport.pipeline.jobs import Jobs, read_bytes, read_jobs
 from lwmport.pipeline.ledger import NAME as LEDGER
@@ -291,6 +291,18 @@ def test_memory_is_read_with_its_unit(text: str, found: int) -> None:
 def test_memory_without_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected memory as 8GB"):
         read_bytes(text)
+
+
+def test_a_model_larger_than_memory_is_expected_to_take_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(
+        '[defaults]\nconfig = "debug"\ntarget = "cpu"\ncomponent = "llama"\n[matrix]\nto = ["onnx", "tflite"]\n'
+    )
+    onnx, tflite = (job.bytes for job in read_jobs(path).jobs)
+    assert onnx == tflite
+    monkeypatch.setattr(jobs, "is_scarce", lambda _: True)
+    onnx, lite = (job.bytes for job in read_jobs(path).jobs)
+    assert jobs.BASE_BYTES < onnx < lite == tflite
 
 
 class Stub:
