@@ -35,6 +35,12 @@ class Initializer:
         """Bytes of the tensor."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
+    def whole(self) -> Array:
+        """Return the values as one array."""
+        made = self.produce()
+        parts = [made] if isinstance(made, np.ndarray | np.generic) else [np.empty(0, self.dtype), *made]
+        return np.concatenate([np.ravel(part) for part in parts]).reshape(self.shape)
+
 
 class GraphBuilder:
     """Collects nodes and initializers with names that are unique, readable and the same every time."""

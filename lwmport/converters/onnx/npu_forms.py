@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from lwmport.converters.onnx import vendor_forms
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, identity, permuted
+from lwmport.converters.onnx.graph import Initializer
 from lwmport.converters.onnx.heads import BESIDE, merged, merged_shape
 from lwmport.graphs.atoms import composite_attributes, composite_name, shape_of
 from lwmport.types import Dim
@@ -85,23 +86,46 @@ def fits_rotary_mul(equation: Any) -> bool:
 def rotary_mul(e: Emitter, equation: Any) -> None:
     """Emit NPURotaryMul on heads [b, s, h, d], with tables [b, s, 1, d] that say each angle twice.
 
-    The operator turns halves. Where the model turns neighbours, these are brought there and back.
+    The operator turns halves. Where the model turns neighbours, these are brought there, by the weights of the
+    projection if they come from one, and back.
     """
     (x, cos, sin), (out,) = equation.invars, equation.outvars
     dtype, shape = out.aval.dtype, permuted(shape_of(out), BESIDE)
     neighbours = composite_attributes(equation)["interleaved"]
-    value = merged(e, x)
+    value, old = merged(e, x), merged_shape(x)
     if neighbours:
-        value = _exchanged(e, value, merged_shape(x), _pairs(out), dtype)
-        value = e.reshaped(value, _halves(out), shape, dtype)
-    else:
-        value = e.reshaped(value, merged_shape(x), shape, dtype)
+        value, old = _in_halves(e, value, x)
+    value = e.reshaped(value, old, shape, dtype)
     tables = [_table(e, table, dtype) for table in (cos, sin)]
     turned = e.graph.node("NPURotaryMul", [value, *tables], shape, dtype, {"rotary_mode": "half"}, NPU)
     if neighbours:
         turned = _exchanged(e, turned, shape, _halves(out), dtype)
         turned = e.reshaped(turned, _pairs(out), shape, dtype)
     e.bind(out, turned, BESIDE)
+
+
+def _in_halves(e: Emitter, value: ir.Value, atom: Any) -> tuple[ir.Value, tuple[Dim, ...]]:
+    """Return heads [b, s, h * d] with the even elements of each head before the odd ones, and the shape of that."""
+    node, dtype, shape = value.producer(), atom.aval.dtype, merged_shape(atom)
+    weight = node.inputs[1] if node is not None and (node.domain, node.op_type) == ("", "MatMul") else None
+    item = e.graph.initializers.get(str(weight.name)) if weight is not None else None
+    if node is None or item is None or item.source is None or item.dtype != dtype or len(item.shape) != 2:
+        return _exchanged(e, value, shape, _pairs(atom), dtype), _halves(atom)
+    projection = e.graph.node("MatMul", [node.inputs[0], _sorted_columns(e, item, _pairs(atom))], shape, dtype)
+    return projection, shape
+
+
+def _sorted_columns(e: Emitter, item: Initializer, pairs: tuple[Dim, ...]) -> ir.Value:
+    """Return a weight [n, h * d] whose columns of each head are in the order even, odd; it is made while writing."""
+    _, heads, half, two = (int(dim) if isinstance(dim, int) else -1 for dim in pairs)
+    noted = e.notes.get(("halves", item.name))
+    if noted is None:
+        apart = (item.shape[0], heads, half, two)
+        produce = lambda: item.whole().reshape(apart).transpose(0, 1, 3, 2).reshape(item.shape)  # noqa: E731 - a promise
+        noted = e.graph.initializer(f"{item.name}/halves", item.shape, item.dtype, produce, item.source)
+        e.notes["halves", item.name] = noted
+    found: ir.Value = noted
+    return found
 
 
 def _pairs(atom: Any) -> tuple[Dim, ...]:

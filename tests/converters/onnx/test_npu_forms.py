@@ -136,3 +136,31 @@ def test_the_tables_of_a_rotation_are_made_once(lower: Callable[..., Any]) -> No
     assert found.operators["npu.NPURotaryMul"] == 2
     first, second = found.nodes("NPURotaryMul")
     assert first.input[1:] == second.input[1:]
+
+
+def projected(x: Any, angles: Any, *, w: Any) -> Any:
+    heads = (x @ w).reshape(*x.shape[:2], 3, 64).transpose(0, 2, 1, 3)
+    return turned(heads, angles)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_projection_gives_halves_by_itself(dtype: Any, dynamic: bool, lower: Callable[..., Any]) -> None:  # noqa: FBT001 - a parameter of the test
+    weights = {"w": normal(32, 3 * 64, dtype=dtype)}
+    states = STATES.astype(dtype)
+    found = lower(projected, states, ANGLES, weights=weights, composites=FORMS, opset=17, dynamic=dynamic)
+    found.agrees(**(CLOSE if dtype == np.float32 else {"rtol": 1e-5, "atol": 3e-5}))
+    assert found.operators["npu.NPURotaryMul"] == 1
+    assert found.operators["MatMul"] == 1
+    assert found.operators["Transpose"] == 2, "one behind the rotation, and one to the heads of the output"
+    assert [item.name for item in found.model.graph.initializer if item.name.startswith("w")] == ["w/halves"]
+
+
+def test_a_projection_that_others_read_stays_as_it_is(lower: Callable[..., Any]) -> None:
+    def both(x: Any, angles: Any, *, w: Any) -> Any:
+        return x @ w, projected(x, angles, w=w), projected(x, -angles, w=w)
+
+    found = lower(both, STATES, ANGLES, weights={"w": normal(32, 3 * 64)}, composites=FORMS, opset=17).agrees(**CLOSE)
+    names = [item.name for item in found.model.graph.initializer if item.name.startswith("w")]
+    assert sorted(names) == ["w", "w/halves"]
+    assert found.operators["MatMul"] == 2
