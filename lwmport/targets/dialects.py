@@ -69,12 +69,17 @@ AIPU_TFLITE: Final = replace(
     DIALECTS["tflite"],
     name="aipu-tflite",
     summary="Arm China's Compass (Zhouyi NPU): static, no DYNAMIC_UPDATE_SLICE, weights in the tables",
-    composites={**DIALECTS["tflite"].composites, "lwmport.cache_update": ("SELECT_V2",)},
+    composites={
+        **DIALECTS["tflite"].composites,
+        "lwmport.cache_update": ("SELECT_V2",),
+        "lwmport.group_norm": ("GROUP_MOMENTS",),
+    },
     static=True,
     attention="unrolled",
     embedded=True,
 )
-"""Compass's parser knows no offsets of buffers, and reads weights behind the tables as zeros without a word."""
+"""Compass's parser knows no offsets of buffers, and reads weights behind the tables as zeros without a word. It fuses
+group norm and RMS norm in these very forms."""
 
 MIGRAPHX: Final = Dialect(
     name="migraphx",

@@ -47,6 +47,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "CONV_2D": Form(rule=convolution.convolve),
     "DOUBLED_WINOGRAD": Form(rule=doubling.leave_to_convolution, fits=doubling.can_leave),
     "DYNAMIC_UPDATE_SLICE": Form(rule=cache.update_slice),
+    "GROUP_MOMENTS": Form(rule=group_norm.group_moments),
     "LOGISTIC*MUL": Form(rule=logistic_times),
     "MEAN*RSQRT": Form(rule=rms_norm.mean_of_squares),
     "RESIZE_NEAREST_NEIGHBOR": Form(rule=upsampling.resize),

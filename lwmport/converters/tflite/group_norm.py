@@ -39,6 +39,35 @@ def channel_means(e: Emitter, equation: Any) -> None:
     e.bind(out, combine(e, "ADD", [combine(e, "MUL", [value, factor]), shift]))
 
 
+def group_moments(e: Emitter, equation: Any) -> None:
+    """Emit the mean and the mean squared difference of each group of [b, h, w, groups, c / groups].
+
+    These are the operators of Keras's GroupNormalization, in its order: Compass reads them as one operator of its NPU.
+    """
+    (x, scale, bias), (out,) = equation.invars, equation.outvars
+    given, channels = composite_attributes(equation), int(x.aval.shape[-1])
+    groups = given["groups"]
+    each = (1, 1, 1, groups, channels // groups)
+    value = e.read(x)
+    grouped = e.reshape(value, (*value.shape[:-1], *each[3:]))
+    mean = _group_mean(e, grouped)
+    centred = combine(e, "SUB", [grouped, mean])
+    variance = _group_mean(e, combine(e, "MUL", [centred, centred]))
+    epsilon = e.graph.constant(np.asarray(given["epsilon"], np.float32))
+    inverse = combine(e, "RSQRT", [combine(e, "ADD", [variance, epsilon])])
+    factor = combine(e, "MUL", [inverse, e.constant(scale, each, lambda array: array.reshape(each), "groups")])
+    offset = e.constant(bias, each, lambda array: array.reshape(each), "groups")
+    shift = combine(e, "SUB", [offset, combine(e, "MUL", [mean, factor])])
+    whole = combine(e, "ADD", [combine(e, "MUL", [grouped, factor]), shift])
+    e.bind(out, e.reshape(whole, value.shape))
+
+
+def _group_mean(e: Emitter, value: Tensor) -> Tensor:
+    """Emit the mean over rows, columns and the channels of a group: [b, 1, 1, groups, 1]."""
+    shape = (value.shape[0], 1, 1, value.shape[3], 1)
+    return e.graph.operation("MEAN", [value, e.graph.integers([1, 2, 4])], shape, value.dtype, {"keepDims": True})
+
+
 def _inverse_deviation(e: Emitter, mean: Tensor, squares: Tensor, epsilon: float) -> Tensor:
     """Emit 1 / sqrt(max(E[x^2] - E[x]^2, 0) + epsilon)."""
     zero, small = (e.graph.constant(np.asarray(number, np.float32)) for number in (0, epsilon))

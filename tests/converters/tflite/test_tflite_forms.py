@@ -78,6 +78,7 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], Array]] = {
 }
 
 INVENTORY = {
+    "GROUP_MOMENTS": {"ADD": 2, "MEAN": 2, "MUL": 4, "RESHAPE": 2, "RSQRT": 1, "SUB": 2},
     "ARG_MIN": {"ADD": 1, "ARG_MIN": 1, "FULLY_CONNECTED": 1, "MUL": 2, "SUB": 1, "SUM": 1},
     "AVERAGE_POOL_2D": {"AVERAGE_POOL_2D": 1},
     "CHANNEL_MEANS": {
@@ -123,6 +124,7 @@ COMPOSITE_OF = {
     "CONCATENATION": "lwmport.upsample_nearest",
     "CONV_2D": PLAIN,
     "DOUBLED_WINOGRAD": "lwmport.upsample_nearest",
+    "GROUP_MOMENTS": "lwmport.group_norm",
     "LOGISTIC*MUL": "lwmport.silu",
     "MEAN*RSQRT": "lwmport.rms_norm",
     "RESIZE_NEAREST_NEIGHBOR": "lwmport.upsample_nearest",
