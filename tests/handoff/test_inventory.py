@@ -25,6 +25,8 @@ def part(opset: int, **operators: int) -> ComponentEntry:
         ("ascend", "onnx", "Conv", True),
         ("ascend", "onnx", "Loop", False),
         ("ascend", "onnx", "com.microsoft.Gelu", False),
+        ("ascend", "onnx", "npu.NPURmsNorm", True),
+        ("ascend", "onnx", "npu.NPUSwiGlu", False),
         ("aipu", "onnx", "Conv", True),
         ("aipu", "onnx", "TensorScatter", False),
         ("aipu", "tflite", "CONV_2D", True),

@@ -1,5 +1,6 @@
 """A port in another dialect of its target than the usual one: the fused operators of CANN."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from lwmport import manifest
 from lwmport.errors import UsageError
 from lwmport.models.options import Options
+from lwmport.pipeline.compile import CompileRequest, compile_artifacts
 from lwmport.pipeline.jobs import read_jobs
 from lwmport.pipeline.port import PortRequest, port, title_of
 from lwmport.pipeline.request import Request
@@ -39,6 +41,13 @@ def test_the_road_with_fused_operators_ends_in_a_bundle(tmp_path: Path) -> None:
     written = [path.name for path in (tmp_path / "compiled").iterdir()]
     assert [name for name in written if name.endswith(".sh")]
     assert not [name for name in written if name.endswith(".cann.json")], "ONNX Runtime opens no such model"
+    plan = CompileRequest(
+        artifact=asked.models, target="ascend", soc="Ascend310P3", precision="mixed", out=tmp_path / "plan", run=False
+    )
+    compile_artifacts(plan)
+    for part in made.components:
+        kept = json.loads((tmp_path / "plan" / f"{part.name}.mixlist.json").read_text())["black-list"]["to-add"]
+        assert {"RmsNorm", "AddRmsNorm"} <= set(kept)
     assert title_of(asked) == "llama-block to ascend (onnx in ascend-npu, float32)"
 
 
