@@ -166,6 +166,12 @@ def masked(low: float, op: str = "Add") -> Build:
     return one(op, "x", "mask", constants={"mask": np.asarray([0, low], np.float32)}, inputs=[value("x", [1, 2])])
 
 
+def remainder(dtype: int) -> Build:
+    divisor = np.asarray(1024, helper.tensor_dtype_to_np_dtype(dtype))
+    nodes = [node("Mod", "x n", "y", fmod=int(dtype == FLOAT))]
+    return built(model(nodes, [value("x", [1, 2], dtype)], constants={"n": divisor}))
+
+
 def sparse() -> onnx.ModelProto:
     made = model([node("Add", "x c", "y")], [value("x", [1, 4])])
     values = onnx.numpy_helper.from_array(np.ones(1, np.float32), "c")
@@ -443,6 +449,7 @@ CASES: dict[str, Case] = {
     "Z22": Case(of_2_gib, RELU),
     "Z23": Case(built(cyclic), RELU),
     "Z24": Case(tflite(behind=True), tflite()),
+    "Z25": Case(remainder(INT32), remainder(FLOAT)),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),

@@ -91,11 +91,11 @@ RULES: Final = (
     ),
     Rule(
         id="Z09",
-        severity=WARNING,
+        severity=NOTE,
         title="large mask",
         look=numbers.large_masks,
         vendor="it parses; quantised to int8 its range leaves nothing to the scores (cosine 0.926 against 0.998)",
-        fix=f"write masks as {numbers.SMALL_MASK:g}",
+        fix=f"lwmport compile, which has the optimizer look past it; or write masks as {numbers.SMALL_MASK:g}",
         source="Compass_Optimizer 4.2, run",
         forms=("onnx", "tflite"),
     ),
@@ -210,5 +210,14 @@ RULES: Final = (
         fix="lwmport convert --to tflite --dialect aipu-tflite",
         source=_RUN,
         forms=("tflite",),
+    ),
+    Rule(
+        id="Z25",
+        severity=WARNING,
+        title="remainder of wide integers",
+        look=nodes.wide_remainders,
+        vendor="nothing; quantised, both operands are narrowed to int8, and numbers from 128 on are lost",
+        fix="subtract the product of the quotient: x - Div(x, n) * n",
+        source="Compass_Optimizer 4.2, run",
     ),
 )

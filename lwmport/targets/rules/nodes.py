@@ -145,6 +145,14 @@ def computed_trilu(subject: Subject) -> Iterator[Hit]:
             yield _hit(node, "Trilu of a value that is computed")
 
 
+def wide_remainders(subject: Subject) -> Iterator[Hit]:
+    """Yield remainders of integers that are wider than 16 bits."""
+    for node in subject.graph.of("Mod"):
+        dtype = subject.graph.dtype(node.input(0))
+        if dtype in {"int32", "int64", "uint32", "uint64"}:
+            yield _hit(node, f"a remainder of {dtype}")
+
+
 def blockwise_scales(subject: Subject) -> Iterator[Hit]:
     """Yield DequantizeLinear and QuantizeLinear nodes with a block size."""
     for node in subject.graph.of("DequantizeLinear", "QuantizeLinear"):
