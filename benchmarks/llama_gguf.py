@@ -49,9 +49,7 @@ def write(folder: str, out: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     for name, tensor in _tensors(folder):
-        interleaved = ".q_proj." in name or ".k_proj." in name
-        wide = _float32(tensor)
-        writer.write_tensor_data(_interleaved(wide, heads) if interleaved else wide)
+        writer.write_tensor_data(_laid_out(name, tensor, heads))
     writer.close()
 
 
@@ -76,6 +74,12 @@ def _renamed(name: str) -> str:
         return f"{NAMES[stem]}.weight"
     _, _, layer, part = stem.split(".", 3)
     return f"blk.{layer}.{NAMES[part]}.weight"
+
+
+def _laid_out(name: str, bits: NDArray[np.uint16], heads: int) -> NDArray[np.float32]:
+    """Return a tensor as llama.cpp wants it; nothing holds on to it, so that one is in memory at a time."""
+    wide = _float32(bits)
+    return _interleaved(wide, heads) if ".q_proj." in name or ".k_proj." in name else wide
 
 
 def _interleaved(kernel: NDArray[Any], heads: int) -> NDArray[Any]:
@@ -103,4 +107,6 @@ def _tensors(folder: str) -> Iterator[tuple[str, NDArray[np.uint16]]]:
 
 def _float32(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return bfloat16 as float32, whose upper half it is."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
+    wide = bits.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)
