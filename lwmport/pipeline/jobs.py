@@ -34,6 +34,9 @@ FIELDS: Final = (*PLAIN, *MODEL)
 TEXTS: Final = ("component", "target", "to", "dialect", "checkpoint", "config", "soc", "toolchain", "precision")
 """Fields that are texts."""
 
+NUMBERS: Final = {"batch": 1, "seed": 0, "opset": 1}
+"""Fields that are whole numbers -> the least of them; a batch may be dynamic too."""
+
 NAMED: Final = ("component", "target", "to", "precision")
 """Fields that every job's name tells."""
 
@@ -79,7 +82,7 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
         raise UsageError(f"expected a TOML file with jobs at {path}, found: {error}") from error
     for name in values:
         check_known(f"field of {path.name}", name, TABLES)
-    folder = out or path.parent / str(values.get("out", "ports"))
+    folder = out or path.parent / _text(values.get("out", "ports"), "out", path)
     defaults = _table(values, "defaults", path)
     given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
     excluded = _tables(values, "exclude", path)
@@ -154,6 +157,8 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     wrong = [name for name in TEXTS if not isinstance(fields.get(name, ""), str)]
     if wrong:
         raise UsageError(f"{path}: expected a text as {wrong[0]} of a job, found {fields[wrong[0]]!r}")
+    for name, least in NUMBERS.items():
+        _check_number(fields, name, least, path)
     found = {**fields, "to": fields.get("to") or usual_format(fields["target"])}
     if "checkpoint" in found:
         prefix, separator, name = found["checkpoint"].rpartition("::")
@@ -222,6 +227,20 @@ def _words(fields: Mapping[str, Any]) -> tuple[str, ...]:
         for item in values:
             words += [f"--{name.replace('_', '-')}", str(item)]
     return tuple(words)
+
+
+def _check_number(fields: Mapping[str, Any], name: str, least: int, path: Path) -> None:
+    value = fields.get(name, least)
+    if (type(value) is int and value >= least) or (name, value) == ("batch", "dynamic"):
+        return
+    more = " or 'dynamic'" if name == "batch" else ""
+    raise UsageError(f"{path}: expected a whole number of at least {least}{more} as {name} of a job, found {value!r}")
+
+
+def _text(value: Any, name: str, path: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{path}: expected a text as {name}, found {value!r}")
+    return value
 
 
 def _whole(value: Any, name: str, path: Path) -> int | None:

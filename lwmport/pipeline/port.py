@@ -1,5 +1,6 @@
 """The whole road to a device: convert, validate, check, compile, bundle; what is done is not done again."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
 from lwmport.targets.compile import PRECISIONS
+from lwmport.targets.compile.devices import check_device
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.dialects import DIALECT_OF, dialects_of
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
@@ -44,7 +46,7 @@ class PortRequest:
         toolchain: the vendor's SDK, if it is not where it usually is.
 
     Raises:
-        UsageError: the target does not take such a format or dialect.
+        UsageError: the target does not take such a format, dialect or device.
     """
 
     conversion: Request
@@ -58,6 +60,7 @@ class PortRequest:
         formats = [form for target, form in DIALECT_OF if target == self.target]
         check_known(f"format for {self.target}", self.conversion.format, formats)
         check_known(f"dialect for {self.target}", self.dialect, dialects_of(self.target, self.conversion.format))
+        check_device(self.target, self.conversion.format, self.soc)
 
     @property
     def dialect(self) -> str:
@@ -128,10 +131,23 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     bundle then carries the exact command.
 
     Raises:
-        PortError: a stage could not be done or judged at all.
+        PortError: a stage could not be done or judged at all. A folder that nothing came into is gone again.
     """
     observer = observer or Silent()
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
+    existed = request.out.exists()
+    try:
+        stages = _stages(request, ledger, tools, observer)
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):
+                request.out.rmdir()
+        raise
+    return _outcome(request, stages)
+
+
+def _stages(request: PortRequest, ledger: Ledger, tools: Mapping[str, str], observer: Observer) -> list[Stage]:
+    """Run what is left of the road up to a failure, and return every stage of it."""
     stages: list[Stage] = []
     for name, run in STAGES.items():
         found = ledger.done(name, tools)
@@ -147,7 +163,7 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
             break
     missing = list(STAGES)[len(stages) :]
     stages += [Stage(name=name, status=Status.SKIPPED, reason=f"{stages[-1].name} failed") for name in missing]
-    return _outcome(request, stages)
+    return stages
 
 
 def finished(request: PortRequest) -> PortOutcome | None:

@@ -15,7 +15,7 @@ import pytest
 
 import lwmport
 from lwmport import plain
-from lwmport.errors import MissingExtraError, UsageError
+from lwmport.errors import MissingExtraError, PortError, UsageError
 from lwmport.models.options import Options
 from lwmport.pipeline import engines, jobs, ports
 from lwmport.pipeline import port as road
@@ -195,6 +195,37 @@ def test_a_target_whose_compiler_wants_a_device_gets_its_usual_one(tmp_path: Pat
     assert PortRequest(conversion=conversion, target="migraphx").chip is None
 
 
+DEVICES = [("ascend", "Ascend999"), ("aipu", "X9"), ("migraphx", "ref"), ("cpu", "litert")]
+
+
+@pytest.mark.parametrize(("target", "soc"), DEVICES)
+def test_an_unknown_device_is_refused_before_anything_is_done(target: str, soc: str, tmp_path: Path) -> None:
+    conversion = Request(component="vqgan", format="onnx", out=tmp_path / "out")
+    with pytest.raises(UsageError, match=f"expected .* out of .*found '?{soc}"):
+        PortRequest(conversion=conversion, target=target, soc=soc)
+    assert PortRequest(conversion=conversion, target="cpu", soc="openvino").chip == "openvino"
+    assert PortRequest(conversion=replace(conversion, batch="dynamic"), target="cpu").conversion.batch == "dynamic"
+
+
+def test_a_folder_into_which_nothing_came_is_gone(
+    ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(request: PortRequest, _: Any) -> Stage:
+        request.out.mkdir(exist_ok=True)
+        raise PortError("cannot write: no space left")
+
+    monkeypatch.setitem(road.STAGES, "convert", full)  # type: ignore[misc]
+    out = tmp_path / "out"
+    with pytest.raises(PortError):
+        port(request(out))
+    assert not out.exists()
+    out.mkdir()
+    with pytest.raises(PortError):
+        port(request(out))
+    assert out.exists(), "it was there before"
+    assert ran == []
+
+
 def test_the_real_road_ends_in_a_bundle(tmp_path: Path) -> None:
     found = port(request(tmp_path))
     assert [(stage.name, stage.status) for stage in found.stages] == [(name, PASSED) for name in road.STAGES]
@@ -268,6 +299,11 @@ BAD = {
     "an empty axis": ("[matrix]\ncomponent = []", "found an empty list"),
     "no number": ('workers = "two"\n[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"', "expected a number of at least 1"),
     "a wrong type": ('[[jobs]]\ncomponent = "ring-step"\ntarget = "cpu"\nring = "two"', "expected fields of the"),
+    "a batch in words": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\nbatch = "two"', "1 or 'dynamic' as batch"),
+    "a batch of none": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\nbatch = 0', "1 or 'dynamic' as batch"),
+    "a seed below 0": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\nseed = -1', "at least 0 as seed of a job"),
+    "an unknown device": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "ascend"\nsoc = "Ascend999"', "expected --soc out"),
+    "a folder that is no text": ('out = 3\n[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"', "a text as out, found 3"),
     "no text": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\nto = ["onnx"]', "expected a text as to of a job"),
     "a job twice": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\n' * 2, "more than once"),
 }  # fmt: skip
