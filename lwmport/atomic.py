@@ -156,7 +156,8 @@ def os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PortError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = error.strerror or f"{error}; is the disk full?"  # numpy counts what it wrote, and asks no further
+        raise PortError(f"cannot write {path}: {reason}") from error
 
 
 def _prefix() -> str:

@@ -101,6 +101,11 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_library_that_does_not_say_why_it_could_not_write_is_asked_about_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match="64 requested and 16 written; is the disk full"), new_file(tmp_path / "x"):
+        raise OSError("64 requested and 16 written")
+
+
 @pytest.fixture
 def _little_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "WORTH_KEEPING", 1)

@@ -64,7 +64,7 @@ def _print_fix(mended: "Mended") -> None:
 def _print(preflight: "Preflight") -> None:
     whom = f"{preflight.target} ({preflight.chip})" if preflight.chip else preflight.target
     counts = Counter(finding.severity for finding in preflight.findings)
-    said = ", ".join(f"{counts[severity]} {severity}s" for severity in Severity)
+    said = ", ".join(f"{counts[severity]} {severity}{'' if counts[severity] == 1 else 's'}" for severity in Severity)
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in preflight.findings:
         groups.setdefault((finding.rule, finding.operator, finding.found), []).append(finding)

@@ -63,6 +63,9 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CANNOT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"the system refused: {where}{error.strerror or error}", CANNOT)
     sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -21,6 +21,8 @@ MOST_ENTRIES: Final = 100_000
 LARGEST_DIRECTORY: Final = 64 << 20
 _ENCRYPTED: Final = 0x2041
 _FILE, _LINK, _KIND = 0o100000, 0o120000, 0o170000
+_PLACES: Final = "expected files one behind the other, as they were packed"
+_ANEW: Final = "if it was unpacked and zipped again, ask for the zip as it was sent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,9 +209,9 @@ def _check_places(entries: list[Entry], end: int) -> None:
     place = 0
     for entry in entries:
         if entry.offset < place:
-            raise ArtifactError(f"expected files one behind the other, found {entry.name!r} to overlap another one")
+            raise ArtifactError(f"{_PLACES}, found {entry.name!r} to overlap another one; {_ANEW}")
         if entry.offset > place:
-            raise ArtifactError(f"expected files one behind the other, found a gap before {entry.name!r}")
+            raise ArtifactError(f"{_PLACES}, found a gap before {entry.name!r}; {_ANEW}")
         if entry.end > end:
             raise ArtifactError(f"expected {entry.name!r} inside the zip, found {entry.size} bytes of it")
         place = entry.end

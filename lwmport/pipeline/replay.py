@@ -32,7 +32,8 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Obse
     and so are models that could touch files unless ``trusted``.
 
     Raises:
-        ArtifactError: a file of the model cannot be unpacked.
+        ArtifactError: a file of the model is not as it was packed.
+        PortError: there is no room to unpack it.
     """
     own = next(found for found in made.components if found.name == part.name)
     reason = _refusal(part, trusted=trusted)
@@ -41,7 +42,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Obse
     observer.phase(f"{part.name}: unpack and run {part.model}")
     with tempfile.TemporaryDirectory(prefix="lwmport-verify-") as scratch:
         for file in own.files:
-            archive.unpack(f"models/{file.name}", Path(scratch))
+            _unpack(archive, f"models/{file.name}", Path(scratch))
         try:
             runner = open_runner(Path(scratch, part.model))
             diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
@@ -65,6 +66,16 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Obse
         inputs=titles,
         diffs=diffs,
     )
+
+
+def _unpack(archive: Archive, name: str, scratch: Path) -> None:
+    try:
+        archive.unpack(name, scratch)
+    except OSError as error:
+        raise PortError(
+            f"cannot unpack {name} of {archive.path} into {scratch.parent}: {error.strerror or error}; "
+            f"set TMPDIR to a folder with room for it"
+        ) from error
 
 
 def _refusal(part: ComponentSpec, *, trusted: bool) -> str:

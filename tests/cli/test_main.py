@@ -1,5 +1,6 @@
 """The command line: exit codes, one-line errors, JSON, and nothing written when something goes wrong."""
 
+import importlib
 import json
 import pickle
 import signal
@@ -235,3 +236,27 @@ def test_list_names_what_there_is() -> None:
     found = json.loads(lwmport("list", "--json").stdout)
     assert {"components", "formats", "dialects", "targets", "installed"} <= set(found)
     assert "vqgan-encoder" in found["components"]
+
+
+REFUSED = {
+    "a file": (OSError(5, "Input/output error", "weights"), "error: the system refused: weights: Input/output error"),
+    "no file": (OSError("odd"), "error: the system refused: odd"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_system_refuses_is_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised, line = REFUSED[name]
+
+    def refuse(**_: object) -> None:
+        raise raised
+
+    module = importlib.import_module("lwmport.cli.main")
+    monkeypatch.setattr(module.cli, "main", refuse)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    assert caught.value.code == 3
+    assert capsys.readouterr().err == f"{line}\n"

@@ -84,6 +84,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "encrypted": (lambda: patched(zipped(("a", b"1")), layout.CENTRAL, 8, b"\1\0"), "encrypted"),
     "overlap": (overlapping, "overlap"),
+    "zipped again": (lambda: zipped(("models/a", b"1"), ("report/b", bytes(9000))), "zipped again"),
     "too many": (many, "at most"),
     "bytes before": (lambda: b"#!/bin/sh\n" + ours(), "right before the end"),
     "bytes behind": (lambda: ours() + b"x", "ends with its directory"),

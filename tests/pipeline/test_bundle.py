@@ -18,7 +18,7 @@ import lwmport
 from lwmport import digest, manifest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import write_checkpoint
-from lwmport.errors import ArtifactError, CheckpointError, UsageError
+from lwmport.errors import ArtifactError, CheckpointError, PortError, UsageError
 from lwmport.handoff import record
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.packing import pack
@@ -378,3 +378,12 @@ def test_the_checkpoint_must_be_named_again(tmp_path: Path) -> None:
     found = verify(VerifyRequest(path=tmp_path / "b.zip"))
     assert found.status is Status.PASSED
     assert "Llama 2 community license" in zipfile.ZipFile(tmp_path / "b.zip").read("NOTICE.txt").decode()
+
+
+def test_no_room_to_unpack_is_one_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_archive: Archive, _name: str, _folder: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Archive, "unpack", full)
+    with pytest.raises(PortError, match=r"cannot unpack models/.*No space left on device; set TMPDIR"):
+        verify(VerifyRequest(path=made))

@@ -106,8 +106,10 @@ def mapped(path: Path) -> mmap.mmap:
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"expected a model file at {path}, found: {error}") from error
+    except OSError as error:
+        raise ArtifactError(f"expected a model file at {path}, found: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ArtifactError(f"expected a model file at {path}, found no bytes in it") from error
 
 
 def signed(value: int) -> int:
