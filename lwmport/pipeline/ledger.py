@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +19,17 @@ Facts = tuple[str, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One step of a port. ``files`` are what it wrote; ``tools`` are the vendor's programs that it found, by name."""
+    """One step of a port. ``files`` are what it wrote; ``tools`` are the vendor's programs that it found, by name.
+
+    Without ``tools`` it was not for want of a program that it was skipped, if it was.
+    """
 
     name: str
     status: Status
     reason: str
     seconds: float = 0.0
     files: tuple[Facts, ...] = ()
-    tools: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +59,16 @@ class Ledger:
         if (found.format, found.request) == (FORMAT, request):
             self._entries = {stage.name: stage for stage in found.stages}
 
-    def done(self, name: str, tools: Mapping[str, str]) -> Stage | None:
+    def done(self, name: str, tools: Mapping[str, str] | None) -> Stage | None:
         """Return a stage that need not be run again, for all that it wrote lies there untouched.
 
-        It passed, or was skipped where the vendor's ``tools`` were the same as now: it would be again.
+        It passed, or was skipped where the vendor's ``tools`` were the same as now: it would be again. What is skipped
+        for another reason, such as too little memory, is tried again.
         """
         stage = self._entries.get(name)
         if stage is None or stage.status is Status.FAILED:
             return None
-        if stage.status is Status.SKIPPED and stage.tools != tools:
+        if stage.status is Status.SKIPPED and (tools is None or stage.tools != tools):
             return None
         untouched = all(state(self._folder / path) == (size, time) for path, size, time in stage.files)
         return stage if untouched else None

@@ -146,7 +146,7 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     return _outcome(request, stages)
 
 
-def _stages(request: PortRequest, ledger: Ledger, tools: Mapping[str, str], observer: Observer) -> list[Stage]:
+def _stages(request: PortRequest, ledger: Ledger, tools: Mapping[str, str] | None, observer: Observer) -> list[Stage]:
     """Run what is left of the road up to a failure, and return every stage of it."""
     stages: list[Stage] = []
     for name, run in STAGES.items():

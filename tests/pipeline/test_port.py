@@ -157,6 +157,23 @@ def test_a_compiler_that_is_missing_leaves_the_road_open_until_it_is_there(
     assert ran == ["convert", "check", "bundle", "bundle"]
 
 
+def test_what_was_skipped_for_another_reason_than_a_missing_program_is_tried_again(
+    ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def scarce(*_: Any) -> Stage:
+        looked.append(1)
+        return Stage(name="compile", status=SKIPPED, reason="too little memory")
+
+    monkeypatch.setitem(road.STAGES, "compile", scarce)  # type: ignore[misc]
+    port(request(tmp_path))
+    assert finished(request(tmp_path)) is None
+    port(request(tmp_path))
+    assert len(looked) == 2
+    assert ran == ["convert", "check", "bundle", "bundle"]
+
+
 def test_a_port_is_finished_when_nothing_of_it_would_run_again(ran: list[str], tmp_path: Path) -> None:
     assert finished(request(tmp_path)) is None
     assert not list(tmp_path.iterdir()), "a look writes nothing"

@@ -14,14 +14,14 @@ TOOLS: Final = {
 """Target -> how its vendor installs, and every program that a plan may ask for. The cpu's engines are modules."""
 
 
-def installed(target: str, toolchain: Path | None = None) -> dict[str, str]:
-    """Return the path of each program of a target's compiler that is found here, by name.
+def installed(target: str, toolchain: Path | None = None) -> dict[str, str] | None:
+    """Return the path of each program of a target's compiler that is found here, by name; None where it has none.
 
     Raises:
         UsageError: a toolchain is named that does not exist.
     """
     if target not in TOOLS:
-        return {}
+        return None
     sdk, names = TOOLS[target]
     found = {name: find((name,), sdk, toolchain) for name in names}
     return {name: str(tool.path) for name, tool in found.items() if tool}
