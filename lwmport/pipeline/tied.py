@@ -8,17 +8,24 @@ import os
 import runpy
 import signal
 import threading
+import time
+from typing import Final
+
+GRACE: Final = 5.0
+"""Seconds to tidy up in; a runtime deep in its work hears of nothing, and what it leaves the next run can go on with."""
 
 
-def tie() -> None:
-    """Ask this process to end when its standard input does; what it has not finished is then removed as ever."""
-    threading.Thread(target=_wait, daemon=True).start()
+def tie(grace: float = GRACE) -> None:
+    """End this process when its standard input does: asked at first, so that it tidies up, and after a grace killed."""
+    threading.Thread(target=_wait, args=(grace,), daemon=True).start()
 
 
-def _wait() -> None:
+def _wait(grace: float) -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -466,17 +466,26 @@ def test_what_cannot_be_told_without_a_process_is_left_to_it(asked: Jobs, tmp_pa
     assert engines.Local().done(job) is None
 
 
-TIED = "import time; from lwmport.pipeline.tied import tie; tie(); print('up', flush=True); time.sleep(60)"
+TIED = """
+import signal, sys, time
+from lwmport.pipeline.tied import tie
+if sys.argv[1] == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+tie(0.1)
+print("up", flush=True)
+time.sleep(60)
+"""
 
 
-def test_a_process_ends_with_the_one_that_started_it() -> None:
-    process = subprocess.Popen([sys.executable, "-c", TIED], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+@pytest.mark.parametrize(("kind", "ended_by"), [("listening", signal.SIGTERM), ("deaf", signal.SIGKILL)])
+def test_a_process_ends_with_the_one_that_started_it(kind: str, ended_by: int) -> None:
+    process = subprocess.Popen([sys.executable, "-c", TIED, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     assert process.stdout
     assert process.stdout.readline() == b"up\n"
     assert process.poll() is None
     process.stdin.close()
-    assert process.wait(30) == -signal.SIGTERM
+    assert process.wait(30) == -ended_by
     process.stdout.close()
 
 
