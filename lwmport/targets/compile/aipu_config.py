@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import UsageError
-from lwmport.targets.compile.aipu_masks import mask_keys
+from lwmport.targets.compile.aipu_attention import attention_keys
 from lwmport.targets.compile.job import Job, sized
 from lwmport.targets.compile.plan import Place
 from lwmport.types import Array, Kind
@@ -58,7 +58,7 @@ def parser_section(job: Job, place: Place) -> dict[str, str]:
 
 def optimizer_section(job: Job, place: Place, dataset: Mapping[str, str]) -> dict[str, str]:
     """Return how the optimizer quantises, and on what; a key may be there only once."""
-    own = {**_COMMON, **PRECISIONS[job.precision], **(mask_keys(job.path) if job.precision == "int8" else {})}
+    own = {**_COMMON, **PRECISIONS[job.precision], **(attention_keys(job.path) if job.precision == "int8" else {})}
     return {**dataset, "calibration_data": f"{job.name}.calibration.npy", **own, "output_dir": place.out}
 
 

@@ -1,4 +1,4 @@
-"""Masks before a softmax are found in the file, and named to Compass's optimizer in its own words."""
+"""Softmax and the masks before it are found in the file, and told to Compass's optimizer in its own words."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from lwmport.targets.compile.aipu import plan
-from lwmport.targets.compile.aipu_masks import mask_keys, masked_scores
+from lwmport.targets.compile.aipu_attention import attention_keys, masked_scores
 from lwmport.targets.compile.job import Job
 from lwmport.targets.compile.plan import Place
 
@@ -36,7 +36,6 @@ def test_a_masked_softmax_is_found(tmp_path: Path) -> None:
 
 OTHERS = {
     "scores without a mask": {"op": "Mul"},
-    "a sum that no softmax reads": {"softmax": "Sigmoid"},
     "a name that the configuration cannot hold": {"name": "a>:8"},
     "no name": {"name": ""},
 }
@@ -46,17 +45,21 @@ OTHERS = {
 def test_nothing_else_is(case: str, tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx", **OTHERS[case])
     assert masked_scores(path) == ()
-    assert mask_keys(path) == {}
+    assert list(attention_keys(path)) == ["enable_pass_tune_op_softmax"]
+
+
+def test_a_sum_that_no_softmax_reads_is_none(tmp_path: Path) -> None:
+    assert attention_keys(write(tmp_path / "m.onnx", softmax="Sigmoid")) == {}
 
 
 def test_a_file_that_cannot_be_read_is_left_to_the_parser(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"onnx")
-    assert mask_keys(tmp_path / "m.onnx") == {}
+    assert attention_keys(tmp_path / "m.onnx") == {}
 
 
 def test_the_key_names_the_very_node(tmp_path: Path) -> None:
     """Compass takes the first expression that a name begins with."""
-    found = mask_keys(write(tmp_path / "m.onnx", name="h.1/Add_2"))[KEY]
+    found = attention_keys(write(tmp_path / "m.onnx", name="h.1/Add_2"))[KEY]
     assert found == "clip(-inf, inf) & <{h[.]1/Add_2$}:clip(-32, inf)>"
     expression = found.partition("{")[2].partition("}")[0]
     assert re.match(expression, "h.1/Add_2")
