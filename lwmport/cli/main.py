@@ -4,13 +4,13 @@ Exit codes: 0 passed, 1 a check failed, 2 usage, 3 cannot.
 """
 
 import os
-import signal
 import sys
 from typing import Any, NoReturn
 
 import click
 
 from lwmport import __version__
+from lwmport.cli import interruption
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
@@ -45,7 +45,7 @@ for command in (port, convert, check, compile_, validate, report, inspect, check
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _stop)
+    interruption.listen()
     try:
         result: Any = cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -76,8 +76,3 @@ def _fail(text: str, code: int) -> NoReturn:
         print_json({"status": "error", "error": line, "exit_code": code})
     click.echo(f"error: {line}", err=True)
     sys.exit(code)
-
-
-def _stop(_signal: int, _frame: Any) -> NoReturn:
-    """Turn a request to end into an exception, so that unfinished files are removed."""
-    raise KeyboardInterrupt

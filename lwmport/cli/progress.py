@@ -1,4 +1,7 @@
-"""Progress: a bar with rate and remaining time on a terminal, plain lines elsewhere. Always on standard error."""
+"""Progress: a bar with rate and remaining time on a terminal, plain lines elsewhere. Always on standard error.
+
+Telling of progress is also where a request to end is heard that was lost before.
+"""
 
 import sys
 import time
@@ -7,6 +10,7 @@ from typing import Any, Self
 
 import click
 
+from lwmport.cli.interruption import check
 from lwmport.cli.output import size
 
 STEP = 0.25
@@ -30,11 +34,13 @@ class PlainProgress:
 
     def phase(self, text: str) -> None:
         """Print the phase and the seconds since the start."""
+        check()
         self._next, self._first = STEP, None
         click.echo(f"[{time.perf_counter() - self._start:6.1f} s] {text}", err=True)
 
     def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
         """Print a line when another quarter is done."""
+        check()
         now = time.perf_counter()
         self._first = self._first or (now, done)
         if done >= self._next * total:
@@ -72,6 +78,7 @@ class BarProgress:
 
     def phase(self, text: str) -> None:
         """Print the phase and start a new bar."""
+        check()
         from rich.markup import escape
 
         self._bar.console.print(f"[dim]{escape(text)}[/dim]", highlight=False)
@@ -81,6 +88,7 @@ class BarProgress:
 
     def progress(self, name: str, done: int, total: int) -> None:
         """Move the bar."""
+        check()
         from rich.markup import escape
 
         if self._task is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lwmport.cli import interruption
 from lwmport.errors import CheckpointError, PortError, UsageError
 
 CONVERT = ("convert", "--component", "vqgan", "--to", "onnx", "--config", "debug")
@@ -255,7 +256,7 @@ def test_what_the_system_refuses_is_one_line(
 
     module = importlib.import_module("lwmport.cli.main")
     monkeypatch.setattr(module.cli, "main", refuse)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(interruption, "listen", lambda: None)
     with pytest.raises(SystemExit) as caught:
         module.main()
     assert caught.value.code == 3
