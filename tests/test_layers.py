@@ -32,7 +32,7 @@ HOMES = {
     "jinja2": ("reports/",),
     "msgpack": ("checkpoints/",),
     "onnx": (
-        *("converters/onnx/", "converters/tf2onnx_route/", "runtime/npu_formulas.py"),
+        *("converters/onnx/", "converters/tf2onnx_route/", "runtime/npu_formulas.py", "runtime/weighing.py"),
         *("targets/fix/", "targets/graphs/", "targets/rules/"),
     ),
     "onnx_ir": ("converters/onnx/",),

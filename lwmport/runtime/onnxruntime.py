@@ -10,6 +10,7 @@ import onnxruntime
 from lwmport import memory
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.inputs import check_inputs, spec_of
+from lwmport.runtime.weighing import held_bytes
 from lwmport.types import Array
 
 DTYPES: Final = {
@@ -42,11 +43,11 @@ class OnnxRuntimeRunner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self.streamed = memory.is_scarce(sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")))
-        if self.streamed:
-            self.name = f"{self.name}, a weight at a time"
-            _spare_memory(options)
         try:
+            self.streamed = memory.is_scarce(held_bytes(path))
+            if self.streamed:
+                self.name = f"{self.name}, a weight at a time"
+                _spare_memory(options)
             self._session, notes = _opened(path, options)
         except RunnerError:
             raise

@@ -20,6 +20,7 @@ from lwmport.pipeline.trials import cases_of, language_trial
 from lwmport.runtime.jax import JaxRunner, reference
 from lwmport.runtime.jax_streamed import StreamedJaxRunner
 from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.weighing import held_bytes
 from lwmport.types import Array, Component, Status, WeightSpec
 
 CONFIG = {
@@ -90,8 +91,8 @@ def test_inputs_that_do_not_fit_are_refused_before_a_weight_is_read() -> None:
 @pytest.mark.parametrize(("total", "streamed"), [(2, False), (1, True), (None, False)])
 def test_memory_decides_which_reference_runs(
     total: int | None,
-    streamed: bool,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001 - a parameter of the test
+    streamed: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (component,) = components("llama-block", static=False)
     count = sum(spec.nbytes for spec in component.weights.values())
@@ -131,3 +132,33 @@ def test_an_onnx_file_is_weighed_with_its_data(tmp_path: Path, monkeypatch: pyte
     assert not OnnxRuntimeRunner(path, 1).streamed
     monkeypatch.setattr(memory, "total_bytes", lambda: 2 * count - 1)
     assert OnnxRuntimeRunner(path, 1).streamed
+
+
+def test_float16_weights_are_weighed_as_the_float32_that_they_become(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = lwmport.Request(
+        component="llama", format="onnx", out=tmp_path / "a[1]", config=CONFIG, validate=False,
+        options=Options(precision="float16"),
+    )  # fmt: skip
+    made = lwmport.convert(request).manifest
+    path = tmp_path / "a[1]" / made.components[0].path
+    count = sum(file.bytes for file in made.components[0].files)
+    (component,) = resolve("llama", CONFIG).components
+    weights = sum(spec.nbytes for spec in component.weights.values())
+    monkeypatch.setattr(memory, "total_bytes", lambda: 4 * count)
+    assert held_bytes(path) == count
+    assert not OnnxRuntimeRunner(path, 1).streamed
+    monkeypatch.setattr(memory, "total_bytes", lambda: 2 * count + weights // 4)
+    assert held_bytes(path) == pytest.approx(count + weights / 2, rel=0.01)
+    assert OnnxRuntimeRunner(path, 1).streamed
+
+
+def test_a_broken_file_is_one_line_where_its_weights_are_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no model" * 9)
+    monkeypatch.setattr(memory, "total_bytes", lambda: 200)
+    with pytest.raises(RunnerError, match="ONNX Runtime refused"):
+        OnnxRuntimeRunner(path, 1)

@@ -14,6 +14,7 @@ import numpy as np
 from lwmport import atomic, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
 from lwmport.runtime import RUNNERS
+from lwmport.runtime.weighing import held_bytes
 from lwmport.targets.compile.job import Job, check_job
 from lwmport.targets.compile.samples import samples
 from lwmport.types import Array, Compilation, Runner, Status
@@ -89,7 +90,7 @@ def compile_artifact(job: Job, out: Path) -> Compilation:
 def _attempt(job: Job, engine: str, scratch: Path) -> tuple[Status, str, dict[str, Any]]:
     if not job.run:
         return Status.SKIPPED, "not run: --dry-run", {}
-    size = sum(file.stat().st_size for file in job.path.parent.glob(f"{job.path.name}*"))
+    size = held_bytes(job.path)
     if memory.is_scarce(size):
         return Status.SKIPPED, _scarcity(job, engine, size), {}
     given = samples(job.signature.inputs, job.gears[0] if job.gears else {})
