@@ -71,6 +71,7 @@ class StreamedJaxRunner:
                 weight = self._read(name)
                 for number in [number for number, wanted in waiting.items() if wanted == name]:
                     step(number, weight)
+                del weight  # before the next one is read
                 done += 0 if name in seen else self.component.weights[name].nbytes
                 seen.add(name)
                 progress(name, done, total)
