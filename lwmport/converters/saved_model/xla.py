@@ -12,10 +12,13 @@ from lwmport.converters.saved_model.variables import Variables
 from lwmport.graphs.atoms import shape_of
 from lwmport.graphs.callable import callable_of
 from lwmport.graphs.program import Program
-from lwmport.types import Weights
+from lwmport.types import TensorSpec, Weights
 
 PLATFORMS: Final = ("cpu", "cuda", "tpu")
 """Where the module may run; StableHLO for all of them is in the one file."""
+
+PAST: Final = "past"
+"""The size of a signature that may be 0: tokens in a cache."""
 
 LOCATIONS: Final = "jax_traceback_in_locations_limit"
 """JAX's setting for how many frames of Python's stack describe an operation."""
@@ -28,13 +31,33 @@ def xla_function(tf: Any, program: Program, weights: Weights, store: Variables) 
     def serve(*inputs: Any) -> list[Any]:
         values = [store.weight(*_described(variables[name], name, weights)) for name in program.weight_names]
         dtypes = [str(variable.aval.dtype) for variable in program.input_vars]
-        narrow = [tf.cast(value, dtype) for value, dtype in zip(inputs, dtypes, strict=True)]
+        given = [_behind_a_slot(tf, value, spec) for value, spec in zip(inputs, program.signature.inputs, strict=True)]
+        narrow = [tf.cast(value, dtype) for value, dtype in zip(given, dtypes, strict=True)]
         pairs = zip(call(*values, *narrow), program.signature.outputs, strict=True)
-        return [tf.cast(value, spec.dtype) for value, spec in pairs]
+        return [tf.cast(_without_slot(value, spec), spec.dtype) for value, spec in pairs]
 
     with _without_locations():
         call = _converted(program)
         return traced(tf, program.signature, serve)
+
+
+def _behind_a_slot(tf: Any, value: Any, spec: TensorSpec) -> Any:
+    """Return an input with one more slot in front of its cache, empty and masked; one without a cache as it is.
+
+    StableHLO of JAX refuses a symbolic size of 0 when it is run, and a cache may be empty.
+    """
+    found = [_has_past(size) for size in spec.shape]
+    return tf.pad(value, [[int(wanted), 0] for wanted in found]) if any(found) else value
+
+
+def _without_slot(value: Any, spec: TensorSpec) -> Any:
+    """Return an output without the slot that `_behind_a_slot` has put in front."""
+    found = [_has_past(size) for size in spec.shape]
+    return value[tuple(slice(int(wanted), None) for wanted in found)] if any(found) else value
+
+
+def _has_past(size: Any) -> bool:
+    return isinstance(size, str) and PAST in size.split()
 
 
 @contextlib.contextmanager

@@ -13,8 +13,11 @@ import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.graphs.trace import trace
+from lwmport.models.families import resolve
 from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder
 from lwmport.models.vqgan_config import CONFIGS
+from lwmport.pipeline.trials import cases_of, language_trial
+from lwmport.runtime.jax import JaxRunner
 from lwmport.runtime.tensorflow import TensorFlowRunner
 from lwmport.types import Array, Artifact, Component, Dialect
 
@@ -101,6 +104,19 @@ def test_the_flavour_of_jax2tf_agrees_with_jax(plain: Any, tmp_path: Path, jax_o
     inputs = inputs_of(component, 2)
     expected = jax_outputs(component, SeededWeights(component.weights, 0), inputs)
     agree(component, TensorFlowRunner(artifact.path, THREADS).run(inputs), expected)
+
+
+def test_the_flavour_of_jax2tf_takes_an_empty_cache(plain: Any, tmp_path: Path) -> None:
+    fields = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    (component,) = resolve("llama", {**fields, "num_attention_heads": 2, "max_sequence_length": 64}).references
+    artifact = converted("saved_model", component, replace(plain, name="xla", composites={}), tmp_path, "dynamic")
+    runner = TensorFlowRunner(artifact.path, THREADS)
+    reference = JaxRunner(component, SeededWeights(component.weights, 0))
+    for case in cases_of(component):
+        trial = language_trial(component, 2, case=case)
+        expected = {name: np.where(trial.relevant[name], x, 0) for name, x in reference.run(trial.inputs).items()}
+        found = {name: np.where(trial.relevant[name], x, 0) for name, x in runner.run(trial.inputs).items()}
+        agree(component, found, expected)
 
 
 @pytest.mark.parametrize("half", HALVES)
