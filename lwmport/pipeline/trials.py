@@ -31,7 +31,7 @@ class Case:
 USUAL: Final = Case(name="", sequence=9, past=6, padded=True)
 """Of a component whose lengths are fixed, or that has no cache."""
 
-CASES: Final = (
+CASES: Final[tuple[Case, ...]] = (
     Case(name="prefill", sequence=9, past=0, padded=False),
     Case(name="continuation", sequence=9, past=6, padded=False),
     Case(name="decode", sequence=1, past=6, padded=False),
@@ -55,9 +55,18 @@ def cases_of(component: Component) -> tuple[Case, ...]:
     names = {dim for spec in component.signature.inputs for dim in spec.shape if isinstance(dim, str)}
     if "past" not in names:
         return (USUAL,)
-    if "sequence" in names:
-        return CASES
-    return tuple({(case.past, case.padded): case for case in reversed(CASES)}.values())[::-1]
+    found = CASES
+    if "sequence" not in names:
+        found = tuple({(case.past, case.padded): case for case in reversed(CASES)}.values())[::-1]
+    return tuple(case for case in found if _fits(component, case))
+
+
+def _fits(component: Component, case: Case) -> bool:
+    """Return whether a model has positions for the tokens of a case, behind those in the cache."""
+    spec = next((spec for spec in component.signature.inputs if spec.name == "position_ids"), None)
+    if spec is None or spec.value_range is None:
+        return True
+    return size_of(spec.shape[1], {"sequence": case.sequence}) + case.past <= spec.value_range[1] + 1
 
 
 def language_trial(component: Component, batch: int, seed: int = SEED, case: Case = USUAL) -> Trial:

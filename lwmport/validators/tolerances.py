@@ -53,6 +53,14 @@ _PIXELS_BFLOAT16 = Tolerance(
     "18 steps of an 8-bit picture, in single pixels.",
 )
 
+_LAYER = Tolerance(
+    atol=1e-4,
+    rtol=1e-4,
+    why="One layer has no layers behind which errors add up: 132 dB were measured at a width of 64 and 116 dB at 4096, "
+    "where sums are longest. Epsilon 1e-5 for 1e-6 leaves 105 dB of states of standard deviation 1.",
+    min_sqnr_db=110.0,
+)
+
 OUTPUTS: Final[Mapping[tuple[str, str, str], Tolerance]] = MappingProxyType(
     {
         ("vqgan", "quantized_states", "float32"): Tolerance(
@@ -77,6 +85,8 @@ OUTPUTS: Final[Mapping[tuple[str, str, str], Tolerance]] = MappingProxyType(
             "picture (2/255), in single pixels.",
         ),
         ("vqgan", "pixel_values", "bfloat16"): _PIXELS_BFLOAT16,
+        ("llama", "new_hidden_states", "float32"): _LAYER,
+        ("vision-llama", "new_hidden_states", "float32"): _LAYER,
     }
 )
 """By model family, output and precision."""

@@ -61,3 +61,12 @@ def test_an_unknown_precision_names_the_known_ones() -> None:
 def test_indices_cannot_be_fractions() -> None:
     with pytest.raises(UsageError, match="expected an integer dtype for the indices 'codes', found float32"):
         tolerance_for("vqgan", TensorSpec(name="codes", shape=(), dtype="float32", kind=Kind.INDICES))
+
+
+def test_one_layer_is_held_to_more_than_a_stack_of_them() -> None:
+    states = TensorSpec(name="new_hidden_states", shape=(), dtype="float32")
+    for family in FAMILIES:
+        found = tolerance_for(family, states).min_sqnr_db
+        assert found is not None
+        assert 105 < found < 115
+        assert tolerance_for(family, states, "float16") is FAMILIES[family]["float16"]
