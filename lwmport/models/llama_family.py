@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from lwmport.errors import UsageError
+from lwmport.errors import ConfigError, UsageError
 from lwmport.models import llama_components, llama_parts, llama_static
 from lwmport.models.attention import LOOPED_QUERIES
 from lwmport.models.attention_blocks import Plan
@@ -40,7 +40,7 @@ class LlamaFamily:
 
     Raises:
         UsageError: an unknown configuration.
-        ConfigError: values that no model can have, or that the checkpoint contradicts.
+        ConfigError: values that no model can have, or that the part or the checkpoint contradicts.
         CheckpointError: the checkpoint holds no LLaMA of LWM.
     """
 
@@ -90,15 +90,22 @@ class LlamaFamily:
         Raises:
             UsageError: lengths, chunks and form of attention do not go together.
         """
+        tokens, positions = self.options.sequence or 1, self._config.max_sequence_length
+        if tokens > positions:
+            raise UsageError(f"expected at most max_sequence_length {positions} tokens at once, found {tokens}")
         return FACTORIES[name](self._config, self.options)
 
 
 def _chosen(config: str | Mapping[str, Any], part: str, specs: Mapping[str, WeightSpec] | None) -> LlamaConfig:
     """Return the configuration before settings: of the model with codes where the part or anything else says so."""
+    text = part in {"llama", "llama-decode", "llama-prefill"}
     if not isinstance(config, str):
+        if text and "vision_vocab_size" in config:
+            raise ConfigError(
+                f"expected a text model's configuration for {part}, found vision_vocab_size; ask for vision-{part}"
+            )
         codes = part.startswith("vision") or "vision_vocab_size" in config
         return (VisionLlamaConfig if codes else LlamaConfig).from_json(config)
-    text = part in {"llama", "llama-decode", "llama-prefill"}
     codes = part.startswith("vision") or (not text and _has_codes(config, specs))
     known: Mapping[str, LlamaConfig] = VISION_CONFIGS if codes else CONFIGS
     name = config if config != RELEASED else _size_of(specs)
@@ -150,22 +157,27 @@ def _block(config: LlamaConfig, options: Options) -> Component:
 
 
 def _embed(config: LlamaConfig, options: Options) -> Component:
-    return llama_parts.llama_embed(config, _still(options))
+    return llama_parts.llama_embed(config, _still(config, options))
 
 
 def _head(config: LlamaConfig, options: Options) -> Component:
-    return llama_parts.llama_head(config, _still(options))
+    return llama_parts.llama_head(config, _still(config, options))
 
 
-def _still(options: Options) -> Lengths:
+def _still(config: LlamaConfig, options: Options) -> Lengths:
     """Return the lengths of a part without attention."""
-    return Lengths(sequence=options.sequence or PREFILL, past=0) if options.static else _lengths(options)
+    return Lengths(sequence=_tokens(config, options), past=0) if options.static else _lengths(options)
+
+
+def _tokens(config: LlamaConfig, options: Options) -> int:
+    return options.sequence or min(PREFILL, config.max_sequence_length)
 
 
 def _ring(config: LlamaConfig, options: Options) -> Component:
     lengths = llama_parts.WHOLE_RING
     if options.static or options.sequence is not None:
-        lengths = Lengths(sequence=options.sequence or PREFILL, past=options.sequence or PREFILL)
+        tokens = _tokens(config, options)
+        lengths = Lengths(sequence=tokens, past=tokens)
     return llama_parts.ring_step(config, lengths, _plan(config, options), padded=True)
 
 

@@ -195,3 +195,27 @@ def test_a_dialect_settles_what_is_left_open(asked: str, preferred: str, form: s
     found = Options(attention=asked, layer=1).completed(preferred, static=True)
     assert found == Options(attention=form, layer=1, static=True)
     assert Options(static=True).completed(preferred, static=False).static
+
+
+@pytest.mark.parametrize("name", [name for name, family in COMPONENTS.items() if family == "llama"])
+def test_a_model_takes_no_more_tokens_at_once_than_it_has_positions(name: str) -> None:
+    fields = {**LLAMAS["debug"].to_json(), "max_sequence_length": 64}
+    for component in resolve(name, fields, Options(static=True)).components:
+        tokens = [spec.shape[1] for spec in component.signature.inputs if spec.name == "position_ids"]
+        assert all(isinstance(count, int) and count <= 64 for count in tokens)
+    with pytest.raises(UsageError, match="expected at most max_sequence_length 64 tokens at once, found 65"):
+        resolve(name, fields, Options(sequence=65))
+
+
+def test_the_tokens_of_a_ring_are_no_more_than_the_positions() -> None:
+    fields = {**LLAMAS["debug"].to_json(), "max_sequence_length": 64}
+    (ring,) = resolve("ring-step", fields, Options(static=True)).components
+    assert {spec.shape[2] for spec in ring.signature.inputs if spec.name in {"query", "key", "value"}} == {64}
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-prefill", "llama-decode"])
+def test_the_text_model_takes_no_configuration_with_codes(name: str) -> None:
+    fields = {**LLAMAS["debug"].to_json(), "vision_vocab_size": 40}
+    with pytest.raises(ConfigError, match=f"found vision_vocab_size; ask for vision-{name}$"):
+        resolve(name, fields, Options(static=name != "llama"))
+    assert resolve("llama-block", fields).name == resolve(f"vision-{name}", fields).name == "vision-llama"
