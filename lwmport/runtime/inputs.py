@@ -1,12 +1,15 @@
 """Inputs that a model cannot take are refused in one line, and a video is folded into the batch."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from lwmport.errors import RunnerError
 from lwmport.types import Array, Kind, Signature, TensorSpec
+
+CODES: Final = "codebook_indices"
+CODES_HINT: Final = "; end-of-frame tokens are no codes, take them out first"
 
 
 def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array]) -> None:
@@ -34,8 +37,8 @@ def _check(spec: TensorSpec, array: Array) -> None:
         low, high = spec.value_range
         if array.min() < low or array.max() > high:
             raise RunnerError(
-                f"expected {spec.name} between {low:.0f} and {high:.0f}, found {array.min()} to {array.max()}; "
-                "end-of-frame tokens are no codes, take them out first"
+                f"expected {spec.name} between {low:.0f} and {high:.0f}, found {array.min()} to {array.max()}"
+                f"{CODES_HINT if spec.name == CODES else ''}"
             )
 
 

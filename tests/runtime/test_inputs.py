@@ -1,6 +1,7 @@
 """What a model cannot take is refused in one line; a video is folded into the batch."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,13 @@ def test_what_does_not_fit_is_refused(name: str) -> None:
     inputs, message = BAD[name]
     with pytest.raises(RunnerError, match=re.escape(message)):
         check_inputs((PIXELS,), inputs)
+
+
+@pytest.mark.parametrize(("name", "hinted"), [("codebook_indices", True), ("position_ids", False)])
+def test_only_codes_are_told_of_the_ends_of_frames(name: str, hinted: bool) -> None:  # noqa: FBT001
+    with pytest.raises(RunnerError, match=f"expected {name} between 0 and 9, found 10 to 10") as caught:
+        check_inputs((replace(CODES, name=name),), {name: np.full((2, 4), 10, np.int32)})
+    assert ("end-of-frame" in str(caught.value)) is hinted
 
 
 @pytest.mark.parametrize("value", [-1, 10])
