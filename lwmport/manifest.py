@@ -104,7 +104,8 @@ def read(folder: Path) -> Manifest:
             raise ArtifactError(f"{path}: expected a manifest of at most {LIMIT} bytes, found more")
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"expected a manifest at {path}, found: {error}; convert into this folder first") from error
+        found = error.strerror if isinstance(error, OSError) else error
+        raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error
     manifest = plain.decode(Manifest, value, str(path))
     if manifest.format != FORMAT:
         raise ArtifactError(f"{path}: expected the format {FORMAT}, found {manifest.format!r}")

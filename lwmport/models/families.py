@@ -159,7 +159,8 @@ def _fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         values = json.loads(Path(config).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {error}") from error
+        found = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {found}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"expected a JSON object in {config}, found {type(values).__name__}")
     return values

@@ -38,10 +38,12 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
     A file that is no longer the one that was converted fails, whatever its numbers are.
 
     Raises:
-        ArtifactError: no manifest stands beside the artifact, or it is damaged.
+        ArtifactError: there is no artifact, no manifest stands beside it, or it is damaged.
         CheckpointError: the weights that were converted are needed and not given.
     """
     observer = observer or Silent()
+    if not trial.artifact.exists():
+        raise ArtifactError(f"expected a model file or a folder of artifacts, found none at {trial.artifact}")
     folder = _folder(trial)
     made = manifest.read(folder)
     parts = _parts(made, folder, trial.artifact)

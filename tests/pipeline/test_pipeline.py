@@ -66,6 +66,13 @@ def test_loading_needs_the_manifest(dynamic: Path, tmp_path: Path) -> None:
         lwmport.load(dynamic / "other.onnx")
 
 
+def test_an_artifact_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=f"found none at {tmp_path / 'nothing'}"):
+        lwmport.validate(lwmport.Trial(artifact=tmp_path / "nothing"))
+    with pytest.raises(ArtifactError, match="found: No such file or directory; convert into this folder first"):
+        lwmport.validate(lwmport.Trial(artifact=tmp_path))
+
+
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_every_option_of_the_model_converts_and_passes(options: dict[str, object], tmp_path: Path) -> None:
     config = tmp_path / "config.json"

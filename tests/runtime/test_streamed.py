@@ -12,8 +12,9 @@ import pytest
 
 import lwmport
 from lwmport import memory
+from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.errors import RunnerError
+from lwmport.errors import CheckpointError, RunnerError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.trials import cases_of, language_trial
@@ -121,6 +122,25 @@ def test_a_model_larger_than_memory_is_judged(
     next(node for node in model.graph.node if node.op_type == "Sigmoid").op_type = "Tanh"
     onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
     assert lwmport.validate(lwmport.Trial(artifact=path)).status is Status.FAILED
+
+
+def test_a_checkpoint_that_breaks_off_while_it_is_judged_is_one_error_and_no_artifact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "is_scarce", lambda _: True)
+    read = LayeredWeights.read
+
+    def broken(weights: LayeredWeights, name: str) -> Array:
+        if name == "transformer/h/1/attention/wo/kernel":
+            raise CheckpointError(f"{name}: truncated")
+        return read(weights, name)
+
+    monkeypatch.setattr(LayeredWeights, "read", broken)
+    request = lwmport.Request(component="llama", format="onnx", out=tmp_path / "a", config=CONFIG)
+    with pytest.raises(CheckpointError, match="wo/kernel: truncated"):
+        lwmport.convert(request)
+    assert not (tmp_path / "a" / "manifest.json").exists()
+    assert not list(tmp_path.rglob("*.onnx"))
 
 
 def test_an_onnx_file_is_weighed_with_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
