@@ -20,6 +20,11 @@ def listen() -> None:
         signal.signal(number, _stop)
 
 
+def asked() -> bool:
+    """Return whether the process was asked to end."""
+    return _asked.is_set()
+
+
 def check() -> None:
     """Return unless the process was asked to end.
 

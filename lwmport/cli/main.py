@@ -28,6 +28,7 @@ from lwmport.errors import PortError
 
 CANNOT = 3
 INTERRUPTED = 130
+INTERRUPTION = "interrupted; nothing was left half-written"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -55,7 +56,7 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; nothing was left half-written", INTERRUPTED)
+        _fail(INTERRUPTION, INTERRUPTED)
     except PortError as error:
         _fail(str(error), error.exit_code)
     except MemoryError:
@@ -66,6 +67,10 @@ def main() -> NoReturn:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"the system refused: {where}{error.strerror or error}", CANNOT)
+    except Exception:
+        if not interruption.asked():
+            raise
+        _fail(INTERRUPTION, INTERRUPTED)  # a lock that a thread waits for turns the request into an error of its own
     sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -261,3 +261,22 @@ def test_what_the_system_refuses_is_one_line(
         module.main()
     assert caught.value.code == 3
     assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_an_error_that_a_request_to_end_has_become_is_that_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise RuntimeError("release unlocked lock")
+
+    module = importlib.import_module("lwmport.cli.main")
+    monkeypatch.setattr(module.cli, "main", refuse)
+    monkeypatch.setattr(interruption, "listen", lambda: None)
+    monkeypatch.setattr(interruption, "asked", lambda: True)
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted; nothing was left half-written\n"
+    monkeypatch.setattr(interruption, "asked", lambda: False)
+    with pytest.raises(RuntimeError, match="release unlocked lock"):
+        module.main()
