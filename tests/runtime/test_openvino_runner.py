@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lwmport import extras
+from lwmport import extras, manifest
 from lwmport.errors import RunnerError, UsageError
+from lwmport.models.options import Options
 from lwmport.pipeline.convert import convert
 from lwmport.pipeline.request import Request
 from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.targets.compile.samples import samples
 
 pytestmark = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
 
@@ -50,6 +52,29 @@ def test_it_agrees_with_onnx_runtime_on_a_dynamic_batch(encoder: Path) -> None:
     assert np.array_equal(found["codebook_indices"], expected["codebook_indices"])
     assert np.abs(found["quantized_states"] - expected["quantized_states"]).max() < 1e-5
     assert np.array_equal(first["quantized_states"], kept), "a later run wrote into an earlier result"
+
+
+@pytest.mark.parametrize("component", ["llama-head", "vqgan-encoder"])
+def test_a_model_in_float16_keeps_the_names_of_its_ends(component: str, tmp_path: Path) -> None:
+    from lwmport.runtime.openvino import OpenVinoRunner
+
+    options = Options(precision="float16")
+    model = Request(
+        component=component,
+        format="onnx",
+        dialect="onnx",
+        config="debug",
+        out=tmp_path,
+        options=options,
+        validate=False,
+    )
+    convert(model)
+    (part,) = manifest.read(tmp_path).components
+    given = samples(part.signature.inputs, {})
+    expected = OnnxRuntimeRunner(tmp_path / part.path, 1).run(given)
+    runner = OpenVinoRunner(tmp_path / part.path, 1)
+    assert [spec.name for spec in runner.inputs] == [spec.name for spec in part.signature.inputs]
+    assert list(runner.run(given)) == list(expected)
 
 
 def test_wrong_inputs_are_refused(encoder: Path) -> None:
