@@ -204,15 +204,14 @@ def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> 
 def _needed(conversion: Request) -> int:
     """Return an estimate of the memory that a port needs at its worst moment, the comparison with the reference."""
     family = resolve(conversion.component, conversion.config, conversion.options)
-    pairs = zip(family.references, family.components, strict=True)
-    return BASE_BYTES + COPIES * max(_held(wide.weights, own.weights, conversion.format) for wide, own in pairs)
+    return BASE_BYTES + COPIES * max(_held(component.weights, conversion.format) for component in family.references)
 
 
-def _held(wide: Mapping[str, WeightSpec], own: Mapping[str, WeightSpec], form: str) -> int:
+def _held(weights: Mapping[str, WeightSpec], form: str) -> int:
     """Return the bytes of float32 weights held at once: of the largest alone in ONNX if memory is scarce."""
-    if form == "onnx" and is_scarce(_total(own)):
-        return max(spec.nbytes for spec in wide.values())
-    return _total(wide)
+    if form == "onnx" and is_scarce(_total(weights)):
+        return max(spec.nbytes for spec in weights.values())
+    return _total(weights)
 
 
 def _total(weights: Mapping[str, WeightSpec]) -> int:
