@@ -7,6 +7,7 @@ from typing import Final
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import WRITERS, write_checkpoint
+from lwmport.errors import UsageError
 from lwmport.models.families import Family, resolve
 from lwmport.models.llama_weights import llama_weights
 from lwmport.models.options import Options
@@ -60,7 +61,8 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
     """Write seeded weights of a whole model to one file, none of them held whole, and return them.
 
     Raises:
-        PortError: an unknown component or configuration, or the file cannot be written.
+        PortError: an unknown component or configuration, layers to stack where there are none, or the file cannot be
+            written.
     """
     family = resolve(recipe.component, recipe.config, Options(settings=recipe.settings))
     weights = _weights(family, recipe)
@@ -75,6 +77,8 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
 def _weights(family: Family, recipe: Recipe) -> Weights:
     """Return the tensors to write. A layer has the same numbers wherever it is: alone, or in a stack on either axis."""
     if not is_language(family):
+        if recipe.stacked is not None:
+            raise UsageError(f"expected a language model for --stacked and --unstacked, found {family.name}")
         return SeededWeights(_typed(family.weights, recipe.dtype), recipe.seed)
     config = language_config(family.config)
     if recipe.stacked is not None:

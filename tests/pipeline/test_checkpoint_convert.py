@@ -121,6 +121,13 @@ def test_a_stack_is_never_held(config: Callable[..., str], tmp_path: Path) -> No
     assert peak < 1 << 25
 
 
+@pytest.mark.parametrize("stacked", [True, False])
+def test_only_language_models_have_layers_to_stack(stacked: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    with pytest.raises(UsageError, match="expected a language model for --stacked and --unstacked, found vqgan"):
+        make(Recipe(component="vqgan", config="debug", stacked=stacked), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
 def test_making_twice_gives_the_same_bytes_and_another_seed_others(config: Callable[..., str], tmp_path: Path) -> None:
     named = config()
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
