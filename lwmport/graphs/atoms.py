@@ -1,8 +1,10 @@
 """Reading jaxprs without importing jax: atoms, shapes, composites, and who reads what."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from lwmport.types import Dim
 
@@ -10,6 +12,11 @@ from lwmport.types import Dim
 def is_literal(atom: Any) -> bool:
     """Return whether an atom of a jaxpr is a literal rather than a variable."""
     return hasattr(atom, "val")
+
+
+def value_of(atom: Any, values: Mapping[Any, Any]) -> Any:
+    """Return what ``values`` holds for a variable; a literal brings its own value, in the dtype of the program."""
+    return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
 
 
 def is_random(equation: Any) -> bool:

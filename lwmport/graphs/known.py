@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lwmport.graphs.atoms import has_static_results, is_literal, is_random, is_size
+from lwmport.graphs.atoms import has_static_results, is_literal, is_random, is_size, value_of
 from lwmport.graphs.evaluate import evaluate
 from lwmport.types import Array, Weights
 
@@ -43,10 +43,9 @@ class Known:
 
     def value(self, atom: Any, weights: Weights) -> Array:
         """Return the value of a known atom, in the program's dtype and shape."""
-        if is_literal(atom):
-            return np.asarray(atom.val, dtype=atom.aval.dtype)
-        if atom in self._constants:
-            return self._constants[atom]
+        if is_literal(atom) or atom in self._constants:
+            constant: Array = value_of(atom, self._constants)
+            return constant
         if atom in self._weights:
             return np.asarray(weights.read(self._weights[atom]), dtype=atom.aval.dtype)
         equation = self._producers[atom]

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from lwmport.graphs.atoms import composite_name, enlarges, has_static_results, is_literal, is_random, is_size
+from lwmport.graphs.atoms import composite_name, enlarges, has_static_results, is_literal, is_random, is_size, value_of
 from lwmport.graphs.evaluate import evaluate
 from lwmport.graphs.normalise import normalise
 
@@ -61,15 +61,11 @@ def _interpret(closed: core.ClosedJaxpr, args: Sequence[Any], wishes: _Wishes) -
     values: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     values.update(zip(closed.jaxpr.invars, args, strict=True))
     for equation in closed.jaxpr.eqns:
-        operands = [_read(atom, values) for atom in equation.invars]
+        operands = [value_of(atom, values) for atom in equation.invars]
         with jax.named_scope(str(equation.source_info.name_stack)):
             results = _apply(equation, operands, wishes)
         values.update(zip(equation.outvars, results, strict=True))
-    return [_read(atom, values) for atom in closed.jaxpr.outvars]
-
-
-def _read(atom: Any, values: dict[Any, Any]) -> Any:
-    return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
+    return [value_of(atom, values) for atom in closed.jaxpr.outvars]
 
 
 def _apply(equation: Any, operands: list[Any], wishes: _Wishes) -> Sequence[Any]:

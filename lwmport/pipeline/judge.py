@@ -60,34 +60,19 @@ def judge(
 
     ``tell`` hears of each case of an artifact that takes its time.
     """
-    candidate: Mapping[str, Array] = {}
-    others: list[Mapping[str, Array]] = []
-    seconds: tuple[float, ...] = ()
-    name, refusal = path.suffix, ""
-    notes: tuple[str, ...] = ()
-    try:
-        runner = open_runner(path)
-        name = runner.name
-        notes = runner_notes(runner)
-        candidate, seconds = timed(runner, evidence.fed(signature.inputs))
-        for one in evidence.others:
-            if getattr(runner, "streamed", False):
-                tell(f"{evidence.component.name}: {one.case} in {name}")
-            others.append(runner.run(one.fed(signature.inputs)))
-    except PortError as error:
-        refusal = str(error)
-    sides = {side: taken for side, taken in ((evidence.reference, evidence.seconds), (name, seconds)) if taken}
-    others += [{} for _ in evidence.others[len(others) :]]
+    trial = _tried(path, signature, evidence, tell)
+    both = ((evidence.reference, evidence.seconds), (trial.runner, trial.seconds))
+    sides = {side: taken for side, taken in both if taken}
     diffs = tuple(
         diff
-        for one, outputs in zip((evidence, *evidence.others), (candidate, *others), strict=True)
+        for one, outputs in zip((evidence, *evidence.others), trial.outputs, strict=True)
         for diff in _compared(one, signature, outputs, precision)
     )
     validation = verdict(
         component=evidence.component.name,
         artifact=path.name,
         reference=evidence.reference,
-        runner=f"{name}: {refusal}" if refusal else name,
+        runner=f"{trial.runner}: {trial.refusal}" if trial.refusal else trial.runner,
         inputs=evidence.description,
         diffs=diffs,
         timings={side: statistics.median(taken) for side, taken in sides.items()},
@@ -97,13 +82,40 @@ def judge(
         signature=signature,
         inputs=evidence.inputs,
         reference=evidence.outputs,
-        candidate=candidate,
+        candidate=trial.outputs[0],
         titles=evidence.titles,
     )
     timings = tuple(_timing(side, taken, evidence) for side, taken in sides.items())
     return Judgement(
-        validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=notes
+        validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=trial.notes
     )
+
+
+@dataclass(kw_only=True)
+class _Trial:
+    """What an artifact gave for each case, nothing from where it was refused; how long each run of the first took."""
+
+    runner: str
+    outputs: list[Mapping[str, Array]]
+    seconds: tuple[float, ...] = ()
+    refusal: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def _tried(path: Path, signature: Signature, evidence: Evidence, tell: Callable[[str], None]) -> _Trial:
+    """Run every case of the evidence in the runtime of a file."""
+    trial = _Trial(runner=path.suffix, outputs=[{} for _ in (evidence, *evidence.others)])
+    try:
+        runner = open_runner(path)
+        trial.runner, trial.notes = runner.name, runner_notes(runner)
+        trial.outputs[0], trial.seconds = timed(runner, evidence.fed(signature.inputs))
+        for number, one in enumerate(evidence.others, start=1):
+            if getattr(runner, "streamed", False):
+                tell(f"{evidence.component.name}: {one.case} in {runner.name}")
+            trial.outputs[number] = runner.run(one.fed(signature.inputs))
+    except PortError as error:
+        trial.refusal = str(error)
+    return trial
 
 
 def _compared(

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from lwmport.graphs.atoms import is_literal
+from lwmport.graphs.atoms import is_literal, value_of
 from lwmport.runtime.inputs import check_inputs
 from lwmport.types import Array, Component, Progress, Weights
 
@@ -98,7 +98,7 @@ class StreamedJaxRunner:
             operands = []
             for atom in equation.invars:
                 weight = None if is_literal(atom) else given.get(atom)
-                operands.append(_value(atom, values) if weight is None else (yield weight))
+                operands.append(value_of(atom, values) if weight is None else (yield weight))
             made = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
             made = made if equation.primitive.multiple_results else [made]
             del operands
@@ -107,7 +107,7 @@ class StreamedJaxRunner:
             for var in last.get(number, ()):
                 values.pop(var, None)
         return {
-            name: np.asarray(_value(atom, values)) for name, atom in zip(outputs, closed.jaxpr.outvars, strict=True)
+            name: np.asarray(value_of(atom, values)) for name, atom in zip(outputs, closed.jaxpr.outvars, strict=True)
         }
 
 
@@ -124,10 +124,6 @@ def _traced(
         return [found[name] for name in outputs]
 
     return jax.make_jaxpr(flat)(weights, dict(inputs)), outputs
-
-
-def _value(atom: Any, values: Mapping[Any, Any]) -> Any:
-    return np.asarray(atom.val, atom.aval.dtype) if is_literal(atom) else values[atom]
 
 
 def _last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:

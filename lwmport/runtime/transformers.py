@@ -19,6 +19,9 @@ PAST: Final = "past_key_values"
 OWN: Final = "lwm"
 """The entry of ``config.json`` that says how the vocabulary is divided."""
 
+VECTOR_MATHS: Final = ("cos", "exp", "log", "sin", "sqrt", "tanh")
+"""What language models compute by oneMKL's vector functions."""
+
 
 class TransformersRunner:
     """Runs a ``LlamaForCausalLM`` in the dtype of its weights, with float32 logits.
@@ -36,6 +39,7 @@ class TransformersRunner:
     def __init__(self, path: Path, threads: int, device: str = "cpu") -> None:
         self._library = require("transformers")
         self._torch = require("torch")
+        settle_kernels(self._torch)
         self._torch.set_num_threads(threads)
         self._library.utils.logging.disable_progress_bar()
         try:
@@ -50,7 +54,6 @@ class TransformersRunner:
             raise RunnerError(f"expected {OWN!r} in {path / 'config.json'}, found none; was it written by lwmport?")
         self._dtype = str(model.dtype).removeprefix("torch.")
         self.inputs = self._specs(model.config)
-        self._warm_up()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return logits float32 [batch, sequence, vocabulary] of each mode, and the longer caches.
@@ -64,12 +67,6 @@ class TransformersRunner:
                 return self._run(inputs)
             except (RuntimeError, IndexError, ValueError) as error:
                 raise RunnerError(f"transformers failed on the inputs: {one_line(error)}") from error
-
-    def _warm_up(self) -> None:
-        """Run the model once for nothing: the first run of a process was seen to rotate keys 5e-4 off, now and then."""
-        tokens = self._tensor(np.zeros((1, 8), np.int64))
-        with self._torch.inference_mode():
-            self._model(input_ids=tokens, use_cache=False)
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         cache = self._library.DynamicCache(config=self._model.config)
@@ -133,6 +130,17 @@ class TransformersRunner:
                 for part in ("key", "value")
             ),
         )
+
+
+def settle_kernels(torch: Any) -> None:
+    """Let oneMKL choose its kernel for each elementwise function, in one thread, before any is run in several.
+
+    It chooses at a function's first call of a process; where two threads make that call at once, one of them may run a
+    kernel of half the digits, for that call alone: 5e-4 off (oneMKL 2024.2 in PyTorch's wheels, pytorch issue 188792).
+    """
+    one = torch.ones(1)
+    for name in VECTOR_MATHS:
+        getattr(torch, name)(one)
 
 
 def halves(keys: Array) -> Array:

@@ -15,6 +15,7 @@ from lwmport.graphs.atoms import (
     is_random,
     readers,
     shape_of,
+    value_of,
     walk,
 )
 from lwmport.models import composites
@@ -47,6 +48,14 @@ def test_readers_ignore_literals_and_know_what_nobody_reads() -> None:
 def test_literals_are_told_from_variables() -> None:
     (equation,) = equations(lambda x: x + 1.0, 2.0)
     assert [is_literal(atom) for atom in equation.invars] == [False, True]
+
+
+def test_a_literal_has_the_dtype_of_the_program_and_a_variable_what_is_given() -> None:
+    (equation,) = equations(lambda x: x + 1.0, np.float16(2))
+    variable, literal = equation.invars
+    assert value_of(variable, {variable: X}) is X
+    assert value_of(literal, {}).dtype == np.float16
+    assert value_of(literal, {}) == 1
 
 
 def test_walk_descends_into_nested_composites() -> None:
