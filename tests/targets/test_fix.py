@@ -450,3 +450,27 @@ def test_bodies_within_bodies_are_brought_down_too(tmp_path: Path) -> None:
     found = mend(built(whole)(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend"))
     assert read(found.path).opset == 17
     assert {len(item.inputs) for item in read(found.path).nodes if item.op == "ReduceMax"} == {1}
+
+
+def test_what_is_no_number_before_and_after_hides_nothing(tmp_path: Path) -> None:
+    before = np.asarray([np.nan, 1.0, -np.inf, 2.0], np.float32)
+    assert difference(before, before.copy()) == 0
+    assert difference(before, np.asarray([np.nan, 1.0, np.inf, 2.0], np.float32)) == np.inf
+    assert difference(before, np.asarray([0.0, 1.0, -np.inf, 2.0], np.float32)) == np.inf
+    assert difference(before, np.asarray([np.nan, 1.0, -np.inf, 2.1], np.float32)) > 1e-2
+    roots = built(model([node("Sqrt", "x", "y", "same"), node("Abs", "x", "z", "same")], outputs=[value("y", None)]))
+    found = mend(roots(tmp_path), tmp_path / "out.onnx", Conditions(target="ascend"))
+    assert found.preflight.status is Status.PASSED
+
+
+def test_inputs_of_float64_stay_what_a_caller_gives(tmp_path: Path) -> None:
+    source = CASES["A16"].bad(tmp_path)
+    found = mend(source, tmp_path / "out.onnx", Conditions(target="ascend"))
+    assert {finding.rule for finding in found.preflight.findings} >= {"A16"}
+
+
+def test_texts_are_no_random_numbers(tmp_path: Path) -> None:
+    texts = [value("x", [1], onnx.TensorProto.STRING)]
+    source = built(model([node("Identity", "x", "y")], texts, [value("y", [1], onnx.TensorProto.STRING)]))(tmp_path)
+    with pytest.raises(UsageError, match="found x of string"):
+        mend(source, tmp_path / "out.onnx", Conditions(target="ascend"))

@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from rule_cases import CASES, FORM_CASES, Case, loop_of, one, value
+from rule_cases import CASES, FORM_CASES, Case, built, loop_of, model, node, one, value, with_body
 
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.rules import RULES
@@ -102,3 +104,46 @@ def test_given_shapes_settle_a_dynamic_input(tmp_path: Path) -> None:
 def test_a_loop_of_constant_length_is_only_noted(tmp_path: Path) -> None:
     found = check(loop_of(constant=True)(tmp_path), Conditions(target="aipu"))
     assert [str(finding.severity) for finding in found.findings if finding.rule == "Z03"] == ["note"]
+
+
+def test_an_if_is_a_warning_for_ascend(tmp_path: Path) -> None:
+    found = check(with_body("If")(tmp_path), Conditions(target="ascend"))
+    assert [str(finding.severity) for finding in found.findings if finding.rule == "A05"] == ["warning"]
+
+
+MASK = np.asarray([0, -1e9], np.float32)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"value": onnx.numpy_helper.from_array(MASK, name)} for name in ("", "mask", "other")]
+    + [{"value_floats": MASK.tolist()}, {"value_float": -1e9}],
+)
+@pytest.mark.parametrize("target", ["ascend", "aipu", "migraphx"])
+def test_a_constant_node_is_a_constant_like_another(target: str, attributes: dict[str, Any], tmp_path: Path) -> None:
+    nodes = [node("Constant", "", "mask", **attributes), node("Add", "x mask", "y")]
+    path = built(model(nodes, [value("x", [1, 2])]))(tmp_path)
+    found = check(path, Conditions(target=target))
+    rules = {finding.rule for finding in found.findings}
+    assert not rules & {"A33", "Z23", "M21"}
+    assert {"ascend": "A11", "aipu": "Z09"}.get(target, "") in rules | {""}
+
+
+def test_a_constant_node_behind_its_reader_is_no_whole_graph(tmp_path: Path) -> None:
+    nodes = [node("Add", "x mask", "y"), node("Constant", "", "mask", value_floats=MASK.tolist())]
+    path = built(model(nodes, [value("x", [1, 2])]))(tmp_path)
+    assert "A33" in {finding.rule for finding in check(path, Conditions(target="ascend")).findings}
+
+
+def test_a_mask_that_is_filled_in_is_found_too(tmp_path: Path) -> None:
+    filled = onnx.numpy_helper.from_array(MASK[1:], "")
+    nodes = [node("ConstantOfShape", "s", "mask", value=filled), node("Add", "x mask", "y")]
+    path = built(model(nodes, [value("x", [1, 2])], constants={"s": np.asarray([1, 2])}))(tmp_path)
+    assert "A11" in {finding.rule for finding in check(path, Conditions(target="ascend")).findings}
+
+
+@pytest.mark.parametrize(("target", "rule"), [("aipu", "Z21"), ("migraphx", "M07")])
+def test_a_resize_to_a_computed_size_is_settled_at_run_time(target: str, rule: str, tmp_path: Path) -> None:
+    nodes = [node("Resize", "x - scales", "y", mode="nearest")]
+    path = built(model(nodes, [value("x", [1, 4, 8, 8]), value("scales", [4])]))(tmp_path)
+    assert rule in {finding.rule for finding in check(path, Conditions(target=target)).findings}

@@ -111,7 +111,8 @@ def improve(draft: Draft, conditions: Conditions) -> None:
     if opset < draft.opset:
         opsets.lower(draft, opset)
     if target in {"ascend", "aipu"}:
-        numbers.no_doubles(draft)
+        if all(value.dtype != "float64" for value in draft.graph.inputs):
+            numbers.no_doubles(draft)
         numbers.finite_bounds(draft)
     if target == "ascend":
         numbers.arithmetic_in_int32(draft)

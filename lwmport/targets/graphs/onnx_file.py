@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped,u
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
-from lwmport.targets.graphs.inference import settle
+from lwmport.targets.graphs.inference import constant_of, settle
 from lwmport.targets.graphs.record import SMALL, UNNAMED, Constant, Graph, Node, Problem, Shapes, Value, numbered
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
@@ -148,7 +148,8 @@ def _nodes(graph: onnx.GraphProto, scope: str, found: _Found) -> Iterator[Node]:
     names = {sparse.values.name for sparse in graph.sparse_initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.output:
-            tensors += [(node.output[0], item.t) for item in node.attribute if item.name == "value"]
+            tensor = constant_of(node)
+            tensors += [] if tensor is None else [(node.output[0], tensor)]
             names |= {node.output[0] for item in node.attribute if item.name == "sparse_value"}
     for name, tensor in tensors:
         constants[name], problem = _constant(path, name, tensor, sparse=name in names)

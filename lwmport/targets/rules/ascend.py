@@ -57,9 +57,9 @@ RULES: Final = (
         id="A05",
         severity=ERROR,
         title="loop",
-        look=registration.operators_named(*registration.LOOPS),
-        vendor=f"{_UNREGISTERED}: only If has a subgraph adapter",
-        fix="unroll it: lwmport convert --attention unrolled",
+        look=registration.bodies_for_ascend,
+        vendor=f"{_UNREGISTERED}: only If has a subgraph adapter, which leaves external weights in it where they are",
+        fix="unroll it: lwmport convert --attention unrolled; fold an If",
         source="hicann/ge, parser/parser/onnx/subgraph_adapter",
     ),
     Rule(

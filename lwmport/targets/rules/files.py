@@ -104,7 +104,8 @@ def ends(subject: Subject) -> Iterator[Hit]:
 def broken(subject: Subject) -> Iterator[Hit]:
     """Yield operands that nothing before a node makes, values that two make, and sizes below zero."""
     graph = subject.graph
-    made = {value.name for value in graph.inputs} | set(graph.constants)
+    constants = {name for node in graph.of("Constant") if not node.scope for name in node.outputs}
+    made = {value.name for value in graph.inputs} | set(graph.constants) - constants
     for node in graph.nodes:
         if node.scope:
             continue

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from lwmport.targets import operators
 from lwmport.targets.graphs.record import Node
 from lwmport.targets.rules.rule import Hit, Look, Subject
@@ -64,6 +66,10 @@ def beyond_half(subject: Subject) -> Iterator[Hit]:
             yield Hit(where=name, found=f"{span.infinite} infinite values")
         elif span.largest > HALF_MAX:
             yield Hit(where=name, found=f"values up to {span.largest:.3g}, where float16 ends at 65504")
+    for node in subject.graph.of("ConstantOfShape"):
+        filled = node.attributes.get("value")
+        if filled is not None and filled.dtype.kind == "f" and np.abs(filled).max(initial=0) > HALF_MAX:
+            yield _hit(node, f"filled with {filled.reshape(-1)[0]:.3g}, where float16 ends at 65504")
 
 
 def not_finite(subject: Subject) -> Iterator[Hit]:

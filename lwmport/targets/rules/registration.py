@@ -1,12 +1,14 @@
 """Looks at what a parser finds an operator by: opset, domain, name, function, body."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from lwmport.targets import operators
 from lwmport.targets.graphs.record import Node
 from lwmport.targets.rules import npu
 from lwmport.targets.rules.rule import Hit, Look, Subject
+from lwmport.types import Severity
 
 STANDARD: Final = ("", "ai.onnx")
 ASCEND_DOMAINS: Final = ("", "npu", "mmdeploy")
@@ -158,6 +160,13 @@ def operators_named(*names: str) -> Look:
         return (_hit(node, f"a {node.op} node") for node in subject.graph.of(*names))
 
     return look
+
+
+def bodies_for_ascend(subject: Subject) -> Iterator[Hit]:
+    """Yield loops, which have no parser, and Ifs, which have one: a warning."""
+    yield from operators_named(*LOOPS)(subject)
+    for hit in operators_named("If")(subject):
+        yield replace(hit, severity=Severity.WARNING)
 
 
 def several_versions(subject: Subject) -> Iterator[Hit]:

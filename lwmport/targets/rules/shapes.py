@@ -14,12 +14,14 @@ SHAPE_OPERANDS: Final = {
     "Pad": (1,),
     "Range": (0, 1, 2),
     "Reshape": (1,),
+    "Resize": (2, 3),
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
     "Squeeze": (1,),
     "Tile": (1,),
     "TopK": (1,),
     "Unsqueeze": (1,),
+    "Upsample": (1,),
 }
 """Operator -> its operands that settle the shape of its output."""
 
@@ -35,7 +37,7 @@ def dynamic_inputs(subject: Subject) -> Iterator[Hit]:
 def settled_at_run_time(subject: Subject) -> Iterator[Hit]:
     """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand."""
     yield from (_hit(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
-    for node in subject.graph.of("Range", "ConstantOfShape"):
+    for node in subject.graph.of("Range", "ConstantOfShape", "Resize", "Upsample"):
         if _computed(subject, node) and not _known(subject, node):
             yield _hit(node, f"the operand {_computed(subject, node)[0]} is computed")
 
