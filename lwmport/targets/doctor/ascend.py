@@ -58,9 +58,11 @@ def card(machine: Machine) -> Iterator[Trouble]:
     found = [card for card in cards(machine) if card.target == "ascend"]
     for one in found:
         if one.health != "OK":
-            yield error(f"NPU {one.index} ({one.name}) says {one.health}", "npu-smi info -t health -i 0 says more")
+            yield error(
+                f"NPU {one.index} ({one.name}) says {one.health}", f"npu-smi info -t health -i {one.index} says more"
+            )
         if one.soc not in CHIPS["ascend"]:
-            yield note(f"the name {one.name} says not which chip", "npu-smi info -t board -i 0 -c 0")
+            yield note(f"the name {one.name} says not which chip", f"npu-smi info -t board -i {one.index} -c 0")
     if found:
         return
     if machine.has_file("/dev/davinci"):

@@ -13,6 +13,7 @@ DCU_CHIPS: Final = {
     "Z100": "gfx906",
     "Z100L": "gfx906",
     "K100": "gfx926",
+    "K100_LC": "gfx926",
     "K100_AI": "gfx928",
     "BW": "gfx936",
     "BW1000": "gfx936",
@@ -41,68 +42,95 @@ def cards(machine: Machine) -> tuple[Card, ...]:
 
 
 def npu_smi(said: Mapping[str, str]) -> list[Card]:
-    """Return the chips of ``npu-smi info``: a row with name and health, and a row with memory, for each.
+    """Return the chips of ``npu-smi info``: a row with name and health, then a row with memory, for each.
 
-    A table of processes follows, whose rows look alike: it ends the reading.
+    The rows are told apart by their order alone: a chip may be called 310, and its second row may lack its place on the
+    bus. A table of processes follows, whose rows look alike: it ends the reading.
     """
     text = said["npu-smi"]
     driver = re.search(r"Version:\s*(\S+)", text)
     found: list[Card] = []
+    named = False
     rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if "|" in line]
     for row in rows:
         if "Process" in " ".join(row):
             break
         first = row[0].split()
-        if len(row) == 3 and len(first) == 2 and not first[1].isdecimal() and first[0].isdecimal():
+        if len(row) != 3 or not first or not first[0].isdecimal():
+            continue
+        if named:
+            sizes = re.findall(r"(\d+)\s*/\s*(\d+)", row[2])
+            found[-1] = replace(found[-1], memory=int(sizes[-1][1]) * MIB if sizes else None)
+        elif len(first) > 1:
+            name = first[1].removeprefix("Ascend")
             found.append(
                 Card(
                     vendor="Huawei",
                     index=int(first[0]),
                     name=first[1],
                     target="ascend",
-                    soc=first[1] if first[1].startswith("Ascend") else f"Ascend{first[1]}",
+                    soc=f"Ascend{name}",
                     health=row[1],
                     driver=driver.group(1) if driver else "",
                 )
             )
-        elif len(row) == 3 and found and found[-1].memory is None:
-            sizes = re.findall(r"(\d+)\s*/\s*(\d+)", row[2])
-            if sizes:
-                found[-1] = _with_memory(found[-1], int(sizes[-1][1]))
+        named = not named and len(first) > 1
     return found
 
 
 def hy_smi(said: Mapping[str, str]) -> list[Card]:
-    """Return the cards of ``hy-smi``; their names come from ``--showproductname``, if that was asked."""
-    named = re.findall(r"\[(\d+)\]\s*:\s*(?:Card [Ss]eries|device|Device):\s*(\S+)", said.get("hy-smi names", ""))
-    names = {int(index): name for index, name in named}
-    rows = re.findall(r"^(\d+)\s+([\d.]+C|N/A)\s.*?(\S+)\s*$", said["hy-smi"], re.MULTILINE)
+    """Return the cards of ``hy-smi``; their names come from ``--showproductname``, if that was asked.
+
+    Its columns differ between versions: only where the last one is called Mode does it say how a card is, and N/A there
+    is no fault.
+    """
+    return _dcus(said["hy-smi"], _facts(said.get("hy-smi names", "")))
+
+
+def _dcus(table: str, names: Mapping[int, Mapping[str, str]]) -> list[Card]:
+    has_mode = bool(re.search(r"^\s*(?:DCU|HCU|GPU)\s+Temp\b.*\bMode\s*$", table, re.MULTILINE))
+    rows = re.findall(r"^\s*(\d+)\s+(?:[\d.]+°?[Cc]|N/A)\s.*?(\S+)\s*$", table, re.MULTILINE)
+    modes = {int(index): mode if has_mode else "" for index, mode in rows} or dict.fromkeys(names, "")
     return [
         Card(
             vendor="Hygon",
-            index=int(index),
-            name=names.get(int(index), "DCU"),
+            index=index,
+            name=_name(names.get(index, {}), "DCU"),
             target="migraphx",
-            soc=DCU_CHIPS.get(names.get(int(index), ""), ""),
-            health="OK" if mode == "Normal" else mode,
+            soc=DCU_CHIPS.get(_name(names.get(index, {}), ""), ""),
+            health="OK" if mode in ("Normal", "N/A", "") else mode,
         )
-        for index, _, mode in rows
+        for index, mode in modes.items()
     ]
+
+
+def _name(known: Mapping[str, str], usual: str) -> str:
+    return known.get("card series") or known.get("device") or known.get("card model") or usual
+
+
+def _facts(text: str) -> dict[int, dict[str, str]]:
+    """Return the lines of ``--showproductname`` as card -> key in small letters -> value."""
+    found: dict[int, dict[str, str]] = {}
+    for index, key, value in re.findall(r"(?:GPU|DCU|HCU)\[(\d+)\]\s*:\s*([^:\n]+):[ \t]*(.*)", text):
+        found.setdefault(int(index), {})[key.strip().lower()] = value.strip()
+    return found
 
 
 def rocm_smi(said: Mapping[str, str]) -> list[Card]:
     """Return the cards of ``rocm-smi --showproductname``; on a DCU this is ``hy-smi`` under another name."""
     if "hy-smi" in said:
         return []
-    rows = re.findall(r"GPU\[(\d+)\]\s*:\s*([^:]+):\s*(.*)", said["rocm-smi"])
-    facts: dict[int, dict[str, str]] = {}
-    for index, key, value in rows:
-        facts.setdefault(int(index), {})[key.strip().lower()] = value.strip()
+    text = said["rocm-smi"]
+    facts = _facts(text)
+    if re.search(r"^(?:DCU|HCU)\[", text, re.MULTILINE) or any(
+        _name(known, "") in DCU_CHIPS for known in facts.values()
+    ):
+        return _dcus("", facts)
     return [
         Card(
             vendor="AMD",
             index=index,
-            name=known.get("card series") or known.get("card model") or "GPU",
+            name=_name(known, "GPU"),
             target="migraphx",
             soc=known.get("gfx version", ""),
         )
@@ -124,10 +152,6 @@ def nvidia_smi(said: Mapping[str, str]) -> list[Card]:
         )
         for index, row in enumerate(row for row in rows if len(row) == 3)
     ]
-
-
-def _with_memory(card: Card, mib: int) -> Card:
-    return replace(card, memory=mib * MIB)
 
 
 PARSERS: Final[Mapping[str, Callable[[Mapping[str, str]], list[Card]]]] = {

@@ -29,7 +29,7 @@ def toolkit(machine: Machine) -> Iterator[Trouble]:
     """MIGraphX is there."""
     if "migraphx-driver" not in machine.tools:
         yield error(
-            "no MIGraphX: migraphx-driver is not on the path",
+            "no MIGraphX: migraphx-driver is not found",
             ENV if machine.has_file(DTK) else "install migraphx of ROCm; or let 'lwmport compile' write the commands",
         )
 

@@ -27,12 +27,18 @@ VERSIONS: Final = ("/opt/dtk/.info/version", "/opt/rocm/.info/version")
 LARGEST: Final = 4096
 """Bytes of a file with a version that are read."""
 
+DRIVERS: Final = (
+    *("/usr/local/sbin", "/usr/local/bin", "/usr/local/Ascend/driver/tools"),
+    *("/opt/hyhal/bin", "/usr/local/hyhal/bin", "/opt/dtk/bin", "/opt/rocm/bin"),
+)
+"""Where the tools lie that ask the cards, and MIGraphX's, which `lwmport compile` finds there too; behind the path."""
+
 FOLDERS: Final = ("/lib64", "/usr/lib64", "/usr/local/lib", f"/usr/lib/{platform.machine()}-linux-gnu")
 
 
 def probe() -> Machine:
     """Return what this machine is and has; nothing on it is changed, and nothing but the cards' tools is run."""
-    tools = {name: found for name in TOOLS if (found := shutil.which(name))}
+    tools = {name: found for name in TOOLS if (found := shutil.which(name) or _beside_the_path(name))}
     return Machine(
         system=platform.system(),
         processor=platform.machine(),
@@ -40,7 +46,11 @@ def probe() -> Machine:
         libc=platform.libc_ver()[1] or "0",
         environment=dict(os.environ),
         distributions=_distributions(),
-        said={name: said for name, words in COMMANDS.items() if words[0] in tools and (said := _ask(words))},
+        said={
+            name: said
+            for name, words in COMMANDS.items()
+            if words[0] in tools and (said := _ask((tools[words[0]], *words[1:])))
+        },
         tools=tools,
         files=_files(),
         libraries=frozenset(name for name in LIBRARIES if _loadable(name)),
@@ -59,6 +69,12 @@ def _distributions() -> dict[str, str]:
         if name:
             found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
     return found
+
+
+def _beside_the_path(name: str) -> str | None:
+    """Return where a vendor's driver puts a tool, if it is there: a shell without the SDK's script lacks it."""
+    known = {"migraphx-driver", *(words[0] for words in COMMANDS.values())}
+    return shutil.which(name, path=":".join(DRIVERS)) if name in known else None
 
 
 def _ask(words: tuple[str, ...]) -> str:

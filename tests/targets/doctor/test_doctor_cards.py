@@ -77,6 +77,58 @@ GPU[1]\t\t: GFX Version: \t\tgfx942
 
 NVIDIA = "NVIDIA H100 80GB HBM3, 81559 MiB, 550.54.15\nNVIDIA H100 80GB HBM3, [N/A], 550.54.15\n"
 
+ASCEND_310 = """\
++------------------------------------------------------------------------------+
+| npu-smi 21.0.3.1                     Version: 21.0.3.1                       |
++-------------------+-----------------+----------------------------------------+
+| NPU     Name      | Health          | Power(W)          Temp(C)              |
+| Chip    Device    | Bus-Id          | AICore(%)         Memory-Usage(MB)     |
++===================+=================+========================================+
+| 0       310       | OK              | 12.8              58                   |
+| 0       0         | NA              | 0                 5324 / 8192          |
++===================+=================+========================================+
+| 1       310       | OK              | 12.8              61                   |
+| 0       1         | NA              | 0                 621  / 8192          |
++===================+=================+========================================+
+"""
+
+ASCEND_A3 = """\
++------------------------------------------------------------------------------------------------+
+| npu-smi 25.2.0                   Version: 25.2.0                                               |
++---------------------------+---------------+----------------------------------------------------+
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip  Phy-ID              | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+| 0     Ascend910           | OK            | 178.5       36                0    / 0             |
+| 0     0                   | 0000:9D:00.0  | 0           0    / 0          3416 / 65536         |
++------------------------------------------------------------------------------------------------+
+| 0     Ascend910           | OK            | -           36                0    / 0             |
+| 1     1                   | 0000:9F:00.0  | 0           0    / 0          3195 / 65536         |
++===========================+===============+====================================================+
+"""
+
+DCU_WITHOUT_MODE = """\
+==========================System Management Interface ==========================
+================================================================================
+DCU  Temp   AvgPwr  Fan   Perf    PwrCap  VRAM%  DCU%
+0    47.0c  58.0W   0.0%  manual  450.0W    0%   0%
+1    30.0c  41.0W   0.0%  auto    280.0W    0%   3%
+================================================================================
+"""
+
+DCU_ON_A_LOGIN_NODE = """\
+============================ System Management Interface =============================
+DCU     Temp     AvgPwr     Perf     PwrCap     VRAM%      DCU%      Mode
+0       49.0C    25.0W      auto     300.0W     0%         0%        N/A
+======================================================================================
+"""
+
+DCU_BY_ROCM_SMI = """\
+HCU[0]\t\t: Card Series:\t\t K100_AI
+HCU[0]\t\t: Card Vendor:\t\t Chengdu Haiguang IC Design Co., Ltd.
+HCU[1]\t\t: Card Series:\t\t K100_AI
+"""
+
 MIB = 2**20
 
 
@@ -142,3 +194,27 @@ def test_versions_are_numbers() -> None:
     assert numbers("8.5.0.RC1") == (8, 5, 0)
     assert numbers("2.13.0+cpu") == (2, 13, 0)
     assert numbers("unknown") == ()
+
+
+def test_a_chip_whose_name_is_a_number() -> None:
+    assert [(card.index, card.soc, card.memory) for card in seen(npu_smi=ASCEND_310)] == [
+        (0, "Ascend310", 8192 * MIB),
+        (1, "Ascend310", 8192 * MIB),
+    ]
+
+
+def test_two_chips_of_one_npu_with_physical_numbers() -> None:
+    found = [(card.index, card.name, card.memory) for card in seen(npu_smi=ASCEND_A3)]
+    assert found == [(0, "Ascend910", 65536 * MIB)] * 2
+
+
+@pytest.mark.parametrize(("text", "count"), [(DCU_WITHOUT_MODE, 2), (DCU_ON_A_LOGIN_NODE, 1)])
+def test_older_tables_of_dcus_say_nothing_bad_of_a_card(text: str, count: int) -> None:
+    assert [card.health for card in seen(hy_smi=text)] == ["OK"] * count
+
+
+def test_a_dcu_that_only_rocm_smi_tells_of() -> None:
+    assert [(card.vendor, card.name, card.soc) for card in seen(rocm_smi=DCU_BY_ROCM_SMI)] == [
+        ("Hygon", "K100_AI", "gfx928"),
+        ("Hygon", "K100_AI", "gfx928"),
+    ]

@@ -82,3 +82,12 @@ def test_the_command_with_an_unknown_target() -> None:
     done = lwmport("--target", "tpu")
     assert done.returncode == 2
     assert done.stderr.startswith("error: expected a target out of")
+
+
+def test_a_card_s_tool_is_found_where_its_driver_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool(tmp_path, "hy-smi", 'echo "asked $1"')
+    monkeypatch.setattr("lwmport.targets.doctor.probe.DRIVERS", (str(tmp_path),))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    found = probe()
+    assert found.tools["hy-smi"] == str(tmp_path / "hy-smi")
+    assert found.said == {"hy-smi": "asked \n", "hy-smi names": "asked --showproductname\n"}
