@@ -52,7 +52,7 @@ def model_options(command: _Command) -> _Command:
         ),
         click.option("--precision", default="float32", show_default=True, help="What weights and results are kept in."),
         click.option(
-            "--layer", type=click.IntRange(0), default=0, show_default=True, help="Of llama-block: which one."
+            "--layer", type=click.IntRange(0), metavar="N", help="Of llama-block: which one; the first by default."
         ),
         click.option("--sample-mode", help="Of vision-llama: text, vision or all."),
         click.option("--attention", default="", help="fused, loop or unrolled; the dialect says by default."),

@@ -149,13 +149,15 @@ def dialect_for(
     ``extra`` are dialects besides `DIALECTS`: those of the targets.
 
     Raises:
-        UsageError: no such dialect of that format, or an opset that it does not go to.
+        UsageError: no such dialect of that format, an opset that it does not go to, or one of another format than ONNX.
     """
     dialects = {**DIALECTS, **extra}
     known = [dialect.name for dialect in dialects.values() if dialect.format == form]
     check_known(f"dialect of {form}", name or DEFAULTS[form], known)
     dialect = dialects[name or DEFAULTS[form]]
     low, high = dialect.opsets
+    if opset is not None and form != "onnx":
+        raise UsageError(f"expected an opset of the format onnx alone, found {opset} for {form}; leave it out")
     if opset is not None and not low <= opset <= high:
         raise UsageError(f"expected an opset from {low} to {high} for the dialect {dialect.name!r}, found {opset}")
     return dialect if opset is None else replace(dialect, opset=opset)

@@ -135,7 +135,7 @@ def resolve(
         references=references,
         weights=model.weights,
         config=model.config,
-        options=replace(options, settings=(), sample_mode=None),
+        options=replace(options, layer=options.layer or None, settings=(), sample_mode=None),
         sources=model.sources,
     )
 

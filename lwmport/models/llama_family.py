@@ -153,7 +153,7 @@ def _whole(config: LlamaConfig, options: Options) -> Component:
 
 
 def _block(config: LlamaConfig, options: Options) -> Component:
-    return llama_parts.llama_block(config, options.layer, _lengths(options), _plan(config, options))
+    return llama_parts.llama_block(config, options.layer or 0, _lengths(options), _plan(config, options))
 
 
 def _embed(config: LlamaConfig, options: Options) -> Component:
@@ -191,11 +191,11 @@ def _decode(config: LlamaConfig, options: Options) -> Component:
 
 def _block_prefill(config: LlamaConfig, options: Options) -> Component:
     lengths, plan = _fixed_lengths(config, options), _static_plan(config, options)
-    return llama_static.llama_block_prefill(config, options.layer, *lengths, plan)
+    return llama_static.llama_block_prefill(config, options.layer or 0, *lengths, plan)
 
 
 def _block_decode(config: LlamaConfig, options: Options) -> Component:
-    return llama_static.llama_block_decode(config, options.layer, _slots(config, options))
+    return llama_static.llama_block_decode(config, options.layer or 0, _slots(config, options))
 
 
 def _slots(config: LlamaConfig, options: Options) -> int:

@@ -25,7 +25,7 @@ class Options:
     Attributes:
         settings: changes of the configuration, ``field=value`` each.
         precision: one of `PRECISIONS`: the dtype of weights and of what is computed with them.
-        layer: which layer a single one is.
+        layer: which layer a single one is; None for the first.
         sample_mode: which heads a vision-language model gives; None leaves it to the configuration.
         attention: one of `ATTENTIONS`; empty for what the dialect prefers, which is fused where it says nothing.
         query_chunk: queries in a block; None leaves it to the configuration.
@@ -41,7 +41,7 @@ class Options:
 
     settings: tuple[str, ...] = ()
     precision: str = "float32"
-    layer: int = 0
+    layer: int | None = None
     sample_mode: str | None = None
     attention: str = ""
     query_chunk: int | None = None
@@ -60,7 +60,8 @@ class Options:
             if value is not None and value < 1:
                 raise UsageError(f"expected at least 1 as {name.replace('_', '-')}, found {value}")
         if self.ring > 1 and self.attention != "unrolled":
-            raise UsageError(f"expected the attention unrolled for a ring of {self.ring}, found {self.attention}")
+            found = self.attention or "none asked for"
+            raise UsageError(f"expected --attention unrolled for a ring of {self.ring}, found {found}")
 
     def completed(self, attention: str, *, static: bool) -> "Options":
         """Return the options with what a dialect wants where they leave it open: its form of attention, its sizes."""

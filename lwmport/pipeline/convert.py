@@ -14,6 +14,7 @@ from lwmport.models.families import Family, resolve
 from lwmport.pipeline import resume
 from lwmport.pipeline.background import Background
 from lwmport.pipeline.checkpoint_trees import config_of
+from lwmport.pipeline.heard import check_heard
 from lwmport.pipeline.judging import judge_all
 from lwmport.pipeline.lower import lower
 from lwmport.pipeline.observer import Observer, Silent
@@ -112,10 +113,11 @@ def open_model(request: Request, dialect: Dialect) -> tuple[Family, Checkpoint |
     """Return the model of a request, cut as its dialect wants it, and its weights.
 
     Raises:
-        PortError: no such model, or weights that cannot be read or do not fit.
+        PortError: no such model, an option that it does not take, or weights that cannot be read or do not fit.
     """
     options = request.options
     check_known(f"precision of {dialect.name}", options.precision, dialect.precisions)
+    check_heard(request, dialect)
     options = options.completed(dialect.attention, static=dialect.static)
     opened = None if request.checkpoint is None else open_checkpoint(request.checkpoint)
     config = config_of(opened, request.config)

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lwmport.converters.dialects import dialect_for
 from lwmport.errors import UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.heard import check_heard
 from lwmport.pipeline.port import PortRequest, usual_format
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
+from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import WeightSpec
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
@@ -195,7 +198,10 @@ def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> 
         request = PortRequest(
             conversion=conversion, target=fields["target"], soc=fields.get("soc"), toolchain=toolchain
         )
+        check_heard(conversion, dialect_for(form, request.dialect, conversion.opset, ALL_DIALECTS))
         needed = _needed(conversion)
+    except UsageError as error:
+        raise UsageError(f"{path}, job {name}: {error}") from error
     except TypeError as error:
         raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
     return Job(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)

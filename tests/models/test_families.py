@@ -83,7 +83,7 @@ def test_parts_take_the_vision_language_model_where_its_name_or_its_table_says_s
     [
         ({"precision": "float8"}, "expected a precision out of float32, float16, bfloat16, found 'float8'"),
         ({"attention": "flash"}, "expected a form of attention out of fused, loop, unrolled, found 'flash'"),
-        ({"ring": 2}, "expected the attention unrolled for a ring of 2"),
+        ({"ring": 2}, "expected --attention unrolled for a ring of 2, found none asked for"),
         ({"sequence": 0}, "expected at least 1 as sequence, found 0"),
     ],
 )
