@@ -62,6 +62,15 @@ class Walk(Generic[Own]):
             return None
         return float(self.known_value(atom).item())
 
+    def scalar_and_other(self, equation: Any) -> tuple[float | None, Any]:
+        """Return the constant scalar among two operands and the other operand, or None twice."""
+        first, second = equation.invars
+        for constant, other in ((first, second), (second, first)):
+            number = self.scalar(constant)
+            if number is not None:
+                return number, other
+        return None, None
+
     def producer(self, atom: Any) -> Any:
         """Return the equation that computes an atom, and None for literals and inputs."""
         return None if is_literal(atom) else self._producers.get(atom)

@@ -82,7 +82,7 @@ def shift_right(e: Emitter, equation: Any) -> None:
 
 def _low_bits(e: Emitter, equation: Any) -> tuple[Any, int] | None:
     """Return the value and 2^k where the low k bits of a value are taken, which is its remainder."""
-    mask, value = _bound_and_value(e, equation)
+    mask, value = e.scalar_and_other(equation)
     size = 0 if mask is None else int(mask) + 1
     return (value, size) if size > 1 and size & (size - 1) == 0 and value.aval.dtype.kind == "i" else None
 
@@ -100,7 +100,7 @@ def _remainder(e: Emitter, value: Any, size: int) -> ir.Value:
 def not_equal(e: Emitter, equation: Any) -> None:
     """Emit a Cast to truth values for "not zero", and Equal and Not for any other comparison."""
     (out,) = equation.outvars
-    number, value = _bound_and_value(e, equation)
+    number, value = e.scalar_and_other(equation)
     if number == 0 and e.is_runtime(value) and shape_of(value) == shape_of(out):
         order = e.order_of(value)
         e.bind(out, e.cast(e.read(value, order), permuted(shape_of(out), order), value.aval.dtype, np.bool_), order)
@@ -145,8 +145,8 @@ def integer_pow(e: Emitter, equation: Any) -> None:
 def clip(e: Emitter, equation: Any) -> None:
     """Emit one Clip for max(low, x) that only min(high, .) reads, and Max for any other maximum."""
     reader = e.sole_reader(equation.outvars[0])
-    low, value = _bound_and_value(e, equation)
-    high, _ = _bound_and_value(e, reader) if reader is not None and reader.primitive.name == "min" else (None, None)
+    low, value = e.scalar_and_other(equation)
+    high, _ = e.scalar_and_other(reader) if reader is not None and reader.primitive.name == "min" else (None, None)
     if low is None or high is None or value is None or not e.is_runtime(value):
         simple(e, equation)
         return
@@ -254,16 +254,6 @@ def _without_leading_ones(shape: Sequence[int]) -> list[int]:
     while left and left[0] == 1:
         left.pop(0)
     return left
-
-
-def _bound_and_value(e: Emitter, equation: Any) -> tuple[float | None, Any]:
-    """Return the constant scalar among two operands and the other operand."""
-    first, second = equation.invars
-    for bound, value in ((first, second), (second, first)):
-        number = e.scalar(bound)
-        if number is not None:
-            return number, value
-    return None, None
 
 
 RULES: Final[dict[str, Rule]] = {

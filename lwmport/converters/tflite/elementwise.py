@@ -103,8 +103,8 @@ def round_(e: Emitter, equation: Any) -> None:
 def clip(e: Emitter, equation: Any) -> None:
     """Emit one operator for bounds that have one, where only min(high, .) reads max(low, x); MAXIMUM elsewhere."""
     reader = e.sole_reader(equation.outvars[0])
-    low, value = _bound_and_value(e, equation)
-    high, _ = _bound_and_value(e, reader) if reader is not None and reader.primitive.name == "min" else (None, None)
+    low, value = e.scalar_and_other(equation)
+    high, _ = e.scalar_and_other(reader) if reader is not None and reader.primitive.name == "min" else (None, None)
     if low is None or high is None or (low, high) not in _CLAMPS or str(value.aval.dtype) != "float32":
         simple(e, equation)
         return
@@ -139,16 +139,6 @@ def select(e: Emitter, equation: Any) -> None:
 def copy(e: Emitter, equation: Any) -> None:
     """Emit nothing: the result is the operand."""
     e.bind(equation.outvars[0], e.thin(equation.invars[0]))
-
-
-def _bound_and_value(e: Emitter, equation: Any) -> tuple[float | None, Any]:
-    """Return the constant scalar among two operands and the other operand."""
-    first, second = equation.invars
-    for bound, value in ((first, second), (second, first)):
-        number = e.scalar(bound)
-        if number is not None:
-            return number, value
-    return None, None
 
 
 RULES: Final[dict[str, Rule]] = {

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
+from primitive_cases import assert_agrees
 
 from lwmport.converters.dialects import dialect_for
 from lwmport.converters.onnx.convert import convert
@@ -45,12 +45,7 @@ class Lowered:
         """Check the model, run it and compare every output with JAX: name, shape, dtype, values."""
         found = self.run()
         assert list(found) == [spec.name for spec in self.program.signature.outputs]
-        for name, expected in self.reference.items():
-            assert found[name].dtype == expected.dtype, name
-            coarse = 1000 if expected.dtype == np.float16 else 1
-            exact = not np.issubdtype(expected.dtype, np.floating)
-            allowed = {"rtol": 0, "atol": 0} if exact else {"rtol": rtol * coarse, "atol": atol * coarse}
-            np.testing.assert_allclose(found[name], expected, err_msg=name, strict=True, **allowed)
+        assert_agrees(found, self.reference, rtol, atol)
         return self
 
 

@@ -11,29 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from primitive_cases import NHWC, Example, array, convolved, element_examples, positive, quarters
 
 from lwmport.converters.onnx.convert import PRIMITIVES
 from lwmport.models.layers import rows
-from lwmport.types import Array
-
-Example = tuple[Callable[..., Any], tuple[Array, ...]]
 
 FLOATS = ("float32", "float16")
 NUMBERS = (*FLOATS, "int32")
 ANY = (*NUMBERS, "bool")
-NHWC = (2, 4, 5, 3)
-
-
-def quarters(*shape: int, seed: int = 0) -> Array:
-    random = np.random.default_rng([seed, *shape])
-    return np.asarray(random.integers(-8, 9, shape) / 4, np.float32)
-
-
-def array(dtype: str, *shape: int, seed: int = 0) -> Array:
-    values = quarters(*shape, seed=seed)
-    if dtype == "bool":
-        return np.asarray(values > 0)
-    return np.asarray(4 * values if dtype == "int32" else values, dtype)
 
 
 KERNEL = np.asarray([[0, 1, 0], [0, 0, 1], [1, 0, -1]], np.float32)[None, None]
@@ -45,11 +30,6 @@ def channels_first(x: Any, dtype: str = "float32") -> Any:
     if dtype == "bool":
         return y > 0
     return (4 * y if dtype == "int32" else y).astype(dtype)
-
-
-def convolved(x: Any, kernel: Any, strides: tuple[int, ...] = (1, 1), padding: Any = "SAME", **options: Any) -> Any:
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=numbers, **options)
 
 
 def elementwise(function: Callable[..., Any], arity: int, dtypes: tuple[str, ...]) -> Iterator[Example]:
@@ -81,47 +61,6 @@ def _broadcast(function: Callable[..., Any], dtype: str) -> Iterator[Example]:
     yield lambda x: function(channels_first(x, dtype), jnp.broadcast_to(scalar, NHWC)), (quarters(*NHWC),)
 
 
-def positive(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *xs: function(*(lax.abs(x) + jnp.asarray(0.25, x.dtype) for x in xs))
-
-
-UNARY = {
-    "abs": (lax.abs, NUMBERS),
-    "ceil": (lax.ceil, FLOATS),
-    "copy": (lax.copy_p.bind, ANY),
-    "cos": (lax.cos, FLOATS),
-    "erf": (lax.erf, FLOATS),
-    "exp": (lax.exp, FLOATS),
-    "floor": (lax.floor, FLOATS),
-    "log": (positive(lax.log), FLOATS),
-    "logistic": (lax.logistic, FLOATS),
-    "neg": (lax.neg, NUMBERS),
-    "not": (lax.bitwise_not, ("bool",)),
-    "rsqrt": (positive(lax.rsqrt), FLOATS),
-    "sign": (lax.sign, NUMBERS),
-    "sin": (lax.sin, FLOATS),
-    "sqrt": (positive(lax.sqrt), FLOATS),
-    "square": (lax.square, NUMBERS),
-    "stop_gradient": (lax.stop_gradient, FLOATS),
-    "tanh": (lax.tanh, FLOATS),
-}
-BINARY = {
-    "add": (lax.add, NUMBERS),
-    "and": (lax.bitwise_and, ("bool",)),
-    "div": (lambda x, y: lax.div(x, y + (y == 0).astype(y.dtype)), NUMBERS),
-    "eq": (lax.eq, ANY),
-    "ge": (lax.ge, NUMBERS),
-    "gt": (lax.gt, NUMBERS),
-    "le": (lax.le, NUMBERS),
-    "lt": (lax.lt, NUMBERS),
-    "max": (lax.max, NUMBERS),
-    "min": (lax.min, NUMBERS),
-    "mul": (lax.mul, NUMBERS),
-    "ne": (lax.ne, ANY),
-    "or": (lax.bitwise_or, ("bool",)),
-    "pow": (positive(lax.pow), FLOATS),
-    "sub": (lax.sub, NUMBERS),
-}
 GRID = quarters(*NHWC)
 TABLE = quarters(9, 4)
 
@@ -353,8 +292,7 @@ OTHERS: dict[str, list[Example]] = {
 }
 
 EXAMPLES: dict[str, list[Example]] = {
-    **{name: list(elementwise(function, 1, dtypes)) for name, (function, dtypes) in UNARY.items()},
-    **{name: list(elementwise(function, 2, dtypes)) for name, (function, dtypes) in BINARY.items()},
+    **element_examples(PRIMITIVES, elementwise, FLOATS),
     **OTHERS,
 }
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytest
+from primitive_cases import assert_agrees
 
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.saved_model.functions import count_operators
@@ -44,14 +44,7 @@ class Lowered:
 
     def agrees(self, rtol: float = 1e-5, atol: float = 1e-6) -> "Lowered":
         """Run it and compare every output with JAX: name, shape, dtype, values."""
-        found = self.run()
-        assert set(found) == {spec.name for spec in self.program.signature.outputs}
-        for name, expected in self.reference.items():
-            assert found[name].dtype == expected.dtype, name
-            coarse = 1000 if expected.dtype == np.float16 else 1
-            exact = not np.issubdtype(expected.dtype, np.floating)
-            allowed = {"rtol": 0, "atol": 0} if exact else {"rtol": rtol * coarse, "atol": atol * coarse}
-            np.testing.assert_allclose(found[name], expected, err_msg=name, strict=True, **allowed)
+        assert_agrees(self.run(), self.reference, rtol, atol)
         return self
 
 

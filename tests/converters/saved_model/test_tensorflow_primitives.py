@@ -10,33 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from primitive_cases import NHWC, Example, array, convolved, element_examples, positive, quarters
 
 from lwmport.converters.saved_model.rules import PRIMITIVES
 from lwmport.models.layers import rows
-from lwmport.types import Array
-
-Example = tuple[Callable[..., Any], tuple[Array, ...]]
 
 FLOATS = ("float32", "float16")
 NUMBERS = (*FLOATS, "int32")
 ANY = (*NUMBERS, "bool")
-NHWC = (2, 4, 5, 3)
-
-
-def quarters(*shape: int, seed: int = 0) -> Array:
-    random = np.random.default_rng([seed, *shape])
-    return np.asarray(random.integers(-8, 9, shape) / 4, np.float32)
-
-
-def array(dtype: str, *shape: int, seed: int = 0) -> Array:
-    values = quarters(*shape, seed=seed)
-    if dtype == "bool":
-        return np.asarray(values > 0)
-    return np.asarray(4 * values if dtype == "int32" else values, dtype)
-
-
-def positive(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *xs: function(*(lax.abs(x) + jnp.asarray(0.25, x.dtype) for x in xs))
 
 
 def elementwise(function: Callable[..., Any], arity: int, dtypes: tuple[str, ...]) -> list[Example]:
@@ -52,49 +33,8 @@ def elementwise(function: Callable[..., Any], arity: int, dtypes: tuple[str, ...
     return found
 
 
-UNARY: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "abs": (lax.abs, NUMBERS),
-    "ceil": (lax.ceil, FLOATS),
-    "copy": (lax.copy_p.bind, ANY),
-    "cos": (lax.cos, FLOATS),
-    "erf": (lax.erf, FLOATS),
-    "exp": (lax.exp, FLOATS),
-    "floor": (lax.floor, FLOATS),
-    "log": (positive(lax.log), FLOATS),
-    "logistic": (lax.logistic, FLOATS),
-    "neg": (lax.neg, NUMBERS),
-    "not": (lax.bitwise_not, ("bool",)),
-    "rsqrt": (positive(lax.rsqrt), FLOATS),
-    "sign": (lax.sign, NUMBERS),
-    "sin": (lax.sin, FLOATS),
-    "sqrt": (positive(lax.sqrt), FLOATS),
-    "square": (lax.square, NUMBERS),
-    "stop_gradient": (lax.stop_gradient, FLOATS),
-    "tanh": (lax.tanh, FLOATS),
-}
-BINARY: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "add": (lax.add, NUMBERS),
-    "and": (lax.bitwise_and, ("bool",)),
-    "div": (lambda x, y: lax.div(x, y + (y == 0).astype(y.dtype)), NUMBERS),
-    "eq": (lax.eq, ANY),
-    "ge": (lax.ge, NUMBERS),
-    "gt": (lax.gt, NUMBERS),
-    "le": (lax.le, NUMBERS),
-    "lt": (lax.lt, NUMBERS),
-    "max": (lax.max, NUMBERS),
-    "min": (lax.min, NUMBERS),
-    "mul": (lax.mul, NUMBERS),
-    "ne": (lax.ne, ANY),
-    "or": (lax.bitwise_or, ("bool",)),
-    "pow": (positive(lax.pow), FLOATS),
-    "sub": (lax.sub, NUMBERS),
-}
 GRID = quarters(*NHWC)
 TABLE = quarters(9, 4)
-
-
-def convolved(x: Any, kernel: Any, strides: tuple[int, ...] = (1, 1), padding: Any = "SAME", **options: Any) -> Any:
-    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options)
 
 
 def pooled(x: Any, window: tuple[int, ...], strides: tuple[int, ...]) -> Any:
@@ -267,8 +207,7 @@ OTHERS: dict[str, list[Example]] = {
 }
 
 EXAMPLES: dict[str, list[Example]] = {
-    **{name: elementwise(function, 1, dtypes) for name, (function, dtypes) in UNARY.items()},
-    **{name: elementwise(function, 2, dtypes) for name, (function, dtypes) in BINARY.items()},
+    **element_examples(PRIMITIVES, elementwise, FLOATS),
     **OTHERS,
 }
 EXAMPLES["and"] += [(lambda x: lax.bitwise_and(x, np.int32(7)), (np.asarray([-9, 5, 16], np.int32),))]

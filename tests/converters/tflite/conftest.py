@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pytest
+from primitive_cases import assert_agrees
 
 from lwmport import extras
 from lwmport.converters.dialects import DIALECTS
@@ -50,12 +50,7 @@ class Lowered:
 
     def agrees(self, rtol: float = 1e-5, atol: float = 1e-6) -> "Lowered":
         """Run the model and compare every output with JAX: name, shape, dtype, values."""
-        found = self.runner.run(self.inputs)
-        assert sorted(found) == sorted(spec.name for spec in self.program.signature.outputs)
-        for name, expected in self.reference.items():
-            exact = not np.issubdtype(expected.dtype, np.floating)
-            allowed = {"rtol": 0, "atol": 0} if exact else {"rtol": rtol, "atol": atol}
-            np.testing.assert_allclose(found[name], expected, err_msg=name, strict=True, **allowed)
+        assert_agrees(self.runner.run(self.inputs), self.reference, rtol, atol)
         return self
 
 

@@ -10,34 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from primitive_cases import NHWC, Example, array, convolved, element_examples, positive, quarters
 
 from lwmport.converters.tflite.convert import PRIMITIVES
 from lwmport.models.layers import rows
-from lwmport.types import Array
-
-Example = tuple[Callable[..., Any], tuple[Array, ...]]
 
 FLOATS = ("float32",)
 SHORT = ("float32", "int32")
 ANY = (*SHORT, "bool")
-NHWC = (2, 4, 5, 3)
-
-
-def quarters(*shape: int, seed: int = 0) -> Array:
-    random = np.random.default_rng([seed, *shape])
-    return np.asarray(random.integers(-8, 9, shape) / 4, np.float32)
-
-
-def array(dtype: str, *shape: int, seed: int = 0) -> Array:
-    values = quarters(*shape, seed=seed)
-    if dtype == "bool":
-        return np.asarray(values > 0)
-    return np.asarray(values if dtype == "float32" else 4 * values, dtype)
-
-
-def convolved(x: Any, kernel: Any, strides: tuple[int, ...] = (1, 1), padding: Any = "SAME", **options: Any) -> Any:
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=numbers, **options)
 
 
 def elementwise(function: Callable[..., Any], arity: int, dtypes: tuple[str, ...]) -> Iterator[Example]:
@@ -62,47 +42,6 @@ def _broadcast(function: Callable[..., Any], dtype: str) -> Iterator[Example]:
     yield lambda x: function(jnp.broadcast_to(x, (4, 3)), row[None]), (array(dtype, seed=3),)
 
 
-def positive(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *xs: function(*(lax.abs(x) + jnp.asarray(0.25, x.dtype) for x in xs))
-
-
-UNARY = {
-    "abs": (lax.abs, SHORT),
-    "ceil": (lax.ceil, FLOATS),
-    "copy": (lax.copy_p.bind, ANY),
-    "cos": (lax.cos, FLOATS),
-    "exp": (lax.exp, FLOATS),
-    "floor": (lax.floor, FLOATS),
-    "log": (positive(lax.log), FLOATS),
-    "logistic": (lax.logistic, FLOATS),
-    "neg": (lax.neg, SHORT),
-    "not": (lax.bitwise_not, ("bool",)),
-    "round": (lambda x: lax.round(2 * x, lax.RoundingMethod.TO_NEAREST_EVEN), FLOATS),
-    "rsqrt": (positive(lax.rsqrt), FLOATS),
-    "sign": (lax.sign, SHORT),
-    "sin": (lax.sin, FLOATS),
-    "sqrt": (positive(lax.sqrt), FLOATS),
-    "square": (lax.square, SHORT),
-    "stop_gradient": (lax.stop_gradient, FLOATS),
-    "tanh": (lax.tanh, FLOATS),
-}
-BINARY = {
-    "add": (lax.add, SHORT),
-    "and": (lax.bitwise_and, ("bool",)),
-    "div": (lambda x, y: lax.div(x, y + (y == 0).astype(y.dtype)), SHORT),
-    "eq": (lax.eq, ANY),
-    "ge": (lax.ge, SHORT),
-    "gt": (lax.gt, SHORT),
-    "le": (lax.le, SHORT),
-    "lt": (lax.lt, SHORT),
-    "max": (lax.max, SHORT),
-    "min": (lax.min, SHORT),
-    "mul": (lax.mul, SHORT),
-    "ne": (lax.ne, ANY),
-    "or": (lax.bitwise_or, ("bool",)),
-    "pow": (positive(lax.pow), FLOATS),
-    "sub": (lax.sub, SHORT),
-}
 ZERO = np.float32(0)
 GRID, LINE = quarters(*NHWC), quarters(9)
 TABLE = quarters(9, 4)
@@ -276,8 +215,7 @@ OTHERS: dict[str, list[Example]] = {
 }
 
 EXAMPLES: dict[str, list[Example]] = {
-    **{name: list(elementwise(function, 1, dtypes)) for name, (function, dtypes) in UNARY.items()},
-    **{name: list(elementwise(function, 2, dtypes)) for name, (function, dtypes) in BINARY.items()},
+    **element_examples(PRIMITIVES, elementwise, FLOATS),
     **OTHERS,
 }
 EXAMPLES["and"] += [
