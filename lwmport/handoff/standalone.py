@@ -207,8 +207,8 @@ def measure(expected: Any, found: Any, tolerance: Record) -> Numbers:
         wrong = expected != found
         error = float(np.abs(expected.astype(np.float64) - found.astype(np.float64)).max()) if wrong.any() else 0.0
         return Numbers(error, math.inf if not wrong.any() else sqnr(expected, found), int(wrong.sum()), 0)
-    golden_values, values = expected.astype(np.float64), found.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
+        golden_values, values = expected.astype(np.float64), found.astype(np.float64)
         error = np.abs(values - golden_values)
         finite = np.isfinite(golden_values) & np.isfinite(values)
         error[~finite] = np.inf
@@ -335,6 +335,10 @@ def diagnose(case: Case, found: Any) -> str:
         return f"every value is {found.reshape(-1)[0]:g}: the device wrote nothing, or another buffer was read"
     with np.errstate(all="ignore"):
         swapped = explains(case.expected, found.byteswap())
+        if found.size <= DIAGNOSED and not explains(case.expected, found):
+            for name, meant in meanings(found):
+                if explains(case.expected, meant):
+                    return f"the bytes are those of {name}: write {case.expected.dtype.name}"
         if found.dtype.kind == "f" and not np.isfinite(found).all() and not swapped:
             place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(found))[0])
             return f"the first value that is not finite stands at {place}; float16 overflows at 65504"
@@ -351,6 +355,17 @@ def explains(expected: Any, candidate: Any) -> bool:
     if expected.dtype.kind == "f":
         return sqnr(expected, candidate) >= EXPLAINED_DB
     return bool((expected == candidate).mean() >= EXPLAINED_EQUAL)
+
+
+def meanings(found: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the elements as another dtype of the same size: a raw file does not say which one a device wrote."""
+    found = np.ascontiguousarray(found, found.dtype.newbyteorder("="))
+    if found.dtype.name == "int32":
+        yield "float32", found.view(np.float32)
+    elif found.dtype.name == "float32":
+        yield "int32", found.view(np.int32)
+    elif found.dtype.name == "float16":
+        yield "bfloat16", (found.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
 def explanations(case: Case, found: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -194,6 +194,7 @@ RAW: dict[str, tuple[Callable[[Array], Array], str]] = {
     "float64": (lambda a: a.astype(np.float64), "dtype: expected float32, found float64: .*; its values in this order"),
     "NCHW": (lambda a: a.transpose(0, 3, 1, 2).copy(), "stored as NCHW, expected NHWC"),
     "cut": (lambda a: a[:, :7].copy(), "size: expected 768 bytes"),
+    "bfloat16": (lambda a: (a.view(np.uint32) >> 16).astype(np.uint16), "the bytes are those of bfloat16"),
 }
 
 
@@ -208,6 +209,16 @@ def test_every_mistake_of_a_raw_file_fails_by_its_name(
     (failed,) = (row for row in found["outputs"] if not row["passed"])
     assert code == 1
     assert re.search(reason, failed["note"]), failed["note"]
+
+
+def test_a_raw_file_of_codes_as_floats_fails_by_its_dtype(
+    unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = {name: array.astype(np.float32) for name, array in golden(unpacked).items()}
+    write(tmp_path / "out", arrays, raw=True)
+    _, found = judged(capsys, unpacked, "--outputs", tmp_path / "out", "--sample", "000")
+    codes = next(row for row in found["outputs"] if row["output"] == "codes")
+    assert "the bytes are those of float32: write int32" in codes["note"]
 
 
 def _saved(array: Any) -> bytes:
