@@ -12,7 +12,7 @@ from lwmport.models.llama_presets import CONFIGS, SIZES, VISION_CONFIGS
 from lwmport.models.llama_settling import settled
 from lwmport.models.llama_signatures import DYNAMIC, Lengths
 from lwmport.models.llama_weights import StackedSource, checkpoint_weights, llama_weights, stacked_source
-from lwmport.models.options import ATTENTIONS, USUAL_ATTENTION, Options, changes
+from lwmport.models.options import ATTENTIONS, USUAL_ATTENTION, Options, changed, changes
 from lwmport.registry import check_known
 from lwmport.types import Component, WeightSpec
 
@@ -39,7 +39,7 @@ class LlamaFamily:
         specs: the tensors of a checkpoint, which settle sizes.
 
     Raises:
-        UsageError: an unknown configuration.
+        UsageError: an unknown configuration, or settings that no model can have.
         ConfigError: values that no model can have, or that the part or the checkpoint contradicts.
         CheckpointError: the checkpoint holds no LLaMA of LWM.
     """
@@ -54,13 +54,13 @@ class LlamaFamily:
     ) -> None:
         self.options = options
         chosen = _chosen(config, part, specs)
-        asked = changes(options.settings)
+        asked: dict[str, Any] = {}
         if options.sample_mode is not None:
             asked["sample_mode"] = options.sample_mode
             if not isinstance(chosen, VisionLlamaConfig):
                 raise UsageError(f"expected a vision-language model for --sample-mode, found {part} with one head")
-        fixed = set(asked) | _fixed(config)
-        chosen = chosen.updated(asked)
+        fixed = {*asked, *changes(options.settings), *_fixed(config)}
+        chosen = changed(chosen, options.settings, asked)
         self._config = chosen if specs is None else settled(chosen, specs, fixed)
 
     @property

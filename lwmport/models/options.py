@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol, Self, TypeVar
 
-from lwmport.errors import UsageError
+from lwmport.errors import ConfigError, UsageError
+from lwmport.models.llama_config import SAMPLE_MODES
 from lwmport.registry import check_known
 
 PRECISIONS: Final = ("float32", "float16", "bfloat16")
@@ -16,6 +18,20 @@ ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unroll
 
 USUAL_ATTENTION: Final = "fused"
 """The form where nobody asks for another: it stays unsaid, in a manifest as on the command line."""
+
+
+class Config(Protocol):
+    """A configuration that `changed` takes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration of a JSON object."""
+
+
+_Config = TypeVar("_Config", bound=Config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +71,8 @@ class Options:
         """Refuse what makes no sense."""
         check_known("precision", self.precision, PRECISIONS)
         check_known("form of attention", self.attention or USUAL_ATTENTION, ATTENTIONS)
+        if self.sample_mode is not None:
+            check_known("sample mode", self.sample_mode, SAMPLE_MODES)
         for name in ("query_chunk", "key_chunk", "ring", "sequence", "max_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -99,6 +117,21 @@ def changes(settings: Sequence[str]) -> dict[str, Any]:
         UsageError: a change without ``=`` or without a field.
     """
     return dict(map(_change, settings))
+
+
+def changed(config: _Config, settings: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> _Config:
+    """Return a configuration with the ``settings`` of a user and ``more`` fields on top.
+
+    Raises:
+        UsageError: a field that it does not have, or a value that no model can have.
+    """
+    asked = {**changes(settings), **more}
+    for name in asked:
+        check_known("field of the configuration for --set", name, sorted(config.to_json()))
+    try:
+        return config.from_json({**config.to_json(), **asked})
+    except ConfigError as error:
+        raise UsageError(f"{error}; --set {' --set '.join(settings)} makes it so") from error
 
 
 def _change(text: str) -> tuple[str, Any]:

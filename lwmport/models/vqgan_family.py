@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lwmport.models.options import Options, changes
+from lwmport.models.options import Options, changed
 from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder, vqgan_weights
 from lwmport.models.vqgan_config import CONFIGS, VQGANConfig
 from lwmport.registry import check_known
@@ -16,7 +16,7 @@ class VQGANFamily:
     """The VQGAN in one configuration (`lwmport.models.families.Builder`).
 
     Raises:
-        UsageError: an unknown configuration.
+        UsageError: an unknown configuration, or settings that no model can have.
         ConfigError: values that no model can have.
     """
 
@@ -27,7 +27,7 @@ class VQGANFamily:
         if isinstance(config, str):
             check_known("configuration or .json file", config, CONFIGS)
             config = CONFIGS[config].to_json()
-        self._config = VQGANConfig.from_json({**config, **changes(options.settings)})
+        self._config = changed(VQGANConfig.from_json(config), options.settings)
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -85,11 +85,38 @@ def test_parts_take_the_vision_language_model_where_its_name_or_its_table_says_s
         ({"attention": "flash"}, "expected a form of attention out of fused, loop, unrolled, found 'flash'"),
         ({"ring": 2}, "expected --attention unrolled for a ring of 2, found none asked for"),
         ({"sequence": 0}, "expected at least 1 as sequence, found 0"),
+        (
+            {"sample_mode": "texts"},
+            "expected a sample mode out of text, vision, all, found 'texts'; did you mean 'text'",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Options(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("llama", "hiden_size=64", "found 'hiden_size'; did you mean 'hidden_size'?"),
+        ("llama", "torch_dtype=float16", "expected a field of the configuration for --set out of attn_pdrop, "),
+        (
+            "llama",
+            "hidden_size=wide",
+            "as hidden_size in the LLaMA configuration, found 'wide'; --set hidden_size=wide",
+        ),
+        ("llama", "num_attention_heads=3", "an even multiple of 3 heads as hidden_size "),
+        ("vision-llama", "sample_mode=texts", "as sample_mode in the LLaMA configuration, found 'texts'; --set"),
+        ("vqgan", "num_res_block=1", "found 'num_res_block'; did you mean 'num_res_blocks'?"),
+        ("vqgan", "channel_mult=2", "expected a list as channel_mult, found 2; --set channel_mult=2 makes it so"),
+    ],
+)
+def test_a_setting_that_no_configuration_takes_is_wrong_usage(name: str, setting: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(name, "debug", Options(settings=(setting,)))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_options_are_told_and_read_again_without_what_is_usual() -> None:
