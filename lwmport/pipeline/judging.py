@@ -20,6 +20,7 @@ from lwmport.pipeline.request import Work
 from lwmport.pipeline.weights import component_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
+from lwmport.runtime.jax import reference_kind
 from lwmport.types import Component
 
 DIRECT: Final = ".direct"
@@ -32,7 +33,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     pictures: dict[str, bytes] = {}
     precision = work.family.options.precision
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
-        work.observer.phase(f"{component.name}: run the reference, JAX")
+        work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
         weights = component_weights(work.family, component, work.weights)
         evidence = gather(component, weights, trial_batch(part.signature), work.observer.progress)
         work.observer.phase(f"{component.name}: run {part.path} and compare")

@@ -17,6 +17,7 @@ from lwmport.pipeline.request import Outcome
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
+from lwmport.runtime.jax import reference_kind
 from lwmport.types import Status, Weights
 
 JAX = "jax"
@@ -96,7 +97,8 @@ def _section(
     folder = _folder(trial)
     component = component_of(family, part.name)
     held = component_weights(family, component, weights)
-    observer.phase(f"{part.name}: run the reference, {trial.reference}, and {part.path}")
+    named = reference_kind(component).name if trial.reference == JAX else trial.reference
+    observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
     evidence = gather(component, held, trial_batch(part.signature), observer.progress)
     if trial.reference != JAX:
         other = _other(Path(trial.reference), part)

@@ -12,12 +12,17 @@ from lwmport.types import Array, Component, Progress, Weights
 
 
 def reference(component: Component, weights: Weights) -> "JaxRunner | StreamedJaxRunner":
-    """Return what runs a component: with all weights in memory, or a weight at a time where memory is scarce for them.
+    """Return what runs a component, of the kind that `reference_kind` says."""
+    return reference_kind(component)(component, weights)
+
+
+def reference_kind(component: Component) -> "type[JaxRunner | StreamedJaxRunner]":
+    """Return how a component is run: with all weights in memory, or a weight at a time where memory is scarce for them.
 
     Either gives the same outputs but for the order of sums.
     """
     count = sum(spec.nbytes for spec in component.weights.values())
-    return (StreamedJaxRunner if memory.is_scarce(count) else JaxRunner)(component, weights)
+    return StreamedJaxRunner if memory.is_scarce(count) else JaxRunner
 
 
 class JaxRunner:
