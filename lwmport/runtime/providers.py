@@ -22,6 +22,11 @@ from lwmport.types import Array
 
 NO_FALLBACK: Final = ("session.disable_cpu_ep_fallback", "1")
 
+CACHE: Final = "migraphx_model_cache_dir"
+WITH_CACHE: Final = (1, 22)
+"""The first ONNX Runtime whose MIGraphX provider has `CACHE`. Hygon's is 1.19.2: it would refuse an option that it does
+not know, so there each session compiles."""
+
 HINTS: Final = {
     "libascendcl.so": "source set_env.sh of CANN",
     "libmigraphx_c.so": "install the ROCm that this wheel was built for, or source /opt/dtk/env.sh on a DCU",
@@ -118,6 +123,8 @@ def open_provider(path: Path, document: Path, threads: int = 1) -> ProviderRunne
         environment = {str(key): str(value) for key, value in found.get("environment", {}).items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise RunnerError(f"expected a provider's options at {document}, found: {one_line(error)}") from error
+    if tuple(int(part) for part in onnxruntime.__version__.split(".")[:2]) < WITH_CACHE:
+        options.pop(CACHE, None)
     for name, value in environment.items():
         if name.startswith("ORT_"):
             os.environ.setdefault(name, value)

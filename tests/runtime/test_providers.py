@@ -161,6 +161,21 @@ def test_options_that_compile_wrote_open_a_session(
     assert runner._session.options["precision_mode"] == "force_fp16"
 
 
+@pytest.mark.parametrize(("version", "kept"), [("1.19.2", False), ("1.27.1", True)])
+def test_an_older_runtime_gets_no_option_that_it_does_not_know(
+    version: str, *, kept: bool, opened: Callable[..., ProviderRunner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lwmport.targets.compile.providers import provider_file
+
+    opened()
+    monkeypatch.setenv("ORT_MIGRAPHX_MODEL_CACHE_PATH", str(tmp_path))
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    document = tmp_path / "model.migraphx.json"
+    document.write_bytes(provider_file("MIGraphXExecutionProvider", "float16", "model"))
+    options = open_provider(tmp_path / "model.onnx", document)._session.options
+    assert ("migraphx_model_cache_dir" in options, options["migraphx_fp16_enable"]) == (kept, "1")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"provider": "x"}', '{"provider": "x", "options": 3}'])
 def test_other_documents_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "options.json").write_text(text)

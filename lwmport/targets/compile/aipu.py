@@ -28,7 +28,9 @@ BUILD: Final = ("aipubuild", "cixbuild")
 PARSE: Final = ("aipuparse", "cixparse")
 SDK: Final = Sdk(variables=("AIPU_HOME", "ZHOUYI_LINUX_DRIVER_HOME"), places=("/opt/aipu", "/opt/cix"))
 
-ERRORS: Final = re.compile(r"(\d+) error\(s\)")
+ERRORS: Final = re.compile(r"(\d+) error\(s\)|Total errors:\s*(\d+)")
+"""How the parser counts its errors, and how the code generator does."""
+
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 MARKS: Final = ("[E]", "[F]")
 GUESSED: Final = re.compile(r"Infer of .* meets issues")
@@ -88,7 +90,7 @@ def judge(run: Run) -> str:
     """
     said = COLOURS.sub("", run.said)
     marked = [line for line in lines_of(said) if line.startswith(MARKS) or GUESSED.search(line)]
-    counted = [int(count) for count in ERRORS.findall(said)]
+    counted = [int(first or second) for first, second in ERRORS.findall(said)]
     if run.code != 0 or marked or any(counted):
         clean = Run(step=run.step, code=run.code, said=said)
         known = general(clean, HINTS)

@@ -18,7 +18,15 @@ KERNEL: Final = (
     "no kernel for this operator, dtype or rank on this device: check --soc, and install CANN's operators for it"
 )
 
+PYTHON: Final = (
+    "a Python module that CANN's compilers import is missing: pip install attrs decorator numpy psutil scipy sympy "
+    "tornado cloudpickle absl-py, for the python3 that is first on the path"
+)
+
 FIXES: Final = {
+    "EC0010": PYTHON,
+    "E40000": PYTHON,
+    "E40001": PYTHON,
     "EZ0501": KERNEL,
     "EZ3002": KERNEL,
     "EZ3003": KERNEL,

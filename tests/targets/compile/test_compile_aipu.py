@@ -169,6 +169,10 @@ def test_cix_boards_have_another_name_and_suffix(job: Job, sdk: Callable[..., Pa
 
 FAILURES = {
     "errors and exit code 0": (f'{GOOD}\necho "[I] [Parser]: 2 error(s), 0 warning(s) generated."', "counted 2 errors"),
+    "errors of the code generator and exit code 0": (
+        f'{GOOD}\necho "Total errors: 3,  warnings: 0"',
+        "counted 3 errors",
+    ),
     "a marked line and exit code 0": (f'{GOOD}\necho "[E] [OPT] something is wrong"', "something is wrong"),
     "a coloured line": (f"{GOOD}\nprintf '\\033[31;1m[E]\\033[0m [Parser]: red\\n'", "red"),
     "a warning that means a wrong model": (

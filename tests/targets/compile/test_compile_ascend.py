@@ -348,6 +348,8 @@ def test_the_first_code_explains() -> None:
     said = "noise\n[ERROR] E10041 Failed to load the model\nE19999 Inner Error\n"
     assert explain(said).startswith("[ERROR] E10041 Failed to load the model; the weights were not found")
     assert explain("E1 EABCDE nothing") == ""
+    missing = "EC0010: [PID: 1] Failed to import Python module [ModuleNotFoundError: No module named 'decorator'.]."
+    assert "pip install attrs decorator" in explain(missing)
 
 
 def test_further_options_go_last(job_of: Callable[..., Job]) -> None:
