@@ -28,7 +28,10 @@ class Listener(Silent):
 
 @pytest.mark.parametrize(("scarce", "name"), [(False, "JAX"), (True, "JAX, a weight at a time")])
 def test_the_reference_that_runs_is_the_one_that_is_told(
-    scarce: bool, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scarce: bool,  # noqa: FBT001 - a parameter of the test
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory, "is_scarce", lambda _: scarce)
     heard = Listener()
