@@ -260,6 +260,26 @@ def frozen(shape: Sequence[int] = (1, 4), dtype: int = 1, op: str = "Relu") -> B
     return build
 
 
+def frozen_mask(low: float) -> Build:
+    """Return a frozen graph that adds a scalar, as TensorFlow keeps one: in float_val."""
+
+    def message(number: int, content: bytes) -> bytes:
+        return varint(number << 3 | 2) + varint(len(content)) + content
+
+    scalar = message(8, b"\x08\x01" + message(2, b"") + message(5, np.float32(low).tobytes()))
+    entries = {b"dtype": b"\x30\x01", b"value": scalar}
+    attributes = b"".join(message(5, message(1, name) + message(2, entry)) for name, entry in entries.items())
+    constant = message(1, b"mask") + message(2, b"Const") + attributes
+    added = message(1, b"z") + message(2, b"Add") + message(3, b"y") + message(3, b"mask")
+
+    def build(folder: Path) -> Path:
+        path = frozen()(folder)
+        path.write_bytes(path.read_bytes() + message(1, constant) + message(1, added))
+        return path
+
+    return build
+
+
 BEHIND = 2048
 """Where the weights of a small TFLite file begin that has them behind its tables."""
 
@@ -450,6 +470,7 @@ CASES: dict[str, Case] = {
     "Z23": Case(built(cyclic), RELU),
     "Z24": Case(tflite(behind=True), tflite()),
     "Z25": Case(remainder(INT32), remainder(FLOAT)),
+    "Z26": Case(frozen(), RELU),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),
@@ -486,6 +507,7 @@ CASES: dict[str, Case] = {
     "M19": Case(PASSES_BF16, dtype_of_input(HALF), {"chip": "gfx906"}),
     "M20": Case(of_2_gib, RELU),
     "M21": Case(built(cyclic), RELU),
+    "M22": Case(frozen(), RELU),
     "P01": Case(one("Relu", opset=99), one("Relu", opset=21)),
     "P02": Case(one("Swish", opset=21), one("Swish", opset=24)),
     "P03": Case(built(model([node("Own", "x", "y", domain="own")], own=1)), built(functional)),
@@ -503,6 +525,8 @@ CASES: dict[str, Case] = {
 FORM_CASES: dict[str, Case] = {
     "A09 frozen_graph": Case(frozen((1, 0)), frozen()),
     "A10 frozen_graph": Case(frozen((-1, 4)), frozen()),
+    "A11 frozen_graph": Case(frozen_mask(-1e9), frozen_mask(-1e4)),
+    "M06 frozen_graph": Case(frozen((-1, 4)), frozen()),
     "A16 frozen_graph": Case(frozen(dtype=2), frozen()),
     "A29 frozen_graph": Case(frozen((1,) * 5), frozen()),
     "Z01 frozen_graph": Case(frozen((-1, 4)), frozen()),

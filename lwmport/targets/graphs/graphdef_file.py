@@ -37,6 +37,9 @@ DTYPES: Final = {
 }
 """Numbers of DataType -> numpy's names."""
 
+LISTED: Final = {5: "float32", 6: "float64"}
+"""float_val and double_val of a TensorProto: as TensorFlow writes a scalar, or one number that fills a tensor."""
+
 
 def read(path: Path, shapes: Shapes | None = None) -> Graph:
     """Return the graph of a GraphDef file, with the sizes of its placeholders set as given.
@@ -140,7 +143,7 @@ def _shape(message: Message) -> tuple[Dim, ...] | None:
 
 
 def _constant(message: Message, path: Path) -> Constant:
-    dtype, shape, content = "", None, None
+    dtype, shape, content, listed = "", None, None, None
     for field in message:
         if field.number == 1:
             dtype = DTYPES.get(field.value, "")
@@ -148,6 +151,10 @@ def _constant(message: Message, path: Path) -> Constant:
             shape = _shape(message.inner(field))
         elif field.number == 4 and field.kind == BYTES:
             content = field
+        elif field.kind == BYTES and field.number in LISTED:
+            listed = field
+    if content is None and listed is not None and dtype == LISTED[listed.number]:
+        content = listed
     sizes = tuple(dim for dim in shape or () if isinstance(dim, int))
     return Constant(name="", shape=sizes, dtype=dtype, nbytes=_bytes(sizes, dtype), **_place(content, path, dtype))
 

@@ -220,4 +220,11 @@ RULES: Final = (
         fix="subtract the product of the quotient: x - Div(x, n) * n",
         source="Compass_Optimizer 4.2, run",
     ),
+    replace(
+        shared.TENSORFLOW,
+        id="Z26",
+        vendor="there is no list of them here: only aipuparse knows",
+        fix="prefer ONNX or TFLite: lwmport convert --to onnx --dialect aipu",
+        source="Compass_Unified_Parser, readme.md",
+    ),
 )

@@ -287,15 +287,12 @@ RULES: Final = (
         source="ATC's --input_format",
         forms=_BOTH,
     ),
-    Rule(
+    replace(
+        shared.TENSORFLOW,
         id="A30",
-        severity=NOTE,
-        title="operators of TensorFlow",
-        look=registration.any_model("a frozen graph"),
         vendor="there is no list of them here: only ATC with --framework=3 knows",
         fix="prefer ONNX: lwmport convert --to onnx --dialect ascend",
         source="ATC's --framework",
-        forms=("frozen_graph",),
     ),
     Rule(
         id="A31",

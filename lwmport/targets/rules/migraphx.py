@@ -70,6 +70,7 @@ RULES: Final = (
         vendor="the driver takes 1 for a dynamic size; under ONNX Runtime each new shape compiles anew, for minutes",
         fix='give each size: --input-shape "NAME:1,256,256,3"',
         source="ONNX Runtime, MIGraphX provider: Input shape mismatch detected. Recompiling",
+        forms=("onnx", "frozen_graph"),
         fixable=True,
     ),
     Rule(
@@ -180,4 +181,11 @@ RULES: Final = (
     ),
     replace(shared.TOO_LARGE, id="M20"),
     replace(shared.NOT_WHOLE, id="M21", vendor="the operand is not found"),
+    replace(
+        shared.TENSORFLOW,
+        id="M22",
+        vendor="there is no list of them here: only migraphx-driver with --tf knows, and ONNX Runtime takes none",
+        fix="prefer ONNX: lwmport convert --to onnx --dialect migraphx",
+        source=_DOCUMENTS,
+    ),
 )

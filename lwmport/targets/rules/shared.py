@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lwmport.targets.rules import files
+from lwmport.targets.rules import files, registration
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -51,4 +51,15 @@ EXTERNAL: Final = Rule(
     fix="put the data file beside the model",
     source="",
     fixable=True,
+)
+
+TENSORFLOW: Final = Rule(
+    id="",
+    severity=Severity.NOTE,
+    title="operators of TensorFlow",
+    look=registration.any_model("a frozen graph"),
+    vendor="",
+    fix="",
+    source="",
+    forms=("frozen_graph",),
 )
