@@ -18,6 +18,7 @@ from lwmport.pipeline.heard import check_heard
 from lwmport.pipeline.judging import judge_all
 from lwmport.pipeline.lower import lower
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.occupied import check_free
 from lwmport.pipeline.plan import Plan, check_validation, plan_for
 from lwmport.pipeline.request import Outcome, Request, Work
 from lwmport.pipeline.weights import fitting
@@ -41,6 +42,7 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     check_known("format", request.format, CONVERTERS)
     dialect = dialect_for(request.format, request.dialect, request.opset, ALL_DIALECTS)
     family, weights = open_model(request, dialect)
+    check_free(request.out, [component.name for component in family.components], request.format)
     identity = resume.identity(_facts(request, dialect, family), weights)
     converter_for(dialect)  # imported now, so that the plan knows its memory
     planned = _plan(request, family, weights, identity, observer)

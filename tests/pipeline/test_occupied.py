@@ -1,0 +1,62 @@
+"""One folder, one conversion: a second one replaces the same files, or is refused with nothing touched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lwmport
+from lwmport import atomic, manifest
+from lwmport.errors import PortError
+
+SMALL: dict[str, Any] = {
+    "vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "max_sequence_length": 64,
+}  # fmt: skip
+
+
+def convert(out: Path, component: str, **fields: Any) -> manifest.Manifest:
+    given = {"format": "onnx", "config": SMALL, "validate": False, **fields}
+    return lwmport.convert(lwmport.Request(component=component, out=out, **given)).manifest
+
+
+def files(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "another component": ("llama-embed", {}, "found llama-head.onnx of llama-head to onnx; choose another --out"),
+    "another format": ("llama-head", {"format": "tflite"}, "for llama-head to tflite, found llama-head.onnx"),
+    "a group without it": ("vqgan", {"config": "debug"}, "for vqgan-encoder, vqgan-decoder to onnx, found llama-head"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_conversion_is_refused_and_nothing_is_touched(name: str, tmp_path: Path) -> None:
+    component, fields, said = OTHERS[name]
+    convert(tmp_path, "llama-head")
+    before = files(tmp_path)
+    with pytest.raises(PortError) as caught:
+        convert(tmp_path, component, **fields)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"format": "lwmport-manifest/9"}', b"no JSON"])
+def test_a_manifest_of_something_else_is_not_overwritten(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / manifest.NAME).write_bytes(content)
+    with pytest.raises(PortError, match="or none, found something else; choose another --out"):
+        convert(tmp_path, "llama-head")
+    assert [path.name for path in tmp_path.iterdir()] == [manifest.NAME]
+    assert (tmp_path / manifest.NAME).read_bytes() == content
+
+
+def test_the_same_component_is_replaced_and_foreign_files_stay(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    convert(tmp_path, "llama-head")
+    made = convert(tmp_path, "llama-head", dialect="onnx", seed=1)
+    assert manifest.read(tmp_path) == made
+    listed = {file.name for part in made.components for file in part.files}
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", manifest.NAME, *listed}
+    assert not list(tmp_path.glob(f"{atomic.PREFIX}*"))
