@@ -70,6 +70,7 @@ KINDS: Final = {
 HINTS: Final = {
     "killed": "set TE_PARALLEL_COMPILER=1 and MAX_COMPILE_CORE_NUMBER=1, or compile where there is more memory",
     "library": "source set_env.sh of CANN; without a card add <arch>-linux/devlib to LD_LIBRARY_PATH too",
+    "precision_mode_v2": "an older CANN has --precision_mode instead: --extra=--precision_mode=must_keep_origin_dtype",
     "EOFError": "a compile worker was killed: set TE_PARALLEL_COMPILER=1 and MAX_COMPILE_CORE_NUMBER=1",
 }
 

@@ -51,8 +51,13 @@ def precision_files(job: Job) -> dict[str, bytes]:
 
 
 def precision_options(job: Job, place: Place, files: dict[str, bytes]) -> list[str]:
-    """Return ``--precision_mode_v2`` and the option that names its file."""
-    options = [f"--precision_mode_v2={MODES[job.precision]}"]
+    """Return ``--precision_mode_v2`` and the option that names its file.
+
+    An older CANN knows only ``--precision_mode``, and none takes both: where that is among the further options, it
+    stands alone.
+    """
+    own = any(option.startswith("--precision_mode=") for option in job.extra)
+    options = [] if own else [f"--precision_mode_v2={MODES[job.precision]}"]
     option = {"mixlist.json": "--modify_mixlist", "keep_dtype.cfg": "--keep_dtype"}
     return options + [f"{option[name.removeprefix(f'{job.name}.')]}={place.file(name)}" for name in files]
 

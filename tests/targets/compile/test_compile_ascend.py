@@ -355,3 +355,9 @@ def test_the_first_code_explains() -> None:
 def test_further_options_go_last(job_of: Callable[..., Job]) -> None:
     job = replace(job_of(**SOC), extra=("--external_weight=2",))
     assert plan(job, HERE).steps[0].options[-1] == "--external_weight=2"
+
+
+def test_an_older_cann_gets_its_own_precision_mode_alone(job_of: Callable[..., Job]) -> None:
+    found = options(job_of(extra=("--precision_mode=must_keep_origin_dtype",), **SOC))
+    assert found["precision_mode"] == "must_keep_origin_dtype"
+    assert "precision_mode_v2" not in found
