@@ -15,8 +15,11 @@ from lwmport.pipeline.jobs import Job
 from lwmport.pipeline.port import PortOutcome, finished
 from lwmport.registry import Registry
 
+HERE: Final = "local"
+"""The engine of this machine."""
+
 ENGINES: Final = Registry(
-    "kind of engine", {"local": "lwmport.pipeline.engines:Local", "ray": "lwmport.pipeline.engines:Ray"}
+    "kind of engine", {HERE: "lwmport.pipeline.engines:Local", "ray": "lwmport.pipeline.engines:Ray"}
 )
 """Engine -> where processes run: on this machine, or on a Ray cluster that sees the same folders."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic, digest, extras, manifest, memory, plain
-from lwmport.errors import UsageError
+from lwmport.errors import PortError
 from lwmport.models.families import is_file
 from lwmport.pipeline.bundle import BundleRequest, bundle
 from lwmport.pipeline.compile import AUTO, CompileRequest, compile_artifacts, status_of
@@ -170,7 +170,7 @@ def finished(request: PortRequest) -> PortOutcome | None:
     """Return the verdict of a port of which `port` would do nothing again, from its folder alone; None of any other.
 
     Raises:
-        UsageError: a file or a toolchain that the request names does not exist.
+        PortError: a file or a toolchain that the request names does not exist.
     """
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     stages = [stage for name in STAGES if (stage := ledger.done(name, tools))]
@@ -295,7 +295,7 @@ def _identity(checkpoint: str | None) -> list[Any]:
         return []
     path = Path(checkpoint.rpartition("::")[2])
     if not path.exists():
-        raise UsageError(f"expected a file or a folder at {path}, found nothing")
+        raise PortError(f"expected a file or a folder at {path}, found nothing")
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
     return [[item.name, *state(item)] for item in paths]
 

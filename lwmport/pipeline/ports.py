@@ -8,11 +8,12 @@ from typing import Final
 
 from lwmport.errors import UsageError
 from lwmport.memory import free_bytes
-from lwmport.pipeline.engines import ENGINES, Ended, Engine, Running
+from lwmport.pipeline.engines import ENGINES, HERE, Ended, Engine, Running
 from lwmport.pipeline.evidence import threads
 from lwmport.pipeline.jobs import Job, Jobs
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port import STAGES, PortOutcome, title_of
+from lwmport.pipeline.ready import check_ready
 from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
 from lwmport.types import Status
 
@@ -26,7 +27,7 @@ FALLBACK: Final = 4 * 2**30
 def port_all(
     asked: Jobs,
     *,
-    engine: str = "local",
+    engine: str = HERE,
     workers: int | None = None,
     memory: int | None = None,
     observer: Observer | None = None,
@@ -45,6 +46,7 @@ def port_all(
 
     Raises:
         UsageError: an unknown engine, or workers or memory that make no sense.
+        PortError: a checkpoint or a toolchain that a job names is not there; no job was started.
         MissingExtraError: the engine is not installed.
     """
     observer = observer or Silent()
@@ -54,6 +56,7 @@ def port_all(
     budget = next(count for count in (memory, asked.memory, free) if count is not None)
     if places < 1 or budget < 1:
         raise UsageError(f"expected workers and memory of at least 1, found {places} and {budget}")
+    check_ready(asked, here=engine == HERE)
     rows = _run(asked.jobs, chosen, places, budget, observer)
     report = PortReport(jobs=tuple(rows[job.name] for job in asked.jobs), workers=places, memory=budget)
     write_index(report, asked.out)
