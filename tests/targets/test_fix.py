@@ -474,3 +474,13 @@ def test_texts_are_no_random_numbers(tmp_path: Path) -> None:
     source = built(model([node("Identity", "x", "y")], texts, [value("y", [1], onnx.TensorProto.STRING)]))(tmp_path)
     with pytest.raises(UsageError, match="found x of string"):
         mend(source, tmp_path / "out.onnx", Conditions(target="ascend"))
+
+
+@pytest.mark.parametrize(("precision", "kept"), [("float16", 65504.0), ("float32", 1e6), ("bfloat16", 1e6)])
+def test_bounds_stay_where_float16_is_not_computed_in(precision: str, kept: float, tmp_path: Path) -> None:
+    source = bounded(1e6)(tmp_path)
+    conditions = Conditions(target="ascend", precision=precision)
+    found = mend(source, tmp_path / "out.onnx", conditions)
+    constants = {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(found.path).graph.initializer}
+    assert constants["high"] == kept
+    assert np.isinf(constants["mask"]).any() == (kept == 1e6)

@@ -13,7 +13,7 @@ from lwmport.targets.fix.proof import Proof, prove, together
 from lwmport.targets.fix.writing import write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
-from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
+from lwmport.targets.preflight import PRECISIONS, Conditions, judge, subject_of, version_of
 from lwmport.targets.rules.numbers import MASK, SMALL_MASK
 from lwmport.targets.rules.registration import OLD_CANN
 from lwmport.types import Preflight
@@ -56,7 +56,7 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     with atomic.new_folder(out.parent) as scratch:
         with tempfile.TemporaryDirectory(dir=scratch) as spare:
             known = runnable(before, Path(spare))
-            proofs = soften(draft, known, conditions.target, Path(spare))
+            proofs = soften(draft, known, conditions, Path(spare))
             files = write(draft, scratch / out.name)
             after = read(scratch / out.name)
             proof = together([*proofs, prove(known, after, wide=not proofs)])
@@ -67,20 +67,27 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     return Mended(path=out, files=names, notes=tuple(draft.notes), proof=proof, preflight=found)
 
 
-def soften(draft: Draft, known: Graph, target: str, folder: Path) -> list[Proof]:
+def soften(draft: Draft, known: Graph, conditions: Conditions, folder: Path) -> list[Proof]:
     """Write masks as numbers that the target holds, and return what was proved of the draft before that.
 
     A mask of -50 masks scores of ordinary size alone. So where there are masks, inputs of extraordinary size are tried
     on the model with all other changes.
     """
-    masks = numbers.masks_of(draft) if target in {"ascend", "aipu"} else []
+    masks = numbers.masks_of(draft) if narrow(conditions) else []
     if not masks:
         return []
     with tempfile.TemporaryDirectory(dir=folder) as spare:
         write(draft, Path(spare) / "unmasked.onnx")
         proof = prove(known, read(Path(spare) / "unmasked.onnx"))
-    numbers.clip(draft, masks, abs(SMALL_MASK if target == "aipu" else MASK))
+    numbers.clip(draft, masks, abs(SMALL_MASK if conditions.target == "aipu" else MASK))
     return [proof]
+
+
+def narrow(conditions: Conditions) -> bool:
+    """Return whether a target's compiler computes in float16 or int8: elsewhere large constants stay."""
+    if conditions.target == "aipu":
+        return True
+    return conditions.target == "ascend" and (conditions.precision or PRECISIONS["ascend"]) == "float16"
 
 
 def runnable(graph: Graph, folder: Path) -> Graph:
@@ -113,7 +120,8 @@ def improve(draft: Draft, conditions: Conditions) -> None:
     if target in {"ascend", "aipu"}:
         if all(value.dtype != "float64" for value in draft.graph.inputs):
             numbers.no_doubles(draft)
-        numbers.finite_bounds(draft)
+        if narrow(conditions):
+            numbers.finite_bounds(draft)
     if target == "ascend":
         numbers.arithmetic_in_int32(draft)
         numbers.cast_indices(draft)
