@@ -83,7 +83,8 @@ def new_folder(final: Path, *, last: str = "", request: str = "", fresh: bool = 
             existed = True
             _move_up(scratch, final, last)
         except BaseException as error:
-            kept = bool(request) and _is_resumable(scratch, error)
+            kept = bool(request)  # should a second request to end come before it is known
+            kept = kept and _is_resumable(scratch, error)
             if kept and isinstance(error, PortError):
                 raise PortError(f"{error}; what is done is kept in {scratch} for the next run of the same") from error
             raise
@@ -135,9 +136,18 @@ def _is_mine(handle: int, folder: Path) -> bool:
 
 def _is_resumable(scratch: Path, error: BaseException) -> bool:
     """Return whether the next run should go on: much is done, and what ended this one is no fault of the work."""
-    from_outside = isinstance(error, (KeyboardInterrupt, MemoryError, OSError)) or isinstance(error.__cause__, OSError)
+    from_outside = isinstance(error, (MemoryError, OSError)) or isinstance(error.__cause__, OSError)
+    from_outside = from_outside or is_interruption(error)
     done = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
     return from_outside and any(scratch.glob(".*.journal")) and done >= WORTH_KEEPING
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Return whether a request to end is behind an error: a lock that is waited for turns it into one of its own."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, KeyboardInterrupt):
+        found = found.__cause__ or found.__context__
+    return found is not None
 
 
 def _move_up(scratch: Path, final: Path, last: str) -> None:

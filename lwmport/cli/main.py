@@ -28,7 +28,7 @@ from lwmport.errors import PortError
 
 CANNOT = 3
 INTERRUPTED = 130
-INTERRUPTION = "interrupted; nothing was left half-written"
+INTERRUPTION = "interrupted; nothing was left half-written; the same command starts again"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -55,8 +55,10 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _fail(INTERRUPTION, INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as end:
+        _fail(
+            str(end) or str(end.__cause__ or "") or INTERRUPTION, INTERRUPTED
+        )  # click hides what was said behind its own
     except PortError as error:
         _fail(str(error), error.exit_code)
     except MemoryError:

@@ -158,7 +158,7 @@ def _folder(
     facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": config.to_json()}
     identity = resume.identity(facts, checkpoint)
     check_room(out, total - resume.done_bytes(out, identity))
-    with resume.told(observer, out, identity), new_folder(out, request=identity) as scratch:
+    with resume.told(out, identity), new_folder(out, request=identity) as scratch:
         write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
         for name, text in documents.texts(config, tensors[0].spec.dtype).items():
             (scratch / name).write_text(text, encoding="utf-8")

@@ -47,7 +47,7 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     converter_for(dialect)  # imported now, so that the plan knows its memory
     planned = _plan(request, family, weights, identity, observer)
     with (
-        resume.told(observer, request.out, identity),
+        resume.told(request.out, identity),
         atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder,
     ):
         work = Work(request=request, family=family, dialect=dialect, weights=weights, folder=folder, observer=observer)

@@ -9,7 +9,6 @@ import lwmport
 from lwmport import atomic, digest, extras, journal
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.pipeline.observer import Observer
 from lwmport.reports import numbers
 
 
@@ -31,15 +30,20 @@ def done_bytes(out: Path, request: str) -> int:
 
 
 @contextlib.contextmanager
-def told(observer: Observer, out: Path, request: str) -> Iterator[None]:
-    """Tell the observer, when the work is interrupted, how much of it is kept."""
+def told(out: Path, request: str) -> Iterator[None]:
+    """Say, when the work is interrupted, how much of it is kept, and how to go on.
+
+    Raises:
+        KeyboardInterrupt: the work was interrupted; with a text where something is kept.
+    """
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not atomic.is_interruption(error):
+            raise
         done = done_bytes(out, request)
-        if done:
-            observer.phase(f"interrupted: {numbers.size(done)} are done, and the same command goes on from there")
-        raise
+        kept = f"interrupted; {numbers.size(done)} are done and kept in {out}, and the same command goes on from there"
+        raise KeyboardInterrupt(*([kept] if done else [])) from error
 
 
 def _weights(weights: Checkpoint | SeededWeights) -> Any:

@@ -276,7 +276,7 @@ def test_an_error_that_a_request_to_end_has_become_is_that_request(
     with pytest.raises(SystemExit) as caught:
         module.main()
     assert caught.value.code == 130
-    assert capsys.readouterr().err == "error: interrupted; nothing was left half-written\n"
+    assert capsys.readouterr().err == f"error: {module.INTERRUPTION}\n"
     monkeypatch.setattr(interruption, "asked", lambda: False)
     with pytest.raises(RuntimeError, match="release unlocked lock"):
         module.main()

@@ -195,3 +195,47 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_under_the_final_name(tmp_pat
     assert "what is done is kept in" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert {entry.name for entry in (tmp_path / "out").iterdir()} <= {atomic.UNFINISHED}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_asked_to_end_it_keeps_what_a_kill_would_leave_and_says_how_to_go_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(LLAMA))
+    code = (
+        "import os, sys; from lwmport import atomic, blocks; atomic.WORTH_KEEPING = 1;"
+        f"blocks.BLOCK = {BLOCK}; from lwmport.cli import main; from lwmport.cli import progress;"
+        "tell = progress.PlainProgress.progress;"
+        "progress.PlainProgress.progress = lambda self, name, done, total:"
+        f" (tell(self, name, done, total), done > 0.8 * total and os.kill(os.getpid(), {int(number)}));"
+        "sys.argv[0] = 'lwmport'; main()"
+    )
+    words = ["convert", "--component", "llama", "--to", "hf", "--config", str(config), "--no-validate"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--out", str(tmp_path / "out"), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("error: interrupted; ")
+    assert said.endswith(f"are done and kept in {tmp_path / 'out'}, and the same command goes on from there")
+    assert json.loads(done.stdout)["error"] == said.removeprefix("error: ")
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == [atomic.UNFINISHED]
+    assert journal.done_bytes(tmp_path / "out" / atomic.UNFINISHED) > 0
+
+
+def test_an_error_that_an_interruption_has_become_keeps_what_is_done(tmp_path: Path) -> None:
+    class Turned(Interrupter):
+        def progress(self, name: str, done: int, total: int) -> None:
+            try:
+                super().progress(name, done, total)
+            except KeyboardInterrupt:
+                raise RuntimeError("release unlocked lock")  # noqa: B904 - as the lock does
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt, match="are done and kept in"):
+        lwmport.convert(request("hf", out), Turned(KeyboardInterrupt()))
+    assert [entry.name for entry in out.iterdir()] == [atomic.UNFINISHED]
