@@ -1,5 +1,6 @@
 """What surrounds a model: how a picture becomes its input, and its output a picture again."""
 
+from dataclasses import replace
 from typing import Final
 
 from lwmport.handoff.record import Processing, Scaling
@@ -9,11 +10,32 @@ LEVELS: Final = 255
 """Largest value of an 8-bit channel."""
 NOTHING: Final = Processing(steps=(), scaling=None)
 
+_CACHE: Final = "axes [batch, heads, slots, head size]"
+_STATES: Final = "axes [batch, tokens, width]"
+_LOGITS: Final = "the next one is the largest, or drawn from the softmax of logits / temperature"
+LANGUAGE: Final = {
+    "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",
+    "inputs/codebook_indices": "codes; other tokens are taken out first",
+    "inputs/hidden_states": f"{_STATES}: what llama-embed gives, or the block before",
+    "inputs/attention_mask": "1 for a token, 0 for padding; where there is a cache, an entry for each slot of it",
+    "inputs/position_ids": "where each new token stands, counted from the first that is no padding",
+    "inputs/cache_position": "the slot of the cache that the first new token goes into",
+    "inputs/past_key_values": f"{_CACHE}: zeros before the first run, then the present of the same number",
+    "outputs/present": f"{_CACHE}: the whole cache, to give to the next run as past_key_values of the same number",
+    "outputs/new_hidden_states": f"{_STATES}: the next block's hidden_states, or llama-head's",
+    "inputs/vision_masks": "true where an id is a code of a picture, false where it is a word",
+    "outputs/hidden_states": f"{_STATES}: the first block's hidden_states",
+    "outputs/logits": _LOGITS,
+    "outputs/text_logits": f"of words: {_LOGITS}",
+    "outputs/vision_logits": f"of codes: {_LOGITS}",
+}
+"""Tensor, without the number of its layer -> what it is outside of the model."""
+
 
 def processing_of(signature: Signature) -> dict[str, Processing]:
     """Return, for each tensor by ``inputs/NAME`` or ``outputs/NAME``, what happens to it outside the model."""
-    before = {f"inputs/{spec.name}": _before(spec) for spec in signature.inputs}
-    after = {f"outputs/{spec.name}": _after(spec) for spec in signature.outputs}
+    before = {f"inputs/{spec.name}": _with_words(_before(spec), "inputs", spec) for spec in signature.inputs}
+    after = {f"outputs/{spec.name}": _with_words(_after(spec), "outputs", spec) for spec in signature.outputs}
     return {name: found for name, found in {**before, **after}.items() if found is not NOTHING}
 
 
@@ -23,10 +45,15 @@ def _before(spec: TensorSpec) -> Processing:
     if spec.kind is Kind.INDICES and spec.value_range:
         low, high = spec.value_range
         return Processing(
-            steps=(f"integers from {low:.0f} to {high:.0f}; other tokens are taken out first",),
+            steps=(f"integers from {low:.0f} to {high:.0f}",),
             scaling=None,
         )
     return NOTHING
+
+
+def _with_words(found: Processing, side: str, spec: TensorSpec) -> Processing:
+    words = LANGUAGE.get(f"{side}/{spec.name.partition('.')[0]}")
+    return replace(found, steps=(*found.steps, words)) if words else found
 
 
 def _after(spec: TensorSpec) -> Processing:

@@ -10,6 +10,7 @@ from lwmport.handoff import record
 from lwmport.handoff.processing import processing_of
 from lwmport.handoff.record import Bundle
 from lwmport.manifest import FileEntry
+from lwmport.models.families import resolve
 from lwmport.types import Kind, Signature, TensorSpec
 
 BUNDLE = Bundle(
@@ -70,4 +71,18 @@ def test_pictures_are_prepared_as_lwm_does() -> None:
     assert [(value - scaling.mean) * scaling.scale for value in (0, 255)] == pytest.approx([-1, 1])
     assert scaling.channels == "RGB"
     assert any("short side is 32" in step for step in found["inputs/pixels"].steps)
-    assert found["inputs/codes"].steps == ("integers from 0 to 63; other tokens are taken out first",)
+    assert found["inputs/codes"].steps == ("integers from 0 to 63",)
+
+
+def test_every_tensor_of_a_language_model_says_what_it_is_outside() -> None:
+    signatures = [part.signature for name in ("llama-block", "llama", "llama-embed", "llama-head", "vision-llama")
+                  for part in resolve(name, "debug").components]  # fmt: skip
+    for signature in signatures:
+        found = processing_of(signature)
+        for spec in signature.inputs:
+            assert found[f"inputs/{spec.name}"].steps, spec.name
+        for spec in signature.outputs:
+            assert found[f"outputs/{spec.name}"].steps, spec.name
+    masks = processing_of(signatures[0])["inputs/attention_mask"].steps
+    assert masks[0] == "integers from 0 to 1"
+    assert "padding" in masks[1]
