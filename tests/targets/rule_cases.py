@@ -471,6 +471,8 @@ CASES: dict[str, Case] = {
     "Z24": Case(tflite(behind=True), tflite()),
     "Z25": Case(remainder(INT32), remainder(FLOAT)),
     "Z26": Case(frozen(), RELU),
+    "Z27": Case(built(functional), RELU),
+    "Z28": Case(sliced(0), sliced(2)),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),

@@ -145,7 +145,8 @@ def test_a_mask_that_is_filled_in_is_found_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("target", "rule"), [("aipu", "Z21"), ("migraphx", "M07")])
 def test_a_resize_to_a_computed_size_is_settled_at_run_time(target: str, rule: str, tmp_path: Path) -> None:
     nodes = [node("Resize", "x - scales", "y", mode="nearest")]
-    path = built(model(nodes, [value("x", [1, 4, 8, 8]), value("scales", [4])]))(tmp_path)
+    ends = [value("x", [1, 4, 8, 8]), value("scales", [4])]
+    path = built(model(nodes, ends, [value("y", [1, 4, 16, 16])]))(tmp_path)
     assert rule in {finding.rule for finding in check(path, Conditions(target=target)).findings}
 
 

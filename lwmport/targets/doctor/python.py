@@ -60,7 +60,8 @@ def numpy_for_cann(machine: Machine) -> Iterator[Trouble]:
     if "onnxruntime-cann" in machine.distributions and version and version >= (2,):
         yield error(
             f"onnxruntime-cann is built for numpy 1, numpy {machine.distributions['numpy']} is installed",
-            "python3 -m venv cann && cann/bin/pip install onnxruntime-cann 'numpy<2': an environment of its own",
+            "python3 -m venv cann && cann/bin/pip install onnxruntime-cann 'numpy<2': an environment of its own, for a "
+            "bundle's verify.py",
         )
 
 
@@ -133,7 +134,14 @@ def onnx_versions(machine: Machine) -> Iterator[Trouble]:
     """The installed packages are as new as this package asks for."""
     for name, least in {"numpy": "2.0", "onnx": "1.18", "onnxruntime": "1.22", "jax": "0.10", "flax": "0.12"}.items():
         version = machine.version(name)
-        if version is not None and version < numbers(least):
+        if version is None or version >= numbers(least):
+            continue
+        if name == "numpy" and "onnxruntime-cann" in machine.distributions:
+            yield error(
+                f"numpy {machine.distributions[name]}: right for onnxruntime-cann, too old for JAX and this package",
+                "here python verify.py --run onnxruntime --provider CANNExecutionProvider; convert in another one",
+            )
+        else:
             yield error(f"{name} {machine.distributions[name]}", f"pip install '{name}>={least}'")
 
 

@@ -38,7 +38,11 @@ def settled_at_run_time(subject: Subject) -> Iterator[Hit]:
     """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand."""
     yield from (_hit(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
     for node in subject.graph.of("Range", "ConstantOfShape", "Resize", "Upsample"):
-        if _computed(subject, node) and not _known(subject, node):
+        scaled = node.op in {
+            "Resize",
+            "Upsample",
+        }  # a parser needs the scales even where the file tells the result's size
+        if _computed(subject, node) and (scaled or not _known(subject, node)):
             yield _hit(node, f"the operand {_computed(subject, node)[0]} is computed")
 
 

@@ -74,7 +74,11 @@ E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 VARIABLE, PACKAGE, FILE, TOOL = "environment", "distributions", "files", "tools"
 ILL = {
     "python": [("cpu", {"python": (3, 10)}, E, "3.11")],
-    "packages": [("cpu", {PACKAGE: {"onnx": "1.16.0"}}, E, "onnx>=1.18")],
+    "packages": [
+        ("cpu", {PACKAGE: {"onnx": "1.16.0"}}, E, "onnx>=1.18"),
+        ("cpu", {PACKAGE: {"numpy": "1.26.4"}}, E, "numpy>=2.0"),
+        ("ascend", {PACKAGE: {"numpy": "1.26.4", "onnxruntime-cann": "1.24.4"}}, E, "python verify.py"),
+    ],
     "one-onnxruntime": [
         ("cpu", {PACKAGE: {"onnxruntime-gpu": "1.22.0"}}, E, "pip uninstall -y onnxruntime onnxruntime-gpu"),
         ("cpu", {PACKAGE: {"onnxruntime": None}}, E, "pip install onnxruntime"),
