@@ -356,6 +356,11 @@ def shaped(*, computed: bool) -> Build:
     return one("Reshape", "x", "s", constants={"s": np.asarray([2, 2], np.int64)}, inputs=[value("x", [1, 4])])
 
 
+def allowing_zero(number: int) -> Build:
+    constants = {"s": np.asarray([2, 2], np.int64)}
+    return one("Reshape", "x", "s", constants=constants, inputs=[value("x", [1, 4])], allowzero=number)
+
+
 def ended(*, output: bool) -> Build:
     return built(lambda: model([node("Relu", "x", "y")], outputs=None if output else []))
 
@@ -473,6 +478,7 @@ CASES: dict[str, Case] = {
     "Z26": Case(frozen(), RELU),
     "Z27": Case(built(functional), RELU),
     "Z28": Case(sliced(0), sliced(2)),
+    "Z29": Case(allowing_zero(1), allowing_zero(0)),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),

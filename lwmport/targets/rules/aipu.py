@@ -247,4 +247,14 @@ RULES: Final = (
         source=_RUN,
         fixable=True,
     ),
+    Rule(
+        id="Z29",
+        severity=ERROR,
+        title="attribute that the parser refuses",
+        look=nodes.refused_for_aipu,
+        vendor="Reshape with allowzero is not supported; exit code 255",
+        fix="leave out allowzero where no size is zero",
+        source=_RUN,
+        fixable=True,
+    ),
 )

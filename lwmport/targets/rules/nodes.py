@@ -115,6 +115,15 @@ MIGRAPHX_REFUSED: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
 """(operator, attribute) -> values that MIGraphX's documents exclude."""
 
 
+COMPASS_REFUSED: Final[dict[tuple[str, str], tuple[Any, ...]]] = {("Reshape", "allowzero"): (1,)}
+"""(operator, attribute) -> values at which Compass's parser fails, as run."""
+
+
+def refused_for_aipu(subject: Subject) -> Iterator[Hit]:
+    """Yield nodes with attributes at which Compass's parser fails."""
+    return _refused(subject, COMPASS_REFUSED)
+
+
 def refused_for_ascend(subject: Subject) -> Iterator[Hit]:
     """Yield nodes with attributes at which CANN's plugin fails, and Clip nodes without any bound."""
     yield from _refused(subject, ASCEND_REFUSED)
