@@ -361,6 +361,11 @@ def allowing_zero(number: int) -> Build:
     return one("Reshape", "x", "s", constants=constants, inputs=[value("x", [1, 4])], allowzero=number)
 
 
+def gather_nd(depth: int) -> Build:
+    table = {"t": np.ones((8, 4), np.float32)}
+    return one("GatherND", "t", "x", constants=table, inputs=[value("x", [3, depth], INT64)])
+
+
 def ended(*, output: bool) -> Build:
     return built(lambda: model([node("Relu", "x", "y")], outputs=None if output else []))
 
@@ -479,6 +484,7 @@ CASES: dict[str, Case] = {
     "Z27": Case(built(functional), RELU),
     "Z28": Case(sliced(0), sliced(2)),
     "Z29": Case(allowing_zero(1), allowing_zero(0)),
+    "Z30": Case(gather_nd(1), gather_nd(2)),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),

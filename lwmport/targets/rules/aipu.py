@@ -257,4 +257,13 @@ RULES: Final = (
         source=_RUN,
         fixable=True,
     ),
+    Rule(
+        id="Z30",
+        severity=ERROR,
+        title="GatherND of rows",
+        look=nodes.rows_by_gather_nd,
+        vendor="cannot select an axis to squeeze out which has size not equal to one; exit code 255",
+        fix="write it as Gather: torch.nn.functional.embedding for table[indices]",
+        source=_RUN,
+    ),
 )

@@ -124,6 +124,14 @@ def refused_for_aipu(subject: Subject) -> Iterator[Hit]:
     return _refused(subject, COMPASS_REFUSED)
 
 
+def rows_by_gather_nd(subject: Subject) -> Iterator[Hit]:
+    """Yield GatherND nodes whose indices name one axis alone: rows of a table, which Gather takes too."""
+    for node in subject.graph.of("GatherND"):
+        indices = subject.graph.shape(node.input(1)) or ("?",)
+        if indices[-1] == 1 and not node.attributes.get("batch_dims"):
+            yield _hit(node, f"indices of the shape [{', '.join(map(str, indices))}]")
+
+
 def refused_for_ascend(subject: Subject) -> Iterator[Hit]:
     """Yield nodes with attributes at which CANN's plugin fails, and Clip nodes without any bound."""
     yield from _refused(subject, ASCEND_REFUSED)
