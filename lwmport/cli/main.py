@@ -53,6 +53,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
+        _tell(error.format_message(), error.exit_code)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as end:
@@ -79,7 +80,12 @@ def main() -> NoReturn:
 def _fail(text: str, code: int) -> NoReturn:
     """Print one line and exit; a machine that asked for JSON gets the same facts."""
     line = " ".join(text.split())
-    if "--json" in sys.argv:
-        print_json({"status": "error", "error": line, "exit_code": code})
+    _tell(line, code)
     click.echo(f"error: {line}", err=True)
     sys.exit(code)
+
+
+def _tell(line: str, code: int) -> None:
+    """Print an error as a document, if a machine asked for one."""
+    if "--json" in sys.argv:
+        print_json({"status": "error", "error": line, "exit_code": code})

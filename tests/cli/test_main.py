@@ -191,6 +191,29 @@ def test_errors_are_json_for_a_machine(tmp_path: Path) -> None:
     assert "none.pkl" in found["error"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "x.onnx"), "Missing option '--target'."),
+        (("doctor", "ascend"), "Got unexpected extra argument (ascend)"),
+        (("bundle", "x", "--target", "cpu"), "Missing option '--out'."),
+        (("port",), "expected JOBS.toml, or --component and --target, found neither"),
+    ],
+)
+def test_wrong_usage_is_json_for_a_machine(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module("lwmport.cli.main")
+    monkeypatch.setattr(sys, "argv", ["lwmport", *words, "--json"])
+    monkeypatch.setattr(interruption, "listen", lambda: None)
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"status": "error", "error": said, "exit_code": 2}
+    assert caught.value.code == UsageError.exit_code
+    assert said in told.err
+
+
 def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = lwmport(*CONVERT, "--no-validate", "--out", tmp_path / "file" / "out")
