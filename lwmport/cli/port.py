@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lwmport.reports.ports import PortReport
 
 DEFAULT_OUT = Path("out")
+SUFFIX = ".toml"
 BATCH = ("workers", "memory", "engine")
 """Options of a file of jobs."""
 
@@ -41,6 +42,10 @@ def port(jobs: Path | None, as_json: bool, **options: Any) -> int:  # noqa: FBT0
     What an earlier run finished is not done again. A compiler that is not installed leaves its stage skipped, with the
     exact command in the bundle.
     """
+    if jobs is not None and jobs.suffix != SUFFIX and not jobs.exists():
+        raise click.UsageError(
+            f"expected a file JOBS{SUFFIX}, found {str(jobs)!r}; a component is named by --component"
+        )
     batch = {name: options.pop(name) for name in BATCH}
     _refuse(options if jobs is not None else batch, jobs)
     if jobs is not None:

@@ -34,10 +34,25 @@ PLAIN: Final = (
 FIELDS: Final = (*PLAIN, *MODEL)
 """What a job may say: the options of ``lwmport port``, with underscores."""
 
-TEXTS: Final = ("component", "target", "to", "dialect", "checkpoint", "config", "soc", "toolchain", "precision")
+_CHOICES: Final = ("attention", "sample_mode")
+TEXTS: Final = (
+    "component",
+    "target",
+    "to",
+    "dialect",
+    "checkpoint",
+    "config",
+    "soc",
+    "toolchain",
+    "precision",
+    *_CHOICES,
+)
 """Fields that are texts."""
 
-NUMBERS: Final = {"batch": 1, "seed": 0, "opset": 1}
+NUMBERS: Final = {
+    "batch": 1, "seed": 0, "opset": 1, "layer": 0, "query_chunk": 1, "key_chunk": 1, "ring": 1, "sequence": 1,
+    "max_length": 1,
+}  # fmt: skip
 """Fields that are whole numbers -> the least of them; a batch may be dynamic too."""
 
 NAMED: Final = ("component", "target", "to", "precision")
@@ -82,7 +97,8 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"expected a TOML file with jobs at {path}, found: {error}") from error
+        found = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"expected a TOML file with jobs at {path}, found: {found}") from error
     for name in values:
         check_known(f"field of {path.name}", name, TABLES)
     folder = out or path.parent / _text(values.get("out", "ports"), "out", path)

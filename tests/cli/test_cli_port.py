@@ -36,6 +36,13 @@ def test_neither_a_file_nor_a_component_is_refused() -> None:
     assert "expected JOBS.toml, or --component, found neither" in found.output
 
 
+@pytest.mark.parametrize("more", [(), ("--target", "cpu")])
+def test_a_component_in_the_place_of_a_file_is_told_where_it_belongs(more: tuple[str, ...]) -> None:
+    found = run("vqgan", *more)
+    assert found.exit_code == 2
+    assert "expected a file JOBS.toml, found 'vqgan'; a component is named by --component" in found.output
+
+
 def test_a_file_of_jobs_ends_in_one_page_and_one_document(tmp_path: Path) -> None:
     (tmp_path / "jobs.toml").write_text(JOBS)
     found = run(tmp_path / "jobs.toml", "--out", tmp_path / "all", "--workers", 1, "--json")
