@@ -8,11 +8,14 @@ from typing import Final
 from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.registry import check_known
 from lwmport.reports.record import ComponentReport
+from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
 from lwmport.targets.graphs.opening import READERS
 from lwmport.targets.preflight import Conditions, check
+from lwmport.targets.rules import RULES
 from lwmport.types import Preflight, Status
 
 LARGEST: Final = 2**31
@@ -34,7 +37,13 @@ class CheckRequest:
 
     @property
     def conditions(self) -> Conditions:
-        """For whom the rules are asked."""
+        """For whom the rules are asked.
+
+        Raises:
+            UsageError: an unknown target, one that has no chips or no versions, or shapes of another form.
+        """
+        check_known("target", self.target, RULES)
+        check_options(self.target, {"chip": self.soc, "cann": self.toolkit})
         return Conditions(
             target=self.target,
             chip=self.soc or "",

@@ -11,6 +11,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.targets.compile import COMPILERS, PRECISIONS
+from lwmport.targets.compile.devices import check_options
 from lwmport.targets.compile.job import Gear, Job, check_ranks
 from lwmport.targets.graphs.record import Value
 from lwmport.types import Array, Compilation, Signature, Status, TensorSpec, dtype_of
@@ -71,6 +72,8 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     compiler = COMPILERS[request.target]
     if request.calibration and request.target != "aipu":
         raise UsageError(f"expected --calibration with the target aipu, which quantises, found {request.target}")
+    names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
+    check_options(request.target, {name: getattr(request, name) for name in names})
     jobs = _jobs(request, observer)
     found = []
     for job in jobs:

@@ -20,7 +20,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
 from lwmport.targets.compile import PRECISIONS
-from lwmport.targets.compile.devices import check_device
+from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.dialects import DIALECT_OF, dialects_of
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
@@ -46,7 +46,7 @@ class PortRequest:
         toolchain: the vendor's SDK, if it is not where it usually is.
 
     Raises:
-        UsageError: the target does not take such a format, dialect or device.
+        UsageError: the target does not take such a format, dialect or device, or has no toolchain.
     """
 
     conversion: Request
@@ -61,6 +61,7 @@ class PortRequest:
         check_known(f"format for {self.target}", self.conversion.format, formats)
         check_known(f"dialect for {self.target}", self.dialect, dialects_of(self.target, self.conversion.format))
         check_device(self.target, self.conversion.format, self.soc)
+        check_options(self.target, {"toolchain": self.toolchain})
 
     @property
     def dialect(self) -> str:

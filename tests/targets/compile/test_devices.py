@@ -1,0 +1,55 @@
+"""An option that a target's tools have no use for is refused before anything is done."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lwmport.errors import UsageError
+from lwmport.pipeline.check import CheckRequest, check_artifacts
+from lwmport.pipeline.compile import CompileRequest, compile_artifacts
+from lwmport.pipeline.port import PortRequest
+from lwmport.pipeline.request import Request
+from lwmport.targets.compile import COMPILERS
+from lwmport.targets.compile.devices import TAKERS, check_options
+
+COMPILING: dict[str, Any] = {
+    "extra": ("--debug",), "keep_float32": ("Conv",), "pictures_as_bytes": True, "toolchain": Path("/sdk"),
+}  # fmt: skip
+CHECKING = {"chip": ("soc", "Ascend310P3"), "cann": ("toolkit", "5.0.4")}
+
+
+@pytest.mark.parametrize("target", COMPILERS)
+@pytest.mark.parametrize("name", TAKERS)
+def test_it_is_taken_or_refused_with_who_takes_it(name: str, target: str) -> None:
+    check_options(target, {name: None})
+    if target in TAKERS[name]:
+        check_options(target, {name: "given"})
+        return
+    with pytest.raises(UsageError, match=f"^expected --.* with the target {' or '.join(TAKERS[name])}, found {target}"):
+        check_options(target, {name: "given"})
+
+
+@pytest.mark.parametrize("name", COMPILING)
+def test_a_compilation_hears_it_or_refuses_it_before_it_looks_for_the_model(name: str) -> None:
+    given = {name: COMPILING[name]}
+    with pytest.raises(UsageError, match=f"expected --{name.replace('_', '-')} with the target"):
+        compile_artifacts(CompileRequest(artifact=Path("none"), target="cpu", **given))
+
+
+@pytest.mark.parametrize("name", CHECKING)
+def test_a_check_hears_it_or_refuses_it(name: str) -> None:
+    field, value = CHECKING[name]
+    given: dict[str, Any] = {field: value}
+    with pytest.raises(UsageError, match=r"expected --(soc|cann) with the target"):
+        check_artifacts(CheckRequest(artifact=Path("none"), target="cpu", **given))
+
+
+def test_a_port_without_a_toolchain_refuses_one() -> None:
+    conversion = Request(component="vqgan", format="onnx", out=Path("out"))
+    with pytest.raises(UsageError, match="expected --toolchain with the target aipu or ascend or migraphx, found cpu"):
+        PortRequest(conversion=conversion, target="cpu", toolchain=Path("/sdk"))
+
+
+def test_every_option_above_is_tried() -> None:
+    assert {*COMPILING, *CHECKING} == set(TAKERS)
