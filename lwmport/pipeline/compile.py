@@ -72,6 +72,8 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     compiler = COMPILERS[request.target]
     if request.calibration and request.target != "aipu":
         raise UsageError(f"expected --calibration with the target aipu, which quantises, found {request.target}")
+    if request.checkpoint and request.calibration != AUTO:
+        raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
     jobs = _jobs(request, observer)

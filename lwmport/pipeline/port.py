@@ -243,7 +243,7 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
             soc=request.chip,
             toolchain=request.toolchain,
             calibration=AUTO if request.target in QUANTISING else None,
-            checkpoint=request.conversion.checkpoint,
+            checkpoint=request.conversion.checkpoint if request.target in QUANTISING else None,
         ),
         observer,
     )

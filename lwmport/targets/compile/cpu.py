@@ -15,7 +15,7 @@ from lwmport import atomic, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
 from lwmport.runtime import RUNNERS
 from lwmport.runtime.weighing import held_bytes
-from lwmport.targets.compile.job import Job, check_job
+from lwmport.targets.compile.job import Job, check_gears, check_job
 from lwmport.targets.compile.samples import samples
 from lwmport.types import Array, Compilation, Runner, Status
 
@@ -56,9 +56,11 @@ def compile_artifact(job: Job, out: Path) -> Compilation:
     """Compile for this processor, run the result beside the artifact, and return the verdict.
 
     Raises:
-        UsageError: the format has no such engine, or the engine no such precision.
+        UsageError: the format has no such engine, the engine no such precision, or the model no such dimensions.
     """
     check_job(job, "cpu", tuple(ENGINES), tuple(LEAST_DB))
+    if job.gears:
+        check_gears(job, (1, 1))
     engine = job.soc or ENGINES[job.format][0]
     if engine not in ENGINES[job.format]:
         raise UsageError(

@@ -8,10 +8,12 @@ import pytest
 from lwmport.errors import UsageError
 from lwmport.pipeline.check import CheckRequest, check_artifacts
 from lwmport.pipeline.compile import CompileRequest, compile_artifacts
+from lwmport.pipeline.convert import convert
 from lwmport.pipeline.port import PortRequest
 from lwmport.pipeline.request import Request
 from lwmport.targets.compile import COMPILERS
 from lwmport.targets.compile.devices import TAKERS, check_options
+from lwmport.targets.compile.job import read_gears
 
 COMPILING: dict[str, Any] = {
     "extra": ("--debug",), "keep_float32": ("Conv",), "pictures_as_bytes": True, "toolchain": Path("/sdk"),
@@ -49,6 +51,21 @@ def test_a_port_without_a_toolchain_refuses_one() -> None:
     conversion = Request(component="vqgan", format="onnx", out=Path("out"))
     with pytest.raises(UsageError, match="expected --toolchain with the target aipu or ascend or migraphx, found cpu"):
         PortRequest(conversion=conversion, target="cpu", toolchain=Path("/sdk"))
+
+
+def test_a_checkpoint_is_for_samples_alone() -> None:
+    with pytest.raises(UsageError, match="expected --checkpoint with --calibration auto, found it without"):
+        compile_artifacts(CompileRequest(artifact=Path("none"), target="ascend", checkpoint="weights"))
+
+
+@pytest.mark.parametrize(("text", "said"), [("batch=2", r"dimensions \(none\) of"), ("side=2", "found side")])
+def test_a_size_of_what_is_not_dynamic_is_refused_on_the_cpu(text: str, said: str, tmp_path: Path) -> None:
+    small = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 2}
+    made = Request(component="llama-embed", format="tflite", out=tmp_path, config=small, validate=False)
+    convert(made)
+    asked = CompileRequest(artifact=tmp_path, target="cpu", gears=read_gears(text), run=False)
+    with pytest.raises(UsageError, match=said):
+        compile_artifacts(asked)
 
 
 def test_every_option_above_is_tried() -> None:
