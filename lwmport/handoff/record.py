@@ -73,6 +73,7 @@ class ComponentSpec:
     """One model: its file, its tensors, what surrounds it, how it is judged.
 
     ``tolerances`` go by output and then by what the device computes in; ``precision`` is the artifact's own.
+    ``observed`` is the least and the largest value in the samples, by ``inputs/NAME`` and ``outputs/NAME``.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ComponentSpec:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     processing: Mapping[str, Processing]
+    observed: Mapping[str, tuple[float, float]]
     tolerances: Mapping[str, Mapping[str, Tolerance]]
     samples: tuple[Sample, ...]
     calibration: Calibration

@@ -114,21 +114,22 @@ def markdown(spec: Spec) -> str:
     lines = [f"# Tensors of the models for {spec.target}", "", f"Reference: {spec.reference}. Weights: {spec.weights}."]
     for part in spec.components:
         lines += ["", f"## {part.name}", "", f"`{part.model}`, {part.format}, computes in {part.precision}.", ""]
-        lines += _tensors("inputs", part.inputs) + _tensors("outputs", part.outputs)
+        lines += _tensors("inputs", part.inputs, part.observed) + _tensors("outputs", part.outputs, part.observed)
         lines += _processing(part.processing) + _tolerances(part) + _samples(part.samples)
         if part.calibration.count:
             lines += ["", f"Calibration: {part.calibration.count} runs in {_folders(part)}."]
     return "\n".join(lines) + "\n"
 
 
-def _tensors(side: str, specs: tuple[TensorSpec, ...]) -> list[str]:
+def _tensors(side: str, specs: tuple[TensorSpec, ...], observed: Mapping[str, tuple[float, float]]) -> list[str]:
     head = [f"| {side} | dtype | shape | layout | range | meaning |", "| --- | --- | --- | --- | --- | --- |"]
-    return [*head, *map(_tensor, specs), ""]
+    return [*head, *(_tensor(spec, observed.get(f"{side}/{spec.name}")) for spec in specs), ""]
 
 
-def _tensor(spec: TensorSpec) -> str:
+def _tensor(spec: TensorSpec, observed: tuple[float, float] | None) -> str:
     shape = ", ".join(map(str, spec.shape))
-    extent = "" if spec.value_range is None else f"{spec.value_range[0]:g} to {spec.value_range[1]:g}"
+    extents = ((spec.value_range, ""), (observed, " in the samples"))
+    extent = next((f"{found[0]:.4g} to {found[1]:.4g}{where}" for found, where in extents if found), "")
     return f"| `{spec.name}` | {spec.dtype} | [{shape}] | {spec.layout} | {extent} | {spec.description} |"
 
 

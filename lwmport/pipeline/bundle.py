@@ -26,7 +26,7 @@ from lwmport.pipeline.components import component_of
 from lwmport.pipeline.evidence import trial_batch
 from lwmport.pipeline.handover import check_files, compile_files, device_for
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.samples import Golden, Samples, take
+from lwmport.pipeline.samples import Golden, Samples, observed, take
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.registry import check_known
 from lwmport.reports.files import read_report
@@ -216,6 +216,7 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[s
         inputs=part.signature.inputs,
         outputs=part.signature.outputs,
         processing=processing_of(part.signature),
+        observed=observed(samples.golden),
         tolerances={spec.name: _tolerances(component.family, spec) for spec in part.signature.outputs},
         samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
         calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),

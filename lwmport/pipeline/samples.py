@@ -1,6 +1,6 @@
 """Golden samples and calibration data of a component: real inputs, and what the reference makes of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +73,22 @@ def take(
     found = runner.run_all([run.inputs for run in golden], observer.progress)
     pairs = zip(golden, found, strict=True)
     return Samples(golden=tuple(_golden(run, made, signature) for run, made in pairs), calibration=calibration)
+
+
+def observed(golden: Sequence[Golden]) -> dict[str, tuple[float, float]]:
+    """Return the least and the largest value of each tensor where it counts, by ``inputs/NAME`` and ``outputs/NAME``."""
+    found: dict[str, tuple[float, float]] = {}
+    for sample in golden:
+        counted = {f"inputs/{name}": array for name, array in sample.inputs.items()}
+        for name, array in sample.outputs.items():
+            mask = np.broadcast_to(sample.relevant.get(name, np.True_), array.shape)
+            counted[f"outputs/{name}"] = array[mask]
+        for name, array in counted.items():
+            finite = array[np.isfinite(array)]
+            if finite.size:
+                values = (*found.get(name, ()), float(finite.min()), float(finite.max()))
+                found[name] = (min(values), max(values))
+    return found
 
 
 def _golden(run: _Run, made: Mapping[str, Array], signature: Signature) -> Golden:

@@ -78,6 +78,7 @@ def unpacked(tmp_path: Path) -> Path:
                 inputs=(INPUT,),
                 outputs=OUTPUTS,
                 processing={},
+                observed={},
                 tolerances=_tolerances(),
                 samples=tuple(_sample(staging, number) for number in range(2)),
                 calibration=staging.calibration("calibration/small", ({"x": np.zeros((1, 4), np.float32)},)),

@@ -79,6 +79,12 @@ def test_it_holds_what_an_engineer_needs(made: Path) -> None:
     assert len(decoder["calibration"]["raw"]["codebook_indices"]) == 3
     assert encoder["processing"]["inputs/pixel_values"]["scaling"]["mean"] == 127.5
     assert decoder["tolerances"]["pixel_values"]["float16"]["atol"] == 2e-2
+    ranges = {**encoder["observed"], **decoder["observed"]}
+    assert sorted(ranges) == [
+        *("inputs/codebook_indices", "inputs/pixel_values"),
+        *("outputs/codebook_indices", "outputs/pixel_values", "outputs/quantized_states"),
+    ]
+    assert -1 <= ranges["inputs/pixel_values"][0] < ranges["inputs/pixel_values"][1] <= 1
 
 
 def test_the_same_folder_gives_the_same_bytes(converted: Path, made: Path, tmp_path: Path) -> None:

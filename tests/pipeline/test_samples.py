@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from lwmport.models.families import resolve
-from lwmport.pipeline.samples import SYMMETRIES, _pictures, _title, take
+from lwmport.pipeline.samples import SYMMETRIES, Golden, _pictures, _title, observed, take
 from lwmport.pipeline.trials import CASES
 from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.types import Signature, TensorSpec
@@ -21,6 +21,19 @@ def test_every_photograph_gives_eight_pictures() -> None:
     assert len({_title(item) for item in items}) == len(items)
     assert np.array_equal(found[0], _pictures(PICTURE, range(len(items), len(items) + 1))[0])
     assert _title(len(PHOTOGRAPHS) * 7) == "astronaut turned by 270 degrees mirrored"
+
+
+def test_the_range_of_a_tensor_is_that_of_what_counts_in_all_samples() -> None:
+    def golden(values: list[float], counts: list[bool]) -> Golden:
+        return Golden(
+            title="",
+            inputs={"x": np.asarray(values, np.float16), "past": np.zeros((0, 4), np.float32)},
+            outputs={"y": 2 * np.asarray(values, np.float32)},
+            relevant={} if all(counts) else {"y": np.asarray(counts)},
+        )
+
+    found = observed([golden([1, -7, 3], [True, False, True]), golden([np.inf, 5, 0], [True, True, True])])
+    assert found == {"inputs/x": (-7, 5), "outputs/y": (0, 10)}
 
 
 def narrowed(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
