@@ -76,7 +76,7 @@ def take(
 
 
 def observed(golden: Sequence[Golden]) -> dict[str, tuple[float, float]]:
-    """Return the least and the largest value of each tensor where it counts, by ``inputs/NAME`` and ``outputs/NAME``."""
+    """Return the least and the largest value that counts of each tensor, by ``inputs/NAME`` and ``outputs/NAME``."""
     found: dict[str, tuple[float, float]] = {}
     for sample in golden:
         counted = {f"inputs/{name}": array for name, array in sample.inputs.items()}
