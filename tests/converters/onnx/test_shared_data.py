@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import onnx
 import pytest
@@ -92,8 +93,9 @@ def test_a_weight_in_several_orders_and_dtypes_is_right_in_each(
     w, x = (random.normal(size=(64, 64)).astype(np.float32) for _ in range(2))
     functions: dict[str, Callable[..., Any]] = {
         "straight": lambda x0, w: x0 @ w,
-        "turned": lambda x0, w: x0 @ w.T,
-        "both": lambda x0, w: x0 @ w + x0 @ w.T,
+        "turned": lambda x0, w: jnp.einsum("ab,cb->ac", x0, w),
+        "both": lambda x0, w: x0 @ w + jnp.einsum("ab,cb->ac", x0, w),
+        "transposed": lambda x0, w: x0 @ w.T,
         "doubled": lambda x0, w: x0 @ (w + w),
         "narrow": lambda x0, w: x0 @ w.astype("float16").astype("float32"),
     }
