@@ -13,7 +13,7 @@ def shared_data(name: str, family: Family, dialect: Dialect) -> SharedData | Non
     """
     if not shares(dialect) or not takes_the_same(family.components):
         return None
-    return SharedData(name=f"{name}.{dialect.format}.data")
+    return SharedData(name=f"{name}-weights.{dialect.format}.data")
 
 
 def takes_the_same(components: tuple[Component, ...]) -> bool:

@@ -42,7 +42,7 @@ OPTIONS = Options(sequence=8, max_length=32)
 EVERY = {**DIALECTS, **ALL_DIALECTS}
 STATIC = [name for name, dialect in ALL_DIALECTS.items() if dialect.format == "onnx" and dialect.static]
 BLOCK = 1 << 14
-WEIGHTS = "llama.onnx.data"
+WEIGHTS = "llama-weights.onnx.data"
 
 
 def request(out: Path, component: str = "llama", **changes: Any) -> lwmport.Request:
@@ -79,7 +79,7 @@ def change(path: Path) -> None:
 def test_every_weight_is_stored_once(component: str, dialect: str, precision: str, tmp_path: Path) -> None:
     changes = {"dialect": dialect, "options": replace(OPTIONS, precision=precision)}
     made = lwmport.convert(request(tmp_path, component, **changes))
-    common = f"{component}.onnx.data"
+    common = f"{component}-weights.onnx.data"
     first, second = (places(tmp_path / part.path) for part in made.manifest.components)
     weights = {name: place for name, place in first.items() if "/kernel" in name or "/embedding" in name}
     assert len(weights) >= 7
@@ -113,7 +113,7 @@ def test_parts_of_a_model_and_other_formats_share_nothing(dialect: Any, name: st
     family = resolve(name, "debug", Options(static=True))
     found = shared_data(name, family, dialect)
     shares = dialect.format == "onnx" and dialect.name != "tf2onnx" and name in STATIC_GROUPS
-    assert (found.name if found else None) == (f"{name}.onnx.data" if shares else None)
+    assert (found.name if found else None) == (f"{name}-weights.onnx.data" if shares else None)
 
 
 class Killer(Silent):
