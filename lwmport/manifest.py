@@ -4,7 +4,7 @@ It holds no time and no path, so that the same request gives the same bytes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -115,10 +115,13 @@ def read(folder: Path) -> Manifest:
     return manifest
 
 
-def changed_files(part: ComponentEntry, folder: Path) -> list[str]:
-    """Return the files of a component that are missing or no longer have their digest."""
+def changed_files(parts: Iterable[ComponentEntry], folder: Path) -> list[str]:
+    """Return the files of some components that are missing or no longer have their digest.
+
+    A file that several of them have is read once.
+    """
     found = []
-    for file in part.files:
+    for file in dict.fromkeys(file for part in parts for file in part.files):
         path = folder / file.name
         if not path.is_file() or path.stat().st_size != file.bytes or digest.of_file(path) != file.sha256:
             found.append(file.name)

@@ -1,6 +1,6 @@
 """The records that rooms hand to each other: frozen, keyword-only, free of any framework."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -127,6 +127,19 @@ class Dialect:
     embedded: bool = False
     lowered: bool = True
     precisions: tuple[str, ...] = ("float32", "float16")
+
+
+@dataclass(kw_only=True)
+class SharedData:
+    """The file that holds the weights of several models of one folder, each once; the first of them writes it.
+
+    ``offsets`` says where it has which weights: what they are made of (their name, dtype and order) -> bytes from its
+    front. ``sha256`` is its digest. Both are empty before it is written.
+    """
+
+    name: str
+    offsets: dict[Hashable, int] = field(default_factory=dict)
+    sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

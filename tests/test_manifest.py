@@ -50,11 +50,11 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_changed_and_missing_files_are_found(tmp_path: Path) -> None:
     (part,) = made(tmp_path).components
-    assert manifest.changed_files(part, tmp_path) == []
+    assert manifest.changed_files([part], tmp_path) == []
     (tmp_path / "a.onnx").write_bytes(b"nodel")
-    assert manifest.changed_files(part, tmp_path) == ["a.onnx"]
+    assert manifest.changed_files([part], tmp_path) == ["a.onnx"]
     (tmp_path / "a.onnx").unlink()
-    assert manifest.changed_files(part, tmp_path) == ["a.onnx"]
+    assert manifest.changed_files([part], tmp_path) == ["a.onnx"]
 
 
 DAMAGE: dict[str, Any] = {

@@ -23,10 +23,14 @@ def show(outcome: "Outcome", *, as_json: bool) -> int:
 
 def _print(outcome: "Outcome") -> None:
     weights = outcome.manifest.weights
+    seen: set[str] = set()
     for part in outcome.manifest.components:
-        total = sum(file.bytes for file in part.files)
+        total = sum(file.bytes for file in part.files if file.name not in seen)
+        before = [file.name for file in part.files if file.name in seen]
+        seen.update(file.name for file in part.files)
         nodes = sum(part.operators.values())
-        click.echo(f"{outcome.out / part.path}  {size(total)}{f', {nodes} nodes' if nodes else ''}")
+        facts = [size(total), *([f"{nodes} nodes"] if nodes else []), *(f"with {name} as above" for name in before)]
+        click.echo(f"{outcome.out / part.path}  {', '.join(facts)}")
     if outcome.seconds:
         click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}{_own(outcome)}")
     click.echo(f"weights: {weights['description']}")

@@ -24,6 +24,15 @@ ROUTES: Final = Registry("route", {"tf2onnx": "lwmport.converters.tf2onnx_route.
 """Dialect -> the converter that takes another way to its format than the direct one."""
 
 
+SHARING: Final = frozenset({"onnx"})
+"""Formats whose converter takes one argument more, a `SharedData`: its models can have their weights in one file."""
+
+
+def shares(dialect: Dialect) -> bool:
+    """Return whether models in a dialect can have their weights in one file."""
+    return dialect.format in SHARING and dialect.name not in ROUTES
+
+
 def converter_for(dialect: Dialect) -> Any:
     """Return the converter that writes a dialect.
 

@@ -77,7 +77,7 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     """
     (observer or Silent()).phase(f"mend {request.artifact.name} for {request.target}, and prove that it is the same")
     if not request.artifact.is_file():
-        raise ArtifactError(f"expected one ONNX file for --fix, found {request.artifact}")
+        raise UsageError(f"expected one ONNX file for --fix, found {request.artifact}")
     return mend(request.artifact, out, request.conditions)
 
 

@@ -109,6 +109,12 @@ def _jobs(request: CompileRequest, observer: Observer) -> list[Job]:
     parts = [part for part in made.components if path == folder or folder / part.path == path]
     if not parts:
         return [_foreign(request)]
+    observer.phase(f"{', '.join(part.name for part in parts)}: digests of their files")
+    changed = manifest.changed_files(parts, folder)
+    if changed:
+        raise ArtifactError(
+            f"expected {folder / changed[0]} as it was converted, found none or another digest; convert again"
+        )
     return [_own(request, made, part, folder, observer) for part in parts]
 
 
@@ -119,12 +125,6 @@ def _own(
     folder: Path,
     observer: Observer,
 ) -> Job:
-    observer.phase(f"{part.name}: digests of its files")
-    changed = manifest.changed_files(part, folder)
-    if changed:
-        raise ArtifactError(
-            f"expected {folder / changed[0]} as it was converted, found none or another digest; convert again"
-        )
     calibration: Mapping[str, Array] | None = None
     if request.calibration == AUTO:
         observer.phase(f"{part.name}: make {SAMPLES} samples to quantise with")

@@ -21,6 +21,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.occupied import check_free
 from lwmport.pipeline.plan import Plan, check_validation, plan_for
 from lwmport.pipeline.request import Outcome, Request, Work
+from lwmport.pipeline.sharing import shared_data
 from lwmport.pipeline.weights import fitting
 from lwmport.registry import check_known
 from lwmport.reports import numbers
@@ -45,12 +46,21 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     check_free(request.out, [component.name for component in family.components], request.format)
     identity = resume.identity(_facts(request, dialect, family), weights)
     converter_for(dialect)  # imported now, so that the plan knows its memory
-    planned = _plan(request, family, weights, identity, observer)
+    shared = shared_data(request.component, family, dialect)
+    planned = _plan(request, family, weights, identity, observer, once=shared is not None)
     with (
         resume.told(request.out, identity),
         atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder,
     ):
-        work = Work(request=request, family=family, dialect=dialect, weights=weights, folder=folder, observer=observer)
+        work = Work(
+            request=request,
+            family=family,
+            dialect=dialect,
+            weights=weights,
+            folder=folder,
+            observer=observer,
+            shared=shared,
+        )
         start = time.perf_counter()
         with memory.AnonymousPeak() as own:
             weights_sha256 = _convert_all(work)
@@ -85,9 +95,15 @@ def _facts(request: Request, dialect: Dialect, family: Family) -> dict[str, Any]
 
 
 def _plan(
-    request: Request, family: Family, weights: Checkpoint | SeededWeights, identity: str, observer: Observer
+    request: Request,
+    family: Family,
+    weights: Checkpoint | SeededWeights,
+    identity: str,
+    observer: Observer,
+    *,
+    once: bool,
 ) -> Plan:
-    """Return the plan, after telling it.
+    """Return the plan, after telling it; ``once`` if the components keep their weights in one file.
 
     Raises:
         PortError: the disk has no room, or the machine cannot hold what validation needs.
@@ -95,7 +111,7 @@ def _plan(
     if request.validate:
         check_validation(family, request.format)
     done = resume.done_bytes(request.out, identity) if request.resume else 0
-    planned = plan_for(family, weights, request.format, request.out, done)
+    planned = plan_for(family, weights, request.format, request.out, done, once=once)
     observer.phase(f"plan: {planned.sentence}")
     if done:
         observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")

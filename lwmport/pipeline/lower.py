@@ -20,5 +20,6 @@ def lower(work: Work, component: Component, dialect: Dialect, folder: Path) -> t
     work.observer.phase(f"{component.name}: trace")
     program = trace(component, work.request.batch)
     work.observer.phase(f"{component.name}: write {dialect.format} in the dialect {dialect.name}")
-    artifact: Artifact = converter_for(dialect)(program, weights, dialect, folder, work.observer.progress)
+    shared = [work.shared] if work.shared else []
+    artifact: Artifact = converter_for(dialect)(program, weights, dialect, folder, work.observer.progress, *shared)
     return artifact, program.digest

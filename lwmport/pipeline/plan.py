@@ -22,7 +22,7 @@ from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
 from lwmport.reports import numbers
-from lwmport.types import Weights, WeightSpec
+from lwmport.types import Component, Weights, WeightSpec
 
 IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + PIECE
 """Bytes between the checkpoint and the disk: blocks of the file, and the piece that is read, turned or cast."""
@@ -93,14 +93,15 @@ class Plan:
         return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed])
 
 
-def plan_for(family: Family, weights: Weights, form: str, out: Path, done_bytes: int) -> Plan:
-    """Return the plan of a conversion into a folder.
+def plan_for(family: Family, weights: Weights, form: str, out: Path, done_bytes: int, *, once: bool = False) -> Plan:
+    """Return the plan of a conversion into a folder; with ``once`` the first component's weights are those of all.
 
     Raises:
         PortError: the disk has no room for it, or cannot be written.
     """
-    written = sum(spec.nbytes for component in family.components for spec in component.weights.values())
-    read = sum(stored_bytes(family, weights, name) for part in family.components for name in part.weights)
+    parts = family.components[:1] if once else family.components
+    written = sum(spec.nbytes for part in parts for spec in part.weights.values())
+    read = sum(stored_bytes(family, weights, name) for part in parts for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
     free = disk.check_room(out, written - done_bytes)
     return Plan(
@@ -108,7 +109,7 @@ def plan_for(family: Family, weights: Weights, form: str, out: Path, done_bytes:
         write_bytes=written,
         done_bytes=done_bytes,
         free_bytes=free,
-        peak_bytes=_peak(family, form, made_up=not digested),
+        peak_bytes=_peak(family, parts, form, made_up=not digested),
         seconds=_seconds(family, form, written - done_bytes, out) if form in STREAMED else None,
     )
 
@@ -140,11 +141,11 @@ def stored_bytes(family: Family, weights: Weights, name: str) -> int:
     return whole.nbytes // whole.shape[source[1]]
 
 
-def _peak(family: Family, form: str, *, made_up: bool) -> int | None:
+def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: bool) -> int | None:
     now = memory.anonymous_bytes()
     if now is None or form not in STREAMED:
         return None
-    specs = [spec for component in family.components for spec in component.weights.values()]
+    specs = [spec for part in parts for spec in part.weights.values()]
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
     total = sum(spec.nbytes for spec in specs)
     flight = min(IN_FLIGHT, total) + (MADE * turned + min(SEEDED, total) if made_up else TURNED * turned)

@@ -14,7 +14,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.plan import Plan
 from lwmport.reports.record import Conversion, Report
-from lwmport.types import Dialect, Status
+from lwmport.types import Dialect, SharedData, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,5 +90,6 @@ class Work:
     weights: Checkpoint | SeededWeights
     folder: Path
     observer: Observer
+    shared: SharedData | None = None
     parts: list[manifest.ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)

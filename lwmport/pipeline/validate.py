@@ -50,8 +50,7 @@ def validate(trial: Trial, observer: Observer | None = None) -> Outcome:
     parts = _parts(made, folder, trial.artifact)
     changed = tuple(
         f"{name} is not the file that was converted: its digest differs"
-        for part in parts
-        for name in manifest.changed_files(part, folder)
+        for name in manifest.changed_files(parts, folder)
     )
     family = resolve(made.component, made.config, Options.from_json(made.options))
     weights = reopen_weights(family, made, trial.checkpoint)

@@ -5,6 +5,7 @@ Nothing inside is executed but the models, and those only by runtimes that read 
 
 import hashlib
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from lwmport import digest, manifest, plain
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, UsageError
 from lwmport.handoff import names, record
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, Bundle, Sample, Spec
@@ -55,8 +56,11 @@ def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOu
 
     Raises:
         ArtifactError: it is no bundle, or one that could do harm; nothing was unpacked then.
+        UsageError: the digest that was told is none.
     """
     observer = observer or Silent()
+    if request.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", request.sha256):
+        raise UsageError(f"expected the 64 hexadecimal digits that 'lwmport bundle' printed, found {request.sha256!r}")
     with Archive(request.path) as archive:
         failures, bundle = _check_files(request, archive, observer)
         if failures or bundle is None:

@@ -3,8 +3,12 @@
 import glob
 import math
 from pathlib import Path
+from typing import Final
 
 from lwmport import memory
+
+LARGEST_GRAPH: Final = 1 << 27
+"""Bytes from which an ONNX file is not read to learn which files hold its weights: it holds them itself."""
 
 
 def held_bytes(path: Path) -> int:
@@ -13,8 +17,24 @@ def held_bytes(path: Path) -> int:
     On a CPU ONNX Runtime computes in float32 and folds the casts behind float16 weights: 364 MB were measured for a
     file of 185. The weights' dtypes are looked up where they decide whether memory is scarce, and nowhere else.
     """
-    size = sum(file.stat().st_size for file in path.parent.glob(f"{glob.escape(path.name)}*") if file.is_file())
+    beside = set(path.parent.glob(f"{glob.escape(path.name)}*")) | _named(path)
+    size = sum(file.stat().st_size for file in beside if file.is_file())
     return size + (_narrow_bytes(path) if path.suffix == ".onnx" and memory.is_scarce(2 * size) else 0)
+
+
+def _named(path: Path) -> set[Path]:
+    """Return the files in which an ONNX model says that its weights are: several models may have one."""
+    if path.suffix != ".onnx" or not path.is_file() or path.stat().st_size > LARGEST_GRAPH:
+        return set()
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except DecodeError:  # its runtime says so in better words
+        return set()
+    entries = (entry for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location")
+    return {path.parent / entry.value for entry in entries}
 
 
 def _narrow_bytes(path: Path) -> int:

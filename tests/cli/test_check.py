@@ -87,9 +87,10 @@ REFUSED = {
     ),
     "itself": (
         ("--target", "ascend", "--fix", "--out", "SELF", "--input-shape", "x:1,4,8,8"),
-        ArtifactError.exit_code,
+        UsageError.exit_code,
         "expected another file",
     ),
+    "no ONNX": (("--target", "aipu", "--fix", "--out", "x.tflite"), UsageError.exit_code, "expected ONNX files for"),
 }
 
 

@@ -61,6 +61,14 @@ def test_bytes_are_those_of_the_tensors_and_of_the_digest(precision: str, width:
     assert found.write_bytes == width * PARAMETERS
 
 
+def test_weights_in_one_file_are_counted_once(stacked: Any) -> None:
+    family = resolve("llama", LLAMA, Options(static=True), stacked.specs)
+    assert len(family.components) == 2
+    found, each = (plan_for(family, stacked, "onnx", Path(), 0, once=once) for once in (True, False))
+    assert found.write_bytes == 4 * PARAMETERS == each.write_bytes // 2
+    assert found.read_bytes == 2 * PARAMETERS + stacked.path.stat().st_size
+
+
 def test_seeded_weights_are_not_read() -> None:
     family = family_of()
     assert planned(family, SeededWeights(family.components[0].weights, 0)).read_bytes == 0

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 from rule_cases import CASES, FLOAT, HALF, INT32, INT64, Build, built, group_norm, model, node, one, resize, value
 
-from lwmport.errors import ArtifactError, PortError, RunnerError, UsageError
+from lwmport.errors import PortError, RunnerError, UsageError
 from lwmport.targets.fix import folding, mending
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.mending import mend
@@ -379,9 +379,9 @@ def test_a_mask_hides_no_error_elsewhere() -> None:
 def test_a_model_that_cannot_run_cannot_be_mended(tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match="ONNX Runtime refused"):
         mend(CASES["A33"].bad(tmp_path), tmp_path / "fixed.onnx", Conditions(target="ascend"))
-    with pytest.raises(ArtifactError, match="expected another file"):
+    with pytest.raises(UsageError, match="expected another file"):
         mend(one("Relu")(tmp_path), tmp_path / "model.onnx", Conditions(target="ascend"))
-    with pytest.raises(ArtifactError, match="expected ONNX files"):
+    with pytest.raises(UsageError, match="expected ONNX files"):
         mend(CASES["Z14"].good(tmp_path), tmp_path / "fixed.onnx", Conditions(target="aipu"))
 
 

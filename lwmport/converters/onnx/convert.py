@@ -1,4 +1,4 @@
-"""ONNX: a program and its weights become ``NAME.onnx`` and ``NAME.onnx.data``."""
+"""ONNX: a program and its weights become ``NAME.onnx`` and ``NAME.onnx.data``, or a data file of several."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,11 +8,11 @@ import lwmport
 from lwmport.converters.onnx import control, convolution, elementwise, normalisation, reductions, shapes
 from lwmport.converters.onnx.emitter import Emitter, Rule
 from lwmport.converters.onnx.forms import FORMS, Form
-from lwmport.converters.onnx.writer import write_model
+from lwmport.converters.onnx.writer import write_model, write_shared
 from lwmport.graphs.atoms import composite_name
 from lwmport.graphs.blockwise import asks_for_one_operator, in_blocks
 from lwmport.graphs.program import Program
-from lwmport.types import Artifact, Dialect, Progress, Weights
+from lwmport.types import Artifact, Dialect, Progress, SharedData, Weights
 
 PRIMITIVES: dict[str, Rule] = {
     **control.RULES,
@@ -24,8 +24,15 @@ PRIMITIVES: dict[str, Rule] = {
 }
 
 
-def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, progress: Progress) -> Artifact:
-    """Write the program as an ONNX model into the folder ``out``.
+def convert(
+    program: Program,
+    weights: Weights,
+    dialect: Dialect,
+    out: Path,
+    progress: Progress,
+    shared: SharedData | None = None,
+) -> Artifact:
+    """Write the program as an ONNX model into the folder ``out``, its weights into the file that is ``shared``, if any.
 
     Raises:
         LoweringError: the program holds an operation that the dialect cannot express.
@@ -35,7 +42,9 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     emitter = Emitter(expanded, weights, dialect.opset, PRIMITIVES, rules)
     inputs, outputs = emitter.run()
     path = out / f"{program.component}.onnx"
-    files = write_model(emitter.graph, inputs, outputs, path, progress, ("lwmport", lwmport.__version__))
+    common = write_shared(emitter.graph, out / shared.name, shared, progress) if shared else {}
+    own = write_model(emitter.graph, inputs, outputs, path, progress, ("lwmport", lwmport.__version__))
+    files = {**own, **common}
     return Artifact(
         component=program.component,
         format="onnx",

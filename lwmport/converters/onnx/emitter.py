@@ -5,7 +5,7 @@ holds: an NHWC array kept channels-first has order (0, 3, 1, 2). Rules ask for t
 made only when no value in that order exists, so that transposes end up at the edges of the model.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -234,11 +234,13 @@ class Emitter(Walk["Emitter"]):
         key = (atom, order, target)
         if key not in self._constants:
             weight = self._weights.get(atom, "")
+            form = (weight, atom.aval.dtype.name, order) if weight else None
             if weight in self.weights.specs and order == identity(len(order)):
                 produce = lambda: self._pieces(weight, atom.aval.dtype)  # noqa: E731 - a promise, kept by the writer
-                self._constants[key] = self.graph.initializer(weight, target, atom.aval.dtype, produce, weight)
+                self._constants[key] = self.graph.initializer(weight, target, atom.aval.dtype, produce, weight, form)
             else:
-                self._constants[key] = self.promise(atom, target, lambda array: array.transpose(order).reshape(target))
+                turned = lambda array: array.transpose(order).reshape(target)  # noqa: E731 - as above
+                self._constants[key] = self.promise(atom, target, turned, form=form)
         return self._constants[key]
 
     def _pieces(self, weight: str, dtype: np.dtype[Any]) -> Iterator[Array]:
@@ -247,12 +249,17 @@ class Emitter(Walk["Emitter"]):
             yield piece.astype(dtype, copy=False)
 
     def promise(
-        self, atom: Any, shape: Sequence[int], transform: Callable[[Array], Array], suffix: str = ""
+        self,
+        atom: Any,
+        shape: Sequence[int],
+        transform: Callable[[Array], Array],
+        suffix: str = "",
+        form: Hashable = None,
     ) -> ir.Value:
         """Return an initializer of the given shape: ``transform`` of a known atom, computed while writing."""
         source = self.program.known.root(atom)
         produce = lambda: transform(self.known_value(atom))  # noqa: E731 - a promise, kept by the writer
-        return self.graph.initializer(f"{source}{suffix}", shape, atom.aval.dtype, produce, source)
+        return self.graph.initializer(f"{source}{suffix}", shape, atom.aval.dtype, produce, source, form)
 
     def emit(
         self,

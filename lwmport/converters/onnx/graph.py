@@ -1,7 +1,7 @@
 """An ONNX graph under construction: nodes by onnx-ir, weights as promises that are kept while the file is written."""
 
 from collections import ChainMap, Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,13 +17,18 @@ Promised: TypeAlias = Array | Iterable[Array]
 
 @dataclass(frozen=True, kw_only=True)
 class Initializer:
-    """A constant of the graph whose values are produced when they are written. ``source`` is the checkpoint name."""
+    """A constant of the graph whose values are produced when they are written. ``source`` is the checkpoint name.
+
+    ``form`` says all that its bytes depend on: in any model of the same checkpoint, one of the same form has the same
+    bytes. None if nothing says it that briefly.
+    """
 
     value: ir.Value
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     source: str | None
     produce: Callable[[], Promised]
+    form: Hashable = None
 
     @property
     def name(self) -> str:
@@ -151,11 +156,12 @@ class GraphBuilder:
         dtype: np.dtype[Any],
         produce: Callable[[], Promised],
         source: str | None = None,
+        form: Hashable = None,
     ) -> ir.Value:
         """Return a constant whose values are produced when the model is written."""
         value = self.value(self.unique(name), shape, dtype)
         self.initializers[str(value.name)] = Initializer(
-            value=value, shape=tuple(shape), dtype=dtype, source=source, produce=produce
+            value=value, shape=tuple(shape), dtype=dtype, source=source, produce=produce, form=form
         )
         return value
 

@@ -122,7 +122,8 @@ def _sorted_columns(e: Emitter, item: Initializer, pairs: tuple[Dim, ...]) -> ir
     if noted is None:
         apart = (item.shape[0], heads, half, two)
         produce = lambda: item.whole().reshape(apart).transpose(0, 1, 3, 2).reshape(item.shape)  # noqa: E731 - a promise
-        noted = e.graph.initializer(f"{item.name}/halves", item.shape, item.dtype, produce, item.source)
+        form = item.form and ("halves", heads, half, item.form)
+        noted = e.graph.initializer(f"{item.name}/halves", item.shape, item.dtype, produce, item.source, form)
         e.notes["halves", item.name] = noted
     found: ir.Value = noted
     return found

@@ -14,7 +14,7 @@ from lwmport.checkpoints.streaming import cut
 from lwmport.converters.onnx.graph import GraphBuilder, Initializer
 from lwmport.errors import LoweringError
 from lwmport.journal import new_stream
-from lwmport.types import Array, Progress
+from lwmport.types import Array, Progress, SharedData
 
 INLINE_BYTES: Final = 1024
 """Smaller constants stay inside the graph, where shape inference reads them."""
@@ -51,6 +51,8 @@ def write_model(
 ) -> dict[Path, str]:
     """Write ``path`` and, if there are weights, ``path`` + ``.data``; return the SHA-256 of each file.
 
+    Constants that have their values already, as `write_shared` leaves them, are not written again.
+
     In a folder that is kept after an interruption, the data that an earlier run has written is not written again
     (`lwmport.journal`).
 
@@ -58,20 +60,41 @@ def write_model(
         LoweringError: a promised constant came out with another shape or dtype.
     """
     data = path.with_name(path.name + ".data")
-    external = [item for item in graph.initializers.values() if item.nbytes >= INLINE_BYTES]
-    for item in graph.initializers.values():
+    left = [item for item in graph.initializers.values() if item.value.const_value is None]
+    external = [item for item in left if item.nbytes >= INLINE_BYTES]
+    for item in left:
         if item.nbytes < INLINE_BYTES:
             item.value.const_value = ir.Tensor(_whole(item), name=item.name)
-    written = {data: _write_data(external, data, progress)} if external else {}
+    written = {data: _write_data(external, data, progress)[0]} if external else {}
     model = ir.to_proto(_model(graph, inputs, outputs, producer)).SerializeToString(deterministic=True)
     with atomic.new_file(path) as file:
         file.write(model)
     return {path: hashlib.sha256(model).hexdigest(), **written}
 
 
-def _write_data(items: list[Initializer], path: Path, progress: Progress) -> str:
-    """Stream the values of ``items`` into one file, leave a reference to it in each, and return its SHA-256."""
-    total, done = sum(item.nbytes for item in items), 0
+def write_shared(graph: GraphBuilder, path: Path, shared: SharedData, progress: Progress) -> dict[Path, str]:
+    """Leave a reference into ``path`` in every weight of the graph that lies there; return that file's SHA-256.
+
+    The first graph that comes with ``shared`` writes the file, with all its large weights. The next ones read nothing:
+    they refer to what they have in the same form, and the rest is left to `write_model`.
+
+    Raises:
+        LoweringError: a promised constant came out with another shape or dtype.
+    """
+    items = [item for item in graph.initializers.values() if item.form is not None and item.nbytes >= INLINE_BYTES]
+    if not shared.offsets:
+        once = {item.form: item for item in items}
+        shared.sha256, offsets = _write_data(list(once.values()), path, progress) if once else ("", [])
+        shared.offsets.update(zip(once, offsets, strict=True))
+    found = [item for item in items if item.form in shared.offsets]
+    for item in found:
+        item.value.const_value = _reference(item, path, shared.offsets[item.form])
+    return {path: shared.sha256} if found else {}
+
+
+def _write_data(items: list[Initializer], path: Path, progress: Progress) -> tuple[str, list[int]]:
+    """Stream the values of ``items`` into one file, leave a reference to it in each; return its SHA-256 and offsets."""
+    total, done, offsets = sum(item.nbytes for item in items), 0, []
     layout = [[item.name, str(item.dtype), list(item.shape)] for item in items]
     with new_stream(path, layout) as file:
         for item in items:
@@ -85,7 +108,8 @@ def _write_data(items: list[Initializer], path: Path, progress: Progress) -> str
                 file.mark()
             done += item.nbytes
             item.value.const_value = _reference(item, path, offset)
-    return file.sha256
+            offsets.append(offset)
+    return file.sha256, offsets
 
 
 def _pieces(item: Initializer) -> Iterator[Array]:

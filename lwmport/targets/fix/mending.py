@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import atomic
-from lwmport.errors import ArtifactError, PortError
+from lwmport.errors import PortError, UsageError
 from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.proof import Proof, prove, together
@@ -40,15 +40,15 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     """Write a mended copy of an ONNX model, if it computes the same on random inputs.
 
     Raises:
-        ArtifactError: the file is no ONNX model, its weights are not there, or ``out`` is the file itself.
+        ArtifactError: its weights are not there.
         PortError: the mended model does not compute the same; nothing is written then.
         RunnerError: ONNX Runtime refuses the model before or after.
-        UsageError: sizes of inputs are missing.
+        UsageError: sizes of inputs are missing, the file is no ONNX model, or ``out`` is the file itself.
     """
     if path.suffix != ".onnx" or out.suffix != ".onnx":
-        raise ArtifactError(f"expected ONNX files for --fix, found {path.name} and {out.name}")
+        raise UsageError(f"expected ONNX files for --fix and --out, found {path.name} and {out.name}")
     if out.resolve() == path.resolve():
-        raise ArtifactError(f"expected another file than {path} for --out: the fix is proved against it")
+        raise UsageError(f"expected another file than {path} for --out: the fix is proved against it")
     draft = Draft(path, conditions.shapes)
     before = draft.graph
     subject_of(before, conditions)
