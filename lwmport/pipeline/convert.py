@@ -43,10 +43,10 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     check_known("format", request.format, CONVERTERS)
     dialect = dialect_for(request.format, request.dialect, request.opset, ALL_DIALECTS)
     family, weights = open_model(request, dialect)
-    check_free(request.out, [component.name for component in family.components], request.format)
     identity = resume.identity(_facts(request, dialect, family), weights)
     converter_for(dialect)  # imported now, so that the plan knows its memory
     shared = shared_data(request.component, family, dialect)
+    check_free(request.out, [component.name for component in family.components], request.format, shared)
     planned = _plan(request, family, weights, identity, observer, once=shared is not None)
     with (
         resume.told(request.out, identity),

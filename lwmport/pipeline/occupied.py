@@ -5,14 +5,16 @@ from pathlib import Path
 
 from lwmport import manifest
 from lwmport.errors import ArtifactError, PortError
+from lwmport.types import SharedData
 
 ADVICE = "choose another --out, or delete what is there"
 
 
-def check_free(out: Path, components: Collection[str], form: str) -> None:
+def check_free(out: Path, components: Collection[str], form: str, shared: SharedData | None = None) -> None:
     """Return if a conversion into ``out`` would replace every artifact that lies there: none, or the same ones.
 
-    An artifact of another component or format would stay behind with no manifest to vouch for it.
+    A file of another component or format would stay behind with no manifest to vouch for it, and so would the weights
+    of several, where they are now in another file than ``shared``.
 
     Raises:
         PortError: there is such an artifact, or a manifest that is none of ours; nothing was touched.
@@ -25,10 +27,17 @@ def check_free(out: Path, components: Collection[str], form: str) -> None:
         raise PortError(
             f"expected a manifest of a conversion at {out / manifest.NAME}, or none, found something else; {ADVICE}"
         ) from error
-    kept = [part.path for part in found.components if part.name not in components or found.artifact_format != form]
+    files = dict.fromkeys(file.name for part in found.components for file in part.files)
+    kept = [name for name in files if found.artifact_format != form or not _is_replaced(name, components, shared)]
     if kept:
         asked = ", ".join(components)
         raise PortError(
             f"expected {out} without another conversion, for {asked} to {form}, "
             f"found {', '.join(kept)} of {found.component} to {found.artifact_format}; {ADVICE}"
         )
+
+
+def _is_replaced(name: str, components: Collection[str], shared: SharedData | None) -> bool:
+    """Return whether a conversion writes a file of this name."""
+    own = any(name.startswith(f"{component}.") for component in components)
+    return own or (shared is not None and name == shared.name)

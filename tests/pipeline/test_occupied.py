@@ -1,5 +1,6 @@
 """One folder, one conversion: a second one replaces the same files, or is refused with nothing touched."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def files(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "another component": ("llama-embed", {}, "found llama-head.onnx of llama-head to onnx; choose another --out"),
+    "another component": ("llama-embed", {}, "llama-head.onnx.data of llama-head to onnx; choose another --out"),
     "another format": ("llama-head", {"format": "tflite"}, "for llama-head to tflite, found llama-head.onnx"),
     "a group without it": ("vqgan", {"config": "debug"}, "for vqgan-encoder, vqgan-decoder to onnx, found llama-head"),
 }
@@ -41,6 +42,26 @@ def test_another_conversion_is_refused_and_nothing_is_touched(name: str, tmp_pat
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (("llama", "ascend"), ("llama-prefill", "ascend"), "llama-weights.onnx.data"),
+        (("llama", "ascend"), ("llama", "aipu"), ""),
+    ],
+)
+def test_weights_in_one_file_are_replaced_together(
+    first: tuple[str, str], second: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    convert(tmp_path, first[0], dialect=first[1])
+    before = set(files(tmp_path))
+    if said:
+        with pytest.raises(PortError, match=re.escape(said)):
+            convert(tmp_path, second[0], dialect=second[1])
+    else:
+        convert(tmp_path, second[0], dialect=second[1])
+    assert set(files(tmp_path)) == before
 
 
 @pytest.mark.parametrize("content", [b"{}", b'{"format": "lwmport-manifest/9"}', b"no JSON"])
