@@ -40,30 +40,32 @@ def check_heard(request: Request, dialect: Dialect) -> None:
     Raises:
         UsageError: one does not; the message says who takes it.
     """
-    for words in _unheard(request, dialect):
+    for _, words in unheard(request, dialect):
         raise UsageError(f"expected {words}; leave it out, or ask for what takes it")
 
 
-def _unheard(request: Request, dialect: Dialect) -> Iterator[str]:
+def unheard(request: Request, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Yield each option that changes nothing, and the words that say who takes it and what was found."""
     given, usual = request.options, Options()
     options = given.completed(dialect.attention, static=dialect.static)
     parts = parts_of(request.component, options)
     whom = f"{request.component} in the dialect {dialect.name!r}"
     if request.seed and request.checkpoint is not None:
-        yield f"--seed of seeded weights alone, found --seed {request.seed} beside --checkpoint"
+        yield "seed", f"--seed of seeded weights alone, found --seed {request.seed} beside --checkpoint"
     if not dialect.lowered and request.batch != 1:
-        yield f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
+        words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
+        yield "batch", words
     for name, takers in TAKERS.items():
         value = getattr(given, name)
         if value == getattr(usual, name):
             continue
         found = f"found {_word(name)} {value} for {whom}"
         if not dialect.lowered and name not in OF_WEIGHTS:
-            yield f"{_word(name)} of a lowered program, {found}, where weights are renamed"
+            yield name, f"{_word(name)} of a lowered program, {found}, where weights are renamed"
         if not set(parts) & set(takers):
-            yield f"{_word(name)} of {_listed(name, takers)}, {found}"
+            yield name, f"{_word(name)} of {_listed(name, takers)}, {found}"
         if name in CHUNKS and options.attention in {"", USUAL_ATTENTION}:
-            yield f"{_word(name)} of --attention loop or unrolled, {found}, which is fused"
+            yield name, f"{_word(name)} of --attention loop or unrolled, {found}, which is fused"
 
 
 def _listed(name: str, takers: tuple[str, ...]) -> str:

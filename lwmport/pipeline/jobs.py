@@ -3,7 +3,7 @@
 import itertools
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from lwmport.errors import UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.heard import check_heard
+from lwmport.pipeline.heard import check_heard, unheard
 from lwmport.pipeline.port import PortRequest, usual_format
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
@@ -105,12 +105,13 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     defaults = _table(values, "defaults", path)
     given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
     excluded = _tables(values, "exclude", path)
-    fields = [{**defaults, **item} for item in given]
-    fields = [_beside(path, item) for item in fields if not any(rule.items() <= item.items() for rule in excluded)]
+    merged = [({**defaults, **item}, defaults.keys() - item.keys()) for item in given]
+    kept = [pair for pair in merged if not any(rule.items() <= pair[0].items() for rule in excluded)]
+    fields = [_beside(path, item) for item, _ in kept]
     if not fields:
         raise UsageError(f"expected a [matrix] or [[jobs]] in {path} that leave something to do, found nothing")
     told = _told(fields)
-    jobs = tuple(_job(item, told, folder, path) for item in fields)
+    jobs = tuple(_job(item, usual, told, folder, path) for item, (_, usual) in zip(fields, kept, strict=True))
     names = [job.name for job in jobs]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
@@ -194,11 +195,28 @@ def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*NAMED, *(name for name in names if name not in {"checkpoint", "toolchain"}))))
 
 
-def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> Job:
+def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], out: Path, path: Path) -> Job:
+    """Return a job; its fields that are ``usual``, those of every job, are left out where nothing would hear them."""
     values = {"precision": "float32", **fields}
     parts = [str(values[name]) if name in NAMED else f"{name}-{values[name]}" for name in told if name in values]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-")
-    form = fields["to"]
+    try:
+        request = _request(fields, out / name)
+        conversion = request.conversion
+        dialect = dialect_for(conversion.format, request.dialect, conversion.opset, ALL_DIALECTS)
+        idle = {option for option, _ in unheard(conversion, dialect)}.intersection(usual)
+        if idle:
+            return _job({name: fields[name] for name in fields if name not in idle}, usual, told, out, path)
+        check_heard(conversion, dialect)
+        needed = _needed(conversion)
+    except UsageError as error:
+        raise UsageError(f"{path}, job {name}: {error}") from error
+    except TypeError as error:
+        raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
+    return Job(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)
+
+
+def _request(fields: Mapping[str, Any], out: Path) -> PortRequest:
     given = {option: fields[name] for name, option in MODEL.items() if name in fields}
     if "settings" in given:
         given["settings"] = tuple(
@@ -206,21 +224,9 @@ def _job(fields: dict[str, Any], told: Sequence[str], out: Path, path: Path) -> 
         )
     names = ("checkpoint", "config", "batch", "seed", "opset", "dialect")
     plain = {name: fields[name] for name in names if name in fields}
-    try:
-        conversion = Request(
-            component=fields["component"], format=form, out=out / name, options=Options(**given), **plain
-        )
-        toolchain = Path(fields["toolchain"]) if "toolchain" in fields else None
-        request = PortRequest(
-            conversion=conversion, target=fields["target"], soc=fields.get("soc"), toolchain=toolchain
-        )
-        check_heard(conversion, dialect_for(form, request.dialect, conversion.opset, ALL_DIALECTS))
-        needed = _needed(conversion)
-    except UsageError as error:
-        raise UsageError(f"{path}, job {name}: {error}") from error
-    except TypeError as error:
-        raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
-    return Job(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)
+    conversion = Request(component=fields["component"], format=fields["to"], out=out, options=Options(**given), **plain)
+    toolchain = Path(fields["toolchain"]) if "toolchain" in fields else None
+    return PortRequest(conversion=conversion, target=fields["target"], soc=fields.get("soc"), toolchain=toolchain)
 
 
 def _needed(conversion: Request) -> int:

@@ -34,9 +34,11 @@ ASCEND: Final = {
         "A3",
         64 * GIB,
     ),
+    **_ascend("Ascend950PR_9579 Ascend950PR_9582 Ascend950PR_9589 Ascend950PR_9599 Ascend950DT_9582", "950"),
 }
 """Values of ATC's --soc_version. Ascend910B is the old 910, not the A2 series. Sources: Ascend/pytorch
-NpuVariables.cpp, HAMi's device tables; the memory of 310B depends on the board."""
+NpuVariables.cpp, HAMi's device tables; of 950, its kernels' and simulator's builds. The memory of 310B depends on the
+board."""
 
 AIPU: Final = {
     name: Chip(name=name, family=name.partition("_")[0])

@@ -127,3 +127,23 @@ def test_the_command_line_and_a_file_of_jobs_say_the_same(tmp_path: Path) -> Non
 def test_an_opset_is_of_onnx_alone(form: str) -> None:
     with pytest.raises(UsageError, match=f"expected an opset of the format onnx alone, found 3 for {form}"):
         dialect_for(form, opset=3)
+
+
+def test_a_default_of_every_job_is_for_those_that_take_it(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(
+        '[defaults]\nconfig = "debug"\nsequence = 16\nmax_length = 64\nlayer = 1\n[matrix]\n'
+        'component = ["vqgan-decoder", "llama", "llama-block"]\ntarget = ["ascend", "cpu"]\n'
+    )
+    found = {job.name: job.request.conversion.options for job in read_jobs(path).jobs}
+    assert {name: (made.sequence, made.max_length, made.layer) for name, made in found.items()} == {
+        "vqgan-decoder-ascend-onnx-float32": (None, None, None),
+        "vqgan-decoder-cpu-onnx-float32": (None, None, None),
+        "llama-ascend-onnx-float32": (16, 64, None),
+        "llama-cpu-onnx-float32": (16, None, None),
+        "llama-block-ascend-onnx-float32": (16, 64, 1),
+        "llama-block-cpu-onnx-float32": (16, None, 1),
+    }
+    path.write_text('[defaults]\nsequence = 16\n[[jobs]]\ncomponent = "vqgan"\ntarget = "cpu"\nlayer = 1\n')
+    with pytest.raises(UsageError, match="expected --layer of llama-block, "):
+        read_jobs(path)

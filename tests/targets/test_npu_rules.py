@@ -33,6 +33,7 @@ SUPPORT = [
     ("NPUGroupNormSilu", "Ascend310B1", "error"),
     ("NPURotaryMul", "Ascend910A", None),
     ("NPURotaryMul", "Ascend310B1", "warning"),
+    ("NPURmsNorm", "Ascend950PR_9589", "warning"),
 ]
 """Operator, chip -> the severity of A34."""
 
