@@ -57,9 +57,8 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as end:
-        _fail(
-            str(end) or str(end.__cause__ or "") or INTERRUPTION, INTERRUPTED
-        )  # click hides what was said behind its own
+        said = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
+        _fail(said or INTERRUPTION, INTERRUPTED)
     except PortError as error:
         _fail(str(error), error.exit_code)
     except MemoryError:

@@ -43,9 +43,7 @@ def port(jobs: Path | None, as_json: bool, **options: Any) -> int:  # noqa: FBT0
     exact command in the bundle.
     """
     if jobs is not None and jobs.suffix != SUFFIX and not jobs.exists():
-        raise click.UsageError(
-            f"expected a file JOBS{SUFFIX}, found {str(jobs)!r}; a component is named by --component"
-        )
+        raise click.UsageError(f"expected a file JOBS.toml, found {str(jobs)!r}; a component is named by --component")
     batch = {name: options.pop(name) for name in BATCH}
     _refuse(options if jobs is not None else batch, jobs)
     if jobs is not None:

@@ -11,7 +11,7 @@ from lwmport.errors import ArtifactError
 from lwmport.types import Status
 
 NAME: Final = "port.json"
-FORMAT: Final = "lwmport-port/2"
+FORMAT: Final = "lwmport-port/3"
 
 Facts = tuple[str, int, int]
 """A file below a port's folder: path, bytes, time of its last change in nanoseconds."""
@@ -21,13 +21,15 @@ Facts = tuple[str, int, int]
 class Stage:
     """One step of a port. ``files`` are what it wrote; ``tools`` are the vendor's programs that it found, by name.
 
-    Without ``tools`` it was not for want of a program that it was skipped, if it was.
+    Without ``tools`` it was not for want of a program that it was skipped, if it was. ``peak_bytes`` is the largest
+    resident memory of its process until it ended.
     """
 
     name: str
     status: Status
     reason: str
     seconds: float = 0.0
+    peak_bytes: int = 0
     files: tuple[Facts, ...] = ()
     tools: Mapping[str, str] | None = None
 

@@ -155,7 +155,9 @@ def _stages(request: PortRequest, ledger: Ledger, tools: Mapping[str, str] | Non
         if found is None:
             start = time.perf_counter()
             observer.phase(f"{name}: {request.conversion.component} for {request.target}")
-            found = replace(run(request, observer), seconds=round(time.perf_counter() - start, 3))
+            found = run(request, observer)
+            seconds = round(time.perf_counter() - start, 3)
+            found = replace(found, seconds=seconds, peak_bytes=memory.peak_bytes())
             ledger.enter(found)
         else:
             observer.phase(f"{name}: done before")
@@ -191,7 +193,7 @@ def _outcome(request: PortRequest, stages: list[Stage]) -> PortOutcome:
         stages=tuple(stages),
         status=status,
         sentence=sentence,
-        peak_bytes=memory.peak_bytes(),
+        peak_bytes=max(stage.peak_bytes for stage in stages),
     )
 
 

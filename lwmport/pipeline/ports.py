@@ -128,7 +128,7 @@ def _row(job: Job, ended: Ended, seconds: float) -> PortRow:
 
 
 def _done_row(job: Job, found: PortOutcome) -> PortRow:
-    """Return the row of a job that was done before, with the seconds that it took then."""
+    """Return the row of a job that was done before, with the seconds and the memory that it took then."""
     facts = tuple(StageFact(name=stage.name, status=stage.status, reason=stage.reason) for stage in found.stages)
     return PortRow(
         name=job.name,
@@ -138,7 +138,7 @@ def _done_row(job: Job, found: PortOutcome) -> PortRow:
         sentence=found.sentence,
         stages=facts,
         seconds=round(sum(stage.seconds for stage in found.stages), 1),
-        peak_bytes=None,
+        peak_bytes=found.peak_bytes,
         estimate_bytes=job.bytes,
         links=_links(job),
     )

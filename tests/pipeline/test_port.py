@@ -456,7 +456,7 @@ def test_jobs_that_are_done_start_no_process_and_keep_their_rows(
     row = run(asked, stub, monkeypatch, memory=1000).jobs[0]
     assert first.name not in stub.started
     assert len(stub.started) == len(others)
-    assert (row.status, row.sentence, row.peak_bytes) == (done.status, done.sentence, None)
+    assert (row.status, row.sentence, row.peak_bytes) == (done.status, done.sentence, done.peak_bytes)
     assert [(stage.name, stage.reason) for stage in row.stages] == [(name, "done") for name in ran]
     assert row.links.keys() == set(), "stages that write nothing else leave nothing to open"
 

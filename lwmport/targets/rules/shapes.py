@@ -29,6 +29,10 @@ COUNTED: Final = ("NonZero", "NonMaxSuppression", "Unique", "Compress")
 """Operators whose output's size depends on the values that they read."""
 
 
+SCALED: Final = ("Resize", "Upsample")
+"""Operators of which a parser needs the scales even where the file tells the size of the result."""
+
+
 def dynamic_inputs(subject: Subject) -> Iterator[Hit]:
     """Yield inputs with a size that is not a number."""
     return (Hit(where=value.name, found=shown(value)) for value in subject.graph.inputs if not value.static)
@@ -38,11 +42,7 @@ def settled_at_run_time(subject: Subject) -> Iterator[Hit]:
     """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand."""
     yield from (_hit(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
     for node in subject.graph.of("Range", "ConstantOfShape", "Resize", "Upsample"):
-        scaled = node.op in {
-            "Resize",
-            "Upsample",
-        }  # a parser needs the scales even where the file tells the result's size
-        if _computed(subject, node) and (scaled or not _known(subject, node)):
+        if _computed(subject, node) and (node.op in SCALED or not _known(subject, node)):
             yield _hit(node, f"the operand {_computed(subject, node)[0]} is computed")
 
 
