@@ -111,6 +111,12 @@ MENDED: dict[str, tuple[str, Build, set[str], set[str]]] = {
     "mask": ("ascend", scored(-np.inf, 4), {"A11"}, set()),
     "large mask": ("ascend", scored(float(np.finfo(np.float32).min), 64), {"A11"}, set()),
     "mask for Zhouyi": ("aipu", scored(-np.inf, 8), {"Z09"}, set()),
+    "rows of a table": (
+        "aipu",
+        one("GatherND", "t", "x", constants={"t": random(8, 4)}, inputs=[value("x", [3, 1], INT64)]),
+        {"Z30"},
+        set(),
+    ),
     "names": ("ascend", CASES["A06"].bad, {"A06"}, set()),
     "no names": ("ascend", built(lambda: model([node("Relu", "x", "y", None)])), {"A06"}, set()),
     "name of an input": ("ascend", CASES["A22"].bad, {"A22"}, set()),

@@ -114,6 +114,8 @@ def improve(draft: Draft, conditions: Conditions) -> None:
     spelling.needless_attributes(draft)
     if target == "ascend":
         spelling.resizes(draft)
+    if target == "aipu":
+        spelling.rows(draft)
     folding.fold(draft)
     if opset < draft.opset:
         opsets.lower(draft, opset)

@@ -257,6 +257,8 @@ def _entries(name: str, graph: Graph) -> int:
                 shape = graph.shape(node.input(0)) or ()
                 axis = int(node.attributes.get("axis", 0))
                 found += [size for size in shape[axis : axis + 1 or None] if isinstance(size, int)]
+            elif node.op == "GatherND" and node.input(1) == current:
+                found += [size for size in graph.shape(node.input(0)) or () if isinstance(size, int)]
             elif node.op in PASSING and node.input(0) == current and node.outputs[0] not in seen:
                 seen.add(node.outputs[0])
                 waiting.append(node.outputs[0])

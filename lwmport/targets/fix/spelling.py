@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from typing import Final
 
 import onnx
 
@@ -10,7 +11,10 @@ from lwmport.targets.fix.opsets import needless_allowzero
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules.files import SHAPE_OPTION
 from lwmport.targets.rules.nearest import ROUND_DOWN, same_for_any_rounding, taken
-from lwmport.targets.rules.nodes import modes_of, scales_of
+from lwmport.targets.rules.nodes import modes_of, rows_of, scales_of
+
+AXES_AS_INPUT: Final = 13
+"""The first opset at which Squeeze has its axes as an operand."""
 
 
 def names(draft: Draft) -> None:
@@ -98,6 +102,24 @@ def _can_be_tie_free(graph: Graph, node: Node) -> bool:
         taken(modes_of(node), scale, *size) == taken(target, scale, *size)
         for scale, size in zip(factors, sizes, strict=True)
     )
+
+
+def rows(draft: Draft) -> None:
+    """Write a GatherND whose indices name one axis alone as a Gather."""
+    found = {node.outputs[0] for node in rows_of(draft.graph)}
+
+    def rule(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        if node.op_type != "GatherND" or node.output[0] not in found:
+            return None
+        table, indices = node.input
+        flat = draft.fresh(f"{node.output[0]}_rows")
+        last = draft.new_constant(graph, [-1], "last_axis")
+        squeeze = onnx.helper.make_node("Squeeze", [indices, last], [flat], draft.fresh("Squeeze"))
+        return [squeeze, onnx.helper.make_node("Gather", [table, flat], node.output, node.name, axis=0)]
+
+    count = draft.rewrite(rule) if draft.opset >= AXES_AS_INPUT else 0
+    if count:
+        draft.changed(f"wrote {count} GatherND nodes of rows as Gather")
 
 
 def needless_attributes(draft: Draft) -> None:

@@ -265,5 +265,6 @@ RULES: Final = (
         vendor="cannot select an axis to squeeze out which has size not equal to one; exit code 255",
         fix="write it as Gather: torch.nn.functional.embedding for table[indices]",
         source=_RUN,
+        fixable=True,
     ),
 )

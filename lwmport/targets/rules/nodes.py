@@ -125,11 +125,18 @@ def refused_for_aipu(subject: Subject) -> Iterator[Hit]:
 
 
 def rows_by_gather_nd(subject: Subject) -> Iterator[Hit]:
+    """Yield GatherND nodes whose indices name one axis alone."""
+    for node in rows_of(subject.graph):
+        indices = subject.graph.shape(node.input(1)) or ()
+        yield _hit(node, f"indices of the shape [{', '.join(map(str, indices))}]")
+
+
+def rows_of(graph: Graph) -> Iterator[Node]:
     """Yield GatherND nodes whose indices name one axis alone: rows of a table, which Gather takes too."""
-    for node in subject.graph.of("GatherND"):
-        indices = subject.graph.shape(node.input(1)) or ("?",)
+    for node in graph.of("GatherND"):
+        indices = graph.shape(node.input(1)) or ("?",)
         if indices[-1] == 1 and not node.attributes.get("batch_dims"):
-            yield _hit(node, f"indices of the shape [{', '.join(map(str, indices))}]")
+            yield node
 
 
 def refused_for_ascend(subject: Subject) -> Iterator[Hit]:
