@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import Killer, files, run_until_killed
 
 import lwmport
 from lwmport import atomic, blocks, journal
@@ -29,17 +30,6 @@ REQUESTS = {
     "hf": {"component": "llama", "format": "hf", "config": LLAMA},
 }
 BLOCK = 1 << 14
-
-
-class Killer(Silent):
-    """Ends the process for good when a part of the bytes is written."""
-
-    def __init__(self, part: float) -> None:
-        self.part = part
-
-    def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
-        if done > self.part * total:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Listener(Silent):
@@ -79,21 +69,11 @@ def run(form: str, out: Path, part: float) -> None:
     lwmport.convert(request(form, out), Killer(part))
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.parametrize("form", REQUESTS)
 def test_killed_and_started_again_gives_the_same_bytes(form: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     code = f"import pathlib, sys, test_resume; test_resume.run({form!r}, pathlib.Path(sys.argv[1]), 0.8)"
-    killed = subprocess.run(
-        [sys.executable, "-c", code, str(out)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
-    assert [entry.name for entry in out.iterdir()] == [atomic.UNFINISHED]
-    assert journal.done_bytes(out / atomic.UNFINISHED) > 0
+    run_until_killed(code, out)
     heard = Listener()
     lwmport.convert(request(form, out), heard)
     assert any(text.startswith("resume: ") for text in heard.phases)

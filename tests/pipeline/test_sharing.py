@@ -1,8 +1,6 @@
 """A prefill and a decode have one file of weights, on the whole road; models that are parts of each other have not."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import zipfile
@@ -12,9 +10,10 @@ from typing import Any
 
 import onnx
 import pytest
+from killing import Killer, files, run_until_killed
 
 import lwmport
-from lwmport import atomic, blocks, journal, manifest
+from lwmport import atomic, blocks, manifest
 from lwmport.converters.dialects import DIALECTS
 from lwmport.errors import ArtifactError
 from lwmport.models.families import GROUPS, STATIC_GROUPS, resolve
@@ -22,7 +21,6 @@ from lwmport.models.options import Options
 from lwmport.pipeline.bundle import BundleRequest, bundle
 from lwmport.pipeline.check import CheckRequest, fix_artifact
 from lwmport.pipeline.compile import CompileRequest, compile_artifacts
-from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.port import PortOutcome, PortRequest, port
 from lwmport.pipeline.sharing import shared_data
 from lwmport.pipeline.verify import VerifyRequest, verify
@@ -59,10 +57,6 @@ def places(path: Path) -> dict[str, tuple[str, int, int]]:
         if entries:
             found[tensor.name] = entries["location"], int(entries["offset"]), int(entries["length"])
     return found
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def change(path: Path) -> None:
@@ -116,37 +110,17 @@ def test_parts_of_a_model_and_other_formats_share_nothing(dialect: Any, name: st
     assert (found.name if found else None) == (f"{name}-weights.onnx.data" if shares else None)
 
 
-class Killer(Silent):
-    """Ends the process for good when a model's phase has begun and a part of the bytes is written."""
-
-    def __init__(self, model: str, part: float) -> None:
-        self.model, self.part, self.now = model, part, ""
-
-    def phase(self, text: str) -> None:
-        self.now = text
-
-    def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
-        if self.now.startswith(self.model) and done > self.part * total:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def run(out: Path, model: str, part: float) -> None:
     """Run by the test below in a process of its own, which does not live to the end."""
     blocks.BLOCK, atomic.WORTH_KEEPING = BLOCK, 1
-    lwmport.convert(request(out), Killer(model, part))
+    lwmport.convert(request(out), Killer(part, model))
 
 
 @pytest.mark.parametrize(("model", "part"), [("llama-prefill", 0.6), ("llama-decode", 0.1)])
 def test_killed_and_started_again_gives_the_same_bytes(model: str, part: float, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     code = f"import pathlib, sys, test_sharing as t; t.run(pathlib.Path(sys.argv[1]), {model!r}, {part})"
-    killed = subprocess.run(
-        [sys.executable, "-c", code, str(out)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
-    assert [entry.name for entry in out.iterdir()] == [atomic.UNFINISHED]
-    assert journal.done_bytes(out / atomic.UNFINISHED) > 0
+    run_until_killed(code, out)
     resumed = lwmport.convert(request(out))
     assert resumed.plan is not None
     assert resumed.plan.done_bytes > 0
