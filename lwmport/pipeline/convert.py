@@ -9,7 +9,6 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters import CONVERTERS, converter_for
-from lwmport.converters.dialects import dialect_for
 from lwmport.models.families import Family, resolve
 from lwmport.pipeline import resume
 from lwmport.pipeline.background import Background
@@ -27,7 +26,6 @@ from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
-from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Component, Dialect, Status
 
 NOT_VALIDATED = "not validated"
@@ -41,7 +39,7 @@ def convert(request: Request, observer: Observer | None = None) -> Outcome:
     """
     observer = observer or Silent()
     check_known("format", request.format, CONVERTERS)
-    dialect = dialect_for(request.format, request.dialect, request.opset, ALL_DIALECTS)
+    dialect = request.lowering
     family, weights = open_model(request, dialect)
     identity = resume.identity(_facts(request, dialect, family), weights)
     converter_for(dialect)  # imported now, so that the plan knows its memory

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport.converters.dialects import dialect_for
 from lwmport.errors import UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
@@ -17,7 +16,6 @@ from lwmport.pipeline.heard import check_heard, unheard
 from lwmport.pipeline.port import PortRequest, usual_format
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
-from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import WeightSpec
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
@@ -203,7 +201,7 @@ def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], ou
     try:
         request = _request(fields, out / name)
         conversion = request.conversion
-        dialect = dialect_for(conversion.format, request.dialect, conversion.opset, ALL_DIALECTS)
+        dialect = request.converted.lowering
         idle = {option for option, _ in unheard(conversion, dialect)}.intersection(usual)
         if idle:
             return _job({name: fields[name] for name in fields if name not in idle}, usual, told, out, path)

@@ -69,6 +69,11 @@ class PortRequest:
         return self.conversion.dialect or DIALECT_OF[self.target, self.conversion.format]
 
     @property
+    def converted(self) -> Request:
+        """The conversion as it is run: into a folder of its own, in the dialect."""
+        return replace(self.conversion, out=self.models, dialect=self.dialect)
+
+    @property
     def out(self) -> Path:
         """The folder of the port."""
         return self.conversion.out
@@ -205,7 +210,7 @@ def title_of(request: PortRequest) -> str:
 
 
 def _convert(request: PortRequest, observer: Observer) -> Stage:
-    found = convert(replace(request.conversion, out=request.models, dialect=request.dialect), observer)
+    found = convert(request.converted, observer)
     report = found.report
     reason = report.sentence if report else "not validated"
     return Stage(

@@ -1,11 +1,9 @@
 """What the jobs of a file need is there before the first of them starts."""
 
-from lwmport.converters.dialects import dialect_for
 from lwmport.errors import PortError
 from lwmport.pipeline.convert import open_model
 from lwmport.pipeline.jobs import Job, Jobs
 from lwmport.targets.compile.tools import installed
-from lwmport.targets.dialects import ALL_DIALECTS
 
 
 def check_ready(asked: Jobs, *, here: bool) -> None:
@@ -33,7 +31,7 @@ def _fault(job: Job, *, here: bool) -> str:
         if here and request.toolchain is not None:
             installed(request.target, request.toolchain)
         if conversion.checkpoint is not None:
-            open_model(conversion, dialect_for(conversion.format, request.dialect, conversion.opset, ALL_DIALECTS))
+            open_model(conversion, request.converted.lowering)
     except PortError as error:
         return str(error)
     return ""

@@ -9,11 +9,13 @@ from typing import Any
 from lwmport import manifest
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.converters.dialects import dialect_for
 from lwmport.models.families import Family, is_file
 from lwmport.models.options import Options
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.plan import Plan
 from lwmport.reports.record import Conversion, Report
+from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect, SharedData, Status
 
 
@@ -36,6 +38,15 @@ class Request:
     validate: bool = True
     options: Options = field(default_factory=Options)
     resume: bool = True
+
+    @property
+    def lowering(self) -> Dialect:
+        """The dialect to convert in, at the opset that is asked for.
+
+        Raises:
+            UsageError: no such dialect of the format, or an opset that it does not go to.
+        """
+        return dialect_for(self.format, self.dialect, self.opset, ALL_DIALECTS)
 
     def commands(self) -> tuple[str, str]:
         """Return the command lines that convert and validate again, with the names of files and not their folders."""
