@@ -11,6 +11,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.targets.compile import COMPILERS, PRECISIONS
+from lwmport.targets.compile.ascend_nodes import with_nodes
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.compile.job import Gear, Job, check_ranks
 from lwmport.targets.graphs.record import Value
@@ -65,7 +66,8 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     """Compile each artifact that the request names and return the verdicts.
 
     Raises:
-        UsageError: target, device, precision or options are unknown or do not go together.
+        UsageError: target, device, precision or options are unknown or do not go together, or a node that is named is
+            in none of the models.
         ArtifactError: there is no such artifact, or it is not the file that was converted.
     """
     observer = observer or Silent()
@@ -76,7 +78,7 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
-    jobs = _jobs(request, observer)
+    jobs = with_nodes(_jobs(request, observer))
     found = []
     for job in jobs:
         observer.phase(f"{job.path.name}: compile for {request.target}")

@@ -55,6 +55,25 @@ def test_a_failing_tool_exits_with_1(decoder: Path, tmp_path: Path) -> None:
     assert "wrote no vqgan-decoder.om" in done.stdout
 
 
+KEEP = (*ASCEND, "--precision", "float16", "--dry-run", "--keep-float32")
+
+
+def test_a_node_that_the_model_has_stays_in_float32(decoder: Path, tmp_path: Path) -> None:
+    done = lwmport("compile", decoder, *KEEP, "node:post_quant_conv/Conv", "--out", tmp_path / "out", path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "vqgan-decoder.keep_dtype.cfg").read_text() == "post_quant_conv/Conv\n"
+
+
+def test_a_node_that_no_model_has_costs_one_line(decoder: Path, tmp_path: Path) -> None:
+    done = lwmport("compile", decoder, *KEEP, "node:post_quant_conv/Cnov", "--out", tmp_path / "out", path=tmp_path)
+    assert (done.returncode, done.stdout) == (UsageError.exit_code, "")
+    assert done.stderr.splitlines()[-1] == (
+        "error: expected --keep-float32 node:NAME with the name of a node of vqgan-decoder.onnx, "
+        "found 'node:post_quant_conv/Cnov'; did you mean 'node:post_quant_conv/Conv'?"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 BAD = {
     "soc": (("--target", "ascend"), UsageError),
     "target": (("--target", "ascned"), UsageError),

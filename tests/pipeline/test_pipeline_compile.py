@@ -168,6 +168,11 @@ def test_an_input_that_is_no_number_is_refused(elem_type: int, target: str, tmp_
 BAD = {
     "target": ({"target": "ascent"}, UsageError, "did you mean 'ascend'"),
     "samples for a target that does not quantise": ({"calibration": "auto"}, UsageError, "with the target aipu"),
+    "a node that no model has": (
+        {"precision": "float16", "keep_float32": ("node:post_quant_conv/Conv", "node:encoder/Conv_0/Cnv")},
+        UsageError,
+        "of vqgan-encoder.onnx or vqgan-decoder.onnx, found .*; did you mean 'node:encoder/Conv_0/Conv'",
+    ),
     "no artifact": ({"artifact": Path("/nowhere/model.onnx")}, ArtifactError, "found nothing at"),
 }
 
@@ -179,6 +184,14 @@ def test_bad_requests_are_refused(name: str, artifacts: Path, tmp_path: Path) ->
     with pytest.raises(kind, match=message):
         compile_artifacts(CompileRequest(**given))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_node_of_one_model_stays_in_float32_there(artifacts: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"target": "ascend", "soc": "Ascend310P3", "out": tmp_path / "out"}
+    kept = ("node:post_quant_conv/Conv",)
+    compile_artifacts(CompileRequest(artifact=artifacts, precision="float16", keep_float32=kept, **given))
+    (list_,) = (tmp_path / "out").glob("*.keep_dtype.cfg")
+    assert (list_.name, list_.read_text()) == ("vqgan-decoder.keep_dtype.cfg", "post_quant_conv/Conv\n")
 
 
 def test_weights_that_compass_reads_as_zeros_are_refused(tmp_path: Path) -> None:

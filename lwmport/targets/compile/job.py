@@ -22,8 +22,9 @@ class Job:
     """One artifact and what its compiler needs to know.
 
     ``soc`` is the device within the target. ``calibration`` holds samples for quantisation by input name, each array
-    [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not, ``extra`` are further options
-    in the tool's own words. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
+    [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
+    model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
+    ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Job:
     gears: tuple[Gear, ...] = ()
     calibration: Mapping[str, Array] | None = None
     keep_float32: tuple[str, ...] = ()
+    nodes: frozenset[str] | None = None
     pictures_as_bytes: bool = False
     extra: tuple[str, ...] = ()
     toolchain: Path | None = None

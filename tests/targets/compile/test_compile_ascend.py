@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from lwmport.errors import UsageError
 from lwmport.targets.compile.ascend import compile_artifact, plan
 from lwmport.targets.compile.ascend_errors import FIXES, KINDS, OPTION, explain, fix_of
+from lwmport.targets.compile.ascend_precision import ALWAYS_FRAGILE, FRAGILE
 from lwmport.targets.compile.job import Job, read_gears
 from lwmport.targets.compile.plan import Place
 from lwmport.types import Kind, Status, TensorSpec
@@ -118,6 +120,14 @@ def test_float16_keeps_operators_and_nodes(job_of: Callable[..., Job]) -> None:
     assert files(job)["model.keep_dtype.cfg"] == "OpType::Square\nmid/norm\n"
 
 
+def test_each_model_keeps_its_own_nodes_alone(job_of: Callable[..., Job]) -> None:
+    asked = {"precision": "float16", "keep_float32": ("node:a", "node:b"), **SOC}
+    assert files(job_of(nodes=frozenset({"b", "c"}), **asked))["model.keep_dtype.cfg"] == "b\n"
+    without = job_of(nodes=frozenset({"c"}), **asked)
+    assert "model.keep_dtype.cfg" not in files(without)
+    assert "keep_dtype" not in options(without)
+
+
 BAD = {
     "no device": ({}, "expected --soc"),
     "unknown device": ({"soc": "Ascend310P8"}, "did you mean 'Ascend310P"),
@@ -127,6 +137,14 @@ BAD = {
     "bfloat16 on a 310P": ({"precision": "bfloat16", **SOC}, "no bfloat16"),
     "kept though all is float32": ({"keep_float32": ("Square",), **SOC}, "keeps everything"),
     "nodes in a mixed mode": ({"precision": "mixed", "keep_float32": ("node:a",), **SOC}, "--precision float16"),
+    "a node without its word": ({"precision": "float16", "keep_float32": ("mid/norm",), **SOC}, "is 'node:mid/norm'"),
+    "nothing to keep": ({"precision": "mixed", "keep_float32": ("",), **SOC}, "'node:NAME'"),
+    "two lines": ({"precision": "float16", "keep_float32": ("Square\nSoftmaxV2",), **SOC}, "found 'Square\\n"),
+    "ONNX's name": ({"precision": "mixed", "keep_float32": ("LayerNormalization",), **SOC}, "calls it LayerNorm"),
+    "ONNX's name, with its domain": (
+        {"precision": "float16", "keep_float32": ("npu.NPURmsNorm",), **SOC},
+        "calls it RmsNorm",
+    ),
     "a name with a space": ({"name": "my model", **SOC}, "rename it"),
     "bytes for channels last": ({"pictures_as_bytes": True, **SOC}, "--to frozen_graph"),
     "bytes without a picture": ({"pictures_as_bytes": True, "inputs": (SCALAR,), **SOC}, "that is a picture"),
@@ -140,6 +158,12 @@ def test_what_atc_cannot_take_is_refused(name: str, job_of: Callable[..., Job]) 
         plan(job_of(**fields), HERE)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Softmax", *ALWAYS_FRAGILE, *chain(*FRAGILE.values())])
+def test_what_cann_calls_an_operator_is_kept(name: str, job_of: Callable[..., Job]) -> None:
+    job = job_of(precision="mixed", keep_float32=(name,), **SOC)
+    assert json.loads(files(job)["model.mixlist.json"])["black-list"] == {"to-add": [name]}
 
 
 def test_bfloat16_where_the_device_has_it(job_of: Callable[..., Job]) -> None:
