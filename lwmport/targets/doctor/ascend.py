@@ -5,7 +5,7 @@ from typing import Final
 
 from lwmport.targets.chips import CHIPS
 from lwmport.targets.compile.ascend import SDK
-from lwmport.targets.doctor.cards import cards
+from lwmport.targets.doctor.cards import Card, cards
 from lwmport.targets.doctor.check import Check, Trouble, error, note, warning
 from lwmport.targets.doctor.machine import Machine, numbers
 
@@ -18,6 +18,9 @@ SEPARATE_OPERATORS: Final = (8, 5)
 
 COMPILERS_MEMORY: Final = 16 * 10**9
 """What eight compile workers, the default, take."""
+
+WORKING: Final = "Warning"
+"""The health of a card that works with a minor fault."""
 
 PLATFORM: Final = "compiler/data/platform_config"
 
@@ -58,9 +61,7 @@ def card(machine: Machine) -> Iterator[Trouble]:
     found = [card for card in cards(machine) if card.target == "ascend"]
     for one in found:
         if one.health != "OK":
-            yield error(
-                f"NPU {one.index} ({one.name}) says {one.health}", f"npu-smi info -t health -i {one.index} says more"
-            )
+            yield _ill(one)
         if one.soc not in CHIPS["ascend"]:
             yield note(f"the name {one.name} says not which chip", f"npu-smi info -t board -i {one.index} -c 0")
     if found:
@@ -77,6 +78,21 @@ def card(machine: Machine) -> Iterator[Trouble]:
             "a host without a card, and devlib is not on LD_LIBRARY_PATH: atc lacks the driver's libraries",
             f"export LD_LIBRARY_PATH={devlib}:$LD_LIBRARY_PATH",
         )
+
+
+def _ill(one: Card) -> Trouble:
+    """Return what a card that is not well means: npu-smi knows OK, Warning, Alarm, Critical and UNKNOWN.
+
+    Source: the vendor's reference of ``npu-smi info -t health``; UNKNOWN is a card that is absent or not started.
+    """
+    found = f"chip {one.chip} of NPU {one.index} ({one.name}) says {one.health or 'nothing of its health'}"
+    ask = f"npu-smi info -t health -i {one.index} -c {one.chip}"
+    if one.health == WORKING:
+        return warning(
+            f"{found}: it runs, with a minor fault; ATC needs no card",
+            f"{ask} tells the error code: look it up before you trust numbers or times of this card",
+        )
+    return error(found, f"{ask} tells the error code")
 
 
 def workers(machine: Machine) -> Iterator[Trouble]:

@@ -24,13 +24,14 @@ DCU_CHIPS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One card, or one chip of it. ``soc`` is what ``lwmport compile --soc`` takes, empty where that is not known."""
+    """One card, or one chip of it, ``chip``. ``soc`` is what ``lwmport compile --soc`` takes, empty if unknown."""
 
     vendor: str
     index: int
     name: str
     target: str
     soc: str = ""
+    chip: int = 0
     memory: int | None = None
     health: str = "OK"
     driver: str = ""
@@ -60,7 +61,8 @@ def npu_smi(said: Mapping[str, str]) -> list[Card]:
             continue
         if named:
             sizes = re.findall(r"(\d+)\s*/\s*(\d+)", row[2])
-            found[-1] = replace(found[-1], memory=int(sizes[-1][1]) * MIB if sizes else None)
+            memory = int(sizes[-1][1]) * MIB if sizes else None
+            found[-1] = replace(found[-1], chip=int(first[0]), memory=memory)
         elif len(first) > 1:
             name = first[1].removeprefix("Ascend")
             found.append(

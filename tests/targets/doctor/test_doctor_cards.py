@@ -144,9 +144,9 @@ def test_ascend_with_one_chip_a_card() -> None:
 
 def test_ascend_with_two_chips_a_card() -> None:
     found = seen(npu_smi=DUO)
-    assert [(card.index, card.soc, card.memory) for card in found] == [
-        (1, "Ascend310P3", 44280 * MIB),
-        (1, "Ascend310P3", 43693 * MIB),
+    assert [(card.index, card.chip, card.soc, card.memory) for card in found] == [
+        (1, 0, "Ascend310P3", 44280 * MIB),
+        (1, 1, "Ascend310P3", 43693 * MIB),
     ]
 
 

@@ -140,6 +140,10 @@ ILL = {
     ],
     "npu": [
         ("ascend", {"said": {"npu-smi": NPU.replace("OK", "Critical")}}, E, "npu-smi info -t health"),
+        ("ascend", {"said": {"npu-smi": NPU.replace("OK", "Alarm")}}, E, "npu-smi info -t health -i 0 -c 0"),
+        ("ascend", {"said": {"npu-smi": NPU.replace("OK", "UNKNOWN")}}, E, "tells the error code"),
+        ("ascend", {"said": {"npu-smi": NPU.replace("OK", "")}}, E, "npu-smi info -t health"),
+        ("ascend", {"said": {"npu-smi": NPU.replace("OK", "Warning")}}, W, "before you trust numbers or times"),
         ("ascend", {"said": {"npu-smi": NPU.replace("910B3", "910X9")}}, N, "npu-smi info -t board"),
         ("ascend", {"said": {"npu-smi": None}}, W, "HwHiAiUser"),
         (
@@ -230,6 +234,18 @@ def test_an_ill_machine(name: str, target: str, changes: dict[str, Any], severit
     assert all("\n" not in remark.found + remark.fix for remark in found.remarks)
     errors = [remark for remark in found.remarks if remark.severity is Severity.ERROR]
     assert (found.status is Status.FAILED) == bool(errors)
+
+
+@pytest.mark.parametrize(
+    ("health", "status"),
+    [("OK", Status.PASSED), ("Warning", Status.PASSED), ("Alarm", Status.FAILED), ("Critical", Status.FAILED)],
+)
+def test_a_card_that_works_with_a_minor_fault_is_in_nobodys_way(health: str, status: Status) -> None:
+    rows = NPU[NPU.index("| 0     910B3") :].replace("| 0     910B3", "| 3     910B3").replace("OK", health)
+    found = examine(changed(GOOD["ascend"], said={"npu-smi": NPU + rows}), "ascend")
+    told = [remark.found.partition(" says ")[0] for remark in found.remarks if remark.check == "npu"]
+    assert found.status is status
+    assert told == ([] if health == "OK" else ["chip 0 of NPU 3 (910B3)"])
 
 
 def test_wheels_on_amds_own_system() -> None:
