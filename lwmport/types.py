@@ -83,13 +83,35 @@ class Weights(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quantizer:
+    """How a component chooses: ``indices`` and ``states`` are outputs, the numbers of codes and the codes themselves.
+
+    ``vectors(weights, inputs)`` returns what is quantized, the shape of the indices + [dimension], ``codebook`` is the
+    weight [codes, dimension] that holds the codes.
+    """
+
+    indices: str
+    states: str
+    codebook: str
+    vectors: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """What the reference quantized in one run, and with which codebook; ``states`` is the output that holds codes."""
+
+    states: str
+    vectors: Array
+    codebook: Array
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """One convertible part of a model: its signature, the weights it reads, and its JAX function.
 
     ``apply(weights, inputs)`` takes flat ``{name: array}`` mappings of JAX arrays (or tracers) and returns
     the outputs by name. ``config`` is the model configuration as plain JSON values. ``feeder`` is the component whose
-    outputs are realistic inputs of this one. ``ties(weights, inputs)`` returns, for each output of indices, the
-    vectors that were quantized and the codebook, so that a judge can tell how near a tie a wrong index was.
+    outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
     """
 
     name: str
@@ -99,7 +121,7 @@ class Component:
     config: Mapping[str, Any]
     apply: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     feeder: "Component | None" = None
-    ties: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, tuple[Any, Any]]] | None = None
+    quantizer: Quantizer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,17 +183,29 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NearTies:
+    """Which other codes than the reference's are as good, measured as `lwmport.validators.ties` does.
+
+    ``distance`` is the largest measure of one of them, ``share`` how many of all indices they may be, rounded up.
+    """
+
+    distance: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tolerance:
     """How far an output may be from the reference: ``|candidate - reference| <= atol + rtol * |reference|``.
 
     ``min_sqnr_db`` also bounds the error as a whole: a systematic one (a wrong epsilon) is small everywhere, but too
-    large on average. None asks for no such bound.
+    large on average. None asks for no such bound. ``near_ties`` admits some other codes, None no other integer.
     """
 
     atol: float
     rtol: float
     why: str
     min_sqnr_db: float | None = None
+    near_ties: NearTies | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from lwmport.manifest import FileEntry
 from lwmport.types import TensorSpec, Tolerance
 
 FORMAT: Final = "lwmport-bundle/1"
-SPEC_FORMAT: Final = "lwmport-spec/1"
+SPEC_FORMAT: Final = "lwmport-spec/2"
 NAME: Final = "bundle.json"
 SPEC_NAME: Final = "spec.json"
 CHECKER: Final = "verify.py"
@@ -33,13 +33,25 @@ class ArrayFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One run: what goes in, what the reference makes of it, and where an output counts (everywhere, if not told)."""
+    """One run: what goes in, what the reference makes of it, and where an output counts (everywhere, if not told).
+
+    ``vectors`` are those that were quantized, by the output of indices.
+    """
 
     name: str
     title: str
     inputs: Mapping[str, ArrayFile]
     outputs: Mapping[str, ArrayFile]
     relevant: Mapping[str, ArrayFile]
+    vectors: Mapping[str, ArrayFile]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codes:
+    """The codebook [codes, dimension] of an output of indices, and the output ``states`` that holds the codes."""
+
+    states: str
+    codebook: ArrayFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +85,8 @@ class ComponentSpec:
     """One model: its file, its tensors, what surrounds it, how it is judged.
 
     ``tolerances`` go by output and then by what the device computes in; ``precision`` is the artifact's own.
-    ``observed`` is the least and the largest value in the samples, by ``inputs/NAME`` and ``outputs/NAME``.
+    ``observed`` is the least and the largest value in the samples, by ``inputs/NAME`` and ``outputs/NAME``; ``codes``
+    go by the output of indices.
     """
 
     name: str
@@ -85,6 +98,7 @@ class ComponentSpec:
     processing: Mapping[str, Processing]
     observed: Mapping[str, tuple[float, float]]
     tolerances: Mapping[str, Mapping[str, Tolerance]]
+    codes: Mapping[str, Codes]
     samples: tuple[Sample, ...]
     calibration: Calibration
 

@@ -11,7 +11,8 @@ or one sample is judged (--component, --sample). A file may also be called ANYTH
 as ais_bench does.
 
 The digests are always checked first. An output passes when |found - golden| <= atol + rtol * |golden| at every element
-and, where a least SQNR is given, its SQNR is not below. Integers must be equal. NaN never passes. What fails is
+and, where a least SQNR is given, its SQNR is not below. Integers must be equal; a few codes may be others in float16
+and bfloat16, where the two were nearly as near, and the states of those follow them. NaN never passes. What fails is
 diagnosed: layout, sign, shift, byte order, scale, dtype, swapped outputs.
 
 Exit codes: 0 everything passed, 1 a check failed, 2 could not judge (bad arguments, no runtime, no bundle).
@@ -172,7 +173,8 @@ def check_golden(root: Path, component: Record, sample: Record) -> list[str]:
             reason = wrong_golden(root, tensor, sample[side][tensor["name"]])
             if reason:
                 found.append("{}: {}".format(sample[side][tensor["name"]]["npy"], reason))
-    return found
+    codes = "" if found else wrong_codes(root, component, sample)
+    return [codes] if codes else found
 
 
 def wrong_golden(root: Path, tensor: Record, file: Record) -> str:
@@ -190,6 +192,22 @@ def wrong_golden(root: Path, tensor: Record, file: Record) -> str:
     limits = tensor["value_range"]
     if limits and array.dtype.kind in "iu" and array.size and not limits[0] <= array.min() <= array.max() <= limits[1]:
         return f"expected values from {limits[0]:g} to {limits[1]:g}, found {array.min()} to {array.max()}"
+    return ""
+
+
+def wrong_codes(root: Path, component: Record, sample: Record) -> str:
+    """Return why a codebook does not fit the golden files of a sample, or nothing."""
+    if sorted(sample["vectors"]) != sorted(component["codes"]):
+        return "{}: its vectors are not those of the codebooks".format(sample["name"])
+    for name, codes in component["codes"].items():
+        book, vectors = golden(root, codes["codebook"]), golden(root, sample["vectors"][name])
+        states = golden(root, sample["outputs"][codes["states"]])
+        shape = golden(root, sample["outputs"][name]).shape + book.shape[1:]
+        if book.ndim != 2 or not book.size or not states.shape == vectors.shape == shape:
+            return "{}: expected codes for {} of sample {}".format(codes["codebook"]["npy"], name, sample["name"])
+        for file, array in ((codes["codebook"], book), (sample["vectors"][name], vectors)):
+            if inside(root, file["bin"]).read_bytes() != little(array).tobytes():
+                return "{}: its raw form {} holds other values".format(file["npy"], file["bin"])
     return ""
 
 
@@ -240,7 +258,7 @@ def refuses(numbers: Numbers, tolerance: Record) -> bool:
 def words(tolerance: Record) -> str:
     """Return a tolerance in a few words."""
     if not tolerance["atol"] and not tolerance["rtol"]:
-        return "exact"
+        return "exact but for near ties" if tolerance["near_ties"] else "exact"
     least = tolerance["min_sqnr_db"]
     return "atol {:g} rtol {:g}".format(tolerance["atol"], tolerance["rtol"]) + (f" SQNR >= {least:g}" if least else "")
 
@@ -256,6 +274,7 @@ class Case(NamedTuple):
     others: dict[str, Any]
     precision: str
     allow_cast: bool
+    near_ties: int = 0
 
     @property
     def tolerance(self) -> Record:
@@ -298,7 +317,7 @@ def row(case: Case, numbers: Numbers, reason: str) -> Row:
         sqnr_db=numbers.sqnr_db,
         mismatches=numbers.out,
         elements=int(case.expected.size),
-        tolerance=words(case.tolerance),
+        tolerance=words(case.tolerance) + (f" ({case.near_ties})" if case.near_ties else ""),
         note=reason,
     )
 
@@ -324,6 +343,43 @@ def why(numbers: Numbers, tolerance: Record) -> str:
     if not numbers.out:
         return "the error is systematic: SQNR {:.1f} dB is below {:g}".format(numbers.sqnr_db, tolerance["min_sqnr_db"])
     return f"{numbers.out} values beyond the tolerance"
+
+
+def near_ties(expected: Any, found: Any, vectors: Any, book: Any, allowed: Record) -> Any:
+    """Return where another code is as good: its vector lies near the plane halfway between the two codes.
+
+    Near is a distance of at most ``allowed["distance"]`` times the root mean square of all vectors. If there are more
+    such places than the share that is allowed, they are not excused.
+    """
+    inside = (np.minimum(expected, found) >= 0) & (np.maximum(expected, found) < len(book))
+    near = (expected != found) & inside
+    codes, vectors = book.astype(np.float64), vectors.astype(np.float64)
+    one, other, point = codes[expected[near]], codes[found[near]], vectors[near]
+    farther = ((point - other) ** 2).sum(-1) - ((point - one) ** 2).sum(-1)
+    size = 2 * np.sqrt(((other - one) ** 2).sum(-1)) * math.sqrt((vectors**2).mean())
+    near[near] = np.abs(farther) <= allowed["distance"] * size
+    return near if near.sum() <= math.ceil(allowed["share"] * near.size) else np.zeros_like(near)
+
+
+def decided(root: Path, judged: list[tuple[Case, Any | None, str]]) -> list[Row]:
+    """Return the verdicts on the outputs of a sample; what is expected follows where a near tie went the other way."""
+    of = {case.tensor["name"]: (case, found) for case, found, _ in judged}
+    changes: dict[str, tuple[Any, int]] = {}
+    for name, codes in judged[0][0].component["codes"].items():
+        case, found = of[name]
+        allowed = case.tolerance["near_ties"]
+        if not allowed or found is None or found.size != case.expected.size or found.dtype.kind not in "iu":
+            continue
+        same, book = found.reshape(case.expected.shape), golden(root, codes["codebook"])
+        near = near_ties(case.expected, same, golden(root, case.sample["vectors"][name]), book, allowed)
+        states = np.where(near[..., None], book[np.where(near, same, 0)], of[codes["states"]][0].expected)
+        changes[name] = np.where(near, same, case.expected).astype(case.expected.dtype), int(near.sum())
+        changes[codes["states"]] = states.astype(of[codes["states"]][0].expected.dtype), 0
+    rows = []
+    for case, found, note in judged:
+        expected, count = changes.get(case.tensor["name"], (case.expected, 0))
+        rows.append(judge(case._replace(expected=expected, near_ties=count), found, note))
+    return rows
 
 
 # --- diagnosis -------------------------------------------------------------------------------------------------------
@@ -718,13 +774,15 @@ def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) 
     alone = (len({part["name"] for part, _ in picked}) == 1, len({sample["name"] for _, sample in picked}) == 1)
     rows = []
     for component, sample in picked:
+        judged: list[tuple[Case, Any | None, str]] = []
         for case in cases(root, component, sample, options):
             path = find_output(folder, case, alone)
             if path is None:
                 place = places(folder, case, alone)[-1] / case.tensor["name"]
-                rows.append(judge(case, None, f"missing: expected {place}.npy or .bin"))
+                judged.append((case, None, f"missing: expected {place}.npy or .bin"))
             else:
-                rows.append(judge(case, *read_output(path, case.expected)))
+                judged.append((case, *read_output(path, case.expected)))
+        rows += decided(root, judged)
     return rows
 
 
@@ -746,9 +804,11 @@ def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) ->
             found = attempt(lambda: runner(inputs))  # noqa: B023 - called at once
             if options.save:
                 save(Path(options.save) / component["name"] / sample["name"], found)
+            judged = []
             for case in cases(root, component, sample, options):
                 missing = "" if case.tensor["name"] in found else "missing: the model has no such output"
-                rows.append(judge(case, found.get(case.tensor["name"]), missing))
+                judged.append((case, found.get(case.tensor["name"]), missing))
+            rows += decided(root, judged)
     return rows
 
 

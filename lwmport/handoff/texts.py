@@ -148,7 +148,10 @@ def _tolerances(part: ComponentSpec) -> list[str]:
 def words(tolerance: Tolerance) -> str:
     """Return a tolerance in a few words."""
     if not tolerance.atol and not tolerance.rtol:
-        return "exact"
+        near = tolerance.near_ties
+        return (
+            "exact" if near is None else f"exact but for near ties (distance {near.distance:g}, share {near.share:g})"
+        )
     least = "" if tolerance.min_sqnr_db is None else f", SQNR at least {tolerance.min_sqnr_db:g} dB"
     return f"atol {tolerance.atol:g}, rtol {tolerance.rtol:g}{least}"
 

@@ -9,7 +9,7 @@ import jax
 
 from lwmport.models.vqgan import VQGAN
 from lwmport.models.vqgan_config import VQGANConfig
-from lwmport.types import Component, Kind, Signature, TensorSpec, WeightSpec
+from lwmport.types import Component, Kind, Quantizer, Signature, TensorSpec, WeightSpec
 
 PIXEL_RANGE: Final = (-1.0, 1.0)
 
@@ -32,9 +32,8 @@ def vqgan_encoder(config: VQGANConfig) -> Component:
         states, indices = _run(config, weights, VQGAN.encode, inputs["pixel_values"])
         return {"codebook_indices": indices, "quantized_states": states}
 
-    def ties(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        latents = _run(config, weights, VQGAN.latents, inputs["pixel_values"])
-        return {"codebook_indices": (latents, weights["quantize/embeddings"])}
+    def latents(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+        return _run(config, weights, VQGAN.latents, inputs["pixel_values"])
 
     states = TensorSpec(
         name="quantized_states",
@@ -50,7 +49,9 @@ def vqgan_encoder(config: VQGANConfig) -> Component:
         weights=_part(config, ("encoder/", "quant_conv/", "quantize/")),
         config=config.to_json(),
         apply=apply,
-        ties=ties,
+        quantizer=Quantizer(
+            indices="codebook_indices", states="quantized_states", codebook="quantize/embeddings", vectors=latents
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.handoff import record, standalone, texts
 from lwmport.handoff.packing import pack
 from lwmport.handoff.processing import processing_of
-from lwmport.handoff.record import Bundle, ComponentSpec, Sample, Spec
+from lwmport.handoff.record import Bundle, Codes, ComponentSpec, Sample, Spec
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family, resolve
@@ -218,6 +218,7 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[s
         processing=processing_of(part.signature),
         observed=observed(samples.golden),
         tolerances={spec.name: _tolerances(component.family, spec) for spec in part.signature.outputs},
+        codes=_codes(staging, part.name, samples.golden[0]),
         samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
         calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),
     )
@@ -232,7 +233,16 @@ def _sample(staging: Staging, component: str, number: int, golden: Golden) -> Sa
         inputs=staging.arrays(f"{folder}/inputs", golden.inputs),
         outputs=staging.arrays(f"{folder}/outputs", golden.outputs),
         relevant=staging.arrays(f"{folder}/relevant", golden.relevant),
+        vectors=staging.arrays(f"{folder}/vectors", {name: one.vectors for name, one in golden.quantized.items()}),
     )
+
+
+def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]:
+    """Return the codebooks, which are the same in every run."""
+    return {
+        name: Codes(states=one.states, codebook=staging.array(f"golden/{component}/codebooks/{name}", one.codebook))
+        for name, one in golden.quantized.items()
+    }
 
 
 def _joined(samples: Samples) -> dict[str, Array]:

@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 
 from lwmport.pipeline.trials import cases_of, language_trial
-from lwmport.runtime.jax import reference
-from lwmport.types import Array, Component, Kind, Progress, Runner, Signature, TensorSpec, Weights
+from lwmport.runtime.jax import quantized, reference
+from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS, photographs
-from lwmport.validators.ties import TieGap, gap_of_codes
 
 REPEATS: Final = 3
 PATIENCE: Final = 5.0
@@ -37,7 +36,7 @@ class Evidence:
     seconds: tuple[float, ...]
     reference: str
     batch: int
-    ties: Callable[[], dict[str, tuple[Array, Array]]]
+    quantized: Callable[[], dict[str, Quantized]]
     relevant: Mapping[str, Array] = field(default_factory=dict)
     case: str = ""
     others: "tuple[Evidence, ...]" = ()
@@ -80,7 +79,7 @@ def gather(component: Component, weights: Weights, batch: int, progress: Progres
         seconds=seconds,
         reference=runner.name,
         batch=batch,
-        ties=lambda: runner.ties(inputs),
+        quantized=lambda: quantized(component, weights, [inputs])[0],
     )
 
 
@@ -107,7 +106,7 @@ def _of_language(component: Component, weights: Weights, batch: int, progress: P
             seconds=seconds if case is cases[0] else (),
             reference=runner.name,
             batch=batch,
-            ties=dict,
+            quantized=dict,
             relevant=trial.relevant,
             case=case.name,
         )
@@ -124,15 +123,13 @@ def held_against(evidence: Evidence, runner: Runner, name: str) -> Evidence:
     return replace(evidence, outputs=outputs, seconds=seconds, reference=name, others=others)
 
 
-def tie_gaps(evidence: Evidence, candidate: Mapping[str, Array]) -> dict[str, TieGap]:
-    """Return how to measure ties, for outputs of indices that differ; costs one more run of the reference."""
-    differing = [
-        spec.name
+def quantized_for(evidence: Evidence, candidate: Mapping[str, Array]) -> dict[str, Quantized]:
+    """Return what indices were made of, if some differ; costs one more run of the reference."""
+    differ = any(
+        spec.kind is Kind.INDICES and not np.array_equal(evidence.outputs[spec.name], candidate.get(spec.name, ()))
         for spec in evidence.component.signature.outputs
-        if spec.kind is Kind.INDICES and not np.array_equal(evidence.outputs[spec.name], candidate.get(spec.name, ()))
-    ]
-    found = evidence.ties() if differing else {}
-    return {name: gap_of_codes(vectors, codes) for name, (vectors, codes) in found.items()}
+    )
+    return evidence.quantized() if differ else {}
 
 
 def timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, ...]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lwmport import digest
 from lwmport.errors import PortError
 from lwmport.manifest import ComponentEntry, FileEntry
-from lwmport.pipeline.evidence import Evidence, threads, tie_gaps, timed
+from lwmport.pipeline.evidence import Evidence, quantized_for, threads, timed
 from lwmport.reports.pictures import draw
 from lwmport.reports.record import (
     ArtifactFacts,
@@ -128,7 +128,7 @@ def _compared(
         evidence.counted(_as_promised(evidence.outputs, signature)),
         evidence.counted(candidate),
         precision=precision,
-        tie_gaps=tie_gaps(evidence, candidate),
+        quantized=quantized_for(evidence, candidate),
     )
     return tuple(replace(diff, name=f"{evidence.case}/{diff.name}") for diff in diffs) if evidence.case else diffs
 

@@ -15,7 +15,7 @@ from lwmport.manifest import Manifest
 from lwmport.pipeline.judge import open_runner
 from lwmport.pipeline.observer import Observer
 from lwmport.runtime import RUNNERS
-from lwmport.types import Array, Runner, TensorDiff, Validation
+from lwmport.types import Array, Quantized, Runner, TensorDiff, Validation
 from lwmport.validators.outputs import compare_outputs, skipped, verdict
 
 SAFE: Final = (".onnx", ".tflite")
@@ -95,7 +95,14 @@ def _judge(
     masks = _arrays(archive, sample.relevant)
     counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}
     expected = _arrays(archive, sample.outputs)
-    for diff in compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision):
+    vectors = _arrays(archive, sample.vectors)
+    codebooks = _arrays(archive, {name: codes.codebook for name, codes in part.codes.items()})
+    made_of = {
+        name: Quantized(states=codes.states, vectors=vectors[name], codebook=codebooks[name])
+        for name, codes in part.codes.items()
+    }
+    diffs = compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision, quantized=made_of)
+    for diff in diffs:
         yield replace(diff, name=f"{sample.name}/{diff.name}")
 
 

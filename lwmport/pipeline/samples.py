@@ -9,8 +9,8 @@ import numpy as np
 from lwmport.pipeline.evidence import pictures
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.trials import SEED, USUAL, cases_of, language_trial
-from lwmport.runtime.jax import reference
-from lwmport.types import Array, Component, Signature, TensorSpec, Weights
+from lwmport.runtime.jax import quantized, reference
+from lwmport.types import Array, Component, Quantized, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS
 
 SYMMETRIES: Final = 8
@@ -19,12 +19,16 @@ SYMMETRIES: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
-    """One run of the reference. ``relevant`` tells where an output counts, all of it where not told."""
+    """One run of the reference. ``relevant`` tells where an output counts, all of it where not told.
+
+    ``quantized`` is what its indices were made of, by output.
+    """
 
     title: str
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     relevant: Mapping[str, Array]
+    quantized: Mapping[str, Quantized]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +75,9 @@ def take(
     golden, runner = runs[: counts[0]], reference(component, weights)
     observer.phase(f"{component.name}: {counts[0]} golden samples by the reference, {runner.name}")
     found = runner.run_all([run.inputs for run in golden], observer.progress)
-    pairs = zip(golden, found, strict=True)
-    return Samples(golden=tuple(_golden(run, made, signature) for run, made in pairs), calibration=calibration)
+    made_of = quantized(component, weights, [run.inputs for run in golden])
+    made = (_golden(*one, signature) for one in zip(golden, found, made_of, strict=True))
+    return Samples(golden=tuple(made), calibration=calibration)
 
 
 def observed(golden: Sequence[Golden]) -> dict[str, tuple[float, float]]:
@@ -91,12 +96,18 @@ def observed(golden: Sequence[Golden]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _golden(run: _Run, made: Mapping[str, Array], signature: Signature) -> Golden:
+def _golden(run: _Run, made: Mapping[str, Array], made_of: Mapping[str, Quantized], signature: Signature) -> Golden:
     outputs = _cast(made, signature.outputs)
     relevant = {name: mask for name, mask in run.relevant.items() if name in outputs and not mask.all()}
     for name, mask in relevant.items():
         outputs[name] = np.where(mask, outputs[name], np.zeros((), outputs[name].dtype))
-    return Golden(title=run.title, inputs=_cast(run.inputs, signature.inputs), outputs=outputs, relevant=relevant)
+    return Golden(
+        title=run.title,
+        inputs=_cast(run.inputs, signature.inputs),
+        outputs=outputs,
+        relevant=relevant,
+        quantized=made_of,
+    )
 
 
 def _cast(arrays: Mapping[str, Array], specs: tuple[TensorSpec, ...]) -> dict[str, Array]:

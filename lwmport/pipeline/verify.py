@@ -18,7 +18,7 @@ from lwmport import digest, manifest, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.handoff import names, record
 from lwmport.handoff.opening import Archive
-from lwmport.handoff.record import ArrayFile, Bundle, Sample, Spec
+from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
 from lwmport.manifest import Manifest
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.replay import LARGEST_ARRAY, broadcasts, replay
@@ -167,9 +167,11 @@ def _check_records(archive: Archive, bundle: Bundle, made: Manifest, spec: Spec)
             failures.append(f"{record.SPEC_NAME}: {part.name} is not in {MANIFEST}")
         elif (part.inputs, part.outputs) != (own.signature.inputs, own.signature.outputs):
             failures.append(f"{record.SPEC_NAME}: the signature of {part.name} is not that of {MANIFEST}")
+    failures += [reason for part in spec.components for reason in _wrong_codes(part)]
     samples = [sample for part in spec.components for sample in part.samples]
     failures += [reason for sample in samples for reason in _wrong_masks(sample)]
-    arrays = (file for sample in samples for file in _files(sample))
+    arrays = [file for sample in samples for file in _files(sample)]
+    arrays += [codes.codebook for part in spec.components for codes in part.codes.values()]
     return [*failures, *(reason for file in arrays for reason in _wrong_array(archive, file))]
 
 
@@ -183,8 +185,19 @@ def _wrong_masks(sample: Sample) -> Iterator[str]:
             yield f"{mask.bin}: expected a shape that broadcasts to {list(output.shape)}, found {list(mask.shape)}"
 
 
+def _wrong_codes(part: ComponentSpec) -> Iterator[str]:
+    """Yield which codebooks do not fit the indices, the states and the vectors of every sample."""
+    for name, codes in part.codes.items():
+        shape = codes.codebook.shape
+        for sample in part.samples:
+            files = sample.outputs.get(name), sample.outputs.get(codes.states), sample.vectors.get(name)
+            indices, states, vectors = (() if file is None else file.shape for file in files)
+            if len(shape) != 2 or not shape[0] or not states == vectors == (*indices, shape[1]):
+                yield f"{codes.codebook.bin}: expected the codes that {name} and {codes.states} of {sample.name} fit"
+
+
 def _files(sample: Sample) -> Iterator[ArrayFile]:
-    for group in (sample.inputs, sample.outputs, sample.relevant):
+    for group in (sample.inputs, sample.outputs, sample.relevant, sample.vectors):
         yield from group.values()
 
 

@@ -18,7 +18,7 @@ from lwmport.types import Severity, Status, TensorDiff, Validation
 from lwmport.validators.metrics import RECORDS, as_mapping
 from lwmport.validators.outputs import summarise
 
-FORMAT: Final = "lwmport-report/1"
+FORMAT: Final = "lwmport-report/2"
 NAMES: Final = ("report.html", "report.json", "report.md", "pictures")
 PICTURE_PATH: Final = re.compile(r"pictures/[a-z0-9][a-z0-9._-]{0,120}\.png")
 PNG: Final = b"\x89PNG\r\n\x1a\n"

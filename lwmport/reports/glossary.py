@@ -51,12 +51,20 @@ TERMS: Final = (
     Term(
         name="Mismatches",
         formula="number of c ≠ r",
-        note="Integers are exact: one mismatch among millions fails the output.",
+        note="Integers are exact: one mismatch among millions fails the output, but for near ties where float16 or "
+        "bfloat16 is computed in.",
     ),
     Term(
-        name="Tie gap",
-        formula="(D(c) − D(r)) / D(r)",
-        note="D is the squared distance from the vector to the code that each side chose. A gap near 1e-7 is a tie "
-        "that float32 cannot decide; a large one is a wrong code.",
+        name="Near ties",
+        formula="mismatches with a tie distance within the tolerance",
+        note="Another code that is as good: rounding to float16 or bfloat16 moved the vector across. The states are "
+        "then held against the code that was chosen. More of them than the tolerance admits, and none is excused.",
+    ),
+    Term(
+        name="Tie distance",
+        formula="|D(c) − D(r)| / (2 ‖e(c) − e(r)‖ · RMS of all vectors)",
+        note="D is the squared distance from the vector to the code e that each side chose: how far the vector lies "
+        "from the plane halfway between the two codes, in parts of the vectors' size. 1e-7 is a tie that float32 "
+        "cannot decide, 1e-3 one that float16 cannot; a large one is a wrong code.",
     ),
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 from lwmport.reports import numbers
 from lwmport.reports.chart import Chart, chart
-from lwmport.types import Kind, Status, TensorDiff
+from lwmport.types import Kind, NearTies, Status, TensorDiff
 from lwmport.validators.histogram import Histogram
+from lwmport.validators.ties import most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ def headline(diff: TensorDiff) -> Headline:
         return Headline(label="Not compared", value="–", remark=diff.reason, used=float(diff.status is Status.FAILED))
     if diff.kind is Kind.INDICES:
         value = f"{numbers.count(metrics['mismatches'])} of {numbers.count(metrics['elements'])}"
-        return Headline(label="Mismatches", value=value, remark="none allowed", used=float(metrics["mismatches"] > 0))
+        wrong = metrics["mismatches"] > metrics["near_ties"]
+        return Headline(label="Mismatches", value=value, remark=_ties(diff), used=float(wrong))
     used = metrics["tolerance_used"]
     value = numbers.number(metrics["max_abs_error"])
     return Headline(label="Largest error", value=value, remark=_allowed(diff), used=min(max(used, 0.0), 1.0))
@@ -48,7 +50,7 @@ def rows(diff: TensorDiff) -> list[Row]:
     if not diff.metrics:
         return []
     if diff.kind is Kind.INDICES:
-        return _index_rows(diff.metrics)
+        return _index_rows(diff)
     picture = _picture_rows(diff.metrics) if diff.kind is Kind.PICTURE else []
     return [*_error_rows(diff), *picture, *_scale_rows(diff.metrics), *_place_rows(diff.metrics)]
 
@@ -69,10 +71,22 @@ def allowed(diff: TensorDiff) -> str:
     """Return the tolerance in one phrase."""
     tolerance = diff.tolerance
     if tolerance.atol == 0 and tolerance.rtol == 0:
-        return "exact"
+        return "exact" if tolerance.near_ties is None else f"exact but for near ties, {_near(tolerance.near_ties)}"
     relative = f" + {numbers.number(tolerance.rtol)} · |reference|" if tolerance.rtol else ""
     whole = f", SQNR ≥ {tolerance.min_sqnr_db:g} dB" if tolerance.min_sqnr_db is not None else ""
     return f"{numbers.number(tolerance.atol)}{relative}{whole}"
+
+
+def _near(allowed: NearTies) -> str:
+    return f"at a distance ≤ {allowed.distance:g}, at most {numbers.percent(allowed.share)}"
+
+
+def _ties(diff: TensorDiff) -> str:
+    """Return how many mismatches are allowed."""
+    allowed, metrics = diff.tolerance.near_ties, diff.metrics
+    if allowed is None:
+        return "none allowed"
+    return f"near ties: {numbers.count(metrics['near_ties'])}, {most(allowed, metrics['elements'])} allowed"
 
 
 def _allowed(diff: TensorDiff) -> str:
@@ -155,7 +169,8 @@ def _place_rows(metrics: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def _index_rows(metrics: Mapping[str, Any]) -> list[Row]:
+def _index_rows(diff: TensorDiff) -> list[Row]:
+    metrics = diff.metrics
     wrong = f"{numbers.count(metrics['mismatches'])} of {numbers.count(metrics['elements'])}"
     found = [
         Row(label="Mismatches", value=wrong, remark=numbers.percent(metrics["mismatch_rate"])),
@@ -165,7 +180,10 @@ def _index_rows(metrics: Mapping[str, Any]) -> list[Row]:
             remark="in the reference: more of them make a stronger test",
         ),
     ]
-    if metrics["largest_gap"] is not None:
-        gap = numbers.number(metrics["largest_gap"])
-        found.append(Row(label="Tie gap", value=gap, remark=f"largest of the {len(metrics['listed'])} listed"))
+    if diff.tolerance.near_ties is not None:
+        found.append(Row(label="Near ties", value=numbers.count(metrics["near_ties"]), remark=allowed(diff)))
+    if metrics["largest_tie_distance"] is not None:
+        found.append(
+            Row(label="Tie distance", value=numbers.number(metrics["largest_tie_distance"]), remark="largest of all")
+        )
     return found

@@ -1,6 +1,7 @@
 """The reference: a component run by JAX itself, in float32 on the CPU."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from lwmport import memory
 from lwmport.runtime.inputs import check_inputs
 from lwmport.runtime.jax_streamed import StreamedJaxRunner
-from lwmport.types import Array, Component, Progress, Weights
+from lwmport.types import Array, Component, Progress, Quantized, Quantizer, Weights
 
 
 def reference(component: Component, weights: Weights) -> "JaxRunner | StreamedJaxRunner":
@@ -23,6 +24,30 @@ def reference_kind(component: Component) -> "type[JaxRunner | StreamedJaxRunner]
     """
     count = sum(spec.nbytes for spec in component.weights.values())
     return StreamedJaxRunner if memory.is_scarce(count) else JaxRunner
+
+
+def quantized(
+    component: Component, weights: Weights, cases: Sequence[Mapping[str, Array]]
+) -> list[dict[str, Quantized]]:
+    """Return what the reference quantizes for each of several inputs, by output of indices; one more run of each."""
+    quantizer = component.quantizer
+    if quantizer is None:
+        return [{} for _ in cases]
+    codebook = weights.read(quantizer.codebook).astype(component.weights[quantizer.codebook].dtype, copy=False)
+    return [
+        {quantizer.indices: Quantized(states=quantizer.states, vectors=found[quantizer.states], codebook=codebook)}
+        for found in reference(unquantized(component, quantizer), weights).run_all(cases)
+    ]
+
+
+def unquantized(component: Component, quantizer: Quantizer) -> Component:
+    """Return the component up to its quantizer: its one output, called as the states, is what is quantized."""
+    states = tuple(spec for spec in component.signature.outputs if spec.name == quantizer.states)
+    return replace(
+        component,
+        signature=replace(component.signature, outputs=states),
+        apply=lambda weights, inputs: {quantizer.states: quantizer.vectors(weights, inputs)},
+    )
 
 
 class JaxRunner:
@@ -57,11 +82,3 @@ class JaxRunner:
         """Return the outputs for each of several inputs; nothing is read, and ``progress`` hears nothing."""
         del progress
         return [self.run(inputs) for inputs in cases]
-
-    def ties(self, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
-        """Return, for each output of indices, the vectors that were quantized and the codebook."""
-        if self.component.ties is None:
-            return {}
-        with jax.default_device(self._device):
-            found = jax.jit(self.component.ties)(self._weights, dict(inputs))
-        return {name: (np.asarray(vectors), np.asarray(codes)) for name, (vectors, codes) in found.items()}

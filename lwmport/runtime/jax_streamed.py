@@ -77,11 +77,6 @@ class StreamedJaxRunner:
                 progress(name, done, total)
         return [found[number] for number in range(len(walks))]
 
-    def ties(self, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
-        """Return nothing: a tie is looked into where indices come out, and those models fit into memory."""
-        del inputs
-        return {}
-
     def _read(self, name: str) -> Any:
         spec = self.component.weights[name]
         return jax.device_put(self._weights.read(name).astype(spec.dtype, copy=False), self._device)

@@ -93,12 +93,12 @@ class PictureMetrics(ValueMetrics):
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
-    """One integer that differs, and how near the reference was to choosing it: see `lwmport.validators.ties`."""
+    """One integer that differs, and how near a tie it was, as `lwmport.validators.ties` measures it."""
 
     index: tuple[int, ...]
     reference: int
     candidate: int
-    gap: float | None
+    tie_distance: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +107,21 @@ class IndexMetrics:
 
     Attributes:
         elements: how many were compared.
-        mismatches: how many differ; one is too many.
+        mismatches: how many differ; one that is no near tie is too many.
+        near_ties: how many of them are near ties that are allowed.
         mismatch_rate: the same over ``elements``.
         distinct_reference: different values in the reference; a comparison of one repeated code shows little.
         listed: the first mismatches in C order, at most `lwmport.validators.indices.LISTED`.
-        largest_gap: the largest gap among ``listed``; None without distances.
+        largest_tie_distance: the largest of all mismatches; None without any, or where it is not known.
     """
 
     elements: int
     mismatches: int
+    near_ties: int
     mismatch_rate: float
     distinct_reference: int
     listed: tuple[Mismatch, ...]
-    largest_gap: float | None
+    largest_tie_distance: float | None
 
 
 Metrics = ValueMetrics | PictureMetrics | IndexMetrics

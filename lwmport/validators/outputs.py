@@ -5,20 +5,32 @@ What differs is a result, never an exception: a missing, extra or renamed output
 
 import difflib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from lwmport.types import Array, Kind, Status, TensorDiff, TensorSpec, Tolerance, Validation
+import numpy as np
+from numpy.typing import NDArray
+
+from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance, Validation
 from lwmport.validators.indices import index_metrics
 from lwmport.validators.metrics import IndexMetrics, Metrics, ValueMetrics, as_mapping
 from lwmport.validators.quality import picture_metrics
-from lwmport.validators.ties import TieGap
+from lwmport.validators.ties import followed, most, near_ties
 from lwmport.validators.tolerances import is_exact, tolerance_for
 from lwmport.validators.values import value_metrics
 
-NO_TIES: Final[Mapping[str, TieGap]] = MappingProxyType({})
+NOTHING_QUANTIZED: Final[Mapping[str, Quantized]] = MappingProxyType({})
 NO_TIMINGS: Final[Mapping[str, float]] = MappingProxyType({})
 UNEXPECTED: Final = Tolerance(atol=0.0, rtol=0.0, why="The signature has no such output: nothing to compare it with.")
+
+
+@dataclass(frozen=True)
+class _Ties:
+    """What indices were made of, and where a difference is a near tie that is allowed, as far as both are known."""
+
+    quantized: Quantized | None = None
+    near: NDArray[np.bool_] | None = None
 
 
 def compare_outputs(
@@ -28,7 +40,7 @@ def compare_outputs(
     candidate: Mapping[str, Array],
     *,
     precision: str = "float32",
-    tie_gaps: Mapping[str, TieGap] = NO_TIES,
+    quantized: Mapping[str, Quantized] = NOTHING_QUANTIZED,
 ) -> tuple[TensorDiff, ...]:
     """Return one `TensorDiff` for each output of the signature, and one for each output that it does not have.
 
@@ -38,10 +50,22 @@ def compare_outputs(
         reference: JAX's outputs by name.
         candidate: the artifact's outputs by name.
         precision: what the artifact computes in.
-        tie_gaps: by output name, how to measure the tie behind a mismatched index.
+        quantized: by output of indices, what they were made of. Where the tolerance admits near ties, the states are
+            expected to be those of the code that the candidate chose.
     """
     extra = [name for name in candidate if name not in {spec.name for spec in outputs}]
-    diffs = [_compare(spec, tolerance_for(family, spec, precision), reference, candidate, tie_gaps) for spec in outputs]
+    ties = {spec.name: _Ties(quantized.get(spec.name)) for spec in outputs}
+    expected = dict(reference)
+    for spec in outputs:
+        allowed, made_of = tolerance_for(family, spec, precision).near_ties, quantized.get(spec.name)
+        if allowed is None or made_of is None or _structure(spec, reference, candidate):
+            continue
+        near = near_ties(reference[spec.name], candidate[spec.name], made_of, allowed)
+        ties[spec.name] = _Ties(made_of, near)
+        expected[made_of.states] = followed(reference[made_of.states], candidate[spec.name], made_of, near)
+    diffs = [
+        _compare(spec, tolerance_for(family, spec, precision), expected, candidate, ties[spec.name]) for spec in outputs
+    ]
     return (*diffs, *(_unexpected(name, outputs) for name in extra))
 
 
@@ -99,12 +123,12 @@ def _compare(
     tolerance: Tolerance,
     reference: Mapping[str, Array],
     candidate: Mapping[str, Array],
-    tie_gaps: Mapping[str, TieGap],
+    ties: "_Ties",
 ) -> TensorDiff:
     reason = _structure(spec, reference, candidate)
     if reason:
         return _diff(spec, Status.FAILED, reason, tolerance)
-    metrics = _measure(spec, tolerance, reference[spec.name], candidate[spec.name], tie_gaps.get(spec.name))
+    metrics = _measure(spec, tolerance, reference[spec.name], candidate[spec.name], ties)
     failure = _failure(metrics, tolerance)
     return _diff(spec, Status.FAILED if failure else Status.PASSED, failure or _success(metrics), tolerance, metrics)
 
@@ -125,11 +149,9 @@ def _structure(spec: TensorSpec, reference: Mapping[str, Array], candidate: Mapp
     return "" if reference[spec.name].size else "empty: there is no element to compare"
 
 
-def _measure(
-    spec: TensorSpec, tolerance: Tolerance, reference: Array, candidate: Array, tie_gap: TieGap | None
-) -> Metrics:
+def _measure(spec: TensorSpec, tolerance: Tolerance, reference: Array, candidate: Array, ties: "_Ties") -> Metrics:
     if is_exact(spec):
-        return index_metrics(reference, candidate, tie_gap)
+        return index_metrics(reference, candidate, ties.quantized, ties.near)
     if spec.kind is Kind.PICTURE:
         low, high = spec.value_range or (-1.0, 1.0)
         return picture_metrics(reference, candidate, tolerance, high - low)
@@ -139,12 +161,23 @@ def _measure(
 def _failure(metrics: Metrics, tolerance: Tolerance) -> str:
     """Return why the numbers fail, or nothing."""
     if isinstance(metrics, IndexMetrics):
-        return f"{metrics.mismatches:,} of {metrics.elements:,} integers differ" if metrics.mismatches else ""
+        return _wrong_integers(metrics, tolerance) if metrics.mismatches > metrics.near_ties else ""
     if metrics.out_of_tolerance == 0:
         return _too_noisy(metrics, tolerance)
     return (
         f"{metrics.out_of_tolerance:,} of {metrics.elements:,} values are out of tolerance "
         f"(atol {tolerance.atol:g}, rtol {tolerance.rtol:g}); largest error {metrics.max_abs_error:.3g}{_nans(metrics)}"
+    )
+
+
+def _wrong_integers(metrics: IndexMetrics, tolerance: Tolerance) -> str:
+    differ = f"{metrics.mismatches:,} of {metrics.elements:,} integers differ"
+    if tolerance.near_ties is None or metrics.largest_tie_distance is None:
+        return differ
+    largest, allowed = metrics.largest_tie_distance, tolerance.near_ties
+    return (
+        f"{differ}; near ties may, {most(allowed, metrics.elements)} at most, up to a distance of "
+        f"{allowed.distance:g}; largest found {largest:.3g}"
     )
 
 
@@ -165,7 +198,11 @@ def _nans(metrics: ValueMetrics) -> str:
 
 def _success(metrics: Metrics) -> str:
     if isinstance(metrics, IndexMetrics):
-        return f"all {metrics.elements:,} integers are equal"
+        if not metrics.mismatches:
+            return f"all {metrics.elements:,} integers are equal"
+        equal = f"{metrics.elements - metrics.mismatches:,} of {metrics.elements:,} integers are equal"
+        near = "1 is a near tie" if metrics.near_ties == 1 else f"{metrics.near_ties:,} are near ties"
+        return f"{equal}, {near} (distance at most {metrics.largest_tie_distance:.2g})"
     return f"largest error {metrics.max_abs_error:.3g}, {metrics.tolerance_used:.2%} of what is allowed"
 
 

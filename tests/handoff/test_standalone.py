@@ -285,6 +285,92 @@ def test_a_small_systematic_error_fails(unpacked: Path, tmp_path: Path, capsys: 
     assert "the error is systematic: SQNR 54.0 dB is below 60" in found[1]["outputs"][0]["note"]
 
 
+def _chosen(tied: Path, count: int, step: int = 1) -> dict[str, Array]:
+    """Return outputs with another code, and its states, at some of the near ties."""
+    arrays = golden(tied)
+    book = np.load(tied / "golden/small/codebooks/codes.npy")
+    for place in ((0, 0, 0), (0, 3, 2), (0, 5, 3))[:count]:
+        arrays["codes"][place] += step
+        arrays["states"][place] = book[arrays["codes"][place] % 1000]
+    return arrays
+
+
+def _rows(capsys: pytest.CaptureFixture[str], tied: Path, out: Path, precision: str) -> dict[str, Any]:
+    _, found = judged(capsys, tied, "--outputs", out, "--sample", "000", "--precision", precision)
+    return {row["output"]: row for row in found["outputs"]}
+
+
+def test_near_ties_pass_in_float16_with_their_states(
+    tied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = write(tmp_path / "out", _chosen(tied, 2))
+    found = _rows(capsys, tied, out, "float16")
+    assert all(row["passed"] for row in found.values()), found
+    assert found["codes"]["tolerance"] == "exact but for near ties (2)"
+    exact = _rows(capsys, tied, out, "float32")
+    assert {name for name, row in exact.items() if not row["passed"]} == {"codes", "states"}
+
+
+TIES: dict[str, tuple[Callable[[Path], dict[str, Array]], set[str]]] = {
+    "too many": (lambda tied: _chosen(tied, 3), {"codes", "states"}),
+    "too far": (lambda tied: _chosen(tied, 1, step=2), {"codes", "states"}),
+    "outside": (lambda tied: _chosen(tied, 1, step=1000), {"codes"}),
+    "states of another code": (lambda tied: {**_chosen(tied, 1), "states": golden(tied)["states"]}, {"states"}),
+    "no states": (lambda tied: {k: v for k, v in _chosen(tied, 1).items() if k != "states"}, {"states"}),
+    "no codes": (lambda tied: {k: v for k, v in _chosen(tied, 1).items() if k != "codes"}, {"codes", "states"}),
+    "codes of another shape": (lambda tied: {**golden(tied), "codes": np.zeros(3, np.int32)}, {"codes"}),
+    "codes as floats": (
+        lambda tied: {**golden(tied), "codes": golden(tied)["codes"].astype(np.float32)},
+        {"codes"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_what_is_no_near_tie_fails_in_float16(
+    name: str, tied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, failing = TIES[name]
+    found = _rows(capsys, tied, write(tmp_path / "out", change(tied)), "float16")
+    assert {output for output, row in found.items() if not row["passed"]} == failing
+
+
+VECTORS: dict[str, tuple[str, Array, str]] = {
+    "vectors of another shape": (
+        "golden/small/000/vectors/codes",
+        np.zeros((1, 6, 4, 3), np.float32),
+        "expected codes for",
+    ),
+    "a codebook of another width": ("golden/small/codebooks/codes", np.zeros((9, 3), np.float32), "expected codes for"),
+    "an empty codebook": ("golden/small/codebooks/codes", np.zeros((0, 2), np.float32), "expected codes for"),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vectors_and_codebooks_are_held_against_the_codes(
+    name: str, tied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stem, array, reason = VECTORS[name]
+    np.save(tied / f"{stem}.npy", array)
+    array.tofile(tied / f"{stem}.bin")
+    _sealed(tied)
+    code, found = judged(capsys, tied)
+    assert code == 1
+    assert any(reason in failure for failure in found["failures"]), found
+
+
+def test_the_two_forms_of_a_codebook_are_one(tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tied / "golden/small/codebooks/codes.bin").write_bytes(bytes(8000))
+    _sealed(tied)
+    code, found = judged(capsys, tied)
+    assert code == 1
+    assert "golden/small/codebooks/codes.npy: its raw form" in found["failures"][0]
+
+
+def test_the_bundle_with_codes_passes(tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert judged(capsys, tied)[0] == 0
+
+
 def test_a_coarser_precision_and_a_cast_can_be_asked_for(
     unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

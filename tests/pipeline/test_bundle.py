@@ -259,6 +259,33 @@ def _masked(shape: tuple[int, ...], output: str = "pixel_values") -> Callable[[d
     return change
 
 
+def _other_codes(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, bytes]], None]:
+    """Return what changes the encoder's record of its codebook."""
+
+    def changed(contents: dict[str, bytes]) -> None:
+        spec = json.loads(contents["spec.json"])
+        change(spec["components"][0])
+        contents["spec.json"] = record.text(spec)
+
+    return changed
+
+
+def _flat(part: dict[str, Any]) -> None:
+    part["codes"]["codebook_indices"]["codebook"]["shape"] = [64 * 8]
+
+
+def _of_pixels(part: dict[str, Any]) -> None:
+    part["codes"]["pixel_values"] = part["codes"].pop("codebook_indices")
+
+
+def _other_states(part: dict[str, Any]) -> None:
+    part["codes"]["codebook_indices"]["states"] = "codebook_indices"
+
+
+def _no_vectors(part: dict[str, Any]) -> None:
+    part["samples"][0]["vectors"] = {}
+
+
 def _negative_sizes(contents: dict[str, bytes]) -> None:
     spec = json.loads(contents["spec.json"])
     found = spec["components"][1]["samples"][0]["outputs"]["pixel_values"]
@@ -275,6 +302,13 @@ RESEALED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "a mask of another size": (_masked((1, 7, 1, 1)), "expected a shape that broadcasts to [1, 16, 16, 3]"),
     "a mask of more axes": (_masked((1, 1, 16, 16, 3)), "expected a shape that broadcasts to [1, 16, 16, 3]"),
     "a mask without an output": (_masked((1,), "pixels"), "expected an output pixels for it"),
+    "a flat codebook": (
+        _other_codes(_flat),
+        "expected the codes that codebook_indices and quantized_states of 000 fit",
+    ),
+    "codes of pixels": (_other_codes(_of_pixels), "expected the codes that pixel_values and quantized_states of 000"),
+    "codes without states": (_other_codes(_other_states), "codebook_indices and codebook_indices of 000 fit"),
+    "codes without vectors": (_other_codes(_no_vectors), "and quantized_states of 000 fit"),
     "negative sizes": (_negative_sizes, "no negative sizes, found float32[-1, -16, 16, 3]"),
     "dtype": (edit("spec.json", b'"dtype": "int32"', b'"dtype": "object"'), "the signature of vqgan-encoder"),
 }

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import lwmport
-from lwmport import manifest
+from lwmport import manifest, memory
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writing import write_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError, ConfigError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.runtime.jax import JaxRunner
+from lwmport.runtime.jax import JaxRunner, quantized
 from lwmport.types import Status, size_of
 
 OPTIONS = {
@@ -133,14 +133,17 @@ def test_the_format_of_the_checkpoint_changes_no_byte(form: str, tmp_path: Path)
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_the_reference_tells_ties() -> None:
+@pytest.mark.parametrize("scarce", [False, True])
+def test_the_reference_tells_what_it_quantized(monkeypatch: pytest.MonkeyPatch, *, scarce: bool) -> None:
+    monkeypatch.setattr(memory, "is_scarce", lambda _: scarce)
     family = resolve("vqgan-encoder", "debug")
     (component,) = family.components
     weights = SeededWeights(family.weights, 0)
     pixels = np.zeros((1, 32, 32, 3), np.float32)
     runner = JaxRunner(component, weights)
-    vectors, codes = runner.ties({"pixel_values": pixels})["codebook_indices"]
-    distances = ((vectors[..., None, :] - codes) ** 2).sum(-1)
+    (found,) = quantized(component, weights, [{"pixel_values": pixels}])
+    made_of = found["codebook_indices"]
+    distances = ((made_of.vectors[..., None, :] - made_of.codebook) ** 2).sum(-1)
     assert np.array_equal(distances.argmin(-1), runner.run({"pixel_values": pixels})["codebook_indices"])
 
 

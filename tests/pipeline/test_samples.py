@@ -30,6 +30,7 @@ def test_the_range_of_a_tensor_is_that_of_what_counts_in_all_samples() -> None:
             inputs={"x": np.asarray(values, np.float16), "past": np.zeros((0, 4), np.float32)},
             outputs={"y": 2 * np.asarray(values, np.float32)},
             relevant={} if all(counts) else {"y": np.asarray(counts)},
+            quantized={},
         )
 
     found = observed([golden([1, -7, 3], [True, False, True]), golden([np.inf, 5, 0], [True, True, True])])

@@ -111,7 +111,7 @@ HOSTILE = {
     other_picture: "expected the PNG with SHA-256",
     absent_picture: "expected a file of a report, found: No such file or directory",
     text_for_a_metric: "metrics of 'quantized_states'.rmse: expected a number, found '<script>'",
-    old_format: "expected the format lwmport-report/1",
+    old_format: "expected the format lwmport-report/2",
 }
 
 

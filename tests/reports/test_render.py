@@ -7,13 +7,15 @@ import html
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from lwmport.reports import render
+from lwmport.reports import numbers, render
 from lwmport.reports.glossary import TERMS
 from lwmport.reports.record import Report
-from lwmport.reports.view import rows
-from lwmport.types import TensorDiff
+from lwmport.reports.view import allowed, headline, rows
+from lwmport.types import Kind, Quantized, TensorDiff, TensorSpec
+from lwmport.validators.outputs import compare_outputs
 
 SCRIPT = "</style><script>alert(1)</script><img src=x onerror=alert(1)>\"' | `x` [l](javascript:1)"
 
@@ -147,7 +149,25 @@ def test_every_label_has_a_formula(bad) -> None:  # noqa: ANN001
 def test_a_mismatch_shows_both_codes_and_its_tie(bad) -> None:  # noqa: ANN001
     listed = bad.report.components[0].validation.diffs[0].metrics["listed"]
     shown = " ".join(text(page(bad)).split())
-    assert f"[0, 3, 4] {listed[0]['reference']} {listed[0]['candidate']} 3.1e-8" in shown
+    tie = numbers.number(listed[0]["tie_distance"])
+    assert f"[0, 3, 4] {listed[0]['reference']} {listed[0]['candidate']} {tie}" in shown
+
+
+def test_near_ties_are_shown_beside_what_is_allowed() -> None:
+    spec = TensorSpec(name="codebook_indices", shape=(1, 32), dtype="int32", kind=Kind.INDICES)
+    states = TensorSpec(name="states", shape=(1, 32, 1), dtype="float32")
+    codes, codebook = np.zeros((1, 32), np.int32), np.array([[-1.0], [1.0]], np.float32)
+    made_of = Quantized(states="states", vectors=np.r_[[-1e-3], [1.0] * 31].reshape(1, 32, 1), codebook=codebook)
+    other = codes.copy()
+    other[0, 0] = 1
+    reference, candidate = ({"codebook_indices": found, "states": codebook[found]} for found in (codes, other))
+    found, _ = compare_outputs(
+        "vqgan", (spec, states), reference, candidate, precision="float16", quantized={"codebook_indices": made_of}
+    )
+    assert (headline(found).remark, headline(found).used) == ("near ties: 1, 1 allowed", 0)
+    assert allowed(found) == "exact but for near ties, at a distance ≤ 0.01, at most 3.12 %"
+    near = {row.label: row.value for row in rows(found)}
+    assert (near["Mismatches"], near["Near ties"]) == ("1 of 32", "1")
 
 
 @pytest.mark.parametrize("form", ["html", "markdown"])

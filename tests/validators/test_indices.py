@@ -1,10 +1,8 @@
-import math
-
 import numpy as np
 import pytest
 
+from lwmport.types import Quantized
 from lwmport.validators.indices import LISTED, index_metrics
-from lwmport.validators.ties import gap_of_codes, gap_of_distances
 
 
 def test_equal_indices() -> None:
@@ -34,23 +32,22 @@ def test_the_list_is_capped_and_the_count_is_not() -> None:
 
 def test_near_ties_are_told_from_wrong_codes() -> None:
     codebook = np.array([[0.0, 0.0], [1.0, 0.0], [5.0, 5.0]])
-    vectors = np.array([[[0.4999, 0.0], [0.0, 0.0]]])
+    made_of = Quantized(states="", vectors=np.array([[[0.4999, 0.0], [0.0, 1.0]]]), codebook=codebook)
     reference, candidate = np.array([[0, 0]]), np.array([[1, 2]])
-    found = index_metrics(reference, candidate, gap_of_codes(vectors, codebook))
-    assert found.listed[0].gap == pytest.approx(0.5001**2 / 0.4999**2 - 1)
-    assert found.listed[1].gap == math.inf
-    assert found.largest_gap == math.inf
+    found = index_metrics(reference, candidate, made_of, np.array([[True, False]]))
+    near, far = (mismatch.tie_distance for mismatch in found.listed)
+    assert near == pytest.approx(1e-4 / np.sqrt(np.mean(made_of.vectors**2)))
+    assert far == found.largest_tie_distance
+    assert (found.mismatches, found.near_ties) == (2, 1)
 
 
-def test_a_code_outside_the_codebook_is_no_tie() -> None:
-    gap = gap_of_codes(np.zeros((1, 2)), np.zeros((3, 2)))
-    assert gap((0,), 0, 3) == math.inf
-    assert gap((0,), 0, -1) == math.inf
-
-
-def test_gaps_of_known_distances() -> None:
-    gap = gap_of_distances(np.array([2.0, 2.0, np.nan, 0.0]), np.array([2.0, 3.0, 1.0, 0.0]))
-    assert [gap((place,), 0, 1) for place in range(4)] == [0.0, 0.5, math.inf, 0.0]
+def test_the_largest_distance_is_of_all_mismatches() -> None:
+    vectors = np.zeros((2 * LISTED, 1))
+    vectors[-1] = -3.0
+    made_of = Quantized(states="", vectors=vectors, codebook=np.array([[-1.0], [1.0]]))
+    found = index_metrics(np.zeros(2 * LISTED, np.int32), np.ones(2 * LISTED, np.int32), made_of)
+    assert found.largest_tie_distance == pytest.approx(3 / np.sqrt(np.mean(vectors**2)))
+    assert {mismatch.tie_distance for mismatch in found.listed} == {0.0}
 
 
 def test_booleans_are_exact() -> None:

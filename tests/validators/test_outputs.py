@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lwmport.types import Array, Kind, Status, TensorDiff, TensorSpec, Tolerance
+from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance
 from lwmport.validators.outputs import compare_outputs, skipped, summarise, verdict
 
 CODES = TensorSpec(name="codebook_indices", shape=("batch", 16, 16), dtype="int32", kind=Kind.INDICES)
@@ -152,12 +152,87 @@ def test_one_failure_outweighs_every_pass_and_skip() -> None:
     assert summarise((passed, left_out)) == (Status.SKIPPED, "skipped: why")
 
 
-def test_ties_are_measured_for_the_output_they_are_given_for() -> None:
-    candidate = arrays()
-    one_index(candidate)
-    ties = {"codebook_indices": lambda _index, _expected, _found: 3e-8}
-    diffs = compare_outputs("vqgan", OUTPUTS, arrays(), candidate, tie_gaps=ties)
-    assert diffs[0].metrics["largest_gap"] == 3e-8
+def tied() -> tuple[Outputs, dict[str, Quantized]]:
+    """Return outputs whose states are rows of a codebook, and what was quantized.
+
+    The code after each place's own is as far away but for a few thousandths: every place is a near tie.
+    """
+    random = np.random.default_rng(6)
+    codebook = random.standard_normal((512, 64)).astype(np.float32)
+    codes = 2 * np.arange(256, dtype=np.int32).reshape(1, 16, 16)
+    vectors = 0.5002 * codebook[codes] + 0.4998 * codebook[codes + 1]
+    outputs = arrays() | {"codebook_indices": codes, "quantized_states": codebook[codes]}
+    return outputs, {"codebook_indices": Quantized(states=STATES.name, vectors=vectors, codebook=codebook)}
+
+
+def chosen(count: int, step: int = 1) -> Outputs:
+    """Return the outputs of a candidate that chose another code at some places, and its states."""
+    outputs, made_of = tied()
+    outputs["codebook_indices"].reshape(-1)[:count] += step
+    codebook = made_of["codebook_indices"].codebook
+    outputs["quantized_states"] = codebook[outputs["codebook_indices"]]
+    return outputs
+
+
+def judged(candidate: Outputs, precision: str) -> list[tuple[Status, str]]:
+    reference, made_of = tied()
+    diffs = compare_outputs("vqgan", OUTPUTS, reference, candidate, precision=precision, quantized=made_of)
+    return [(diff.status, diff.reason) for diff in diffs][:2]
+
+
+def test_near_ties_pass_where_float16_is_computed_in() -> None:
+    (codes, why), (states, _) = judged(chosen(8), "float16")
+    assert (codes, states) == (Status.PASSED, Status.PASSED)
+    assert why.startswith("248 of 256 integers are equal, 8 are near ties (distance at most 0.00")
+
+
+def far_away(outputs: Outputs) -> None:
+    outputs.update(chosen(1, step=3))
+
+
+def too_many(outputs: Outputs) -> None:
+    outputs.update(chosen(9))
+
+
+def another_beside_a_near_tie(outputs: Outputs) -> None:
+    outputs.update(chosen(1))
+    outputs["codebook_indices"].reshape(-1)[7] += 3
+
+
+def outside_the_codebook(outputs: Outputs) -> None:
+    outputs["codebook_indices"].reshape(-1)[7] = 512
+
+
+@pytest.mark.parametrize("break_", [far_away, too_many, another_beside_a_near_tie, outside_the_codebook])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_other_codes_fail_in_every_precision(break_: Callable[[Outputs], None], precision: str) -> None:
+    candidate, _ = tied()
+    break_(candidate)
+    assert judged(candidate, precision)[0][0] is Status.FAILED
+
+
+def test_near_ties_fail_in_float32_and_say_how_near() -> None:
+    diffs = compare_outputs("vqgan", OUTPUTS, tied()[0], chosen(1), quantized=tied()[1])
+    assert (diffs[0].status, diffs[0].reason) == (Status.FAILED, "1 of 256 integers differ")
+    assert 0 < diffs[0].metrics["largest_tie_distance"] < 0.01
+
+
+def test_too_many_say_how_many_may() -> None:
+    why = judged(chosen(9), "float16")[0][1]
+    assert why.startswith("9 of 256 integers differ; near ties may, 8 at most, up to a distance of 0.01; largest found")
+
+
+def test_states_must_be_those_of_the_code_that_was_chosen() -> None:
+    candidate = chosen(1)
+    candidate["quantized_states"] = tied()[0]["quantized_states"]
+    (codes, _), (states, why) = judged(candidate, "float16")
+    assert (codes, states) == (Status.PASSED, Status.FAILED)
+    assert "of 16,384 values are out of tolerance" in why
+
+
+def test_without_the_vectors_no_code_is_excused() -> None:
+    found = compare_outputs("vqgan", OUTPUTS, tied()[0], chosen(1), precision="float16")
+    assert [diff.status for diff in found[:2]] == [Status.FAILED] * 2
 
 
 def test_integer_values_are_compared_exactly_whatever_they_are_called() -> None:

@@ -18,7 +18,10 @@ def test_the_released_precision() -> None:
 
 @pytest.mark.parametrize("precision", DEFAULTS)
 def test_integers_are_exact_in_every_precision(precision: str) -> None:
-    assert tolerance_for("vqgan", CODES, precision) is EXACT
+    codes = tolerance_for("vqgan", CODES, precision)
+    assert codes.atol == codes.rtol == 0
+    assert (codes is EXACT) == (precision in {"float32", "float64"})
+    assert tolerance_for("llama", CODES, precision) is EXACT
     assert tolerance_for("vqgan", TensorSpec(name="mask", shape=(), dtype="bool"), precision) is EXACT
 
 
