@@ -66,17 +66,17 @@ OUTPUTS: Final[Mapping[tuple[str, str, str], Tolerance]] = MappingProxyType(
         ("vqgan", "codebook_indices", "float16"): Tolerance(
             atol=0.0,
             rtol=0.0,
-            why="float16 moves the latents by 0.24 % of their size, the rounding of the weights alone by 0.11 %: where two "
-            "codes are nearly as near the other one wins, whatever else is computed in float32. 5 of 1536 codes of six "
-            "photographs were others, 2 of 256 in one, none farther than 0.0045 from the tie. 0.01 is four deviations; "
-            "1 code in 32 is 8 of 256 (benchmarks/near_ties.py).",
+            why="float16 moves the latents by 0.24 % of their size, the rounding of the weights alone by 0.11 %: where "
+            "two codes are nearly as near the other one wins, whatever else is computed in float32. 5 of 1536 codes of "
+            "six photographs were others, 2 of 256 in one, none farther than 0.0045 from the tie. 0.01 is four "
+            "deviations; 1 code in 32 is 8 of 256 (benchmarks/near_ties.py).",
             near_ties=NearTies(distance=0.01, share=1 / 32),
         ),
         ("vqgan", "codebook_indices", "bfloat16"): Tolerance(
             atol=0.0,
             rtol=0.0,
-            why="bfloat16 is 8 times coarser: it moves the latents by 1.8 %; 57 of 1536 codes were others, 18 of 256 in "
-            "one photograph, none farther than 0.046 from the tie. 0.08 is four deviations; 1 code in 8 is 32 of 256.",
+            why="bfloat16 is 8 times coarser: it moves the latents by 1.8 %; 57 of 1536 codes were others, 18 of 256 "
+            "in one photograph, none farther than 0.046 from the tie. 0.08 is four deviations; 1 code in 8 is 32 of 256.",
             near_ties=NearTies(distance=0.08, share=1 / 8),
         ),
         ("vqgan", "quantized_states", "float32"): Tolerance(
