@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from lwmport.errors import CheckpointError
 from lwmport.pipeline.trials import cases_of, language_trial
 from lwmport.runtime.jax import quantized, reference
 from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
@@ -16,6 +17,9 @@ from lwmport.validators.pictures import PHOTOGRAPHS, photographs
 REPEATS: Final = 3
 PATIENCE: Final = 5.0
 """Each side is timed after its first run, up to three times but for no more than about five seconds."""
+
+NAMED: Final = 5
+"""Weights that are named in a message; the rest are counted."""
 
 DYNAMIC_TRIAL: Final = 2
 """Batch on which a model of dynamic batch is judged: not 1, for a batch frozen to 1 must be found out."""
@@ -68,6 +72,7 @@ def gather(component: Component, weights: Weights, batch: int, progress: Progres
     inputs = _inputs(component, weights, batch)
     runner = reference(component, weights)
     outputs, seconds = timed(runner, inputs)
+    _check_finite(component, weights, outputs)
     names = [PHOTOGRAPHS[item % len(PHOTOGRAPHS)] for item in range(batch)]
     kind = "photographs" if component.feeder is None else f"outputs of {component.feeder.name} for photographs"
     return Evidence(
@@ -95,6 +100,7 @@ def _of_language(component: Component, weights: Weights, batch: int, progress: P
     cases = cases_of(component)
     trials = [language_trial(component, batch, case=case) for case in cases]
     outputs = runner.run_all([trial.inputs for trial in trials], progress)
+    _check_finite(component, weights, *outputs)
     seconds = timings(runner, trials[0].inputs)
     found = [
         Evidence(
@@ -114,6 +120,23 @@ def _of_language(component: Component, weights: Weights, batch: int, progress: P
     ]
     described = "; ".join(f"{one.case}: {one.description}" if one.case else one.description for one in found)
     return replace(found[0], description=described, others=tuple(found[1:]))
+
+
+def _check_finite(component: Component, weights: Weights, *cases: Mapping[str, Array]) -> None:
+    """Raise a CheckpointError that names the weights which are not finite, if any output of the reference is not."""
+    if all(_finite(array) for outputs in cases for array in outputs.values()):
+        return
+    wrong = [name for name in component.weights if not _finite(weights.read(name))]
+    if wrong:
+        more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        raise CheckpointError(
+            f"expected finite numbers in {weights.source['description']}, found NaN or infinite ones in "
+            f"{', '.join(wrong[:NAMED])}{more}; {component.name} gives NaN with them: train or copy them again"
+        )
+
+
+def _finite(array: Array) -> bool:
+    return bool(np.isfinite(array).all())
 
 
 def held_against(evidence: Evidence, runner: Runner, name: str) -> Evidence:

@@ -76,7 +76,8 @@ OUTPUTS: Final[Mapping[tuple[str, str, str], Tolerance]] = MappingProxyType(
             atol=0.0,
             rtol=0.0,
             why="bfloat16 is 8 times coarser: it moves the latents by 1.8 %; 57 of 1536 codes were others, 18 of 256 "
-            "in one photograph, none farther than 0.046 from the tie. 0.08 is four deviations; 1 code in 8 is 32 of 256.",
+            "in one photograph, none farther than 0.046 from the tie. 0.08 is four deviations, 1 code in 8 is 32 of "
+            "256.",
             near_ties=NearTies(distance=0.08, share=1 / 8),
         ),
         ("vqgan", "quantized_states", "float32"): Tolerance(

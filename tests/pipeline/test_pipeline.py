@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import lwmport
 from lwmport import manifest, memory
@@ -131,6 +132,25 @@ def test_the_format_of_the_checkpoint_changes_no_byte(form: str, tmp_path: Path)
     lwmport.convert(lwmport.Request(out=tmp_path / "b", **common))
     for name in ("vqgan-decoder.onnx", "vqgan-decoder.onnx.data"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_named_and_nothing_is_written(value: float, tmp_path: Path) -> None:
+    family = resolve("vqgan-decoder", SMALL)
+    seeded = SeededWeights(family.weights, 0)
+    arrays = {name: seeded.read(name).copy() for name in family.weights}
+    arrays["decoder/Conv_0/kernel"].reshape(-1)[3] = value
+    save_file(arrays, tmp_path / "bad.safetensors")
+    request = lwmport.Request(
+        component="vqgan-decoder",
+        format="onnx",
+        config=SMALL,
+        checkpoint=str(tmp_path / "bad.safetensors"),
+        out=tmp_path / "out",
+    )
+    with pytest.raises(CheckpointError, match=r"bad.safetensors.*found NaN or infinite ones in decoder/Conv_0/kernel;"):
+        lwmport.convert(request)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.safetensors"]
 
 
 @pytest.mark.parametrize("scarce", [False, True])
