@@ -55,6 +55,7 @@ DIAGNOSED = 1 << 23
 ACL_DTYPES = {0: "float32", 1: "float16", 2: "int8", 3: "int32", 4: "uint8", 9: "int64", 12: "bool"}
 """aclDataType -> numpy's names."""
 ACL_ALREADY, ACL_TO_DEVICE, ACL_TO_HOST, ACL_UNWRITTEN = 100002, 1, 2, 0xFF
+USUAL_PROVIDER = "CPUExecutionProvider"
 WRONG_DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
 
 
@@ -566,8 +567,8 @@ def onnxruntime(model: Path, component: Record, options: Any) -> Runner:
     runtime = load("onnxruntime")
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3
-    wanted = options.provider
-    if wanted != "CPUExecutionProvider":
+    wanted = options.provider or USUAL_PROVIDER
+    if wanted != USUAL_PROVIDER:
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     if wanted not in runtime.get_available_providers():
         msg = "expected {}, found {}".format(wanted, ", ".join(runtime.get_available_providers()))
@@ -598,13 +599,13 @@ def tflite(model: Path, component: Record, options: Any) -> Runner:
 
 def ais_bench(model: Path, component: Record, options: Any) -> Runner:
     """Return a runner of an Ascend .om through ais_bench: inputs by name where the file kept them, else by order."""
-    session = load("ais_bench.infer.interface").InferSession(options.device, str(model))
+    session = load("ais_bench.infer.interface").InferSession(options.device or 0, str(model))
     return by_order(component, named(session.get_inputs()), lambda arrays: session.infer(arrays, mode="static"))
 
 
 def acl(model: Path, component: Record, options: Any) -> Runner:
     """Return a runner of an Ascend .om of static shapes through pyACL, CANN's own binding."""
-    session = AclSession(load("acl"), model, options.device)
+    session = AclSession(load("acl"), model, options.device or 0)
     return by_order(component, [], session.infer)
 
 
@@ -738,6 +739,13 @@ RUNTIMES = {
     "onnxruntime": onnxruntime,
     "tflite": tflite,
 }
+HEARD = {
+    "model": tuple(RUNTIMES),
+    "save": tuple(RUNTIMES),
+    "provider": ("onnxruntime",),
+    "device": ("ais_bench", "acl"),
+}
+"""Option -> the runtimes that hear it."""
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -788,16 +796,12 @@ def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) 
 
 def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) -> list[Row]:
     """Return the verdicts on what the models give here."""
-    models = dict(text.partition("=")[::2] for text in options.model)
+    models = models_of(root, picked, options)
     rows = []
     for _, group in itertools.groupby(picked, key=lambda pair: pair[0]["name"]):
         pairs = list(group)
         component = pairs[0][0]
-        named = models.get(component["name"])
-        model = Path(named) if named else inside(root, component["model"])
-        if not model.exists():
-            msg = "expected the model of {}, found no {}".format(component["name"], model)
-            raise CannotJudgeError(msg)
+        model = models[component["name"]]
         runner = attempt(lambda: RUNTIMES[options.run](model, component, options))  # noqa: B023 - called at once
         for _, sample in pairs:
             inputs = {name: np.ascontiguousarray(golden(root, file)) for name, file in sample["inputs"].items()}
@@ -810,6 +814,42 @@ def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) ->
                 judged.append((case, found.get(case.tensor["name"]), missing))
             rows += decided(root, judged)
     return rows
+
+
+def models_of(root: Path, picked: list[tuple[Record, Record]], options: Any) -> dict[str, Path]:
+    """Return the file of each component that is judged: the one that ``--model`` names, or the bundle's own."""
+    found = {component["name"]: inside(root, component["model"]) for component, _ in picked}
+    for name, file in compiled(options.model).items():
+        if name not in found:
+            raise CannotJudgeError(f"expected --model of a component that is judged ({', '.join(found)}), found {name}")
+        found[name] = Path(file)
+    for name, model in found.items():
+        if not model.exists():
+            raise CannotJudgeError(f"expected the model of {name}, found no {model}")
+    return found
+
+
+def compiled(given: list[str]) -> dict[str, str]:
+    """Return what ``--model`` says: the file of each component that it names."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, _, file = text.partition("=")
+        if not name or not file:
+            raise CannotJudgeError(f"expected --model COMPONENT=FILE, found {text}")
+        if name in found:
+            raise CannotJudgeError(f"expected one --model of {name}, found {found[name]} and {file}")
+        found[name] = file
+    return found
+
+
+def check_heard(options: Any) -> None:
+    """Refuse options that nothing would hear: what was not run must not look as if it had been."""
+    for name, runtimes in HEARD.items():
+        if getattr(options, name) not in (None, []) and options.run not in runtimes:
+            among = "--run" if len(runtimes) == len(RUNTIMES) else f"--run {' or '.join(runtimes)}"
+            found = f"--run {options.run}" if options.run else "none"
+            raise CannotJudgeError(f"expected {among} beside --{name}, found {found}; add it, or leave --{name} out")
+    compiled(options.model)
 
 
 def attempt(work: Callable[[], Any]) -> Any:
@@ -883,8 +923,8 @@ def arguments(words_given: list[str] | None) -> Any:
     work.add_argument("--outputs", metavar="DIR", help="judge the outputs in this folder")
     work.add_argument("--run", choices=sorted(RUNTIMES), help="run the models with this runtime")
     parser.add_argument("--model", action="append", default=[], metavar="COMPONENT=FILE", help="run a compiled file")
-    parser.add_argument("--provider", default="CPUExecutionProvider", help="of ONNX Runtime (default: %(default)s)")
-    parser.add_argument("--device", type=int, default=0, help="of ais_bench and acl (default: %(default)s)")
+    parser.add_argument("--provider", help=f"of ONNX Runtime (default: {USUAL_PROVIDER})")
+    parser.add_argument("--device", type=int, help="of ais_bench and acl (default: 0)")
     parser.add_argument("--save", metavar="DIR", help="write what the models give, as .npy")
     parser.add_argument("--component", action="append", default=[], help="judge only this one; may be repeated")
     parser.add_argument("--sample", action="append", default=[], help="judge only this one; may be repeated")
@@ -896,6 +936,7 @@ def arguments(words_given: list[str] | None) -> Any:
 
 def verify(root: Path, options: Any) -> tuple[list[str], list[Row], list[str]]:
     """Return the failures of files, the verdicts on outputs, and what was checked."""
+    check_heard(options)
     bundle, said = read_json(root / "bundle.json"), []
     try:
         failures = check_digests(root, bundle)

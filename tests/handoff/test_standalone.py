@@ -476,6 +476,26 @@ CANNOT: dict[str, tuple[tuple[str, ...], str]] = {
     "sample": (("--sample", "9"), "expected a sample"),
     "precision": (("--outputs", "/", "--precision", "int4"), "expected a precision of float32, float16"),
     "model": (("--run", "onnxruntime", "--model", "small=/nowhere"), "found no /nowhere"),
+    "model of another component": (
+        ("--run", "onnxruntime", "--model", "smal=/"),
+        "expected --model of a component that is judged (small), found smal",
+    ),
+    "model of no component": (("--run", "onnxruntime", "--model", "x.onnx"), "COMPONENT=FILE, found x.onnx"),
+    "model without a file": (("--run", "onnxruntime", "--model", "small="), "COMPONENT=FILE, found small="),
+    "model without a name": (("--run", "onnxruntime", "--model", "=x.onnx"), "COMPONENT=FILE, found =x.onnx"),
+    "two models": (("--run", "onnxruntime", "--model", "small=a", "--model", "small=b"), "found a and b"),
+    "model without a runtime": (("--model", "small=/"), "expected --run beside --model, found none"),
+    "model beside outputs": (("--outputs", "/", "--model", "small=/"), "expected --run beside --model, found none"),
+    "save without a runtime": (("--save", "/"), "expected --run beside --save, found none"),
+    "provider without a runtime": (("--provider", "X"), "expected --run onnxruntime beside --provider, found none"),
+    "provider of another runtime": (
+        ("--run", "tflite", "--provider", "X"),
+        "expected --run onnxruntime beside --provider, found --run tflite",
+    ),
+    "device of another runtime": (
+        ("--run", "onnxruntime", "--device", "0"),
+        "expected --run ais_bench or acl beside --device, found --run onnxruntime",
+    ),
 }
 
 
@@ -486,6 +506,17 @@ def test_what_cannot_be_judged_costs_one_line(name: str, unpacked: Path, capsys:
     assert code == 2
     assert reason in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_no_model_runs_before_all_are_known(
+    unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = stand_in(unpacked, ["CPUExecutionProvider"], ["CPUExecutionProvider"])
+    runtime.InferenceSession = lambda *_, **__: pytest.fail("a session was opened")
+    device("onnxruntime", runtime)
+    code, said = judged(capsys, unpacked, "--run", "onnxruntime", "--model", "other=/")
+    assert code == 2
+    assert "found other" in said
 
 
 def test_names_that_lead_out_are_refused(unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
