@@ -202,6 +202,56 @@ def test_large_weights_stream_into_one_file_beside_the_model(tmp_path: Path) -> 
     assert found.preflight.status is Status.PASSED
 
 
+def stored_outside(folder: Path, location: str) -> Path:
+    """Return a model whose one weight lies at ``location`` beside it."""
+    made = model([node("MatMul", "x w", "y")], [value("x", [2, 300])], constants={"w": random(300, 300)}, opset=20)
+    path = folder / "model.onnx"
+    onnx.save(made, path, save_as_external_data=True, location=location, size_threshold=0)
+    return path
+
+
+def _soft(folder: Path) -> None:
+    (folder / "fixed.onnx.data").symlink_to("weights.bin")
+
+
+def _hard(folder: Path) -> None:
+    (folder / "fixed.onnx.data").hardlink_to(folder / "weights.bin")
+
+
+def _folder(folder: Path) -> None:
+    (folder / "link").symlink_to(".")
+
+
+OWN: dict[str, tuple[str, Callable[[Path], None] | None, str]] = {
+    "the data": ("fixed.onnx.data", None, "fixed.onnx"),
+    "a link to the data": ("weights.bin", _soft, "fixed.onnx"),
+    "a second name of the data": ("weights.bin", _hard, "fixed.onnx"),
+    "the data as a model": ("weights.onnx", None, "weights.onnx"),
+    "a linked folder": ("fixed.onnx.data", _folder, "link/fixed.onnx"),
+}
+"""Name -> where a model keeps its weights, what is linked to it, and --out."""
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_no_file_that_the_model_is_read_from_is_written(name: str, tmp_path: Path) -> None:
+    location, prepare, out = OWN[name]
+    source = stored_outside(tmp_path, location)
+    if prepare is not None:
+        prepare(tmp_path)
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(UsageError, match=r"would overwrite .*, which .*model\.onnx reads; nothing was written"):
+        mend(source, tmp_path / out, Conditions(target="ascend"))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == held
+
+
+def test_a_model_beside_another_ones_data_is_written(tmp_path: Path) -> None:
+    source = stored_outside(tmp_path, "model.onnx.data")
+    held = (tmp_path / "model.onnx.data").read_bytes()
+    found = mend(source, tmp_path / "fixed.onnx", Conditions(target="ascend"))
+    assert [path.name for path in found.files] == ["fixed.onnx", "fixed.onnx.data"]
+    assert (tmp_path / "model.onnx.data").read_bytes() == held
+
+
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     source = norm_and_gelu(20)(tmp_path)
     for name in ("one", "two"):

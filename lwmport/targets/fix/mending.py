@@ -10,7 +10,7 @@ from lwmport.errors import PortError, UsageError
 from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.proof import Proof, prove, together
-from lwmport.targets.fix.writing import write
+from lwmport.targets.fix.writing import refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
 from lwmport.targets.preflight import PRECISIONS, Conditions, judge, subject_of, version_of
@@ -43,13 +43,15 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
         ArtifactError: its weights are not there.
         PortError: the mended model does not compute the same; nothing is written then.
         RunnerError: ONNX Runtime refuses the model before or after.
-        UsageError: sizes of inputs are missing, the file is no ONNX model, or ``out`` is the file itself.
+        UsageError: sizes of inputs are missing, the file is no ONNX model, or ``out`` or the data beside it is the file
+            itself or one that holds its weights.
     """
     if path.suffix != ".onnx" or out.suffix != ".onnx":
         raise UsageError(f"expected ONNX files for --fix and --out, found {path.name} and {out.name}")
     if out.resolve() == path.resolve():
         raise UsageError(f"expected another file than {path} for --out: the fix is proved against it")
     draft = Draft(path, conditions.shapes)
+    refuse_sources(draft, out)
     before = draft.graph
     subject_of(before, conditions)
     improve(draft, conditions)

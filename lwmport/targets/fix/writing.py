@@ -1,5 +1,7 @@
 """Writing a mended model: large tensors stream from the files that hold them into one beside the new one."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -8,15 +10,45 @@ import onnx
 
 from lwmport import atomic
 from lwmport.converters.onnx.writer import IR_VERSION, PAGE
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.numbers import clip_mask
 from lwmport.targets.graphs.external import BLOCK
 from lwmport.targets.graphs.onnx_file import DTYPES, place_of
+from lwmport.targets.graphs.skeleton import ITSELF
 from lwmport.types import dtype_of
 
 INLINE: Final = 1024
 """Smaller tensors stay inside the model, where every parser reads them."""
+
+
+def refuse_sources(draft: Draft, out: Path) -> None:
+    """Return if neither ``out`` nor the data beside it is a file that the model of a draft is read from.
+
+    Raises:
+        UsageError: one is, by whatever name or link.
+    """
+    model = draft.path
+    tensors = _tensors(draft.model.graph, *draft.model.functions)
+    entries = [entry for tensor in tensors for entry in tensor.external_data if entry.key == "location"]
+    places = {entry.value.replace("\\", "/") for entry in entries if not entry.value.startswith(ITSELF)}
+    for path in (out, data_of(out)):
+        if any(_is_same(path, source) for source in (model, *(model.parent / place for place in sorted(places)))):
+            raise UsageError(
+                f"expected another name or folder for --out, found that {out} would overwrite {path}, which "
+                f"{model} reads; nothing was written"
+            )
+
+
+def _is_same(path: Path, source: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return os.path.realpath(path) == os.path.realpath(source) or path.samefile(source)
+    return False
+
+
+def data_of(path: Path) -> Path:
+    """Return where the large tensors of a mended model are kept."""
+    return path.with_name(f"{path.name}.data")
 
 
 def write(draft: Draft, path: Path) -> list[Path]:
@@ -25,12 +57,12 @@ def write(draft: Draft, path: Path) -> list[Path]:
     Raises:
         ArtifactError: a tensor lies outside the model's folder, or is not all there.
     """
-    data = path.with_name(f"{path.name}.data")
+    data = data_of(path)
     model = onnx.ModelProto()
     model.CopyFrom(draft.model)
     version = draft.opset
     model.ir_version = IR_VERSION.get(version, model.ir_version) if version >= 11 else model.ir_version
-    tensors = list(_tensors(model))
+    tensors = list(_tensors(model.graph))
     if any(_is_large(tensor) for tensor in tensors):
         with atomic.new_file(data) as file:
             for tensor in tensors:
@@ -41,11 +73,11 @@ def write(draft: Draft, path: Path) -> list[Path]:
     return [path, data] if data.exists() else [path]
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    waiting = [model.graph]
+def _tensors(*graphs: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
+    waiting = [*graphs]
     while waiting:
         graph = waiting.pop()
-        yield from graph.initializer
+        yield from graph.initializer if isinstance(graph, onnx.GraphProto) else ()
         for node in graph.node:
             for item in node.attribute:
                 waiting.extend([*item.graphs, *([item.g] if item.HasField("g") else [])])
