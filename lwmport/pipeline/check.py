@@ -13,7 +13,7 @@ from lwmport.reports.record import ComponentReport
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
-from lwmport.targets.graphs.opening import READERS
+from lwmport.targets.graphs.opening import READERS, is_saved_model
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.rules import RULES
 from lwmport.types import Preflight, Status
@@ -93,15 +93,18 @@ def with_preflight(section: ComponentReport, path: Path) -> ComponentReport:
 def models_of(artifact: Path) -> list[Path]:
     """Return the model files that a path means: itself, those of its manifest, or those in the folder.
 
+    SavedModels are folders: one is returned where it is what is asked about, to be told that it is not read.
+
     Raises:
         ArtifactError: there is none.
     """
-    if not artifact.is_dir():
+    if not artifact.is_dir() or is_saved_model(artifact):
         return [artifact]
     if (artifact / manifest.NAME).is_file():
         found = [artifact / part.path for part in manifest.read(artifact).components]
     else:
         found = sorted(path for path in artifact.iterdir() if path.suffix in READERS)
+        found = found or sorted(path for path in artifact.iterdir() if is_saved_model(path))[:1]
     if not found:
         raise ArtifactError(f"expected a model file ({', '.join(READERS)}) in {artifact}, found none")
     return found

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
+from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 
 
@@ -108,3 +110,35 @@ def test_a_missing_file_costs_one_line(tmp_path: Path) -> None:
     done = lwmport("check", tmp_path / "none.onnx", "--target", "cpu")
     assert done.returncode == ArtifactError.exit_code
     assert "expected a model file" in done.stderr.splitlines()[-1]
+
+
+def saved_model(folder: Path) -> Path:
+    """Return a folder with the files of a SavedModel, in which nothing is read."""
+    folder.mkdir(parents=True)
+    for name in ("fingerprint.pb", "saved_model.pb"):
+        (folder / name).write_bytes(b"\x08\x01")
+    return folder
+
+
+SAVED_MODELS = {
+    "of TensorFlow's": ("tf/model", "tf/model", False),
+    "of ours": ("tf/vqgan-decoder.saved_model", "tf/vqgan-decoder.saved_model", False),
+    "its graph": ("tf/model", "tf/model/saved_model.pb", False),
+    "a folder of it": ("tf/model", "tf", False),
+    "a folder of ours": ("tf/vqgan-decoder.saved_model", "tf", True),
+}
+"""Name -> the SavedModel, what is checked, and whether a manifest lists it."""
+
+
+@pytest.mark.parametrize("name", SAVED_MODELS)
+def test_a_saved_model_costs_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lwmport.pipeline import check
+
+    made, asked, listed = SAVED_MODELS[name]
+    folder = saved_model(tmp_path / made)
+    if listed:
+        (tmp_path / "tf" / manifest.NAME).write_text("{}", encoding="utf-8")
+        part = SimpleNamespace(path=folder.name)
+        monkeypatch.setattr(manifest, "read", lambda _: SimpleNamespace(components=(part,)))
+    with pytest.raises(UsageError, match=r"found the SavedModel .* is not read; freeze it, .* --to frozen_graph"):
+        check.check_artifacts(check.CheckRequest(artifact=tmp_path / asked, target="cpu"))
