@@ -29,7 +29,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,13 +38,24 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
     Runner = Callable[[Arrays], Arrays]
 
+PASSED, FAILED, CANNOT = 0, 1, 2
+
+
+def cannot(reason: object, words_given: list[str]) -> int:
+    """Say in one line why nothing was judged, and in a document to who asked for one; return the exit code."""
+    line = " ".join(str(reason).split())
+    if "--json" in words_given:
+        document = {"status": "error", "error": line, "exit_code": CANNOT}
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    sys.stderr.write(f"error: {line}\n")
+    return CANNOT
+
+
 try:
     import numpy as np
 except ImportError:
-    sys.stderr.write("error: expected numpy, found none; run: python -m pip install numpy\n")
-    sys.exit(2)
+    sys.exit(cannot("expected numpy, found none; run: python -m pip install numpy", sys.argv))
 
-PASSED, FAILED, CANNOT = 0, 1, 2
 EXPLAINED_DB = 30.0
 """SQNR from which a transformed output counts as the golden one: rounding and float16 stay above, mistakes below."""
 EXPLAINED_EQUAL = 0.9
@@ -518,6 +529,12 @@ def places(folder: Path, case: Case, alone: tuple[bool, bool]) -> list[Path]:
     return found + ([folder] if all(alone) else [])
 
 
+def usual_place(folder: Path, case: Case, alone: tuple[bool, bool]) -> Path:
+    """Return the folder where an output that is missing would be looked for: beside the others of its sample."""
+    found = places(folder, case, alone)
+    return next((place for place in found if any(place.glob("*.npy")) or any(place.glob("*.bin"))), found[0])
+
+
 def find_output(folder: Path, case: Case, alone: tuple[bool, bool]) -> Path | None:
     """Return the file of one output, by its name or else by its number."""
     names = [tensor["name"] for tensor in case.component["outputs"]]
@@ -739,6 +756,15 @@ RUNTIMES = {
     "onnxruntime": onnxruntime,
     "tflite": tflite,
 }
+TAKES = {
+    "acl": (".om",),
+    "ais_bench": (".om",),
+    "compass": (".txt",),
+    "migraphx": (".onnx", ".mxr"),
+    "onnxruntime": (".onnx", ".ort"),
+    "tflite": (".tflite",),
+}
+"""Runtime -> how the files end that it opens."""
 HEARD = {
     "model": tuple(RUNTIMES),
     "save": tuple(RUNTIMES),
@@ -786,7 +812,7 @@ def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) 
         for case in cases(root, component, sample, options):
             path = find_output(folder, case, alone)
             if path is None:
-                place = places(folder, case, alone)[-1] / case.tensor["name"]
+                place = usual_place(folder, case, alone) / case.tensor["name"]
                 judged.append((case, None, f"missing: expected {place}.npy or .bin"))
             else:
                 judged.append((case, *read_output(path, case.expected)))
@@ -826,7 +852,20 @@ def models_of(root: Path, picked: list[tuple[Record, Record]], options: Any) -> 
     for name, model in found.items():
         if not model.exists():
             raise CannotJudgeError(f"expected the model of {name}, found no {model}")
+        check_taken(options.run, name, model)
     return found
+
+
+def check_taken(runtime: str, name: str, model: Path) -> None:
+    """Refuse a model of another runtime; a file that ends like none of them is left to the runtime."""
+    ends = TAKES[runtime]
+    others = [other for other, taken in TAKES.items() if model.suffix in taken]
+    if model.suffix not in ends and (others or model.suffix == ".pb"):
+        hint = f"pass --run {' or '.join(others)}, or " if others else ""
+        raise CannotJudgeError(
+            f"expected a model that {runtime} opens ({', '.join(ends)}) for {name}, found {model}; "
+            f"{hint}name the compiled file: --model {name}=FILE{ends[0]}"
+        )
 
 
 def compiled(given: list[str]) -> dict[str, str]:
@@ -914,11 +953,17 @@ def table(rows: list[Row]) -> list[str]:
     return lines
 
 
+class Parser(argparse.ArgumentParser):
+    """The command line; what is wrong in it is told like whatever else cannot be judged."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print and exit with."""
+        raise CannotJudgeError(f"{message}; see: python verify.py --help")
+
+
 def arguments(words_given: list[str] | None) -> Any:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
-        prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     work = parser.add_mutually_exclusive_group()
     work.add_argument("--outputs", metavar="DIR", help="judge the outputs in this folder")
     work.add_argument("--run", choices=sorted(RUNTIMES), help="run the models with this runtime")
@@ -930,7 +975,7 @@ def arguments(words_given: list[str] | None) -> Any:
     parser.add_argument("--sample", action="append", default=[], help="judge only this one; may be repeated")
     parser.add_argument("--precision", help="what the model was compiled for: float32, float16, bfloat16")
     parser.add_argument("--allow-cast", action="store_true", help="take another dtype of the same kind")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, of an error too")
     return parser.parse_args(words_given)
 
 
@@ -978,12 +1023,11 @@ def show(failures: list[str], rows: list[Row], said: list[str], as_json: bool) -
 
 def main(words_given: list[str] | None = None, root: Path | None = None) -> int:
     """Judge the bundle in the folder of this file; return the exit code."""
-    options = arguments(words_given)
     try:
+        options = arguments(words_given)
         failures, rows, said = verify(root or Path(__file__).resolve().parent, options)
     except (CannotJudgeError, OSError, MemoryError) as error:
-        sys.stderr.write("error: {}\n".format(" ".join(str(error).split())))
-        return CANNOT
+        return cannot(str(error) or type(error).__name__, sys.argv[1:] if words_given is None else words_given)
     show(failures, rows, said, options.json)
     return FAILED if failures or not all(found.passed for found in rows) else PASSED
 

@@ -70,7 +70,11 @@ def judged(capsys: pytest.CaptureFixture[str], unpacked: Path, *words: str | Pat
     capsys.readouterr()
     code = standalone.main([*map(str, words), "--json"], unpacked)
     said = capsys.readouterr()
-    return code, json.loads(said.out) if said.out else said.err
+    document = json.loads(said.out)
+    if code != 2:
+        return code, document
+    assert document == {"status": "error", "error": said.err[len("error: ") : -1], "exit_code": 2}
+    return code, said.err
 
 
 def test_it_is_old_python_and_imports_numpy_alone() -> None:
@@ -483,6 +487,12 @@ CANNOT: dict[str, tuple[tuple[str, ...], str]] = {
     "model of no component": (("--run", "onnxruntime", "--model", "x.onnx"), "COMPONENT=FILE, found x.onnx"),
     "model without a file": (("--run", "onnxruntime", "--model", "small="), "COMPONENT=FILE, found small="),
     "model without a name": (("--run", "onnxruntime", "--model", "=x.onnx"), "COMPONENT=FILE, found =x.onnx"),
+    "runtime": (("--run", "tensorrt"), "invalid choice: 'tensorrt'"),
+    "option": (("--modle", "small=/"), "unrecognized arguments: --modle small=/; see: python verify.py --help"),
+    "model of another runtime": (
+        ("--run", "tflite"),
+        "models/small.onnx; pass --run migraphx or onnxruntime, or name the compiled file: --model small=FILE.tflite",
+    ),
     "two models": (("--run", "onnxruntime", "--model", "small=a", "--model", "small=b"), "found a and b"),
     "model without a runtime": (("--model", "small=/"), "expected --run beside --model, found none"),
     "model beside outputs": (("--outputs", "/", "--model", "small=/"), "expected --run beside --model, found none"),
@@ -506,6 +516,35 @@ def test_what_cannot_be_judged_costs_one_line(name: str, unpacked: Path, capsys:
     assert code == 2
     assert reason in said
     assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("file", ["small.tflite", "small.om", "small.pb"])
+def test_a_runtime_says_which_models_it_opens(file: str, unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (unpacked / file).write_bytes(b"model")
+    code, said = judged(capsys, unpacked, "--run", "onnxruntime", "--model", f"small={unpacked / file}")
+    assert code == 2
+    assert f"expected a model that onnxruntime opens (.onnx, .ort) for small, found {unpacked / file}; " in said
+    assert ("pass --run tflite, or" in said) is file.endswith(".tflite")
+
+
+def test_every_runtime_says_what_it_opens() -> None:
+    assert standalone.TAKES.keys() == standalone.RUNTIMES.keys()
+
+
+def test_a_missing_output_is_expected_in_its_place(
+    unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    _, found = judged(capsys, unpacked, "--outputs", out)
+    assert [row["note"] for row in found["outputs"]] == [
+        f"missing: expected {out}/small/{sample}/{name}.npy or .bin"
+        for sample in ("000", "001")
+        for name in ("pixels", "codes", "logits")
+    ]
+    np.save(out / "pixels.npy", golden(unpacked)["pixels"])
+    _, found = judged(capsys, unpacked, "--outputs", out, "--sample", "000")
+    assert found["outputs"][1]["note"] == f"missing: expected {out}/codes.npy or .bin"
 
 
 def test_no_model_runs_before_all_are_known(
