@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +60,7 @@ class _Model:
     format: str
     signature: Signature
     operators: Mapping[str, int]
+    public: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_artifacts(request: CompileRequest, observer: Observer | None = None) -> tuple[Compilation, ...]:
@@ -144,15 +145,22 @@ def _own(
 
 
 def _foreign(request: CompileRequest) -> Job:
-    """Return the job for a model that is not ours: its own inputs and outputs are its signature."""
+    """Return the job for a model that is not ours: its own inputs and outputs are its signature.
+
+    What runs a file on the cpu has the names that callers use; a vendor's parser has those of the tensors.
+    """
     from lwmport.targets.graphs.opening import open_graph
 
     path = request.artifact
     graph = open_graph(path)
     _check_inputs(path, graph.inputs)
     check_ranks(path, graph.inputs)
+    public = graph.public if request.target == "cpu" else {}
     specs = [
-        tuple(TensorSpec(name=value.name, shape=value.shape or (), dtype=value.dtype) for value in values)
+        tuple(
+            TensorSpec(name=public.get(value.name, value.name), shape=value.shape or (), dtype=value.dtype)
+            for value in values
+        )
         for values in (graph.inputs, graph.outputs)
     ]
     signature = Signature(inputs=specs[0], outputs=specs[1])
@@ -162,7 +170,14 @@ def _foreign(request: CompileRequest) -> Job:
         )
     calibration = given_samples(Path(request.calibration), signature) if request.calibration else None
     operators = {operator: count for (_, operator), count in graph.operators.items()}
-    model = _Model(path=path, name=path.stem, format=FORMATS[path.suffix], signature=signature, operators=operators)
+    model = _Model(
+        path=path,
+        name=path.stem,
+        format=FORMATS[path.suffix],
+        signature=signature,
+        operators=operators,
+        public=public,
+    )
     return _job(request, model, calibration)
 
 
@@ -187,6 +202,7 @@ def _job(request: CompileRequest, model: _Model, calibration: Mapping[str, Array
         format=model.format,
         signature=model.signature,
         operators=model.operators,
+        public=model.public,
         soc=request.soc,
         precision=request.precision or PRECISIONS[request.target],
         gears=request.gears,

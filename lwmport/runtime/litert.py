@@ -15,11 +15,13 @@ from lwmport.types import Array
 
 IDENTIFIER: Final = b"TFL3"
 SIGNATURE: Final = "serving_default"
+"""The signature that counts, if there are several of the subgraph that runs where none is named; else the first."""
 
 
 class LiteRTRunner:
     """Runs a ``.tflite`` file, whose weights the runtime maps into memory.
 
+    Inputs and outputs have the names of the file's signature, those of its tensors where it has none.
     ``undelegated`` names the operators that LiteRT runs by itself, in order, because XNNPACK did not take them.
 
     Raises:
@@ -30,12 +32,12 @@ class LiteRTRunner:
     name = "LiteRT"
 
     def __init__(self, path: Path, threads: int) -> None:
-        check_whole(path)
+        key = _checked(path)
         litert = extras.require("ai_edge_litert.interpreter")
         try:
             self._interpreter = litert.Interpreter(str(path), num_threads=threads)
             self._interpreter.allocate_tensors()
-            self._run = self._interpreter.get_signature_runner(SIGNATURE)
+            self._run = self._interpreter.get_signature_runner(key) if key else _Tensors(self._interpreter)
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"LiteRT refused {path}: {one_line(error)}") from error
         self.inputs = tuple(
@@ -58,6 +60,27 @@ class LiteRTRunner:
         return {name: np.asarray(found[name]) for name in sorted(found)}
 
 
+class _Tensors:
+    """Runs a file without a signature, as LiteRT's runner of signatures does, by the names of its tensors."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._interpreter = interpreter
+
+    def __call__(self, **inputs: Array) -> dict[str, Array]:
+        places = {name: tensor["index"] for name, tensor in self.get_input_details().items()}
+        for name, array in inputs.items():
+            self._interpreter.resize_tensor_input(places[name], array.shape)
+        self._interpreter.allocate_tensors()
+        for name, array in inputs.items():
+            self._interpreter.set_tensor(places[name], array)
+        self._interpreter.invoke()
+        details = self._interpreter.get_output_details()
+        return {tensor["name"]: self._interpreter.get_tensor(tensor["index"]) for tensor in details}
+
+    def get_input_details(self) -> dict[str, Mapping[str, Any]]:
+        return {tensor["name"]: tensor for tensor in self._interpreter.get_input_details()}
+
+
 def check_whole(path: Path) -> None:
     """Return if the file is a TFLite model of which nothing is missing: LiteRT reads beyond the end of a cut one.
 
@@ -65,17 +88,25 @@ def check_whole(path: Path) -> None:
         RunnerError: it is not.
         MissingExtraError: LiteRT is not installed.
     """
+    _checked(path)
+
+
+def _checked(path: Path) -> str:
+    """Return the key of the signature that counts, empty if there is none, of a file of which nothing is missing."""
     extras.require("ai_edge_litert")
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        found, needed = len(mapped), _end_of_buffers(mapped)
+        model = _tables(mapped)
+        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
+        keys = [(entry.signatureKey or b"").decode() for entry in model.signatureDefs or () if not entry.subgraphIndex]
     except (OSError, ValueError) as error:
         raise RunnerError(f"expected a TFLite model at {path}, found {one_line(error)}") from error
     except (IndexError, struct.error) as error:
         raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
     if needed > found:
         raise RunnerError(f"expected {needed} bytes in {path}, found {found}; the file was cut, convert again")
+    return SIGNATURE if SIGNATURE in keys else next(filter(None, keys), "")
 
 
 def undelegated(operators: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -105,13 +136,12 @@ def _between(makers: Mapping[int, Mapping[str, Any]], edge: set[int], wanted: li
     return found
 
 
-def _end_of_buffers(mapped: mmap.mmap) -> int:
-    """Return where the last buffer behind the tables ends. Reading every table finds those that are cut."""
+def _tables(mapped: mmap.mmap) -> Any:
+    """Return the model with every table read, which finds those that are cut."""
     schema = extras.require("ai_edge_litert.schema_py_generated")
     if mapped[4:8] != IDENTIFIER:
         raise ValueError(f"a file without {IDENTIFIER.decode()} at byte 4")
-    model = schema.ModelT.InitFromPackedBuf(mapped)
-    return max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
+    return schema.ModelT.InitFromPackedBuf(mapped)
 
 
 def _dynamic(tensor: Mapping[str, Any]) -> list[int | None]:

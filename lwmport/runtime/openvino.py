@@ -66,8 +66,11 @@ class OpenVinoRunner:
         return {name: np.array(found[port]) for name, port in self._outputs}
 
 
-def write_ir(path: Path, target: Path) -> tuple[Path, Path]:
+def write_ir(path: Path, target: Path, names: Mapping[str, str] | None = None) -> tuple[Path, Path]:
     """Write a model as OpenVINO's IR, its weights as they are, and return the two files: ``.xml`` and ``.bin``.
+
+    ``names`` maps inputs and outputs to the names that they are to have instead: OpenVINO takes those of a TFLite
+    file's tensors, and callers know those of its signature.
 
     Raises:
         RunnerError: OpenVINO cannot read the model.
@@ -76,6 +79,9 @@ def write_ir(path: Path, target: Path) -> tuple[Path, Path]:
     openvino = load()
     try:
         model = openvino.Core().read_model(str(path))
+        for port in (*model.inputs, *model.outputs):
+            if names and _name(port) in names:
+                port.get_tensor().set_names({names[_name(port)]})
         openvino.save_model(model, str(target), compress_to_fp16=False)
     except Exception as error:  # as above
         raise refusal(path, error) from error

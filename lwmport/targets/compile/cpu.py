@@ -145,7 +145,7 @@ def _make(job: Job, engine: str, scratch: Path) -> _Made:
     if engine == "openvino":
         from lwmport.runtime.openvino import OpenVinoRunner, write_ir
 
-        xml, weights = write_ir(job.path, scratch / f"{job.name}.xml")
+        xml, weights = write_ir(job.path, scratch / f"{job.name}.xml", job.public)
         return _Made(files=(xml, weights), open=lambda: OpenVinoRunner(xml, 1, job.precision))
     return _Made(files=(), open=lambda: RUNNERS[job.path.suffix](job.path, 1))
 

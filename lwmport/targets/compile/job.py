@@ -23,7 +23,8 @@ class Job:
 
     ``soc`` is the device within the target. ``calibration`` holds samples for quantisation by input name, each array
     [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
-    model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
+    model's nodes, None where nobody asked for them. ``public`` maps tensors to the names of inputs and outputs in
+    ``signature``, where those are other ones. ``extra`` are further options in the tool's own words.
     ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     """
 
@@ -38,6 +39,7 @@ class Job:
     calibration: Mapping[str, Array] | None = None
     keep_float32: tuple[str, ...] = ()
     nodes: frozenset[str] | None = None
+    public: Mapping[str, str] = field(default_factory=dict)
     pictures_as_bytes: bool = False
     extra: tuple[str, ...] = ()
     toolchain: Path | None = None

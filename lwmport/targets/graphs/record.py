@@ -121,7 +121,10 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """One model file; ``opsets`` are the versions of its domains, ``functions`` the (domain, name) that it carries."""
+    """One model file; ``opsets`` are the versions of its domains, ``functions`` the (domain, name) that it carries.
+
+    ``public`` maps inputs and outputs to the names that callers give them, where a file has such: TFLite's signature.
+    """
 
     path: Path
     form: str
@@ -134,6 +137,7 @@ class Graph:
     opsets: Mapping[str, int] = field(default_factory=dict)
     functions: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
+    public: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def opset(self) -> int:

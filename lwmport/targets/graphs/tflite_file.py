@@ -2,7 +2,7 @@
 
 import mmap
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import numpy as np
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs.external import reader
 from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, numbered
+from lwmport.targets.graphs.tflite_signature import public_names
 from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim, dtype_of
 
@@ -68,6 +69,8 @@ def _graph(reader_: _Reader) -> Graph:
     constants: dict[str, Constant] = {}
     nodes: list[Node] = []
     main: tuple[tuple[Value, ...], tuple[Value, ...]] = ((), ())
+    public: Mapping[str, str] = {}
+    signatures = list(reader_.many(model.SignatureDefsLength(), model.SignatureDefs))
     for index, subgraph in enumerate(reader_.many(model.SubgraphsLength(), model.Subgraphs)):
         scope = f"subgraph {index}" if index else ""
         tensors = [
@@ -82,7 +85,9 @@ def _graph(reader_: _Reader) -> Graph:
                 (subgraph.OutputsLength(), subgraph.Outputs),
             )
         ]
-        main = (ends[0], ends[1]) if not index else main
+        if not index:
+            main = (ends[0], ends[1])
+            public = public_names(signatures, [tensor.name for tensor in tensors], len(reader_.data) // 4)
         operators = reader_.many(subgraph.OperatorsLength(), subgraph.Operators)
         nodes += [_node(reader_, operator, codes, tensors, scope) for operator in operators]
     return Graph(
@@ -95,6 +100,7 @@ def _graph(reader_: _Reader) -> Graph:
         constants=constants,
         file_bytes=len(reader_.data),
         opsets={"": model.Version()},
+        public=public,
     )
 
 
