@@ -3,6 +3,7 @@
 import inspect
 import os
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -22,6 +23,7 @@ from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.apart import check_apart
 from lwmport.pipeline.components import component_of
 from lwmport.pipeline.evidence import trial_batch
 from lwmport.pipeline.handover import check_files, compile_files, device_for
@@ -97,7 +99,8 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         ArtifactError: the folder has no passed report, its files are not those that were converted, or its manifest
             names a component that the model does not have.
         CheckpointError: the weights that were converted are needed and not given.
-        UsageError: an unknown target, no golden samples, or options that its compiler does not take.
+        UsageError: an unknown target, no golden samples, options that its compiler does not take, or an ``out`` that
+            is one of the files that go into it.
     """
     observer = observer or Silent()
     check_known("target", request.target, COMPILERS)
@@ -105,6 +108,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
                          f"{request.calibration}")  # fmt: skip
     made = _validated(request.folder)
+    _check_apart(request, made)
     family = resolve(made.component, made.config, Options.from_json(made.options))
     weights = reopen_weights(family, made, request.checkpoint)
     with atomic.os_errors(request.out):
@@ -131,6 +135,14 @@ def _validated(folder: Path) -> Manifest:
     if missing or report.status != "passed":
         raise ArtifactError(f"expected a passed report on {', '.join(missing) or 'all components'} in {folder}")
     return made
+
+
+def _check_apart(request: BundleRequest, made: Manifest) -> None:
+    """Refuse an ``out`` that is a file of the folder, unless that is an earlier bundle, or the checkpoint."""
+    files = [request.folder / file.name for part in made.components for file in part.files]
+    others = [] if zipfile.is_zipfile(request.out) else [request.folder]
+    weights = [Path(request.checkpoint.rpartition("::")[2])] if request.checkpoint else []
+    check_apart(request.out, *files, *others, *weights)
 
 
 def _stage(work: _Work) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:

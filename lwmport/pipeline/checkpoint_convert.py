@@ -15,10 +15,11 @@ from lwmport.converters.hf import documents
 from lwmport.converters.hf.tensors import items
 from lwmport.disk import check_room
 from lwmport.errors import UsageError
-from lwmport.models.families import resolve
+from lwmport.models.families import is_file, resolve
 from lwmport.models.llama_config import LlamaConfig
 from lwmport.models.options import Options
 from lwmport.pipeline import resume
+from lwmport.pipeline.apart import check_apart
 from lwmport.pipeline.checkpoint_trees import USUAL, arranged, config_of, language_config, layered, retyped
 from lwmport.pipeline.checkpoints import DTYPES
 from lwmport.pipeline.observer import Observer, Silent
@@ -81,10 +82,12 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     Raises:
         CheckpointError: the source cannot be read, does not fit its model, or a value does not fit the dtype.
         ConfigError: the checkpoint contradicts the configuration.
-        UsageError: the request contradicts the source.
+        UsageError: the request contradicts the source, or ``out`` is one of the files that are read.
         PortError: the files cannot be written.
     """
     checkpoint = open_checkpoint(source)
+    named = conversion.config
+    check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()
     observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
     if TEXT_TABLE not in checkpoint.specs:

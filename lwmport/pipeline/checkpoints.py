@@ -11,6 +11,7 @@ from lwmport.errors import UsageError
 from lwmport.models.families import Family, resolve
 from lwmport.models.llama_weights import llama_weights
 from lwmport.models.options import Options
+from lwmport.pipeline.apart import check_new
 from lwmport.pipeline.checkpoint_trees import arranged, language_config
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.registry import check_known
@@ -58,12 +59,14 @@ class Recipe:
 
 
 def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights:
-    """Write seeded weights of a whole model to one file, none of them held whole, and return them.
+    """Write seeded weights of a whole model to one new file, none of them held whole, and return them.
 
     Raises:
+        UsageError: there is a file already: it may be a real checkpoint.
         PortError: an unknown component or configuration, layers to stack where there are none, or the file cannot be
             written.
     """
+    check_new(out)
     family = resolve(recipe.component, recipe.config, Options(settings=recipe.settings))
     weights = _weights(family, recipe)
     total = sum(spec.nbytes for spec in weights.specs.values())

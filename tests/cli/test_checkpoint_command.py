@@ -48,3 +48,17 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         assert line.startswith("error: ")
         assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["it.stream"]
+
+
+def test_what_is_read_is_never_written_over(tmp_path: Path) -> None:
+    stream = tmp_path / "it.stream"
+    lwmport("checkpoint", "make", "--component", "llama", *SMALL, "--out", stream)
+    before = stream.read_bytes()
+    done = lwmport("checkpoint", "convert", stream, "--to", "pickle", "--dtype", "float16", "--out", stream)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"error: expected --out apart from what is read, found {stream}")
+    done = lwmport("checkpoint", "make", "--component", "llama", *SMALL, "--seed", "1", "--out", stream)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("remove it or choose another --out")
+    assert stream.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["it.stream"]

@@ -93,6 +93,27 @@ def test_the_same_folder_gives_the_same_bytes(converted: Path, made: Path, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["again.zip"]
 
 
+@pytest.mark.parametrize("name", ["vqgan-decoder.onnx", "vqgan-decoder.onnx.data", "manifest.json", "report.html"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_it_is_written_over_no_file_of_the_folder(name: str, *, linked: bool, converted: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in converted.iterdir() if path.is_file()}
+    out = converted / name
+    if linked:
+        out = tmp_path / "out.zip"
+        out.symlink_to(converted / name)
+    with pytest.raises(UsageError, match=r"expected --out apart from what is read, found .*; name another"):
+        bundle(request(converted, out))
+    assert {path.name: path.read_bytes() for path in converted.iterdir() if path.is_file()} == before
+
+
+def test_a_bundle_in_the_folder_may_be_made_again(converted: Path, made: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(converted, folder)
+    for _ in range(2):
+        bundle(request(folder, folder / "bundle.zip"))
+    assert (folder / "bundle.zip").read_bytes() == made.read_bytes()
+
+
 def test_its_own_checker_passes_and_runs_the_models(made: Path, tmp_path: Path) -> None:
     shutil.unpack_archive(made, tmp_path)
     words = [sys.executable, str(tmp_path / "verify.py")]
