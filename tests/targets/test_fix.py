@@ -10,8 +10,9 @@ import pytest
 from onnx import helper
 from rule_cases import CASES, FLOAT, HALF, INT32, INT64, Build, built, group_norm, model, node, one, resize, value
 
+from lwmport import memory
 from lwmport.errors import PortError, RunnerError, UsageError
-from lwmport.targets.fix import folding, mending
+from lwmport.targets.fix import folding, mending, proof
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.mending import mend
 from lwmport.targets.fix.proof import EACH, Proof, compare, difference, prove
@@ -459,6 +460,33 @@ def test_a_constant_that_would_fill_memory_is_not_computed(op: str, tmp_path: Pa
     draft = Draft(built(model(nodes, constants=constants))(tmp_path))
     folding.fold(draft)
     assert op in {item.op_type for item in draft.model.graph.node}
+
+
+ROOM: dict[str, tuple[Any, str]] = {
+    "an input": (model([node("Relu", "x", "y")], [value("x", [1, "n"])], [value("y", [1, "n"])]), "x"),
+    "a value within": (
+        model(
+            [node("Transpose", "x", "t", perm=[1, 0]), node("Mul", "x t", "u"), node("ReduceSum", "u", "y")],
+            [value("x", [1, "n"])],
+            [value("y", [1, 1])],
+        ),
+        "u",
+    ),
+}
+"""Name -> a model, and the value that is the largest in it."""
+
+
+@pytest.mark.parametrize("name", ROOM)
+def test_trials_that_would_fill_memory_are_not_made(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, largest = ROOM[name]
+    source = built(made)(tmp_path)
+    conditions = Conditions(target="ascend", shapes={"x": (1, 64)})
+    mend(source, tmp_path / "right" / "fixed.onnx", conditions)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2000)
+    monkeypatch.setattr(proof, "sample", lambda *_: pytest.fail("an input was made"))
+    with pytest.raises(PortError, match=rf"found {largest}\[.*64\]: .* bytes where 2,000 are free; give smaller"):
+        mend(source, tmp_path / "out" / "fixed.onnx", conditions)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_opset_that_cannot_say_it_is_left(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from lwmport.errors import PortError, UsageError
 from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.proof import Proof, prove, together
+from lwmport.targets.fix.room import check_room
 from lwmport.targets.fix.writing import refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
@@ -41,7 +42,7 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
 
     Raises:
         ArtifactError: its weights are not there.
-        PortError: the mended model does not compute the same; nothing is written then.
+        PortError: the mended model does not compute the same, or its trials do not fit into memory; nothing is written.
         RunnerError: ONNX Runtime refuses the model before or after.
         UsageError: sizes of inputs are missing, the file is no ONNX model, or ``out`` or the data beside it is the file
             itself or one that holds its weights.
@@ -54,6 +55,7 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     refuse_sources(draft, out)
     before = draft.graph
     subject_of(before, conditions)
+    check_room(before)
     improve(draft, conditions)
     with atomic.new_folder(out.parent) as scratch:
         with tempfile.TemporaryDirectory(dir=scratch) as spare:
