@@ -12,20 +12,34 @@ DYNAMIC: Final = 2
 """The size of a dynamic dimension where nothing is said: not 1, which broadcasts."""
 
 
-def samples(specs: tuple[TensorSpec, ...], gear: Gear) -> dict[str, Array]:
-    """Return one array for each input: integers inside of their range or 0, numbers of a normal distribution."""
+def samples(specs: tuple[TensorSpec, ...], gear: Gear, *, masks: bool = True) -> dict[str, Array]:
+    """Return one array for each input: integers inside of their range, numbers of a normal distribution.
+
+    Integers without a range are 0 and 1: places in nearly every table, and masks that leave something and take
+    something away in each row, whichever of the two their 1 means. Without ``masks`` they are 0.
+    """
     generator = np.random.default_rng(SEED)
     names = dynamic_names(Signature(inputs=specs, outputs=()))
     gear = {**dict.fromkeys(names, DYNAMIC), **gear}
-    return {spec.name: _sample(spec, gear, generator) for spec in specs}
+    return {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs}
 
 
-def _sample(spec: TensorSpec, gear: Gear, generator: np.random.Generator) -> Array:
-    shape = sized(spec, gear)
+def _sample(spec: TensorSpec, shape: tuple[int, ...], generator: np.random.Generator, *, masks: bool) -> Array:
     dtype = dtype_of(spec.dtype)
     if dtype.kind in "iub":
-        low, high = spec.value_range or (0, 0)
+        if spec.value_range is None:
+            return _mask(shape, generator).astype(dtype) if masks else np.zeros(shape, dtype)
+        low, high = spec.value_range
         return generator.integers(int(low), int(high), shape, endpoint=True).astype(dtype)
     if spec.value_range and spec.kind is Kind.PICTURE:
         return generator.uniform(*spec.value_range, shape).astype(dtype)
     return generator.standard_normal(shape).astype(dtype)
+
+
+def _mask(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Return 0 and 1 at random, but for each row's last, which is 0, and its first, 1: what even a causal mask sees."""
+    found = generator.integers(0, 1, shape, endpoint=True)
+    if shape:
+        found[..., -1:] = 0
+        found[..., :1] = 1
+    return found

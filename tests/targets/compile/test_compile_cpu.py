@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from lwmport import extras, memory
@@ -17,8 +18,9 @@ from lwmport.pipeline.convert import convert
 from lwmport.pipeline.request import Request
 from lwmport.targets.compile import cpu
 from lwmport.targets.compile.job import Job
+from lwmport.targets.compile.samples import samples
 from lwmport.targets.dialects import ALL_DIALECTS
-from lwmport.types import Status
+from lwmport.types import Status, TensorSpec
 
 OPENVINO = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
 
@@ -108,7 +110,11 @@ RIGHT = {"image": np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12), "code
 LIES = {
     "sign": ({"image": -RIGHT["image"]}, "dB from"),
     "shift": ({"image": np.roll(RIGHT["image"], 1)}, "dB from"),
-    "nan": ({"image": np.full((1, 12), np.nan, np.float32)}, "dB from"),
+    "nan": ({"image": np.full((1, 12), np.nan, np.float32)}, "12 of 12 values are not finite"),
+    "one infinity": (
+        {"image": np.where(np.arange(12) == 3, np.inf, RIGHT["image"]).astype(np.float32)},
+        "image: 1 of 12 values are not finite, expected numbers as in the artifact's own output",
+    ),
     "zeros": ({"image": np.zeros((1, 12), np.float32)}, "dB from"),
     "shape": ({"image": RIGHT["image"][:, :6]}, "found float32[1, 6]"),
     "dtype": ({"image": RIGHT["image"].astype(np.float16)}, "found float16"),
@@ -151,7 +157,7 @@ BFLOAT16: dict[str, tuple[dict[str, Any], Status, str]] = {
     "other codes": ({"codes": _moved(5)}, Status.FAILED, "12.50% of the integers differ, expected at most 10%"),
     "a picture of other codes": ({"codes": _moved(1), "image": -CODED["image"]}, Status.PASSED, "; not judged: image"),
     "garbage": ({"codes": _moved(40), "image": -CODED["image"]}, Status.FAILED, "100.00% of the integers differ"),
-    "NaN": ({"codes": _moved(1), "image": CODED["image"] * np.nan}, Status.FAILED, "nan dB from"),
+    "NaN": ({"codes": _moved(1), "image": CODED["image"] * np.nan}, Status.FAILED, "are not finite"),
     "a picture of the same codes": ({"image": -CODED["image"]}, Status.FAILED, "dB from"),
 }
 
@@ -168,6 +174,112 @@ def test_bfloat16_may_move_some_codes_and_no_more(
     assert (found.status, message in found.reason) == (status, True), found.reason
     judged = "not judged" not in found.reason
     assert judged or ("agrees" not in found.reason and found.details["image"].startswith("not judged"))
+
+
+NAN = {"image": np.where(np.arange(12) % 3 == 0, np.nan, RIGHT["image"]).astype(np.float32), "codes": RIGHT["codes"]}
+LOST = "not finite in the output of model.onnx itself on these samples"
+AGREES = "runs in onnxruntime and agrees with model.onnx on samples"
+
+NOT_FINITE: dict[str, tuple[dict[str, Any], dict[str, Any], Status, str]] = {
+    "the same": (NAN, NAN, Status.PASSED, f"{AGREES}; not judged: 4 of 12 values of image, {LOST}"),
+    "a number instead": (NAN, RIGHT, Status.PASSED, f"{AGREES}; not judged: 4 of 12 values of image, {LOST}"),
+    "other numbers beside": (NAN, {**NAN, "image": -NAN["image"]}, Status.FAILED, "image: -6.0 dB from"),
+    "one more": (
+        NAN,
+        {**NAN, "image": np.where(np.arange(12) == 1, np.nan, NAN["image"]).astype(np.float32)},
+        Status.FAILED,
+        "image: 1 of 12 values are not finite",
+    ),
+    "nothing else": (
+        {"image": NAN["image"] * np.nan},
+        {"image": NAN["image"] * np.nan},
+        Status.PASSED,
+        f"runs in onnxruntime; not judged: image, {LOST}",
+    ),
+    "nothing else in one of two": (
+        {**RIGHT, "image": NAN["image"] * np.nan},
+        RIGHT,
+        Status.PASSED,
+        f"{AGREES}; not judged: image, {LOST}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FINITE)
+def test_what_is_not_finite_in_the_artifact_itself_is_not_judged(
+    name: str, job_of: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected, outputs, status, message = NOT_FINITE[name]
+    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(expected)})
+    file = tmp_path / "model.optimised.onnx"
+    made = cpu._Made(files=(file,), open=lambda: Lying(outputs))
+    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    found = cpu.compile_artifact(job_of(), tmp_path / "out")
+    assert (found.status, message in found.reason) == (status, True), found.reason
+    assert "nan" not in found.reason
+
+
+def _attention(path: Path, kept: int) -> Path:
+    """Write attention whose integer mask [2, 6] keeps a key where it is ``kept``."""
+    helper, float32, int64 = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    nodes = [
+        helper.make_node("Equal", ["mask", "kept"], ["keeps"]),
+        helper.make_node("Unsqueeze", ["keeps", "axis"], ["wide"]),
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["x", "t"], ["scores"]),
+        helper.make_node("Where", ["wide", "scores", "infinity"], ["masked"]),
+        helper.make_node("Softmax", ["masked"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "x"], ["y"]),
+    ]
+    constants = {"kept": np.int64(kept), "axis": np.array([1]), "infinity": np.float32(-np.inf)}
+    graph = helper.make_graph(
+        nodes,
+        "attention",
+        [
+            helper.make_tensor_value_info("x", float32, [2, 6, 8]),
+            helper.make_tensor_value_info("mask", int64, [2, 6]),
+        ],
+        [helper.make_tensor_value_info("y", float32, [2, 6, 8])],
+        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_an_integer_mask_leaves_something_to_judge(kept: int, tmp_path: Path) -> None:
+    artifact = _attention(tmp_path / "attention.onnx", kept)
+    (found,) = compile_artifacts(CompileRequest(artifact=artifact, target="cpu", out=tmp_path / "out"))
+    assert found.status is Status.PASSED, found.reason
+    assert found.reason.endswith("agrees with attention.onnx on samples")
+
+
+def test_a_table_of_one_row_is_looked_into_at_0(tmp_path: Path) -> None:
+    helper = onnx.helper
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "places"], ["y"])],
+        "table",
+        [helper.make_tensor_value_info("places", onnx.TensorProto.INT64, [3])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [3, 4])],
+        [onnx.numpy_helper.from_array(np.ones((1, 4), np.float32), "table")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "t.onnx")
+    (found,) = compile_artifacts(CompileRequest(artifact=tmp_path / "t.onnx", target="cpu", out=tmp_path / "out"))
+    assert found.status is Status.PASSED, found.reason
+
+
+SHAPES = [(), (1,), (4,), (2, 6), (2, 3, 2), (0,)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_masks_keep_and_take_something_in_each_row(shape: tuple[int, ...]) -> None:
+    spec = TensorSpec(name="mask", shape=shape, dtype="int64")
+    found = samples((spec,), {})["mask"]
+    assert (found.shape, found.dtype, set(found.reshape(-1)) <= {0, 1}) == (shape, np.int64, True)
+    if shape and shape[-1] > 1:
+        assert found.any(axis=-1).all()
+        assert not found.all(axis=-1).any()
+    assert not samples((spec,), {}, masks=False)["mask"].any()
 
 
 def test_damage_is_a_failure_and_leaves_nothing(job_of: Callable[..., Job], tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""How near a compiled model is to its artifact: numbers by their error, integers by how many of them differ."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lwmport.types import Array
+
+LEAST_DB: Final = {"float32": 60.0, "bfloat16": 20.0}
+"""The least signal-to-noise ratio against the artifact itself, on samples. Another order of sums costs float32 some
+digits of its 140 dB, bfloat16 has 8 bits; what is lost beyond is a compiler's mistake. How accurate the result is, is
+for ``lwmport validate`` to say."""
+
+LEAST_EQUAL: Final = {"float32": 1.0, "bfloat16": 0.9}
+"""The least share of integers that are equal: 8 bits move values over the edge between two codes, now and then."""
+
+NOT_JUDGED: Final = "not judged: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Why an output is wrong, if it is. ``moved``: some integers differ; ``follows``: numbers that may follow.
+
+    ``left`` says what of the output was not judged, for the artifact itself has no finite number there.
+    """
+
+    detail: str
+    reason: str = ""
+    moved: bool = False
+    follows: bool = False
+    left: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """What all outputs come to: why one is wrong, or else how near they are, in words; and a detail of each."""
+
+    reason: str
+    words: str
+    details: Mapping[str, str]
+
+
+def agreement(artifact: str, expected: Mapping[str, Array], found: Mapping[str, Array], precision: str) -> Agreement:
+    """Return how near the outputs of a compiled model are to those of the artifact, whose file name is given.
+
+    Numbers that may follow from integers that changed are not judged, nor those that are NaN or infinite in the
+    artifact's own output: samples that nobody chose may be none that the model is for.
+    """
+    verdicts = {name: compare(name, array, found.get(name), precision) for name, array in expected.items()}
+    changed = [name for name, verdict in verdicts.items() if verdict.moved]
+    follows = [name for name, verdict in verdicts.items() if changed and verdict.follows]
+    details = {
+        name: f"{NOT_JUDGED}{verdict.detail}" if name in follows else verdict.detail
+        for name, verdict in verdicts.items()
+    }
+    wrong = (verdict.reason for name, verdict in verdicts.items() if verdict.reason and name not in follows)
+    left = [verdict.left for verdict in verdicts.values() if verdict.left]
+    if follows:
+        words = f"; {NOT_JUDGED}{', '.join(follows)}, for integers of {', '.join(changed)} changed that they may follow"
+    elif all(verdict.left == name for name, verdict in verdicts.items()):
+        words = ""
+    else:
+        but = f", but for some integers of {', '.join(changed)}" if changed else ""
+        words = f" and agrees with {artifact} on samples{but}"
+    if left:
+        words += f"; {NOT_JUDGED}{', '.join(left)}, not finite in the output of {artifact} itself on these samples"
+    return Agreement(reason=next(wrong, ""), words=words, details=details)
+
+
+def compare(name: str, expected: Array, found: Array | None, precision: str) -> Verdict:
+    """Return how near an output is to the artifact's own."""
+    if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+        shape = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
+        wanted = f"{expected.dtype}{list(expected.shape)}"
+        return Verdict(reason=f"expected {name} as {wanted}, found {shape}", detail="wrong")
+    if np.issubdtype(expected.dtype, np.floating):
+        return _numbers(name, expected, found, LEAST_DB[precision])
+    share = float(np.mean(expected == found)) if expected.size else 1.0
+    low = share < LEAST_EQUAL[precision]
+    wanted = f", expected at most {1 - LEAST_EQUAL[precision]:.0%}"
+    reason = f"{name}: {1 - share:.2%} of the integers differ{wanted}" if low else ""
+    return Verdict(reason=reason, detail=f"{share:.2%} equal", moved=share < 1)
+
+
+def _numbers(name: str, expected: Array, found: Array, least: float) -> Verdict:
+    judged, size = np.isfinite(expected), expected.size
+    lost = int(np.count_nonzero(judged & ~np.isfinite(found)))
+    if lost:
+        reason = f"{name}: {lost:,} of {size:,} values are not finite, expected numbers as in the artifact's own output"
+        return Verdict(reason=reason, detail=f"{lost:,} of {size:,} values are not finite")
+    open_ = size - int(np.count_nonzero(judged))
+    if open_ and open_ == size:
+        return Verdict(detail=f"{NOT_JUDGED}the artifact's own output is not finite", left=name)
+    if open_:
+        expected, found = expected[judged], found[judged]
+    left = f"{open_:,} of {size:,} values of {name}" if open_ else ""
+    ratio = sqnr(expected, found)
+    detail = ("equal" if ratio == math.inf else f"{ratio:.1f} dB") + (
+        f", {open_:,} of {size:,} not judged" * bool(left)
+    )
+    if ratio >= least:
+        return Verdict(detail=detail, left=left)
+    reason = f"{name}: {ratio:.1f} dB from the artifact's own output, expected at least {least:.0f} dB"
+    return Verdict(reason=reason, detail=detail, follows=True, left=left)
+
+
+def sqnr(expected: Array, found: Array) -> float:
+    """Return the ratio of signal to error in dB, in float64, of finite numbers."""
+    wide = expected.astype(np.float64)
+    error = float(np.square(wide - found.astype(np.float64)).sum())
+    signal = float(np.square(wide).sum())
+    if error == 0:
+        return math.inf
+    return 10 * math.log10(signal / error) if signal > 0 else -math.inf
