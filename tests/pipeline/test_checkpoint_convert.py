@@ -96,10 +96,10 @@ def test_a_layer_is_the_same_wherever_it_is(config: Callable[..., str], tmp_path
     for axis in (0, 1):
         made = make(
             Recipe(component="llama", seed=7, config=named, settings=(f"param_scan_axis={axis}",)),
-            tmp_path / "it",
+            tmp_path / f"axis {axis}",
         )
         assert made.source == wanted.source
-        checkpoint = open_checkpoint(tmp_path / "it")
+        checkpoint = open_checkpoint(tmp_path / f"axis {axis}")
         settled = LlamaConfig.from_json({**SMALL, "param_scan_axis": axis})
         assert dict(checkpoint.specs) == checkpoint_weights(settled)
         for name in wanted.specs:
