@@ -38,7 +38,7 @@ def convert(
     request = Request(format=form, validate=not no_validate, options=model, **options)
     with progress() as observer:
         found = run(request, observer)
-    return outcome.show(found, as_json=as_json)
+    return outcome.show(found, found.out, as_json=as_json)
 
 
 def _dialect(form: str, dialect: str | None, via: str | None, flavor: str | None) -> str | None:

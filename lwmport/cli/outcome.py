@@ -1,5 +1,6 @@
 """How an outcome is shown: a few lines for a person, one document for a machine, one exit code for a script."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,16 +13,21 @@ if TYPE_CHECKING:
     from lwmport.types import TensorDiff
 
 
-def show(outcome: "Outcome", *, as_json: bool) -> int:
-    """Print the outcome and return the exit code: 1 if a check failed, else 0."""
+def show(outcome: "Outcome", written: Path | None, *, as_json: bool) -> int:
+    """Print the outcome and return the exit code: 1 if a check failed, else 0.
+
+    ``written`` is the folder that the report was written into, None for nowhere: one that lies beside the models then
+    tells of an earlier run.
+    """
+    page = None if written is None or outcome.report is None else written / "report.html"
     if as_json:
-        print_json(_document(outcome))
+        print_json(_document(outcome, page))
     else:
-        _print(outcome)
+        _print(outcome, page)
     return 1 if outcome.status is Status.FAILED else 0
 
 
-def _print(outcome: "Outcome") -> None:
+def _print(outcome: "Outcome", page: Path | None) -> None:
     weights = outcome.manifest.weights
     seen: set[str] = set()
     for part in outcome.manifest.components:
@@ -50,8 +56,8 @@ def _print(outcome: "Outcome") -> None:
     for failure in outcome.failures:
         click.echo(f"{status_word('failed')}  {failure}")
     click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
-    if (outcome.out / "report.html").exists():
-        click.echo(f"report: {outcome.out / 'report.html'}")
+    if page:
+        click.echo(f"report: {page}")
 
 
 def _own(outcome: "Outcome") -> str:
@@ -63,7 +69,7 @@ def _own(outcome: "Outcome") -> str:
     return f" with mapped files, {size(outcome.own_peak_bytes)} of its own{planned}"
 
 
-def _document(outcome: "Outcome") -> dict[str, Any]:
+def _document(outcome: "Outcome", page: Path | None) -> dict[str, Any]:
     from lwmport import plain
 
     report = outcome.report
@@ -72,6 +78,7 @@ def _document(outcome: "Outcome") -> dict[str, Any]:
         "status": str(outcome.status),
         "sentence": report.sentence if report else "not validated",
         "out": str(outcome.out),
+        "report": None if page is None else str(page),
         "seconds": round(outcome.seconds, 3),
         "peak_bytes": outcome.peak_bytes,
         "own_peak_bytes": outcome.own_peak_bytes,

@@ -25,4 +25,4 @@ def validate(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are 
 
     with progress() as observer:
         found = run(Trial(**options), observer)
-    return outcome.show(found, as_json=as_json)
+    return outcome.show(found, options["out"], as_json=as_json)

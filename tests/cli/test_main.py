@@ -41,6 +41,7 @@ def test_json_is_one_document_with_the_same_facts(converted: tuple[Path, subproc
     out, done = converted
     found = json.loads(done.stdout)
     assert found["status"] == "passed"
+    assert found["report"] == str(out / "report.html")
     assert found["manifest"] == json.loads((out / "manifest.json").read_text())
     assert {part["component"] for part in found["validations"]} == {"vqgan-encoder", "vqgan-decoder"}
 
@@ -74,6 +75,7 @@ def test_validate_passes_and_report_agrees(
     out, _ = converted
     done = lwmport("validate", out, "--out", tmp_path / "again")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"report: {tmp_path / 'again' / 'report.html'}\n")
     shown = lwmport("report", tmp_path / "again")
     assert shown.returncode == 0
     assert "passed" in shown.stdout
@@ -81,9 +83,11 @@ def test_validate_passes_and_report_agrees(
 
 def test_one_artifact_can_be_named(converted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     out, _ = converted
-    done = lwmport("validate", out / "vqgan-decoder.onnx")
+    done = lwmport("validate", out / "vqgan-decoder.onnx", "--json")
     assert done.returncode == 0
-    assert "vqgan-encoder on" not in done.stdout
+    found = json.loads(done.stdout)
+    assert [part["component"] for part in found["validations"]] == ["vqgan-decoder"]
+    assert found["report"] is None
 
 
 def test_a_changed_artifact_fails(converted: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
@@ -97,6 +101,8 @@ def test_a_changed_artifact_fails(converted: tuple[Path, subprocess.CompletedPro
     done = lwmport("validate", copy)
     assert "vqgan-decoder.onnx.data is not the file that was converted" in done.stdout
     assert done.returncode == 1
+    assert (copy / "report.html").exists()
+    assert "report: " not in done.stdout, "the report there is that of the conversion, which passed"
 
 
 def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
