@@ -11,9 +11,11 @@ from lwmport.graphs.atoms import composite_attributes
 def channel_means(e: Emitter, equation: Any) -> None:
     """Emit group normalisation as means of each channel, means of those over a group, one factor and one offset.
 
-    The large array is read in two sums and one multiplication and addition; it is never reshaped to five axes.
+    The large array is read in two sums and one multiplication and addition; it is never reshaped to five axes. All of it
+    is float32: the sum of 65,536 squares overflows float16.
     """
-    x, scale, bias = (e.read(atom) for atom in equation.invars)
+    dtype = str(equation.outvars[0].aval.dtype)
+    x, scale, bias = (e.cast(e.read(atom), "float32") for atom in equation.invars)
     given, channels = composite_attributes(equation), equation.invars[0].aval.shape[-1]
     groups = (given["groups"], channels // given["groups"])
     mean = _group_mean(e, x, groups)
@@ -23,7 +25,7 @@ def channel_means(e: Emitter, equation: Any) -> None:
     factor = e.ops.Mul(x=root, y=e.reshape(scale, groups))
     offset = e.ops.Sub(x=e.reshape(bias, groups), y=e.ops.Mul(x=mean, y=factor))
     factor, offset = (e.reshape(value, ["batch", 1, 1, channels]) for value in (factor, offset))
-    e.bind_only(equation, e.ops.AddV2(x=e.ops.Mul(x=x, y=factor), y=offset))
+    e.bind_only(equation, e.cast(e.ops.AddV2(x=e.ops.Mul(x=x, y=factor), y=offset), dtype))
 
 
 def _group_mean(e: Emitter, x: Any, groups: tuple[int, int]) -> Any:

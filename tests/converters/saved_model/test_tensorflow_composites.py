@@ -90,6 +90,15 @@ def test_group_norm_of_a_constant_picture_is_its_bias(lower: Callable[..., Any])
     np.testing.assert_allclose(found["y0"], np.broadcast_to(bias, x.shape), atol=1e-3)
 
 
+def test_group_norm_of_a_large_picture_in_float16_does_not_overflow(lower: Callable[..., Any]) -> None:
+    x = (3 * normal(1, 256, 256, 2)).astype(np.float16)  # its squares sum up to 590,000, and float16 ends at 65,504
+    scale, bias = np.ones(2, np.float16), np.zeros(2, np.float16)
+    lowered = lower(lambda x, s, b: composites.group_norm(x, s, b, groups=2, epsilon=1e-6), x, scale, bias)
+    (found,) = lowered.run().values()
+    assert found.dtype == np.float16
+    assert np.allclose(found, (x - x.mean((1, 2), np.float32)) / x.std((1, 2), np.float32), atol=2e-2)
+
+
 def test_nearest_code_takes_the_first_of_equals(lower: Callable[..., Any]) -> None:
     codes = np.repeat(normal(7, 4), 3, axis=0)
     found = lower(composites.nearest_code, codes + 0, weights={"codes": codes}).agrees().run()
