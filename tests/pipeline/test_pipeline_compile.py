@@ -119,6 +119,43 @@ def test_what_is_no_array_of_samples_costs_one_line(name: str, tmp_path: Path) -
     assert "\n" not in str(found.value)
 
 
+X = np.ones((3, 2), np.float32)
+
+WRONG_SAMPLES: dict[str, tuple[str, Any, str]] = {
+    "NaN": ("float32", X * np.nan, "finite numbers of float32, found 6 of 6 that are none"),
+    "one infinity": ("float32", np.where(np.arange(6) == 5, np.inf, 1).astype(np.float32), "found 1 of 6 that are"),
+    "too large for the input": ("float32", X.astype(np.float64) * 1e300, "found 6 of 6 that are none"),
+    "integers": ("float32", X.astype(np.int32), "in float32 at .*x.npy, found int32"),
+    "numbers for indices": ("int32", X, "in int32 at .*x.npy, found float32"),
+    "integers too large": ("int32", np.array([1, 1 << 40]), "as numbers of int32, found 1 of 2 that are none"),
+    "negative for unsigned": ("uint8", np.array([1, -1]), "as numbers of uint8, found 1 of 2 that are none"),
+    "complex": ("float32", X.astype(np.complex64), "found complex64"),
+    "text": ("float32", np.array(["a"]), "found <U1"),
+    "a scalar": ("float32", np.float32(np.nan), "found 1 of 1 that are none"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SAMPLES)
+def test_samples_that_are_none_of_the_input_cost_one_line(name: str, tmp_path: Path) -> None:
+    dtype, array, message = WRONG_SAMPLES[name]
+    np.save(tmp_path / "x.npy", array)
+    signature = Signature(inputs=(TensorSpec(name="x", shape=(1,), dtype=dtype),), outputs=())
+    with pytest.raises(ArtifactError, match=message) as found:
+        given_samples(tmp_path, signature)
+    assert str(tmp_path / "x.npy") in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "array"),
+    [("float32", np.asfortranarray(X, np.float64)), ("float32", X), ("int64", np.array([1, -2], np.int32))],
+)
+def test_samples_of_the_same_kind_are_taken(dtype: str, array: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", array)
+    signature = Signature(inputs=(TensorSpec(name="x", shape=(1,), dtype=dtype),), outputs=())
+    assert np.array_equal(given_samples(tmp_path, signature)["x"], array)
+
+
 def test_a_component_that_no_model_has_costs_one_line(artifacts: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(artifacts, copy)

@@ -11,7 +11,7 @@ from lwmport.errors import UsageError
 from lwmport.targets.compile.aipu_attention import attention_keys
 from lwmport.targets.compile.job import Job, sized
 from lwmport.targets.compile.plan import Place
-from lwmport.types import Array, Kind
+from lwmport.types import Array, Kind, TensorSpec, dtype_of
 
 TYPES: Final = {"onnx": "onnx", "tflite": "tflite", "frozen_graph": "tensorflow"}
 
@@ -73,7 +73,7 @@ def calibration_file(job: Job) -> tuple[Callable[[], bytes], dict[str, str]]:
     """
     gear = job.gears[0] if job.gears else {}
     shapes = {spec.name: sized(spec, gear) for spec in job.signature.inputs}
-    samples = {name: _fitting(job, name, shape) for name, shape in shapes.items()}
+    samples = {spec.name: _fitting(job, spec, shapes[spec.name]) for spec in job.signature.inputs}
     leading = {shape[0] if shape else 0 for shape in shapes.values()}
     if len(leading) != 1 or 0 in leading:
         whole = {name: array[0] for name, array in samples.items()}
@@ -86,8 +86,9 @@ def calibration_file(job: Job) -> tuple[Callable[[], bytes], dict[str, str]]:
     return partial(_dictionary, flat), {"dataset": "NumpyMultiInputDataset", **keys}
 
 
-def _fitting(job: Job, name: str, shape: tuple[int, ...]) -> Array:
-    """Return the samples [samples, *shape] of one input, in a dtype that Compass has."""
+def _fitting(job: Job, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    """Return the samples [samples, *shape] of one input in its dtype, or int32 for int64, which Compass has not."""
+    name = spec.name
     found = (job.calibration or {}).get(name)
     if found is None:
         given = ", ".join(job.calibration or {}) or "none"
@@ -101,7 +102,15 @@ def _fitting(job: Job, name: str, shape: tuple[int, ...]) -> Array:
         )
     most = max(MOST_SAMPLES // max(found[:1].nbytes * len(job.signature.inputs), 1), 1)
     taken = np.ascontiguousarray(found[:most])
-    return taken.astype(np.int32) if taken.dtype == np.int64 else taken
+    if spec.dtype != "int64":
+        return taken.astype(dtype_of(spec.dtype), copy=False)
+    narrow = taken.astype(np.int32)
+    if not np.array_equal(narrow, taken):
+        raise UsageError(
+            f"expected the samples of {name} inside of int32, the widest integers that Compass has, found up to "
+            f"{int(taken.max()):,} and down to {int(taken.min()):,}"
+        )
+    return narrow
 
 
 def ini(sections: Mapping[str, Mapping[str, str]]) -> bytes:

@@ -97,6 +97,11 @@ def test_samples_of_several_inputs_keep_their_order(job_of: Callable[..., Job]) 
     assert calibration_file(job)[1]["dataset"] == "NumpyMultiInputDataset"
 
 
+def test_samples_have_the_dtype_of_the_input(job: Job) -> None:
+    job = replace(job, calibration={"pixel_values": np.ones((3, 1, 8, 8, 3), np.float64)})
+    assert loaded(job).dtype == np.float32
+
+
 def test_inputs_without_a_common_batch_go_whole(job_of: Callable[..., Job]) -> None:
     specs = (TensorSpec(name="x", shape=(1, 2), dtype="float32"), TensorSpec(name="n", shape=(), dtype="int32"))
     samples = {"x": np.zeros((2, 1, 2), np.float32), "n": np.zeros((2,), np.int32)}
@@ -120,6 +125,13 @@ BAD = {
     "another input's samples": ({"calibration": {"x": np.zeros((1, 1))}}, "samples of the input pixel_values"),
     "samples of another shape": ({"calibration": {"pixel_values": np.zeros((1, 8, 8, 3))}}, "found [1, 8, 8, 3]"),
     "no sample": ({"calibration": {"pixel_values": np.zeros((0, 1, 8, 8, 3))}}, "found [0, 1, 8, 8, 3]"),
+    "integers beyond int32": (
+        {
+            "inputs": (TensorSpec(name="n", shape=(1,), dtype="int64"),),
+            "calibration": {"n": np.array([[1], [1 << 40]])},
+        },
+        "samples of n inside of int32",
+    ),
     "float32": ({"precision": "float32"}, "found float32"),
     "unknown device": ({"soc": "X9_9999"}, "expected --soc"),
     "saved model": ({"format": "saved_model"}, "onnx or tflite"),
