@@ -12,10 +12,13 @@ from lwmport.errors import UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.exclusion import left_out
 from lwmport.pipeline.heard import check_heard, unheard
 from lwmport.pipeline.port import PortRequest, usual_format
 from lwmport.pipeline.request import Request
 from lwmport.registry import check_known
+from lwmport.targets.dialects import DIALECT_OF
+from lwmport.targets.preflight import USUAL_CHIPS
 from lwmport.types import WeightSpec
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
@@ -102,10 +105,11 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     folder = out or path.parent / _text(values.get("out", "ports"), "out", path)
     defaults = _table(values, "defaults", path)
     given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
-    excluded = _tables(values, "exclude", path)
-    merged = [({**defaults, **item}, defaults.keys() - item.keys()) for item in given]
-    kept = [pair for pair in merged if not any(rule.items() <= pair[0].items() for rule in excluded)]
-    fields = [_beside(path, item) for item, _ in kept]
+    merged = [{**defaults, **item} for item in given]
+    every = [(_beside(path, item), defaults.keys() - own.keys()) for item, own in zip(merged, given, strict=True)]
+    excluded = left_out([_meant(item) for item in merged], _tables(values, "exclude", path), FIELDS, path)
+    kept = [pair for pair, out_of_it in zip(every, excluded, strict=True) if not out_of_it]
+    fields = [item for item, _ in kept]
     if not fields:
         raise UsageError(f"expected a [matrix] or [[jobs]] in {path} that leave something to do, found nothing")
     told = _told(fields)
@@ -185,6 +189,20 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
         if name in found and (name == "toolchain" or is_file(found[name])):
             found[name] = str(path.parent / found[name])
     return found
+
+
+def _meant(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every value that a job has, with the usual ones where it does not say."""
+    target = fields["target"]
+    form = fields.get("to") or usual_format(target)
+    model = Options()
+    usual = {
+        **{name: getattr(model, option) for name, option in MODEL.items()},
+        **{name: getattr(Request, name) for name in ("config", "batch", "seed")},
+        "dialect": DIALECT_OF.get((target, form)),
+        "soc": USUAL_CHIPS[target],
+    }
+    return {**usual, **fields, "to": form}
 
 
 def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

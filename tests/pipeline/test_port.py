@@ -287,6 +287,61 @@ def test_a_matrix_is_every_combination_but_the_excluded_and_single_jobs_beside_i
     assert found.jobs[1].words[:6] == ("--config", "debug", "--component", "vqgan-encoder", "--target", "ascend")
 
 
+MATRIX = """
+[defaults]
+config = "debug"
+[matrix]
+component = ["vqgan-encoder", "vqgan-decoder"]
+target = ["ascend", "aipu", "migraphx"]
+"""
+EXCLUDED: dict[str, tuple[str, int]] = {
+    "one value": ('target = "migraphx"', 2),
+    "all values": ('target = "migraphx"\ncomponent = "vqgan-encoder"', 1),
+    "any of a list": ('target = ["migraphx", "aipu"]', 4),
+    "a list of one": ('target = ["migraphx"]', 2),
+    "lists of two": ('target = ["migraphx", "aipu"]\ncomponent = ["vqgan-encoder", "vqgan"]', 2),
+    "of the defaults": ('target = "aipu"\nconfig = "debug"', 2),
+    "the usual precision": ('target = "migraphx"\nprecision = "float32"', 2),
+    "the usual format": ('target = "migraphx"\nto = "onnx"', 2),
+    "the usual device": ('soc = "Ascend310P3"', 2),
+    "the usual dialect": ('dialect = ["aipu", "ascend"]', 4),
+    "the usual batch": ('target = "migraphx"\nbatch = 1\nseed = 0\nring = 1', 2),
+    "settings": ('target = "migraphx"\nset = []', 2),
+    "twice": ('target = "migraphx"\n[[exclude]]\ntarget = ["migraphx", "aipu"]', 4),
+}
+
+
+@pytest.mark.parametrize("name", EXCLUDED)
+def test_what_is_excluded(name: str, tmp_path: Path) -> None:
+    rule, count = EXCLUDED[name]
+    path = tmp_path / "jobs.toml"
+    path.write_text(f"{MATRIX}[[exclude]]\n{rule}\n")
+    assert len(read_jobs(path).jobs) == 6 - count
+
+
+NOT_EXCLUDED: dict[str, tuple[str, str]] = {
+    "an unknown field": ('targt = "migraphx"', r"expected a field of an \[\[exclude\]\] .* did you mean 'target'\?"),
+    "nothing": ("", "expected fields with values in every"),
+    "no values": ("target = []", "expected fields with values in every"),
+    "no such value": ('target = "migrafx"', "to leave out a job, found none with target = 'migrafx'; mend it"),
+    "another precision": (
+        'target = "migraphx"\nprecision = "float16"',
+        "found none with target = 'migraphx', precision = 'float16'",
+    ),
+    "another type": ('target = "migraphx"\nbatch = true', "found none with target = 'migraphx', batch = True"),
+    "everything": ('component = ["vqgan-encoder", "vqgan-decoder"]', "leave something to do, found nothing"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_EXCLUDED)
+def test_an_exclude_that_excludes_nothing_is_refused(name: str, tmp_path: Path) -> None:
+    rule, words = NOT_EXCLUDED[name]
+    path = tmp_path / "jobs.toml"
+    path.write_text(f"{MATRIX}[[exclude]]\n{rule}\n")
+    with pytest.raises(UsageError, match=words):
+        read_jobs(path)
+
+
 def test_what_differs_between_jobs_is_in_their_names_and_paths_lie_beside_the_file(tmp_path: Path) -> None:
     path = tmp_path / "jobs.toml"
     (tmp_path / "c.json").write_text("{}")
