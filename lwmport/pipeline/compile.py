@@ -1,25 +1,23 @@
 """Compiling artifacts for a target: one verdict each, its record beside what the compiler made."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lwmport import atomic, manifest, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.calibration import SAMPLES, given_samples, made_samples
+from lwmport.pipeline.foreign import Model, read_foreign
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.targets.compile.ascend_nodes import with_nodes
 from lwmport.targets.compile.devices import check_options
-from lwmport.targets.compile.job import Gear, Job, check_ranks
-from lwmport.targets.graphs.record import Value
-from lwmport.types import Array, Compilation, Signature, Status, TensorSpec, dtype_of
+from lwmport.targets.compile.job import Gear, Job
+from lwmport.types import Array, Compilation, Status
 
 AUTO: Final = "auto"
-FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".pb": "frozen_graph", ".saved_model": "saved_model"}
-"""Suffix of a model that no manifest describes -> its format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +47,6 @@ class CompileRequest:
         """The folder for results: beside the artifact, named after the target, unless one is given."""
         inside = self.artifact if (self.artifact / manifest.NAME).is_file() else self.artifact.parent
         return self.out or inside / self.target
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Model:
-    """One model file and what is known of it."""
-
-    path: Path
-    name: str
-    format: str
-    signature: Signature
-    operators: Mapping[str, int]
-    public: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_artifacts(request: CompileRequest, observer: Observer | None = None) -> tuple[Compilation, ...]:
@@ -134,7 +120,7 @@ def _own(
         calibration = made_samples(made, part, request.checkpoint, next(iter(request.gears), {}))
     elif request.calibration:
         calibration = given_samples(Path(request.calibration), part.signature)
-    model = _Model(
+    model = Model(
         path=folder / part.path,
         name=part.name,
         format=made.artifact_format,
@@ -145,57 +131,20 @@ def _own(
 
 
 def _foreign(request: CompileRequest) -> Job:
-    """Return the job for a model that is not ours: its own inputs and outputs are its signature.
-
-    What runs a file on the cpu has the names that callers use; a vendor's parser has those of the tensors.
-    """
-    from lwmport.targets.graphs.opening import open_graph
-
-    path = request.artifact
-    graph = open_graph(path)
-    _check_inputs(path, graph.inputs)
-    check_ranks(path, graph.inputs)
-    public = graph.public if request.target == "cpu" else {}
-    specs = [
-        tuple(
-            TensorSpec(name=public.get(value.name, value.name), shape=value.shape or (), dtype=value.dtype)
-            for value in values
-        )
-        for values in (graph.inputs, graph.outputs)
-    ]
-    signature = Signature(inputs=specs[0], outputs=specs[1])
+    """Return the job for a model that is not ours."""
+    model = read_foreign(request.artifact, request.target)
+    names = [f"{spec.name}.npy" for spec in model.signature.inputs]
     if request.calibration == AUTO:
         raise UsageError(
-            f"expected a folder of samples for {path}, which no manifest describes, found --calibration auto"
+            f"expected --calibration DIR with {', '.join(names)} for {request.artifact}, which no manifest describes, "
+            f"found {AUTO}, which makes samples for models of lwmport's own"
         )
-    calibration = given_samples(Path(request.calibration), signature) if request.calibration else None
-    operators = {operator: count for (_, operator), count in graph.operators.items()}
-    model = _Model(
-        path=path,
-        name=path.stem,
-        format=FORMATS[path.suffix],
-        signature=signature,
-        operators=operators,
-        public=public,
+    return _job(
+        request, model, given_samples(Path(request.calibration), model.signature) if request.calibration else None
     )
-    return _job(request, model, calibration)
 
 
-def _check_inputs(path: Path, inputs: Iterable[Value]) -> None:
-    """Refuse a model with an input that is no tensor of numbers: no compiler takes it, and nothing can be fed."""
-    for value in inputs:
-        try:
-            found = dtype_of(value.dtype) if value.dtype else None
-        except TypeError:
-            found = None
-        if found is None or found.hasobject or found.kind in "SUMm":
-            raise ArtifactError(
-                f"{path}: expected inputs of numbers, found {value.name!r} of dtype {value.dtype or 'unknown'}; "
-                f"give it a type, or cut the model behind it"
-            )
-
-
-def _job(request: CompileRequest, model: _Model, calibration: Mapping[str, Array] | None) -> Job:
+def _job(request: CompileRequest, model: Model, calibration: Mapping[str, Array] | None) -> Job:
     return Job(
         path=model.path,
         name=model.name,
@@ -203,6 +152,7 @@ def _job(request: CompileRequest, model: _Model, calibration: Mapping[str, Array
         signature=model.signature,
         operators=model.operators,
         public=model.public,
+        own=model.own,
         soc=request.soc,
         precision=request.precision or PRECISIONS[request.target],
         gears=request.gears,

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,27 @@ def test_a_model_that_is_not_ours(artifacts: Path, tmp_path: Path) -> None:
     request = CompileRequest(artifact=tmp_path / "vqgan-decoder.onnx", target="ascend", soc="Ascend310P3")
     (found,) = compile_artifacts(request)
     assert "--input_shape=codebook_indices:1,16,16" in found.commands[0]
+
+
+@pytest.mark.parametrize("calibration", [None, "auto"])
+def test_a_model_that_is_not_ours_is_told_what_samples_to_give(
+    calibration: str | None, artifacts: Path, tmp_path: Path
+) -> None:
+    """What the message says is then done, and is enough."""
+    for name in ("vqgan-encoder.onnx", "vqgan-encoder.onnx.data"):
+        (tmp_path / name).write_bytes((artifacts / name).read_bytes())
+    request = CompileRequest(artifact=tmp_path / "vqgan-encoder.onnx", target="aipu", out=tmp_path / "out")
+    with pytest.raises(UsageError, match=r"--calibration DIR with pixel_values\.npy") as caught:
+        compile_artifacts(replace(request, calibration=calibration))
+    assert "calibration auto" not in str(caught.value)
+    np.save(tmp_path / "pixel_values.npy", np.zeros((2, 1, 32, 32, 3), np.float32))
+    (found,) = compile_artifacts(replace(request, calibration=str(tmp_path)))
+    assert "vqgan-encoder.cfg" in found.files
+
+
+def test_a_model_of_ours_is_told_of_samples_made_anew(artifacts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give --calibration auto, or DIR with pixel_values"):
+        compile_artifacts(CompileRequest(artifact=artifacts, target="aipu", out=tmp_path / "out"))
 
 
 def test_samples_from_a_folder(artifacts: Path, tmp_path: Path) -> None:
@@ -241,8 +263,6 @@ def test_weights_that_compass_reads_as_zeros_are_refused(tmp_path: Path) -> None
 
 
 def test_the_worst_verdict_is_the_verdict(artifacts: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     (one, two) = compile_artifacts(CompileRequest(artifact=artifacts, target="cpu", out=tmp_path / "out"))
     assert status_of((one, replace(two, status=Status.SKIPPED))) is Status.SKIPPED
     assert status_of((replace(one, status=Status.FAILED), replace(two, status=Status.SKIPPED))) is Status.FAILED

@@ -92,9 +92,10 @@ def _fitting(job: Job, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
     found = (job.calibration or {}).get(name)
     if found is None:
         given = ", ".join(job.calibration or {}) or "none"
+        auto = "auto, or " if job.own else ""
         raise UsageError(
-            f"expected samples of the input {name} to quantise with, found {given}; give --calibration auto, or "
-            f"a folder with {name}.npy of shape [samples, {', '.join(map(str, shape))}]"
+            f"expected samples of the input {name} to quantise with, found {given}; give --calibration {auto}DIR with "
+            f"{name}.npy, {spec.dtype}[samples, {', '.join(map(str, shape))}]"
         )
     if found.shape[1:] != shape or not len(found):
         raise UsageError(
