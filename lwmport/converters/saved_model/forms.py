@@ -11,8 +11,8 @@ from lwmport.graphs.atoms import composite_attributes
 def channel_means(e: Emitter, equation: Any) -> None:
     """Emit group normalisation as means of each channel, means of those over a group, one factor and one offset.
 
-    The large array is read in two sums and one multiplication and addition; it is never reshaped to five axes. All of it
-    is float32: the sum of 65,536 squares overflows float16.
+    The large array is read in two sums and one multiplication and addition; it is never reshaped to five axes. All is
+    float32: the sum of 65,536 squares overflows float16.
     """
     dtype = str(equation.outvars[0].aval.dtype)
     x, scale, bias = (e.cast(e.read(atom), "float32") for atom in equation.invars)
