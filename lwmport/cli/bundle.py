@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--checkpoint", help="The weights that were converted; not needed for seeded ones.")
 @click.option("--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples a component.")
 @click.option("--calibration", type=click.IntRange(0), default=8, show_default=True, help="Inputs for a quantizer.")
-@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936.")
+@click.option("--soc", help="The device within the target: Ascend310P3 (ascend needs one), X2_1204MP3, gfx936.")
 @click.option("--precision", help="What the compiler is to compute in: see 'lwmport compile --help'.")
 @click.option("--gears", metavar="NAME=N,N[;...]", help="Sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -26,7 +26,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.apart import check_apart
 from lwmport.pipeline.components import component_of
 from lwmport.pipeline.evidence import trial_batch
-from lwmport.pipeline.handover import check_files, compile_files, device_for
+from lwmport.pipeline.handover import Device, check_files, compile_files, device_for
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.samples import Golden, Samples, observed, take
 from lwmport.pipeline.weights import component_weights, reopen_weights
@@ -107,6 +107,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
     if request.samples < 1 or request.calibration < 0:
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
                          f"{request.calibration}")  # fmt: skip
+    device = device_for(request.target, request.soc, request.precision, request.gears)
     made = _validated(request.folder)
     _check_apart(request, made)
     family = resolve(made.component, made.config, Options.from_json(made.options))
@@ -117,7 +118,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         with tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=request.out.parent) as scratch:
             staging = Staging(folder=Path(scratch))
             work = _Work(request=request, made=made, family=family, weights=weights, staging=staging, observer=observer)
-            commands, preflights = _stage(work)
+            commands, preflights = _stage(work, device)
             return _pack(work, commands, preflights)
 
 
@@ -145,7 +146,7 @@ def _check_apart(request: BundleRequest, made: Manifest) -> None:
     check_apart(request.out, *files, *others, *weights)
 
 
-def _stage(work: _Work) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:
+def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:
     """Gather everything that goes into the zip but its own record.
 
     Returns:
@@ -153,7 +154,6 @@ def _stage(work: _Work) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ..
     """
     request, staging, made = work.request, work.staging, work.made
     (staging.folder / "models").symlink_to(request.folder.absolute(), target_is_directory=True)
-    device = device_for(request.target, request.soc, request.precision, request.gears)
     _put_given(work)
     specs: list[ComponentSpec] = []
     commands: dict[str, tuple[str, ...]] = {}

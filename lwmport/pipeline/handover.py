@@ -11,6 +11,7 @@ from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry
 from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.targets.compile.job import Gear, Job
+from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.graphs.opening import READERS
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
 from lwmport.types import Array, Compilation, Preflight
@@ -30,9 +31,15 @@ class Device:
 
 
 def device_for(target: str, soc: str | None, precision: str | None, gears: tuple[Gear, ...] = ()) -> Device:
-    """Return the device that is meant, with what is usual for the target where nothing is named."""
-    usual = USUAL_CHIPS[target] or None
-    return Device(target=target, soc=soc or usual, precision=precision or PRECISIONS[target], gears=gears)
+    """Return the device that is meant, with what is usual for the target's compiler where nothing is named.
+
+    Raises:
+        UsageError: the compiler has no usual chip and none is named, or it knows none of that name.
+    """
+    precision = precision or PRECISIONS[target]
+    if USUAL_CHIPS[target]:
+        chip_of(target, soc, precision)
+    return Device(target=target, soc=soc, precision=precision, gears=gears)
 
 
 def compile_files(

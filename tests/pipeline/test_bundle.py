@@ -24,6 +24,7 @@ from lwmport.handoff.opening import Archive
 from lwmport.handoff.packing import pack
 from lwmport.models.families import resolve
 from lwmport.pipeline.bundle import BundleRequest, bundle
+from lwmport.pipeline.compile import CompileRequest, compile_artifacts
 from lwmport.pipeline.verify import VerifyRequest, verify
 from lwmport.types import Status
 
@@ -408,8 +409,24 @@ def test_what_did_not_pass_is_not_handed_over(converted: Path, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
+@pytest.mark.parametrize("soc", [None, "Ascend310P9"])
+def test_a_device_is_asked_for_where_the_compiler_asks(soc: str | None, converted: Path, tmp_path: Path) -> None:
+    reasons = []
+    compiled = CompileRequest(artifact=converted, target="ascend", soc=soc, out=tmp_path / "c")
+    for work in (
+        lambda: bundle(request(converted, tmp_path / "b.zip", target="ascend", soc=soc)),
+        lambda: compile_artifacts(compiled),
+    ):
+        with pytest.raises(UsageError, match=rf"expected --soc out of .*, found {soc or 'none'}") as error:
+            work()
+        reasons.append(str(error.value))
+    assert reasons[0] == reasons[1]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_that_the_rules_refuse_goes_with_the_findings(converted: Path, tmp_path: Path) -> None:
-    found = bundle(request(converted, tmp_path / "b.zip", target="ascend", samples=1, calibration=0))
+    options = {"target": "ascend", "soc": "Ascend310P3", "samples": 1, "calibration": 0}
+    found = bundle(request(converted, tmp_path / "b.zip", **options))
     assert found.status is Status.FAILED
     rules = {finding.rule for finding in found.preflights[0].findings if finding.severity == "error"}
     assert rules

@@ -79,7 +79,8 @@ def test_near_ties_pass_in_float16_and_in_both_checkers(checkpoint: Path, tmp_pa
     assert states.metrics["max_abs_error"] < 1e-4
 
     path = tmp_path / "ties.zip"
-    bundle(BundleRequest(folder=outcome.out, target="ascend", out=path, checkpoint=str(checkpoint), samples=1))
+    asked = {"target": "ascend", "soc": "Ascend310P3", "checkpoint": str(checkpoint)}
+    bundle(BundleRequest(folder=outcome.out, out=path, samples=1, **asked))
     found = verify(VerifyRequest(path=path))
     assert found.status is Status.PASSED
     (judged,) = found.validations
