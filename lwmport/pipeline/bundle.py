@@ -26,7 +26,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.apart import check_apart
 from lwmport.pipeline.components import component_of
 from lwmport.pipeline.evidence import trial_batch
-from lwmport.pipeline.handover import Device, check_files, compile_files, device_for
+from lwmport.pipeline.handover import MODELS, Device, check_files, compile_files, device_for, own_paths
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.samples import Golden, Samples, observed, take
 from lwmport.pipeline.weights import component_weights, reopen_weights
@@ -153,7 +153,7 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
         The commands that compile the models, by component, and what the target's rules say about them.
     """
     request, staging, made = work.request, work.staging, work.made
-    (staging.folder / "models").symlink_to(request.folder.absolute(), target_is_directory=True)
+    (staging.folder / MODELS).symlink_to(request.folder.absolute(), target_is_directory=True)
     _put_given(work)
     specs: list[ComponentSpec] = []
     commands: dict[str, tuple[str, ...]] = {}
@@ -164,7 +164,8 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
         spec, calibration = _component(work, part)
         specs.append(spec)
         work.observer.phase(f"{part.name}: compiler of {request.target}")
-        commands[part.name] = compile_files(staging, device, part, made.artifact_format, calibration)
+        with own_paths(staging, request.folder):
+            commands[part.name] = compile_files(staging, device, part, made.artifact_format, calibration)
     whole = Spec(
         format=record.SPEC_FORMAT,
         target=request.target,

@@ -1,10 +1,12 @@
 """What the targets give to a bundle: the compiler's commands and files, the rules' findings, the operators."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lwmport.errors import PortError
 from lwmport.handoff.inventory import inventory
 from lwmport.handoff.inventory import text as inventory_text
 from lwmport.handoff.staging import Staging
@@ -15,6 +17,9 @@ from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.graphs.opening import READERS
 from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
 from lwmport.types import Array, Compilation, Preflight
+
+MODELS: Final = "models"
+"""The folder of the artifacts, in the scratch folder as in the bundle."""
 
 FLOATS: Final = {"mixed": "float16", "int8": ""}
 """A compiler's precision -> the one that the rules are asked about; empty for the target's usual one."""
@@ -42,6 +47,15 @@ def device_for(target: str, soc: str | None, precision: str | None, gears: tuple
     return Device(target=target, soc=soc, precision=precision, gears=gears)
 
 
+@contextlib.contextmanager
+def own_paths(staging: Staging, folder: Path) -> Iterator[None]:
+    """Let errors inside the block name the models where they lie, in ``folder``, rather than in the scratch folder."""
+    try:
+        yield
+    except PortError as error:
+        raise type(error)(str(error).replace(str(staging.folder / MODELS), str(folder))) from error
+
+
 def compile_files(
     staging: Staging, device: Device, part: ComponentEntry, form: str, calibration: Mapping[str, Array]
 ) -> tuple[str, ...]:
@@ -54,7 +68,7 @@ def compile_files(
     """
     out = staging.folder / "compile" / part.name
     job = Job(
-        path=staging.folder / "models" / part.path,
+        path=staging.folder / MODELS / part.path,
         name=part.name,
         format=form,
         signature=part.signature,

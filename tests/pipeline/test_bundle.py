@@ -424,6 +424,23 @@ def test_a_device_is_asked_for_where_the_compiler_asks(soc: str | None, converte
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("relative", [False, True])
+def test_an_error_names_the_model_where_it_lies(
+    *, relative: bool, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lite"
+    shutil.copytree(converted, folder)
+    manifest.write(replace(manifest.read(folder), artifact_format="tflite"), folder)
+    monkeypatch.chdir(tmp_path)
+    if relative:
+        folder = Path("lite")
+    options = {"target": "ascend", "soc": "Ascend310P3", "samples": 1, "calibration": 0}
+    with pytest.raises(UsageError, match=r"expected an artifact in onnx or .*, found tflite") as error:
+        bundle(request(folder, Path("b.zip"), **options))
+    assert f"({folder}/vqgan-encoder.onnx); convert with --to onnx" in str(error.value)
+    assert ".lwmport" not in str(error.value)
+
+
 def test_a_model_that_the_rules_refuse_goes_with_the_findings(converted: Path, tmp_path: Path) -> None:
     options = {"target": "ascend", "soc": "Ascend310P3", "samples": 1, "calibration": 0}
     found = bundle(request(converted, tmp_path / "b.zip", **options))
