@@ -114,16 +114,18 @@ def read_shapes(text: str | None) -> Mapping[str, tuple[int, ...]] | None:
     """Return the shapes of ``name:1,256,256,3;other:1,77``, None if none are given; ``name:`` is a scalar.
 
     Raises:
-        UsageError: the text is not of that form.
+        UsageError: the text is not of that form, or names an input twice.
     """
     if not text:
         return None
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for part in text.split(";"):
         name, separator, sizes = part.rpartition(":")
         words = [word.strip() for word in sizes.split(",")] if sizes.strip() else []
         if not separator or not name or not all(word.isdecimal() and 0 < int(word) < LARGEST for word in words):
             raise UsageError(f"expected --input-shape as 'NAME:1,256,256,3;OTHER:1,77', found {part!r}")
+        if name.strip() in found:
+            raise UsageError(f"expected each input once in --input-shape, found {name.strip()} twice in {text!r}")
         found[name.strip()] = tuple(map(int, words))
     return found
 

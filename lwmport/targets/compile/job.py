@@ -119,7 +119,8 @@ def read_gears(text: str | None) -> tuple[Gear, ...]:
     """Return the gears of ``batch=1,2,4`` or ``query=1,8;cache=1024,2048``: the first sizes are the first gear.
 
     Raises:
-        UsageError: the text has another form, or its dimensions have different numbers of sizes.
+        UsageError: the text has another form, its dimensions have different numbers of sizes, or a dimension or a gear
+            stands there twice.
     """
     if not text:
         return ()
@@ -129,8 +130,13 @@ def read_gears(text: str | None) -> tuple[Gear, ...]:
         words = [word.strip() for word in sizes.split(",")]
         if not equals or not name.strip() or not all(word.isdecimal() and int(word) > 0 for word in words):
             raise UsageError(f"expected gears like 'batch=1,2,4' or 'query=1,8;cache=1024,2048', found {text!r}")
+        if name.strip() in columns:
+            raise UsageError(f"expected each dimension once in --gears, found {name.strip()} twice in {text!r}")
         columns[name.strip()] = [int(word) for word in words]
     counts = {len(sizes) for sizes in columns.values()}
     if len(counts) != 1:
         raise UsageError(f"expected as many sizes for each dimension (a gear takes one of each), found {text!r}")
-    return tuple({name: sizes[gear] for name, sizes in columns.items()} for gear in range(counts.pop()))
+    rows = list(zip(*columns.values(), strict=True))
+    if len(set(rows)) < len(rows):
+        raise UsageError(f"expected gears that differ, found one twice in {text!r}; leave the second out")
+    return tuple(dict(zip(columns, row, strict=True)) for row in rows)

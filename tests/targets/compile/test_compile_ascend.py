@@ -106,6 +106,28 @@ def test_bad_texts_of_gears_are_refused(text: str) -> None:
         read_gears(text)
 
 
+TWICE = {
+    "batch=2,2": "expected gears that differ, found one twice in 'batch=2,2'",
+    "query=1,8,1;cache=9,9,9": "expected gears that differ",
+    "batch=1;batch=2": "expected each dimension once in --gears, found batch twice",
+    "batch=1; batch =1": "found batch twice",
+}
+
+
+@pytest.mark.parametrize("text", TWICE)
+def test_gears_that_say_something_twice_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=TWICE[text]):
+        read_gears(text)
+
+
+def test_gears_may_share_some_sizes() -> None:
+    assert read_gears("query=1,1,8;cache=2,4,4") == (
+        {"query": 1, "cache": 2},
+        {"query": 1, "cache": 4},
+        {"query": 8, "cache": 4},
+    )
+
+
 def test_mixed_precision_keeps_what_overflows(job_of: Callable[..., Job]) -> None:
     job = job_of(precision="mixed", operators={"InstanceNormalization": 2, "Softmax": 1}, **SOC)
     assert options(job)["precision_mode_v2"] == "mixed_float16"
