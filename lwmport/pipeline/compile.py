@@ -15,6 +15,7 @@ from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.targets.compile.ascend_nodes import with_nodes
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.compile.job import Gear, Job
+from lwmport.targets.compile.tools import installed
 from lwmport.types import Array, Compilation, Status
 
 AUTO: Final = "auto"
@@ -53,8 +54,8 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     """Compile each artifact that the request names and return the verdicts.
 
     Raises:
-        UsageError: target, device, precision or options are unknown or do not go together, or a node that is named is
-            in none of the models.
+        UsageError: target, device, precision or options are unknown or do not go together, a node that is named is
+            in none of the models, or the toolchain that is named is none.
         ArtifactError: there is no such artifact, or it is not the file that was converted.
     """
     observer = observer or Silent()
@@ -65,6 +66,8 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
+    if request.run and request.toolchain is not None:
+        installed(request.target, request.toolchain)
     jobs = with_nodes(_jobs(request, observer))
     found = []
     for job in jobs:

@@ -78,7 +78,9 @@ BAD = {
     "soc": (("--target", "ascend"), UsageError),
     "target": (("--target", "ascned"), UsageError),
     "gears": ((*ASCEND, "--gears", "batch"), UsageError),
+    "gears twice": ((*ASCEND, "--gears", "batch=2,2"), UsageError),
     "toolchain": ((*ASCEND, "--toolchain", "/nowhere"), UsageError),
+    "a toolchain that is a text file": ((*ASCEND, "--toolchain", __file__), UsageError),
     "calibration": (("--target", "aipu", "--calibration", "/nowhere"), PortError),
 }
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from lwmport.errors import UsageError
 from lwmport.targets.compile import aipu, ascend, migraphx
 from lwmport.targets.compile.toolchain import find
 
@@ -18,10 +19,17 @@ def installed(target: str, toolchain: Path | None = None) -> dict[str, str] | No
     """Return the path of each program of a target's compiler that is found here, by name; None where it has none.
 
     Raises:
-        UsageError: a toolchain is named that does not exist.
+        UsageError: a toolchain is named that does not exist, or in which none of the programs is.
     """
     if target not in TOOLS:
         return None
     sdk, names = TOOLS[target]
     found = {name: find((name,), sdk, toolchain) for name in names}
-    return {name: str(tool.path) for name, tool in found.items() if tool}
+    here = {name: str(tool.path) for name, tool in found.items() if tool}
+    if toolchain is not None and (not here or (toolchain.is_file() and toolchain.name not in names)):
+        form = "a file of another name" if toolchain.is_file() else "a folder without one"
+        raise UsageError(
+            f"expected the toolchain's folder or one of its executables ({', '.join(names)}) for the target {target}, "
+            f"found {form} at {toolchain}; without --toolchain it is looked for where the SDK installs it"
+        )
+    return here

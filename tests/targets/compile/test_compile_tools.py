@@ -31,13 +31,22 @@ def test_every_program_that_a_plan_asks_for_is_looked_for(
     job = job_of(precision=precision, calibration=calibration if target == "aipu" else None, soc=soc)
     made = plan(job, Place(model="model.onnx", out="."))
     assert {name for step in (*made.steps, *made.parts) for name in step.tools} == set(TOOLS[target][1])
-    assert installed(target, tmp_path) == {}
+    with pytest.raises(UsageError, match=f"for the target {target}, found a folder without one at"):
+        installed(target, tmp_path)
+
+
+def test_a_file_that_is_none_of_the_programs_is_no_toolchain(sdk: Callable[..., Path], tmp_path: Path) -> None:
+    for path in (tmp_path / "notes.txt", sdk("atc", "true") / "bin" / "notes.txt"):
+        path.write_text("see the vendor's page")
+        with pytest.raises(UsageError, match=r"\(atc\) for the target ascend, found a file of another name at"):
+            installed("ascend", path)
+    atc = tmp_path / "sdk" / "bin" / "atc"
+    assert installed("ascend", atc) == {"atc": str(atc)}
 
 
 def test_what_is_installed_is_told_with_its_place(sdk: Callable[..., Path], tmp_path: Path) -> None:
     folder = sdk("atc", "true")
     assert installed("ascend", folder) == {"atc": str(folder / "bin" / "atc")}
-    assert installed("aipu", folder) == {}
     assert installed("cpu", folder) is None
     with pytest.raises(UsageError, match="expected the toolchain's folder"):
         installed("ascend", tmp_path / "none")
