@@ -44,7 +44,8 @@ def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  #
         found = (mended.preflight,) if mended else check_artifacts(request, observer)
     status = verdict(found)
     if as_json:
-        fixed = plain.encode({"notes": mended.notes, "proof": mended.proof.sentence}) if mended else None
+        said = {"notes": mended.notes, "proof": mended.sentence, "condition": mended.condition} if mended else None
+        fixed = plain.encode(said)
         print_json({"status": str(status), "preflights": plain.encode(found), "fixed": fixed})
     else:
         if mended:
@@ -57,7 +58,7 @@ def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  #
 def _print_fix(mended: "Mended") -> None:
     for note in mended.notes:
         click.echo(f"fixed: {note}")
-    click.echo(f"{status_word('passed')}  {mended.proof.sentence}")
+    click.echo(f"{status_word('passed')}  {mended.sentence}")
     click.echo(f"written: {', '.join(map(str, mended.files))}")
 
 

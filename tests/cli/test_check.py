@@ -68,6 +68,23 @@ def test_a_fix_is_written_and_passes(path: Path, tmp_path: Path) -> None:
     assert sorted(file.name for file in out.parent.iterdir()) == ["fixed.onnx"]
 
 
+def test_the_condition_of_a_softened_mask_is_told(tmp_path: Path) -> None:
+    """In the line of the verdict, and in the document."""
+    mask = onnx.numpy_helper.from_array(np.triu(np.full((4, 4), -np.inf, np.float32), 1), "mask")
+    nodes = [helper.make_node("Add", ["x", "mask"], ["t"], "add"), helper.make_node("Softmax", ["t"], ["y"], "softmax")]
+    ends = [helper.make_tensor_value_info(name, 1, [4, 4]) for name in "xy"]
+    graph = helper.make_graph(nodes, "masked", ends[:1], ends[1:], [mask])
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "masked.onnx")
+    words = ("check", tmp_path / "masked.onnx", "--target", "aipu", "--fix", "--out", tmp_path / "fixed.onnx")
+    (line,) = (line for line in lwmport(*words).stdout.splitlines() if "before and after agree" in line)
+    assert "; only while the scores of a row lie within 30 of each other" in line
+    fixed = json.loads(lwmport(*words, "--json").stdout)["fixed"]
+    assert set(fixed) == {"notes", "proof", "condition"}
+    assert fixed["condition"].startswith("only while the scores")
+    assert fixed["proof"].endswith(fixed["condition"])
+
+
 def test_a_folder_is_checked_whole(path: Path) -> None:
     onnx.save(model(21), path.with_name("other.onnx"))
     done = lwmport("check", path.parent, "--target", "cpu")

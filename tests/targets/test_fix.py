@@ -12,6 +12,7 @@ from rule_cases import CASES, FLOAT, HALF, INT32, INT64, Build, built, group_nor
 
 from lwmport import memory
 from lwmport.errors import PortError, RunnerError, UsageError
+from lwmport.runtime import RUNNERS
 from lwmport.targets.fix import folding, mending, proof
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.mending import mend
@@ -347,6 +348,72 @@ def test_a_proof_counts_nothing_as_equal_that_is_not() -> None:
     assert difference(np.asarray([1, 2]), np.asarray([1, 3])) == np.inf
     assert difference(ones * np.nan, ones * np.nan) == np.inf
     assert not Proof(error=float("nan"), tolerance=1e-4, output="y", runs=1).equal
+
+
+def padded(size: float, *, place: str = "Add", masked: int = 1) -> Build:
+    """Return scores of a size, those of padding hidden by a mask of -inf that is added or put in their place."""
+    nodes = [
+        node("Mul", "x size", "s"),
+        node("Equal", "m zero", "padding"),
+        node("Where", "padding low nothing", "mask"),
+        node("Add", "s mask", "t") if place == "Add" else node("Where", "padding low s", "t"),
+        node("Softmax", "t", "p", axis=-1),
+        node("Mul", "p x", "y"),
+    ]
+    constants = {
+        "size": np.asarray(size, np.float32),
+        "zero": np.asarray(1 - masked, np.int64),
+        "low": np.asarray(-np.inf, np.float32),
+        "nothing": np.asarray(0, np.float32),
+    }
+    return built(model(nodes, [value("x", [32, 12]), value("m", [1, 12], INT64)], constants=constants, opset=17))
+
+
+def mask_of(path: Path) -> float:
+    (low,) = (item for item in onnx.load(path).graph.initializer if item.name == "low")
+    return float(onnx.numpy_helper.to_array(low))
+
+
+@pytest.mark.parametrize("place", ["Add", "Where"])
+@pytest.mark.parametrize("size", [1.0, 100.0])
+def test_a_softened_mask_hides_the_scores_that_it_met(size: float, place: str, tmp_path: Path) -> None:
+    """Of 200 padded inputs none is off, and the condition says how far scores may lie apart."""
+    source = padded(size, place=place, masked=1)(tmp_path)
+    found = mend(source, tmp_path / "out" / "fixed.onnx", Conditions(target="aipu"))
+    low = mask_of(found.path)
+    assert low == -50 if size == 1 else -240 < low < -100
+    assert f"only while the scores of a row lie within {-low - 20:g} of each other and of 0" in found.sentence
+    assert "was measured" in found.condition
+    assert [file.name for file in found.path.parent.iterdir()] == ["fixed.onnx"]
+    sessions = [RUNNERS[".onnx"](path, 1) for path in (source, found.path)]
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        x = generator.uniform(-1, 1, (32, 12)).astype(np.float32)
+        shown = (np.arange(12) < generator.integers(1, 13)).astype(np.int64)[None]
+        before, after = (session.run({"x": x, "m": shown})["y"] for session in sessions)
+        assert difference(before, after) < 1e-4
+
+
+def test_a_condition_says_at_which_size_masks_fail(tmp_path: Path) -> None:
+    found = mend(padded(10.0)(tmp_path), tmp_path / "out" / "fixed.onnx", Conditions(target="aipu"))
+    assert "agree up to 1 times the usual size, but not at 10 times" in found.condition
+    plain = mend(one("Relu")(tmp_path), tmp_path / "out" / "plain.onnx", Conditions(target="aipu"))
+    assert (plain.condition, plain.sentence) == ("", plain.proof.sentence)
+
+
+def test_scores_that_no_mask_hides_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match="no mask that float16 holds hides them; nothing was written"):
+        mend(padded(6e4)(tmp_path), tmp_path / "out" / "fixed.onnx", Conditions(target="aipu"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_masks_of_no_softmax_are_said_to_be_unmeasured(tmp_path: Path) -> None:
+    """The maximum of what is masked is the same; but nothing says how far its scores may lie apart."""
+    nodes = [node("Where", "hidden low x", "t"), node("ReduceMax", "t", "y", axes=[1], keepdims=1)]
+    constants = {"hidden": np.arange(8)[None] > 4, "low": np.asarray(-np.inf, np.float32)}
+    made = model(nodes, [value("x", [2, 8])], [value("y", [2, 1])], constants=constants, opset=17)
+    found = mend(built(made)(tmp_path), tmp_path / "out" / "fixed.onnx", Conditions(target="aipu"))
+    assert "their distance could not be measured" in found.condition
 
 
 def bounded(limit: float = float(np.finfo(np.float32).max), operator: str = "Clip") -> Build:

@@ -9,6 +9,7 @@ from lwmport import atomic
 from lwmport.errors import PortError, UsageError
 from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
 from lwmport.targets.fix.draft import Draft
+from lwmport.targets.fix.masks import soften
 from lwmport.targets.fix.proof import Proof, prove, together
 from lwmport.targets.fix.room import check_room
 from lwmport.targets.fix.writing import refuse_sources, write
@@ -28,13 +29,22 @@ READ: Final = {"ascend": 18, "migraphx": 19, "aipu": 23}
 
 @dataclass(frozen=True, kw_only=True)
 class Mended:
-    """A model that was mended: what was done, how far it is from what it was, and what is still found in it."""
+    """A model that was mended: what was done, how far it is from what it was, and what is still found in it.
+
+    ``condition`` says when masks that were written as smaller numbers hide what they hid; empty where there are none.
+    """
 
     path: Path
     files: tuple[Path, ...]
     notes: tuple[str, ...]
     proof: Proof
     preflight: Preflight
+    condition: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The proof with its condition, in words."""
+        return f"{self.proof.sentence}; {self.condition}" if self.condition else self.proof.sentence
 
 
 def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
@@ -60,31 +70,23 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     with atomic.new_folder(out.parent) as scratch:
         with tempfile.TemporaryDirectory(dir=scratch) as spare:
             known = runnable(before, Path(spare))
-            proofs = soften(draft, known, conditions, Path(spare))
-            files = write(draft, scratch / out.name)
-            after = read(scratch / out.name)
+            masks = numbers.masks_of(draft) if narrow(conditions) else []
+            path, softening = scratch / out.name, None
+            if masks:
+                limit = abs(SMALL_MASK if conditions.target == "aipu" else MASK)
+                files, softening = soften(draft, masks, limit, (Path(spare) / "unmasked.onnx", path))
+                proofs = [prove(known, softening.masked.before), softening.usual]
+            else:
+                files, proofs = write(draft, path), []
+            after = read(path)
             proof = together([*proofs, prove(known, after, wide=not proofs)])
         if not proof.equal:
             raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
         found = judge(after, replace(conditions, shapes=None))
         names = tuple(out.parent / file.name for file in files)
-    return Mended(path=out, files=names, notes=tuple(draft.notes), proof=proof, preflight=found)
-
-
-def soften(draft: Draft, known: Graph, conditions: Conditions, folder: Path) -> list[Proof]:
-    """Write masks as numbers that the target holds, and return what was proved of the draft before that.
-
-    A mask of -50 masks scores of ordinary size alone. So where there are masks, inputs of extraordinary size are tried
-    on the model with all other changes.
-    """
-    masks = numbers.masks_of(draft) if narrow(conditions) else []
-    if not masks:
-        return []
-    with tempfile.TemporaryDirectory(dir=folder) as spare:
-        write(draft, Path(spare) / "unmasked.onnx")
-        proof = prove(known, read(Path(spare) / "unmasked.onnx"))
-    numbers.clip(draft, masks, abs(SMALL_MASK if conditions.target == "aipu" else MASK))
-    return [proof]
+    condition = softening.condition if softening else ""
+    notes = tuple(draft.notes)
+    return Mended(path=out, files=names, notes=notes, proof=proof, preflight=found, condition=condition)
 
 
 def narrow(conditions: Conditions) -> bool:
@@ -105,7 +107,7 @@ def runnable(graph: Graph, folder: Path) -> Graph:
 
 
 def improve(draft: Draft, conditions: Conditions) -> None:
-    """Run the passes of a target over a draft, all but `soften`."""
+    """Run the passes of a target over a draft, all but `lwmport.targets.fix.masks.soften`."""
     target = conditions.target
     opset = target_opset(draft.opset, conditions)
     functions.inline_functions(draft)

@@ -4,26 +4,17 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
-from lwmport.errors import ArtifactError, RunnerError, UsageError
+from lwmport.errors import ArtifactError, RunnerError
 from lwmport.runtime import RUNNERS
+from lwmport.targets.fix.trials import Trial, after_shapes, is_float, sample, wide_trials
 from lwmport.targets.graphs.record import Graph, Value
-from lwmport.targets.rules.shapes import SHAPE_OPERANDS
-from lwmport.types import Array, dtype_of
+from lwmport.types import Array
 
 SEEDS: Final = (0, 1)
-WIDE: Final = 2
-"""The seed of the inputs of extraordinary size."""
-
-LARGE: Final = 1e3
-"""By how much floats are scaled in a trial of their own: bounds and sums that small inputs never reach show there."""
-
-MOST: Final = 1 << 15
-"""Below it lie the integers of a trial of their own: products of two of them still are in int32."""
-
 UNSTABLE: Final = 1e-6
 """The relative change of the inputs that a model has to bear for a trial with large ones to say anything."""
 
@@ -43,11 +34,6 @@ SMALLER: Final = 0.05
 """The quantile of the magnitudes that are not 0 that an element is measured by where it is smaller than most."""
 
 THREADS: Final = 2
-PASSING: Final = ("Cast", "Clip", "Expand", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
-"""Operators through which an input of indices stays one."""
-
-COUNTING: Final = {**SHAPE_OPERANDS, "Loop": (0,), "Resize": (2, 3)}
-"""Operator -> its operands that say how much there is to compute: a large one could fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +71,6 @@ class Proof:
         )
 
 
-Trial: TypeAlias = dict[str, Array]
-
-
 def prove(before: Graph, after: Graph, *, wide: bool = True) -> Proof:
     """Return how far the models of two graphs are apart; integers, flags and shapes have to be the same.
 
@@ -99,17 +82,32 @@ def prove(before: Graph, after: Graph, *, wide: bool = True) -> Proof:
         UsageError: an input's size is not known.
         RunnerError: ONNX Runtime refuses one of them.
     """
-    renamed = _paired(before.inputs, after.inputs, "inputs")
-    outputs = _paired(before.outputs, after.outputs, "outputs")
     values = after_shapes(before, after)
     trials = [{value.name: sample(value, before, seed) for value in values} for seed in SEEDS]
-    pairs = _expected(before.path, trials, wide_trials(values, before) if wide else [])
+    return agreement((before, after), trials, wide_trials(values, before) if wide else ())
+
+
+def agreement(pair: tuple[Graph, Graph], trials: Sequence[Trial], wide: Sequence[Trial] = ()) -> Proof:
+    """Return how far two models are apart on some inputs; of 0 runs if none of them says anything.
+
+    Those in ``wide`` are left out where the first model is not steady on them.
+
+    Raises:
+        ArtifactError: the two have other inputs or outputs.
+        RunnerError: ONNX Runtime refuses one of them.
+    """
+    before, after = pair
+    renamed = _paired(before.inputs, after.inputs, "inputs")
+    outputs = _paired(before.outputs, after.outputs, "outputs")
+    known = _expected(before.path, trials, wide)
+    if not known:
+        return Proof(error=0.0, tolerance=USUAL, output="", runs=0)
     runner = RUNNERS[".onnx"](after.path, THREADS)
     proofs = [
         compare(expected, runner.run({renamed[name]: array for name, array in trial.items()}), outputs)
-        for trial, expected in pairs
+        for trial, expected in known
     ]
-    return together([replace(proof, runs=len(pairs)) for proof in proofs])
+    return together([replace(proof, runs=len(known)) for proof in proofs])
 
 
 def together(proofs: Sequence[Proof]) -> Proof:
@@ -132,32 +130,15 @@ def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: 
     return together(proofs or [Proof(error=0.0, tolerance=USUAL, output="", runs=1)])
 
 
-def wide_trials(values: Sequence[Value], graph: Graph) -> list[Trial]:
-    """Return inputs of extraordinary size: floats scaled, then integers that no table is read at and no shape made of.
-
-    A kind of trial for which the graph has no input is left out.
-    """
-    usual = {value.name: sample(value, graph, WIDE) for value in values}
-    floats = {name: array * array.dtype.type(LARGE) for name, array in usual.items() if _is_float(array)}
-    free = [value.name for value in values if usual[value.name].dtype.kind in "iu" and _is_free(value.name, graph)]
-    integers = {name: _large(usual[name], name) for name in free}
-    return [{**usual, **changed} for changed in (floats, integers) if changed]
-
-
-def _large(array: Array, name: str) -> Array:
-    random = np.random.default_rng([WIDE, *name.encode()])
-    return random.integers(0, min(MOST, int(np.iinfo(array.dtype).max)), array.shape).astype(array.dtype)
-
-
-def _expected(path: Path, trials: list[Trial], wide: list[Trial]) -> list[tuple[Trial, Mapping[str, Array]]]:
+def _expected(path: Path, trials: Sequence[Trial], wide: Sequence[Trial]) -> list[tuple[Trial, Mapping[str, Array]]]:
     """Return trials with the outputs of the first model: all usual ones, and the wide ones that it is steady on."""
     runner = RUNNERS[".onnx"](path, THREADS)
     found = [(trial, runner.run(trial)) for trial in trials]
     for trial in wide:
         with contextlib.suppress(RunnerError):
             outputs = runner.run(trial)
-            nearly = {name: _shaken(array) if _is_float(array) else array for name, array in trial.items()}
-            finite = all(np.isfinite(array).all() for array in outputs.values() if _is_float(array))
+            nearly = {name: _shaken(array) if is_float(array) else array for name, array in trial.items()}
+            finite = all(np.isfinite(array).all() for array in outputs.values() if is_float(array))
             if finite and compare(outputs, runner.run(nearly), {name: name for name in outputs}).equal:
                 found.append((trial, outputs))
     return found
@@ -167,18 +148,6 @@ def _shaken(array: Array) -> Array:
     """Return floats that differ in their last digits; those of half precision stay, for they have none to spare."""
     factor = 1 + UNSTABLE * np.where(np.arange(array.size).reshape(array.shape) % 2, 1, -1)
     return (array * factor).astype(array.dtype)
-
-
-def _is_float(array: Array) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
-
-
-def after_shapes(before: Graph, after: Graph) -> list[Value]:
-    """Return the inputs of the first graph with the sizes of the second, which may be fewer dynamic ones."""
-    return [
-        Value(name=old.name, shape=new.shape, dtype=old.dtype)
-        for old, new in zip(before.inputs, after.inputs, strict=True)
-    ]
 
 
 def difference(expected: Array, found: Array) -> float:
@@ -213,7 +182,7 @@ def element(expected: Array, found: Array) -> float:
     """Return the largest error of an element over what is allowed there; infinite where `difference` is."""
     if not np.isfinite(difference(expected, found)):
         return float("inf")
-    if not _is_float(expected) or not expected.size:
+    if not is_float(expected) or not expected.size:
         return 0.0
     one, other = _numbers(expected, found) or (np.zeros(0), np.zeros(0))
     sizes = np.abs(one)
@@ -221,63 +190,6 @@ def element(expected: Array, found: Array) -> float:
     smaller = float(np.quantile(some, SMALLER)) if some.size else 1.0
     absolute, relative = ELEMENTS.get(expected.dtype.name, EACH)
     return float((np.abs(one - other) / (absolute * smaller + relative * sizes)).max())
-
-
-def sample(value: Value, graph: Graph, seed: int) -> Array:
-    """Return a random input: floats in [-1, 1), indices that the table they look into has, flags.
-
-    Raises:
-        UsageError: a size is not known, or the elements are no numbers.
-    """
-    if value.dtype in {"", "string"}:
-        kind = value.dtype or "no dtype"
-        raise UsageError(f"expected inputs of numbers to prove that the numbers stay, found {value.name} of {kind}")
-    if not value.static or value.shape is None:
-        raise UsageError(
-            f"expected the size of every input to prove that the numbers stay, found {value.name}"
-            f'{list(value.shape or ())}; give it: --input-shape "{value.name}:1,..."'
-        )
-    random = np.random.default_rng([seed, *value.name.encode()])
-    shape = tuple(int(dim) for dim in value.shape if isinstance(dim, int))
-    element = dtype_of(value.dtype)
-    if element.kind == "b":
-        return random.integers(0, 2, shape).astype(element)
-    if element.kind in "iu":
-        return random.integers(0, _entries(value.name, graph), shape).astype(element)
-    return random.uniform(-1, 1, shape).astype(element)
-
-
-def _entries(name: str, graph: Graph) -> int:
-    """Return how many entries the smallest table has that an input looks into, 2 if it looks into none."""
-    waiting, seen, found = [name], set(), []
-    while waiting:
-        current = waiting.pop()
-        for node in graph.readers.get(current, ()):
-            if node.op == "Gather" and node.input(1) == current:
-                shape = graph.shape(node.input(0)) or ()
-                axis = int(node.attributes.get("axis", 0))
-                found += [size for size in shape[axis : axis + 1 or None] if isinstance(size, int)]
-            elif node.op == "GatherND" and node.input(1) == current:
-                found += [size for size in graph.shape(node.input(0)) or () if isinstance(size, int)]
-            elif node.op in PASSING and node.input(0) == current and node.outputs[0] not in seen:
-                seen.add(node.outputs[0])
-                waiting.append(node.outputs[0])
-    return max(min(found, default=2), 1)
-
-
-def _is_free(name: str, graph: Graph) -> bool:
-    """Return whether an input, as far as integers are followed, is no index into a table, size or number of rounds."""
-    waiting, seen = [name], {name}
-    while waiting:
-        current = waiting.pop()
-        for node in graph.readers.get(current, ()):
-            places = COUNTING.get(node.op, ()) + ((1,) if node.op.startswith("Gather") else ())
-            if any(node.input(place) == current for place in places):
-                return False
-            new = {made for made in node.outputs if made not in seen and not graph.dtype(made).startswith("float")}
-            seen |= new if node.op not in {"Shape", "Size"} else set()
-            waiting += new if node.op not in {"Shape", "Size"} else ()
-    return True
 
 
 def _paired(before: tuple[Value, ...], after: tuple[Value, ...], what: str) -> dict[str, str]:

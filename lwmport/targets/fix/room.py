@@ -8,7 +8,7 @@ from lwmport.errors import PortError
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import dtype_of
 
-TRIALS: Final = 8
+TRIALS: Final = 12
 """How many arrays of each input and of each output there are at a time: those of all trials, and copies in float64."""
 
 VALUES: Final = 2
