@@ -84,8 +84,15 @@ def judge(run: Run) -> str:
         return coded
     reason = (general(run, HINTS) or failed(run)) if wrong else ""
     if wrong and not reason:
-        reason = f"atc exited with 0 without saying {SUCCESS!r}; see its log"
+        reason = f"atc exited with 0 {_words(run.said)}; see its log"
     return reason or absent(run)
+
+
+def _words(said: str) -> str:
+    """Return which of ATC's last words are wrong, of a run that looks well otherwise."""
+    if FAILURE not in said:
+        return f"without saying {SUCCESS!r}"
+    return f"although it said {FAILURE!r}" + (f" as well as {SUCCESS!r}" if SUCCESS in said else "")
 
 
 VENDOR: Final = Vendor(target="ascend", sdk=SDK, plan=plan, judge=judge, litter=LITTER)

@@ -274,9 +274,16 @@ FAILURES = {
     "success and no file": (SUCCESS, "wrote no model.om"),
     "success and an empty file": (f'{OUTPUT}\n: > "$out.om"\n{SUCCESS}', "or an empty one"),
     "a file and no word of success": (GOOD, "without saying 'ATC run success'"),
-    "the word of failure and exit code 0": (f"{GOOD}{FAILURE}", "exited with 0"),
+    "the word of failure and exit code 0": (
+        f"{GOOD}{FAILURE}",
+        "atc exited with 0 although it said 'ATC run failed'; see its log",
+    ),
     "success and another exit code": (f"{GOOD}{SUCCESS}\nexit 255", "exited with 255"),
-    "both words": (f"{GOOD}{FAILURE}\n{SUCCESS}", "exited with 0"),
+    "both words": (
+        f"{GOOD}{FAILURE}\n{SUCCESS}",
+        "atc exited with 0 although it said 'ATC run failed' as well as 'ATC run success'; see its log",
+    ),
+    "both words the other way round": (f"{GOOD}{SUCCESS}\n{FAILURE}", "as well as 'ATC run success'; see its log"),
     "silence": ("exit 255", "said nothing"),
     "killed": ("kill -9 $$", "TE_PARALLEL_COMPILER=1"),
     "a worker killed": (f"echo EOFError\n{FAILURE}\nexit 255", "TE_PARALLEL_COMPILER=1"),
