@@ -18,7 +18,8 @@ def check_apart(out: Path, *read: Path) -> None:
     for path in read:
         found = next((file for file in (path, *path.rglob("*")) if file.exists() and out.samefile(file)), None)
         if found:
-            raise UsageError(f"expected --out apart from what is read, found {out}, which is {found}; name another")
+            which = "one of the files" if found == out else str(found)
+            raise UsageError(f"expected --out apart from what is read, found {out}, which is {which}; name another")
 
 
 def check_new(out: Path) -> None:
