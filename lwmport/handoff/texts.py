@@ -14,6 +14,9 @@ RUNNERS: Final[Mapping[str, str]] = {
 }
 """Target -> how the models run on the device; where none is named, its outputs are read from files."""
 
+FROM_FILES: Final = "python verify.py --outputs DIR"
+"""How outputs are judged that whatever ran the models has written."""
+
 BY_HAND: Final[Mapping[str, tuple[str, ...]]] = {
     "aipu": (
         "Each runs aipubuild (or cixbuild) where it is on the path, else the parts of Compass one by one, as far as",
@@ -31,6 +34,7 @@ BY_HAND: Final[Mapping[str, tuple[str, ...]]] = {
 """Target -> what to know of its scripts, and the same without them."""
 
 RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
+"""Format -> the runtime by which verify.py runs it; none for TensorFlow's."""
 
 LLAMA: Final = (
     "The LWM language models are released by their authors under the Llama 2 community license, which goes with every "
@@ -41,9 +45,9 @@ LLAMA: Final = (
 def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
     """Return README.txt: what to do, in five steps; ``scripts`` compile the components."""
     models = " ".join(f"--model {part.name}=compile/{part.name}/{part.name}.om" for part in spec.components)
-    runtime = RUNTIMES.get(spec.components[0].format, "onnxruntime")
-    form = RUNNERS.get(spec.target, "python verify.py --outputs DIR")
-    run = form.format(models=models, runtime=runtime)
+    runtime = RUNTIMES.get(spec.components[0].format)
+    form = RUNNERS.get(spec.target, FROM_FILES)
+    run = form.format(models=models, runtime=runtime) if runtime or "{runtime}" not in form else FROM_FILES
     lines = [
         f"{', '.join(part.name for part in spec.components)} for {spec.target}",
         "",
@@ -58,8 +62,8 @@ def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
         "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 2 where nothing",
         "   could be judged; what fails is diagnosed. A model compiled for float16 is judged with --precision float16;",
         "   for int8 no tolerance is promised: read the SQNR in the table.",
-        "   python verify.py --outputs DIR",
-        *([f"   {run}"] if run not in "python verify.py --outputs DIR" else []),
+        f"   {FROM_FILES}",
+        *([f"   {run}"] if run != FROM_FILES else []),
         "",
         f"Reference: {spec.reference}. Weights: {spec.weights}.",
         "",
