@@ -156,6 +156,7 @@ def _job(request: CompileRequest, model: Model, calibration: Mapping[str, Array]
         operators=model.operators,
         public=model.public,
         own=model.own,
+        quantised=model.quantised,
         soc=request.soc,
         precision=request.precision or PRECISIONS[request.target],
         gears=request.gears,

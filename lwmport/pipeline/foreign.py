@@ -13,6 +13,9 @@ from lwmport.types import Signature, TensorSpec, dtype_of
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".pb": "frozen_graph", ".saved_model": "saved_model"}
 """Suffix of a model that no manifest describes -> its format."""
 
+QUANTISED: Final = ("int4", "int8", "uint4", "uint8")
+"""Dtypes of constants that only a quantised model has: its weights, or the zero points of its steps."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -25,6 +28,7 @@ class Model:
     operators: Mapping[str, int]
     public: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
+    quantised: bool = False
 
 
 def read_foreign(path: Path, target: str) -> Model:
@@ -57,6 +61,7 @@ def read_foreign(path: Path, target: str) -> Model:
         operators={operator: count for (_, operator), count in graph.operators.items()},
         public=public,
         own=False,
+        quantised=any(constant.dtype in QUANTISED for constant in graph.constants.values()),
     )
 
 

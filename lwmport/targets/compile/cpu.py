@@ -12,7 +12,7 @@ from lwmport import atomic, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
 from lwmport.runtime import RUNNERS
 from lwmport.runtime.weighing import held_bytes
-from lwmport.targets.compile.agreement import LEAST_DB, agreement
+from lwmport.targets.compile.agreement import agreement
 from lwmport.targets.compile.job import Job, check_gears, check_job
 from lwmport.targets.compile.samples import samples
 from lwmport.types import Array, Compilation, Runner, Status
@@ -24,6 +24,8 @@ ENGINES: Final = {
     "frozen_graph": ("tensorflow",),
 }
 """Format -> what may run it here, the usual one first; ``--soc`` names another."""
+
+PRECISIONS: Final = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ def compile_artifact(job: Job, out: Path) -> Compilation:
     Raises:
         UsageError: the format has no such engine, the engine no such precision, or the model no such dimensions.
     """
-    check_job(job, "cpu", tuple(ENGINES), tuple(LEAST_DB))
+    check_job(job, "cpu", tuple(ENGINES), PRECISIONS)
     if job.gears:
         check_gears(job, (1, 1))
     engine = job.soc or ENGINES[job.format][0]
@@ -83,7 +85,7 @@ def _attempt(job: Job, engine: str, scratch: Path) -> tuple[Status, str, dict[st
         return Status.SKIPPED, str(error), {}
     except RunnerError as error:
         return Status.FAILED, str(error), {}
-    agrees = agreement(job.path.name, expected, found, job.precision)
+    agrees = agreement(job.path.name, expected, found, "int8" if job.quantised else job.precision)
     details = {"seconds": f"{seconds:.4f}", **agrees.details}
     if agrees.reason:
         return Status.FAILED, agrees.reason, details

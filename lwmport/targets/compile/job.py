@@ -21,12 +21,12 @@ PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16", "int8")
 class Job:
     """One artifact and what its compiler needs to know.
 
-    ``own`` is whether samples can be made for the model. ``public`` maps tensors to the names of inputs and outputs in
-    ``signature``, where those are other ones. ``soc`` is the device within the target. ``calibration`` holds samples
-    for quantisation by input name, each array [samples, ...]. ``keep_float32`` names what stays in float32 where the
-    rest does not; ``nodes`` are the names of the model's nodes, None where nobody asked for them. ``extra`` are further
-    options in the tool's own words. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is
-    run.
+    ``own`` is whether samples can be made for the model, ``quantised`` whether it computes in 8 bits already.
+    ``public`` maps tensors to the names of inputs and outputs in ``signature``, where those are other ones. ``soc`` is
+    the device within the target. ``calibration`` holds samples for quantisation by input name, each array
+    [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
+    model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
+    ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     """
 
     path: Path
@@ -36,6 +36,7 @@ class Job:
     operators: Mapping[str, int] = field(default_factory=dict)
     public: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
+    quantised: bool = False
     soc: str | None = None
     precision: str = "float32"
     gears: tuple[Gear, ...] = ()

@@ -219,6 +219,33 @@ def test_what_is_not_finite_in_the_artifact_itself_is_not_judged(
     assert "nan" not in found.reason
 
 
+STEPPED = {"image": np.linspace(-120, 120, 40).astype(np.int8), "scores": np.linspace(-1, 1, 40, dtype=np.float32)}
+QUANTISED: dict[str, tuple[bool, dict[str, Any], Status]] = {
+    "one step beside": (True, {"image": STEPPED["image"] + np.int8(1)}, Status.PASSED),
+    "numbers of 8 bits": (True, {"scores": STEPPED["scores"] * np.float32(1.01)}, Status.PASSED),
+    "something else": (True, {"image": -STEPPED["image"]}, Status.FAILED),
+    "other numbers": (True, {"scores": -STEPPED["scores"]}, Status.FAILED),
+    "one step beside, of no quantised model": (False, {"image": STEPPED["image"] + np.int8(1)}, Status.FAILED),
+    "numbers of 8 bits, of no quantised model": (
+        False,
+        {"scores": STEPPED["scores"] * np.float32(1.01)},
+        Status.FAILED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_engines_may_round_a_quantised_model_to_neighbouring_steps(
+    name: str, job_of: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    quantised, changes, status = QUANTISED[name]
+    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(STEPPED)})
+    made = cpu._Made(files=(), open=lambda: Lying({**STEPPED, **changes}))
+    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    found = cpu.compile_artifact(job_of(quantised=quantised), tmp_path / "out")
+    assert found.status is status, found.reason
+
+
 def _attention(path: Path, kept: int) -> Path:
     """Write attention whose integer mask [2, 6] keeps a key where it is ``kept``."""
     helper, float32, int64 = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64

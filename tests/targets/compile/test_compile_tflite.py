@@ -1,5 +1,6 @@
 """TFLite files of TensorFlow's converter: callers know the names of the signature, parsers those of the tensors."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,38 @@ def test_a_file_of_tensorflows_converter_runs_on_the_cpu(
     assert "agrees with model.tflite on samples" in found.reason
     names = {name for name, value in found.details.items() if value == "equal" or value.endswith(" dB")}
     assert len(names) == 2
+
+
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Convolutions in int8 between an input and an output in float32."""
+    tf = pytest.importorskip("tensorflow")
+    path = tmp_path_factory.mktemp("quantised") / "model.tflite"
+    draw = np.random.default_rng(0)
+    kernels = [draw.normal(size=(3, 3, 3 if not place else 8, 8)).astype(np.float32) for place in range(4)]
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 16, 16, 3), tf.float32, "x")])  # type: ignore[untyped-decorator]
+    def serve(x: Any) -> Any:
+        for kernel in kernels:
+            x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME"))
+        return x
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    samples = [[draw.normal(size=(1, 16, 16, 3)).astype(np.float32)] for _ in range(4)]
+    converter.representative_dataset = lambda: iter(samples)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of statistics that it takes from the samples
+        path.write_bytes(converter.convert())
+    return path
+
+
+@pytest.mark.parametrize("engine", ["litert", pytest.param("openvino", marks=OPENVINO)])
+def test_a_quantised_file_runs_on_the_cpu(engine: str, quantised: Path, tmp_path: Path) -> None:
+    (found,) = compile_artifacts(CompileRequest(artifact=quantised, target="cpu", soc=engine, out=tmp_path / "out"))
+    assert found.status is Status.PASSED, found.reason
+    assert "agrees with model.tflite on samples" in found.reason
 
 
 @OPENVINO
