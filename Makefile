@@ -10,10 +10,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test lint bench browser clean
 
-demo: $(VENV)/.run
-	$(BIN)/lwmport checkpoint make --component vqgan --out $(DEMO)/vqgan-seeded.pkl
+demo: $(VENV)/.run $(DEMO)/vqgan-seeded.pkl
 	$(BIN)/lwmport convert --component vqgan --to onnx --checkpoint $(DEMO)/vqgan-seeded.pkl --out $(DEMO)/onnx
 	@echo "Open $(DEMO)/onnx/report.html in a browser."
+
+$(DEMO)/vqgan-seeded.pkl: | $(VENV)/.run
+	$(BIN)/lwmport checkpoint make --component vqgan --out $@
 
 test: $(VENV)/.dev browser lint
 	$(BIN)/python -m pytest -n 2

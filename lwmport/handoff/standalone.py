@@ -373,6 +373,21 @@ def near_ties(expected: Any, found: Any, vectors: Any, book: Any, allowed: Recor
     return near if near.sum() <= math.ceil(allowed["share"] * near.size) else np.zeros_like(near)
 
 
+def verdicts(root: Path, judged: list[tuple[Case, Any | None, str]]) -> list[Row]:
+    """Return the verdicts on the outputs of a sample; where codes fail, with the precision in which all would pass."""
+    rows, first = decided(root, judged), judged[0][0]
+    if not first.component["codes"] or all(row.passed for row in rows):
+        return rows
+    for name in first.component["tolerances"][first.tensor["name"]]:
+        again = [(case._replace(precision=name), found, note) for case, found, note in judged]
+        if all(row.passed for row in decided(root, again)):
+            hint = f"; {suited(name)}"
+            return [
+                row if row.passed or hint in f"; {row.note}" else row._replace(note=row.note + hint) for row in rows
+            ]
+    return rows
+
+
 def decided(root: Path, judged: list[tuple[Case, Any | None, str]]) -> list[Row]:
     """Return the verdicts on the outputs of a sample; what is expected follows where a near tie went the other way."""
     of = {case.tensor["name"]: (case, found) for case, found, _ in judged}
@@ -513,8 +528,13 @@ def precision_of(case: Case, found: Any) -> str:
     tolerances = case.component["tolerances"][case.tensor["name"]]
     for name, tolerance in tolerances.items():
         if tolerance != case.tolerance and not refuses(measure(case.expected, found, tolerance), tolerance):
-            return f"it is within the tolerance of {name}: pass --precision {name} if the model was compiled so"
+            return suited(name)
     return ""
+
+
+def suited(precision: str) -> str:
+    """Return the advice to judge by a coarser precision."""
+    return f"it is within the tolerance of {precision}: pass --precision {precision} if the model was compiled so"
 
 
 # --- outputs that a device wrote -------------------------------------------------------------------------------------
@@ -816,7 +836,7 @@ def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) 
                 judged.append((case, None, f"missing: expected {place}.npy or .bin"))
             else:
                 judged.append((case, *read_output(path, case.expected)))
-        rows += decided(root, judged)
+        rows += verdicts(root, judged)
     return rows
 
 
@@ -838,7 +858,7 @@ def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) ->
             for case in cases(root, component, sample, options):
                 missing = "" if case.tensor["name"] in found else "missing: the model has no such output"
                 judged.append((case, found.get(case.tensor["name"]), missing))
-            rows += decided(root, judged)
+            rows += verdicts(root, judged)
     return rows
 
 

@@ -312,7 +312,10 @@ def test_near_ties_pass_in_float16_with_their_states(
     assert all(row["passed"] for row in found.values()), found
     assert found["codes"]["tolerance"] == "exact but for near ties (2)"
     exact = _rows(capsys, tied, out, "float32")
-    assert {name for name, row in exact.items() if not row["passed"]} == {"codes", "states"}
+    failed = {name: row["note"] for name, row in exact.items() if not row["passed"]}
+    assert set(failed) == {"codes", "states"}
+    assert all(note.endswith("pass --precision float16 if the model was compiled so") for note in failed.values())
+    assert all(note.count("--precision") == 1 for note in failed.values())
 
 
 TIES: dict[str, tuple[Callable[[Path], dict[str, Array]], set[str]]] = {
