@@ -214,8 +214,10 @@ def wrong_codes(root: Path, component: Record, sample: Record) -> str:
     for name, codes in component["codes"].items():
         book, vectors = golden(root, codes["codebook"]), golden(root, sample["vectors"][name])
         states = golden(root, sample["outputs"][codes["states"]])
-        shape = golden(root, sample["outputs"][name]).shape + book.shape[1:]
-        if book.ndim != 2 or not book.size or not states.shape == vectors.shape == shape:
+        indices = golden(root, sample["outputs"][name])
+        numbers = indices.dtype.kind in "iu" and all(array.dtype.kind == "f" for array in (book, vectors, states))
+        fits = states.shape == vectors.shape == indices.shape + book.shape[1:]
+        if not numbers or book.ndim != 2 or not book.size or not fits:
             return "{}: expected codes for {} of sample {}".format(codes["codebook"]["npy"], name, sample["name"])
         for file, array in ((codes["codebook"], book), (sample["vectors"][name], vectors)):
             if inside(root, file["bin"]).read_bytes() != little(array).tobytes():
@@ -367,9 +369,10 @@ def near_ties(expected: Any, found: Any, vectors: Any, book: Any, allowed: Recor
     near = (expected != found) & inside
     codes, vectors = book.astype(np.float64), vectors.astype(np.float64)
     one, other, point = codes[expected[near]], codes[found[near]], vectors[near]
-    farther = ((point - other) ** 2).sum(-1) - ((point - one) ** 2).sum(-1)
-    size = 2 * np.sqrt(((other - one) ** 2).sum(-1)) * math.sqrt((vectors**2).mean())
-    near[near] = np.abs(farther) <= allowed["distance"] * size
+    with np.errstate(invalid="ignore", over="ignore"):
+        farther = ((point - other) ** 2).sum(-1) - ((point - one) ** 2).sum(-1)
+        size = 2 * np.sqrt(((other - one) ** 2).sum(-1)) * math.sqrt((vectors**2).mean())
+        near[near] = np.isfinite(size) & (np.abs(farther) <= allowed["distance"] * size)
     return near if near.sum() <= math.ceil(allowed["share"] * near.size) else np.zeros_like(near)
 
 
@@ -840,9 +843,9 @@ def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) 
     return rows
 
 
-def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) -> list[Row]:
+def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any, known: list[str]) -> list[Row]:
     """Return the verdicts on what the models give here."""
-    models = models_of(root, picked, options)
+    models = models_of(root, picked, options, known)
     rows = []
     for _, group in itertools.groupby(picked, key=lambda pair: pair[0]["name"]):
         pairs = list(group)
@@ -862,13 +865,14 @@ def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any) ->
     return rows
 
 
-def models_of(root: Path, picked: list[tuple[Record, Record]], options: Any) -> dict[str, Path]:
+def models_of(root: Path, picked: list[tuple[Record, Record]], options: Any, known: list[str]) -> dict[str, Path]:
     """Return the file of each component that is judged: the one that ``--model`` names, or the bundle's own."""
     found = {component["name"]: inside(root, component["model"]) for component, _ in picked}
     for name, file in compiled(options.model).items():
-        if name not in found:
-            raise CannotJudgeError(f"expected --model of a component that is judged ({', '.join(found)}), found {name}")
-        found[name] = Path(file)
+        if name not in known:
+            raise CannotJudgeError(f"expected --model of a component of the bundle ({', '.join(known)}), found {name}")
+        if name in found:
+            found[name] = Path(file)
     for name, model in found.items():
         if not model.exists():
             raise CannotJudgeError(f"expected the model of {name}, found no {model}")
@@ -983,7 +987,9 @@ class Parser(argparse.ArgumentParser):
 
 def arguments(words_given: list[str] | None) -> Any:
     """Return the parsed command line."""
-    parser = Parser(prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        prog="verify.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     work = parser.add_mutually_exclusive_group()
     work.add_argument("--outputs", metavar="DIR", help="judge the outputs in this folder")
     work.add_argument("--run", choices=sorted(RUNTIMES), help="run the models with this runtime")
@@ -1011,14 +1017,17 @@ def verify(root: Path, options: Any) -> tuple[list[str], list[Row], list[str]]:
             return failures, [], said
         spec = read_json(root / "spec.json")
         picked = pick(spec, options)
+        known = [component["name"] for component in spec["components"]]
         for component, sample in picked:
             failures += check_golden(root, component, sample)
         said.append(f"{len(picked)} golden samples")
+        if failures:
+            return failures, [], said
         if options.outputs:
             return failures, judge_folder(root, picked, options), said
         if options.run:
-            return failures, judge_runs(root, picked, options), said
-    except (KeyError, TypeError, AttributeError) as error:
+            return failures, judge_runs(root, picked, options, known), said
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as error:
         msg = f"expected the records of a bundle in bundle.json and spec.json, found no {error}"
         raise CannotJudgeError(msg) from error
     return failures, [], said

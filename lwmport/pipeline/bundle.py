@@ -141,9 +141,9 @@ def _validated(folder: Path) -> Manifest:
 def _check_apart(request: BundleRequest, made: Manifest) -> None:
     """Refuse an ``out`` that is a file of the folder, unless that is an earlier bundle, or the checkpoint."""
     files = [request.folder / file.name for part in made.components for file in part.files]
-    others = [] if zipfile.is_zipfile(request.out) else [request.folder]
-    weights = [Path(request.checkpoint.rpartition("::")[2])] if request.checkpoint else []
-    check_apart(request.out, *files, *others, *weights)
+    others = [request.folder, *([Path(request.checkpoint.rpartition("::")[2])] if request.checkpoint else [])]
+    again = request.out.suffix == ".zip" and zipfile.is_zipfile(request.out)
+    check_apart(request.out, *files, *(path for path in others if not (again and path.is_dir())))
 
 
 def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:

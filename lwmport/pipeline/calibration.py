@@ -45,7 +45,7 @@ def _check_samples(path: Path, found: Array, spec: TensorSpec) -> None:
     flat = found.ravel(order="K")
     bad = sum(_unheld(flat[start : start + BLOCK], wanted) for start in range(0, flat.size, BLOCK))
     if bad:
-        values = "finite numbers" if wanted.kind == "f" else "numbers"
+        values = "finite numbers" if _kind(wanted) == "f" else "numbers"
         raise ArtifactError(
             f"expected samples of {spec.name} at {path} as {values} of {spec.dtype}, found {bad:,} of {flat.size:,} "
             f"that are none; leave those samples out"
@@ -56,11 +56,11 @@ def _unheld(block: Array, wanted: np.dtype[Any]) -> int:
     """Return how many values a dtype cannot hold, or are not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         held = block.astype(wanted)
-    return int(np.count_nonzero(~np.isfinite(held) if wanted.kind == "f" else held != block))
+    return int(np.count_nonzero(~np.isfinite(held) if _kind(wanted) == "f" else held != block))
 
 
 def _kind(dtype: np.dtype[Any]) -> str:
-    return "i" if dtype.kind == "u" else dtype.kind
+    return "f" if dtype.name == "bfloat16" else "i" if dtype.kind == "u" else dtype.kind
 
 
 def made_samples(

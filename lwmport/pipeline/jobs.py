@@ -200,7 +200,7 @@ def _meant(fields: Mapping[str, Any]) -> dict[str, Any]:
         **{name: getattr(model, option) for name, option in MODEL.items()},
         **{name: getattr(Request, name) for name in ("config", "batch", "seed")},
         "dialect": DIALECT_OF.get((target, form)),
-        "soc": USUAL_CHIPS[target],
+        "soc": USUAL_CHIPS.get(target),
     }
     return {**usual, **fields, "to": form}
 

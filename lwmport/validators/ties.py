@@ -14,7 +14,9 @@ from lwmport.types import Array, NearTies, Quantized
 
 
 def distances(quantized: Quantized, expected: Array, found: Array) -> NDArray[np.float64]:
-    """Return the measure for every index, in float64: 0 where both sides have one code, infinite outside the codebook.
+    """Return the measure for every index, in float64: 0 where both sides have one code.
+
+    It is infinite where an index lies outside the codebook, and where a number that it is made of is none.
 
     Args:
         quantized: what the indices were made of.
@@ -28,11 +30,11 @@ def distances(quantized: Quantized, expected: Array, found: Array) -> NDArray[np
     inside = (first >= 0) & (first < count) & (second >= 0) & (second < count)
     vectors, codes = quantized.vectors[places].astype(np.float64), quantized.codebook.astype(np.float64)
     one, other = codes[np.where(inside, first, 0)], codes[np.where(inside, second, 0)]
-    farther = ((vectors - other) ** 2).sum(-1) - ((vectors - one) ** 2).sum(-1)
-    scale = 2 * np.linalg.norm(other - one, axis=-1) * np.sqrt(np.mean(quantized.vectors.astype(np.float64) ** 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        farther = ((vectors - other) ** 2).sum(-1) - ((vectors - one) ** 2).sum(-1)
+        scale = 2 * np.linalg.norm(other - one, axis=-1) * np.sqrt(np.mean(quantized.vectors.astype(np.float64) ** 2))
         moved = np.where(farther == 0, 0.0, np.abs(farther) / scale)
-    measured[places] = np.where(inside & ~np.isnan(moved), moved, np.inf)
+    measured[places] = np.where(inside & np.isfinite(scale) & ~np.isnan(moved), moved, np.inf)
     return measured
 
 

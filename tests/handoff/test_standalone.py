@@ -349,6 +349,8 @@ VECTORS: dict[str, tuple[str, Array, str]] = {
         "expected codes for",
     ),
     "a codebook of another width": ("golden/small/codebooks/codes", np.zeros((9, 3), np.float32), "expected codes for"),
+    "a codebook of integers": ("golden/small/codebooks/codes", np.zeros((1000, 2), np.int32), "expected codes for"),
+    "a flat codebook": ("golden/small/codebooks/codes", np.zeros(1000, np.float32), "expected codes for"),
     "an empty codebook": ("golden/small/codebooks/codes", np.zeros((0, 2), np.float32), "expected codes for"),
 }
 
@@ -361,9 +363,28 @@ def test_vectors_and_codebooks_are_held_against_the_codes(
     np.save(tied / f"{stem}.npy", array)
     array.tofile(tied / f"{stem}.bin")
     _sealed(tied)
-    code, found = judged(capsys, tied)
-    assert code == 1
-    assert any(reason in failure for failure in found["failures"]), found
+    out = write(tied / "out", _chosen_from(tied))
+    for words in ((), ("--outputs", out, "--sample", "000", "--precision", "float16")):
+        code, found = judged(capsys, tied, *words)
+        assert code == 1
+        assert any(reason in failure for failure in found["failures"]), found
+
+
+def _chosen_from(tied: Path) -> dict[str, Array]:
+    arrays = golden(tied)
+    arrays["codes"][0, 0, 0] += 1
+    return arrays
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1" + 400 * "0"])
+def test_a_limit_that_is_no_number_costs_one_line(number: str, tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tied / "spec.json"
+    spec.write_text(spec.read_text().replace('"share": 0.08333333333333333', f'"share": {number}'))
+    assert number in spec.read_text()
+    _sealed(tied)
+    out = write(tied / "out", _chosen_from(tied))
+    code, _ = judged(capsys, tied, "--outputs", out, "--sample", "000", "--precision", "float16")
+    assert code in {1, 2}
 
 
 def test_the_two_forms_of_a_codebook_are_one(tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -485,7 +506,7 @@ CANNOT: dict[str, tuple[tuple[str, ...], str]] = {
     "model": (("--run", "onnxruntime", "--model", "small=/nowhere"), "found no /nowhere"),
     "model of another component": (
         ("--run", "onnxruntime", "--model", "smal=/"),
-        "expected --model of a component that is judged (small), found smal",
+        "expected --model of a component of the bundle (small), found smal",
     ),
     "model of no component": (("--run", "onnxruntime", "--model", "x.onnx"), "COMPONENT=FILE, found x.onnx"),
     "model without a file": (("--run", "onnxruntime", "--model", "small="), "COMPONENT=FILE, found small="),

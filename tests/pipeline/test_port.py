@@ -365,6 +365,10 @@ BAD = {
     "an unknown table": ("[matriks]", "did you mean 'matrix'"),
     "an unknown field": ('[[jobs]]\ncomponent = "vqgan"\nprecison = "float16"', "did you mean 'precision'"),
     "an unknown target": ('[[jobs]]\ncomponent = "vqgan"\ntarget = "ascent"', "did you mean 'ascend'"),
+    "an unknown target with a format": (
+        '[[jobs]]\ncomponent = "vqgan"\ntarget = "ascent"\nto = "onnx"',
+        "did you mean 'ascend'",
+    ),
     "an unknown component": ('[[jobs]]\ncomponent = "vqgn"\ntarget = "cpu"', "did you mean 'vqgan'"),
     "no component": ('[[jobs]]\ntarget = "cpu"', "expected component of every job"),
     "no list of tables": ("jobs = 3", r"expected tables \[\[jobs\]\]"),

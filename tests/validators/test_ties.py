@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from lwmport.handoff import standalone
 from lwmport.types import NearTies, Quantized
 from lwmport.validators.ties import distances, followed, most, near_ties
 
@@ -48,8 +49,26 @@ def test_two_equal_codes_are_one() -> None:
     assert distances(made_of, np.array([0]), np.array([1])) == 0
 
 
-def test_what_is_not_a_number_is_no_tie() -> None:
-    assert distances(quantized([[math.nan, 0.0]]), np.array([0]), np.array([1])) == math.inf
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_not_a_number_is_no_tie(number: float) -> None:
+    assert distances(quantized([[number, 0.0]]), np.array([0]), np.array([1])) == math.inf
+    broken = np.array([[0.0, 0.0], [number, 0.0]])
+    assert distances(quantized([[1.0, 0.0]], broken), np.array([0]), np.array([1])) == math.inf
+    elsewhere = quantized([[0.5, 0.0], [number, 0.0]])
+    assert distances(elsewhere, np.array([0, 0]), np.array([1, 0]))[0] == math.inf
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_checker_of_a_bundle_measures_the_same(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    vectors, codebook = random.standard_normal((40, 3)), random.standard_normal((6, 3))
+    codebook[seed % 6] = random.choice([0.5, math.nan, math.inf])
+    expected, found = random.integers(0, 6, 40), random.integers(-1, 7, 40)
+    made_of = Quantized(states="", vectors=vectors, codebook=codebook)
+    for distance in (0.0, 0.1, 0.5, 5.0):
+        ours = near_ties(expected, found, made_of, NearTies(distance=distance, share=1))
+        theirs = standalone.near_ties(expected, found, vectors, codebook, {"distance": distance, "share": 1})
+        assert np.array_equal(ours, theirs)
 
 
 def test_vectors_of_no_size_are_a_tie_only_where_the_codes_are_as_near() -> None:

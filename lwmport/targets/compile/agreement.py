@@ -120,4 +120,5 @@ def sqnr(expected: Array, found: Array) -> float:
     signal = float(np.square(wide).sum())
     if error == 0:
         return math.inf
-    return 10 * math.log10(signal / error) if signal > 0 else -math.inf
+    ratio = signal / error
+    return 10 * math.log10(ratio) if ratio > 0 else -math.inf

@@ -9,7 +9,7 @@ from typing import Final
 
 from lwmport.errors import UsageError
 
-FOLDERS: Final = ("", "bin", "compiler/bin", "tools/bin")
+FOLDERS: Final = ("", "bin", "compiler/bin", "tools/bin", "latest/bin", "latest/compiler/bin")
 """Where an SDK keeps its executables, below its own folder."""
 
 

@@ -26,7 +26,7 @@ def installed(target: str, toolchain: Path | None = None) -> dict[str, str] | No
     sdk, names = TOOLS[target]
     found = {name: find((name,), sdk, toolchain) for name in names}
     here = {name: str(tool.path) for name, tool in found.items() if tool}
-    if toolchain is not None and (not here or (toolchain.is_file() and toolchain.name not in names)):
+    if toolchain is not None and not here:
         form = "a file of another name" if toolchain.is_file() else "a folder without one"
         raise UsageError(
             f"expected the toolchain's folder or one of its executables ({', '.join(names)}) for the target {target}, "

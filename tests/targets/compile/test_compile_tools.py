@@ -36,12 +36,21 @@ def test_every_program_that_a_plan_asks_for_is_looked_for(
 
 
 def test_a_file_that_is_none_of_the_programs_is_no_toolchain(sdk: Callable[..., Path], tmp_path: Path) -> None:
-    for path in (tmp_path / "notes.txt", sdk("atc", "true") / "bin" / "notes.txt"):
-        path.write_text("see the vendor's page")
-        with pytest.raises(UsageError, match=r"\(atc\) for the target ascend, found a file of another name at"):
-            installed("ascend", path)
-    atc = tmp_path / "sdk" / "bin" / "atc"
-    assert installed("ascend", atc) == {"atc": str(atc)}
+    notes = tmp_path / "notes.txt"
+    notes.write_text("see the vendor's page")
+    with pytest.raises(UsageError, match=r"\(atc\) for the target ascend, found a file of another name at"):
+        installed("ascend", notes)
+    atc = sdk("atc", "true") / "bin" / "atc"
+    beside = atc.parent / "set_env.sh"
+    beside.write_text("export PATH")
+    assert installed("ascend", atc) == installed("ascend", beside) == {"atc": str(atc)}
+
+
+def test_the_root_of_an_installation_leads_to_its_latest_version(sdk: Callable[..., Path], tmp_path: Path) -> None:
+    root = tmp_path / "ascend-toolkit"
+    root.mkdir()
+    (root / "latest").symlink_to(sdk("atc", "true"))
+    assert installed("ascend", root) == {"atc": str(root / "latest" / "bin" / "atc")}
 
 
 def test_what_is_installed_is_told_with_its_place(sdk: Callable[..., Path], tmp_path: Path) -> None:
