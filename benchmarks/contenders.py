@@ -47,7 +47,7 @@ class TorchRunner:
         import torch
         import torch_twin
 
-        from lwmport.models.vqgan_config import VQGANConfig
+        from lwmport.models.vqgan.config import VQGANConfig
 
         torch.set_num_threads(case.threads)
         component = components(case.config, (case.half,))[case.half]
@@ -66,13 +66,13 @@ class TorchRunner:
 
 
 def _onnxruntime(case: Case) -> Runner:
-    from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+    from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 
     return OnnxRuntimeRunner(model_file(case.out, case.half), case.threads)
 
 
 def _litert(case: Case) -> Runner:
-    from lwmport.runtime.litert import LiteRTRunner
+    from lwmport.runtime.runners.litert import LiteRTRunner
 
     return LiteRTRunner(model_file(case.out, case.half, ".tflite"), case.threads)
 
@@ -104,14 +104,14 @@ class OfficialRunner:
 
 
 def _tensorflow(case: Case) -> Runner:
-    from lwmport.runtime.tensorflow import TensorFlowRunner
+    from lwmport.runtime.runners.tensorflow import TensorFlowRunner
 
     return TensorFlowRunner(model_file(case.out, case.half, ".saved_model"), case.threads)
 
 
 def _jax(case: Case) -> Runner:
     from lwmport.checkpoints.opening import open_checkpoint
-    from lwmport.runtime.jax import JaxRunner
+    from lwmport.runtime.runners.jax import JaxRunner
 
     return JaxRunner(components(case.config, (case.half,))[case.half], open_checkpoint(case.checkpoint))
 

@@ -82,7 +82,8 @@ def _convert_jax2onnx_native(job: Job) -> None:
     """Convert as jax2onnx does best: GroupNorm is flax's own class, for which it has a native operator."""
     from flax import linen as nn
 
-    from lwmport.models import layers, vqgan
+    from lwmport.models import layers
+    from lwmport.models.vqgan import network as vqgan
 
     def group_norm(**names: str) -> nn.GroupNorm:
         return nn.GroupNorm(num_groups=layers.GROUPS, epsilon=layers.EPSILON, **names)
@@ -165,7 +166,7 @@ def _convert_torch(job: Job) -> None:
     import torch
     import torch_twin
 
-    from lwmport.models.vqgan_config import VQGANConfig
+    from lwmport.models.vqgan.config import VQGANConfig
 
     for half, component in components(job.config, job.halves).items():
         twin = torch_twin.build(half, VQGANConfig.from_json(component.config), read_weights(component, job.checkpoint))

@@ -83,7 +83,7 @@ def _full(options: argparse.Namespace, work: Path) -> Findings:
 
 def _config(options: argparse.Namespace, *settings: str) -> dict[str, Any]:
     """Return LWM's fields of a named configuration, with changes."""
-    from lwmport.models.llama_presets import CONFIGS, with_settings
+    from lwmport.models.llama.presets import CONFIGS, with_settings
 
     return with_settings(CONFIGS[options.config], [*settings, *options.set]).to_json()
 

@@ -14,9 +14,9 @@ import numpy as np
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.models.families import resolve
 from lwmport.models.precision import in_precision
-from lwmport.pipeline.evidence import pictures
+from lwmport.pipeline.validate.reference_runs import pictures
 from lwmport.pipeline.weights import fitting
-from lwmport.runtime.jax import reference, unquantized
+from lwmport.runtime.runners.jax import reference, unquantized
 from lwmport.types import Array, Component, Quantized, Weights, WeightSpec
 from lwmport.validators.pictures import PHOTOGRAPHS
 from lwmport.validators.ties import distances

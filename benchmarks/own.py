@@ -13,7 +13,7 @@ def prepare_own() -> None:
 
     import lwmport.cli.main
     import lwmport.converters.onnx.convert
-    import lwmport.pipeline.convert  # noqa: F401
+    import lwmport.pipeline.convert.run  # noqa: F401
 
     jax.devices("cpu")
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lwmport.models.layers import EPSILON, GROUPS
-from lwmport.models.vqgan_config import VQGANConfig
+from lwmport.models.vqgan.config import VQGANConfig
 from lwmport.types import Array
 
 

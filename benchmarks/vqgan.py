@@ -66,7 +66,7 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
 
 def _race(case: Case, cases: Mapping[str, Case], halves: Sequence[str], rounds: int) -> dict[str, dict[str, Result]]:
     """Return the results of each half; the decoder decodes what JAX's encoder made of the photograph."""
-    from lwmport.models.vqgan_config import CONFIGS
+    from lwmport.models.vqgan.config import CONFIGS
     from lwmport.validators.pictures import photographs
 
     picture = {"pixel_values": photographs(1, CONFIGS[case.config].resolution)}

@@ -2,8 +2,8 @@
 
 The Python API, loaded on first use:
 
-- `convert(Request(...))` makes artifacts, a manifest and a report, as ``lwmport convert`` does;
-- `validate(Trial(...))` judges them again;
+- `convert(ConvertRequest(...))` makes artifacts, a manifest and a report, as ``lwmport convert`` does;
+- `validate(ValidateRequest(...))` judges them again;
 - `load(path)` opens one artifact and runs it on numpy arrays, videos included.
 """
 
@@ -12,21 +12,37 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.convert import convert
+    from lwmport.pipeline.convert.request import ConvertRequest
+    from lwmport.pipeline.convert.run import convert
     from lwmport.pipeline.model import Model, load
-    from lwmport.pipeline.request import Request
-    from lwmport.pipeline.validate import Trial, validate
+    from lwmport.pipeline.validate.run import ValidateRequest, validate
 
-__all__ = ["Model", "Request", "Trial", "__version__", "convert", "load", "validate"]
+    Request = ConvertRequest
+    Trial = ValidateRequest
+
+__all__ = [
+    "ConvertRequest",
+    "Model",
+    "Request",
+    "Trial",
+    "ValidateRequest",
+    "__version__",
+    "convert",
+    "load",
+    "validate",
+]
 
 _API = {
-    "Model": "lwmport.pipeline.model",
-    "Request": "lwmport.pipeline.request",
-    "Trial": "lwmport.pipeline.validate",
-    "convert": "lwmport.pipeline.convert",
-    "load": "lwmport.pipeline.model",
-    "validate": "lwmport.pipeline.validate",
+    "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
+    "Model": "lwmport.pipeline.model:Model",
+    "Request": "lwmport.pipeline.convert.request:ConvertRequest",
+    "Trial": "lwmport.pipeline.validate.run:ValidateRequest",
+    "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
+    "convert": "lwmport.pipeline.convert.run:convert",
+    "load": "lwmport.pipeline.model:load",
+    "validate": "lwmport.pipeline.validate.run:validate",
 }
+"""Name -> where it is. ``Request`` and ``Trial`` are the names that two requests had before."""
 
 
 def __getattr__(name: str) -> Any:
@@ -35,4 +51,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'lwmport' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_API[name]), name)
+    module, _, attribute = _API[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -12,7 +12,7 @@ import pytest
 from lwmport.cli.convert import convert
 from lwmport.converters.dialects import DIALECTS
 from lwmport.models.families import NAMES
-from lwmport.pipeline.jobs import read_jobs
+from lwmport.pipeline.port.jobs import read_jobs
 from lwmport.targets.dialects import ALL_DIALECTS
 
 ROOT = Path(__file__).parents[1]

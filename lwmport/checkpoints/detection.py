@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from lwmport.checkpoints.safetensors_index import MAX_HEADER
+from lwmport.checkpoints.safetensors.index import MAX_HEADER
 from lwmport.errors import CheckpointError
 
 HEAD: Final = 300

@@ -11,9 +11,9 @@ from typing import Any
 from lwmport import digest
 from lwmport.checkpoints.cursor import opened
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.lazy import Lazy
-from lwmport.checkpoints.lazy_layers import Part
-from lwmport.checkpoints.stored import lazy_of
+from lwmport.checkpoints.lazy.layers import Part
+from lwmport.checkpoints.lazy.stored import lazy_of
+from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec

@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from lwmport.checkpoints.fit import is_floating
-from lwmport.checkpoints.lazy import Lazy
-from lwmport.checkpoints.lazy_layers import Part
-from lwmport.checkpoints.lazy_layouts import Cast
+from lwmport.checkpoints.lazy.layers import Part
+from lwmport.checkpoints.lazy.layouts import Cast
+from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.streaming import pieces_of
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, Weights, WeightSpec

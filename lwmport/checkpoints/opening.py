@@ -13,16 +13,16 @@ from lwmport.registry import Registry, check_known
 FORMATS: Final = Registry(
     "checkpoint format",
     {
-        "pickle": "lwmport.checkpoints.pickle_index:index",
-        "msgpack_stream": "lwmport.checkpoints.msgpack_stream:index",
-        "flax_msgpack": "lwmport.checkpoints.flax_msgpack:index",
-        "safetensors": "lwmport.checkpoints.safetensors_index:index",
-        "train_state": "lwmport.checkpoints.msgpack_stream:index_train_state",
+        "pickle": "lwmport.checkpoints.pickle.index:index",
+        "msgpack_stream": "lwmport.checkpoints.msgpack.stream:index",
+        "flax_msgpack": "lwmport.checkpoints.msgpack.flax_tree:index",
+        "safetensors": "lwmport.checkpoints.safetensors.index:index",
+        "train_state": "lwmport.checkpoints.msgpack.stream:index_train_state",
     },
 )
 """Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
 
-FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.hf_folder:index"})
+FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.huggingface.folder:index"})
 """Format of a folder -> what indexes it: ``index(folder) -> (entries, files, configuration)``."""
 
 PREFIXES: Final = {

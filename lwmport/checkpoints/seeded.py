@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lwmport import digest
 from lwmport.checkpoints.fit import is_floating
-from lwmport.checkpoints.lazy import Linear
+from lwmport.checkpoints.lazy.tensors import Linear
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec, dtype_of
 

@@ -9,7 +9,7 @@ from lwmport.cli.output import print_json, size, status_word
 from lwmport.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.bundle import BundleOutcome
+    from lwmport.pipeline.bundle.run import BundleOutcome
 
 
 @click.command(short_help="Pack converted models for a vendor's engineer.")
@@ -28,8 +28,8 @@ def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FB
 
     Exit code 1 says that the target's rules found an error in a model; the zip is written and holds the findings.
     """
-    from lwmport.pipeline.bundle import BundleRequest
-    from lwmport.pipeline.bundle import bundle as run
+    from lwmport.pipeline.bundle.run import BundleRequest
+    from lwmport.pipeline.bundle.run import bundle as run
     from lwmport.targets.compile.job import read_gears
 
     with progress() as observer:

@@ -27,8 +27,8 @@ def checkpoint() -> None:
 @click.option("--format", "form", help="By default LWM's own: pickle for a VQGAN, msgpack_stream for a LLaMA.")
 def make(out: Path, **options: Any) -> None:
     """Write seeded random weights, not trained, as a checkpoint: the same bytes for the same seed."""
-    from lwmport.pipeline.checkpoints import Recipe
-    from lwmport.pipeline.checkpoints import make as run
+    from lwmport.pipeline.checkpoint.make import Recipe
+    from lwmport.pipeline.checkpoint.make import make as run
 
     with progress() as observer:
         weights = run(Recipe(**options), out, observer)
@@ -53,8 +53,8 @@ def convert(source: str, out: Path, shard_gb: float, **options: Any) -> None:
 
     SOURCE may carry LWM's prefixes: params::, flax_params:: and trainstate_params::.
     """
-    from lwmport.pipeline.checkpoint_convert import Conversion
-    from lwmport.pipeline.checkpoint_convert import convert as run
+    from lwmport.pipeline.checkpoint.convert import Conversion
+    from lwmport.pipeline.checkpoint.convert import convert as run
 
     conversion = Conversion(shard_bytes=max(1, int(shard_gb * GIGABYTE)), **options)
     with progress() as observer:

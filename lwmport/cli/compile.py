@@ -35,7 +35,7 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
     Command, configuration and log go into --out. The tool runs where it is found, and its result counts only with all
     signs of success; where it is not, the verdict is "skipped", with the command to run.
     """
-    from lwmport.pipeline.compile import CompileRequest, compile_artifacts, status_of
+    from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts, status_of
     from lwmport.targets.compile.job import read_gears
     from lwmport.types import Status
 

@@ -30,12 +30,12 @@ def convert(
     **options: Any,
 ) -> int:
     """Convert a component to a format, run it beside JAX, and write models, manifest and report into --out."""
-    from lwmport.pipeline.convert import convert as run
-    from lwmport.pipeline.request import Request
+    from lwmport.pipeline.convert.request import ConvertRequest
+    from lwmport.pipeline.convert.run import convert as run
 
     model = taken(options)
     options["dialect"] = _dialect(form, options["dialect"], via, flavor)
-    request = Request(format=form, validate=not no_validate, options=model, **options)
+    request = ConvertRequest(format=form, validate=not no_validate, options=model, **options)
     with progress() as observer:
         found = run(request, observer)
     return outcome.show(found, found.out, as_json=as_json)

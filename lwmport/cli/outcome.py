@@ -9,7 +9,7 @@ from lwmport.cli.output import print_json, size, status_word
 from lwmport.types import Status
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.request import Outcome
+    from lwmport.pipeline.convert.request import Outcome
     from lwmport.types import TensorDiff
 
 

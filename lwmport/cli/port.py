@@ -12,7 +12,7 @@ from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.port import PortOutcome
+    from lwmport.pipeline.port.run import PortOutcome
     from lwmport.reports.ports import PortReport
 
 DEFAULT_OUT = Path("out")
@@ -67,14 +67,14 @@ def _refuse(names: Iterable[str], jobs: Path | None) -> None:
 
 def _one(options: dict[str, Any], *, as_json: bool) -> int:
     from lwmport import plain
-    from lwmport.pipeline.port import PortRequest, usual_format
-    from lwmport.pipeline.port import port as run
-    from lwmport.pipeline.request import Request
+    from lwmport.pipeline.convert.request import ConvertRequest
+    from lwmport.pipeline.port.run import PortRequest, usual_format
+    from lwmport.pipeline.port.run import port as run
 
     model = taken(options)
     device = {name: options.pop(name) for name in ("target", "soc", "toolchain")}
     form = options.pop("form") or usual_format(device["target"])
-    request = PortRequest(conversion=Request(format=form, options=model, **options), **device)
+    request = PortRequest(conversion=ConvertRequest(format=form, options=model, **options), **device)
     with progress() as observer:
         found = run(request, observer)
     if as_json:
@@ -92,8 +92,8 @@ def _print(found: "PortOutcome") -> None:
 
 def _all(jobs: Path, options: dict[str, Any], batch: dict[str, Any], *, as_json: bool) -> int:
     from lwmport import plain
-    from lwmport.pipeline.jobs import read_bytes, read_jobs
-    from lwmport.pipeline.ports import port_all
+    from lwmport.pipeline.port.jobs import read_bytes, read_jobs
+    from lwmport.pipeline.port.matrix import port_all
 
     out = options["out"]
     asked = read_jobs(jobs, None if out == DEFAULT_OUT else out)

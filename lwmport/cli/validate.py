@@ -20,9 +20,9 @@ def validate(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are 
 
     The reference is JAX with the weights that were converted, or another artifact of the same component.
     """
-    from lwmport.pipeline.validate import Trial
-    from lwmport.pipeline.validate import validate as run
+    from lwmport.pipeline.validate.run import ValidateRequest
+    from lwmport.pipeline.validate.run import validate as run
 
     with progress() as observer:
-        found = run(Trial(**options), observer)
+        found = run(ValidateRequest(**options), observer)
     return outcome.show(found, options["out"], as_json=as_json)

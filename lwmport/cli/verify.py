@@ -9,7 +9,7 @@ from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.verify import VerifyOutcome
+    from lwmport.pipeline.bundle.verify import VerifyOutcome
 
 
 @click.command(short_help="Check a bundle's digests and run its models.")
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Check every byte of a bundle against its digests, and its models against the golden outputs inside."""
-    from lwmport.pipeline.verify import VerifyRequest
-    from lwmport.pipeline.verify import verify as run
+    from lwmport.pipeline.bundle.verify import VerifyRequest
+    from lwmport.pipeline.bundle.verify import verify as run
 
     with progress() as observer:
         found = run(VerifyRequest(**options), observer)

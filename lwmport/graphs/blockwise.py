@@ -6,9 +6,9 @@ import jax
 from jax.extend import core
 
 from lwmport.graphs.atoms import composite_attributes, composite_name
-from lwmport.models.attention import causal_attention
-from lwmport.models.attention_blocks import Plan
-from lwmport.models.llama_composites import CAUSAL_ATTENTION
+from lwmport.models.attention.blocks import AttentionPlan
+from lwmport.models.attention.causal import causal_attention
+from lwmport.models.composites.language import CAUSAL_ATTENTION
 
 CHUNK: Final = 1024
 """Keys in a block, as in LWM."""
@@ -33,7 +33,7 @@ def in_blocks(equation: Any) -> core.ClosedJaxpr:
     if composite_name(equation) != CAUSAL_ATTENTION or not asks_for_one_operator(equation):
         return own
     queries = attention_operands(equation)[0].aval.shape[2]
-    plan = Plan(form="loop", query_chunk=CHUNK if isinstance(queries, int) else 0, key_chunk=CHUNK)
+    plan = AttentionPlan(form="loop", query_chunk=CHUNK if isinstance(queries, int) else 0, key_chunk=CHUNK)
 
     def looped(*operands: Any) -> Any:
         query, key, value, past_key, past_value, mask = operands[-6:]  # constants of the decomposition come first

@@ -50,8 +50,8 @@ SUMMARIES: Final[Mapping[str, str]] = {
 BUILDERS: Final = Registry(
     "family",
     {
-        "llama": "lwmport.models.llama_family:LlamaFamily",
-        "vqgan": "lwmport.models.vqgan_family:VQGANFamily",
+        "llama": "lwmport.models.llama.family:LlamaFamily",
+        "vqgan": "lwmport.models.vqgan.family:VQGANFamily",
     },
 )
 """Family -> `Builder`."""

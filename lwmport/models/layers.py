@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 
 GROUPS = 32
 EPSILON = 1e-6

@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from lwmport.errors import ConfigError, UsageError
-from lwmport.models.llama_config import SAMPLE_MODES
+from lwmport.models.llama.config import SAMPLE_MODES
 from lwmport.registry import check_known
 
 PRECISIONS: Final = ("float32", "float16", "bfloat16")
 """What an artifact may compute in, as far as its dialect goes (`lwmport.types.Dialect`)."""
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
-"""Form of attention as it is asked for -> the form of the decomposition (`lwmport.models.attention_blocks.Plan`)."""
+"""Form of attention as it is asked for -> that of the decomposition (`AttentionPlan` in `models/attention/blocks.py`)."""
 
 USUAL_ATTENTION: Final = "fused"
 """The form where nobody asks for another: it stays unsaid, in a manifest as on the command line."""
@@ -47,7 +47,7 @@ class Options:
         query_chunk: queries in a block; None leaves it to the configuration.
         key_chunk: keys in a block; None leaves it to the configuration.
         ring: ranks of an unrolled ring.
-        sequence: tokens fed at once; None for any number, or for `lwmport.models.llama_family.PREFILL` where static.
+        sequence: tokens fed at once; None for any number, or for `lwmport.models.llama.family.PREFILL` where static.
         max_length: tokens that a static cache holds; None for the configuration's longest sequence.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lwmport import manifest
 from lwmport.errors import ArtifactError
-from lwmport.pipeline.judge import open_runner
+from lwmport.pipeline.validate.judge import open_runner
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
 from lwmport.types import Array, Runner, Signature
 

@@ -7,11 +7,11 @@ from lwmport.registry import Registry
 RUNNERS: Final = Registry(
     "kind of model file",
     {
-        ".hf": "lwmport.runtime.transformers:TransformersRunner",
-        ".onnx": "lwmport.runtime.onnxruntime:OnnxRuntimeRunner",
-        ".pb": "lwmport.runtime.tensorflow:TensorFlowRunner",
-        ".saved_model": "lwmport.runtime.tensorflow:TensorFlowRunner",
-        ".tflite": "lwmport.runtime.litert:LiteRTRunner",
+        ".hf": "lwmport.runtime.runners.transformers:TransformersRunner",
+        ".onnx": "lwmport.runtime.runners.onnxruntime:OnnxRuntimeRunner",
+        ".pb": "lwmport.runtime.runners.tensorflow:TensorFlowRunner",
+        ".saved_model": "lwmport.runtime.runners.tensorflow:TensorFlowRunner",
+        ".tflite": "lwmport.runtime.runners.litert:LiteRTRunner",
     },
 )
 """Suffix of an artifact -> ``Runner(path, threads)``."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lwmport.models.llama_presets import CONFIGS, with_settings
-from lwmport.pipeline.checkpoints import Recipe, make
+from lwmport.models.llama.presets import CONFIGS, with_settings
+from lwmport.pipeline.checkpoint.make import Recipe, make
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TOLERANCE = 2e-4

@@ -14,8 +14,8 @@ import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.models.families import resolve
-from lwmport.models.vqgan_config import CONFIGS
-from lwmport.pipeline.checkpoints import Recipe, make
+from lwmport.models.vqgan.config import CONFIGS
+from lwmport.pipeline.checkpoint.make import Recipe, make
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TOLERANCE = 2e-5

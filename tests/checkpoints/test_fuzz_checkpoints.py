@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.checkpoints.writing import WRITERS, write_checkpoint
+from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.errors import CheckpointError
 from lwmport.types import Array
 

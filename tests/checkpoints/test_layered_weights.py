@@ -8,14 +8,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lwmport.checkpoints import msgpack_writer
 from lwmport.checkpoints.layers import LayeredWeights, lazy_tensor
 from lwmport.checkpoints.layout import Layout
-from lwmport.checkpoints.lazy_layers import Part, Stack
-from lwmport.checkpoints.lazy_layouts import Relaid
+from lwmport.checkpoints.lazy.layers import Part, Stack
+from lwmport.checkpoints.lazy.layouts import Relaid
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.checkpoints.writing import WRITERS, write_checkpoint
+from lwmport.checkpoints.writers import msgpack as msgpack_writer
+from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec, dtype_of
 

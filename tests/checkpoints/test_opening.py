@@ -12,7 +12,7 @@ import pytest
 from lwmport import digest
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import FORMATS, PREFIXES, open_checkpoint
-from lwmport.checkpoints.writing import WRITERS
+from lwmport.checkpoints.writers.write import WRITERS
 from lwmport.errors import CheckpointError, UsageError
 
 PICKLE = pickle.dumps({"a": np.ones((2, 3), np.float32), "b": np.ones(4, np.float64)})

@@ -9,11 +9,11 @@ import pytest
 
 from lwmport.checkpoints.entry import DTYPES
 from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.checkpoints.payload import PIECE
-from lwmport.checkpoints.pickle_names import CODES
+from lwmport.checkpoints.pickle.names import CODES
 from lwmport.checkpoints.reading import MAP_FROM
-from lwmport.checkpoints.safetensors_index import DTYPES as SAFETENSORS_DTYPES
-from lwmport.checkpoints.writing import WRITERS, write_checkpoint
+from lwmport.checkpoints.safetensors.index import DTYPES as SAFETENSORS_DTYPES
+from lwmport.checkpoints.writers.base import PIECE
+from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, dtype_of
 

@@ -8,7 +8,8 @@ from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import DEFAULTS, DIALECTS, dialect_for
 from lwmport.converters.onnx.forms import FORMS
 from lwmport.errors import UsageError
-from lwmport.models import composites, llama_composites
+from lwmport.models.composites import basic as composites
+from lwmport.models.composites import language as llama_composites
 
 COMPOSITES = {
     value for module in (composites, llama_composites) for name, value in vars(module).items() if name.isupper()

@@ -15,13 +15,13 @@ from lwmport.converters import converter_for
 from lwmport.converters.dialects import DEFAULTS, DIALECTS
 from lwmport.extras import installed
 from lwmport.graphs.trace import trace
-from lwmport.models import llama_composites
-from lwmport.models.attention_blocks import MASKED, Plan
-from lwmport.models.llama_components import llama
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama_parts import llama_embed, llama_head, ring_step
-from lwmport.models.llama_signatures import Lengths
-from lwmport.models.llama_static import llama_block_decode, llama_block_prefill, llama_decode, llama_prefill
+from lwmport.models.attention.blocks import MASKED, AttentionPlan
+from lwmport.models.composites import language as llama_composites
+from lwmport.models.llama.components import llama
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.parts import llama_embed, llama_head, ring_step
+from lwmport.models.llama.signatures import Lengths
+from lwmport.models.llama.static import llama_block_decode, llama_block_prefill, llama_decode, llama_prefill
 from lwmport.models.precision import in_precision
 from lwmport.runtime import RUNNERS
 from lwmport.types import Array, Artifact, Component
@@ -34,17 +34,17 @@ TEXT: Final = LlamaConfig.from_json(SMALL)
 VISION: Final = VisionLlamaConfig.from_json({**SMALL, "vision_vocab_size": 48})
 TOKENS: Final = Lengths(sequence=8, past=0)
 SLOTS: Final = 16
-BLOCKS: Final = Plan(form="unrolled", query_chunk=4, key_chunk=2)
+BLOCKS: Final = AttentionPlan(form="unrolled", query_chunk=4, key_chunk=2)
 CLOSE: Final = 5e-5
 
 
-def ring(ranks: int) -> Plan:
+def ring(ranks: int) -> AttentionPlan:
     """Return a ring whose ranks attend in blocks."""
-    return Plan(form="unrolled", query_chunk=2, key_chunk=1, ring=ranks)
+    return AttentionPlan(form="unrolled", query_chunk=2, key_chunk=1, ring=ranks)
 
 
 COMPONENTS: Final[dict[str, Callable[[], Component]]] = {
-    "prefill": lambda: llama_prefill(TEXT, 8, SLOTS, Plan()),
+    "prefill": lambda: llama_prefill(TEXT, 8, SLOTS, AttentionPlan()),
     "prefill in blocks": lambda: llama_prefill(TEXT, 8, SLOTS, BLOCKS),
     **{
         f"prefill in a ring of {ranks}": lambda ranks=ranks: llama_prefill(TEXT, 8, SLOTS, ring(ranks))  # type: ignore[misc]
@@ -60,7 +60,7 @@ COMPONENTS: Final[dict[str, Callable[[], Component]]] = {
     "embed": lambda: llama_embed(VISION, TOKENS),
     "head": lambda: llama_head(VISION, TOKENS),
     "tied head": lambda: llama_head(TEXT.updated({"tie_word_embeddings": True}), TOKENS),
-    "ring step": lambda: ring_step(TEXT, Lengths(sequence=8, past=8), Plan(), padded=True),
+    "ring step": lambda: ring_step(TEXT, Lengths(sequence=8, past=8), AttentionPlan(), padded=True),
     "ring step in blocks": lambda: ring_step(TEXT, Lengths(sequence=8, past=8), BLOCKS),
 }
 """Every cut of fixed length."""
@@ -127,7 +127,7 @@ def _values(spec: Any, shape: tuple[int, ...], random: Any) -> Array:
 @cache
 def greedy() -> tuple[int, ...]:
     """Return 24 tokens behind `PROMPT`, chosen by JAX from full passes over 40 slots that are padded on the left."""
-    whole, tokens = reference(llama(TEXT, Lengths(sequence=40, past=0), Plan())), list(PROMPT)
+    whole, tokens = reference(llama(TEXT, Lengths(sequence=40, past=0), AttentionPlan())), list(PROMPT)
     none = np.zeros((1, 4, 0, 8), np.float32)
     empty = {f"past_key_values.{layer}.{part}": none for layer in range(2) for part in ("key", "value")}
     for _ in range(24):
@@ -249,7 +249,7 @@ def test_what_breaks_a_decode_is_seen(
         "ignored mask": ("decode_bias", lambda mask, _position, _queries: np.zeros((2, 1, 1, mask.shape[1]), "f")),
     }
     name, function = broken[sabotage]
-    monkeypatch.setattr(f"lwmport.models.llama_static.{name}", function)
+    monkeypatch.setattr(f"lwmport.models.llama.static.{name}", function)
     _, runner = runner_of(component, form, tmp_path)
     used = {name: value for name, value in inputs.items() if name in {spec.name for spec in runner.inputs}}
     assert np.abs(runner.run(used)["logits"] - expected["logits"]).max() > 100 * CLOSE
@@ -294,8 +294,8 @@ LENGTHS: Final = ((2, 5, 0), (1, 1, 8), (2, 6, 3))
 
 
 @pytest.mark.skipif(not installed("tensorflow"), reason="no tensorflow")
-@pytest.mark.parametrize("plan", [Plan(), Plan(form="loop", key_chunk=4)], ids=["full", "loop"])
-def test_one_saved_model_takes_any_length(plan: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [AttentionPlan(), AttentionPlan(form="loop", key_chunk=4)], ids=["full", "loop"])
+def test_one_saved_model_takes_any_length(plan: AttentionPlan, tmp_path: Path) -> None:
     component = llama(VISION if plan.form == "full" else TEXT, plan=plan)
     artifact, runner = runner_of(component, "saved_model", tmp_path, batch="dynamic")
     assert artifact.operators.get("StatelessWhile", 0) == (2 if plan.form == "loop" else 0)

@@ -18,7 +18,7 @@ from lwmport.graphs.atoms import (
     value_of,
     walk,
 )
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 
 X = np.ones((1, 2, 2, 4), np.float32)
 

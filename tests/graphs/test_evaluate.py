@@ -12,7 +12,7 @@ from jax import lax
 
 from lwmport.graphs import evaluate as module
 from lwmport.graphs.evaluate import evaluate
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 from lwmport.types import Array
 
 DTYPES = ("float32", "float16", "bfloat16", "int32", "uint8", "bool")

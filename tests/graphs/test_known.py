@@ -11,7 +11,7 @@ import pytest
 
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 from lwmport.types import WeightSpec
 
 RANDOM = np.random.default_rng(3)

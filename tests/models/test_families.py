@@ -8,10 +8,10 @@ import pytest
 
 from lwmport.errors import ConfigError, PortError, UsageError
 from lwmport.models.families import BUILDERS, COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, SUMMARIES, resolve
-from lwmport.models.llama_presets import CONFIGS as LLAMAS
-from lwmport.models.llama_weights import checkpoint_weights
+from lwmport.models.llama.presets import CONFIGS as LLAMAS
+from lwmport.models.llama.weights import checkpoint_weights
 from lwmport.models.options import Options
-from lwmport.models.vqgan_config import CONFIGS
+from lwmport.models.vqgan.config import CONFIGS
 from lwmport.types import Kind
 
 DEBUG = CONFIGS["debug"].to_json()

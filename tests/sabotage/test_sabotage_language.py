@@ -9,11 +9,11 @@ import pytest
 from lwmport import manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.convert import convert
-from lwmport.pipeline.evidence import Evidence, gather
-from lwmport.pipeline.judge import Judgement, judge
-from lwmport.pipeline.request import Request
-from lwmport.pipeline.trials import CASES
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.validate.judge import Judgement, judge
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
+from lwmport.pipeline.validate.test_inputs import CASES
 from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.types import Status
 
@@ -37,7 +37,7 @@ def family() -> Family:
 
 
 @pytest.fixture(scope="module")
-def evidence(family: Family) -> Evidence:
+def evidence(family: Family) -> ReferenceRun:
     (component,) = family.references
     return gather(component, component_weights(family, component, fitting(family, None, 0)), BATCH)
 
@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Pa
     for dialect, opset in {(dialect, opset) for dialect, opset, _ in SABOTAGED.values()}:
         out = tmp_path_factory.mktemp("language")
         given = {"dialect": dialect, "opset": opset, "config": CONFIG, "batch": BATCH}
-        convert(Request(component="llama", format="onnx", out=out, validate=False, **given))
+        convert(ConvertRequest(component="llama", format="onnx", out=out, validate=False, **given))
         found[dialect, opset] = out
     return found
 
@@ -61,14 +61,14 @@ def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from nodes(attribute.g)
 
 
-def judged(folder: Path, evidence: Evidence) -> Judgement:
+def judged(folder: Path, evidence: ReferenceRun) -> Judgement:
     (part,) = manifest.read(folder).components
     return judge(folder / part.path, part.signature, evidence)
 
 
 @pytest.mark.parametrize("key", sorted({(dialect, opset) for dialect, opset, _ in SABOTAGED.values()}))
 def test_every_case_passes_untouched(
-    key: tuple[str, int], models: dict[tuple[str, int], Path], evidence: Evidence
+    key: tuple[str, int], models: dict[tuple[str, int], Path], evidence: ReferenceRun
 ) -> None:
     found = judged(models[key], evidence).validation
     assert found.status is Status.PASSED, found.reason
@@ -77,7 +77,7 @@ def test_every_case_passes_untouched(
 
 @pytest.mark.parametrize("operator", SABOTAGED)
 def test_one_wrong_way_to_attend_fails_the_cases_that_take_it(
-    operator: str, models: dict[tuple[str, int], Path], evidence: Evidence, tmp_path: Path
+    operator: str, models: dict[tuple[str, int], Path], evidence: ReferenceRun, tmp_path: Path
 ) -> None:
     dialect, opset, cases = SABOTAGED[operator]
     folder = models[dialect, opset]

@@ -17,10 +17,10 @@ from lwmport import manifest
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.components import component_of
-from lwmport.pipeline.convert import convert
-from lwmport.pipeline.evidence import Evidence, gather
-from lwmport.pipeline.judge import judge
-from lwmport.pipeline.request import Request
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.validate.judge import judge
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Signature, Status, Validation
@@ -44,7 +44,7 @@ class Original:
 
     path: Path
     signature: Signature
-    evidence: Evidence
+    evidence: ReferenceRun
 
     def judged(self, path: Path) -> Validation:
         return judge(path, self.signature, self.evidence).validation
@@ -56,7 +56,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Original]:
     for name, config in CONFIGS.items():
         out = tmp_path_factory.mktemp(name)
         given = {"dialect": "ascend-npu", "config": config, "options": LENGTHS[name]}
-        convert(Request(component=name, format="onnx", out=out, validate=False, **given))
+        convert(ConvertRequest(component=name, format="onnx", out=out, validate=False, **given))
         family = resolve(name, config, LENGTHS[name])
         weights = fitting(family, None, 0)
         for part in manifest.read(out).components:

@@ -19,13 +19,13 @@ import pytest
 from onnx import helper, numpy_helper
 
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.checkpoints.writing import write_checkpoint
+from lwmport.checkpoints.writers.write import write_checkpoint
 from lwmport.manifest import ComponentEntry
 from lwmport.models.families import Family, resolve
-from lwmport.pipeline.convert import convert
-from lwmport.pipeline.evidence import Evidence, gather
-from lwmport.pipeline.judge import judge
-from lwmport.pipeline.request import Request
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.validate.judge import judge
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.types import Array, Status, Validation
 
 ENCODER, DECODER = "vqgan-encoder", "vqgan-decoder"
@@ -60,7 +60,7 @@ class Original:
 
     path: Path
     entry: ComponentEntry
-    evidence: Evidence
+    evidence: ReferenceRun
 
     def judged(self, path: Path) -> Validation:
         return judge(path, self.entry.signature, self.evidence).validation
@@ -83,7 +83,7 @@ def originals(family: Family, tmp_path_factory: pytest.TempPathFactory) -> Origi
         folder = tmp_path_factory.mktemp(kind)
         checkpoint = folder / CHECKPOINT
         write_checkpoint(weights, checkpoint, "pickle", lambda *_: None)
-        request = Request(
+        request = ConvertRequest(
             component="vqgan",
             format="onnx",
             dialect="onnx",

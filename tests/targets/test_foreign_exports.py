@@ -25,7 +25,7 @@ SMALL: Final = {"channel_mult": [1, 1], "num_res_blocks": 1}
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    from lwmport.models.vqgan_config import CONFIGS
+    from lwmport.models.vqgan.config import CONFIGS
 
     path = tmp_path / "small.json"
     path.write_text(json.dumps({**CONFIGS["debug"].to_json(), **SMALL}))
@@ -56,7 +56,7 @@ def by_torch(name: str, config: Path, out: Path, opset: int) -> Path:
     """Export the hand-written twin with torch.onnx."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; run: pip install 'lwmport[bench]'")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed; run: pip install 'lwmport[bench]'")
-    from lwmport.models.vqgan_config import VQGANConfig
+    from lwmport.models.vqgan.config import VQGANConfig
 
     component, weights = half(name, config)
     with scripts():

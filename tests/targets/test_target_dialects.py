@@ -9,9 +9,9 @@ from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import DIALECTS, dialect_for
 from lwmport.converters.onnx.forms import FORMS
 from lwmport.errors import UsageError
-from lwmport.models.vqgan_config import CONFIGS
-from lwmport.pipeline.convert import convert
-from lwmport.pipeline.request import Request
+from lwmport.models.vqgan.config import CONFIGS
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
 from lwmport.targets import TARGETS
 from lwmport.targets.chips import CHIPS
 from lwmport.targets.dialects import ALL_DIALECTS, DIALECT_OF, dialects_of, target_of
@@ -69,7 +69,7 @@ def test_what_is_written_is_right_and_passes_its_own_rules(name: str, opset: int
         pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed; run: pip install 'lwmport[tflite]'")
     config = {**CONFIGS["debug"].to_json(), "channel_mult": [1, 1], "num_res_blocks": 1}
     (tmp_path / "small.json").write_text(json.dumps(config))
-    request = Request(
+    request = ConvertRequest(
         component="vqgan",
         format=form,
         dialect=name,

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import atomic
-from lwmport.checkpoints.sharded import INDEX, write_sharded
+from lwmport.checkpoints.writers.safetensors_folder import INDEX, write_sharded
 from lwmport.converters.hf import documents
 from lwmport.converters.hf.tensors import items
 from lwmport.errors import LoweringError
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.types import Artifact, Component, Dialect, Progress, Weights
 
 CONFIGS: Final[dict[str, type[LlamaConfig]]] = {"llama": LlamaConfig, "vision-llama": VisionLlamaConfig}

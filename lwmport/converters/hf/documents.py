@@ -3,9 +3,9 @@
 import json
 from typing import Any, Final
 
-from lwmport.checkpoints.hf_config import hf_fields
+from lwmport.checkpoints.huggingface.config import hf_fields
 from lwmport.converters.hf.tensors import is_tied
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 
 BOS: Final = 1
 EOS: Final = 2

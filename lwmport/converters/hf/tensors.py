@@ -6,13 +6,13 @@ The rows of the vision table stand behind those of the text table, and so do the
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lwmport.checkpoints.hf_names import layout_to_hf, to_hf
+from lwmport.checkpoints.huggingface.names import layout_to_hf, to_hf
 from lwmport.checkpoints.layers import lazy_tensor
-from lwmport.checkpoints.lazy import Lazy
-from lwmport.checkpoints.lazy_layouts import relaid
-from lwmport.checkpoints.sharded import Item
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama_weights import block_weights
+from lwmport.checkpoints.lazy.layouts import relaid
+from lwmport.checkpoints.lazy.tensors import Lazy
+from lwmport.checkpoints.writers.safetensors_folder import Item
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.weights import block_weights
 from lwmport.types import Array, Weights, WeightSpec
 
 EMBEDDING: Final = "model.embed_tokens.weight"

@@ -7,10 +7,10 @@ from lwmport.registry import Registry
 COMPILERS: Final = Registry(
     "target",
     {
-        "aipu": "lwmport.targets.compile.aipu:compile_artifact",
-        "ascend": "lwmport.targets.compile.ascend:compile_artifact",
-        "cpu": "lwmport.targets.compile.cpu:compile_artifact",
-        "migraphx": "lwmport.targets.compile.migraphx:compile_artifact",
+        "aipu": "lwmport.targets.aipu.compile:compile_artifact",
+        "ascend": "lwmport.targets.ascend.compile:compile_artifact",
+        "cpu": "lwmport.targets.cpu.compile:compile_artifact",
+        "migraphx": "lwmport.targets.migraphx.compile:compile_artifact",
     },
 )
 """Target -> ``compile_artifact(job, out)``, which returns a `lwmport.types.Compilation`."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
 from lwmport.targets.compile import PRECISIONS
-from lwmport.targets.compile.cpu import ENGINES
 from lwmport.targets.compile.socs import chip_of
+from lwmport.targets.cpu.compile import ENGINES
 
 VENDORS: Final = ("aipu", "ascend", "migraphx")
 """Targets with a toolchain, and chips, of a vendor's own."""

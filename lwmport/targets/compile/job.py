@@ -18,7 +18,7 @@ PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class CompileJob:
     """One artifact and what its compiler needs to know.
 
     ``own`` is whether samples can be made for the model, ``quantised`` whether it computes in 8 bits already.
@@ -49,7 +49,7 @@ class Job:
     run: bool = True
 
 
-def check_job(job: Job, target: str, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:
+def check_job(job: CompileJob, target: str, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:
     """Return if the target's compiler takes this format and this precision.
 
     Raises:
@@ -87,7 +87,7 @@ def dynamic_names(signature: Signature) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for dim in dims for name in dim.split("+")))
 
 
-def check_gears(job: Job, limit: tuple[int, int]) -> None:
+def check_gears(job: CompileJob, limit: tuple[int, int]) -> None:
     """Return if the gears name each dynamic dimension of the inputs, and nothing else.
 
     ``limit`` is how many gears there may be.

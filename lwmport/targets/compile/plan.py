@@ -29,7 +29,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CompilePlan:
     """Steps in order, and the files that have to be there before the first.
 
     ``parts`` lead to the same result where the tool of the first step is not installed, and that of the first part is.

@@ -1,4 +1,4 @@
-"""Options of ONNX Runtime's providers, as a file that `lwmport.runtime.providers` opens a session with."""
+"""Options of ONNX Runtime's providers, as a file that `lwmport.runtime.devices.providers` opens a session with."""
 
 import json
 from typing import Any, Final

@@ -3,11 +3,11 @@
 import shlex
 from collections.abc import Iterable
 
-from lwmport.targets.compile.plan import Plan, Step
+from lwmport.targets.compile.plan import CompilePlan, Step
 from lwmport.targets.compile.toolchain import Sdk
 
 
-def script(title: str, folder: str, plan: Plan, sdk: Sdk) -> bytes:
+def script(title: str, folder: str, plan: CompilePlan, sdk: Sdk) -> bytes:
     """Return a shell script that sources the SDK's environment where it is, goes to the folder and runs the steps.
 
     Where a plan has parts, they run on a machine without the one tool. ``folder`` is relative to where the script lies.
@@ -29,7 +29,7 @@ def script(title: str, folder: str, plan: Plan, sdk: Sdk) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _steps(plan: Plan) -> Iterable[str]:
+def _steps(plan: CompilePlan) -> Iterable[str]:
     if not plan.parts:
         yield from (_command(step, step.tools[0]) for step in plan.steps)
         return

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.errors import UsageError
-from lwmport.targets.compile import aipu, ascend, migraphx
+from lwmport.targets.aipu import compile as aipu
+from lwmport.targets.ascend import compile as ascend
 from lwmport.targets.compile.toolchain import find
+from lwmport.targets.migraphx import compile as migraphx
 
 TOOLS: Final = {
     "aipu": (aipu.SDK, (*aipu.BUILD, *aipu.PARSE, "aipuopt", "aipugb")),

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import atomic
-from lwmport.targets.compile.job import Job
-from lwmport.targets.compile.plan import Judge, Place, Plan, Run, Step, lines_of
+from lwmport.targets.compile.job import CompileJob
+from lwmport.targets.compile.plan import CompilePlan, Judge, Place, Run, Step, lines_of
 from lwmport.targets.compile.process import run_logged
 from lwmport.targets.compile.script import script
 from lwmport.targets.compile.toolchain import Sdk, Tool, find
@@ -35,7 +35,7 @@ class Vendor:
 
     target: str
     sdk: Sdk
-    plan: Callable[[Job, Place], Plan]
+    plan: Callable[[CompileJob, Place], CompilePlan]
     judge: Judge
     beside_results: bool = False
     telling: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class _Outcome:
     products: tuple[str, ...] = ()
 
 
-def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
+def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
     """Write script and configuration into ``out``, run the tool where it is found, and return the verdict.
 
     What lies in ``out`` afterwards is whole: a compiler that fails leaves its log, none of its products.
@@ -89,7 +89,7 @@ def compile_with(vendor: Vendor, job: Job, out: Path) -> Compilation:
     )
 
 
-def _road(vendor: Vendor, job: Job, plan: Plan) -> tuple[Step, ...]:
+def _road(vendor: Vendor, job: CompileJob, plan: CompilePlan) -> tuple[Step, ...]:
     """Return the steps to run here: the parts only where they are installed and the one tool is not.
 
     What is not run is written the same on every machine.
@@ -99,7 +99,7 @@ def _road(vendor: Vendor, job: Job, plan: Plan) -> tuple[Step, ...]:
     return plan.parts if find(plan.parts[0].tools, vendor.sdk, job.toolchain) else plan.steps
 
 
-def _place(vendor: Vendor, job: Job, out: Path, *, relative: bool) -> Place:
+def _place(vendor: Vendor, job: CompileJob, out: Path, *, relative: bool) -> Place:
     if not relative:
         model = str(job.path.absolute()) if vendor.beside_results else job.path.name
         return Place(model=model, out="." if vendor.beside_results else str(out.absolute()))
@@ -108,7 +108,7 @@ def _place(vendor: Vendor, job: Job, out: Path, *, relative: bool) -> Place:
     return Place(model=job.path.name, out=os.path.relpath(out, job.path.parent))
 
 
-def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
+def _attempt(vendor: Vendor, job: CompileJob, scratch: Path) -> _Outcome:
     """Run the steps in a scratch folder, up to the first that fails or whose tool is not installed."""
     plan = vendor.plan(job, _place(vendor, job, scratch, relative=False))
     if not job.run:
@@ -139,7 +139,7 @@ def _attempt(vendor: Vendor, job: Job, scratch: Path) -> _Outcome:
     )
 
 
-def _run(vendor: Vendor, job: Job, step: Step, tool: Tool, scratch: Path) -> Run:
+def _run(vendor: Vendor, job: CompileJob, step: Step, tool: Tool, scratch: Path) -> Run:
     log = scratch / f"{job.name}.{step.name}.log"
     folder = scratch if vendor.beside_results else job.path.parent
     before = _litter(vendor, folder)
@@ -180,7 +180,7 @@ def _whole(folder: Path, globs: str) -> list[Path]:
     return [path for path in _matching(folder, globs) if path.is_file() and path.stat().st_size]
 
 
-def _remove(plan: Plan, folder: Path, kept: tuple[str, ...] = ()) -> None:
+def _remove(plan: CompilePlan, folder: Path, kept: tuple[str, ...] = ()) -> None:
     """Remove what compilers made: of a run that failed, or of an earlier one that these files no longer describe."""
     products = [globs for step in (*plan.steps, *plan.parts) for globs in step.products]
     for path in (path for globs in products for path in _matching(folder, globs)):

@@ -6,11 +6,14 @@ from typing import Final
 
 from lwmport.extras import EXTRAS
 from lwmport.registry import check_known
+from lwmport.targets.aipu import doctor as aipu
+from lwmport.targets.ascend import doctor as ascend
 from lwmport.targets.compile import COMPILERS
-from lwmport.targets.doctor import aipu, ascend, hardware, migraphx, python
+from lwmport.targets.doctor import hardware, python
 from lwmport.targets.doctor.cards import Card, cards
 from lwmport.targets.doctor.check import Check, Remark
 from lwmport.targets.doctor.machine import Machine
+from lwmport.targets.migraphx import doctor as migraphx
 from lwmport.types import Severity, Status
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import memory
-from lwmport.targets.compile.ascend import SDK as CANN
+from lwmport.targets.ascend.compile import SDK as CANN
 from lwmport.targets.doctor.machine import COMMANDS, LIBRARIES, TOOLS, Machine
 
 PATIENCE: Final = 20

@@ -13,7 +13,7 @@ from lwmport.targets.fix import numbers
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.proof import Proof, agreement
 from lwmport.targets.fix.scores import Masked, spread
-from lwmport.targets.fix.trials import after_shapes, masked_trials
+from lwmport.targets.fix.test_inputs import after_shapes, masked_trials
 from lwmport.targets.fix.writing import write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Value

@@ -7,11 +7,13 @@ from typing import Final
 
 from lwmport import atomic
 from lwmport.errors import PortError, UsageError
-from lwmport.targets.fix import folding, functions, numbers, opsets, residue, spelling
+from lwmport.targets.fix import cast_cleanup as residue
+from lwmport.targets.fix import folding, functions, numbers, opsets
+from lwmport.targets.fix import parser_workarounds as spelling
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.masks import soften
+from lwmport.targets.fix.memory_check import check_room
 from lwmport.targets.fix.proof import Proof, prove, together
-from lwmport.targets.fix.room import check_room
 from lwmport.targets.fix.writing import refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph

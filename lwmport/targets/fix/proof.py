@@ -10,7 +10,7 @@ import numpy as np
 
 from lwmport.errors import ArtifactError, RunnerError
 from lwmport.runtime import RUNNERS
-from lwmport.targets.fix.trials import Trial, after_shapes, is_float, sample, wide_trials
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, is_float, sample, wide_trials
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import Array
 
@@ -87,7 +87,7 @@ def prove(before: Graph, after: Graph, *, wide: bool = True) -> Proof:
     return agreement((before, after), trials, wide_trials(values, before) if wide else ())
 
 
-def agreement(pair: tuple[Graph, Graph], trials: Sequence[Trial], wide: Sequence[Trial] = ()) -> Proof:
+def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = ()) -> Proof:
     """Return how far two models are apart on some inputs; of 0 runs if none of them says anything.
 
     Those in ``wide`` are left out where the first model is not steady on them.
@@ -130,7 +130,7 @@ def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: 
     return together(proofs or [Proof(error=0.0, tolerance=USUAL, output="", runs=1)])
 
 
-def _expected(path: Path, trials: Sequence[Trial], wide: Sequence[Trial]) -> list[tuple[Trial, Mapping[str, Array]]]:
+def _expected(path: Path, trials: Sequence[Feed], wide: Sequence[Feed]) -> list[tuple[Feed, Mapping[str, Array]]]:
     """Return trials with the outputs of the first model: all usual ones, and the wide ones that it is steady on."""
     runner = RUNNERS[".onnx"](path, THREADS)
     found = [(trial, runner.run(trial)) for trial in trials]

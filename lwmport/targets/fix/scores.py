@@ -11,8 +11,8 @@ import onnx
 from lwmport import memory
 from lwmport.errors import RunnerError
 from lwmport.runtime import RUNNERS
-from lwmport.targets.fix.room import TRIALS, nbytes
-from lwmport.targets.fix.trials import Trial
+from lwmport.targets.fix.memory_check import TRIALS, nbytes
+from lwmport.targets.fix.test_inputs import Feed
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules.numbers import HALF_MAX
 from lwmport.types import Array
@@ -36,7 +36,7 @@ class Masked:
     limit: float
 
 
-def spread(found: Masked, trials: Sequence[Trial]) -> float | None:
+def spread(found: Masked, trials: Sequence[Feed]) -> float | None:
     """Return the largest distance of a score from a shown one of its row; None if scores cannot be seen.
 
     Scores are what a Softmax reads that a mask leads to. They are hidden where the first model, whose masks are beyond

@@ -14,7 +14,7 @@ def public_names(signatures: Sequence[Any], tensors: Sequence[str], limit: int) 
     """Return tensor -> the name that a caller gives it, of the main subgraph's inputs and outputs.
 
     Of several signatures of that subgraph the one called ``serving_default`` counts, or else the first, as in
-    `lwmport.runtime.litert`; without one there are no such names.
+    `lwmport.runtime.runners.litert`; without one there are no such names.
 
     Raises:
         IndexError: a signature names a tensor that there is none of.

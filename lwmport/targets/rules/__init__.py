@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from lwmport.targets.rules import aipu, ascend, cpu, migraphx
+from lwmport.targets.aipu import rules as aipu
+from lwmport.targets.ascend import rules as ascend
+from lwmport.targets.cpu import rules as cpu
+from lwmport.targets.migraphx import rules as migraphx
 from lwmport.targets.rules.rule import Rule
 
 RULES: Final[Mapping[str, tuple[Rule, ...]]] = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from lwmport.targets.graphs.record import Graph, Node
-from lwmport.targets.rules.nearest import same_for_any_rounding
+from lwmport.targets.rules.resize import same_for_any_rounding
 from lwmport.targets.rules.rule import Hit, Subject
 from lwmport.types import Severity
 

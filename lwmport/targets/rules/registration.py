@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from lwmport.targets import operators
+from lwmport.targets.ascend import npu_rules as npu
 from lwmport.targets.graphs.record import Node
-from lwmport.targets.rules import npu
 from lwmport.targets.rules.rule import Hit, Look, Subject
 from lwmport.types import Severity
 

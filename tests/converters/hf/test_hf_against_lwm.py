@@ -12,13 +12,13 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.hf import tensors
 from lwmport.converters.hf.convert import convert
-from lwmport.models.llama_components import llama
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.components import llama
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.types import Array, WeightSpec
 
 pytest.importorskip("transformers")
 
-from lwmport.runtime.transformers import TransformersRunner, halves, pairs
+from lwmport.runtime.runners.transformers import TransformersRunner, halves, pairs
 
 CASES = Path(__file__).parents[2] / "data" / "lwm_llama"
 LOGITS = ("text_left_padding", "text_tied", "text_long_theta", "vision_all", "vision_text", "vision_vision")
@@ -108,7 +108,7 @@ def test_greedy_tokens_of_transformers_own_loop_are_lwms(name: str, tmp_path: Pa
 def _unpermuted(shape: Any, other: Any, heads: int) -> Any:
     from dataclasses import replace
 
-    from lwmport.checkpoints.hf_names import layout_to_hf
+    from lwmport.checkpoints.huggingface.names import layout_to_hf
 
     return layout_to_hf(shape, replace(other, rotary=False), heads)
 

@@ -10,13 +10,13 @@ import pytest
 from safetensors.numpy import load_file
 
 import lwmport
-from lwmport.checkpoints import sharded
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.writers import safetensors_folder as sharded
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.hf.convert import convert
 from lwmport.errors import LoweringError, UsageError
-from lwmport.models.llama_components import llama
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.components import llama
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.options import Options
 from lwmport.types import Array, Artifact, Status
 

@@ -13,7 +13,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.converters.onnx.convert import convert
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
-from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Artifact
 
 

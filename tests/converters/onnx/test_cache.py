@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lwmport.converters.onnx.forms import FORMS
-from lwmport.models.llama_composites import CACHE_UPDATE, cache_update
+from lwmport.models.composites.language import CACHE_UPDATE, cache_update
 
 RANDOM = np.random.default_rng(3)
 CACHE = RANDOM.standard_normal((2, 3, 8, 4)).astype(np.float32)

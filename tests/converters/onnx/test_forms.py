@@ -12,7 +12,7 @@ import pytest
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.onnx.convert import native_rules
 from lwmport.converters.onnx.forms import FORMS
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 from lwmport.types import Array
 
 RANDOM = np.random.default_rng(11)

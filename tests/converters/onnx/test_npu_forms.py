@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lwmport.models import composites, llama_composites
+from lwmport.models.composites import basic as composites
+from lwmport.models.composites import language as llama_composites
 from lwmport.targets.dialects import ASCEND_NPU
 from lwmport.types import Array
 

@@ -17,15 +17,15 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.dialects import dialect_for
 from lwmport.converters.onnx.convert import convert
 from lwmport.graphs.trace import trace
-from lwmport.models.attention import plan_for
-from lwmport.models.attention_blocks import Plan, initial_state
+from lwmport.models.attention.blocks import AttentionPlan, initial_state
+from lwmport.models.attention.causal import plan_for
 from lwmport.models.families import resolve
-from lwmport.models.llama_components import llama, vision_llama
-from lwmport.models.llama_config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama_parts import llama_block, llama_embed, llama_head, ring_step
-from lwmport.models.llama_signatures import Lengths
+from lwmport.models.llama.components import llama, vision_llama
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.parts import llama_block, llama_embed, llama_head, ring_step
+from lwmport.models.llama.signatures import Lengths
 from lwmport.models.options import Options
-from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Artifact, Component
 
 SMALL: dict[str, Any] = {
@@ -91,7 +91,7 @@ def feed(component: Component, case: Case) -> dict[str, Array]:
 @cache
 def reference(name: str, case: Case) -> Mapping[str, Array]:
     """Return JAX's outputs, with all scores at once."""
-    component = FACTORIES[name](Plan(), Lengths())
+    component = FACTORIES[name](AttentionPlan(), Lengths())
     weights = held(component)
     arrays = {name: np.asarray(weights.read(name)) for name in component.weights}
     run = jax.jit(component.apply, compiler_options={"xla_backend_optimization_level": 0})
@@ -156,20 +156,20 @@ def test_fixed_lengths_agree_with_jax(case: Case, form: str, dialect: tuple[str,
 
 @pytest.mark.parametrize("ring", [2, 4, 8])
 def test_an_unrolled_ring_agrees_with_jax(ring: int, tmp_path: Path) -> None:
-    plan = Plan(form="unrolled", query_chunk=2, key_chunk=3, ring=ring)
+    plan = AttentionPlan(form="unrolled", query_chunk=2, key_chunk=3, ring=ring)
     component = FACTORIES["llama"](plan, Lengths(sequence=24, past=0))
     agrees(lowered(component, tmp_path), component, [Case(2, 24, 0, (5, 0))])
 
 
 @pytest.mark.parametrize("opset", range(13, 25))
 def test_every_opset_agrees_with_jax(opset: int, tmp_path: Path) -> None:
-    component = FACTORIES["llama"](Plan(), Lengths())
+    component = FACTORIES["llama"](AttentionPlan(), Lengths())
     agrees(lowered(component, tmp_path, "onnx", opset), component, [Case(2, 7, 0, (3, 0)), Case(2, 4, 5)])
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_prefill_and_decoding_one_by_one_are_one_full_pass(dialect: tuple[str, int], tmp_path: Path) -> None:
-    component = FACTORIES["vision-llama"](Plan(), Lengths())
+    component = FACTORIES["vision-llama"](AttentionPlan(), Lengths())
     runner = OnnxRuntimeRunner(lowered(component, tmp_path, *dialect).path, threads=1)
     case = Case(2, 9, 0, (3, 0))
     whole = feed(component, case)
@@ -189,7 +189,7 @@ def test_prefill_and_decoding_one_by_one_are_one_full_pass(dialect: tuple[str, i
 
 @pytest.mark.parametrize("dialect", DIALECTS[::2], ids=str)
 def test_24_greedy_tokens_are_jaxs(dialect: tuple[str, int], tmp_path: Path) -> None:
-    component = FACTORIES["llama"](Plan(), Lengths())
+    component = FACTORIES["llama"](AttentionPlan(), Lengths())
     prompt = [[5, 17, 3, 40, 8], [0, 0, 9, 1, 22]]
     found = _generated(component, prompt, OnnxRuntimeRunner(lowered(component, tmp_path, *dialect).path, threads=1))
     weights = held(component)
@@ -317,7 +317,7 @@ def test_onnxsim_finds_nothing(form: str, dialect: tuple[str, int], tmp_path: Pa
 
 
 def test_a_layer_is_made_of_fused_operators(tmp_path: Path) -> None:
-    component = FACTORIES["llama"](Plan(), Lengths())
+    component = FACTORIES["llama"](AttentionPlan(), Lengths())
     found = lowered(component, tmp_path).operators
     counts = {name.removeprefix("com.microsoft."): count for name, count in found.items() if "microsoft" in name}
     fused = {"GroupQueryAttention": 2, "MultiHeadAttention": 2, "RotaryEmbedding": 4}
@@ -328,7 +328,7 @@ def test_a_layer_is_made_of_fused_operators(tmp_path: Path) -> None:
 
 
 def test_a_lone_token_of_fixed_lengths_needs_no_choice(tmp_path: Path) -> None:
-    component = FACTORIES["llama"](Plan(), Lengths(sequence=1, past=9))
+    component = FACTORIES["llama"](AttentionPlan(), Lengths(sequence=1, past=9))
     found = lowered(component, tmp_path).operators
     assert "If" not in found
     assert found["com.microsoft.MultiHeadAttention"] == 2
@@ -338,7 +338,7 @@ def test_a_lone_token_of_fixed_lengths_needs_no_choice(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_angles_are_right_at_the_last_of_a_million_positions(dialect: tuple[str, int], tmp_path: Path) -> None:
     config = TEXT.updated({"max_sequence_length": 2**20, "theta": 5e7, "num_hidden_layers": 1})
-    component = llama_block(config, 0, Lengths(), Plan())
+    component = llama_block(config, 0, Lengths(), AttentionPlan())
     given = feed(component, Case(2, 3))
     given["position_ids"] = np.asarray([[2**20 - 3, 2**20 - 2, 2**20 - 1], [65535, 65536, 999_999]])
     artifact = lowered(component, tmp_path, *dialect)
@@ -384,7 +384,7 @@ SABOTAGE: dict[str, Callable[[dict[str, Array]], dict[str, Array]]] = {
 
 @pytest.mark.parametrize("sabotage", SABOTAGE.values(), ids=SABOTAGE)
 def test_what_is_wrong_is_seen(sabotage: Callable[..., dict[str, Array]], tmp_path: Path) -> None:
-    component, case = FACTORIES["vision-llama"](Plan(), Lengths()), Case(2, 4, 5, (2, 0))
+    component, case = FACTORIES["vision-llama"](AttentionPlan(), Lengths()), Case(2, 4, 5, (2, 0))
     runner = OnnxRuntimeRunner(lowered(component, tmp_path).path, threads=1)
     found = runner.run(sabotage(feed(component, case)))
     expected = {name: value for name, value in reference(component.name, case).items() if "logits" in name}

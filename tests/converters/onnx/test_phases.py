@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lwmport.converters.onnx.phases import fold_taps
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 from lwmport.types import Array
 
 RANDOM = np.random.default_rng(5)

@@ -15,7 +15,7 @@ from lwmport.converters.onnx.graph import GraphBuilder
 from lwmport.converters.onnx.writer import INLINE_BYTES, PAGE, write_model, write_shared
 from lwmport.errors import LoweringError
 from lwmport.graphs.trace import trace
-from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Component, SharedData, TensorSpec
 
 SIZE = INLINE_BYTES // 4

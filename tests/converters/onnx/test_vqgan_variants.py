@@ -19,8 +19,8 @@ from lwmport.converters.onnx.convert import convert
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
-from lwmport.models.vqgan_config import CONFIGS
-from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.models.vqgan.config import CONFIGS
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Artifact, Component, Status
 from lwmport.validators.outputs import compare_outputs
 from lwmport.validators.pictures import photographs

@@ -14,11 +14,11 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
-from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder
-from lwmport.models.vqgan_config import CONFIGS
-from lwmport.pipeline.trials import cases_of, language_trial
-from lwmport.runtime.jax import JaxRunner
-from lwmport.runtime.tensorflow import TensorFlowRunner
+from lwmport.models.vqgan.components import vqgan_decoder, vqgan_encoder
+from lwmport.models.vqgan.config import CONFIGS
+from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
+from lwmport.runtime.runners.jax import JaxRunner
+from lwmport.runtime.runners.tensorflow import TensorFlowRunner
 from lwmport.types import Array, Artifact, Component, Dialect
 
 pytestmark = pytest.mark.usefixtures("tf")
@@ -113,7 +113,7 @@ def test_the_flavour_of_jax2tf_takes_an_empty_cache(plain: Any, tmp_path: Path) 
     runner = TensorFlowRunner(artifact.path, THREADS)
     reference = JaxRunner(component, SeededWeights(component.weights, 0))
     for case in cases_of(component):
-        trial = language_trial(component, 2, case=case)
+        trial = language_inputs(component, 2, case=case)
         expected = {name: np.where(trial.relevant[name], x, 0) for name, x in reference.run(trial.inputs).items()}
         found = {name: np.where(trial.relevant[name], x, 0) for name, x in runner.run(trial.inputs).items()}
         agree(component, found, expected)

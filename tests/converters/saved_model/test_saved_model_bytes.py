@@ -16,8 +16,8 @@ from lwmport import extras
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
-from lwmport.models.vqgan_components import vqgan_encoder
-from lwmport.models.vqgan_config import CONFIGS
+from lwmport.models.vqgan.components import vqgan_encoder
+from lwmport.models.vqgan.config import CONFIGS
 from lwmport.types import Dialect
 
 pytestmark = pytest.mark.usefixtures("tf")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lwmport.converters.saved_model.forms import FORMS
-from lwmport.models import composites, llama_composites
+from lwmport.models.composites import basic as composites
+from lwmport.models.composites import language as llama_composites
 from lwmport.types import Array
 
 

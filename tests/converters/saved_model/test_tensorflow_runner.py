@@ -9,7 +9,7 @@ import pytest
 
 from lwmport.errors import RunnerError
 from lwmport.graphs.trace import trace
-from lwmport.runtime.tensorflow import TensorFlowRunner
+from lwmport.runtime.runners.tensorflow import TensorFlowRunner
 
 pytestmark = pytest.mark.usefixtures("tf")
 

@@ -9,8 +9,8 @@ import pytest
 from jax import lax
 
 from lwmport.errors import LoweringError
-from lwmport.models.attention_blocks import Plan, Slice, result
-from lwmport.models.attention_loop import loop
+from lwmport.models.attention.blocks import AttentionPlan, Slice, result
+from lwmport.models.attention.loop import loop
 
 X = np.asarray(np.random.default_rng(1).integers(-8, 9, (5, 4)) / 4, np.float32)
 
@@ -47,7 +47,7 @@ def test_attention_in_a_loop_needs_no_matrix_of_scores(lower: Callable[..., Any]
     def attend(x: Any) -> Any:
         heads = x[None, None]
         queries, keys = Slice((heads,)), Slice((heads, heads * 2))
-        return result(loop(queries, keys, None, Plan(form="loop", key_chunk=2)))[0, 0]
+        return result(loop(queries, keys, None, AttentionPlan(form="loop", key_chunk=2)))[0, 0]
 
     found = lower(attend, X, dynamic=True).agrees(rtol=1e-5)
     assert found.operators["StatelessWhile"] == 1

@@ -9,8 +9,8 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.trace import trace
-from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder
-from lwmport.models.vqgan_config import CONFIGS
+from lwmport.models.vqgan.components import vqgan_decoder, vqgan_encoder
+from lwmport.models.vqgan.config import CONFIGS
 from lwmport.types import Artifact, Component, Dialect
 
 PARTS = {"vqgan-encoder": (vqgan_encoder, "dynamic"), "vqgan-decoder": (vqgan_decoder, 1)}

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.runtime.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 
 HALVES = ("vqgan-encoder", "vqgan-decoder")
 pytestmark = pytest.mark.usefixtures("tools")

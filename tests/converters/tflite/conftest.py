@@ -44,7 +44,7 @@ class Lowered:
 
     @property
     def runner(self) -> Any:
-        from lwmport.runtime.litert import LiteRTRunner
+        from lwmport.runtime.runners.litert import LiteRTRunner
 
         return LiteRTRunner(self.artifact.path, threads=1)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lwmport.errors import RunnerError
-from lwmport.runtime.litert import undelegated
+from lwmport.runtime.runners.litert import undelegated
 
 X = np.ones((2, 3), np.float32)
 

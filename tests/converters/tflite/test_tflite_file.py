@@ -17,7 +17,7 @@ from lwmport.converters.tflite.schema import schema
 from lwmport.converters.tflite.writer import ALIGNMENT, INLINE_BYTES
 from lwmport.errors import LoweringError, RunnerError
 from lwmport.graphs.trace import trace
-from lwmport.runtime.litert import LiteRTRunner, check_whole
+from lwmport.runtime.runners.litert import LiteRTRunner, check_whole
 
 RANDOM = np.random.default_rng(5)
 WEIGHTS = {

@@ -10,7 +10,8 @@ import pytest
 
 from lwmport.converters.tflite.forms import FORMS
 from lwmport.errors import LoweringError
-from lwmport.models import composites, llama_composites
+from lwmport.models.composites import basic as composites
+from lwmport.models.composites import language as llama_composites
 from lwmport.types import Array
 
 RANDOM = np.random.default_rng(11)

@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from lwmport.errors import LoweringError
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 from lwmport.types import Array
 
 MATRIX = np.ones((2, 4), np.float32)

@@ -11,9 +11,9 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.tflite.convert import convert
 from lwmport.graphs.trace import trace
-from lwmport.models.vqgan_components import vqgan_decoder, vqgan_encoder
-from lwmport.models.vqgan_config import CONFIGS, VQGANConfig
-from lwmport.runtime.litert import LiteRTRunner
+from lwmport.models.vqgan.components import vqgan_decoder, vqgan_encoder
+from lwmport.models.vqgan.config import CONFIGS, VQGANConfig
+from lwmport.runtime.runners.litert import LiteRTRunner
 from lwmport.types import Array, Component
 
 DEBUG = CONFIGS["debug"]

@@ -11,7 +11,7 @@ import pytest
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.tflite import winograd
 from lwmport.converters.tflite.winograd import DOUBLED, F23, MIN_CHANNELS, Minimal
-from lwmport.models import composites
+from lwmport.models.composites import basic as composites
 from lwmport.types import Array
 
 RANDOM = np.random.default_rng(5)

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from lwmport.errors import UsageError
-from lwmport.pipeline.compile import CompileRequest, compile_artifacts
+from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.targets.compile.job import read_gears
 from lwmport.targets.graphs.opening import open_graph
 from lwmport.targets.graphs.record import Value, numbered

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lwmport import extras
-from lwmport.pipeline.compile import CompileRequest, compile_artifacts
-from lwmport.runtime.litert import LiteRTRunner
+from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
+from lwmport.runtime.runners.litert import LiteRTRunner
 from lwmport.targets.graphs.opening import open_graph
 from lwmport.types import Status
 
@@ -127,7 +127,7 @@ def test_a_quantised_file_runs_on_the_cpu(engine: str, quantised: Path, tmp_path
 
 @OPENVINO
 def test_the_ir_has_the_names_of_the_signature(converted: Path, tmp_path: Path) -> None:
-    from lwmport.runtime.openvino import OpenVinoRunner
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
 
     compile_artifacts(CompileRequest(artifact=converted, target="cpu", soc="openvino", out=tmp_path / "out"))
     runner = OpenVinoRunner(tmp_path / "out" / "model.xml", 1)

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from lwmport.errors import UsageError
-from lwmport.targets.compile import COMPILERS, aipu, ascend, migraphx
-from lwmport.targets.compile.job import Job
-from lwmport.targets.compile.plan import Place, Plan
+from lwmport.targets.aipu import compile as aipu
+from lwmport.targets.ascend import compile as ascend
+from lwmport.targets.compile import COMPILERS
+from lwmport.targets.compile.job import CompileJob
+from lwmport.targets.compile.plan import CompilePlan, Place
 from lwmport.targets.compile.tools import TOOLS, installed
+from lwmport.targets.migraphx import compile as migraphx
 
-PLANS: dict[str, tuple[Callable[[Job, Place], Plan], str, str | None]] = {
+PLANS: dict[str, tuple[Callable[[CompileJob, Place], CompilePlan], str, str | None]] = {
     "aipu": (aipu.plan, "int8", None),
     "ascend": (ascend.plan, "float32", "Ascend310P3"),
     "migraphx": (migraphx.plan, "float32", None),
@@ -25,7 +28,7 @@ def test_every_target_but_the_cpu_has_tools() -> None:
 
 @pytest.mark.parametrize("target", PLANS)
 def test_every_program_that_a_plan_asks_for_is_looked_for(
-    target: str, job_of: Callable[..., Job], calibration: Mapping[str, Any], tmp_path: Path
+    target: str, job_of: Callable[..., CompileJob], calibration: Mapping[str, Any], tmp_path: Path
 ) -> None:
     plan, precision, soc = PLANS[target]
     job = job_of(precision=precision, calibration=calibration if target == "aipu" else None, soc=soc)

@@ -7,10 +7,10 @@ import pytest
 
 from lwmport.errors import UsageError
 from lwmport.pipeline.check import CheckRequest, check_artifacts
-from lwmport.pipeline.compile import CompileRequest, compile_artifacts
-from lwmport.pipeline.convert import convert
-from lwmport.pipeline.port import PortRequest
-from lwmport.pipeline.request import Request
+from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.port.run import PortRequest
 from lwmport.targets.compile import COMPILERS
 from lwmport.targets.compile.devices import TAKERS, check_options
 from lwmport.targets.compile.job import read_gears
@@ -48,7 +48,7 @@ def test_a_check_hears_it_or_refuses_it(name: str) -> None:
 
 
 def test_a_port_without_a_toolchain_refuses_one() -> None:
-    conversion = Request(component="vqgan", format="onnx", out=Path("out"))
+    conversion = ConvertRequest(component="vqgan", format="onnx", out=Path("out"))
     with pytest.raises(UsageError, match="expected --toolchain with the target aipu or ascend or migraphx, found cpu"):
         PortRequest(conversion=conversion, target="cpu", toolchain=Path("/sdk"))
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_is_for_samples_alone() -> None:
 @pytest.mark.parametrize(("text", "said"), [("batch=2", r"dimensions \(none\) of"), ("side=2", "found side")])
 def test_a_size_of_what_is_not_dynamic_is_refused_on_the_cpu(text: str, said: str, tmp_path: Path) -> None:
     small = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 2}
-    made = Request(component="llama-embed", format="tflite", out=tmp_path, config=small, validate=False)
+    made = ConvertRequest(component="llama-embed", format="tflite", out=tmp_path, config=small, validate=False)
     convert(made)
     asked = CompileRequest(artifact=tmp_path, target="cpu", gears=read_gears(text), run=False)
     with pytest.raises(UsageError, match=said):

@@ -1,0 +1,1 @@
+"""Tensors that are described before they are read."""

@@ -1,0 +1,1 @@
+"""Msgpack: LWM's stream, and flax's own tree."""

@@ -1,0 +1,1 @@
+"""Writers: one module a format, each a stream of tensors."""

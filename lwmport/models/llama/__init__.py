@@ -1,0 +1,1 @@
+"""LWM's language models: text, and vision-language."""

@@ -1,0 +1,95 @@
+"""The whole language models as components: tokens and a cache in, logits and a longer cache out.
+
+Weights are one tensor a layer, whatever the checkpoint does (`lwmport.models.llama.weights`). ``plan`` None follows
+the configuration's own rule (`lwmport.models.attention.causal.plan_for`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.traverse_util
+
+from lwmport.models.attention.blocks import AttentionPlan
+from lwmport.models.attention.causal import plan_for
+from lwmport.models.llama import signatures as llama_signatures
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.signatures import DYNAMIC, Lengths
+from lwmport.models.llama.text import Caches, Llama
+from lwmport.models.llama.vision import VisionLlama
+from lwmport.models.llama.weights import llama_weights
+from lwmport.types import Component, Signature, TensorSpec, WeightSpec
+
+
+def llama(config: LlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None) -> Component:
+    """Return the whole model: tokens, mask, positions and cache in, logits and the longer cache out."""
+    module = _module(config, plan or plan_for(config, lengths.sequence))
+    layers = range(config.num_hidden_layers)
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        given = [inputs[spec.name] for spec in tokens]
+        past = [cache_of(inputs, layer) for layer in layers]
+        logits, present = module.apply(tree(weights), *given, inputs["attention_mask"], inputs["position_ids"], past)
+        return {**(logits if isinstance(logits, dict) else {"logits": logits}), **present_of(present, 0)}
+
+    tokens = llama_signatures.token_inputs(config, lengths)
+    inputs = (
+        *tokens,
+        *llama_signatures.context_inputs(config, lengths),
+        *llama_signatures.past_inputs(config, lengths, layers),
+    )
+    outputs = (
+        *llama_signatures.logits_outputs(config, lengths),
+        *llama_signatures.present_outputs(config, lengths, layers),
+    )
+    name = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
+    return component(name, config, (inputs, outputs), llama_weights(config), apply)
+
+
+def vision_llama(config: VisionLlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None) -> Component:
+    """Return the whole vision-language model: as `llama`, with ``vision_masks`` and the heads of ``sample_mode``."""
+    return llama(config, lengths, plan)
+
+
+def component(
+    name: str,
+    config: LlamaConfig,
+    specs: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
+    weights: Mapping[str, WeightSpec],
+    apply: Any,
+) -> Component:
+    """Return a component of a text or vision-language model; ``specs`` are its inputs and its outputs."""
+    family = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
+    signature = Signature(inputs=specs[0], outputs=specs[1])
+    return Component(
+        name=name, family=family, signature=signature, weights=weights, config=config.to_json(), apply=apply
+    )
+
+
+def _module(config: LlamaConfig, plan: AttentionPlan) -> Llama | VisionLlama:
+    plain = unstacked(config)
+    return VisionLlama(plain, plan, None) if isinstance(plain, VisionLlamaConfig) else Llama(plain, plan, None)
+
+
+def unstacked(config: LlamaConfig) -> LlamaConfig:
+    """Return the configuration of a program: one tensor a layer, no device mesh, no loop over tokens in the network."""
+    return config.updated({"scan_layers": False, "scan_mlp": False, "mesh_dim": None})
+
+
+def tree(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat weights as flax wants them."""
+    return {"params": flax.traverse_util.unflatten_dict(dict(weights), sep="/")}
+
+
+def cache_of(inputs: Mapping[str, Any], layer: int) -> tuple[Any, Any]:
+    """Return keys and values of one layer out of the inputs of a component."""
+    return inputs[f"past_key_values.{layer}.key"], inputs[f"past_key_values.{layer}.value"]
+
+
+def present_of(caches: Caches, first: int) -> dict[str, Any]:
+    """Return the caches of layers as outputs by name; ``first`` is the number of the first layer."""
+    parts = ((layer, *cache) for layer, cache in enumerate(caches, first))
+    return {
+        f"present.{layer}.{name}": part
+        for layer, *pair in parts
+        for name, part in zip(("key", "value"), pair, strict=True)
+    }

@@ -1,0 +1,138 @@
+"""The parts of a language model as components: embedding, one layer, head, and one step of a ring.
+
+Chained, embedding, layers and head are the whole model. Each takes the configuration of a text or of a vision-language
+model; weights keep the names that they have in the whole.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from lwmport.errors import UsageError
+from lwmport.models.attention import causal as attention
+from lwmport.models.attention.bias import padding_bias
+from lwmport.models.attention.blocks import AttentionPlan, State
+from lwmport.models.composites import language as llama_composites
+from lwmport.models.layers import rows
+from lwmport.models.llama import signatures as llama_signatures
+from lwmport.models.llama.components import cache_of, component, present_of, tree, unstacked
+from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.layers import Block, Context, Setting
+from lwmport.models.llama.rotary import rotary_angles
+from lwmport.models.llama.signatures import DYNAMIC, Lengths
+from lwmport.models.llama.vision import embed
+from lwmport.models.llama.weights import block_weights, embed_weights, head_weights
+from lwmport.types import Component
+
+WHOLE_RING = Lengths(sequence="queries", past="keys")
+"""Any number of queries and of keys on a rank."""
+
+
+def llama_block(
+    config: LlamaConfig, layer: int = 0, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None
+) -> Component:
+    """Return one layer: states, mask, positions and the layer's cache in, states and the longer cache out.
+
+    Raises:
+        UsageError: the model has no such layer.
+    """
+    check_layer(config, layer)
+    block = Block(unstacked(config), Setting(plan or attention.plan_for(config, lengths.sequence), None))
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        own = tree(weights)["params"]["transformer"]["h"][str(layer)]
+        context = Context(*_angles(config, inputs["position_ids"]), inputs["attention_mask"])
+        states, present = block.apply({"params": own}, inputs["hidden_states"], context, cache_of(inputs, layer))
+        return {"new_hidden_states": states, **present_of([present], layer)}
+
+    one = range(layer, layer + 1)
+    states = llama_signatures.hidden_states(config, lengths)
+    found = llama_signatures.hidden_states(config, lengths, "new_hidden_states")
+    context = llama_signatures.context_inputs(config, lengths)
+    inputs = (states, *context, *llama_signatures.past_inputs(config, lengths, one))
+    outputs = (found, *llama_signatures.present_outputs(config, lengths, one))
+    return component("llama-block", config, (inputs, outputs), block_weights(config, layer), apply)
+
+
+def llama_embed(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
+    """Return the embedding: tokens in, states out."""
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        words, ids = weights["transformer/wte/embedding"], inputs["input_ids"].astype(jnp.int32)
+        if not isinstance(config, VisionLlamaConfig):
+            return {"hidden_states": rows(words, ids)}
+        codes = weights["transformer/vte/embedding"]
+        return {"hidden_states": embed(config.sample_mode, words, codes, ids, inputs["vision_masks"])}
+
+    states = (llama_signatures.hidden_states(config, lengths),)
+    specs = (llama_signatures.token_inputs(config, lengths), states)
+    return component("llama-embed", config, specs, embed_weights(config), apply)
+
+
+def llama_head(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
+    """Return the last normalisation and the heads: states in, logits out."""
+    outputs = llama_signatures.logits_outputs(config, lengths)
+    names = {spec.name: _head_weight(config, spec.name) for spec in outputs}
+    known = {**embed_weights(config), **head_weights(config)}
+    used = ("transformer/ln_f/kernel", *names.values())
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        scale = weights["transformer/ln_f/kernel"]
+        states = llama_composites.rms_norm(inputs["hidden_states"], scale, epsilon=config.rms_norm_eps)
+        kernels = {name: weights[weight] for name, weight in names.items()}
+        tied = {name: weight.endswith("embedding") for name, weight in names.items()}
+        return {name: states @ (kernel.T if tied[name] else kernel) for name, kernel in kernels.items()}
+
+    specs = ((llama_signatures.hidden_states(config, lengths),), outputs)
+    return component("llama-head", config, specs, {name: known[name] for name in used}, apply)
+
+
+def ring_step(
+    config: LlamaConfig, lengths: Lengths = WHOLE_RING, plan: AttentionPlan | None = None, *, padded: bool = False
+) -> Component:
+    """Return one step of a ring: queries, the keys and values held now and the state in, the new state out.
+
+    ``lengths`` are the queries and the keys of one rank. With ``padded`` a mask of the keys is an input too. Of fixed
+    lengths, what may not be seen has a low score rather than the lowest (`lwmport.models.attention.bias`): a query
+    that has seen nothing yet has another mean, which the first key that it sees takes away.
+    """
+    chosen = plan or attention.plan_for(config, lengths.sequence)
+    static = isinstance(lengths.sequence, int) and isinstance(lengths.past, int) and chosen.form != "loop"
+
+    def apply(_: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        offsets = [inputs[name].astype(jnp.int32) for name in ("query_offset", "key_offset")]
+        given = [inputs[name] for name in ("query", "key", "value", *State._fields)]
+        mask = inputs.get("attention_mask")
+        if static:
+            mask = np.zeros((1, int(lengths.past)), np.float32) if mask is None else padding_bias(mask)
+        found = attention.ring_step(*given, *offsets, mask=mask, plan=chosen)
+        return {f"new_{name}": value for name, value in found._asdict().items()}
+
+    inputs = llama_signatures.ring_inputs(config, lengths, padded=padded)
+    outputs = llama_signatures.ring_state(config, lengths, prefix="new_")
+    return component("ring-step", config, (inputs, outputs), {}, apply)
+
+
+def check_layer(config: LlamaConfig, layer: int) -> None:
+    """Return if the model has such a layer.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if not 0 <= layer < config.num_hidden_layers:
+        raise UsageError(f"expected a layer from 0 to {config.num_hidden_layers - 1}, found {layer}")
+
+
+def _angles(config: LlamaConfig, position_ids: Any) -> tuple[Any, Any]:
+    length = config.max_sequence_length
+    return rotary_angles(position_ids, head_dim=config.head_dim, theta=config.theta, length=length)
+
+
+def _head_weight(config: LlamaConfig, output: str) -> str:
+    """Return the tensor behind an output: the head's own, or the table that it is tied to."""
+    if output == "vision_logits":
+        tied = isinstance(config, VisionLlamaConfig) and config.tie_vision_embeddings
+        return "transformer/vte/embedding" if tied else "vision_head/kernel"
+    return "transformer/wte/embedding" if config.tie_word_embeddings else "lm_head/kernel"

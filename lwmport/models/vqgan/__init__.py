@@ -1,0 +1,1 @@
+"""LWM's VQGAN: pictures to codes and back."""

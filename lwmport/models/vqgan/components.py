@@ -1,0 +1,105 @@
+"""The components of the VQGAN: its two halves, each with its signature."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import flax.traverse_util
+import jax
+
+from lwmport.models.vqgan.config import VQGANConfig
+from lwmport.models.vqgan.network import VQGAN
+from lwmport.types import Component, Kind, Quantizer, Signature, TensorSpec, WeightSpec
+
+PIXEL_RANGE: Final = (-1.0, 1.0)
+
+
+@cache
+def vqgan_weights(config: VQGANConfig) -> dict[str, WeightSpec]:
+    """Return the shape and dtype of every weight of a VQGAN, by checkpoint name; nothing is allocated."""
+    side = config.resolution
+    picture = jax.ShapeDtypeStruct((1, side, side, config.num_channels), "float32")
+    tree = jax.eval_shape(VQGAN(config).init, jax.random.key(0), picture)["params"]
+    flat = flax.traverse_util.flatten_dict(tree, sep="/")
+    return {name: WeightSpec(shape=leaf.shape, dtype=str(leaf.dtype)) for name, leaf in sorted(flat.items())}
+
+
+def vqgan_encoder(config: VQGANConfig) -> Component:
+    """Return the encoder: pixels in, codebook indices and quantized states out."""
+    side = config.codes_per_side
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        states, indices = _run(config, weights, VQGAN.encode, inputs["pixel_values"])
+        return {"codebook_indices": indices, "quantized_states": states}
+
+    def latents(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+        return _run(config, weights, VQGAN.latents, inputs["pixel_values"])
+
+    states = TensorSpec(
+        name="quantized_states",
+        shape=("batch", side, side, config.quantized_embed_dim),
+        dtype="float32",
+        layout="NHWC",
+        description="the nearest code of each position, z + (e - z)",
+    )
+    return Component(
+        name="vqgan-encoder",
+        family="vqgan",
+        signature=Signature(inputs=(_pixels(config),), outputs=(_indices(config), states)),
+        weights=_part(config, ("encoder/", "quant_conv/", "quantize/")),
+        config=config.to_json(),
+        apply=apply,
+        quantizer=Quantizer(
+            indices="codebook_indices", states="quantized_states", codebook="quantize/embeddings", vectors=latents
+        ),
+    )
+
+
+def vqgan_decoder(config: VQGANConfig) -> Component:
+    """Return the decoder: codebook indices in, pixels out."""
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {"pixel_values": _run(config, weights, VQGAN.decode, inputs["codebook_indices"])}
+
+    return Component(
+        name="vqgan-decoder",
+        family="vqgan",
+        signature=Signature(inputs=(_indices(config),), outputs=(_pixels(config),)),
+        weights=_part(config, ("decoder/", "post_quant_conv/", "quantize/")),
+        config=config.to_json(),
+        apply=apply,
+        feeder=vqgan_encoder(config),
+    )
+
+
+def _part(config: VQGANConfig, prefixes: tuple[str, ...]) -> dict[str, WeightSpec]:
+    return {path: spec for path, spec in vqgan_weights(config).items() if path.startswith(prefixes)}
+
+
+def _run(config: VQGANConfig, weights: Mapping[str, Any], method: Any, value: Any) -> Any:
+    params = flax.traverse_util.unflatten_dict(dict(weights), sep="/")
+    return VQGAN(config).apply({"params": params}, value, method=method)
+
+
+def _pixels(config: VQGANConfig) -> TensorSpec:
+    return TensorSpec(
+        name="pixel_values",
+        shape=("batch", config.resolution, config.resolution, config.num_channels),
+        dtype="float32",
+        kind=Kind.PICTURE,
+        layout="NHWC",
+        value_range=PIXEL_RANGE,
+        description="pixels, value / 127.5 - 1",
+    )
+
+
+def _indices(config: VQGANConfig) -> TensorSpec:
+    return TensorSpec(
+        name="codebook_indices",
+        shape=("batch", config.codes_per_side, config.codes_per_side),
+        dtype="int32",
+        kind=Kind.INDICES,
+        layout="NHW",
+        value_range=(0, config.num_embeddings - 1),
+        description="rows of the codebook",
+    )

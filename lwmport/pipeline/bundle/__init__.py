@@ -1,0 +1,1 @@
+"""The zip for a vendor's engineer: made from a folder that was converted, and verified."""

@@ -1,0 +1,134 @@
+"""The models of a bundle, run on its golden samples in the runtimes that are installed here."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lwmport.errors import MissingExtraError, PortError
+from lwmport.handoff.opening import Archive
+from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
+from lwmport.manifest import Manifest
+from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.validate.judge import open_runner
+from lwmport.runtime import RUNNERS
+from lwmport.types import Array, Quantized, Runner, TensorDiff, Validation
+from lwmport.validators.outputs import compare_outputs, skipped, verdict
+
+SAFE: Final = (".onnx", ".tflite")
+"""Suffixes of models that cannot touch files: a TensorFlow graph may hold operators that read and write them."""
+REFERENCE: Final = "golden outputs"
+LARGEST_ARRAY: Final = 4 << 30
+"""Bytes of one golden array; it is held in memory."""
+
+
+def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Observer, *, trusted: bool) -> Validation:
+    """Return the verdict on one model: every output of every golden sample, named SAMPLE/OUTPUT.
+
+    It lies unpacked in a private folder meanwhile. What no runtime here takes, or none that is installed, is skipped,
+    and so are models that could touch files unless ``trusted``.
+
+    Raises:
+        ArtifactError: a file of the model is not as it was packed.
+        PortError: there is no room to unpack it.
+    """
+    own = next(found for found in made.components if found.name == part.name)
+    reason = _refusal(part, trusted=trusted)
+    if reason:
+        return _skipped(part, reason)
+    observer.phase(f"{part.name}: unpack and run {part.model}")
+    with tempfile.TemporaryDirectory(prefix="lwmport-verify-") as scratch:
+        for file in own.files:
+            _unpack(archive, f"models/{file.name}", Path(scratch))
+        try:
+            runner = open_runner(Path(scratch, part.model))
+            diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
+        except MissingExtraError as error:
+            return _skipped(part, str(error))
+        except PortError as error:
+            return verdict(
+                component=part.name,
+                artifact=part.model,
+                reference=REFERENCE,
+                runner=str(error).replace(f"{scratch}/", ""),
+                inputs="",
+                diffs=(),
+            )
+    titles = "; ".join(f"{sample.name} {sample.title}" for sample in part.samples)
+    return verdict(
+        component=part.name,
+        artifact=part.model,
+        reference=REFERENCE,
+        runner=runner.name,
+        inputs=titles,
+        diffs=diffs,
+    )
+
+
+def _unpack(archive: Archive, name: str, scratch: Path) -> None:
+    try:
+        archive.unpack(name, scratch)
+    except OSError as error:
+        raise PortError(
+            f"cannot unpack {name} of {archive.path} into {scratch.parent}: {error.strerror or error}; "
+            f"set TMPDIR to a folder with room for it"
+        ) from error
+
+
+def _refusal(part: ComponentSpec, *, trusted: bool) -> str:
+    """Return why a model is not run, or nothing."""
+    suffix = Path(part.model).suffix
+    if suffix not in RUNNERS:
+        return f"no runtime of ours takes {part.model}"
+    if suffix not in SAFE and not trusted:
+        return "a TensorFlow graph may read and write files: it is run only if --sha256 tells whose bundle this is"
+    return ""
+
+
+def _judge(
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, runner: Runner
+) -> Iterator[TensorDiff]:
+    found = runner.run(_arrays(archive, sample.inputs))
+    masks = _arrays(archive, sample.relevant)
+    counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}
+    expected = _arrays(archive, sample.outputs)
+    vectors = _arrays(archive, sample.vectors)
+    codebooks = _arrays(archive, {name: codes.codebook for name, codes in part.codes.items()})
+    made_of = {
+        name: Quantized(states=codes.states, vectors=vectors[name], codebook=codebooks[name])
+        for name, codes in part.codes.items()
+    }
+    diffs = compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision, quantized=made_of)
+    for diff in diffs:
+        yield replace(diff, name=f"{sample.name}/{diff.name}")
+
+
+def _counted(array: Array, mask: Array | None) -> Array:
+    """Return an output with zeros where it does not count; one of a shape that the mask does not fit stays as it is."""
+    if mask is None or not broadcasts(mask.shape, array.shape):
+        return array
+    return np.where(mask, array, np.zeros((), array.dtype))
+
+
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Return whether an array of one shape can stand for one of another by repeating it."""
+    return len(shape) <= len(to) and all(
+        size in {1, wanted} for size, wanted in zip(reversed(shape), reversed(to), strict=False)
+    )
+
+
+def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array]:
+    """Return arrays from their raw form: no header of a .npy is believed."""
+    return {
+        name: np.frombuffer(archive.read(file.bin, LARGEST_ARRAY), file.dtype).reshape(file.shape)
+        for name, file in files.items()
+    }
+
+
+def _skipped(part: ComponentSpec, reason: str) -> Validation:
+    return skipped(
+        component=part.name, artifact=part.model, reference=REFERENCE, runner="none", inputs="", reason=reason
+    )

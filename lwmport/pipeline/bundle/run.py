@@ -1,0 +1,302 @@
+"""From a folder that `convert` wrote to the zip that a vendor's engineer starts from."""
+
+import inspect
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import lwmport
+from lwmport import atomic, digest, manifest
+from lwmport.errors import ArtifactError, PortError, UsageError
+from lwmport.handoff import record, standalone, texts
+from lwmport.handoff.packing import pack
+from lwmport.handoff.processing import processing_of
+from lwmport.handoff.record import Bundle, Codes, ComponentSpec, Sample, Spec
+from lwmport.handoff.staging import Staging
+from lwmport.manifest import ComponentEntry, FileEntry, Manifest
+from lwmport.models.families import Family, resolve
+from lwmport.models.options import Options
+from lwmport.pipeline.bundle.bundle_targets import MODELS, Device, check_files, compile_files, device_for, own_paths
+from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
+from lwmport.pipeline.components import component_of
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_apart
+from lwmport.pipeline.validate.reference_runs import trial_batch
+from lwmport.pipeline.weights import component_weights, reopen_weights
+from lwmport.registry import check_known
+from lwmport.reports.files import read_report
+from lwmport.targets.compile import COMPILERS
+from lwmport.targets.compile.job import Gear
+from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Weights
+from lwmport.validators.tolerances import DEFAULTS, tolerance_for
+
+PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleRequest:
+    """What to hand over, for whom, and where to put it.
+
+    ``samples`` golden runs and ``calibration`` inputs of each component; ``soc``, ``precision`` and ``gears`` (sizes of
+    dynamic dimensions) are the compiler's.
+    """
+
+    folder: Path
+    target: str
+    out: Path
+    checkpoint: str | None = None
+    samples: int = 3
+    calibration: int = 8
+    soc: str | None = None
+    precision: str | None = None
+    gears: tuple[Gear, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleOutcome:
+    """What was written: the zip with its digest, the record inside, the commands that compile the models.
+
+    ``preflights`` are what the target's rules say about each; the status is failed where they find an error.
+    """
+
+    out: Path
+    bytes: int
+    sha256: str
+    bundle: Bundle
+    commands: Mapping[str, tuple[str, ...]]
+    preflights: tuple[Preflight, ...]
+
+    @property
+    def status(self) -> Status:
+        """Whether the target's rules take the models."""
+        failed = any(found.status is Status.FAILED for found in self.preflights)
+        return Status.FAILED if failed else Status.PASSED
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """One bundle under way."""
+
+    request: BundleRequest
+    made: Manifest
+    family: Family
+    weights: Weights
+    staging: Staging
+    observer: Observer
+
+
+def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
+    """Write the handoff of a folder that `convert` wrote and validated.
+
+    Raises:
+        ArtifactError: the folder has no passed report, its files are not those that were converted, or its manifest
+            names a component that the model does not have.
+        CheckpointError: the weights that were converted are needed and not given.
+        UsageError: an unknown target, no golden samples, options that its compiler does not take, or an ``out`` that
+            is one of the files that go into it.
+    """
+    observer = observer or Silent()
+    check_known("target", request.target, COMPILERS)
+    if request.samples < 1 or request.calibration < 0:
+        raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
+                         f"{request.calibration}")  # fmt: skip
+    device = device_for(request.target, request.soc, request.precision, request.gears)
+    made = _validated(request.folder)
+    _check_apart(request, made)
+    family = resolve(made.component, made.config, Options.from_json(made.options))
+    weights = reopen_weights(family, made, request.checkpoint)
+    with atomic.os_errors(request.out):
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        atomic.sweep(request.out.parent)
+        with tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=request.out.parent) as scratch:
+            staging = Staging(folder=Path(scratch))
+            work = _Work(request=request, made=made, family=family, weights=weights, staging=staging, observer=observer)
+            commands, preflights = _stage(work, device)
+            return _pack(work, commands, preflights)
+
+
+def _validated(folder: Path) -> Manifest:
+    """Return the manifest of a folder whose artifacts passed."""
+    made = manifest.read(folder)
+    if made.verdict != "passed":
+        raise ArtifactError(
+            f"expected artifacts that passed in {folder}, found them {made.verdict}; "
+            "convert without --no-validate, and mend what fails"
+        )
+    report = read_report(folder)
+    judged = {part.validation.component for part in report.components}
+    missing = [part.name for part in made.components if part.name not in judged]
+    if missing or report.status != "passed":
+        raise ArtifactError(f"expected a passed report on {', '.join(missing) or 'all components'} in {folder}")
+    return made
+
+
+def _check_apart(request: BundleRequest, made: Manifest) -> None:
+    """Refuse an ``out`` that is a file of the folder, unless that is an earlier bundle, or the checkpoint."""
+    files = [request.folder / file.name for part in made.components for file in part.files]
+    others = [request.folder, *([Path(request.checkpoint.rpartition("::")[2])] if request.checkpoint else [])]
+    again = request.out.suffix == ".zip" and zipfile.is_zipfile(request.out)
+    check_apart(request.out, *files, *(path for path in others if not (again and path.is_dir())))
+
+
+def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:
+    """Gather everything that goes into the zip but its own record.
+
+    Returns:
+        The commands that compile the models, by component, and what the target's rules say about them.
+    """
+    request, staging, made = work.request, work.staging, work.made
+    (staging.folder / MODELS).symlink_to(request.folder.absolute(), target_is_directory=True)
+    _put_given(work)
+    specs: list[ComponentSpec] = []
+    commands: dict[str, tuple[str, ...]] = {}
+    preflights: list[Preflight | None] = []
+    for part in made.components:
+        work.observer.phase(f"{part.name}: rules of {request.target}")
+        preflights.append(check_files(staging, device, part, made.artifact_format, request.folder))
+        spec, calibration = _component(work, part)
+        specs.append(spec)
+        work.observer.phase(f"{part.name}: compiler of {request.target}")
+        with own_paths(staging, request.folder):
+            commands[part.name] = compile_files(staging, device, part, made.artifact_format, calibration)
+    whole = Spec(
+        format=record.SPEC_FORMAT,
+        target=request.target,
+        reference="JAX, float32, on a CPU",
+        weights=f"{made.weights['description']}, sha256 {made.weights_sha256}",
+        components=tuple(specs),
+    )
+    _put_texts(work, whole)
+    return commands, tuple(found for found in preflights if found is not None)
+
+
+def _put_given(work: _Work) -> None:
+    """Take the models, their manifest and their report as they lie in the folder."""
+    folder, staging = work.request.folder, work.staging
+    for name in (manifest.NAME, *(file.name for part in work.made.components for file in part.files)):
+        staging.put(f"models/{name}", folder / name)
+    for name in ("report.html", "report.json", "report.md"):
+        staging.put(f"report/{name}", folder / name)
+    for section in read_report(folder).components:
+        for picture in (picture for gallery in section.galleries for picture in gallery.pictures):
+            staging.put(f"report/{picture.path}", folder / picture.path)
+
+
+def _put_texts(work: _Work, spec: Spec) -> None:
+    staging = work.staging
+    scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
+    staging.put_json(record.SPEC_NAME, spec)
+    staging.put("spec.md", texts.markdown(spec).encode())
+    staging.put("README.txt", texts.readme(spec, scripts).encode())
+    staging.put("NOTICE.txt", texts.notice(spec, work.made.weights, lwmport.__version__).encode())
+    staging.put("LICENSE", _license())
+    staging.put(record.CHECKER, inspect.getsource(standalone).encode())
+
+
+def _license() -> bytes:
+    """Return the text of this package's license, which its installation holds."""
+    text = metadata.distribution("lwmport").read_text("licenses/LICENSE")
+    beside = Path(lwmport.__file__).parents[1] / "LICENSE"
+    if text is None and beside.is_file():
+        text = beside.read_text(encoding="utf-8")
+    if text is None:
+        raise PortError(
+            "expected LICENSE in the installation of lwmport, found none; run: pip install --force-reinstall ."
+        )
+    return text.encode()
+
+
+def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[str, Array]]:
+    """Return the specification of one component, and its calibration inputs [runs, ...] by name."""
+    component = component_of(work.family, part.name)
+    weights = component_weights(work.family, component, work.weights)
+    counts = (work.request.samples, work.request.calibration)
+    batch = trial_batch(part.signature)
+    samples = take(component, weights, part.signature, batch, counts, work.observer)
+    staging = work.staging
+    spec = ComponentSpec(
+        name=part.name,
+        model=f"models/{part.path}",
+        format=work.made.artifact_format,
+        precision=work.family.options.precision,
+        inputs=part.signature.inputs,
+        outputs=part.signature.outputs,
+        processing=processing_of(part.signature),
+        observed=observed(samples.golden),
+        tolerances={spec.name: _tolerances(component.family, spec) for spec in part.signature.outputs},
+        codes=_codes(staging, part.name, samples.golden[0]),
+        samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
+        calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),
+    )
+    return spec, _joined(samples)
+
+
+def _sample(staging: Staging, component: str, number: int, golden: Golden) -> Sample:
+    folder = f"golden/{component}/{number:03}"
+    return Sample(
+        name=f"{number:03}",
+        title=golden.title,
+        inputs=staging.arrays(f"{folder}/inputs", golden.inputs),
+        outputs=staging.arrays(f"{folder}/outputs", golden.outputs),
+        relevant=staging.arrays(f"{folder}/relevant", golden.relevant),
+        vectors=staging.arrays(f"{folder}/vectors", {name: one.vectors for name, one in golden.quantized.items()}),
+    )
+
+
+def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]:
+    """Return the codebooks, which are the same in every run."""
+    return {
+        name: Codes(states=one.states, codebook=staging.array(f"golden/{component}/codebooks/{name}", one.codebook))
+        for name, one in golden.quantized.items()
+    }
+
+
+def _joined(samples: Samples) -> dict[str, Array]:
+    runs = samples.calibration or tuple(golden.inputs for golden in samples.golden)
+    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+
+def _tolerances(family: str, spec: TensorSpec) -> dict[str, Tolerance]:
+    return {precision: tolerance_for(family, spec, precision) for precision in PRECISIONS}
+
+
+def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]], preflights: tuple[Preflight, ...]) -> BundleOutcome:
+    """Write the zip, and check on the way that the models are those of the manifest."""
+    request = work.request
+    manifest_sha256 = digest.of_file(request.folder / manifest.NAME)
+    made = Bundle(
+        format=record.FORMAT,
+        lwmport=lwmport.__version__,
+        target=request.target,
+        manifest_sha256=manifest_sha256,
+        files=(),
+    )
+    promised = {f"models/{file.name}": file for part in work.made.components for file in part.files}
+
+    def seal(files: tuple[FileEntry, ...]) -> bytes:
+        for file in files:
+            expected = promised.get(file.name)
+            if expected and (expected.bytes, expected.sha256) != (file.bytes, file.sha256):
+                where = request.folder / expected.name
+                raise ArtifactError(f"expected {where} as it was converted, found another digest; convert again")
+        return record.seal(replace(made, files=files))
+
+    work.observer.phase(f"write {request.out}")
+    with atomic.new_file(request.out) as file:
+        files = pack(file, work.staging.contents, (record.NAME, seal), work.observer.progress)
+    work.observer.phase(f"digest of {request.out}")
+    return BundleOutcome(
+        out=request.out,
+        bytes=request.out.stat().st_size,
+        sha256=digest.of_file(request.out),
+        bundle=replace(made, files=files[:-1]),
+        commands=commands,
+        preflights=preflights,
+    )

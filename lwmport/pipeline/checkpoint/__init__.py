@@ -1,0 +1,1 @@
+"""Checkpoints made and converted."""

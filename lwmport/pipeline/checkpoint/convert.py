@@ -1,0 +1,168 @@
+"""From one checkpoint format to another, tensor by tensor: LWM's own, safetensors and Hugging Face, there and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport.atomic import UNFINISHED, new_folder
+from lwmport.checkpoints.fit import fit
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
+from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
+from lwmport.converters.hf import documents
+from lwmport.converters.hf.tensors import items
+from lwmport.disk import check_room
+from lwmport.errors import UsageError
+from lwmport.models.families import is_file, resolve
+from lwmport.models.llama.config import LlamaConfig
+from lwmport.models.options import Options
+from lwmport.pipeline.checkpoint.make import DTYPES
+from lwmport.pipeline.checkpoint.trees import USUAL, arranged, config_of, language_config, layered, retyped
+from lwmport.pipeline.convert import resume
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_apart
+from lwmport.registry import check_known
+from lwmport.types import Weights
+
+HF: Final = "hf"
+FORMATS: Final = (*WRITERS, HF)
+"""What a checkpoint can be converted to; `HF` is a folder, the others are files."""
+
+TEXT_TABLE: Final = "transformer/wte/embedding"
+CODE_TABLE: Final = "transformer/vte/embedding"
+"""By these a language model and one with pictures are known."""
+
+ANY_HEADS: Final[Mapping[str, Any]] = {"num_attention_heads": 1}
+"""The configuration where none is named: between LWM's own formats the heads matter to no tensor, the rest is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What a checkpoint is to become.
+
+    Attributes:
+        form: one of `FORMATS`.
+        dtype: of every tensor, or None for each its own.
+        component: the model; None for what the names of the tensors say.
+        config: the name of a configuration, or the path of one in JSON; a Hugging Face folder has its own.
+        settings: changes of it, ``field=value`` each.
+        stacked: whether the layers become one tensor; None for as they are (one each in Hugging Face's).
+        axis: of the layers in what is written, 0 or 1; None for as it is.
+        shard_bytes: bytes of a file in a folder.
+
+    Raises:
+        UsageError: an unknown format or dtype, or what does not go together.
+    """
+
+    form: str
+    dtype: str | None = None
+    component: str | None = None
+    config: str | None = None
+    settings: tuple[str, ...] = ()
+    stacked: bool | None = None
+    axis: int | None = None
+    shard_bytes: int = SHARD_BYTES
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        check_known("checkpoint format", self.form, FORMATS)
+        if self.dtype is not None:
+            check_known("dtype", self.dtype, DTYPES)
+        if self.form == HF and (self.stacked or self.axis is not None):
+            raise UsageError("expected one tensor a layer for --to hf, found --stacked or --axis; leave it out")
+        if self.axis is not None and self.stacked is False:
+            raise UsageError("expected --axis with stacked layers, found --unstacked; leave one out")
+
+
+def convert(source: str, out: Path, conversion: Conversion, observer: Observer | None = None) -> Weights:
+    """Write a checkpoint in another format and return what was written; the same tensors have the same bits.
+
+    Raises:
+        CheckpointError: the source cannot be read, does not fit its model, or a value does not fit the dtype.
+        ConfigError: the checkpoint contradicts the configuration.
+        UsageError: the request contradicts the source, or ``out`` is one of the files that are read.
+        PortError: the files cannot be written.
+    """
+    checkpoint = open_checkpoint(source)
+    named = conversion.config
+    check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
+    observer = observer or Silent()
+    observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
+    if TEXT_TABLE not in checkpoint.specs:
+        return _plain(checkpoint, out, conversion, observer)
+    config = _config(checkpoint, conversion)
+    if conversion.form == HF:
+        return _folder(config, checkpoint, out, conversion, observer)
+    return _file(_arranged(config, checkpoint, conversion), out, conversion.form, observer)
+
+
+def _plain(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
+    """Convert what is no language model: nothing to stack, nothing to rename."""
+    if conversion.form == HF or conversion.stacked is not None or conversion.axis is not None:
+        raise UsageError(
+            f"expected a LLaMA of LWM for --to hf, --stacked, --unstacked and --axis, found no {TEXT_TABLE} in "
+            f"{checkpoint.source['description']}"
+        )
+    if conversion.component is not None:
+        options = Options(settings=conversion.settings)
+        family = resolve(conversion.component, conversion.config or USUAL, options, checkpoint.specs)
+        fit(checkpoint, family.weights, family.name)
+    return _file(retyped(checkpoint, conversion.dtype), out, conversion.form, observer)
+
+
+def _config(checkpoint: Checkpoint, conversion: Conversion) -> LlamaConfig:
+    """Return what the checkpoint is: settled by its tensors, and held against them."""
+    component = conversion.component or ("vision-llama" if CODE_TABLE in checkpoint.specs else "llama")
+    named = _named(checkpoint, conversion)
+    family = resolve(component, named, Options(settings=conversion.settings), checkpoint.specs)
+    fit(checkpoint, family.weights, family.name)
+    return language_config(family.config)
+
+
+def _named(checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str, Any]:
+    """Return the configuration that is meant: a folder's own, the one that was named, or any where it is no matter."""
+    if checkpoint.config:
+        return config_of(checkpoint, conversion.config or USUAL)
+    if conversion.config is None and conversion.form == HF:
+        raise UsageError(
+            "expected --config for --to hf, such as --config lwm-text-1m: the number of heads, the base of the rotary "
+            "angles and the epsilon go into config.json, and no tensor tells them"
+        )
+    return conversion.config or ANY_HEADS
+
+
+def _arranged(config: LlamaConfig, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
+    """Return the tensors as they are to be: as they are if nothing else is asked for."""
+    axis = config.param_scan_axis if conversion.axis is None else conversion.axis
+    stacked = conversion.axis is not None or config.scan_layers if conversion.stacked is None else conversion.stacked
+    wanted = config.updated({"scan_layers": stacked, "param_scan_axis": axis})
+    if wanted == config or not (stacked or config.scan_layers):
+        return retyped(checkpoint, conversion.dtype)
+    return arranged(wanted, layered(config, checkpoint, conversion.dtype))
+
+
+def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights:
+    total = sum(spec.nbytes for spec in weights.specs.values())
+    write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total))
+    return weights
+
+
+def _folder(
+    config: LlamaConfig, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer
+) -> Weights:
+    """Write a Hugging Face folder; what an interrupted run of the same conversion has written is not written again."""
+    if out.exists() and (not out.is_dir() or any(entry.name != UNFINISHED for entry in out.iterdir())):
+        raise UsageError(f"expected a folder that is new or empty, found {out}; remove it or name another")
+    weights = layered(config, checkpoint, conversion.dtype)
+    tensors = items(config, weights)
+    total = sum(item.spec.nbytes for item in tensors)
+    facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": config.to_json()}
+    identity = resume.identity(facts, checkpoint)
+    check_room(out, total - resume.done_bytes(out, identity))
+    with resume.told(out, identity), new_folder(out, request=identity) as scratch:
+        write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
+        for name, text in documents.texts(config, tensors[0].spec.dtype).items():
+            (scratch / name).write_text(text, encoding="utf-8")
+    return weights

@@ -1,0 +1,1 @@
+"""Artifacts compiled for a target."""

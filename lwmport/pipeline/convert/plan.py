@@ -1,0 +1,178 @@
+"""What a conversion will cost, told before it begins: bytes to read and to write, memory and time.
+
+Memory means anonymous memory, the process's own: files are mapped, and their pages are the kernel's to drop.
+
+The prediction is what the process has when the plan is made (interpreter, JAX, the converter, the index of the
+checkpoint), `LAYER` for each layer of a program, and the larger of two: `GRAPH`, which tracing and lowering take, and
+what is on its way to the disk. That is the blocks of the file and a piece (`IN_FLIGHT`, or all that is written), and
+the largest tensor that has more than two axes: those are turned, as a whole, `TURNED` times or, where they are made up
+rather than read, `MADE` times, with `SEEDED` besides.
+"""
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lwmport import atomic, blocks, disk, memory
+from lwmport.blocks import BlockFile
+from lwmport.checkpoints.streaming import PIECE
+from lwmport.errors import UsageError
+from lwmport.models.families import Family
+from lwmport.reports import numbers
+from lwmport.types import Component, Weights, WeightSpec
+
+IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + PIECE
+"""Bytes between the checkpoint and the disk: blocks of the file, and the piece that is read, turned or cast."""
+
+STREAMED: Final = ("hf", "onnx")
+"""Formats whose weights are written as they are read; the others are not predicted."""
+
+GRAPH: Final = 14_000_000
+"""Bytes that tracing a component, lowering it and writing its graph take."""
+
+LAYER: Final = 1_100_000
+"""Bytes more for each layer of a language model."""
+
+TURNED: Final = 1
+"""How many times a tensor that is turned is in memory."""
+
+MADE: Final = 9
+"""The same for one that is made from a seed."""
+
+SEEDED: Final = 80_000_000
+"""Bytes that the threads keep in which weights are made from a seed: 50 to 110 MB were measured."""
+
+RATE: Final = 5e8
+"""Bytes a second that two processors read, cast, hash and write."""
+
+START: Final = 2.0
+"""Seconds to trace a component and to lower it."""
+
+LAYER_SECONDS: Final = 0.12
+"""Seconds more for each layer of a language model."""
+
+HELD: Final = {"frozen_graph": 2, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
+"""Format -> how many times its runtime holds the weights: TensorFlow and LiteRT keep packed copies beside them."""
+
+PROBE: Final = 1 << 26
+"""Bytes written to learn how fast a disk is."""
+
+PROBE_FROM: Final = 1 << 30
+"""Bytes to write from which that is worth the time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionPlan:
+    """What a conversion is going to cost.
+
+    Attributes:
+        read_bytes: of the checkpoint: what is converted, and all of it for its digest.
+        write_bytes: of weights in the artifacts.
+        done_bytes: of those, what an interrupted run has left.
+        free_bytes: of the disk.
+        peak_bytes: of anonymous memory; None where it is not predicted.
+        seconds: of the conversion without its validation; None where it is not predicted.
+    """
+
+    read_bytes: int
+    write_bytes: int
+    done_bytes: int
+    free_bytes: int
+    peak_bytes: int | None
+    seconds: float | None
+
+    @property
+    def sentence(self) -> str:
+        """The plan in one line."""
+        read, write, free = (numbers.size(count) for count in (self.read_bytes, self.write_bytes, self.free_bytes))
+        memory_needed = [] if self.peak_bytes is None else [f"about {numbers.size(self.peak_bytes)} of memory"]
+        time_needed = [] if self.seconds is None else [f"about {numbers.seconds(max(1.0, self.seconds))}"]
+        return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed])
+
+
+def plan_for(
+    family: Family, weights: Weights, form: str, out: Path, done_bytes: int, *, once: bool = False
+) -> ConversionPlan:
+    """Return the plan of a conversion into a folder; with ``once`` the first component's weights are those of all.
+
+    Raises:
+        PortError: the disk has no room for it, or cannot be written.
+    """
+    parts = family.components[:1] if once else family.components
+    written = sum(spec.nbytes for part in parts for spec in part.weights.values())
+    read = sum(stored_bytes(family, weights, name) for part in parts for name in part.weights)
+    digested = int(weights.source.get("bytes", 0))
+    free = disk.check_room(out, written - done_bytes)
+    return ConversionPlan(
+        read_bytes=read + digested if digested else 0,
+        write_bytes=written,
+        done_bytes=done_bytes,
+        free_bytes=free,
+        peak_bytes=_peak(family, parts, form, made_up=not digested),
+        seconds=_seconds(family, form, written - done_bytes, out) if form in STREAMED else None,
+    )
+
+
+def check_validation(family: Family, form: str) -> None:
+    """Return if this machine can run a component of the family in a format, in order to compare it.
+
+    The reference is no hindrance: it takes a weight at a time where memory is scarce.
+
+    Raises:
+        UsageError: the runtime of the format would hold more than there is.
+    """
+    total = memory.total_bytes()
+    for component in family.components:
+        needed = HELD[form] * sum(spec.nbytes for spec in component.weights.values())
+        if total is not None and needed > total:
+            raise UsageError(
+                f"expected at most {total:,} bytes to run {component.name} as {form}, found {needed:,}; "
+                "add --no-validate, or convert to onnx, which is run a weight at a time"
+            )
+
+
+def stored_bytes(family: Family, weights: Weights, name: str) -> int:
+    """Return how many bytes of a checkpoint are read for one weight of a component."""
+    source = family.sources.get(name)
+    if source is None or source[0] not in weights.specs:
+        return weights.specs[name].nbytes
+    whole: WeightSpec = weights.specs[source[0]]
+    return whole.nbytes // whole.shape[source[1]]
+
+
+def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: bool) -> int | None:
+    now = memory.anonymous_bytes()
+    if now is None or form not in STREAMED:
+        return None
+    specs = [spec for part in parts for spec in part.weights.values()]
+    turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
+    total = sum(spec.nbytes for spec in specs)
+    flight = min(IN_FLIGHT, total) + (MADE * turned + min(SEEDED, total) if made_up else TURNED * turned)
+    return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, flight))
+
+
+def _seconds(family: Family, form: str, count: int, out: Path) -> float:
+    rate = min(RATE, _disk_rate(out)) if count >= PROBE_FROM else RATE
+    start = 0.0 if form == "hf" else len(family.components) * (START + LAYER_SECONDS * _layers(family))
+    return start + count / rate
+
+
+def _layers(family: Family) -> int:
+    """Return how many layers the largest program has."""
+    found = (part.config.get("num_hidden_layers", 0) for part in family.components if part.name != "llama-block")
+    return max(map(int, found), default=1)
+
+
+def _disk_rate(out: Path) -> float:
+    """Return how many bytes a second the disk takes that a folder is going to lie on, from a short trial."""
+    piece = bytes(PIECE)
+    prefix = f"{atomic.PREFIX}{os.getpid()}-"
+    with atomic.os_errors(out), tempfile.TemporaryDirectory(dir=disk.existing(out), prefix=prefix) as scratch:
+        start = time.perf_counter()
+        with BlockFile(Path(scratch) / "probe") as file:
+            for _ in range(PROBE // PIECE):
+                file.write(piece)
+        return PROBE / (time.perf_counter() - start)

@@ -1,0 +1,106 @@
+"""What is asked of a conversion, what comes of it, and the state in between."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lwmport import manifest
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.converters.dialects import dialect_for
+from lwmport.models.families import Family, is_file
+from lwmport.models.options import Options
+from lwmport.pipeline.convert.plan import ConversionPlan
+from lwmport.pipeline.observer import Observer
+from lwmport.reports.record import Conversion, Report
+from lwmport.targets.dialects import ALL_DIALECTS
+from lwmport.types import Dialect, SharedData, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertRequest:
+    """What to convert, into what, from which weights, and where to put it.
+
+    ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
+    """
+
+    component: str
+    format: str
+    out: Path
+    checkpoint: str | None = None
+    config: str | Mapping[str, Any] = "lwm"
+    dialect: str | None = None
+    opset: int | None = None
+    batch: int | str = 1
+    seed: int = 0
+    validate: bool = True
+    options: Options = field(default_factory=Options)
+    resume: bool = True
+
+    @property
+    def lowering(self) -> Dialect:
+        """The dialect to convert in, at the opset that is asked for.
+
+        Raises:
+            UsageError: no such dialect of the format, or an opset that it does not go to.
+        """
+        return dialect_for(self.format, self.dialect, self.opset, ALL_DIALECTS)
+
+    def commands(self) -> tuple[str, str]:
+        """Return the command lines that convert and validate again, with the names of files and not their folders."""
+        config = self.config if isinstance(self.config, str) else "config.json"
+        given = {
+            "config": Path(config).name if is_file(config) else config,
+            "dialect": self.dialect,
+            "opset": self.opset,
+            "batch": self.batch,
+            "seed": self.seed,
+        }
+        usual = {"config": "lwm", "batch": 1, "seed": 0}
+        words = ["lwmport", "convert", "--component", self.component, "--to", self.format, *self._checkpoint()]
+        for name, value in given.items():
+            words += [] if value in (None, usual.get(name)) else [f"--{name}", str(value)]
+        words += [*self.options.words(), *([] if self.validate else ["--no-validate"]), "--out", "DIR"]
+        return shlex.join(words), shlex.join(["lwmport", "validate", "DIR", *self._checkpoint()])
+
+    def _checkpoint(self) -> list[str]:
+        if self.checkpoint is None:
+            return []
+        prefix, separator, path = self.checkpoint.rpartition("::")
+        return ["--checkpoint", f"{prefix}{separator}{Path(path).name}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came out: manifest, report unless validation was left out, cost, and what failed besides the numbers.
+
+    ``own_peak_bytes`` is the largest anonymous memory during the conversion, where it is known; ``plan`` is what was
+    expected of it.
+    """
+
+    out: Path
+    manifest: manifest.Manifest
+    report: Report | None
+    seconds: float
+    peak_bytes: int
+    status: Status
+    failures: tuple[str, ...] = ()
+    own_peak_bytes: int | None = None
+    plan: ConversionPlan | None = None
+
+
+@dataclass
+class Work:
+    """One conversion under way."""
+
+    request: ConvertRequest
+    family: Family
+    dialect: Dialect
+    weights: Checkpoint | SeededWeights
+    folder: Path
+    observer: Observer
+    shared: SharedData | None = None
+    parts: list[manifest.ComponentEntry] = field(default_factory=list)
+    costs: list[Conversion] = field(default_factory=list)

@@ -1,0 +1,95 @@
+"""Every artifact of a conversion beside the reference, and the report on all."""
+
+import contextlib
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport import extras, manifest, memory
+from lwmport.converters import ROUTES
+from lwmport.converters.dialects import dialect_for
+from lwmport.pipeline.check import with_preflight
+from lwmport.pipeline.convert.lower import lower
+from lwmport.pipeline.convert.request import Work
+from lwmport.pipeline.validate.judge import component_report, judge
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.weights import component_weights
+from lwmport.reports.files import write_report
+from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
+from lwmport.runtime.runners.jax import reference_kind
+from lwmport.types import Component
+
+DIRECT: Final = ".direct"
+"""The folder of an artifact that is only compared with: hidden, so that no later run counts what is in it as done."""
+
+
+def judge_all(work: Work, weights_sha256: str) -> Report:
+    """Run every artifact beside the reference and write the report into the folder."""
+    sections: list[ComponentReport] = []
+    pictures: dict[str, bytes] = {}
+    precision = work.family.options.precision
+    for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
+        work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
+        weights = component_weights(work.family, component, work.weights)
+        evidence = gather(component, weights, trial_batch(part.signature), work.observer.progress)
+        work.observer.phase(f"{component.name}: run {part.path} and compare")
+        judgement = judge(work.folder / part.path, part.signature, evidence, precision, work.observer.phase)
+        pictures.update(judgement.pictures)
+        facts = (work.request.format, work.dialect.name, precision)
+        section = component_report(part, judgement, facts, cost, weights_sha256)
+        sections.append(with_preflight(section, work.folder / part.path))
+        if work.dialect.name in ROUTES:
+            narrow = next(item for item in work.family.components if item.name == component.name)
+            sections.append(_judge_direct(work, narrow, evidence, weights_sha256))
+    report = new_report(work.request.component, work.weights.source, tuple(sections), work.request.commands())
+    work.observer.phase("write the report")
+    write_report(report, work.folder, pictures)
+    return report
+
+
+def _judge_direct(work: Work, component: Component, evidence: ReferenceRun, weights_sha256: str) -> ComponentReport:
+    """Return the report on the direct lowering of a component that took another route: two lowerings, one reference.
+
+    Its artifact is for comparison only and is not kept; neither are its pictures.
+    """
+    direct = dialect_for(work.request.format)
+    start = time.perf_counter()
+    with _scratch(work.folder / DIRECT) as scratch:
+        artifact, program_sha256 = lower(work, component, direct, scratch)
+        part = manifest.entry(artifact, program_sha256)
+        cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
+        named = replace(evidence, component=replace(component, name=f"{component.name}, directly"), titles=())
+        precision = work.family.options.precision
+        judgement = judge(artifact.path, part.signature, named, precision)
+    facts = (work.request.format, direct.name, precision)
+    return component_report(part, judgement, facts, cost, weights_sha256)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield a folder that is empty, whatever a run that was killed has left there, and takes it away after that."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_report(
+    title: str, source: Mapping[str, Any], sections: tuple[ComponentReport, ...], commands: tuple[str, ...]
+) -> Report:
+    """Return the report on some components of one model."""
+    forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
+    return assemble(
+        title=f"{title} to {', '.join(forms)}",
+        weights=WeightsSource(kind=source["kind"], description=source["description"]),
+        components=sections,
+        versions=extras.versions(),
+        machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        commands=commands,
+    )

@@ -1,0 +1,1 @@
+"""The whole road to a device: one port, or a matrix of them."""

@@ -1,0 +1,37 @@
+"""What the jobs of a file need is there before the first of them starts."""
+
+from lwmport.errors import PortError
+from lwmport.pipeline.convert.run import open_model
+from lwmport.pipeline.port.jobs import Jobs, PortJob
+from lwmport.targets.compile.tools import installed
+
+
+def check_ready(asked: Jobs, *, here: bool) -> None:
+    """Return if every job has the checkpoint that it names, of its model, and its toolchain.
+
+    Headers are read and no weight is. ``here`` is whether jobs run on this machine: another one has tools of its own.
+
+    Raises:
+        PortError: some have not; the message says each fault once, with the jobs that it stops.
+    """
+    faults: dict[str, list[str]] = {}
+    for job in asked.jobs:
+        fault = _fault(job, here=here)
+        if fault:
+            faults.setdefault(fault, []).append(job.name)
+    if faults:
+        told = "; ".join(f"{fault} ({', '.join(names)})" for fault, names in faults.items())
+        stopped = sum(map(len, faults.values()))
+        raise PortError(f"{stopped} of {len(asked.jobs)} jobs cannot start, so that none was started: {told}")
+
+
+def _fault(job: PortJob, *, here: bool) -> str:
+    request, conversion = job.request, job.request.conversion
+    try:
+        if here and request.toolchain is not None:
+            installed(request.target, request.toolchain)
+        if conversion.checkpoint is not None:
+            open_model(conversion, request.converted.lowering)
+    except PortError as error:
+        return str(error)
+    return ""

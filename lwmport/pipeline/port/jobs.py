@@ -1,0 +1,296 @@
+"""``jobs.toml``: a matrix of ports, and single ones beside it."""
+
+import itertools
+import re
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport.errors import UsageError
+from lwmport.memory import is_scarce
+from lwmport.models.families import is_file, resolve
+from lwmport.models.options import Options
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.unused_options import check_heard, unheard
+from lwmport.pipeline.port.exclusion import left_out
+from lwmport.pipeline.port.run import PortRequest, usual_format
+from lwmport.registry import check_known
+from lwmport.targets.dialects import DIALECT_OF
+from lwmport.targets.preflight import USUAL_CHIPS
+from lwmport.types import WeightSpec
+
+TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
+MODEL: Final = {
+    **{name: name for name in ("precision", "layer", "sample_mode", "attention", "query_chunk", "key_chunk", "ring")},
+    **{name: name for name in ("sequence", "max_length")},
+    "set": "settings",
+}
+"""Field of a job -> field of `Options`."""
+
+PLAIN: Final = (
+    *("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset", "dialect"),
+)
+FIELDS: Final = (*PLAIN, *MODEL)
+"""What a job may say: the options of ``lwmport port``, with underscores."""
+
+_CHOICES: Final = ("attention", "sample_mode")
+TEXTS: Final = (
+    "component",
+    "target",
+    "to",
+    "dialect",
+    "checkpoint",
+    "config",
+    "soc",
+    "toolchain",
+    "precision",
+    *_CHOICES,
+)
+"""Fields that are texts."""
+
+NUMBERS: Final = {
+    "batch": 1, "seed": 0, "opset": 1, "layer": 0, "query_chunk": 1, "key_chunk": 1, "ring": 1, "sequence": 1,
+    "max_length": 1,
+}  # fmt: skip
+"""Fields that are whole numbers -> the least of them; a batch may be dynamic too."""
+
+NAMED: Final = ("component", "target", "to", "precision")
+"""Fields that every job's name tells."""
+
+BASE_BYTES: Final = 600 * 2**20
+"""Memory of a process that has JAX and ONNX Runtime loaded and traced a small model (400 to 550 MB were measured)."""
+
+COPIES: Final = 4
+"""Float32 copies of the weights at the worst moment: the reference's, those of two open models, what a runtime makes of
+its own. A model of 79 MB of weights took 0.95 GB, one of 2 MB 0.43 GB."""
+
+_UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortJob:
+    """One port of a matrix, by a name that is its folder's, with the memory that it may take."""
+
+    name: str
+    request: PortRequest
+    words: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """What a file asks for. ``workers`` and ``memory`` (bytes) are None where it does not say."""
+
+    out: Path
+    jobs: tuple[PortJob, ...]
+    workers: int | None = None
+    memory: int | None = None
+
+
+def read_jobs(path: Path, out: Path | None = None) -> Jobs:
+    """Return the ports that a file asks for; paths in it are beside the file.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that no port can be; the message says where.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        found = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"expected a TOML file with jobs at {path}, found: {found}") from error
+    for name in values:
+        check_known(f"field of {path.name}", name, TABLES)
+    folder = out or path.parent / _text(values.get("out", "ports"), "out", path)
+    defaults = _table(values, "defaults", path)
+    given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
+    merged = [{**defaults, **item} for item in given]
+    every = [(_beside(path, item), defaults.keys() - own.keys()) for item, own in zip(merged, given, strict=True)]
+    excluded = left_out([_meant(item) for item in merged], _tables(values, "exclude", path), FIELDS, path)
+    kept = [pair for pair, out_of_it in zip(every, excluded, strict=True) if not out_of_it]
+    fields = [item for item, _ in kept]
+    if not fields:
+        raise UsageError(f"expected a [matrix] or [[jobs]] in {path} that leave something to do, found nothing")
+    told = _told(fields)
+    jobs = tuple(_job(item, usual, told, folder, path) for item, (_, usual) in zip(fields, kept, strict=True))
+    names = [job.name for job in jobs]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise UsageError(f"{path}: expected every job once, found {', '.join(double)} more than once")
+    memory = values.get("memory")
+    return Jobs(
+        out=folder,
+        jobs=jobs,
+        workers=_whole(values.get("workers"), "workers", path),
+        memory=None if memory is None else read_bytes(str(memory)),
+    )
+
+
+def read_bytes(text: str) -> int:
+    """Return a number of bytes written as ``8GB`` or ``512 MiB``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    number = text.strip().rstrip("BGIKMbgikm ").strip()
+    unit = text.strip()[len(number) :].strip().upper()
+    try:
+        return int(float(number) * _UNITS[unit])
+    except (KeyError, ValueError, OverflowError) as error:
+        raise UsageError(f"expected memory as 8GB or 512MiB, found {text!r}") from error
+
+
+def _matrix(table: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    """Return one job for every combination; values that are no list are the same for all."""
+    if not table:
+        return []
+    axes = [value if isinstance(value, list) and name != "set" else [value] for name, value in table.items()]
+    if any(not axis for axis in axes):
+        raise UsageError(f"{path}: expected at least one value on every axis of [matrix], found an empty list")
+    return [dict(zip(table, values, strict=True)) for values in itertools.product(*axes)]
+
+
+def _table(values: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    found = values.get(name, {})
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: expected a table [{name}], found {type(found).__name__}")
+    return found
+
+
+def _tables(values: Mapping[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    found = values.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise UsageError(f"{path}: expected tables [[{name}]], found {type(found).__name__}")
+    return found
+
+
+def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a job's fields, checked, with the paths among them taken from the folder of the file.
+
+    Raises:
+        UsageError: an unknown field, a missing one, or one that is no text where it must be.
+    """
+    for name in fields:
+        check_known(f"field of a job in {path.name}", name, FIELDS)
+    missing = [name for name in ("component", "target") if name not in fields]
+    if missing:
+        raise UsageError(f"{path}: expected {' and '.join(missing)} of every job, found a job without")
+    wrong = [name for name in TEXTS if not isinstance(fields.get(name, ""), str)]
+    if wrong:
+        raise UsageError(f"{path}: expected a text as {wrong[0]} of a job, found {fields[wrong[0]]!r}")
+    for name, least in NUMBERS.items():
+        _check_number(fields, name, least, path)
+    found = {**fields, "to": fields.get("to") or usual_format(fields["target"])}
+    if "checkpoint" in found:
+        prefix, separator, name = found["checkpoint"].rpartition("::")
+        found["checkpoint"] = f"{prefix}{separator}{path.parent / name}"
+    for name in ("config", "toolchain"):
+        if name in found and (name == "toolchain" or is_file(found[name])):
+            found[name] = str(path.parent / found[name])
+    return found
+
+
+def _meant(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every value that a job has, with the usual ones where it does not say."""
+    target = fields["target"]
+    form = fields.get("to") or usual_format(target)
+    model = Options()
+    usual = {
+        **{name: getattr(model, option) for name, option in MODEL.items()},
+        **{name: getattr(ConvertRequest, name) for name in ("config", "batch", "seed")},
+        "dialect": DIALECT_OF.get((target, form)),
+        "soc": USUAL_CHIPS.get(target),
+    }
+    return {**usual, **fields, "to": form}
+
+
+def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the fields that tell jobs apart: component, target, format, precision, and whatever else differs."""
+    names = [name for name in FIELDS if len({repr(item.get(name)) for item in fields}) > 1]
+    return tuple(dict.fromkeys((*NAMED, *(name for name in names if name not in {"checkpoint", "toolchain"}))))
+
+
+def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], out: Path, path: Path) -> PortJob:
+    """Return a job; its fields that are ``usual``, those of every job, are left out where nothing would hear them."""
+    values = {"precision": "float32", **fields}
+    parts = [str(values[name]) if name in NAMED else f"{name}-{values[name]}" for name in told if name in values]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-")
+    try:
+        request = _request(fields, out / name)
+        conversion = request.conversion
+        dialect = request.converted.lowering
+        idle = {option for option, _ in unheard(conversion, dialect)}.intersection(usual)
+        if idle:
+            return _job({name: fields[name] for name in fields if name not in idle}, usual, told, out, path)
+        check_heard(conversion, dialect)
+        needed = _needed(conversion)
+    except UsageError as error:
+        raise UsageError(f"{path}, job {name}: {error}") from error
+    except TypeError as error:
+        raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
+    return PortJob(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)
+
+
+def _request(fields: Mapping[str, Any], out: Path) -> PortRequest:
+    given = {option: fields[name] for name, option in MODEL.items() if name in fields}
+    if "settings" in given:
+        given["settings"] = tuple(
+            map(str, given["settings"] if isinstance(given["settings"], list) else [given["settings"]])
+        )
+    names = ("checkpoint", "config", "batch", "seed", "opset", "dialect")
+    plain = {name: fields[name] for name in names if name in fields}
+    conversion = ConvertRequest(
+        component=fields["component"], format=fields["to"], out=out, options=Options(**given), **plain
+    )
+    toolchain = Path(fields["toolchain"]) if "toolchain" in fields else None
+    return PortRequest(conversion=conversion, target=fields["target"], soc=fields.get("soc"), toolchain=toolchain)
+
+
+def _needed(conversion: ConvertRequest) -> int:
+    """Return an estimate of the memory that a port needs at its worst moment, the comparison with the reference."""
+    family = resolve(conversion.component, conversion.config, conversion.options)
+    return BASE_BYTES + COPIES * max(_held(component.weights, conversion.format) for component in family.references)
+
+
+def _held(weights: Mapping[str, WeightSpec], form: str) -> int:
+    """Return the bytes of float32 weights held at once: of the largest alone in ONNX if memory is scarce."""
+    if form == "onnx" and is_scarce(_total(weights)):
+        return max(spec.nbytes for spec in weights.values())
+    return _total(weights)
+
+
+def _total(weights: Mapping[str, WeightSpec]) -> int:
+    return sum(spec.nbytes for spec in weights.values())
+
+
+def _words(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words behind ``lwmport port`` that mean the same job."""
+    words: list[str] = []
+    for name, value in fields.items():
+        values: Sequence[Any] = value if isinstance(value, list) else [value]
+        for item in values:
+            words += [f"--{name.replace('_', '-')}", str(item)]
+    return tuple(words)
+
+
+def _check_number(fields: Mapping[str, Any], name: str, least: int, path: Path) -> None:
+    value = fields.get(name, least)
+    if (type(value) is int and value >= least) or (name, value) == ("batch", "dynamic"):
+        return
+    more = " or 'dynamic'" if name == "batch" else ""
+    raise UsageError(f"{path}: expected a whole number of at least {least}{more} as {name} of a job, found {value!r}")
+
+
+def _text(value: Any, name: str, path: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{path}: expected a text as {name}, found {value!r}")
+    return value
+
+
+def _whole(value: Any, name: str, path: Path) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or value < 1:
+        raise UsageError(f"{path}: expected a number of at least 1 as {name}, found {value!r}")
+    return value

@@ -1,0 +1,1 @@
+"""Artifacts beside their reference: inputs, runs on both sides, comparison."""

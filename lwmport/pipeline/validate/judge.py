@@ -1,0 +1,200 @@
+"""One artifact against its evidence: run it, compare every output, draw it, and write it down."""
+
+import os
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lwmport import digest
+from lwmport.errors import PortError
+from lwmport.manifest import ComponentEntry, FileEntry
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, quantized_for, threads, timed
+from lwmport.reports.pictures import draw
+from lwmport.reports.record import (
+    ArtifactFacts,
+    ComponentReport,
+    Conversion,
+    Digest,
+    FileFact,
+    Gallery,
+    Timing,
+    validation_digest,
+)
+from lwmport.runtime import RUNNERS
+from lwmport.types import Array, Runner, Signature, TensorDiff, Validation
+from lwmport.validators.outputs import compare_outputs, verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The verdict on one artifact, both sides' speed, and pictures of the difference."""
+
+    validation: Validation
+    timings: tuple[Timing, ...]
+    galleries: tuple[Gallery, ...]
+    pictures: Mapping[str, bytes]
+    notes: tuple[str, ...] = ()
+
+
+def open_runner(path: Path) -> Runner:
+    """Return the runner for a model file, by its suffix.
+
+    Raises:
+        UsageError: no runtime of ours takes such a file.
+        RunnerError: the runtime refuses it.
+    """
+    runner: Runner = RUNNERS[path.suffix](path, threads())
+    return runner
+
+
+def judge(
+    path: Path,
+    signature: Signature,
+    evidence: ReferenceRun,
+    precision: str = "float32",
+    tell: Callable[[str], None] = lambda _: None,
+) -> Judgement:
+    """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result.
+
+    ``tell`` hears of each case of an artifact that takes its time.
+    """
+    trial = _tried(path, signature, evidence, tell)
+    both = ((evidence.reference, evidence.seconds), (trial.runner, trial.seconds))
+    sides = {side: taken for side, taken in both if taken}
+    diffs = tuple(
+        diff
+        for one, outputs in zip((evidence, *evidence.others), trial.outputs, strict=True)
+        for diff in _compared(one, signature, outputs, precision)
+    )
+    validation = verdict(
+        component=evidence.component.name,
+        artifact=path.name,
+        reference=evidence.reference,
+        runner=f"{trial.runner}: {trial.refusal}" if trial.refusal else trial.runner,
+        inputs=evidence.description,
+        diffs=diffs,
+        timings={side: statistics.median(taken) for side, taken in sides.items()},
+    )
+    drawing = draw(
+        component=evidence.component.name,
+        signature=signature,
+        inputs=evidence.inputs,
+        reference=evidence.outputs,
+        candidate=trial.outputs[0],
+        titles=evidence.titles,
+    )
+    timings = tuple(_timing(side, taken, evidence) for side, taken in sides.items())
+    return Judgement(
+        validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=trial.notes
+    )
+
+
+@dataclass(kw_only=True)
+class _Trial:
+    """What an artifact gave for each case, nothing from where it was refused; how long each run of the first took."""
+
+    runner: str
+    outputs: list[Mapping[str, Array]]
+    seconds: tuple[float, ...] = ()
+    refusal: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def _tried(path: Path, signature: Signature, evidence: ReferenceRun, tell: Callable[[str], None]) -> _Trial:
+    """Run every case of the evidence in the runtime of a file."""
+    trial = _Trial(runner=path.suffix, outputs=[{} for _ in (evidence, *evidence.others)])
+    try:
+        runner = open_runner(path)
+        trial.runner, trial.notes = runner.name, runner_notes(runner)
+        trial.outputs[0], trial.seconds = timed(runner, evidence.fed(signature.inputs))
+        for number, one in enumerate(evidence.others, start=1):
+            if getattr(runner, "streamed", False):
+                tell(f"{evidence.component.name}: {one.case} in {runner.name}")
+            trial.outputs[number] = runner.run(one.fed(signature.inputs))
+    except PortError as error:
+        trial.refusal = str(error)
+    return trial
+
+
+def _compared(
+    evidence: ReferenceRun, signature: Signature, candidate: Mapping[str, Array], precision: str
+) -> tuple[TensorDiff, ...]:
+    """Return the outputs of one case against the reference, named CASE/OUTPUT where there are several."""
+    diffs = compare_outputs(
+        evidence.component.family,
+        signature.outputs,
+        evidence.counted(_as_promised(evidence.outputs, signature)),
+        evidence.counted(candidate),
+        precision=precision,
+        quantized=quantized_for(evidence, candidate),
+    )
+    return tuple(replace(diff, name=f"{evidence.case}/{diff.name}") for diff in diffs) if evidence.case else diffs
+
+
+def _as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str, Array]:
+    """Return the reference's outputs in the dtypes of an artifact: a cache may be narrower than the reference's."""
+    dtypes = {spec.name: spec.dtype for spec in signature.outputs}
+    return {name: array.astype(dtypes.get(name, array.dtype), copy=False) for name, array in outputs.items()}
+
+
+def runner_notes(runner: Runner) -> tuple[str, ...]:
+    """Return what a runtime has to say about the model: which operators its delegate left to it."""
+    left: tuple[str, ...] | None = getattr(runner, "undelegated", None)
+    if left is None:
+        return ()
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(left).items()))
+    return (f"Outside {runner.name}'s delegate: {counts or 'nothing'}.",)
+
+
+def _timing(runner: str, seconds: tuple[float, ...], evidence: ReferenceRun) -> Timing:
+    return Timing(
+        runner=runner,
+        median_s=statistics.median(seconds),
+        runs=len(seconds),
+        batch=evidence.batch,
+        threads=threads(),
+        cores=os.cpu_count() or 1,
+    )
+
+
+def component_report(
+    part: ComponentEntry, judgement: Judgement, facts: tuple[str, str, str], cost: Conversion, weights_sha256: str
+) -> ComponentReport:
+    """Return the report's part on one component; ``facts`` are format, dialect and precision."""
+    form, dialect, precision = facts
+    opset = part.details.get("opset")
+    artifact = ArtifactFacts(
+        format=form,
+        dialect=dialect,
+        precision=precision,
+        opset=int(opset) if opset is not None else None,
+        nodes=sum(part.operators.values()),
+        operators=part.operators,
+        files=tuple(FileFact(name=file.name, bytes=file.bytes, sha256=file.sha256) for file in part.files),
+    )
+    return ComponentReport(
+        validation=judgement.validation,
+        signature=part.signature,
+        artifact=artifact,
+        conversion=cost,
+        timings=judgement.timings,
+        galleries=judgement.galleries,
+        notes=judgement.notes,
+        digests=_chain(weights_sha256, part, judgement.validation),
+    )
+
+
+def _chain(weights_sha256: str, part: ComponentEntry, validation: Validation) -> tuple[Digest, ...]:
+    return (
+        Digest(name="checkpoint", sha256=weights_sha256),
+        Digest(name="program", sha256=part.program_sha256),
+        Digest(name="artifact", sha256=artifact_digest(part.files)),
+        Digest(name="validation", sha256=validation_digest(validation)),
+    )
+
+
+def artifact_digest(files: tuple[FileEntry, ...]) -> str:
+    """Return one digest for all files of an artifact: their names and digests, hashed."""
+    return digest.of_json([[file.name, file.sha256] for file in files])

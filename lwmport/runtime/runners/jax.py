@@ -1,0 +1,84 @@
+"""The reference: a component run by JAX itself, in float32 on the CPU."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from lwmport import memory
+from lwmport.runtime.inputs import check_inputs
+from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
+from lwmport.types import Array, Component, Progress, Quantized, Quantizer, Weights
+
+
+def reference(component: Component, weights: Weights) -> "JaxRunner | StreamedJaxRunner":
+    """Return what runs a component, of the kind that `reference_kind` says."""
+    return reference_kind(component)(component, weights)
+
+
+def reference_kind(component: Component) -> "type[JaxRunner | StreamedJaxRunner]":
+    """Return how a component is run: with all weights in memory, or a weight at a time where memory is scarce for them.
+
+    Either gives the same outputs but for the order of sums.
+    """
+    count = sum(spec.nbytes for spec in component.weights.values())
+    return StreamedJaxRunner if memory.is_scarce(count) else JaxRunner
+
+
+def quantized(
+    component: Component, weights: Weights, cases: Sequence[Mapping[str, Array]]
+) -> list[dict[str, Quantized]]:
+    """Return what the reference quantizes for each of several inputs, by output of indices; one more run of each."""
+    quantizer = component.quantizer
+    if quantizer is None:
+        return [{} for _ in cases]
+    codebook = weights.read(quantizer.codebook).astype(component.weights[quantizer.codebook].dtype, copy=False)
+    return [
+        {quantizer.indices: Quantized(states=quantizer.states, vectors=found[quantizer.states], codebook=codebook)}
+        for found in reference(unquantized(component, quantizer), weights).run_all(cases)
+    ]
+
+
+def unquantized(component: Component, quantizer: Quantizer) -> Component:
+    """Return the component up to its quantizer: its one output, called as the states, is what is quantized."""
+    states = tuple(spec for spec in component.signature.outputs if spec.name == quantizer.states)
+    return replace(
+        component,
+        signature=replace(component.signature, outputs=states),
+        apply=lambda weights, inputs: {quantizer.states: quantizer.vectors(weights, inputs)},
+    )
+
+
+class JaxRunner:
+    """Runs a component with its weights; holds the weights of this component once, as JAX arrays."""
+
+    name = "JAX"
+    streamed = False
+
+    def __init__(self, component: Component, weights: Weights) -> None:
+        self.component = component
+        self._device = jax.devices("cpu")[0]
+        self._weights = {
+            name: jax.device_put(weights.read(name).astype(spec.dtype), self._device)
+            for name, spec in component.weights.items()
+        }
+        self._apply = jax.jit(component.apply)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name.
+
+        Raises:
+            RunnerError: names, shapes, dtypes or indices do not fit the signature.
+        """
+        check_inputs(self.component.signature.inputs, inputs)
+        with jax.default_device(self._device):
+            found = self._apply(self._weights, dict(inputs))
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def run_all(
+        self, cases: Sequence[Mapping[str, Array]], progress: Progress = lambda *_: None
+    ) -> list[dict[str, Array]]:
+        """Return the outputs for each of several inputs; nothing is read, and ``progress`` hears nothing."""
+        del progress
+        return [self.run(inputs) for inputs in cases]

@@ -1,0 +1,1 @@
+"""Arm China's Zhouyi NPUs, compiled for by Compass."""

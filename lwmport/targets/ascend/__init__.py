@@ -1,0 +1,1 @@
+"""Huawei Ascend NPUs, compiled for by CANN."""

@@ -1,0 +1,100 @@
+"""Huawei's CANN: ``atc`` from ONNX or a frozen graph to an ``.om``."""
+
+import re
+from functools import partial
+from typing import Final
+
+from lwmport.errors import UsageError
+from lwmport.targets.ascend.errors import HINTS, explain
+from lwmport.targets.ascend.precision import precision_files, precision_options
+from lwmport.targets.ascend.shapes import GEARS, aipp, shape_options
+from lwmport.targets.compile.job import CompileJob, check_gears, check_job
+from lwmport.targets.compile.plan import CompilePlan, Place, Run, Step
+from lwmport.targets.compile.providers import provider_file
+from lwmport.targets.compile.socs import chip_of
+from lwmport.targets.compile.toolchain import Sdk
+from lwmport.targets.compile.vendor import Vendor, compile_with
+from lwmport.targets.compile.verdict import absent, failed, general
+
+FRAMEWORKS: Final = {"onnx": "5", "frozen_graph": "3"}
+SUCCESS: Final = "ATC run success"
+FAILURE: Final = "ATC run failed"
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+"""What ATC takes in the names of files."""
+
+LITTER: Final = ("fusion_result.json", "kernel_meta*")
+"""What ATC writes into the folder that it runs in, whatever ``--output`` says."""
+
+PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16")
+
+SDK: Final = Sdk(
+    variables=("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"),
+    places=("/usr/local/Ascend/cann", "/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/ascend-toolkit"),
+    scripts=("set_env.sh", "bin/setenv.bash"),
+    after=(
+        'devlib="$ASCEND_HOME_PATH/$(uname -m)-linux/devlib"; [ -e /dev/davinci0 ] || [ ! -d "$devlib" ] || '
+        'export LD_LIBRARY_PATH="$devlib:$LD_LIBRARY_PATH"'
+    ),
+)
+"""A host without a card has the driver's libraries in ``devlib`` only."""
+
+
+def plan(job: CompileJob, place: Place) -> CompilePlan:
+    """Return ATC's command and the files that it reads.
+
+    Raises:
+        UsageError: format, device, precision, gears or names are none that ATC takes.
+    """
+    check_job(job, "ascend", tuple(FRAMEWORKS), PRECISIONS)
+    chip_of("ascend", job.soc, job.precision)
+    check_gears(job, GEARS)
+    for name in (job.path.name, job.name):
+        if not NAME.fullmatch(name):
+            raise UsageError(f"expected a name of letters, digits, '_', '.' and '-' for ATC, found {name!r}; rename it")
+    files = precision_files(job)
+    options = [
+        f"--framework={FRAMEWORKS[job.format]}",
+        f"--model={place.model}",
+        f"--output={place.file(job.name)}",
+        f"--soc_version={job.soc}",
+        *shape_options(job),
+        *precision_options(job, place, files),
+    ]
+    if job.pictures_as_bytes:
+        files[f"{job.name}.aipp.cfg"] = aipp(job)
+        options.append(f"--insert_op_conf={place.file(f'{job.name}.aipp.cfg')}")
+    if job.format == "frozen_graph":
+        options.append(f"--out_nodes={';'.join(f'{spec.name}:0' for spec in job.signature.outputs)}")
+    options += ["--log=error", *job.extra]
+    if job.format == "onnx" and not any(operator.startswith("npu.") for operator in job.operators):
+        # ONNX Runtime, whose provider this is for, refuses a model with operators of CANN's own.
+        files[f"{job.name}.cann.json"] = provider_file("CANNExecutionProvider", job.precision, job.name)
+    step = Step(name="atc", tools=("atc",), options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))
+    return CompilePlan(steps=(step,), files=files, details={"soc": job.soc, "precision": job.precision})
+
+
+def judge(run: Run) -> str:
+    """Return why ATC failed, or an empty text.
+
+    Success is the exit code 0, the words of success, no words of failure, and the file: each has been seen alone.
+    """
+    coded = explain(run.said)
+    wrong = run.code != 0 or FAILURE in run.said or SUCCESS not in run.said
+    if wrong and coded:
+        return coded
+    reason = (general(run, HINTS) or failed(run)) if wrong else ""
+    if wrong and not reason:
+        reason = f"atc exited with 0 {_words(run.said)}; see its log"
+    return reason or absent(run)
+
+
+def _words(said: str) -> str:
+    """Return which of ATC's last words are wrong, of a run that looks well otherwise."""
+    if FAILURE not in said:
+        return f"without saying {SUCCESS!r}"
+    return f"although it said {FAILURE!r}" + (f" as well as {SUCCESS!r}" if SUCCESS in said else "")
+
+
+VENDOR: Final = Vendor(target="ascend", sdk=SDK, plan=plan, judge=judge, litter=LITTER)
+compile_artifact = partial(compile_with, VENDOR)
+"""``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""

@@ -1,0 +1,1 @@
+"""AMD GPUs and Hygon DCUs, compiled for by MIGraphX."""

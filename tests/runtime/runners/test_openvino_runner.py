@@ -1,0 +1,107 @@
+"""OpenVINO behind the protocol: right numbers, own memory, one line for what it does not take, no calls home."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lwmport import extras, manifest
+from lwmport.errors import RunnerError, UsageError
+from lwmport.models.options import Options
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
+from lwmport.targets.compile.samples import samples
+
+pytestmark = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("encoder")
+    for dialect in ("onnx", "ort"):
+        convert(
+            ConvertRequest(
+                component="vqgan-encoder",
+                format="onnx",
+                dialect=dialect,
+                config="debug",
+                batch="dynamic",
+                out=out / dialect,
+                validate=False,
+            )
+        )
+    return out
+
+
+def pixels(batch: int) -> dict[str, np.ndarray]:
+    return {"pixel_values": np.random.default_rng(batch).uniform(-1, 1, (batch, 32, 32, 3)).astype(np.float32)}
+
+
+def test_it_agrees_with_onnx_runtime_on_a_dynamic_batch(encoder: Path) -> None:
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
+
+    path = encoder / "onnx" / "vqgan-encoder.onnx"
+    runner, reference = OpenVinoRunner(path, 1), OnnxRuntimeRunner(path, 1)
+    first = runner.run(pixels(1))
+    kept = first["quantized_states"].copy()
+    expected = reference.run(pixels(2))
+    found = runner.run(pixels(2))
+    assert np.array_equal(found["codebook_indices"], expected["codebook_indices"])
+    assert np.abs(found["quantized_states"] - expected["quantized_states"]).max() < 1e-5
+    assert np.array_equal(first["quantized_states"], kept), "a later run wrote into an earlier result"
+
+
+@pytest.mark.parametrize("component", ["llama-head", "vqgan-encoder"])
+def test_a_model_in_float16_keeps_the_names_of_its_ends(component: str, tmp_path: Path) -> None:
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
+
+    options = Options(precision="float16")
+    model = ConvertRequest(
+        component=component,
+        format="onnx",
+        dialect="onnx",
+        config="debug",
+        out=tmp_path,
+        options=options,
+        validate=False,
+    )
+    convert(model)
+    (part,) = manifest.read(tmp_path).components
+    given = samples(part.signature.inputs, {})
+    expected = OnnxRuntimeRunner(tmp_path / part.path, 1).run(given)
+    runner = OpenVinoRunner(tmp_path / part.path, 1)
+    assert [spec.name for spec in runner.inputs] == [spec.name for spec in part.signature.inputs]
+    assert list(runner.run(given)) == list(expected)
+
+
+def test_wrong_inputs_are_refused(encoder: Path) -> None:
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
+
+    runner = OpenVinoRunner(encoder / "onnx" / "vqgan-encoder.onnx", 1)
+    with pytest.raises(RunnerError, match="expected pixel_values as float32"):
+        runner.run({"pixel_values": np.zeros((1, 32, 32, 3), np.float64)})
+
+
+def test_what_it_cannot_read_is_one_line(encoder: Path, tmp_path: Path) -> None:
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
+
+    with pytest.raises(RunnerError, match="--dialect onnx"):
+        OpenVinoRunner(encoder / "ort" / "vqgan-encoder.onnx", 1)
+    (tmp_path / "no.onnx").write_bytes(b"nothing")
+    with pytest.raises(RunnerError, match="OpenVINO refused"):
+        OpenVinoRunner(tmp_path / "no.onnx", 1)
+    with pytest.raises(UsageError, match="float32, bfloat16"):
+        OpenVinoRunner(tmp_path / "no.onnx", 1, "int4")
+
+
+def test_importing_it_sends_nothing() -> None:
+    code = (
+        "import os, sys\n"
+        "from lwmport.runtime.runners.openvino import load\n"
+        "load()\n"
+        "sys.exit('openvino_telemetry' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
