@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from lwmport.cli.listing import catalogue
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
 
@@ -40,13 +41,15 @@ def main() -> int:
             found[f"{component} {dialect} {precision}"] = _digests(component, form, dialect, precision, given.config)
     given.out.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     sys.stderr.write(f"{len(found)} conversions in {given.out}\n")
-    return _compare(found, json.loads(given.against.read_text(encoding="utf-8"))) if given.against else 0
+    if given.against is None:
+        return 0
+    before = json.loads(given.against.read_text(encoding="utf-8"))
+    whole = given.component is None and given.dialect is None
+    return _compare({**dict.fromkeys(before), **found} if whole else found, before)
 
 
 def _matrix(components: list[str] | None, dialects: list[str] | None) -> Iterator[tuple[str, str, str]]:
-    from lwmport.cli.listing import _catalogue
-
-    listed = _catalogue()
+    listed = catalogue()
     for component in components or listed["components"]:
         for dialect, text in listed["dialects"].items():
             if dialects is None or dialect in dialects:
@@ -71,7 +74,7 @@ def _digests(component: str, form: str, dialect: str, precision: str, config: st
 
 
 def _compare(found: dict[str, Any], before: dict[str, Any]) -> int:
-    names = sorted(found.keys() | before.keys())
+    names = sorted(found)
     differ = [name for name in names if found.get(name) != before.get(name)]
     for name in differ:
         sys.stdout.write(f"{name}: {before.get(name)} -> {found.get(name)}\n")

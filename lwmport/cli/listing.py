@@ -11,7 +11,7 @@ from lwmport.cli.output import print_json
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - flags are options
     """List what can be converted, into what, for whom, and what is installed."""
-    found = _catalogue()
+    found = catalogue()
     if as_json:
         print_json(found)
         return
@@ -22,7 +22,8 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - flags are options
             click.echo(f"  {name:<{width}}  {text}")
 
 
-def _catalogue() -> dict[str, dict[str, Any]]:
+def catalogue() -> dict[str, dict[str, Any]]:
+    """Return title -> name -> text of all that ``lwmport list`` shows."""
     from lwmport import extras
     from lwmport.checkpoints.opening import FORMATS
     from lwmport.converters import CONVERTERS

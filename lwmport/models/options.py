@@ -14,7 +14,7 @@ PRECISIONS: Final = ("float32", "float16", "bfloat16")
 """What an artifact may compute in, as far as its dialect goes (`lwmport.types.Dialect`)."""
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
-"""Form of attention as it is asked for -> that of the decomposition (`AttentionPlan` in `models/attention/blocks.py`)."""
+"""Form of attention as it is asked for -> that of the decomposition (`lwmport.models.attention.blocks`)."""
 
 USUAL_ATTENTION: Final = "fused"
 """The form where nobody asks for another: it stays unsaid, in a manifest as on the command line."""
