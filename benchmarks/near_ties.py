@@ -1,7 +1,7 @@
 """How many codes of the VQGAN's encoder a narrower dtype changes: ``python benchmarks/near_ties.py --help``.
 
 JAX runs the encoder on the six photographs, in float32 and narrowed. What it finds is the reason for the near ties that
-`lwmport/validators/tolerances.py` allows, and with ``--checkpoint`` whether they suit a codebook that was trained.
+`lwmport/models/vqgan/tolerances.py` allows, and with ``--checkpoint`` whether they suit a codebook that was trained.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import numpy as np
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.models.families import resolve
 from lwmport.models.precision import in_precision
-from lwmport.pipeline.validate.reference_runs import pictures
+from lwmport.pipeline.validate.test_inputs import pictures
 from lwmport.pipeline.weights import fitting
 from lwmport.runtime.runners.jax import reference, unquantized
 from lwmport.types import Array, Component, Quantized, Weights, WeightSpec
@@ -79,7 +79,7 @@ def _vectors(before: Component, weights: Weights) -> Array:
     """Return what is quantized, [photographs, h, w, dimension]; a photograph at a time, as a picture model runs."""
     runner = reference(before, weights)
     (spec,) = before.signature.inputs
-    found = (runner.run({spec.name: picture[None]}) for picture in pictures(spec, len(PHOTOGRAPHS)))
+    found = (runner.run({spec.name: picture[None]}) for picture in pictures(spec, range(len(PHOTOGRAPHS))))
     return np.concatenate([next(iter(outputs.values())) for outputs in found])
 
 

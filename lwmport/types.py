@@ -112,6 +112,7 @@ class Component:
     ``apply(weights, inputs)`` takes flat ``{name: array}`` mappings of JAX arrays (or tracers) and returns
     the outputs by name. ``config`` is the model configuration as plain JSON values. ``feeder`` is the component whose
     outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
+    ``located`` holds the names that weights have in a checkpoint, where those are others.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Component:
     apply: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     feeder: "Component | None" = None
     quantizer: Quantizer | None = None
+    located: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +208,33 @@ class Tolerance:
     why: str
     min_sqnr_db: float | None = None
     near_ties: NearTies | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """The tolerances of a family's outputs, beside the defaults in `lwmport.validators.tolerances`.
+
+    Attributes:
+        outputs: (output, precision) -> its tolerance.
+        usual: precision -> the tolerance of outputs that ``outputs`` does not name.
+    """
+
+    outputs: Mapping[tuple[str, str], Tolerance] = field(default_factory=dict)
+    usual: Mapping[str, Tolerance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """How a picture with channels from 0 to 1 becomes an input: ``(value - mean) / deviation``, channel by channel."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The least and the largest value of an input."""
+        ends = [(end - m) / d for end in (0.0, 1.0) for m, d in zip(self.mean, self.deviation, strict=True)]
+        return min(ends), max(ends)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ LAYERS = {
     "runtime": 3,
     "graphs": 2,
     "models": 1,
-    "checkpoints": 1,
+    "checkpoints": 2,
 }
 FACADES = {"__init__.py", "__main__.py"}
 HOMES = {

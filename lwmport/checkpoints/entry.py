@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from lwmport.checkpoints.layout import Layout
-from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
 from lwmport.types import WeightSpec, dtype_of
+from lwmport.wording import shown
 
 DTYPES: Final = frozenset(
     [

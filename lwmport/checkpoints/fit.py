@@ -11,18 +11,25 @@ SUGGEST: Final = 10
 """Missing names up to which a similar one is looked for: with more, the model is another one altogether."""
 
 
-def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str) -> None:
-    """Return if ``weights`` hold exactly the tensors of ``wanted``; ``what`` names the model in the message.
+def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str, *, strict: bool = True) -> tuple[str, ...]:
+    """Return the tensors that are left over, if ``weights`` hold those of ``wanted``.
 
     Any floating dtype serves where a floating one is wanted, for it is cast later; other dtypes must be equal.
+
+    Args:
+        weights: a checkpoint.
+        wanted: the tensors of the model, by the names that a checkpoint has for them.
+        what: names the model in the message.
+        strict: a tensor that is left over is an error too.
 
     Raises:
         CheckpointError: they do not; the message lists every missing, superfluous, misshaped and mistyped tensor.
     """
     found = weights.specs
+    left_over = tuple(name for name in found if name not in wanted)
     groups = {
         "missing": _missing(found, wanted),
-        "not wanted": [name for name in found if name not in wanted],
+        "not wanted": list(left_over) if strict else [],
         "of another shape": _misshaped(found, wanted),
         "of another dtype": _mistyped(found, wanted),
     }
@@ -30,6 +37,7 @@ def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str) -> None:
     if wrong:
         source = weights.source["description"]
         raise CheckpointError(f"expected the {len(wanted)} tensors of {what}, found in {source}: {'; '.join(wrong)}")
+    return left_over
 
 
 def _missing(found: Mapping[str, WeightSpec], wanted: Mapping[str, WeightSpec]) -> list[str]:

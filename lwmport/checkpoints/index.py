@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from lwmport import digest
 from lwmport.checkpoints.cursor import opened
@@ -14,9 +14,12 @@ from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.lazy.layers import Part
 from lwmport.checkpoints.lazy.stored import lazy_of
 from lwmport.checkpoints.lazy.tensors import Lazy
-from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec
+from lwmport.wording import shown
+
+NAMED: Final = 5
+"""Tensors that are left over and named in a line; the others are counted there."""
 
 
 class Checkpoint:
@@ -28,6 +31,7 @@ class Checkpoint:
         entries: where each tensor lies, by name.
         config: the fields of the model's configuration that stand beside the tensors, by LWM's names; empty for a
             file, which has none.
+        left_over: the tensors that a model has no use for, as far as it was fitted to one.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Checkpoint:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
+        self.left_over: tuple[str, ...] = ()
         self.format = format_name
         self.entries = MappingProxyType(dict(entries))
         self.config = MappingProxyType(dict(config or {}))
@@ -59,14 +64,23 @@ class Checkpoint:
     def source(self) -> Mapping[str, Any]:
         """Which file or folder this is; without the folder it is in, which differs from machine to machine."""
         size, count = sum(size for size, _ in self._states.values()), len(self.entries)
-        return {
+        facts = {
             "kind": "file",
-            "description": f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes",
+            "description": f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes{self._unused()}",
             "file": self.path.name,
             "format": self.format,
             "bytes": size,
             "tensors": count,
         }
+        return {**facts, "left_over": [shown(name) for name in self.left_over]} if self.left_over else facts
+
+    def _unused(self) -> str:
+        """Return how many tensors are left over, in words that end a description."""
+        if not self.left_over:
+            return ""
+        names = ", ".join(map(shown, self.left_over[:NAMED]))
+        more = f" and {len(self.left_over) - NAMED} more" if len(self.left_over) > NAMED else ""
+        return f", of which {len(self.left_over)} are left over: {names}{more}"
 
     def digest(self) -> str:
         """Return the SHA-256 of the file, which reads all of it, in pieces; of a folder, that of its files' digests."""

@@ -77,6 +77,7 @@ class LayeredWeights(LazyWeights):
         checkpoint: where they lie.
         specs: name -> shape and dtype wanted.
         sources: name -> (tensor, axis, layer) of the checkpoint, for those that are one layer of a stacked tensor.
+        located: name -> name in the checkpoint, where that is another one.
 
     Raises:
         CheckpointError: the checkpoint lacks one, or holds it in another shape or a dtype that is not cast.
@@ -87,8 +88,11 @@ class LayeredWeights(LazyWeights):
         checkpoint: Weights,
         specs: Mapping[str, WeightSpec],
         sources: Mapping[str, tuple[str, int, int]],
+        located: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        tensors = {name: _wanted(checkpoint, name, spec, sources.get(name)) for name, spec in specs.items()}
+        tensors = {
+            name: _wanted(checkpoint, located.get(name, name), spec, sources.get(name)) for name, spec in specs.items()
+        }
         super().__init__(tensors, checkpoint.source, lambda: digest_of(checkpoint))
 
 

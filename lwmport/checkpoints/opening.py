@@ -36,8 +36,8 @@ PREFIXES: Final = {
 def open_checkpoint(text: str | Path) -> Checkpoint:
     """Return the index of a checkpoint; ``text`` is its path, with one of `PREFIXES` and ``::`` before it or without.
 
-    A folder is a Hugging Face LLaMA (``config.json`` beside safetensors or ``.bin`` files), seen as LWM's tree. Only
-    the parts between tensors are read, so a file of many gigabytes opens at once.
+    A folder is one of Hugging Face (``config.json`` beside safetensors or ``.bin`` files), seen as the tree of its
+    family. Only the parts between tensors are read, so a file of many gigabytes opens at once.
 
     Raises:
         CheckpointError: missing, empty, damaged, hostile, or of a format that is not in `FORMATS`.

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of, shown
 
 MAX_JSON: Final = 100_000_000
 """Bytes: an index of a hundred thousand tensors is a tenth of it."""

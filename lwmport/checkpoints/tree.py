@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
-from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import shown
 
 MAX_DEPTH: Final = 200
 MAX_NAME: Final = 1024

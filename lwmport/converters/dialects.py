@@ -126,7 +126,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     "hf": Dialect(
         name="hf",
         format="hf",
-        summary="a whole language model as Hugging Face's LlamaForCausalLM, for transformers, vLLM and others",
+        summary="a whole language model as a folder of Hugging Face, for transformers, vLLM and others",
         opset=1,
         opsets=(1, 1),
         composites={},

@@ -1,47 +1,28 @@
 """What surrounds a model: how a picture becomes its input, and its output a picture again."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from lwmport.handoff.record import Processing, Scaling
-from lwmport.types import Kind, Signature, TensorSpec
+from lwmport.models.spec import FamilySpec
+from lwmport.types import Kind, Normalisation, Signature, TensorSpec
+from lwmport.validators.pictures import LEVELS, layout_of
 
-LEVELS: Final = 255
-"""Largest value of an 8-bit channel."""
 NOTHING: Final = Processing(steps=(), scaling=None)
 
-_CACHE: Final = "axes [batch, heads, slots, head size]"
-_STATES: Final = "axes [batch, tokens, width]"
-_LOGITS: Final = "the next one is the largest, or drawn from the softmax of logits / temperature"
-LANGUAGE: Final = {
-    "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",
-    "inputs/codebook_indices": "codes; other tokens are taken out first",
-    "inputs/hidden_states": f"{_STATES}: what llama-embed gives, or the block before",
-    "inputs/attention_mask": "1 for a token, 0 for padding; where there is a cache, an entry for each slot of it",
-    "inputs/position_ids": "where each new token stands, counted from the first that is no padding",
-    "inputs/cache_position": "the slot of the cache that the first new token goes into",
-    "inputs/past_key_values": f"{_CACHE}: zeros before the first run, then the present of the same number",
-    "outputs/present": f"{_CACHE}: the whole cache, to give to the next run as past_key_values of the same number",
-    "outputs/new_hidden_states": f"{_STATES}: the next block's hidden_states, or llama-head's",
-    "inputs/vision_masks": "true where an id is a code of a picture, false where it is a word",
-    "outputs/hidden_states": f"{_STATES}: the first block's hidden_states",
-    "outputs/logits": _LOGITS,
-    "outputs/text_logits": f"of words: {_LOGITS}",
-    "outputs/vision_logits": f"of codes: {_LOGITS}",
-}
-"""Tensor, without the number of its layer -> what it is outside of the model."""
 
-
-def processing_of(signature: Signature) -> dict[str, Processing]:
+def processing_of(signature: Signature, family: FamilySpec) -> dict[str, Processing]:
     """Return, for each tensor by ``inputs/NAME`` or ``outputs/NAME``, what happens to it outside the model."""
-    before = {f"inputs/{spec.name}": _with_words(_before(spec), "inputs", spec) for spec in signature.inputs}
-    after = {f"outputs/{spec.name}": _with_words(_after(spec), "outputs", spec) for spec in signature.outputs}
-    return {name: found for name, found in {**before, **after}.items() if found is not NOTHING}
+    before = {f"inputs/{spec.name}": _before(spec, family.preprocessing.get(spec.name)) for spec in signature.inputs}
+    after = {f"outputs/{spec.name}": _after(spec) for spec in signature.outputs}
+    found = {name: _with_words(what, name, family.words) for name, what in {**before, **after}.items()}
+    return {name: what for name, what in found.items() if what is not NOTHING}
 
 
-def _before(spec: TensorSpec) -> Processing:
+def _before(spec: TensorSpec, how: Normalisation | None) -> Processing:
     if spec.kind is Kind.PICTURE:
-        return _picture_in(spec)
+        return _picture_in(spec) if how is None else _normalised(spec, how)
     if spec.kind is Kind.INDICES and spec.value_range:
         low, high = spec.value_range
         return Processing(
@@ -51,8 +32,8 @@ def _before(spec: TensorSpec) -> Processing:
     return NOTHING
 
 
-def _with_words(found: Processing, side: str, spec: TensorSpec) -> Processing:
-    words = LANGUAGE.get(f"{side}/{spec.name.partition('.')[0]}")
+def _with_words(found: Processing, name: str, told: Mapping[str, str]) -> Processing:
+    words = told.get(name.partition(".")[0])
     return replace(found, steps=(*found.steps, words)) if words else found
 
 
@@ -73,20 +54,32 @@ def _after(spec: TensorSpec) -> Processing:
 def _picture_in(spec: TensorSpec) -> Processing:
     """Return LWM's own preparation: ``_process_frame`` in its lwm/vision_chat.py."""
     scaling = _scaling(spec)
-    side = spec.shape[spec.layout.index("H")] if "H" in spec.layout else "the model's"
-    return Processing(
-        steps=(
-            f"an 8-bit picture, channels {scaling.channels}",
-            f"resized (bicubic) so that its short side is {side}, the centre cut out as a square",
-            f"(value - {scaling.mean:g}) * {scaling.scale:.9g}, as {spec.dtype}",
-            f"layout {spec.layout}",
-        ),
-        scaling=scaling,
+    numbers = f"(value - {scaling.mean:g}) * {scaling.scale:.9g}, as {spec.dtype}"
+    return Processing(steps=_steps(spec, scaling.channels, numbers), scaling=scaling)
+
+
+def _normalised(spec: TensorSpec, how: Normalisation) -> Processing:
+    """Return a preparation with numbers for each channel."""
+    mean, deviation = (", ".join(f"{value:.9g}" for value in values) for values in (how.mean, how.deviation))
+    numbers = (
+        f"(value / {LEVELS} - mean) / deviation by channel, mean [{mean}], deviation [{deviation}], as {spec.dtype}"
     )
+    return Processing(steps=_steps(spec, _scaling(spec).channels, numbers), scaling=None, normalisation=how)
+
+
+def _steps(spec: TensorSpec, channels: str, numbers: str) -> tuple[str, ...]:
+    sizes = dict(zip(layout_of(spec), spec.shape, strict=False))
+    high, wide = (sizes.get(axis, "the model's") for axis in "HW")
+    cut = (
+        f"resized (bicubic) so that its short side is {high}, the centre cut out as a square"
+        if high == wide
+        else f"resized (bicubic) so that it covers {high} x {wide} (height x width), the centre cut out"
+    )
+    return (f"an 8-bit picture, channels {channels}", cut, numbers, f"layout {layout_of(spec)}")
 
 
 def _scaling(spec: TensorSpec) -> Scaling:
     low, high = spec.value_range or (-1.0, 1.0)
     scale = (high - low) / LEVELS
-    channels = spec.shape[spec.layout.index("C")] if "C" in spec.layout else 3
+    channels = dict(zip(layout_of(spec), spec.shape, strict=False)).get("C", 3)
     return Scaling(mean=-low / scale, scale=scale, channels="RGB" if channels == 3 else f"{channels} of them")

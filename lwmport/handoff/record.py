@@ -11,7 +11,7 @@ from typing import Any, Final
 from lwmport import digest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import FileEntry
-from lwmport.types import TensorSpec, Tolerance
+from lwmport.types import Normalisation, TensorSpec, Tolerance
 
 FORMAT: Final = "lwmport-bundle/1"
 SPEC_FORMAT: Final = "lwmport-spec/2"
@@ -65,10 +65,14 @@ class Scaling:
 
 @dataclass(frozen=True, kw_only=True)
 class Processing:
-    """What happens to a tensor outside the model: the steps in words, and the numbers where it is a picture."""
+    """What happens to a tensor outside the model: the steps in words, and the numbers where it is a picture.
+
+    The numbers are in ``scaling`` where all channels have the same, else in ``normalisation``.
+    """
 
     steps: tuple[str, ...]
     scaling: Scaling | None
+    normalisation: Normalisation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,15 @@
 """The texts of a bundle for people: README.txt, NOTICE.txt and spec.md."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from lwmport.handoff.record import ComponentSpec, Processing, Sample, Spec
+from lwmport.models.spec import FamilySpec
 from lwmport.types import TensorSpec, Tolerance
-from lwmport.validators.pictures import PHOTOGRAPHS
+
+WIDTH: Final = 119
+"""Columns of a text."""
 
 RUNNERS: Final[Mapping[str, str]] = {
     "ascend": "python verify.py --run ais_bench {models}",
@@ -35,11 +39,6 @@ BY_HAND: Final[Mapping[str, tuple[str, ...]]] = {
 
 RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
 """Format -> the runtime by which verify.py runs it; none for TensorFlow's."""
-
-LLAMA: Final = (
-    "The LWM language models are released by their authors under the Llama 2 community license, which goes with every "
-    "copy of their weights."
-)
 
 
 def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
@@ -84,33 +83,28 @@ def _steps(scripts: tuple[str, ...]) -> Iterable[str]:
     return [f"bash {name}" for name in scripts] or ["nothing to compile: the target runs the models as they are"]
 
 
-def notice(spec: Spec, weights: Mapping[str, Any], version: str) -> str:
-    """Return NOTICE.txt: whose work is in the bundle."""
-    names = [photograph for photograph in PHOTOGRAPHS if _shows(spec, photograph.name)]
-    lines = [
-        f"Made by lwmport {version}, which is licensed under the Apache License 2.0 (LICENSE).",
-        "",
-        "The models compute what LWM (Large World Model) does, whose code its authors license under the Apache License",
-        "2.0.",
-        "",
-        f"Weights: {spec.weights}.",
-    ]
-    if weights.get("kind") == "seeded":
+def notice(spec: Spec, family: FamilySpec, samples: Mapping[str, str], version: str, *, seeded: bool) -> str:
+    """Return NOTICE.txt: whose work is in the bundle.
+
+    Args:
+        spec: the models.
+        family: their family, which tells whose work they are.
+        samples: work that is shown in golden samples or calibration -> whom to thank for it.
+        version: ours.
+        seeded: whether the weights are random numbers.
+    """
+    lines = [f"Made by lwmport {version}, which is licensed under the Apache License 2.0 (LICENSE).", ""]
+    lines += [*textwrap.wrap(family.notice, WIDTH), ""] if family.notice else []
+    lines.append(f"Weights: {spec.weights}.")
+    if seeded:
         lines.append("They are random numbers and nobody's work.")
     else:
-        lines += ["They belong to whoever trained them; this bundle grants no right to them.", LLAMA]
-    if names:
-        lines += ["", "Photographs in golden/ and calibration/, cut and scaled, from the scikit-image package:"]
-        lines += [f"  {photograph.name}: {photograph.credit}" for photograph in names]
+        lines.append("They belong to whoever trained them; this bundle grants no right to them.")
+        lines += [family.license] if family.license else []
+    if samples:
+        lines += ["", "Shown in golden/ and calibration/, cut and scaled:"]
+        lines += [f"  {name}: {credit}" for name, credit in samples.items()]
     return "\n".join(lines) + "\n"
-
-
-def _shows(spec: Spec, name: str) -> bool:
-    pictures = any("vqgan" in part.name for part in spec.components)
-    return pictures and (
-        any(part.calibration.count for part in spec.components)
-        or any(name in sample.title for part in spec.components for sample in part.samples)
-    )
 
 
 def markdown(spec: Spec) -> str:

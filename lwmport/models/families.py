@@ -1,82 +1,70 @@
-"""Which components there are, by name, and how to configure them."""
+"""Components by name, in a configuration: what a user asks for becomes a `Family`. All tables come from the records."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, TypeVar
 
-from lwmport.errors import ConfigError
-from lwmport.models.options import Options
-from lwmport.registry import Registry, check_known
+from lwmport.errors import ConfigError, UsageError
+from lwmport.models.options import Options, changed
+from lwmport.models.spec import Config, FamilySpec, PartSpec
+from lwmport.models.specs import found
+from lwmport.registry import check_known, load
 from lwmport.types import Component, WeightSpec
 
-COMPONENTS: Final[Mapping[str, str]] = {
-    "llama": "llama",
-    "llama-block": "llama",
-    "llama-block-decode": "llama",
-    "llama-block-prefill": "llama",
-    "llama-decode": "llama",
-    "llama-embed": "llama",
-    "llama-head": "llama",
-    "llama-prefill": "llama",
-    "ring-step": "llama",
-    "vision-llama": "llama",
-    "vision-llama-decode": "llama",
-    "vision-llama-prefill": "llama",
-    "vqgan-decoder": "vqgan",
-    "vqgan-encoder": "vqgan",
-}
-"""Component -> its builder in `BUILDERS`."""
+USUAL: Final = "lwm"
+"""The configuration that is meant where none is named; a family may have another one for it (`FamilySpec.usual`)."""
 
-SUMMARIES: Final[Mapping[str, str]] = {
-    "llama": "the text model: tokens and a KV cache in, logits and the longer cache out",
-    "llama-block": "one layer (--layer N), with its cache",
-    "llama-block-decode": "one layer, new tokens into a cache of fixed length",
-    "llama-block-prefill": "one layer, the first tokens of a cache of fixed length",
-    "llama-decode": "the text model, new tokens into a cache of fixed length (--max-length)",
-    "llama-embed": "tokens to states",
-    "llama-head": "states to logits",
-    "llama-prefill": "the text model, the first tokens (--sequence) of a cache of fixed length",
-    "ring-step": "one step of ring attention: a rank's queries against the keys that it holds now",
-    "vision-llama": "the vision-language model: words and codes in, the logits of --sample-mode out",
-    "vision-llama-decode": "the vision-language model, new tokens into a cache of fixed length",
-    "vision-llama-prefill": "the vision-language model, the first tokens of a cache of fixed length",
-    "vqgan-decoder": "codes to a picture",
-    "vqgan-encoder": "a picture to codes",
-}
+_Value = TypeVar("_Value")
+
+
+class Table(Mapping[str, _Value], Generic[_Value]):
+    """A table that is made from the records of all families whenever it is read."""
+
+    def __init__(self, make: Callable[[FamilySpec], Mapping[str, _Value]]) -> None:
+        self._make = make
+
+    def _whole(self) -> dict[str, _Value]:
+        return {name: value for spec in found().specs.values() for name, value in self._make(spec).items()}
+
+    def __getitem__(self, name: str) -> _Value:
+        return self._whole()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+
+COMPONENTS: Final = Table(lambda spec: {part.name: spec.name for part in spec.components})
+"""Component -> its family."""
+
+PARTS: Final = Table(lambda spec: {part.name: part for part in spec.components})
+"""Component -> its record."""
+
+SUMMARIES: Final = Table(lambda spec: {part.name: part.summary for part in spec.components})
 """Component -> what it is, in a line."""
 
-BUILDERS: Final = Registry(
-    "family",
-    {
-        "llama": "lwmport.models.llama.family:LlamaFamily",
-        "vqgan": "lwmport.models.vqgan.family:VQGANFamily",
-    },
-)
-"""Family -> `Builder`."""
-
-GROUPS: Final[Mapping[str, tuple[str, ...]]] = {"vqgan": ("vqgan-encoder", "vqgan-decoder")}
+GROUPS: Final = Table(lambda spec: spec.groups)
 """Names that stand for several components -> those components."""
 
-STATIC_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    name: (f"{name}-prefill", f"{name}-decode") for name in ("llama", "llama-block", "vision-llama")
-}
-"""Components of any length -> the two of fixed lengths that stand for them where sizes are static."""
+STATIC_GROUPS: Final = Table(lambda spec: {part.name: part.static for part in spec.components if part.static})
+"""Components of any length -> the components of fixed lengths that stand for them where sizes are static."""
 
-NAMES: Final = (*GROUPS, *COMPONENTS)
+NAMES: Final = Table(lambda spec: {**spec.groups, **{part.name: (part.name,) for part in spec.components}})
+"""Every name that can be asked for -> the components that it stands for."""
 
 
-class Builder(Protocol):
-    """One model in one configuration: ``BUILDERS[family](config, options, part=name, specs=specs)``."""
+def takers() -> dict[str, tuple[str, ...]]:
+    """Return each option of `Options` that not every component takes -> the components that it changes."""
+    named = {option: tuple(name for name, part in PARTS.items() if option in part.options) for option in _options()}
+    return {option: names for option, names in named.items() if names}
 
-    name: str
-    config: Mapping[str, Any]
-    weights: Mapping[str, WeightSpec]
-    sources: Mapping[str, tuple[str, int, int]]
 
-    def component(self, name: str) -> Component:
-        """Return one component in float32."""
+def _options() -> list[str]:
+    return [item.name for item in fields(Options)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +72,7 @@ class Family:
     """One model: the components asked for, and every weight that its checkpoint must hold.
 
     Attributes:
-        name: the model.
+        spec: the record of its family.
         components: what was asked for, in the precision that was asked for.
         references: the same in float32, what the others are judged by.
         weights: the tensors of a checkpoint.
@@ -93,7 +81,7 @@ class Family:
         options: how the components are cut out.
     """
 
-    name: str
+    spec: FamilySpec
     components: tuple[Component, ...]
     references: tuple[Component, ...]
     weights: Mapping[str, WeightSpec]
@@ -101,17 +89,30 @@ class Family:
     options: Options
     sources: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """What the model is called in manifests."""
+        return self.references[0].family
+
+    @property
+    def read(self) -> Mapping[str, WeightSpec]:
+        """The tensors of a checkpoint that it must hold: all that the family tells, else what the components read."""
+        if self.spec.weights:
+            return self.weights
+        feeders = (component.feeder for component in self.references if component.feeder is not None)
+        return checkpoint_weights((*self.references, *feeders))
+
 
 def resolve(
     name: str,
-    config: str | Mapping[str, Any] = "lwm",
+    config: str | Mapping[str, Any] = USUAL,
     options: Options | None = None,
     specs: Mapping[str, WeightSpec] | None = None,
 ) -> Family:
     """Return the model behind a component's or a group's name, in a configuration.
 
     Args:
-        name: a key of `COMPONENTS` or `GROUPS`.
+        name: a key of `NAMES`.
         config: the name of a configuration, the path of a JSON file, or the fields themselves.
         options: how components are cut out of the model.
         specs: the tensors of a checkpoint, which settle what their shapes can; None for no checkpoint.
@@ -122,22 +123,33 @@ def resolve(
     """
     from lwmport.models.precision import in_precision
 
-    check_known("component", name, NAMES)
+    spec = family_with(name)
     options = options or Options()
-    parts = parts_of(name, options)
-    fields = _fields(config) if not isinstance(config, str) or is_file(config) else config
-    build: Callable[..., Builder] = BUILDERS[COMPONENTS[parts[0]]]
-    model = build(fields, options, part=name, specs=specs)
-    references = tuple(map(model.component, parts))
+    parts = [spec.part(part) for part in parts_of(name, options)]
+    chosen = _configured(spec, config, options, name, specs)
+    references = tuple(_made(spec, part, chosen, options) for part in parts)
     return Family(
-        name=model.name,
+        spec=spec,
         components=tuple(in_precision(component, options.precision) for component in references),
         references=references,
-        weights=model.weights,
-        config=model.config,
+        weights=_weights(spec, chosen, options, references),
+        config=chosen.to_json(),
         options=replace(options, layer=options.layer or None, settings=(), sample_mode=None),
-        sources=model.sources,
+        sources=load(spec.sources)(chosen) if spec.sources else {},
     )
+
+
+def family_with(name: str) -> FamilySpec:
+    """Return the record of the family that has a component or a group of this name.
+
+    Raises:
+        UsageError: no family has; the message also says which families were left out.
+    """
+    try:
+        check_known("component", name, NAMES)
+    except UsageError as error:
+        raise UsageError("; ".join([str(error), *found().refused])) from error
+    return found().specs[COMPONENTS[NAMES[name][0]]]
 
 
 def parts_of(name: str, options: Options) -> tuple[str, ...]:
@@ -150,6 +162,67 @@ def parts_of(name: str, options: Options) -> tuple[str, ...]:
 def is_file(text: str) -> bool:
     """Return whether a configuration is meant as a file rather than by its name."""
     return text.endswith(".json") or "/" in text
+
+
+def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Options, part: str, specs: Any) -> Config:
+    """Return the configuration of a model: named, or read from fields, with the settings of a user on top."""
+    given = _fields(config) if not isinstance(config, str) or is_file(config) else config
+    given = spec.usual if given == USUAL else given
+    if spec.configure:
+        found: Config = load(spec.configure)(given, options, part=part, specs=specs)
+        return found
+    configs = load(spec.configs)
+    if isinstance(given, str):
+        check_known("configuration or .json file", given, configs)
+        given = configs[given].to_json()
+    first = next(iter(configs.values()))
+    chosen: Config = changed(type(first).from_json(given), options.settings)
+    return chosen
+
+
+def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
+    """Return one component in float32."""
+    made: Component = load(part.factory)(config, options)
+    if made.family not in {spec.name, *spec.aliases}:
+        raise ConfigError(f"expected {part.factory} to make a component of the family {spec.name}, found {made.family}")
+    return _located(spec, made)
+
+
+def _located(spec: FamilySpec, made: Component) -> Component:
+    """Return a component, and the one that feeds it, with the names that their weights have in a checkpoint."""
+    names = {name: spec.part(made.name).located(name) for name in made.weights}
+    others = {own: there for own, there in names.items() if own != there}
+    if made.feeder is None:
+        return replace(made, located=others)
+    feeder = _located(spec, made.feeder)
+    clash = [own for own in names if own in feeder.weights and names[own] != feeder.located.get(own, own)]
+    if clash:
+        raise ConfigError(
+            f"expected other names for the weights of {made.name} than for those of {feeder.name}, which feeds it, "
+            f"found {clash[0]} in both, each with a tensor of its own"
+        )
+    return replace(made, located=others, feeder=feeder)
+
+
+def _weights(
+    spec: FamilySpec, config: Config, options: Options, made: tuple[Component, ...]
+) -> Mapping[str, WeightSpec]:
+    """Return the tensors of a whole checkpoint: as the family tells them, or those of all its components together."""
+    if spec.weights:
+        told: Mapping[str, WeightSpec] = load(spec.weights)(config)
+        return told
+    names = {component.name for component in made}
+    others = [_made(spec, part, config, options) for part in spec.components if part.name not in names]
+    return checkpoint_weights((*made, *others))
+
+
+def checkpoint_weights(components: tuple[Component, ...]) -> dict[str, WeightSpec]:
+    """Return the tensors that components read, by the names that a checkpoint has for them."""
+    return {
+        component.located.get(name, name): weight
+        for component in components
+        for name, weight in component.weights.items()
+    }
 
 
 def _fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,13 +17,24 @@ from lwmport.types import Component, Weights, WeightSpec
 def fitting(family: Family, opened: Checkpoint | None, seed: int) -> Checkpoint | SeededWeights:
     """Return a checkpoint that fits the model, or seeded weights where there is none.
 
+    Tensors that are left over are an error of a strict family. Of another one, the checkpoint tells them.
+
     Raises:
         CheckpointError: it does not fit; every tensor that is wrong is named.
     """
     if opened is None:
         return SeededWeights(seeded_specs(family), seed)
-    fit(opened, family.weights, family.name)
+    fit_to(family, opened)
     return opened
+
+
+def fit_to(family: Family, opened: Checkpoint) -> None:
+    """Return if a checkpoint holds what the model reads, with what is left over noted in the checkpoint.
+
+    Raises:
+        CheckpointError: it does not; every tensor that is wrong is named.
+    """
+    opened.left_over = fit(opened, family.read, family.name, strict=family.spec.strict)
 
 
 def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
@@ -36,8 +47,10 @@ def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
 def component_weights(family: Family, component: Component, weights: Weights) -> Weights:
     """Return the weights of a component and of its feeder: layers out of stacked tensors, in the component's dtypes."""
     sources = {name: source for name, source in family.sources.items() if source[0] in weights.specs}
-    fed = {} if component.feeder is None else component.feeder.weights
-    return LayeredWeights(weights, {**fed, **component.weights}, sources)
+    both = (component,) if component.feeder is None else (component.feeder, component)
+    specs = {name: spec for one in both for name, spec in one.weights.items()}
+    located = {own: there for one in both for own, there in one.located.items()}
+    return LayeredWeights(weights, specs, sources, located)
 
 
 def reopen_weights(family: Family, made: manifest.Manifest, checkpoint: str | None) -> Checkpoint | SeededWeights:

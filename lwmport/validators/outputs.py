@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance, Validation
+from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance, Tolerances, Validation
 from lwmport.validators.indices import index_metrics
 from lwmport.validators.metrics import IndexMetrics, Metrics, ValueMetrics, as_mapping
 from lwmport.validators.quality import picture_metrics
@@ -34,7 +34,7 @@ class _Ties:
 
 
 def compare_outputs(
-    family: str,
+    rows: Tolerances,
     outputs: tuple[TensorSpec, ...],
     reference: Mapping[str, Array],
     candidate: Mapping[str, Array],
@@ -45,7 +45,7 @@ def compare_outputs(
     """Return one `TensorDiff` for each output of the signature, and one for each output that it does not have.
 
     Args:
-        family: whose rows of the tolerance table apply: `Component.family`.
+        rows: the tolerances of the model's family.
         outputs: the signature's outputs; a named dimension may have any size, the same on both sides.
         reference: JAX's outputs by name.
         candidate: the artifact's outputs by name.
@@ -57,14 +57,14 @@ def compare_outputs(
     ties = {spec.name: _Ties(quantized.get(spec.name)) for spec in outputs}
     expected = dict(reference)
     for spec in outputs:
-        allowed, made_of = tolerance_for(family, spec, precision).near_ties, quantized.get(spec.name)
+        allowed, made_of = tolerance_for(rows, spec, precision).near_ties, quantized.get(spec.name)
         if allowed is None or made_of is None or _structure(spec, reference, candidate):
             continue
         near = near_ties(reference[spec.name], candidate[spec.name], made_of, allowed)
         ties[spec.name] = _Ties(made_of, near)
         expected[made_of.states] = followed(reference[made_of.states], candidate[spec.name], made_of, near)
     diffs = [
-        _compare(spec, tolerance_for(family, spec, precision), expected, candidate, ties[spec.name]) for spec in outputs
+        _compare(spec, tolerance_for(rows, spec, precision), expected, candidate, ties[spec.name]) for spec in outputs
     ]
     return (*diffs, *(_unexpected(name, outputs) for name in extra))
 

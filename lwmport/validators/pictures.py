@@ -11,7 +11,10 @@ import numpy as np
 from PIL import Image
 
 from lwmport.errors import PortError, UsageError
-from lwmport.types import Array
+from lwmport.types import Array, Normalisation, TensorSpec
+
+LEVELS: Final = 255
+"""The largest value of an 8-bit channel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +44,81 @@ def photographs(count: int, resolution: int = 256) -> Array:
         UsageError: there are not so many.
         PortError: the installed scikit-image lacks one.
     """
+    return np.asarray(pixels(count, (resolution, resolution)) / 127.5 - 1)
+
+
+def pixels(count: int, size: tuple[int, int]) -> Array:
+    """Return the first ``count`` photographs of a height and width: float32 [count, height, width, 3] in [0, 255].
+
+    Raises:
+        UsageError: there are not so many.
+        PortError: the installed scikit-image lacks one.
+    """
     if not 1 <= count <= len(PHOTOGRAPHS):
         raise UsageError(f"expected between 1 and {len(PHOTOGRAPHS)} photographs, found {count}")
-    return np.stack([prepare(_open(photograph), resolution) for photograph in PHOTOGRAPHS[:count]])
+    return np.stack([cut(_open(photograph), size) for photograph in PHOTOGRAPHS[:count]])
 
 
 def prepare(image: Image.Image, resolution: int) -> Array:
     """Return a picture as LWM feeds it to its VQGAN: float32 [resolution, resolution, 3] in [-1, 1].
 
-    The short side is resized with Pillow's default filter (bicubic), the centre cut out, and x / 127.5 - 1 taken:
-    ``_process_frame`` in LWM's lwm/vision_chat.py, to the bit.
+    `cut` and x / 127.5 - 1: ``_process_frame`` in LWM's lwm/vision_chat.py, to the bit.
     """
-    width, height = image.size
-    if width < height:
-        size = (resolution, int(resolution * height / width))
+    return np.asarray(cut(image, (resolution, resolution)) / 127.5 - 1)
+
+
+def cut(image: Image.Image, size: tuple[int, int]) -> Array:
+    """Return a picture of a height and width: float32 [height, width, 3] in [0, 255].
+
+    It is resized with Pillow's default filter (bicubic) so that it covers them, and the centre is cut out.
+    """
+    (height, width), (wide, high) = size, image.size
+    if wide * height < high * width:
+        covering = (width, int(width * high / wide))
     else:
-        size = (int(resolution * width / height), resolution)
-    left, top = (size[0] - resolution) / 2, (size[1] - resolution) / 2
-    square = image.resize(size).crop((left, top, left + resolution, top + resolution))
-    return np.asarray(np.array(square, dtype=np.float32) / 127.5 - 1)
+        covering = (int(height * wide / high), height)
+    left, top = (covering[0] - width) / 2, (covering[1] - height) / 2
+    found = image.resize(covering).crop((left, top, left + width, top + height))
+    return np.array(found, dtype=np.float32)
+
+
+def scaled(pictures: Array, spec: TensorSpec, how: Normalisation | None = None) -> Array:
+    """Return pictures [n, height, width, channels] in [0, 255] as an input: in its range, layout and dtype.
+
+    Args:
+        pictures: float32.
+        spec: the input. Its ``value_range`` is that of LWM's pictures, [-1, 1], if it has none.
+        how: mean and deviation of each channel, which then decide in place of the range.
+    """
+    if how is None:
+        low, high = spec.value_range or (-1.0, 1.0)
+        found = pictures / (LEVELS / (high - low)) + low
+    else:
+        mean, deviation = (np.asarray(values, np.float32) for values in (how.mean, how.deviation))
+        found = (pictures / np.float32(LEVELS) - mean) / deviation
+    axes = ["NHWC".index(axis) for axis in layout_of(spec)]
+    return np.ascontiguousarray(found.transpose(axes).astype(spec.dtype, copy=False))
+
+
+def layout_of(spec: TensorSpec) -> str:
+    """Return the layout of pictures: the one that is told, else NHWC."""
+    return spec.layout or "NHWC"
+
+
+def channels_last(spec: TensorSpec) -> tuple[int, int, int]:
+    """Return height, width and channels of a picture.
+
+    Raises:
+        UsageError: it has other axes than N, H, W and C, or one of these sizes is not fixed.
+    """
+    sizes = dict(zip(layout_of(spec), spec.shape, strict=False))
+    height, width, channels = (sizes.get(axis) for axis in "HWC")
+    if len(spec.shape) != 4 or not all(isinstance(size, int) for size in (height, width, channels)):
+        raise UsageError(
+            f"expected the picture {spec.name} with the axes N, H, W and C, all but N of fixed size, found "
+            f"{list(spec.shape)} in the layout {layout_of(spec)}"
+        )
+    return int(height or 0), int(width or 0), int(channels or 0)
 
 
 def _open(photograph: Photograph) -> Image.Image:

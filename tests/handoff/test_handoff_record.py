@@ -1,8 +1,10 @@
 """The records of a bundle: sealed, read back strictly, and never believed when changed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lwmport.errors import ArtifactError
@@ -11,7 +13,10 @@ from lwmport.handoff.processing import processing_of
 from lwmport.handoff.record import Bundle
 from lwmport.manifest import FileEntry
 from lwmport.models.families import resolve
-from lwmport.types import Kind, Signature, TensorSpec
+from lwmport.models.llama.family import FAMILY as LLAMA
+from lwmport.models.spec import FamilySpec
+from lwmport.types import Kind, Normalisation, Signature, TensorSpec
+from lwmport.validators.pictures import scaled
 
 BUNDLE = Bundle(
     format=record.FORMAT,
@@ -54,6 +59,9 @@ def test_a_spec_of_another_format_is_refused() -> None:
         record.read_spec(b"{}", "here")
 
 
+NOTHING_TOLD = FamilySpec(name="x", components=())
+
+
 def test_pictures_are_prepared_as_lwm_does() -> None:
     pixels = TensorSpec(
         name="pixels",
@@ -64,7 +72,9 @@ def test_pictures_are_prepared_as_lwm_does() -> None:
         value_range=(-1.0, 1.0),
     )
     codes = TensorSpec(name="codes", shape=(1, 4), dtype="int32", kind=Kind.INDICES, value_range=(0, 63))
-    found = processing_of(Signature(inputs=(pixels, codes), outputs=(pixels, codes)))
+    found = processing_of(
+        Signature(inputs=(pixels, codes), outputs=(pixels, codes)), FamilySpec(name="x", components=())
+    )
     assert set(found) == {"inputs/pixels", "inputs/codes", "outputs/pixels"}
     scaling = found["inputs/pixels"].scaling
     assert scaling is not None
@@ -74,15 +84,32 @@ def test_pictures_are_prepared_as_lwm_does() -> None:
     assert found["inputs/codes"].steps == ("integers from 0 to 63",)
 
 
+def test_a_picture_may_have_a_mean_and_a_deviation_for_each_channel() -> None:
+    how = Normalisation(mean=(0.5, 0.25, 0.0), deviation=(0.5, 0.25, 1.0))
+    pixels = TensorSpec(
+        name="pixels", shape=("batch", 3, 16, 24), dtype="float32", kind=Kind.PICTURE, layout="NCHW",
+        value_range=how.value_range,
+    )  # fmt: skip
+    family = replace(NOTHING_TOLD, preprocessing={"pixels": how})
+    found = processing_of(Signature(inputs=(pixels,), outputs=()), family)["inputs/pixels"]
+    assert (found.scaling, found.normalisation) == (None, how)
+    assert how.value_range == (-1.0, 3.0)
+    assert "covers 16 x 24 (height x width)" in found.steps[1]
+    assert "mean [0.5, 0.25, 0], deviation [0.5, 0.25, 1]" in found.steps[2]
+    white = np.full((1, 16, 24, 3), 255, np.float32)
+    assert np.array_equal(scaled(white, pixels, how)[0, :, 0, 0], [1, 3, 1])
+    assert scaled(white, pixels, how).shape == (1, 3, 16, 24)
+
+
 def test_every_tensor_of_a_language_model_says_what_it_is_outside() -> None:
     signatures = [part.signature for name in ("llama-block", "llama", "llama-embed", "llama-head", "vision-llama")
                   for part in resolve(name, "debug").components]  # fmt: skip
     for signature in signatures:
-        found = processing_of(signature)
+        found = processing_of(signature, LLAMA)
         for spec in signature.inputs:
             assert found[f"inputs/{spec.name}"].steps, spec.name
         for spec in signature.outputs:
             assert found[f"outputs/{spec.name}"].steps, spec.name
-    masks = processing_of(signatures[0])["inputs/attention_mask"].steps
+    masks = processing_of(signatures[0], LLAMA)["inputs/attention_mask"].steps
     assert masks[0] == "integers from 0 to 1"
     assert "padding" in masks[1]

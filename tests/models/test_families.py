@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from lwmport.errors import ConfigError, PortError, UsageError
-from lwmport.models.families import BUILDERS, COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, SUMMARIES, resolve
+from lwmport.models.families import COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, SUMMARIES, resolve
 from lwmport.models.llama.presets import CONFIGS as LLAMAS
 from lwmport.models.llama.weights import checkpoint_weights
 from lwmport.models.options import Options
+from lwmport.models.specs import FAMILIES
 from lwmport.models.vqgan.config import CONFIGS
 from lwmport.types import Kind
 
@@ -32,7 +33,7 @@ def test_every_name_resolves_to_its_components(name: str) -> None:
 def test_groups_are_made_of_components_under_names_of_their_own() -> None:
     assert {part for parts in GROUPS.values() for part in parts} <= set(COMPONENTS)
     assert sorted(NAMES) == sorted({*GROUPS, *COMPONENTS})
-    assert set(COMPONENTS.values()) == set(BUILDERS)
+    assert set(COMPONENTS.values()) == set(FAMILIES)
     assert set(SUMMARIES) == set(COMPONENTS)
 
 

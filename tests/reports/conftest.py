@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lwmport.models.vqgan.tolerances import TOLERANCES
 from lwmport.reports.files import write_report
 from lwmport.reports.pictures import Drawing, draw
 from lwmport.reports.record import (
@@ -131,7 +132,7 @@ def _component(
         reference="JAX 0.10.2 (float32, CPU)",
         runner="ONNX Runtime 1.31.1 (CPUExecutionProvider)",
         inputs=f"{len(next(iter(inputs.values())))} photographs of scikit-image",
-        diffs=compare_outputs("vqgan", signature.outputs, reference, candidate, quantized=_quantized(reference)),
+        diffs=compare_outputs(TOLERANCES, signature.outputs, reference, candidate, quantized=_quantized(reference)),
     )
     titles = tuple((photo.name, photo.credit) for photo in PHOTOGRAPHS[: len(next(iter(inputs.values())))])
     drawing = draw(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from lwmport.models.vqgan.tolerances import TOLERANCES
 from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance
 from lwmport.validators.outputs import compare_outputs, skipped, summarise, verdict
 
@@ -27,7 +28,7 @@ def arrays() -> Outputs:
 
 
 def compared(candidate: Outputs, reference: Outputs | None = None) -> dict[str, TensorDiff]:
-    diffs = compare_outputs("vqgan", OUTPUTS, reference or arrays(), candidate)
+    diffs = compare_outputs(TOLERANCES, OUTPUTS, reference or arrays(), candidate)
     return {diff.name: diff for diff in diffs}
 
 
@@ -114,7 +115,7 @@ SABOTAGE = {
 def test_sabotage_fails_with_its_reason(break_: Callable[[Outputs], None]) -> None:
     candidate = arrays()
     break_(candidate)
-    status, reason = summarise(compare_outputs("vqgan", OUTPUTS, arrays(), candidate))
+    status, reason = summarise(compare_outputs(TOLERANCES, OUTPUTS, arrays(), candidate))
     assert status is Status.FAILED
     assert SABOTAGE[break_] in reason
 
@@ -134,7 +135,7 @@ def test_a_broken_reference_fails_and_says_whose_fault_it_is() -> None:
 
 
 def test_an_empty_set_of_outputs_fails() -> None:
-    assert summarise(compare_outputs("vqgan", (), {}, {})) == (Status.FAILED, "there was no output to compare")
+    assert summarise(compare_outputs(TOLERANCES, (), {}, {})) == (Status.FAILED, "there was no output to compare")
 
 
 def test_an_empty_batch_fails() -> None:
@@ -176,7 +177,7 @@ def chosen(count: int, step: int = 1) -> Outputs:
 
 def judged(candidate: Outputs, precision: str) -> list[tuple[Status, str]]:
     reference, made_of = tied()
-    diffs = compare_outputs("vqgan", OUTPUTS, reference, candidate, precision=precision, quantized=made_of)
+    diffs = compare_outputs(TOLERANCES, OUTPUTS, reference, candidate, precision=precision, quantized=made_of)
     return [(diff.status, diff.reason) for diff in diffs][:2]
 
 
@@ -212,7 +213,7 @@ def test_other_codes_fail_in_every_precision(break_: Callable[[Outputs], None], 
 
 
 def test_near_ties_fail_in_float32_and_say_how_near() -> None:
-    diffs = compare_outputs("vqgan", OUTPUTS, tied()[0], chosen(1), quantized=tied()[1])
+    diffs = compare_outputs(TOLERANCES, OUTPUTS, tied()[0], chosen(1), quantized=tied()[1])
     assert (diffs[0].status, diffs[0].reason) == (Status.FAILED, "1 of 256 integers differ")
     assert 0 < diffs[0].metrics["largest_tie_distance"] < 0.01
 
@@ -231,19 +232,19 @@ def test_states_must_be_those_of_the_code_that_was_chosen() -> None:
 
 
 def test_without_the_vectors_no_code_is_excused() -> None:
-    found = compare_outputs("vqgan", OUTPUTS, tied()[0], chosen(1), precision="float16")
+    found = compare_outputs(TOLERANCES, OUTPUTS, tied()[0], chosen(1), precision="float16")
     assert [diff.status for diff in found[:2]] == [Status.FAILED] * 2
 
 
 def test_integer_values_are_compared_exactly_whatever_they_are_called() -> None:
     spec = TensorSpec(name="count", shape=(1,), dtype="int64")
     large = np.array([2**53])
-    diff = compare_outputs("vqgan", (spec,), {"count": large}, {"count": large + 1})[0]
+    diff = compare_outputs(TOLERANCES, (spec,), {"count": large}, {"count": large + 1})[0]
     assert (diff.status, diff.kind) == (Status.FAILED, Kind.INDICES)
 
 
 def test_the_verdict_carries_what_was_compared() -> None:
-    diffs = compare_outputs("vqgan", OUTPUTS, arrays(), arrays())
+    diffs = compare_outputs(TOLERANCES, OUTPUTS, arrays(), arrays())
     facts = {"component": "encoder", "artifact": "encoder.onnx", "reference": "jax", "runner": "ort", "inputs": "noise"}
     found = verdict(**facts, diffs=diffs, timings={"ort": 1.5})
     assert (found.status, found.reason) == (Status.PASSED, "3 of 3 outputs within tolerance")
@@ -257,6 +258,6 @@ def test_a_systematic_error_fails_though_no_single_value_does() -> None:
     reference = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
     for error, status in ((1e-6, Status.PASSED), (1e-5, Status.FAILED)):
         candidate = (reference + np.float32(error)).astype(np.float32)
-        (diff,) = compare_outputs("vqgan", (spec,), {spec.name: reference}, {spec.name: candidate})
+        (diff,) = compare_outputs(TOLERANCES, (spec,), {spec.name: reference}, {spec.name: candidate})
         assert diff.status is status, diff.reason
         assert ("the error is systematic" in diff.reason) is (status is Status.FAILED)

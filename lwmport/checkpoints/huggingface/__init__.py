@@ -1,1 +1,1 @@
-"""Folders as Hugging Face's LLaMA has them."""
+"""Folders as Hugging Face has them."""

@@ -1,4 +1,4 @@
-"""A Hugging Face LLaMA folder as LWM's tree: the same bytes, found by LWM's names and seen in LWM's layouts."""
+"""A Hugging Face folder as a family's own tree: the same bytes, found by its names and seen in its layouts."""
 
 import dataclasses
 import os
@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
-from lwmport.checkpoints.huggingface.codes import divided
-from lwmport.checkpoints.huggingface.config import hf_config
-from lwmport.checkpoints.huggingface.names import HEAD, from_hf, layout_from_hf
+from lwmport.checkpoints.huggingface.layouts import layout_from_hf
+from lwmport.checkpoints.huggingface.rows import divided
 from lwmport.checkpoints.plain_json import read_object
 from lwmport.checkpoints.safetensors import index as safetensors_index
 from lwmport.checkpoints.torch import index as torch_index
 from lwmport.checkpoints.tree import add
-from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
+from lwmport.models import specs
+from lwmport.models.huggingface import HuggingFace
+from lwmport.wording import shown
 
 CONFIG: Final = "config.json"
 INDEX: Final = ".index.json"
@@ -27,20 +28,17 @@ KINDS: Final[Mapping[str, Callable[[Cursor], dict[str, TensorEntry]]]] = {
 }
 """The file of a whole model -> what indexes it and its like; with `INDEX` after it, the list of several files."""
 
-ANGLES: Final = "rotary_emb.inv_freq"
-"""How a tensor ends that older files hold beside the weights: angles, which follow from the configuration."""
-
 Files = dict[str, os.stat_result]
 
 
 def index(folder: Path) -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
-    """Return the tensors of a folder by LWM's names, its files, and its configuration with LWM's field names.
+    """Return the tensors of a folder by its family's names, its files, and its configuration with its field names.
 
     Raises:
-        CheckpointError: no LLaMA folder, a file that is missing, damaged, hostile or outside the folder, or a model
-            that is not LWM's.
+        CheckpointError: no folder of a known family, a file that is missing, damaged, hostile or outside the folder, or
+            a model that the family does not compute.
     """
-    config = _named(CONFIG, lambda: hf_config(read_object(folder / CONFIG)))
+    family, config = _named(CONFIG, lambda: _read(read_object(folder / CONFIG)))
     whole, files = _files(folder)
     found: dict[str, TensorEntry] = {}
     states: Files = {CONFIG: (folder / CONFIG).stat()}
@@ -49,7 +47,22 @@ def index(folder: Path) -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
         _check_listed(file, entries, wanted)
         for name, entry in entries.items():
             add(found, name, dataclasses.replace(entry, file=file))
-    return divided(_lwm(found, config), config), states, config
+    return divided(_renamed(found, family, config), family.rows(config)), states, config
+
+
+def _read(fields: Mapping[str, Any]) -> tuple[HuggingFace, dict[str, Any]]:
+    """Return the family that has the architecture of a ``config.json``, and the configuration in its own fields."""
+    families = [spec.huggingface for spec in specs.found().specs.values() if spec.huggingface is not None]
+    named, kind = fields.get("architectures"), fields.get("model_type")
+    fitting = [
+        family
+        for family in families
+        if named in (None, [family.architecture]) and (kind is None or kind == family.kind)
+    ]
+    if len(fitting) != 1:
+        wanted = " or ".join(family.architecture for family in families)
+        raise CheckpointError(f"expected a {wanted}, found {shown(str(named))} of type {shown(str(kind))!r}")
+    return fitting[0], fitting[0].read(fields)
 
 
 def _named(file: str, work: Callable[[], Any]) -> Any:
@@ -109,19 +122,25 @@ def _check_listed(file: str, entries: Mapping[str, TensorEntry], wanted: set[str
         raise CheckpointError(f"{file}: expected the {len(wanted)} tensors of the index, found {what}")
 
 
-def _lwm(found: Mapping[str, TensorEntry], config: Mapping[str, Any]) -> dict[str, TensorEntry]:
-    heads = config["num_attention_heads"]
+def _renamed(
+    found: Mapping[str, TensorEntry], family: HuggingFace, config: Mapping[str, Any]
+) -> dict[str, TensorEntry]:
+    heads = config[family.heads]
     entries: dict[str, TensorEntry] = {}
     strangers = []
     for name, entry in found.items():
-        there = from_hf(name)
+        there = family.named(name, config)
+        if family.ignored(name, config):
+            continue
         if there is None:
-            strangers += [] if name.endswith(ANGLES) else [shown(name)]
-        elif there.name != HEAD or not config["tie_word_embeddings"]:
-            layout = layout_from_hf(entry.shape, there, heads)
-            view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
-            add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
+            strangers.append(shown(name))
+            continue
+        layout = layout_from_hf(entry.shape, there, heads)
+        view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
+        add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
     if strangers:
         names = ", ".join(strangers[:5])
-        raise CheckpointError(f"expected the tensors of a plain LLaMA, found {len(strangers)} others: {names}")
+        raise CheckpointError(
+            f"expected the tensors of a plain {family.architecture}, found {len(strangers)} others: {names}"
+        )
     return entries

@@ -9,8 +9,8 @@ from typing import Final
 from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.entry import TensorEntry, check_shape
 from lwmport.checkpoints.msgpack.walk import Blob, Extension, Walker
-from lwmport.checkpoints.wording import kind_of
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of
 
 CHUNKED: Final = "__msgpack_chunked_array__"
 NDARRAY: Final = 1

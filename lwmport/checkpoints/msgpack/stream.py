@@ -7,8 +7,8 @@ from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.msgpack.flax_arrays import array_entry
 from lwmport.checkpoints.msgpack.walk import Blob, Extension, Walker
 from lwmport.checkpoints.tree import MAX_DEPTH, add, without_params
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of, shown
 
 TRAIN_STATE: Final = ("params", "params")
 """Where a train state holds the parameters, beside the optimiser's state."""

@@ -9,8 +9,8 @@ from lwmport.checkpoints.pickle.values import Array
 from lwmport.checkpoints.pickle.vm import run
 from lwmport.checkpoints.reading import decoded
 from lwmport.checkpoints.tree import flatten, without_params
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of, shown
 
 
 def index(cursor: Cursor) -> dict[str, TensorEntry]:

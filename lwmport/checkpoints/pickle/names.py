@@ -9,9 +9,9 @@ from typing import Final
 from lwmport.checkpoints.entry import DTYPES, TensorEntry, check_shape
 from lwmport.checkpoints.pickle.machine import Names
 from lwmport.checkpoints.pickle.values import Array, Bytes, Dtype, Global, Text
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
 from lwmport.types import dtype_of
+from lwmport.wording import kind_of, shown
 
 CODES: Final = {dtype_of(name).str[1:]: name for name in DTYPES if dtype_of(name).isbuiltin == 1}
 """numpy's codes (``f4``) of the dtypes that are numpy's own."""

@@ -8,8 +8,8 @@ from typing import Final
 from lwmport.checkpoints.pickle.machine import Machine
 from lwmport.checkpoints.pickle.values import Global, Text
 from lwmport.checkpoints.tree import put
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of, shown
 
 PROTOCOL: Final = 5
 MAX_INTEGER: Final = 16

@@ -11,8 +11,8 @@ from typing import Final
 from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.entry import TensorEntry, check_shape
 from lwmport.checkpoints.tree import add
-from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import shown
 
 MAX_HEADER: Final = 100_000_000
 """The library's own limit."""

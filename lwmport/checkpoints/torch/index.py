@@ -7,8 +7,8 @@ from lwmport.checkpoints.pickle.vm import run
 from lwmport.checkpoints.torch.names import Storages
 from lwmport.checkpoints.torch.zip_members import Member, members
 from lwmport.checkpoints.tree import flatten
-from lwmport.checkpoints.wording import kind_of
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of
 
 PICKLE = "data.pkl"
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."

@@ -10,9 +10,9 @@ from lwmport.checkpoints.pickle.machine import Names
 from lwmport.checkpoints.pickle.names import new_dict, no_call
 from lwmport.checkpoints.pickle.values import Array, Global, Text
 from lwmport.checkpoints.torch.zip_members import Member
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
 from lwmport.types import dtype_of
+from lwmport.wording import kind_of, shown
 
 STORAGES: Final = {
     "BFloat16Storage": "bfloat16",

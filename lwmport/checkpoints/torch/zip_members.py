@@ -10,8 +10,8 @@ from typing import Final
 from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.entry import MAX_TENSORS
 from lwmport.checkpoints.tree import MAX_NAME
-from lwmport.checkpoints.wording import shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import shown
 
 END: Final = b"PK\x05\x06"
 END_BYTES: Final = 22

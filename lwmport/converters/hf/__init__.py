@@ -1,1 +1,1 @@
-"""A Hugging Face folder: LWM's language models as plain ``LlamaForCausalLM``, for whatever runs a LLaMA."""
+"""A Hugging Face folder: a whole model under the names that the world has for it, for whatever runs such a folder."""

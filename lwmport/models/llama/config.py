@@ -115,6 +115,15 @@ class VisionLlamaConfig(LlamaConfig):
         return ("text", "vision") if self.sample_mode == "all" else (self.sample_mode,)
 
 
+def config_of(fields: Mapping[str, Any]) -> LlamaConfig:
+    """Return the configuration of a language model from its fields; codes make it a vision-language model.
+
+    Raises:
+        ConfigError: values that no model can have.
+    """
+    return (VisionLlamaConfig if "vision_vocab_size" in fields else LlamaConfig).from_json(fields)
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -79,6 +79,12 @@ def stacked_source(config: LlamaConfig, name: str) -> StackedSource | None:
     return StackedSource(STACKED + rest, _axis(config, _shape(config, rest)), int(layer))
 
 
+def stacked_sources(config: LlamaConfig) -> dict[str, StackedSource]:
+    """Return, for each tensor of `llama_weights` that is one layer of a stacked tensor, which part of it it is."""
+    found = {name: stacked_source(config, name) for name in llama_weights(config)}
+    return {name: source for name, source in found.items() if source is not None}
+
+
 def _outside(config: LlamaConfig) -> dict[str, WeightSpec]:
     return {**embed_weights(config), **head_weights(config)}
 

@@ -1,44 +1,45 @@
-"""The VQGAN as a family: its configurations and its halves by name."""
+"""LWM's VQGAN as a family: its two halves."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
-from lwmport.models.options import Options, changed
-from lwmport.models.vqgan.components import vqgan_decoder, vqgan_encoder, vqgan_weights
-from lwmport.models.vqgan.config import CONFIGS, VQGANConfig
-from lwmport.registry import check_known
-from lwmport.types import Component, WeightSpec
+from lwmport.models.notices import LICENSE, LWM
+from lwmport.models.options import Options
+from lwmport.models.spec import FamilySpec, PartSpec
+from lwmport.models.vqgan.tolerances import TOLERANCES
 
-FACTORIES = {"vqgan-decoder": vqgan_decoder, "vqgan-encoder": vqgan_encoder}
+if TYPE_CHECKING:
+    from lwmport.models.vqgan.config import VQGANConfig
+    from lwmport.types import Component
+
+FAMILY: Final = FamilySpec(
+    name="vqgan",
+    components=(
+        PartSpec(name="vqgan-decoder", summary="codes to a picture", factory="lwmport.models.vqgan.family:decoder"),
+        PartSpec(name="vqgan-encoder", summary="a picture to codes", factory="lwmport.models.vqgan.family:encoder"),
+    ),
+    groups={"vqgan": ("vqgan-encoder", "vqgan-decoder")},
+    configs="lwmport.models.vqgan.config:CONFIGS",
+    weights="lwmport.models.vqgan.components:vqgan_weights",
+    strict=True,
+    native="pickle",
+    words={"inputs/codebook_indices": "codes; other tokens are taken out first"},
+    tolerances=TOLERANCES,
+    notice=LWM,
+    license=LICENSE,
+)
 
 
-class VQGANFamily:
-    """The VQGAN in one configuration (`lwmport.models.families.Builder`).
+def decoder(config: "VQGANConfig", options: Options) -> "Component":
+    """Return the decoder in float32; no option changes it."""
+    from lwmport.models.vqgan.components import vqgan_decoder
 
-    Raises:
-        UsageError: an unknown configuration, or settings that no model can have.
-        ConfigError: values that no model can have.
-    """
+    del options
+    return vqgan_decoder(config)
 
-    name = "vqgan"
-    sources: Mapping[str, Any] = {}
 
-    def __init__(self, config: str | Mapping[str, Any], options: Options, **_: Any) -> None:
-        if isinstance(config, str):
-            check_known("configuration or .json file", config, CONFIGS)
-            config = CONFIGS[config].to_json()
-        self._config = changed(VQGANConfig.from_json(config), options.settings)
+def encoder(config: "VQGANConfig", options: Options) -> "Component":
+    """Return the encoder in float32; no option changes it."""
+    from lwmport.models.vqgan.components import vqgan_encoder
 
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration as plain JSON values."""
-        return self._config.to_json()
-
-    @property
-    def weights(self) -> Mapping[str, WeightSpec]:
-        """Every tensor that a checkpoint must hold."""
-        return vqgan_weights(self._config)
-
-    def component(self, name: str) -> Component:
-        """Return one half in float32."""
-        return FACTORIES[name](self._config)
+    del options
+    return vqgan_encoder(config)

@@ -12,10 +12,11 @@ from lwmport.errors import MissingExtraError, PortError
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
 from lwmport.manifest import Manifest
+from lwmport.models.specs import spec_of, tolerances_of
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.runtime import RUNNERS
-from lwmport.types import Array, Quantized, Runner, TensorDiff, Validation
+from lwmport.types import Array, Quantized, Runner, TensorDiff, Tolerances, Validation
 from lwmport.validators.outputs import compare_outputs, skipped, verdict
 
 SAFE: Final = (".onnx", ".tflite")
@@ -52,7 +53,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Obse
             return verdict(
                 component=part.name,
                 artifact=part.model,
-                reference=REFERENCE,
+                reference=_reference(made),
                 runner=str(error).replace(f"{scratch}/", ""),
                 inputs="",
                 diffs=(),
@@ -61,7 +62,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Obse
     return verdict(
         component=part.name,
         artifact=part.model,
-        reference=REFERENCE,
+        reference=_reference(made),
         runner=runner.name,
         inputs=titles,
         diffs=diffs,
@@ -101,9 +102,23 @@ def _judge(
         name: Quantized(states=codes.states, vectors=vectors[name], codebook=codebooks[name])
         for name, codes in part.codes.items()
     }
-    diffs = compare_outputs(made.family, part.outputs, expected, counted, precision=part.precision, quantized=made_of)
+    rows = tolerances_of(made.family) if spec_of(made.family) else _told(part)
+    diffs = compare_outputs(rows, part.outputs, expected, counted, precision=part.precision, quantized=made_of)
     for diff in diffs:
         yield replace(diff, name=f"{sample.name}/{diff.name}")
+
+
+def _told(part: ComponentSpec) -> Tolerances:
+    """Return the tolerances that the bundle itself carries."""
+    rows = {(name, key): one for name, by_precision in part.tolerances.items() for key, one in by_precision.items()}
+    return Tolerances(outputs=rows)
+
+
+def _reference(made: Manifest) -> str:
+    """Return what the models are judged by. A family that is not installed here leaves the bundle's own tolerances."""
+    if spec_of(made.family):
+        return REFERENCE
+    return f"{REFERENCE}, by the bundle's own tolerances: the family {made.family!r} is not installed here"
 
 
 def _counted(array: Array, mask: Array | None) -> Array:

@@ -34,7 +34,7 @@ from lwmport.registry import check_known
 from lwmport.reports.files import read_report
 from lwmport.targets.compile import COMPILERS
 from lwmport.targets.compile.job import Gear
-from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Weights
+from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances, Weights
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
 
 PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
@@ -158,14 +158,17 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
     specs: list[ComponentSpec] = []
     commands: dict[str, tuple[str, ...]] = {}
     preflights: list[Preflight | None] = []
+    shown: dict[str, str] = {}
     for part in made.components:
         work.observer.phase(f"{part.name}: rules of {request.target}")
         preflights.append(check_files(staging, device, part, made.artifact_format, request.folder))
-        spec, calibration = _component(work, part)
+        spec, samples = _component(work, part)
         specs.append(spec)
+        for name, credit in samples.credits:
+            shown.setdefault(credit, name)
         work.observer.phase(f"{part.name}: compiler of {request.target}")
         with own_paths(staging, request.folder):
-            commands[part.name] = compile_files(staging, device, part, made.artifact_format, calibration)
+            commands[part.name] = compile_files(staging, device, part, made.artifact_format, _joined(samples))
     whole = Spec(
         format=record.SPEC_FORMAT,
         target=request.target,
@@ -173,7 +176,7 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
         weights=f"{made.weights['description']}, sha256 {made.weights_sha256}",
         components=tuple(specs),
     )
-    _put_texts(work, whole)
+    _put_texts(work, whole, {name: credit for credit, name in shown.items()})
     return commands, tuple(found for found in preflights if found is not None)
 
 
@@ -189,13 +192,15 @@ def _put_given(work: _Work) -> None:
             staging.put(f"report/{picture.path}", folder / picture.path)
 
 
-def _put_texts(work: _Work, spec: Spec) -> None:
+def _put_texts(work: _Work, spec: Spec, shown: Mapping[str, str]) -> None:
     staging = work.staging
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
     staging.put("README.txt", texts.readme(spec, scripts).encode())
-    staging.put("NOTICE.txt", texts.notice(spec, work.made.weights, lwmport.__version__).encode())
+    seeded = work.made.weights.get("kind") == "seeded"
+    notice = texts.notice(spec, work.family.spec, shown, lwmport.__version__, seeded=seeded)
+    staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())
     staging.put(record.CHECKER, inspect.getsource(standalone).encode())
 
@@ -213,8 +218,8 @@ def _license() -> bytes:
     return text.encode()
 
 
-def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[str, Array]]:
-    """Return the specification of one component, and its calibration inputs [runs, ...] by name."""
+def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Samples]:
+    """Return the specification of one component, and the samples that are in it."""
     component = component_of(work.family, part.name)
     weights = component_weights(work.family, component, work.weights)
     counts = (work.request.samples, work.request.calibration)
@@ -228,14 +233,14 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, dict[s
         precision=work.family.options.precision,
         inputs=part.signature.inputs,
         outputs=part.signature.outputs,
-        processing=processing_of(part.signature),
+        processing=processing_of(part.signature, work.family.spec),
         observed=observed(samples.golden),
-        tolerances={spec.name: _tolerances(component.family, spec) for spec in part.signature.outputs},
+        tolerances={spec.name: _tolerances(work.family.spec.tolerances, spec) for spec in part.signature.outputs},
         codes=_codes(staging, part.name, samples.golden[0]),
         samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
         calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),
     )
-    return spec, _joined(samples)
+    return spec, samples
 
 
 def _sample(staging: Staging, component: str, number: int, golden: Golden) -> Sample:
@@ -259,12 +264,13 @@ def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]
 
 
 def _joined(samples: Samples) -> dict[str, Array]:
+    """Return the calibration inputs [runs, ...] by name."""
     runs = samples.calibration or tuple(golden.inputs for golden in samples.golden)
     return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
 
 
-def _tolerances(family: str, spec: TensorSpec) -> dict[str, Tolerance]:
-    return {precision: tolerance_for(family, spec, precision) for precision in PRECISIONS}
+def _tolerances(rows: Tolerances, spec: TensorSpec) -> dict[str, Tolerance]:
+    return {precision: tolerance_for(rows, spec, precision) for precision in PRECISIONS}
 
 
 def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]], preflights: tuple[Preflight, ...]) -> BundleOutcome:

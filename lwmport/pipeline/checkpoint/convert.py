@@ -6,36 +6,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.atomic import UNFINISHED, new_folder
-from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
-from lwmport.converters.hf import documents
 from lwmport.converters.hf.tensors import items
 from lwmport.disk import check_room
 from lwmport.errors import UsageError
-from lwmport.models.families import is_file, resolve
-from lwmport.models.llama.config import LlamaConfig
+from lwmport.models.families import USUAL, Family, family_with, is_file, resolve
 from lwmport.models.options import Options
+from lwmport.models.spec import FamilySpec
+from lwmport.models.specs import found
 from lwmport.pipeline.checkpoint.make import DTYPES
-from lwmport.pipeline.checkpoint.trees import USUAL, arranged, config_of, language_config, layered, retyped
+from lwmport.pipeline.checkpoint.trees import arranged, config_of, layered, restacked, retyped
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
+from lwmport.pipeline.weights import fit_to
 from lwmport.registry import check_known
 from lwmport.types import Weights
 
 HF: Final = "hf"
 FORMATS: Final = (*WRITERS, HF)
 """What a checkpoint can be converted to; `HF` is a folder, the others are files."""
-
-TEXT_TABLE: Final = "transformer/wte/embedding"
-CODE_TABLE: Final = "transformer/vte/embedding"
-"""By these a language model and one with pictures are known."""
-
-ANY_HEADS: Final[Mapping[str, Any]] = {"num_attention_heads": 1}
-"""The configuration where none is named: between LWM's own formats the heads matter to no tensor, the rest is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,57 +83,59 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()
     observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
-    if TEXT_TABLE not in checkpoint.specs:
-        return _plain(checkpoint, out, conversion, observer)
-    config = _config(checkpoint, conversion)
+    component = conversion.component or _marked(checkpoint)
+    if component is None:
+        return _unknown(checkpoint, out, conversion, observer)
+    family = _family(component, checkpoint, conversion)
     if conversion.form == HF:
-        return _folder(config, checkpoint, out, conversion, observer)
-    return _file(_arranged(config, checkpoint, conversion), out, conversion.form, observer)
+        return _folder(family, checkpoint, out, conversion, observer)
+    return _file(_arranged(family, component, checkpoint, conversion), out, conversion.form, observer)
 
 
-def _plain(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
-    """Convert what is no language model: nothing to stack, nothing to rename."""
+def _marked(checkpoint: Checkpoint) -> str | None:
+    """Return the component whose weights a checkpoint holds, told by a tensor that only such a checkpoint has."""
+    marks = (mark for spec in found().specs.values() for mark in spec.marks.items())
+    return next((component for tensor, component in marks if tensor in checkpoint.specs), None)
+
+
+def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
+    """Convert what no tensor tells the family of: nothing to stack, nothing to rename."""
     if conversion.form == HF or conversion.stacked is not None or conversion.axis is not None:
+        marks = ", ".join(tensor for spec in found().specs.values() for tensor in spec.marks)
         raise UsageError(
-            f"expected a LLaMA of LWM for --to hf, --stacked, --unstacked and --axis, found no {TEXT_TABLE} in "
-            f"{checkpoint.source['description']}"
+            f"expected one of the tensors {marks} for --to hf, --stacked, --unstacked and --axis, found none of them "
+            f"in {checkpoint.source['description']}; name the model with --component"
         )
-    if conversion.component is not None:
-        options = Options(settings=conversion.settings)
-        family = resolve(conversion.component, conversion.config or USUAL, options, checkpoint.specs)
-        fit(checkpoint, family.weights, family.name)
     return _file(retyped(checkpoint, conversion.dtype), out, conversion.form, observer)
 
 
-def _config(checkpoint: Checkpoint, conversion: Conversion) -> LlamaConfig:
+def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> Family:
     """Return what the checkpoint is: settled by its tensors, and held against them."""
-    component = conversion.component or ("vision-llama" if CODE_TABLE in checkpoint.specs else "llama")
-    named = _named(checkpoint, conversion)
+    named = _named(family_with(component), checkpoint, conversion)
     family = resolve(component, named, Options(settings=conversion.settings), checkpoint.specs)
-    fit(checkpoint, family.weights, family.name)
-    return language_config(family.config)
+    fit_to(family, checkpoint)
+    return family
 
 
-def _named(checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str, Any]:
+def _named(spec: FamilySpec, checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str, Any]:
     """Return the configuration that is meant: a folder's own, the one that was named, or any where it is no matter."""
     if checkpoint.config:
         return config_of(checkpoint, conversion.config or USUAL)
-    if conversion.config is None and conversion.form == HF:
+    if conversion.config is None and conversion.form == HF and spec.huggingface is not None:
         raise UsageError(
-            "expected --config for --to hf, such as --config lwm-text-1m: the number of heads, the base of the rotary "
-            "angles and the epsilon go into config.json, and no tensor tells them"
+            f"expected --config for --to hf, such as --config {spec.huggingface.example}: {spec.huggingface.untold} go "
+            "into config.json, and no tensor tells them"
         )
-    return conversion.config or ANY_HEADS
+    return conversion.config or (spec.stacking.assumed if spec.stacking else USUAL)
 
 
-def _arranged(config: LlamaConfig, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
+def _arranged(family: Family, component: str, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
     """Return the tensors as they are to be: as they are if nothing else is asked for."""
-    axis = config.param_scan_axis if conversion.axis is None else conversion.axis
-    stacked = conversion.axis is not None or config.scan_layers if conversion.stacked is None else conversion.stacked
-    wanted = config.updated({"scan_layers": stacked, "param_scan_axis": axis})
-    if wanted == config or not (stacked or config.scan_layers):
+    stacked = True if conversion.axis is not None and conversion.stacked is None else conversion.stacked
+    wanted = restacked(family, component, stacked=stacked, axis=conversion.axis)
+    if wanted.config == family.config or not (wanted.sources or family.sources):
         return retyped(checkpoint, conversion.dtype)
-    return arranged(wanted, layered(config, checkpoint, conversion.dtype))
+    return arranged(wanted, layered(family, checkpoint, conversion.dtype))
 
 
 def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights:
@@ -149,20 +144,21 @@ def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights
     return weights
 
 
-def _folder(
-    config: LlamaConfig, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer
-) -> Weights:
+def _folder(family: Family, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
     """Write a Hugging Face folder; what an interrupted run of the same conversion has written is not written again."""
     if out.exists() and (not out.is_dir() or any(entry.name != UNFINISHED for entry in out.iterdir())):
         raise UsageError(f"expected a folder that is new or empty, found {out}; remove it or name another")
-    weights = layered(config, checkpoint, conversion.dtype)
-    tensors = items(config, weights)
+    folder = family.spec.huggingface
+    if folder is None:
+        raise UsageError(f"expected a model that Hugging Face has a folder for with --to hf, found {family.name}")
+    weights = layered(family, checkpoint, conversion.dtype)
+    tensors = items(folder, family.config, weights)
     total = sum(item.spec.nbytes for item in tensors)
-    facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": config.to_json()}
+    facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": dict(family.config)}
     identity = resume.identity(facts, checkpoint)
     check_room(out, total - resume.done_bytes(out, identity))
     with resume.told(out, identity), new_folder(out, request=identity) as scratch:
         write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
-        for name, text in documents.texts(config, tensors[0].spec.dtype).items():
+        for name, text in folder.documents(family.config, tensors[0].spec.dtype).items():
             (scratch / name).write_text(text, encoding="utf-8")
     return weights

@@ -1,4 +1,4 @@
-"""Making checkpoints: seeded weights in LWM's own formats, for trials without the real ones."""
+"""Making checkpoints: seeded weights in a family's own formats, for trials without the real ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,9 @@ from typing import Final
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
-from lwmport.errors import UsageError
 from lwmport.models.families import Family, resolve
-from lwmport.models.llama.weights import llama_weights
 from lwmport.models.options import Options
-from lwmport.pipeline.checkpoint.trees import arranged, language_config
+from lwmport.pipeline.checkpoint.trees import arranged, layer_specs, restacked
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_new
 from lwmport.registry import check_known
@@ -19,11 +17,6 @@ from lwmport.types import Weights, WeightSpec
 
 DTYPES: Final = ("float32", "bfloat16", "float16")
 """What a checkpoint's tensors may be written in."""
-
-NATIVE: Final[Mapping[str, str]] = {"vqgan": "pickle"}
-"""Family -> the format in which LWM releases it, if that is not its stream."""
-
-STREAM: Final = "msgpack_stream"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +28,9 @@ class Recipe:
         seed: the same seed gives the same bytes, and for a model the same numbers in whatever form.
         config: the name of a configuration, or the path of one in JSON.
         settings: changes of it, ``field=value`` each.
-        form: a format out of `WRITERS`; None for LWM's own of that model.
+        form: a format out of `WRITERS`; None for the family's own.
         dtype: of every tensor, out of `DTYPES`.
-        stacked: whether the layers of a language model are one tensor; None for what the configuration says.
+        stacked: whether the layers are one tensor; None for what the configuration says.
 
     Raises:
         UsageError: an unknown format or dtype.
@@ -72,26 +65,15 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
     total = sum(spec.nbytes for spec in weights.specs.values())
     observer = observer or Silent()
     observer.phase(f"write {weights.source['description']} to {out}")
-    form = recipe.form or NATIVE.get(family.name, STREAM)
+    form = recipe.form or family.spec.native
     write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total))
     return weights
 
 
 def _weights(family: Family, recipe: Recipe) -> Weights:
     """Return the tensors to write. A layer has the same numbers wherever it is: alone, or in a stack on either axis."""
-    if not is_language(family):
-        if recipe.stacked is not None:
-            raise UsageError(f"expected a language model for --stacked and --unstacked, found {family.name}")
-        return SeededWeights(_typed(family.weights, recipe.dtype), recipe.seed)
-    config = language_config(family.config)
-    if recipe.stacked is not None:
-        config = config.updated({"scan_layers": recipe.stacked})
-    return arranged(config, SeededWeights(_typed(llama_weights(config), recipe.dtype), recipe.seed))
-
-
-def is_language(family: Family) -> bool:
-    """Return whether a model is one of the language models, whose layers can be stacked."""
-    return "num_hidden_layers" in family.config
+    wanted = restacked(family, recipe.component, stacked=recipe.stacked)
+    return arranged(wanted, SeededWeights(_typed(layer_specs(wanted), recipe.dtype), recipe.seed))
 
 
 def _typed(specs: Mapping[str, WeightSpec], dtype: str) -> dict[str, WeightSpec]:

@@ -1,19 +1,15 @@
-"""A language model's tensors in the form that a checkpoint has: one a layer, or stacked on either axis."""
+"""A model's tensors in the form that a checkpoint has: one a layer, or stacked on either axis."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights, LazyWeights, as_dtype, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layers import Stack
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import UsageError
-from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama.weights import checkpoint_weights, llama_weights, stacked_source
+from lwmport.models.families import USUAL, Family, resolve
 from lwmport.types import Weights, WeightSpec
-
-USUAL: Final = "lwm"
-"""The configuration that is meant where none is named."""
 
 
 def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
@@ -29,56 +25,72 @@ def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> 
     return dict(checkpoint.config)
 
 
-def language_config(fields: Mapping[str, Any]) -> LlamaConfig:
-    """Return the configuration of a language model from its fields; codes make it a vision-language model.
+def restacked(family: Family, component: str, *, stacked: bool | None, axis: int | None = None) -> Family:
+    """Return the model with its layers stacked or not, and on another axis; None leaves it as it is.
 
     Raises:
-        ConfigError: values that no model can have.
+        UsageError: its layers cannot be stacked.
     """
-    return (VisionLlamaConfig if "vision_vocab_size" in fields else LlamaConfig).from_json(fields)
+    asked = {"--stacked and --unstacked": stacked, "--axis": axis}
+    given = " and ".join(words for words, value in asked.items() if value is not None)
+    stacking = family.spec.stacking
+    if stacking is None:
+        if given:
+            raise UsageError(f"expected a model whose layers can be stacked for {given}, found {family.name}")
+        return family
+    changed = {
+        **({} if stacked is None else {stacking.flag: stacked}),
+        **({} if axis is None else {stacking.axis: axis}),
+    }
+    return resolve(component, {**family.config, **changed}) if changed else family
 
 
-def layered(config: LlamaConfig, checkpoint: Weights, dtype: str | None = None) -> LazyWeights:
+def layer_specs(family: Family) -> dict[str, WeightSpec]:
+    """Return shape and dtype of every tensor of a model, one for each layer where a checkpoint stacks them."""
+    stacked = {source[0] for source in family.sources.values()}
+    alone = {name: spec for name, spec in family.weights.items() if name not in stacked}
+    layers = {name: _layer_of(family.weights[tensor], axis) for name, (tensor, axis, _) in family.sources.items()}
+    return dict(sorted({**alone, **layers}.items()))
+
+
+def layered(family: Family, checkpoint: Weights, dtype: str | None = None) -> LazyWeights:
     """Return a checkpoint's tensors, one a layer, each in ``dtype`` or in its own.
 
     Args:
-        config: what the checkpoint is, stacked or not (``scan_layers``, ``param_scan_axis``).
-        checkpoint: the tensors of ``checkpoint_weights(config)``.
+        family: what the checkpoint is, stacked or not.
+        checkpoint: the tensors of ``family.weights``.
         dtype: numpy's name; None for what each tensor has.
 
     Raises:
         CheckpointError: a tensor is missing, of another shape, or of a dtype that is not cast.
     """
-    names = llama_weights(config)
-    sources = {name: source for name in names if (source := stacked_source(config, name)) is not None}
     specs = {
-        name: WeightSpec(shape=spec.shape, dtype=dtype or lazy_tensor(checkpoint, _held(name, sources)).spec.dtype)
-        for name, spec in names.items()
+        name: WeightSpec(
+            shape=spec.shape, dtype=dtype or lazy_tensor(checkpoint, _held(name, family.sources)).spec.dtype
+        )
+        for name, spec in layer_specs(family).items()
     }
-    return LayeredWeights(checkpoint, specs, sources)
+    return LayeredWeights(checkpoint, specs, family.sources)
 
 
-def arranged(config: LlamaConfig, layers: Weights) -> LazyWeights:
-    """Return tensors that are one a layer as those of a checkpoint of ``config``: stacked where it is.
+def arranged(family: Family, layers: Weights) -> LazyWeights:
+    """Return tensors that are one a layer as those of a checkpoint of ``family``: stacked where it is.
 
     Raises:
         CheckpointError: a layer is missing, or the layers differ in shape or dtype.
     """
     stacks: dict[str, dict[int, str]] = {}
     axes: dict[str, int] = {}
-    for name in llama_weights(config):
-        source = stacked_source(config, name)
-        if source is not None:
-            stacks.setdefault(source.name, {})[source.layer] = name
-            axes[source.name] = source.axis
+    for name, (tensor, axis, layer) in family.sources.items():
+        stacks.setdefault(tensor, {})[layer] = name
+        axes[tensor] = axis
 
-    def tensor(name: str) -> Lazy:
+    def made(name: str) -> Lazy:
         if name not in stacks:
             return lazy_tensor(layers, name)
         return Stack([lazy_tensor(layers, stacks[name][layer]) for layer in sorted(stacks[name])], axes[name])
 
-    tensors = {name: tensor(name) for name in checkpoint_weights(config)}
-    return LazyWeights(tensors, layers.source, lambda: digest_of(layers))
+    return LazyWeights({name: made(name) for name in family.weights}, layers.source, lambda: digest_of(layers))
 
 
 def retyped(weights: Weights, dtype: str | None) -> LazyWeights:
@@ -91,6 +103,10 @@ def retyped(weights: Weights, dtype: str | None) -> LazyWeights:
     if dtype is not None:
         tensors = {name: as_dtype(tensor, dtype, name) for name, tensor in tensors.items()}
     return LazyWeights(tensors, weights.source, lambda: digest_of(weights))
+
+
+def _layer_of(stacked: WeightSpec, axis: int) -> WeightSpec:
+    return WeightSpec(shape=(*stacked.shape[:axis], *stacked.shape[axis + 1 :]), dtype=stacked.dtype)
 
 
 def _held(name: str, sources: Mapping[str, tuple[str, int, int]]) -> str:

@@ -34,7 +34,7 @@ GRAPH: Final = 14_000_000
 """Bytes that tracing a component, lowering it and writing its graph take."""
 
 LAYER: Final = 1_100_000
-"""Bytes more for each layer of a language model."""
+"""Bytes more for each layer of a program."""
 
 TURNED: Final = 1
 """How many times a tensor that is turned is in memory."""
@@ -52,7 +52,7 @@ START: Final = 2.0
 """Seconds to trace a component and to lower it."""
 
 LAYER_SECONDS: Final = 0.12
-"""Seconds more for each layer of a language model."""
+"""Seconds more for each layer of a program."""
 
 HELD: Final = {"frozen_graph": 2, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
 """Format -> how many times its runtime holds the weights: TensorFlow and LiteRT keep packed copies beside them."""
@@ -103,7 +103,7 @@ def plan_for(
     """
     parts = family.components[:1] if once else family.components
     written = sum(spec.nbytes for part in parts for spec in part.weights.values())
-    read = sum(stored_bytes(family, weights, name) for part in parts for name in part.weights)
+    read = sum(stored_bytes(family, weights, part.located.get(name, name)) for part in parts for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
     free = disk.check_room(out, written - done_bytes)
     return ConversionPlan(
@@ -162,8 +162,8 @@ def _seconds(family: Family, form: str, count: int, out: Path) -> float:
 
 def _layers(family: Family) -> int:
     """Return how many layers the largest program has."""
-    found = (part.config.get("num_hidden_layers", 0) for part in family.components if part.name != "llama-block")
-    return max(map(int, found), default=1)
+    fields = (family.spec.part(component.name).layers for component in family.components)
+    return max(int(family.config.get(field, 1)) for field in fields)
 
 
 def _disk_rate(out: Path) -> float:

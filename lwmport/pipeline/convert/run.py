@@ -10,6 +10,7 @@ from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters import CONVERTERS, converter_for
 from lwmport.models.families import Family, resolve
+from lwmport.models.specs import versions_of
 from lwmport.pipeline.checkpoint.trees import config_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
@@ -41,6 +42,8 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
     check_known("format", request.format, CONVERTERS)
     dialect = request.lowering
     family, weights = open_model(request, dialect)
+    if weights.source.get("left_over"):
+        observer.phase(f"checkpoint {weights.source['description']}")
     identity = resume.identity(_facts(request, dialect, family), weights)
     converter_for(dialect)  # imported now, so that the plan knows its memory
     shared = shared_data(request.component, family, dialect)
@@ -89,6 +92,7 @@ def _facts(request: ConvertRequest, dialect: Dialect, family: Family) -> dict[st
         "batch": request.batch,
         "config": dict(family.config),
         "options": family.options.to_json(),
+        "family": versions_of(family.spec),
     }
 
 
@@ -162,6 +166,6 @@ def _manifest(work: Work, weights_sha256: str, verdict: str) -> manifest.Manifes
         weights_sha256=weights_sha256,
         components=tuple(work.parts),
         verdict=verdict,
-        versions=extras.versions(),
+        versions={**extras.versions(), **versions_of(work.family.spec)},
         reproduce=work.request.commands(),
     )

@@ -1,31 +1,13 @@
 """Options that a user gave and that nothing would hear: refused, rather than left to be believed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from lwmport.errors import UsageError
-from lwmport.models.families import STATIC_GROUPS, parts_of
+from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION, Options
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.types import Dialect
-
-_STATIC: Final = tuple(part for parts in STATIC_GROUPS.values() for part in parts)
-_PREFILLS: Final = tuple(name for name in _STATIC if name.endswith("-prefill"))
-_ATTENDING: Final = (*STATIC_GROUPS, *_PREFILLS, "ring-step")
-_BLOCKS: Final = ("llama-block", *STATIC_GROUPS["llama-block"])
-_VISION: Final = ("vision-llama", *STATIC_GROUPS["vision-llama"])
-
-TAKERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "layer": _BLOCKS,
-    "sample_mode": (*_VISION, "llama-embed", "llama-head"),
-    "attention": _ATTENDING,
-    "query_chunk": _ATTENDING,
-    "key_chunk": _ATTENDING,
-    "ring": (*STATIC_GROUPS, *_PREFILLS),
-    "sequence": (*_ATTENDING, "llama-embed", "llama-head"),
-    "max_length": _STATIC,
-}
-"""Option of `lwmport.models.options.Options` -> the components that it changes; the others it has change all."""
 
 CHUNKS: Final = ("query_chunk", "key_chunk")
 """Options of an attention in blocks."""
@@ -55,23 +37,23 @@ def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, st
     if not dialect.lowered and request.batch != 1:
         words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
         yield "batch", words
-    for name, takers in TAKERS.items():
+    for name, components in takers().items():
         value = getattr(given, name)
         if value == getattr(usual, name):
             continue
         found = f"found {_word(name)} {value} for {whom}"
         if not dialect.lowered and name not in OF_WEIGHTS:
             yield name, f"{_word(name)} of a lowered program, {found}, where weights are renamed"
-        if not set(parts) & set(takers):
-            yield name, f"{_word(name)} of {_listed(name, takers)}, {found}"
+        if not set(parts) & set(components):
+            yield name, f"{_word(name)} of {_listed(name, components)}, {found}"
         if name in CHUNKS and options.attention in {"", USUAL_ATTENTION}:
             yield name, f"{_word(name)} of --attention loop or unrolled, {found}, which is fused"
 
 
-def _listed(name: str, takers: tuple[str, ...]) -> str:
+def _listed(name: str, components: tuple[str, ...]) -> str:
     """Return who takes an option; a cache of fixed length is what a static dialect gives of the whole components."""
     if name != "max_length":
-        return ", ".join(takers)
+        return ", ".join(components)
     return (
         f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {', '.join(STATIC_GROUPS)})"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from lwmport import digest
 from lwmport.errors import PortError
 from lwmport.manifest import ComponentEntry, FileEntry
+from lwmport.models.specs import tolerances_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, quantized_for, threads, timed
 from lwmport.reports.pictures import draw
 from lwmport.reports.record import (
@@ -123,7 +124,7 @@ def _compared(
 ) -> tuple[TensorDiff, ...]:
     """Return the outputs of one case against the reference, named CASE/OUTPUT where there are several."""
     diffs = compare_outputs(
-        evidence.component.family,
+        tolerances_of(evidence.component.family),
         signature.outputs,
         evidence.counted(_as_promised(evidence.outputs, signature)),
         evidence.counted(candidate),

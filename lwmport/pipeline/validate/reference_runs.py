@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import CheckpointError
-from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
+from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.runtime.runners.jax import quantized, reference
 from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
-from lwmport.validators.pictures import PHOTOGRAPHS, photographs
 
 REPEATS: Final = 3
 PATIENCE: Final = 5.0
@@ -62,43 +61,17 @@ class ReferenceRun:
 
 
 def gather(component: Component, weights: Weights, batch: int, progress: Progress = lambda *_: None) -> ReferenceRun:
-    """Return JAX's outputs: of the VQGAN for ``batch`` photographs, of a language component for seeded tokens.
+    """Return JAX's outputs in every case that the component is judged on; only the first case is timed.
 
-    A component that is fed by another one gets that one's reference outputs for the photographs. ``progress`` hears of
-    weights that are read on the way, if they do not fit into memory.
+    ``progress`` hears of weights that are read on the way, if they do not fit into memory.
+
+    Raises:
+        CheckpointError: the reference gives numbers that are not finite; the weights at fault are named.
     """
-    if component.family != "vqgan":
-        return _of_language(component, weights, batch, progress)
-    inputs = _inputs(component, weights, batch)
+    maker = TestInputs(component, weights)
+    cases = maker.cases
+    trials = [maker.make(batch, case=case) for case in cases]
     runner = reference(component, weights)
-    outputs, seconds = timed(runner, inputs)
-    _check_finite(component, weights, outputs)
-    names = [PHOTOGRAPHS[item % len(PHOTOGRAPHS)] for item in range(batch)]
-    kind = "photographs" if component.feeder is None else f"outputs of {component.feeder.name} for photographs"
-    return ReferenceRun(
-        component=component,
-        inputs=inputs,
-        titles=tuple((name.name, name.credit) for name in names),
-        description=f"{kind}: {', '.join(name.name for name in names)}",
-        outputs=outputs,
-        seconds=seconds,
-        reference=runner.name,
-        batch=batch,
-        quantized=lambda: quantized(component, weights, [inputs])[0],
-    )
-
-
-def trial_batch(signature: Signature) -> int:
-    """Return the batch on which an artifact is judged."""
-    size = signature.inputs[0].shape[0]
-    return size if isinstance(size, int) else DYNAMIC_TRIAL
-
-
-def _of_language(component: Component, weights: Weights, batch: int, progress: Progress) -> ReferenceRun:
-    """Return what the reference makes of every case; only the first one is timed."""
-    runner = reference(component, weights)
-    cases = cases_of(component)
-    trials = [language_inputs(component, batch, case=case) for case in cases]
     outputs = runner.run_all([trial.inputs for trial in trials], progress)
     _check_finite(component, weights, *outputs)
     seconds = timings(runner, trials[0].inputs)
@@ -106,20 +79,26 @@ def _of_language(component: Component, weights: Weights, batch: int, progress: P
         ReferenceRun(
             component=component,
             inputs=trial.inputs,
-            titles=(),
+            titles=trial.titles,
             description=trial.description,
             outputs=made,
-            seconds=seconds if case is cases[0] else (),
+            seconds=seconds if case == cases[0] else (),
             reference=runner.name,
             batch=batch,
-            quantized=dict,
+            quantized=lambda trial=trial: quantized(component, weights, [trial.inputs])[0],  # type: ignore[misc]
             relevant=trial.relevant,
-            case=case.name,
+            case=case,
         )
         for case, trial, made in zip(cases, trials, outputs, strict=True)
     ]
     described = "; ".join(f"{one.case}: {one.description}" if one.case else one.description for one in found)
     return replace(found[0], description=described, others=tuple(found[1:]))
+
+
+def trial_batch(signature: Signature) -> int:
+    """Return the batch on which an artifact is judged."""
+    size = signature.inputs[0].shape[0]
+    return size if isinstance(size, int) else DYNAMIC_TRIAL
 
 
 def _check_finite(component: Component, weights: Weights, *cases: Mapping[str, Array]) -> None:
@@ -174,19 +153,3 @@ def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
 def threads() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-def _inputs(component: Component, weights: Weights, batch: int) -> dict[str, Array]:
-    if component.feeder is None:
-        return {spec.name: pictures(spec, batch) for spec in component.signature.inputs}
-    made = reference(component.feeder, weights).run(_inputs(component.feeder, weights, batch))
-    return {spec.name: made[spec.name] for spec in component.signature.inputs}
-
-
-def pictures(spec: TensorSpec, batch: int) -> Array:
-    """Return photographs [batch, h, w, c]; other channel counts than 3 are filled with their mean."""
-    side, channels = int(spec.shape[1]), int(spec.shape[3])
-    found = photographs(min(batch, len(PHOTOGRAPHS)), side)
-    if channels != 3:
-        found = np.repeat(found.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
-    return np.resize(found, (batch, *found.shape[1:]))

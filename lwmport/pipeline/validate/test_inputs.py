@@ -1,165 +1,149 @@
-"""Inputs of the language components to judge on: seeded tokens, padded on the left, in front of them a cache.
+"""The one maker of inputs: to judge on, for golden samples and for calibration.
 
-What a padded token computes is nobody's: it averages over whatever a backend lets it see. `CaseInputs.relevant` says
-which elements of an output count.
+The family of a component makes them (`lwmport.models.spec.InputMaker`). Where it says nothing, a picture is a
+photograph, and every other input is made of seeded numbers. A component that another one feeds gets what the reference
+of that one gives.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from lwmport.types import Array, Component, TensorSpec, size_of
+from lwmport.models.spec import CaseInputs, InputMaker
+from lwmport.models.specs import spec_of
+from lwmport.registry import load
+from lwmport.runtime.runners.jax import reference
+from lwmport.types import Array, Component, Kind, Normalisation, Runner, TensorSpec, Weights, size_of
+from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, pixels, scaled
 
-RING: Final[Mapping[str, int]] = {"queries": 8, "keys": 8}
-"""Tokens of a ring step where the signature leaves them open."""
+SYMMETRIES: Final = 8
+"""A photograph turned by 0, 90, 180 and 270 degrees, and each of these mirrored: so many pictures out of one."""
 
 SEED: Final = 20
 
+LENGTH: Final = 7
+"""The size of a dynamic dimension that is not the batch."""
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What a model of any length is tried on: new tokens, tokens in the cache, and whether there is padding."""
-
-    name: str
-    sequence: int
-    past: int
-    padded: bool
+BATCH: Final = "batch"
 
 
-USUAL: Final = Case(name="", sequence=9, past=6, padded=True)
-"""Of a component whose lengths are fixed, or that has no cache."""
+class TestInputs:
+    """Inputs of one component. ``weights`` are those of the component and of its feeder."""
 
-CASES: Final[tuple[Case, ...]] = (
-    Case(name="prefill", sequence=9, past=0, padded=False),
-    Case(name="continuation", sequence=9, past=6, padded=False),
-    Case(name="decode", sequence=1, past=6, padded=False),
-    Case(name="padded prefill", sequence=9, past=0, padded=True),
-    Case(name="padded decode", sequence=1, past=6, padded=True),
-)
-"""Each may take another operator: a fused one takes what has no padding, or one token, and loops take the rest."""
+    __test__ = False  # no class of tests
 
+    def __init__(self, component: Component, weights: Weights) -> None:
+        self._component, self._weights = component, weights
+        self._first = component.feeder or component
 
-@dataclass(frozen=True, kw_only=True)
-class CaseInputs:
-    """Inputs by name, which elements of each output count, and both in words."""
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """The names of the cases that the component is judged on; ``("",)`` where there is one without a name."""
+        return self._maker.cases(self._first)
 
-    inputs: Mapping[str, Array]
-    relevant: Mapping[str, Array]
-    description: str
+    def make(self, batch: int, number: int = 0, case: str = "") -> CaseInputs:
+        """Return the inputs of one run, in the dtypes of the reference. Each number gives other ones."""
+        made = self._maker.make(self._first, batch, number, case)
+        if self._feeder is None:
+            return made
+        outputs = self._feeder.run(made.inputs)
+        return replace(
+            made,
+            inputs={spec.name: outputs[spec.name] for spec in self._component.signature.inputs},
+            description=f"outputs of {self._first.name} for {made.description}",
+        )
 
+    @cached_property
+    def _maker(self) -> InputMaker:
+        spec = spec_of(self._first.family)
+        if spec is None or not spec.inputs:
+            return UsualInputs({} if spec is None else spec.preprocessing)
+        maker: InputMaker = load(spec.inputs)
+        return maker
 
-def cases_of(component: Component) -> tuple[Case, ...]:
-    """Return what a component is tried on: every case where its cache may have any length, else the usual one."""
-    names = {dim for spec in component.signature.inputs for dim in spec.shape if isinstance(dim, str)}
-    if "past" not in names:
-        return (USUAL,)
-    found = CASES
-    if "sequence" not in names:
-        found = tuple({(case.past, case.padded): case for case in reversed(CASES)}.values())[::-1]
-    return tuple(case for case in found if _fits(component, case))
-
-
-def _fits(component: Component, case: Case) -> bool:
-    """Return whether a model has positions for the tokens of a case, behind those in the cache."""
-    spec = next((spec for spec in component.signature.inputs if spec.name == "position_ids"), None)
-    if spec is None or spec.value_range is None:
-        return True
-    return size_of(spec.shape[1], {"sequence": case.sequence}) + case.past <= spec.value_range[1] + 1
-
-
-def language_inputs(component: Component, batch: int, seed: int = SEED, case: Case = USUAL) -> CaseInputs:
-    """Return inputs that fit a component's signature, with the lengths of ``case`` where it leaves them open."""
-    sizes = {**RING, "batch": batch, "sequence": case.sequence, "past": case.past}
-    random = np.random.default_rng(seed)
-    specs = {spec.name: spec for spec in component.signature.inputs}
-    shapes = {name: tuple(size_of(dim, sizes) for dim in spec.shape) for name, spec in specs.items()}
-    mask = _mask(shapes, padded=case.padded)
-    counted = np.ones_like(mask) if "cache_position" in specs else mask
-    inputs = {name: _array(specs[name], shapes[name], mask, random) for name in specs}
-    if "vision_masks" in inputs:
-        mode = component.config["sample_mode"]
-        if shapes["vision_masks"][1] == 1 and mode != "all":  # a token alone is what the model sampled
-            inputs["vision_masks"][:] = mode == "vision"
-        rows = np.where(inputs["vision_masks"], component.config["vision_vocab_size"], component.config["vocab_size"])
-        inputs["input_ids"] %= rows
-    relevant = {
-        spec.name: _counting(spec, tuple(size_of(dim, sizes) for dim in spec.shape), counted)
-        for spec in component.signature.outputs
-    }
-    padded = int((counted == 0).sum())
-    tokens = shapes.get("input_ids", shapes.get("hidden_states", shapes.get("query", ())))
-    return CaseInputs(
-        inputs=inputs,
-        relevant=relevant,
-        description=f"seeded inputs {list(tokens)} (seed {seed}), {padded} tokens of padding on the left",
-    )
+    @cached_property
+    def _feeder(self) -> Runner | None:
+        feeder = self._component.feeder
+        return None if feeder is None else reference(feeder, self._weights)
 
 
-def _mask(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:
-    """Return 1 for every token and 0 for padding, [batch, tokens]: padding lies left, in the last item of the batch.
+class UsualInputs:
+    """Photographs for pictures, seeded numbers for the rest (`lwmport.models.spec.InputMaker`)."""
 
-    A cache of fixed length is filled up to its middle.
+    def __init__(self, preprocessing: Mapping[str, Normalisation]) -> None:
+        self._preprocessing = preprocessing
+
+    def cases(self, component: Component) -> tuple[str, ...]:
+        """Return the one case."""
+        del component
+        return ("",)
+
+    def make(self, component: Component, batch: int, number: int, case: str) -> CaseInputs:
+        """Return the inputs of one run: the next photographs, and numbers of another seed."""
+        del case
+        items, random = range(number * batch, (number + 1) * batch), np.random.default_rng(SEED + number)
+        specs = component.signature.inputs
+        shown = [spec for spec in specs if spec.kind is Kind.PICTURE]
+        inputs = {
+            spec.name: pictures(spec, items, self._preprocessing.get(spec.name))
+            if spec in shown
+            else numbers(spec, batch, random)
+            for spec in specs
+        }
+        words = [f"photographs: {', '.join(map(title_of, items))}"] if shown else []
+        words += [f"seeded numbers (seed {SEED + number})"] if len(shown) < len(specs) else []
+        credits_ = [PHOTOGRAPHS[item % len(PHOTOGRAPHS)].credit for item in items] if shown else []
+        return CaseInputs(
+            inputs=inputs,
+            description=" and ".join(words),
+            titles=tuple((title_of(item), credit) for item, credit in zip(items, credits_, strict=False)),
+        )
+
+
+def pictures(spec: TensorSpec, items: range, how: Normalisation | None = None) -> Array:
+    """Return pictures in the layout of an input: every photograph, then every one turned, then mirrored.
+
+    Other channel counts than 3 are filled with the mean of the channels.
     """
-    batch, length = shapes.get("attention_mask", (1, 1))
-    found = np.ones((batch, length), np.int64)
-    found[-1, : min(3, length // 2) if padded else 0] = 0
-    if "cache_position" in shapes:
-        found[:, filled(shapes) :] = 0
-    return found
+    height, width, channels = channels_last(spec)
+    whole = pixels(min(items.stop, len(PHOTOGRAPHS)), (height, width))
+    found = np.stack([_turned(whole[item % len(PHOTOGRAPHS)], _symmetry(item)) for item in items])
+    if channels != found.shape[-1]:
+        found = np.repeat(found.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
+    return scaled(found, spec, how)
 
 
-def filled(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Return how many slots of a fixed cache hold a token after this run."""
-    _, length = shapes["attention_mask"]
-    tokens = shapes.get("position_ids", (1, 1))[1]
-    return max(length // 2, min(length, tokens + 4))
+def title_of(item: int) -> str:
+    """Return the name of a picture: which photograph, and how it is turned."""
+    name, symmetry = PHOTOGRAPHS[item % len(PHOTOGRAPHS)].name, _symmetry(item)
+    turned = f" turned by {90 * (symmetry % 4)} degrees" if symmetry % 4 else ""
+    return f"{name}{turned}{' mirrored' if symmetry >= 4 else ''}"
 
 
-def _array(spec: TensorSpec, shape: tuple[int, ...], mask: Array, random: np.random.Generator) -> Array:
-    rule = _RULES.get(spec.name)
-    if rule is not None:
-        found = rule(shape, mask)
-    elif spec.dtype == "bool":
-        found = random.integers(0, 2, shape)
-    elif spec.value_range is not None and np.issubdtype(np.dtype(spec.dtype), np.integer):
-        found = random.integers(int(spec.value_range[0]), int(spec.value_range[1]) + 1, shape)
-    else:
-        found = random.standard_normal(shape).astype(np.float32)
-    return np.asarray(found, dtype=spec.dtype)
+def _turned(picture: Array, symmetry: int) -> Array:
+    """Return a picture [h, w, c] turned; one that is not square is turned upside down only."""
+    square = picture.shape[0] == picture.shape[1]
+    turned = np.rot90(picture, symmetry % 4 if square else 2 * (symmetry % 2))
+    return np.ascontiguousarray(turned if symmetry < 4 else turned[:, ::-1])
 
 
-def _last(mask: Array) -> int:
-    """Return the slot of the last token."""
-    return int(np.flatnonzero(np.any(mask != 0, axis=0))[-1])
+def _symmetry(item: int) -> int:
+    return item // len(PHOTOGRAPHS) % SYMMETRIES
 
 
-def _positions(shape: tuple[int, ...], mask: Array) -> Array:
-    end = _last(mask) + 1
-    return np.asarray(np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, end - shape[1] : end])
-
-
-_RULES: Final[Mapping[str, Callable[[tuple[int, ...], Array], Any]]] = {
-    "attention_mask": lambda _, mask: mask,
-    "cache_position": lambda shape, mask: np.full(shape, _last(mask)),
-    "denominator": lambda shape, _: np.full(shape, 2.0),
-    "key_offset": lambda shape, _: np.zeros(shape),
-    "maximum": lambda shape, _: np.full(shape, 0.5),
-    "position_ids": _positions,
-    "query_offset": lambda shape, mask: np.full(shape, mask.shape[1] // 2),
-}
-"""Inputs whose values mean something. Queries of a ring begin in the middle of the keys: half of those is past."""
-
-
-def _counting(spec: TensorSpec, shape: tuple[int, ...], mask: Array) -> Array:
-    """Return which elements of an output count, to broadcast over its shape: those of tokens that are no padding."""
-    axis = 2 if spec.name.startswith("present.") else 1
-    if axis == 1 and spec.name.startswith("new_") and spec.name != "new_hidden_states":
-        return np.ones((1,) * len(shape), bool)
-    seen = mask != 0
-    length = shape[axis]
-    seen = seen[:, seen.shape[1] - length :] if length < seen.shape[1] else seen
-    whole = np.ones((len(mask), length), bool)
-    whole[:, : seen.shape[1]] = seen
-    return whole.reshape((len(mask), *(length if place == axis else 1 for place in range(1, len(shape)))))
+def numbers(spec: TensorSpec, batch: int, random: np.random.Generator) -> Array:
+    """Return seeded numbers: integers and truths in the input's range, other numbers of standard deviation 1."""
+    names = {dim.strip() for size in spec.shape if isinstance(size, str) for dim in size.split("+")}
+    sizes = {**dict.fromkeys(names, LENGTH), BATCH: batch}
+    shape = tuple(size_of(dim, sizes) for dim in spec.shape)
+    if spec.dtype == "bool":
+        return random.integers(0, 2, shape).astype(spec.dtype)
+    if np.issubdtype(np.dtype(spec.dtype), np.integer):
+        low, high = spec.value_range or (0, 1)
+        return random.integers(int(low), int(high) + 1, shape).astype(spec.dtype)
+    if spec.value_range is not None:
+        return random.uniform(*spec.value_range, shape).astype(spec.dtype)
+    return random.standard_normal(shape).astype(spec.dtype)

@@ -24,7 +24,7 @@ VECTOR_MATHS: Final = ("cos", "exp", "log", "sin", "sqrt", "tanh")
 
 
 class TransformersRunner:
-    """Runs a ``LlamaForCausalLM`` in the dtype of its weights, with float32 logits.
+    """Runs a causal language model in the dtype of its weights, with float32 logits.
 
     Attributes:
         inputs: the inputs of the component.
@@ -43,7 +43,7 @@ class TransformersRunner:
         self._torch.set_num_threads(threads)
         self._library.utils.logging.disable_progress_bar()
         try:
-            model = self._library.LlamaForCausalLM.from_pretrained(
+            model = self._library.AutoModelForCausalLM.from_pretrained(
                 path, dtype="auto", attn_implementation="eager", local_files_only=True
             )
         except Exception as error:  # readers of JSON and of safetensors raise unrelated types

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from lwmport.checkpoints.huggingface.config import hf_config, hf_fields
-from lwmport.checkpoints.huggingface.names import from_hf, layout_from_hf, layout_to_hf, to_hf
+from lwmport.checkpoints.huggingface.layouts import layout_from_hf, layout_to_hf
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError
+from lwmport.models.llama.huggingface.config import hf_config, hf_fields
+from lwmport.models.llama.huggingface.names import from_hf, to_hf
 from lwmport.types import Array
 
 HEADS, HIDDEN, INNER, VOCABULARY = 2, 8, 6, 10
@@ -237,7 +238,7 @@ def test_codes_behind_the_text_are_tables_of_their_own(tmp_path: Path) -> None:
 
 def test_codes_that_the_table_has_not(tmp_path: Path) -> None:
     own = {"text_vocab_size": 7, "vision_vocab_size": 4, "first_code": 7}
-    with pytest.raises(CheckpointError, match="expected 11 rows of text and codes, found the shape"):
+    with pytest.raises(CheckpointError, match="expected 11 rows, found the shape"):
         open_checkpoint(folder(tmp_path, lwm=own, vocab_size=11))
 
 

@@ -108,7 +108,7 @@ def test_greedy_tokens_of_transformers_own_loop_are_lwms(name: str, tmp_path: Pa
 def _unpermuted(shape: Any, other: Any, heads: int) -> Any:
     from dataclasses import replace
 
-    from lwmport.checkpoints.huggingface.names import layout_to_hf
+    from lwmport.checkpoints.huggingface.layouts import layout_to_hf
 
     return layout_to_hf(shape, replace(other, rotary=False), heads)
 

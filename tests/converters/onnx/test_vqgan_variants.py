@@ -20,6 +20,7 @@ from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
 from lwmport.models.vqgan.config import CONFIGS
+from lwmport.models.vqgan.tolerances import TOLERANCES
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Artifact, Component, Status
 from lwmport.validators.outputs import compare_outputs
@@ -72,7 +73,7 @@ class Half:
         for items in (1, 2) if batch == "dynamic" else (batch,):
             found = runner.run({name: array[:items] for name, array in self.inputs.items()})
             expected = {name: array[:items] for name, array in self.outputs.items()}
-            diffs = compare_outputs("vqgan", artifact.signature.outputs, expected, found)
+            diffs = compare_outputs(TOLERANCES, artifact.signature.outputs, expected, found)
             assert {diff.name: diff.reason for diff in diffs if diff.status is not Status.PASSED} == {}
 
 

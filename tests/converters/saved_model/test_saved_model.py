@@ -14,9 +14,9 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
+from lwmport.models.llama.test_inputs import cases_of, language_inputs
 from lwmport.models.vqgan.components import vqgan_decoder, vqgan_encoder
 from lwmport.models.vqgan.config import CONFIGS
-from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
 from lwmport.runtime.runners.jax import JaxRunner
 from lwmport.runtime.runners.tensorflow import TensorFlowRunner
 from lwmport.types import Array, Artifact, Component, Dialect

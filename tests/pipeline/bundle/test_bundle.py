@@ -75,7 +75,7 @@ def test_it_holds_what_an_engineer_needs(made: Path) -> None:
     assert names >= {"README.txt", "LICENSE", "NOTICE.txt", "verify.py", "spec.md", "models/manifest.json"}
     assert names >= {f"report/report.{suffix}" for suffix in ("html", "json", "md")}
     (encoder, decoder) = spec["components"]
-    assert {sample["title"] for sample in encoder["samples"]} == {"astronaut", "coffee"}
+    assert {sample["title"] for sample in encoder["samples"]} == {"photographs: astronaut", "photographs: coffee"}
     assert encoder["samples"][0]["inputs"]["pixel_values"]["npy"] in names
     assert len(decoder["calibration"]["raw"]["codebook_indices"]) == 3
     assert encoder["processing"]["inputs/pixel_values"]["scaling"]["mean"] == 127.5

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from lwmport.models.families import resolve
-from lwmport.pipeline.bundle.samples import SYMMETRIES, Golden, _pictures, _title, observed, take
-from lwmport.pipeline.validate.test_inputs import CASES
+from lwmport.models.llama.test_inputs import CASES
+from lwmport.pipeline.bundle.samples import Golden, observed, take
+from lwmport.pipeline.validate.test_inputs import SYMMETRIES, pictures, title_of
 from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.types import Signature, TensorSpec
 from lwmport.validators.pictures import PHOTOGRAPHS
@@ -14,13 +15,13 @@ from lwmport.validators.pictures import PHOTOGRAPHS
 PICTURE = TensorSpec(name="x", shape=("batch", 16, 16, 3), dtype="float32", layout="NHWC")
 
 
-def test_every_photograph_gives_eight_pictures() -> None:
+def test_every_photograph_gives_eightpictures() -> None:
     items = range(len(PHOTOGRAPHS) * SYMMETRIES)
-    found = _pictures(PICTURE, items)
+    found = pictures(PICTURE, items)
     assert len({picture.tobytes() for picture in found}) == len(items)
-    assert len({_title(item) for item in items}) == len(items)
-    assert np.array_equal(found[0], _pictures(PICTURE, range(len(items), len(items) + 1))[0])
-    assert _title(len(PHOTOGRAPHS) * 7) == "astronaut turned by 270 degrees mirrored"
+    assert len({title_of(item) for item in items}) == len(items)
+    assert np.array_equal(found[0], pictures(PICTURE, range(len(items), len(items) + 1))[0])
+    assert title_of(len(PHOTOGRAPHS) * 7) == "astronaut turned by 270 degrees mirrored"
 
 
 def test_the_range_of_a_tensor_is_that_of_what_counts_in_all_samples() -> None:
@@ -51,6 +52,7 @@ def test_language_components_get_seeded_inputs_and_leave_padding_out() -> None:
     runs = [sample.inputs for sample in found.golden] + list(found.calibration)
     assert len({run["hidden_states"].tobytes() for run in runs}) == len(CASES) + 1
     assert [bool(sample.relevant) for sample in found.golden] == [case.padded for case in CASES]
+    assert found.credits == ()
     for sample in found.golden:
         assert {name: array.dtype.name for name, array in sample.inputs.items()} == {
             spec.name: spec.dtype for spec in signature.inputs

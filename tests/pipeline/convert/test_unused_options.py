@@ -8,13 +8,13 @@ import pytest
 import lwmport
 from lwmport.converters.dialects import DIALECTS, dialect_for
 from lwmport.errors import UsageError
-from lwmport.models.families import NAMES
+from lwmport.models.families import COMPONENTS, NAMES, PARTS, takers
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama.family import FACTORIES
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.pipeline.convert.unused_options import TAKERS, check_heard
+from lwmport.pipeline.convert.unused_options import check_heard
 from lwmport.pipeline.port.jobs import read_jobs
+from lwmport.registry import load
 from lwmport.targets.dialects import ALL_DIALECTS
 
 VALUES: dict[str, Any] = {
@@ -48,7 +48,11 @@ UNHEARD = {
     ),
     "layer of a whole": (("llama", "ort"), {"layer": 1}, "--layer of llama-block, "),
     "the first layer of a whole": (("llama", "ort"), {"layer": 0}, "found --layer 0 for llama in the dialect 'ort'"),
-    "heads of a picture": (("vqgan", "ort"), {"sample_mode": "text"}, "--sample-mode of vision-llama, "),
+    "heads of a picture": (
+        ("vqgan", "ort"),
+        {"sample_mode": "text"},
+        "--sample-mode of llama-embed, llama-head, vision-llama, ",
+    ),
     "tokens of a picture": (("vqgan-decoder", "ort"), {"sequence": 4}, "--sequence of llama, "),
     "attention of a table": (("llama-embed", "ort"), {"attention": "fused"}, "--attention of llama, "),
     "attention of a decode": (("llama-decode", "ascend"), {"attention": "unrolled"}, "--attention of llama, "),
@@ -96,19 +100,19 @@ class Recording(Options):
         return object.__getattribute__(self, name)
 
 
-@pytest.mark.parametrize("component", FACTORIES)
+@pytest.mark.parametrize("component", [name for name, family in COMPONENTS.items() if family == "llama"])
 def test_the_table_says_what_each_factory_reads(component: str) -> None:
     options = Recording(attention="unrolled", sequence=16)
     config = (VisionLlamaConfig if component.startswith("vision") else LlamaConfig)(**SMALL)
     Recording.read.clear()
-    FACTORIES[component](config, options)
-    told = {name for name, takers in TAKERS.items() if component in takers} - {"sample_mode"}
+    load(PARTS[component].factory)(config, options)
+    told = {name for name, components in takers().items() if component in components} - {"sample_mode"}
     unused = {"ring"} if component == "ring-step" else set()  # its plan carries the ranks, and a step has no use for it
     assert Recording.read - unused == told
 
 
 def test_every_taker_is_a_component() -> None:
-    assert {name for takers in TAKERS.values() for name in takers} <= set(NAMES)
+    assert {name for components in takers().values() for name in components} <= set(NAMES)
 
 
 def test_the_command_line_and_a_file_of_jobs_say_the_same(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.bundle.verify import VerifyRequest, verify
 from lwmport.pipeline.convert.request import Outcome
-from lwmport.pipeline.validate.reference_runs import pictures
+from lwmport.pipeline.validate.test_inputs import pictures
 from lwmport.runtime.runners.jax import quantized
 from lwmport.types import Array, Status
 
@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     family = resolve("vqgan-encoder", CONFIG)
     (component,) = family.components
     seeded = SeededWeights(family.weights, 0)
-    inputs = {"pixel_values": pictures(component.signature.inputs[0], 1)}
+    inputs = {"pixel_values": pictures(component.signature.inputs[0], range(1))}
     (made_of,) = quantized(component, seeded, [inputs])
     vectors = made_of["codebook_indices"].vectors.reshape(256, -1)
     random = np.random.default_rng(4)

@@ -9,8 +9,8 @@ import pytest
 import lwmport
 from lwmport import manifest
 from lwmport.models.families import resolve
+from lwmport.models.llama.test_inputs import CASES, cases_of, language_inputs
 from lwmport.models.options import Options
-from lwmport.pipeline.validate.test_inputs import CASES, cases_of, language_inputs
 from lwmport.types import Status
 
 CONFIG = {

@@ -16,8 +16,8 @@ from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import CheckpointError, RunnerError
 from lwmport.models.families import resolve
+from lwmport.models.llama.test_inputs import cases_of, language_inputs
 from lwmport.models.options import Options
-from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.runners.jax import JaxRunner, reference
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner

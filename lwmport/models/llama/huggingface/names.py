@@ -5,31 +5,15 @@ of a head together, Hugging Face i and i + d/2: the outputs of the query's and k
 (transformers/models/llama/convert_llama_weights_to_hf.py, ``permute``).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from lwmport.checkpoints.layout import Layout
 from lwmport.errors import CheckpointError
+from lwmport.models.huggingface import HfName
 
 LAYERS: Final = "transformer/h/"
 HF_LAYERS: Final = "model.layers."
 HEAD: Final = "lm_head/kernel"
 """LWM's name of what a model with tied embeddings has not."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HfName:
-    """One tensor's name on the other side, and what lies between the two layouts.
-
-    Attributes:
-        name: the name.
-        transposed: the matrix is the other's transpose.
-        rotary: the channels of each head are in the other order.
-    """
-
-    name: str
-    transposed: bool = False
-    rotary: bool = False
 
 
 _PLAIN: Final = {
@@ -83,45 +67,3 @@ def _in_layer(
     return HfName(
         name=f"{other_start}{layer}{other_separator}{found.name}", transposed=found.transposed, rotary=found.rotary
     )
-
-
-def layout_to_hf(shape: tuple[int, ...], other: HfName, heads: int) -> Layout | None:
-    """Return how LWM's array of ``shape`` becomes Hugging Face's; None: it is the same.
-
-    Raises:
-        CheckpointError: a matrix without two axes, or channels that do not divide into pairs of ``heads``.
-    """
-    if not other.transposed:
-        return None
-    inputs, outputs = _matrix(shape, other.name)
-    if not other.rotary:
-        return Layout(view=shape, axes=(1, 0), shape=(outputs, inputs))
-    pairs = _pairs(outputs, heads, other.name)
-    return Layout(view=(inputs, heads, pairs, 2), axes=(1, 3, 2, 0), shape=(outputs, inputs))
-
-
-def layout_from_hf(shape: tuple[int, ...], other: HfName, heads: int) -> Layout | None:
-    """Return how Hugging Face's array of ``shape`` becomes LWM's; None: it is the same.
-
-    Raises:
-        CheckpointError: a matrix without two axes, or channels that do not divide into pairs of ``heads``.
-    """
-    if not other.transposed:
-        return None
-    outputs, inputs = _matrix(shape, other.name)
-    if not other.rotary:
-        return Layout(view=shape, axes=(1, 0), shape=(inputs, outputs))
-    pairs = _pairs(outputs, heads, other.name)
-    return Layout(view=(heads, 2, pairs, inputs), axes=(3, 0, 2, 1), shape=(inputs, outputs))
-
-
-def _matrix(shape: tuple[int, ...], name: str) -> tuple[int, int]:
-    if len(shape) != 2:
-        raise CheckpointError(f"{name}: expected a matrix, found the shape {shape}")
-    return shape[0], shape[1]
-
-
-def _pairs(outputs: int, heads: int, name: str) -> int:
-    if outputs % (2 * heads):
-        raise CheckpointError(f"{name}: expected outputs in pairs for {heads} heads, found {outputs}")
-    return outputs // (2 * heads)

@@ -6,10 +6,12 @@ Source: transformers/models/llama/configuration_llama.py, and its ``rope_paramet
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lwmport.checkpoints.wording import kind_of, shown
 from lwmport.errors import CheckpointError
+from lwmport.wording import kind_of, shown
 
 ARCHITECTURE: Final = "LlamaForCausalLM"
+KIND: Final = "llama"
+"""What ``config.json`` calls it, as its one architecture and as its ``model_type``."""
 
 SIZES: Final = {
     "vocab_size": "vocab_size",
@@ -30,7 +32,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 """What ``LlamaConfig`` assumes for fields that are absent."""
 
 OWN: Final = "lwm"
-"""The entry that a vision-language model of LWM has: how its one vocabulary is divided into text and codes."""
+"""The entry that transformers carries and does not read: how the one vocabulary is divided into text and codes."""
 
 LARGEST: Final = 1 << 31
 
@@ -39,11 +41,10 @@ def hf_config(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a ``config.json`` under LWM's names.
 
     Raises:
-        CheckpointError: another architecture, or one of LLaMA's options that LWM's has not: grouped heads, scaled
-            rotary angles, biases, quantized weights, another activation or head size.
+        CheckpointError: one of LLaMA's options that LWM's has not: grouped heads, scaled rotary angles, biases,
+            quantized weights, another activation or head size.
     """
     values = {**DEFAULTS, **{name: value for name, value in fields.items() if value is not None}}
-    _check_architecture(values)
     found: dict[str, Any] = {there: _size(values, here) for here, there in SIZES.items()}
     _check_options(values, found)
     found["rms_norm_eps"] = _number(values, "rms_norm_eps")
@@ -66,7 +67,7 @@ def hf_fields(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
         **{here: config[there] for here, there in SIZES.items()},
         "initializer_range": config.get("initializer_range", 0.02),
         "mlp_bias": False,
-        "model_type": "llama",
+        "model_type": KIND,
         "num_key_value_heads": heads,
         "pretraining_tp": 1,
         "rms_norm_eps": config["rms_norm_eps"],
@@ -76,13 +77,6 @@ def hf_fields(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
         "torch_dtype": dtype,
         "use_cache": True,
     }
-
-
-def _check_architecture(values: Mapping[str, Any]) -> None:
-    named = values.get("architectures", [ARCHITECTURE])
-    kind = values.get("model_type", "llama")
-    if named != [ARCHITECTURE] or kind != "llama":
-        raise CheckpointError(f"expected a {ARCHITECTURE}, found {shown(str(named))} of type {shown(str(kind))!r}")
 
 
 def _check_options(values: Mapping[str, Any], found: Mapping[str, Any]) -> None:

@@ -3,9 +3,9 @@
 import json
 from typing import Any, Final
 
-from lwmport.checkpoints.huggingface.config import hf_fields
-from lwmport.converters.hf.tensors import is_tied
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.huggingface.config import OWN, hf_fields
+from lwmport.models.llama.huggingface.tensors import is_tied
 
 BOS: Final = 1
 EOS: Final = 2
@@ -14,9 +14,6 @@ EOS: Final = 2
 END_OF_FRAME: Final = 8192
 END_OF_VISION: Final = 8193
 """The two codes of LWM's vision vocabulary behind those of the VQGAN that mean something."""
-
-OWN: Final = "lwm"
-"""The entry of ``config.json`` that transformers carries and does not read: how the vocabulary is divided."""
 
 
 def texts(config: LlamaConfig, dtype: str) -> dict[str, str]:

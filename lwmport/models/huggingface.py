@@ -1,0 +1,70 @@
+"""What a family tells of the folders that Hugging Face has of its models: names, layouts, configuration."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfName:
+    """One tensor's name on the other side, and what lies between the two layouts.
+
+    Attributes:
+        name: the name.
+        transposed: the matrix is the other's transpose.
+        rotary: the channels of each head are in the other order: pairs side by side here, halves there.
+    """
+
+    name: str
+    transposed: bool = False
+    rotary: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfTensor:
+    """One tensor of a folder that is written: the rows of some of our tensors, one behind the other.
+
+    Attributes:
+        name: the name in the folder.
+        parts: (our name, how it is laid out over there) of each.
+    """
+
+    name: str
+    parts: tuple[tuple[str, HfName], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFace:
+    """How a family's models lie in a folder of Hugging Face. A configuration is the family's own, as JSON values.
+
+    Attributes:
+        architecture: the class of transformers, as ``config.json`` names it.
+        kind: its ``model_type``.
+        components: the components that can be written as such a folder.
+        untold: what ``config.json`` says and no tensor tells, in words.
+        example: a configuration that has it, to name in a message.
+        read: ``read(fields)`` returns a configuration from the fields of ``config.json``. It raises `CheckpointError`
+            for a model that the family does not compute.
+        named: ``named(name, config)`` returns our name of a tensor of a folder, None for a tensor that the family does
+            not have.
+        ignored: ``ignored(name, config)`` returns whether a tensor is left out when a folder is read.
+        rows: ``rows(config)`` returns, for each tensor that is read and holds several of ours, their names and rows.
+        heads: the field of the configuration that counts heads, for the order of rotary channels.
+        tensors: ``tensors(config)`` returns what is written, in the order in which a model computes.
+        documents: ``documents(config, dtype)`` returns the name and text of every file beside the weights.
+        tokens: ``tokens(config)`` returns how the vocabulary is divided, for whoever runs the folder.
+    """
+
+    architecture: str
+    kind: str
+    components: tuple[str, ...]
+    untold: str
+    example: str
+    read: Callable[[Mapping[str, Any]], dict[str, Any]]
+    named: Callable[[str, Mapping[str, Any]], HfName | None]
+    ignored: Callable[[str, Mapping[str, Any]], bool]
+    rows: Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[str, int], ...]]]
+    heads: str
+    tensors: Callable[[Mapping[str, Any]], tuple[HfTensor, ...]]
+    documents: Callable[[Mapping[str, Any], str], dict[str, str]]
+    tokens: Callable[[Mapping[str, Any]], dict[str, Any]]

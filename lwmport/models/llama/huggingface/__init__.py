@@ -1,0 +1,1 @@
+"""LWM's language models as Hugging Face has them: one ``LlamaForCausalLM``."""

@@ -1,0 +1,157 @@
+"""What a family of models tells of itself: one record, from which every table about families is derived.
+
+A record holds data and references (``"module:attribute"``), so that it can be read without JAX. What a reference leads
+to is imported when it is first used. ``docs/families.md`` shows a whole family in fifty lines.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lwmport.models.huggingface import HuggingFace
+from lwmport.types import Array, Component, Normalisation, Tolerances
+
+
+class Config(Protocol):
+    """The configuration of a model: plain values with names."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpec:
+    """One component of a family.
+
+    Attributes:
+        name: what a user calls it. No other component has this name.
+        summary: what it is, in one line.
+        factory: reference to ``factory(config, options) -> Component``: the component in float32.
+        options: the options of `lwmport.models.options.Options` that change it. The options that change every
+            component (``settings``, ``precision``) are not named.
+        static: the components of fixed lengths that stand for it where sizes are static.
+        layers: the field of the configuration that counts the layers of its program. Empty: one layer or none.
+        prefix: what the names of its tensors begin with in a checkpoint, before the component's own name.
+        rename: own name -> name in the checkpoint, behind ``prefix``. A key that ends in ``/`` is the beginning of
+            names. The longest key that fits counts.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    options: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    layers: str = ""
+    prefix: str = ""
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+    def located(self, name: str) -> str:
+        """Return the name that one of the component's tensors has in a checkpoint."""
+        keys = [key for key in self.rename if name == key or (key.endswith("/") and name.startswith(key))]
+        if not keys:
+            return self.prefix + name
+        longest = max(keys, key=len)
+        return self.prefix + self.rename[longest] + name.removeprefix(longest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stacking:
+    """How a checkpoint may hold a tensor of all layers as one: the fields of the configuration that say so.
+
+    Attributes:
+        flag: true where the layers are stacked.
+        axis: on which axis, 0 or 1.
+        assumed: values for fields that no tensor depends on. They are used where a checkpoint is only written in
+            another format and no configuration is named.
+    """
+
+    flag: str
+    axis: str
+    assumed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilySpec:
+    """Everything that the rest of the program knows about a family of models.
+
+    Attributes:
+        name: the family. `Component.family` is this name or one of ``aliases``.
+        components: its parts.
+        configs: reference to a mapping: name -> configuration. Each has ``to_json`` and ``from_json``.
+        configure: reference to ``configure(config, options, part=name, specs=specs) -> Config``, for a family whose
+            configuration follows from more than a name or fields. Empty: ``configs`` and ``--set`` are all there is.
+        usual: the name of the configuration that is meant where none is named.
+        aliases: other names that its models have in manifests.
+        groups: names that stand for several components -> those components.
+        weights: reference to ``weights(config)``: shape and dtype of every tensor of a checkpoint, by name. Empty: the
+            tensors of all components together.
+        sources: reference to ``sources(config)``: tensor of a component -> (tensor of the checkpoint, axis, layer),
+            for those that are one layer of a stacked tensor.
+        strict: a checkpoint must hold no other tensors. Without it, tensors that are left over are told.
+        native: the checkpoint format that ``lwmport checkpoint make`` writes if none is named.
+        marks: tensor by which a checkpoint of the family is known -> the component whose weights it then holds. The
+            first tensor that is found counts.
+        stacking: how its checkpoints may stack layers. None: they do not.
+        inputs: reference to its `InputMaker`. Empty: photographs for pictures, seeded numbers for the rest.
+        preprocessing: input -> how a picture becomes that input. A picture that is not named is scaled to its
+            ``value_range``.
+        words: ``inputs/NAME`` or ``outputs/NAME`` (without what stands behind a dot) -> what the tensor is outside
+            the model, in a few words.
+        tolerances: how far outputs may be from the reference, near ties included.
+        notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
+        license: under which license the released weights are, for the same place. Empty: nothing is said.
+        huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
+    """
+
+    name: str
+    components: tuple[PartSpec, ...]
+    configs: str = ""
+    configure: str = ""
+    usual: str = "lwm"
+    aliases: tuple[str, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: str = ""
+    sources: str = ""
+    strict: bool = False
+    native: str = "safetensors"
+    marks: Mapping[str, str] = field(default_factory=dict)
+    stacking: Stacking | None = None
+    inputs: str = ""
+    preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    notice: str = ""
+    license: str = ""
+    huggingface: HuggingFace | None = None
+
+    def part(self, name: str) -> PartSpec:
+        """Return one component's record."""
+        return next(part for part in self.components if part.name == name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseInputs:
+    """Inputs of one run.
+
+    Attributes:
+        inputs: the arrays, by name.
+        description: what they are, in words.
+        relevant: output -> which of its elements count, to broadcast over its shape. An output that is not named
+            counts as a whole.
+        titles: (name, credit) of each item of the batch, where an item is somebody's work that can be shown.
+    """
+
+    inputs: Mapping[str, Array]
+    description: str
+    relevant: Mapping[str, Array] = field(default_factory=dict)
+    titles: tuple[tuple[str, str], ...] = ()
+
+
+class InputMaker(Protocol):
+    """Makes the inputs that components of a family are judged on, and those of golden samples and of calibration."""
+
+    def cases(self, component: Component) -> tuple[str, ...]:
+        """Return the names of the cases that a component is judged on; ``("",)`` where there is one without a name."""
+
+    def make(self, component: Component, batch: int, number: int, case: str) -> CaseInputs:
+        """Return the inputs of one run. Each ``number`` gives other ones; the case ``""`` is the usual one."""
