@@ -24,7 +24,7 @@ def checkpoint() -> None:
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the configuration.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16 or float16.")
 @click.option("--stacked/--unstacked", default=None, help="Layers as one tensor, or one each; the configuration says.")
-@click.option("--format", "form", help="By default LWM's own: pickle for a VQGAN, msgpack_stream for a LLaMA.")
+@click.option("--format", "form", help="By default the format in which the family is released.")
 def make(out: Path, **options: Any) -> None:
     """Write seeded random weights, not trained, as a checkpoint: the same bytes for the same seed."""
     from lwmport.pipeline.checkpoint.make import Recipe

@@ -29,6 +29,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
     from lwmport.converters import CONVERTERS
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
     from lwmport.models.families import GROUPS, SUMMARIES
+    from lwmport.models.specs import found
     from lwmport.targets import TARGETS
     from lwmport.targets.dialects import ALL_DIALECTS
 
@@ -41,6 +42,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
     }
     return {
         "components": {**groups, **SUMMARIES},
+        "families": {**found().providers, **found().refused},
         "formats": {name: f"default dialect {DEFAULTS[name]}" for name in CONVERTERS},
         "dialects": {
             dialect.name: f"{dialect.format}: {dialect.summary}"

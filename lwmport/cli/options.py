@@ -52,9 +52,12 @@ def model_options(command: _Command) -> _Command:
         ),
         click.option("--precision", default="float32", show_default=True, help="What weights and results are kept in."),
         click.option(
-            "--layer", type=click.IntRange(0), metavar="N", help="Of llama-block: which one; the first by default."
+            "--layer",
+            type=click.IntRange(0),
+            metavar="N",
+            help="Which layer, for a component that is one layer; the first by default.",
         ),
-        click.option("--sample-mode", help="Of vision-llama: text, vision or all."),
+        click.option("--sample-mode", help="Heads of a vision-language model: text, vision or all."),
         click.option("--attention", default="", help="fused, loop or unrolled; the dialect says by default."),
         click.option("--query-chunk", type=SIZE, metavar="N", help="Queries in a block of attention."),
         click.option("--key-chunk", type=SIZE, metavar="N", help="Keys in a block of attention."),

@@ -148,7 +148,8 @@ def family_with(name: str) -> FamilySpec:
     try:
         check_known("component", name, NAMES)
     except UsageError as error:
-        raise UsageError("; ".join([str(error), *found().refused])) from error
+        refused = (f"the family {family} is {why}" for family, why in found().refused.items())
+        raise UsageError("; ".join([str(error), *refused])) from error
     return found().specs[COMPONENTS[NAMES[name][0]]]
 
 

@@ -36,28 +36,28 @@ NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What was found: the families, who brings each, and a line for each that is not taken."""
+    """What was found: the families, who brings each, and a line for each entry point that is not taken."""
 
     specs: Mapping[str, FamilySpec]
     providers: Mapping[str, str]
-    refused: tuple[str, ...]
+    refused: Mapping[str, str]
 
 
 @cache
 def found() -> Found:
     """Return the families of this installation. They are looked for once; ``found.cache_clear()`` looks again."""
     specs = {name: FAMILIES[name] for name in FAMILIES}
-    providers, refused = dict.fromkeys(specs, OURS), []
+    providers, refused = dict.fromkeys(specs, OURS), dict[str, str]()
     for provider, entry in _entry_points():
         try:
             spec = _loaded(entry)
             _check(spec, specs, providers, provider)
         except Exception as error:  # noqa: BLE001 - the package is somebody else's, and may raise anything
             words = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {one_line(error)}"
-            refused.append(f"the family {entry.name!r} of {provider} is left out: {words}")
+            refused[f"{entry.name} of {provider}"] = f"left out: {words}"
             continue
         specs[spec.name], providers[spec.name] = spec, provider
-    return Found(specs=specs, providers=providers, refused=tuple(refused))
+    return Found(specs=specs, providers=providers, refused=refused)
 
 
 def spec_of(family: str) -> FamilySpec | None:

@@ -40,18 +40,21 @@ def memory(machine: Machine) -> Iterator[Trouble]:
     """There is memory for the job."""
     found = f"{machine.memory / GB:.1f} GB of memory are free"
     if machine.memory < LEAST_MEMORY:
-        yield error(found, f"free memory: the VQGAN needs {LEAST_MEMORY / GB:.0f} GB")
+        yield error(found, f"free memory: the full-size picture model needs {LEAST_MEMORY / GB:.0f} GB")
     elif machine.memory < GOOD_MEMORY:
-        yield warning(found, f"one block of the 7B model needs {GOOD_MEMORY / GB:.0f} GB; the VQGAN fits")
+        yield warning(found, f"one block of the 7B model needs {GOOD_MEMORY / GB:.0f} GB; the picture model fits")
 
 
 def disk(machine: Machine) -> Iterator[Trouble]:
     """There is room for the results in the current folder."""
     found = f"{machine.disk / GB:.1f} GB are free in the current folder"
     if machine.disk < LEAST_DISK:
-        yield error(found, f"go to a folder with more: the VQGAN in all formats takes {LEAST_DISK / GB:.0f} GB")
+        yield error(
+            found,
+            f"go to a folder with more: the picture model in all formats takes {LEAST_DISK / GB:.0f} GB",
+        )
     elif machine.disk < GOOD_DISK:
-        yield warning(found, f"a 7B model with its bundle takes {GOOD_DISK / GB:.0f} GB; the VQGAN fits")
+        yield warning(found, f"a 7B model with its bundle takes {GOOD_DISK / GB:.0f} GB; the picture model fits")
 
 
 CHECKS: Final = (

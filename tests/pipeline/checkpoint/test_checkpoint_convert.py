@@ -320,7 +320,7 @@ def test_other_models_are_converted_as_they_are(tmp_path: Path) -> None:
     for name in source.specs:
         assert np.array_equal(found.read(name), source.read(name).astype(ml_dtypes.bfloat16))
     for conversion in (Conversion(form="hf"), Conversion(form="pickle", stacked=True)):
-        with pytest.raises(UsageError, match="expected one of the tensors transformer.* for --to hf"):
+        with pytest.raises(UsageError, match=r"expected one of the tensors transformer.* for --to hf"):
             convert(str(tmp_path / "it"), tmp_path / "never", conversion)
 
 

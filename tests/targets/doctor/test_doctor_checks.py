@@ -117,8 +117,8 @@ ILL = {
     "bfloat16-units": [
         ("cpu", {PACKAGE: {"openvino": "2026.4.1"}, "flags": frozenset({"avx", "avx2"})}, N, "--precision float32")
     ],
-    "memory": [("cpu", {"memory": 10**9}, E, "VQGAN needs"), ("cpu", {"memory": 5 * 10**9}, W, "7B")],
-    "disk": [("cpu", {"disk": 10**9}, E, "VQGAN"), ("cpu", {"disk": 9 * 10**9}, W, "7B")],
+    "memory": [("cpu", {"memory": 10**9}, E, "picture model needs"), ("cpu", {"memory": 5 * 10**9}, W, "7B")],
+    "disk": [("cpu", {"disk": 10**9}, E, "picture model"), ("cpu", {"disk": 9 * 10**9}, W, "7B")],
     "cann": [
         ("ascend", {TOOL: {"atc": None}}, E, f"source {HOME}/set_env.sh"),
         ("ascend", {TOOL: {"atc": None}, FILE: {f"{HOME}/set_env.sh": None}}, E, "lwmport compile --target ascend"),

@@ -1,0 +1,40 @@
+"""A configuration whose fields are its JSON values: what a family's own dataclass inherits."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, Self
+
+from lwmport.errors import ConfigError
+
+
+class PlainConfig:
+    """The base of a frozen dataclass with fields of numbers, texts, truths and tuples of these."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        if not is_dataclass(self):
+            raise ConfigError(f"expected {type(self).__name__} to be a dataclass, found another class")
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration of a JSON object; absent fields keep the defaults.
+
+        Raises:
+            ConfigError: an unknown field, or a value of another type than the field's default.
+        """
+        usual = {field.name: field.default for field in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(usual))
+        if unknown:
+            raise ConfigError(f"expected fields out of {', '.join(usual)}, found {', '.join(unknown)}")
+        return cls(**{name: _as(name, value, usual[name]) for name, value in values.items()})
+
+
+def _as(name: str, value: Any, usual: Any) -> Any:
+    """Return a value in the type of the field's default: whole numbers serve as any number, lists as tuples."""
+    kind = type(usual)
+    value = tuple(value) if kind is tuple and isinstance(value, list) else value
+    value = float(value) if kind is float and type(value) is int else value
+    if type(value) is not kind:
+        raise ConfigError(f"expected {kind.__name__} as {name}, found {value!r}")
+    return value
