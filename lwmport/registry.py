@@ -23,11 +23,7 @@ class Registry(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         check_known(self.kind, name, self._table)
-        module, _, attribute = self._table[name].partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            raise extras.missing(error) from error
+        return load(self._table[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
@@ -37,6 +33,19 @@ class Registry(Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._table
+
+
+def load(reference: str) -> Any:
+    """Return what ``"module:attribute"`` refers to.
+
+    Raises:
+        MissingExtraError: the module needs an optional one that is not installed.
+    """
+    module, _, attribute = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise extras.missing(error) from error
 
 
 def check_known(kind: str, name: str, known: Iterable[str]) -> None:
