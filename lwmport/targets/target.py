@@ -42,7 +42,8 @@ class Target:
         precision: what the compiler is asked to compute in if nothing is said.
         prepare: reference to a function of all jobs of one command, which returns them with what its compiler needs.
         chips: the devices that ``--soc`` names, by name.
-        usual_chip: the one that is meant if none is named; empty if none has to be named.
+        usual_chip: the one that rules and ports mean if none is named; empty if they mean none in particular.
+        asks_chip: whether its compiler means none of itself, so that one has to be named for it.
         chip_parts: a pattern of what may follow the name of a chip, for a part of it.
         engines: reference to format -> what ``--soc`` names, for a target without chips.
         options: those of `OPTIONS` that change something.
@@ -72,6 +73,7 @@ class Target:
     prepare: str = ""
     chips: Mapping[str, Chip] = field(default_factory=dict)
     usual_chip: str = ""
+    asks_chip: bool = False
     chip_parts: str = ""
     engines: str = ""
     options: tuple[str, ...] = ()

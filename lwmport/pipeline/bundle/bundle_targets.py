@@ -43,7 +43,7 @@ def device_for(target: str, soc: str | None, precision: str | None, gears: tuple
     """
     asked = TARGETS[target]
     precision = precision or asked.precision
-    if asked.usual_chip:
+    if asked.asks_chip:
         chip_of(asked, soc, precision)
     return Device(target=target, soc=soc, precision=precision, gears=gears)
 

@@ -19,6 +19,7 @@ ASCEND: Final = Target(
     prepare="lwmport.targets.ascend.nodes:with_nodes",
     chips=CHIPS,
     usual_chip="Ascend310P3",
+    asks_chip=True,
     chip_parts=PART,
     options=("cann", "chip", "extra", "keep_float32", "pictures_as_bytes", "toolchain"),
     fixes="lwmport.targets.ascend.fixes:FIXES",

@@ -59,7 +59,8 @@ def _remarks(machine: Machine, target: str | None) -> Iterator[tuple[Remark, boo
     """Yield what the checks find, and whether it decides the verdict."""
     yield from ((remark, True) for remark in _found(machine, ANY_MACHINE))
     for fault in TARGETS.faults.values():
-        yield Remark(check="targets", severity=Severity.WARNING, found=fault, fix="the other targets work"), False
+        found, _, fix = fault.rpartition("; ")
+        yield Remark(check="targets", severity=Severity.WARNING, found=found, fix=fix), False
     for name in TARGETS:
         doctor = TARGETS[name].machine_doctor
         decides = name == (target or THIS_MACHINE)
