@@ -1,5 +1,6 @@
 """``lwmport list``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -30,8 +31,8 @@ def catalogue() -> dict[str, dict[str, Any]]:
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
     from lwmport.models.families import GROUPS, SUMMARIES
     from lwmport.models.specs import found
-    from lwmport.targets import TARGETS
     from lwmport.targets.dialects import ALL_DIALECTS
+    from lwmport.targets.registry import TARGETS
 
     groups = {name: " and ".join(parts) for name, parts in GROUPS.items()}
     versions = extras.versions()
@@ -48,7 +49,12 @@ def catalogue() -> dict[str, dict[str, Any]]:
             dialect.name: f"{dialect.format}: {dialect.summary}"
             for dialect in (*DIALECTS.values(), *ALL_DIALECTS.values())
         },
-        "targets": dict(TARGETS),
+        "targets": {**{name: target.summary for name, target in TARGETS.items()}, **_left_out(TARGETS.faults)},
         "checkpoints": dict.fromkeys(FORMATS, "read"),
         "installed": {**versions, **missing},
     }
+
+
+def _left_out(faults: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with the targets of other packages, under names that are none of a target that works."""
+    return {f"{name} (left out)": fault for name, fault in faults.items()}

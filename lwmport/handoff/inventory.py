@@ -1,20 +1,13 @@
 """The operators of a model, each held against the vendor's own list."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from lwmport.manifest import ComponentEntry
-from lwmport.targets.operators import (
-    ascend_opsets,
-    compass_tflite_version,
-    compass_versions,
-    listed,
-    migraphx_dtypes,
-)
+from lwmport.targets.registry import TARGETS
 
 NO_LIST: Final = "no list: this runtime is the reference for its format"
-ABSENT: Final = "not listed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +32,12 @@ class Inventory:
 
 def inventory(target: str, form: str, part: ComponentEntry) -> Inventory:
     """Return the operators of a model, the most frequent first."""
-    source, look = _LISTS.get((target, form), ("", _unknown))
+    known = TARGETS[target].operator_list(form)
+    source, look = (known.source, known.look) if known else ("", _unknown)
     opset = part.details.get("opset")
     counts = sorted(part.operators.items(), key=lambda item: (-item[1], item[0]))
     facts = tuple(_fact(name, count, look, opset if isinstance(opset, int) else 0) for name, count in counts)
-    return Inventory(
-        component=part.name, target=target, source=str(listed(source)["source"]) if source else "", operators=facts
-    )
+    return Inventory(component=part.name, target=target, source=source, operators=facts)
 
 
 def text(found: Inventory) -> str:
@@ -67,36 +59,3 @@ def _fact(name: str, count: int, look: _Look, opset: int) -> OperatorFact:
 
 def _unknown(_domain: str, _operator: str, _opset: int) -> tuple[None, str]:
     return None, NO_LIST
-
-
-def _ascend(domain: str, operator: str, opset: int) -> tuple[bool, str]:
-    found = ascend_opsets(domain, operator)
-    if found is None:
-        return False, ABSENT
-    if domain:  # its version is not that of the default domain
-        return True, f"domain {domain}, version {found[0]}"
-    return found[0] <= opset <= found[1], f"opsets {found[0]} to {found[1]}"
-
-
-def _compass(domain: str, operator: str, _opset: int) -> tuple[bool, str]:
-    found = compass_versions(domain, operator)
-    return found is not None, ABSENT if found is None else f"versions {', '.join(map(str, found)) or 'any'}"
-
-
-def _compass_tflite(_domain: str, operator: str, _opset: int) -> tuple[bool, str]:
-    found = compass_tflite_version(operator)
-    return found is not None, ABSENT if found is None else f"up to version {found}"
-
-
-def _migraphx(domain: str, operator: str, _opset: int) -> tuple[bool, str]:
-    found = None if domain else migraphx_dtypes(operator)
-    return found is not None, ABSENT if found is None else ", ".join(found) or "parsed"
-
-
-_LISTS: Final[Mapping[tuple[str, str], tuple[str, _Look]]] = {
-    ("ascend", "onnx"): ("ascend_onnx", _ascend),
-    ("aipu", "onnx"): ("compass_onnx", _compass),
-    ("aipu", "tflite"): ("compass_tflite", _compass_tflite),
-    ("migraphx", "onnx"): ("migraphx_onnx", _migraphx),
-}
-"""(target, format) -> its list, and how it is read."""

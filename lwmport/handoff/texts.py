@@ -6,36 +6,14 @@ from typing import Final
 
 from lwmport.handoff.record import ComponentSpec, Processing, Sample, Spec
 from lwmport.models.spec import FamilySpec
+from lwmport.targets.registry import TARGETS
 from lwmport.types import TensorSpec, Tolerance
 
 WIDTH: Final = 119
 """Columns of a text."""
 
-RUNNERS: Final[Mapping[str, str]] = {
-    "ascend": "python verify.py --run ais_bench {models}",
-    "cpu": "python verify.py --run {runtime}",
-    "migraphx": "python verify.py --run onnxruntime --provider MIGraphXExecutionProvider",
-}
-"""Target -> how the models run on the device; where none is named, its outputs are read from files."""
-
 FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
-
-BY_HAND: Final[Mapping[str, tuple[str, ...]]] = {
-    "aipu": (
-        "Each runs aipubuild (or cixbuild) where it is on the path, else the parts of Compass one by one, as far as",
-        "they are there. aipuparse and aipuopt are open source: Arm-China/Compass_Unified_Parser and",
-        "Arm-China/Compass_Optimizer on GitHub. By hand, in compile/NAME:",
-        "   aipubuild NAME.cfg                   makes NAME.aipu.bin; or",
-        "   aipuparse -c NAME.parse.cfg          makes NAME.txt and NAME.bin: success is '0 error(s)'",
-        "   aipuopt --cfg NAME.optimize.cfg      makes NAME_o.txt and NAME_o.bin, quantised; the last lines of what it",
-        "                                        says hold the cosine of each output",
-        "   aipugb, as the script has it         makes aipu.bin of them; it is not open",
-        "Compass's own executor runs NAME.txt and NAME_o.txt on a CPU, where aipuopt is installed:",
-        "   python verify.py --run compass --model NAME=compile/NAME/NAME_o.txt",
-    ),
-}
-"""Target -> what to know of its scripts, and the same without them."""
 
 RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
 """Format -> the runtime by which verify.py runs it; none for TensorFlow's."""
@@ -43,9 +21,10 @@ RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
 
 def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
     """Return README.txt: what to do, in five steps; ``scripts`` compile the components."""
-    models = " ".join(f"--model {part.name}=compile/{part.name}/{part.name}.om" for part in spec.components)
+    target = TARGETS[spec.target]
+    models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
     runtime = RUNTIMES.get(spec.components[0].format)
-    form = RUNNERS.get(spec.target, FROM_FILES)
+    form = target.verify or FROM_FILES
     run = form.format(models=models, runtime=runtime) if runtime or "{runtime}" not in form else FROM_FILES
     lines = [
         f"{', '.join(part.name for part in spec.components)} for {spec.target}",
@@ -55,7 +34,7 @@ def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
         "2. Check that everything arrived: the digests of all files, and the golden samples in themselves.",
         "   python verify.py",
         "3. Compile. Commands, configuration and calibration data lie in compile/; they run from where they lie.",
-        *(f"   {line}" for line in (*_steps(scripts), *BY_HAND.get(spec.target, ()))),
+        *(f"   {line}" for line in (*_steps(scripts), *target.by_hand)),
         "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs (.npy, or .bin: raw, C order, little-endian).",
         "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
         "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 2 where nothing",

@@ -8,14 +8,13 @@ from typing import Final
 from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.registry import check_known
 from lwmport.reports.record import ComponentReport
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
 from lwmport.targets.graphs.opening import READERS, is_saved_model
 from lwmport.targets.preflight import Conditions, check
-from lwmport.targets.rules import RULES
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Preflight, Status
 
 LARGEST: Final = 2**31
@@ -42,7 +41,7 @@ class CheckRequest:
         Raises:
             UsageError: an unknown target, one that has no chips or no versions, or shapes of another form.
         """
-        check_known("target", self.target, RULES)
+        TARGETS.require(self.target)
         check_options(self.target, {"chip": self.soc, "cann": self.toolkit})
         return Conditions(
             target=self.target,

@@ -7,6 +7,7 @@ import numpy as np
 
 from lwmport.errors import RunnerError
 from lwmport.types import Array, Kind, Signature, TensorSpec
+from lwmport.validators.promise import broken
 
 CODES: Final = "codebook_indices"
 CODES_HINT: Final = "; end-of-frame tokens are no codes, take them out first"
@@ -26,13 +27,9 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array]) -> 
 
 
 def _check(spec: TensorSpec, array: Array) -> None:
-    expected = f"{spec.dtype}[{', '.join(map(str, spec.shape))}]"
-    found = f"{array.dtype}{list(array.shape)}"
-    fits = len(array.shape) == len(spec.shape) and all(
-        isinstance(dim, str) or dim == size for dim, size in zip(spec.shape, array.shape, strict=True)
-    )
-    if str(array.dtype) != spec.dtype or not fits:
-        raise RunnerError(f"expected {spec.name} as {expected}, found {found}")
+    reason = broken(spec, array)
+    if reason:
+        raise RunnerError(reason)
     if spec.kind is Kind.INDICES and spec.value_range and array.size:
         low, high = spec.value_range
         if array.min() < low or array.max() > high:

@@ -1,6 +1,5 @@
 """A model file against a target's rules: findings, gravest first, and a verdict."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,21 +7,13 @@ from typing import Final
 
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
-from lwmport.targets.chips import CHIPS
+from lwmport.targets.chip import Chip
 from lwmport.targets.graphs.opening import open_graph
 from lwmport.targets.graphs.record import Graph, Shapes
-from lwmport.targets.rules import RULES
+from lwmport.targets.registry import TARGETS
 from lwmport.targets.rules.rule import NO_CHIP, Rule, Subject
+from lwmport.targets.target import FLOATS, Target
 from lwmport.types import Finding, Preflight, Severity, Status
-
-USUAL_CHIPS: Final = {"ascend": "Ascend310P3", "aipu": "", "migraphx": "", "cpu": ""}
-"""Target -> the chip that is meant when none is named; empty for none in particular."""
-
-PRECISIONS: Final = {"ascend": "float16", "aipu": "float32", "migraphx": "float32", "cpu": "float32"}
-"""Target -> the precision in which its compiler computes unless told otherwise."""
-
-VIRTUAL: Final = re.compile(r"vir0[1248]$")
-"""The end of the name of a part of an Ascend chip: ``Ascend310P3vir04``."""
 
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
@@ -45,16 +36,15 @@ def check(path: Path, conditions: Conditions) -> Preflight:
         ArtifactError: the file is no model of a known format.
         UsageError: an unknown target, chip, version or precision, or a shape that fits no input.
     """
-    check_known("target", conditions.target, RULES)
+    TARGETS.require(conditions.target)
     return judge(open_graph(path, conditions.shapes), conditions)
 
 
 def judge(graph: Graph, conditions: Conditions) -> Preflight:
     """Return what a target objects to in a graph."""
     subject = subject_of(graph, conditions)
-    findings = tuple(
-        sorted(_findings(subject, RULES[conditions.target]), key=lambda finding: _ORDER.index(finding.severity))
-    )
+    found = _findings(subject, TARGETS[conditions.target].rule_table)
+    findings = tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
     failed = any(finding.severity is Severity.ERROR for finding in findings)
     return Preflight(
         artifact=graph.path.name,
@@ -71,19 +61,24 @@ def subject_of(graph: Graph, conditions: Conditions) -> Subject:
     Raises:
         UsageError: an unknown target, chip, version or precision.
     """
-    check_known("target", conditions.target, RULES)
-    chips = CHIPS[conditions.target]
-    name = VIRTUAL.sub("", conditions.chip or USUAL_CHIPS[conditions.target]) if chips else ""
-    if name:
-        check_known(f"chip of {conditions.target}", name, chips)
-    precision = conditions.precision or PRECISIONS[conditions.target]
-    check_known("precision", precision, ("float16", "bfloat16", "float32"))
+    target = TARGETS[conditions.target]
+    precision = conditions.precision or target.checked_precision
+    check_known("precision", precision, FLOATS)
     return Subject(
         graph=graph,
-        chip=chips[name] if name else NO_CHIP,
+        chip=_chip(target, conditions.chip or target.usual_chip),
         toolkit=version_of(conditions.toolkit),
         precision=precision,
     )
+
+
+def _chip(target: Target, name: str) -> Chip:
+    if not name or not target.chips:
+        return NO_CHIP
+    found = target.chip(name)
+    if found is None:
+        check_known(f"chip of {target.name}", name, target.chips)
+    return found or NO_CHIP
 
 
 def version_of(text: str) -> tuple[int, ...]:

@@ -11,6 +11,12 @@ LISTED = 100
 """Mismatches that are listed one by one; the count is of all."""
 
 
+def equal_share(reference: Array, candidate: Array) -> float:
+    """Return which part of the integers is equal, 1 if there are none."""
+    wrong = int(np.count_nonzero(reference != candidate))
+    return (reference.size - wrong) / reference.size if reference.size else 1.0
+
+
 def index_metrics(
     reference: Array, candidate: Array, quantized: Quantized | None = None, near: NDArray[np.bool_] | None = None
 ) -> IndexMetrics:

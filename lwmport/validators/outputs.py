@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance, Tolerances, Validation
 from lwmport.validators.indices import index_metrics
 from lwmport.validators.metrics import IndexMetrics, Metrics, ValueMetrics, as_mapping
+from lwmport.validators.promise import fits
 from lwmport.validators.quality import picture_metrics
 from lwmport.validators.ties import followed, most, near_ties
 from lwmport.validators.tolerances import is_exact, tolerance_for
@@ -141,7 +142,7 @@ def _structure(spec: TensorSpec, reference: Mapping[str, Array], candidate: Mapp
         array = arrays[spec.name]
         if array.dtype.name != spec.dtype:
             return f"dtype: expected {spec.dtype}, the {side} has {array.dtype.name}"
-        if not _fits(spec, array.shape):
+        if not fits(spec.shape, array.shape):
             return f"shape: expected {_shape(spec.shape)}, the {side} has {_shape(array.shape)}"
     shapes = reference[spec.name].shape, candidate[spec.name].shape
     if shapes[0] != shapes[1]:
@@ -224,12 +225,6 @@ def _diff(
         tolerance=tolerance,
         metrics={} if metrics is None else as_mapping(metrics),
     )
-
-
-def _fits(spec: TensorSpec, shape: tuple[int, ...]) -> bool:
-    if len(shape) != len(spec.shape):
-        return False
-    return all(isinstance(dim, str) or dim == size for dim, size in zip(spec.shape, shape, strict=True))
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

@@ -53,6 +53,15 @@ def value_metrics(reference: Array, candidate: Array, tolerance: Tolerance) -> V
     )
 
 
+def sqnr_db(reference: Array, candidate: Array) -> float:
+    """Return `ValueMetrics.sqnr_db` alone, of two tensors of finite numbers; infinite when they are equal."""
+    signal = noise = 0.0
+    for piece in differences(reference, candidate):
+        signal += float(np.square(piece.reference).sum())
+        noise += float(np.square(piece.error).sum())
+    return decibels(signal, noise)
+
+
 def decibels(signal: float, noise: float) -> float:
     """Return 10 log10(signal / noise) of two powers; infinite without noise, minus infinite without signal."""
     if noise == 0:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lwmport.handoff.inventory import ABSENT, NO_LIST, inventory, text
+from lwmport.handoff.inventory import NO_LIST, inventory, text
 from lwmport.manifest import ComponentEntry
+from lwmport.targets.operators import ABSENT
 from lwmport.types import Signature
 
 

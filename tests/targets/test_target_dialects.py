@@ -12,10 +12,8 @@ from lwmport.errors import UsageError
 from lwmport.models.vqgan.config import CONFIGS
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
-from lwmport.targets import TARGETS
-from lwmport.targets.chips import CHIPS
-from lwmport.targets.dialects import ALL_DIALECTS, DIALECT_OF, dialects_of, target_of
-from lwmport.targets.rules import RULES
+from lwmport.targets.dialects import ALL_DIALECTS, target_of
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Status
 
 WRITTEN = [
@@ -32,16 +30,14 @@ DECOMPOSED = {"lwmport.rms_norm"}
 """Composites that are written out of other operators where the opset has none of their forms."""
 
 
-def test_every_target_has_rules_chips_and_a_dialect() -> None:
-    assert set(TARGETS) == set(RULES) == set(CHIPS) == {target for target, _ in DIALECT_OF}
+def test_no_dialect_has_the_name_of_another() -> None:
     assert not set(ALL_DIALECTS) & set(DIALECTS)
 
 
-@pytest.mark.parametrize("key", DIALECT_OF)
-def test_the_dialect_of_a_target_is_one_of_its_format(key: tuple[str, str]) -> None:
-    form, name = key[1], DIALECT_OF[key]
+@pytest.mark.parametrize(("target", "form"), [(name, form) for name in TARGETS.table for form in TARGETS[name].formats])
+def test_the_dialect_of_a_target_is_one_of_its_format(target: str, form: str) -> None:
     assert form in CONVERTERS
-    assert dialect_for(form, name, extra=ALL_DIALECTS).format == form
+    assert dialect_for(form, TARGETS[target].formats[form].name, extra=ALL_DIALECTS).format == form
 
 
 @pytest.mark.parametrize("name", [name for name, dialect in ALL_DIALECTS.items() if dialect.format == "onnx"])
@@ -90,5 +86,5 @@ def test_what_is_written_is_right_and_passes_its_own_rules(name: str, opset: int
 def test_every_dialect_is_of_one_target() -> None:
     assert {name: target_of(name) for name in ALL_DIALECTS} == {name: name.partition("-")[0] for name in ALL_DIALECTS}
     assert target_of("ort") is None
-    assert dialects_of("ascend", "onnx") == ("ascend", "ascend-npu")
-    assert dialects_of("ascend", "tflite") == ()
+    assert TARGETS["ascend"].dialects_of("onnx") == ("ascend", "ascend-npu")
+    assert TARGETS["ascend"].dialects_of("tflite") == ()

@@ -11,12 +11,12 @@ from lwmport.handoff.inventory import inventory
 from lwmport.handoff.inventory import text as inventory_text
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry
-from lwmport.targets.compile import COMPILERS, PRECISIONS
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.graphs.opening import READERS
-from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
-from lwmport.types import Array, Compilation, Preflight
+from lwmport.targets.preflight import Conditions, check
+from lwmport.targets.registry import TARGETS
+from lwmport.types import Array, Preflight
 
 MODELS: Final = "models"
 """The folder of the artifacts, in the scratch folder as in the bundle."""
@@ -41,9 +41,10 @@ def device_for(target: str, soc: str | None, precision: str | None, gears: tuple
     Raises:
         UsageError: the compiler has no usual chip and none is named, or it knows none of that name.
     """
-    precision = precision or PRECISIONS[target]
-    if USUAL_CHIPS[target]:
-        chip_of(target, soc, precision)
+    asked = TARGETS[target]
+    precision = precision or asked.precision
+    if asked.asks_chip:
+        chip_of(asked, soc, precision)
     return Device(target=target, soc=soc, precision=precision, gears=gears)
 
 
@@ -79,7 +80,7 @@ def compile_files(
         calibration=calibration,
         run=False,
     )
-    made: Compilation = COMPILERS[device.target](job, out)
+    made = TARGETS[device.target].compile_artifact(job, out)
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         staging.put(f"compile/{part.name}/{path.relative_to(out).as_posix()}", path)
     return made.commands
@@ -96,7 +97,7 @@ def check_files(staging: Staging, device: Device, part: ComponentEntry, form: st
     if Path(part.path).suffix not in READERS:
         return None
     precision = FLOATS.get(device.precision, device.precision)
-    soc = device.soc if USUAL_CHIPS[device.target] else None
+    soc = device.soc if TARGETS[device.target].usual_chip else None
     found = check(folder / part.path, Conditions(target=device.target, chip=soc or "", precision=precision))
     staging.put_json(f"check/{part.name}/preflight.json", found)
     staging.put(f"check/{part.name}/preflight.txt", _text(found).encode())

@@ -30,10 +30,9 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
 from lwmport.pipeline.validate.reference_runs import trial_batch
 from lwmport.pipeline.weights import component_weights, reopen_weights
-from lwmport.registry import check_known
 from lwmport.reports.files import read_report
-from lwmport.targets.compile import COMPILERS
 from lwmport.targets.compile.job import Gear
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances, Weights
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
 
@@ -103,7 +102,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
             is one of the files that go into it.
     """
     observer = observer or Silent()
-    check_known("target", request.target, COMPILERS)
+    TARGETS.require(request.target)
     if request.samples < 1 or request.calibration < 0:
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
                          f"{request.calibration}")  # fmt: skip

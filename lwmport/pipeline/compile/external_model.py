@@ -31,10 +31,10 @@ class ModelFile:
     quantised: bool = False
 
 
-def read_foreign(path: Path, target: str) -> ModelFile:
+def read_foreign(path: Path, *, public_names: bool) -> ModelFile:
     """Return a model that is not ours: its own inputs and outputs are its signature.
 
-    What runs a file on the cpu has the names that callers use; a vendor's parser has those of the tensors.
+    ``public_names`` is whether they are called as a runtime's callers call them: a vendor's parser knows tensors alone.
 
     Raises:
         ArtifactError: it is no model file, or an input is no tensor of numbers.
@@ -45,7 +45,7 @@ def read_foreign(path: Path, target: str) -> ModelFile:
     graph = open_graph(path)
     _check_inputs(path, graph.inputs)
     check_ranks(path, graph.inputs)
-    public = graph.public if target == "cpu" else {}
+    public = graph.public if public_names else {}
     specs = [
         tuple(
             TensorSpec(name=public.get(value.name, value.name), shape=value.shape or (), dtype=value.dtype)

@@ -11,11 +11,11 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.targets.ascend.nodes import with_nodes
-from lwmport.targets.compile import COMPILERS, PRECISIONS
-from lwmport.targets.compile.devices import check_options
+from lwmport.registry import load
+from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.tools import installed
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Compilation, Status
 
 AUTO: Final = "auto"
@@ -59,20 +59,22 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         ArtifactError: there is no such artifact, or it is not the file that was converted.
     """
     observer = observer or Silent()
-    compiler = COMPILERS[request.target]
-    if request.calibration and request.target != "aipu":
-        raise UsageError(f"expected --calibration with the target aipu, which quantises, found {request.target}")
+    target = TARGETS[request.target]
+    if request.calibration:
+        check_calibration(request.target)
     if request.checkpoint and request.calibration != AUTO:
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
-    jobs = with_nodes(_jobs(request, observer))
+    jobs = _jobs(request, observer)
+    if target.prepare:
+        jobs = load(target.prepare)(jobs)
     found = []
     for job in jobs:
         observer.phase(f"{job.path.name}: compile for {request.target}")
-        made: Compilation = compiler(job, request.folder)
+        made = target.compile_artifact(job, request.folder)
         _write(made, request.folder)
         found.append(made)
     return tuple(found)
@@ -135,7 +137,7 @@ def _own(
 
 def _foreign(request: CompileRequest) -> CompileJob:
     """Return the job for a model that is not ours."""
-    model = read_foreign(request.artifact, request.target)
+    model = read_foreign(request.artifact, public_names=TARGETS[request.target].public_names)
     names = [f"{spec.name}.npy" for spec in model.signature.inputs]
     if request.calibration == AUTO:
         raise UsageError(
@@ -158,7 +160,7 @@ def _job(request: CompileRequest, model: ModelFile, calibration: Mapping[str, Ar
         own=model.own,
         quantised=model.quantised,
         soc=request.soc,
-        precision=request.precision or PRECISIONS[request.target],
+        precision=request.precision or TARGETS[request.target].precision,
         gears=request.gears,
         calibration=calibration,
         keep_float32=request.keep_float32,

@@ -17,8 +17,7 @@ from lwmport.pipeline.convert.unused_options import check_heard, unheard
 from lwmport.pipeline.port.exclusion import left_out
 from lwmport.pipeline.port.run import PortRequest, usual_format
 from lwmport.registry import check_known
-from lwmport.targets.dialects import DIALECT_OF
-from lwmport.targets.preflight import USUAL_CHIPS
+from lwmport.targets.registry import TARGETS
 from lwmport.types import WeightSpec
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
@@ -193,14 +192,14 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _meant(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return every value that a job has, with the usual ones where it does not say."""
-    target = fields["target"]
-    form = fields.get("to") or usual_format(target)
+    target = TARGETS[fields["target"]]
+    form = fields.get("to") or usual_format(target.name)
     model = Options()
     usual = {
         **{name: getattr(model, option) for name, option in MODEL.items()},
         **{name: getattr(ConvertRequest, name) for name in ("config", "batch", "seed")},
-        "dialect": DIALECT_OF.get((target, form)),
-        "soc": USUAL_CHIPS.get(target),
+        "dialect": target.formats[form].name if form in target.formats else None,
+        "soc": target.usual_chip,
     }
     return {**usual, **fields, "to": form}
 

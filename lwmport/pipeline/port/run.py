@@ -19,19 +19,15 @@ from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
-from lwmport.targets.compile import PRECISIONS
 from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
-from lwmport.targets.dialects import DIALECT_OF, dialects_of
-from lwmport.targets.preflight import USUAL_CHIPS, Conditions, check
+from lwmport.targets.preflight import Conditions, check
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Severity, Status
 
-TARGETS: Final = tuple(dict.fromkeys(target for target, _ in DIALECT_OF))
 MODELS: Final = "models"
 COMPILED: Final = "compiled"
 PREFLIGHT: Final = "preflight.json"
-QUANTISING: Final = frozenset({"aipu"})
-"""Targets whose compiler quantises and wants samples for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +37,7 @@ class PortRequest:
     Attributes:
         conversion: `lwmport.pipeline.convert.request.ConvertRequest`; its ``out`` is the folder of the whole port, its
             dialect one of the target's, the usual one if it names none.
-        target: a key of `lwmport.targets.compile.COMPILERS`.
+        target: a key of `lwmport.targets.registry.TARGETS`.
         soc: the device within the target.
         toolchain: the vendor's SDK, if it is not where it usually is.
 
@@ -56,17 +52,16 @@ class PortRequest:
 
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
-        check_known("target", self.target, TARGETS)
-        formats = [form for target, form in DIALECT_OF if target == self.target]
-        check_known(f"format for {self.target}", self.conversion.format, formats)
-        check_known(f"dialect for {self.target}", self.dialect, dialects_of(self.target, self.conversion.format))
-        check_device(self.target, self.conversion.format, self.soc)
+        target, form = TARGETS[self.target], self.conversion.format
+        check_known(f"format for {self.target}", form, target.formats)
+        check_known(f"dialect for {self.target}", self.dialect, target.dialects_of(form))
+        check_device(self.target, form, self.soc)
         check_options(self.target, {"toolchain": self.toolchain})
 
     @property
     def dialect(self) -> str:
         """The dialect to convert in."""
-        return self.conversion.dialect or DIALECT_OF[self.target, self.conversion.format]
+        return self.conversion.dialect or TARGETS[self.target].formats[self.conversion.format].name
 
     @property
     def converted(self) -> ConvertRequest:
@@ -81,7 +76,7 @@ class PortRequest:
     @property
     def chip(self) -> str | None:
         """The device within the target: the one asked for, or the target's usual one."""
-        return self.soc or USUAL_CHIPS[self.target] or None
+        return self.soc or TARGETS[self.target].usual_chip or None
 
     @property
     def models(self) -> Path:
@@ -126,8 +121,7 @@ def usual_format(target: str) -> str:
     Raises:
         UsageError: no such target.
     """
-    check_known("target", target, TARGETS)
-    return next(form for name, form in DIALECT_OF if name == target)
+    return next(iter(TARGETS[target].formats))
 
 
 def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
@@ -220,7 +214,7 @@ def _convert(request: PortRequest, observer: Observer) -> Stage:
 
 def _check(request: PortRequest, _: Observer) -> Stage:
     made = manifest.read(request.models)
-    compiled = PRECISIONS[request.target]
+    compiled = TARGETS[request.target].precision
     conditions = Conditions(target=request.target, chip=request.chip or "", precision=FLOATS.get(compiled, compiled))
     found = [check(request.models / part.path, conditions) for part in made.components]
     with atomic.new_file(request.out / PREFLIGHT) as file:
@@ -241,7 +235,7 @@ def _check(request: PortRequest, _: Observer) -> Stage:
 
 
 def _compile(request: PortRequest, observer: Observer) -> Stage:
-    tools = installed(request.target, request.toolchain)
+    tools, quantises = installed(request.target, request.toolchain), TARGETS[request.target].quantises
     found = compile_artifacts(
         CompileRequest(
             artifact=request.models,
@@ -249,8 +243,8 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
             out=request.out / COMPILED,
             soc=request.chip,
             toolchain=request.toolchain,
-            calibration=AUTO if request.target in QUANTISING else None,
-            checkpoint=request.conversion.checkpoint if request.target in QUANTISING else None,
+            calibration=AUTO if quantises else None,
+            checkpoint=request.conversion.checkpoint if quantises else None,
         ),
         observer,
     )

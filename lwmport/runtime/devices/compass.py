@@ -10,7 +10,8 @@ import numpy as np
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.devices.tensors import sizes_of
 from lwmport.runtime.inputs import check_inputs
-from lwmport.types import Array, Signature, dtype_of
+from lwmport.types import Array, Signature, TensorSpec, dtype_of
+from lwmport.validators.promise import broken
 
 
 class CompassRunner:
@@ -59,7 +60,7 @@ class CompassRunner:
         if len(found) != len(self._signature.outputs):
             raise RunnerError(f"expected {len(self._signature.outputs)} outputs from Compass, found {len(found)}")
         return {
-            spec.name: _promised(np.asarray(array), spec.name, _shape(spec.shape, sizes), spec.dtype)
+            spec.name: _promised(np.asarray(array), spec, sizes)
             for spec, array in zip(self._signature.outputs, found, strict=True)
         }
 
@@ -69,15 +70,12 @@ def _narrow(array: Array) -> Array:
     return array.astype(np.int32) if array.dtype == np.int64 else np.ascontiguousarray(array)
 
 
-def _shape(shape: tuple[int | str, ...], sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(sizes.get(dim, -1) if isinstance(dim, str) else dim for dim in shape)
-
-
-def _promised(array: Array, name: str, shape: tuple[int, ...], dtype: str) -> Array:
+def _promised(array: Array, spec: TensorSpec, sizes: Mapping[str, int]) -> Array:
     """Return an output in the dtype of the signature; whole numbers may come as floats, but must be whole."""
-    if len(shape) != array.ndim or any(want not in (-1, size) for want, size in zip(shape, array.shape, strict=True)):
-        raise RunnerError(f"expected {name} as {dtype}{list(shape)}, found {array.dtype}{list(array.shape)}")
-    found = np.array(array).astype(dtype_of(dtype))
+    reason = broken(spec, array, sizes, dtype=False)
+    if reason:
+        raise RunnerError(reason)
+    found = np.array(array).astype(dtype_of(spec.dtype))
     if np.issubdtype(found.dtype, np.integer) and not np.array_equal(found, array):
-        raise RunnerError(f"expected whole numbers of {name}, found others: the order of the outputs may differ")
+        raise RunnerError(f"expected whole numbers of {spec.name}, found others: the order of the outputs may differ")
     return found

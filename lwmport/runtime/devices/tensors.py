@@ -9,6 +9,7 @@ import numpy as np
 
 from lwmport.errors import RunnerError
 from lwmport.types import Array, TensorSpec, dtype_of
+from lwmport.validators.promise import broken
 
 MOST_ORDERS: Final = 5040
 """Orders of outputs that are tried: those of seven."""
@@ -67,10 +68,9 @@ def from_port(array: Array, spec: TensorSpec, sizes: dict[str, int]) -> Array:
     Raises:
         RunnerError: shape or kind of numbers are others.
     """
-    shape = tuple(sizes.get(dim, -1) if isinstance(dim, str) else dim for dim in spec.shape)
-    fits = len(shape) == array.ndim and all(a in (-1, b) for a, b in zip(shape, array.shape, strict=True))
-    if not fits:
-        raise RunnerError(f"expected {spec.name} as {spec.dtype}{list(spec.shape)}, found {list(array.shape)}")
+    reason = broken(spec, array, sizes, dtype=False)
+    if reason:
+        raise RunnerError(reason)
     # The device's library writes the next run into the same memory.
     found = np.array(array, copy=True)
     return found if str(found.dtype) == spec.dtype else _cast(found, dtype_of(spec.dtype), spec.name)

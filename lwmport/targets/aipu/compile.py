@@ -1,7 +1,6 @@
 """Arm China's Compass for Zhouyi NPUs: ``aipubuild`` (``cixbuild`` on CIX boards), or its parts one by one."""
 
 import re
-from functools import partial
 from typing import Final
 
 from lwmport.errors import UsageError
@@ -11,11 +10,12 @@ from lwmport.targets.aipu.config import (
     optimizer_section,
     parser_section,
 )
+from lwmport.targets.aipu.target import AIPU
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.plan import CompilePlan, Place, Run, Step, lines_of
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.toolchain import Sdk, find
-from lwmport.targets.compile.vendor import Vendor, compile_with
+from lwmport.targets.compile.vendor import Vendor
 from lwmport.targets.compile.verdict import absent, failed, general, quote
 from lwmport.targets.graphs.wire import mapped
 
@@ -26,6 +26,9 @@ SOC: Final = "X2_1204MP3"
 
 BUILD: Final = ("aipubuild", "cixbuild")
 PARSE: Final = ("aipuparse", "cixparse")
+OPTIMIZE: Final = ("aipuopt",)
+GENERATE: Final = ("aipugb",)
+PROGRAMS: Final = (*BUILD, *PARSE, *OPTIMIZE, *GENERATE)
 SDK: Final = Sdk(variables=("AIPU_HOME", "ZHOUYI_LINUX_DRIVER_HOME"), places=("/opt/aipu", "/opt/cix"))
 
 ERRORS: Final = re.compile(r"(\d+) error\(s\)|Total errors:\s*(\d+)")
@@ -56,9 +59,9 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     Raises:
         UsageError: format, device, precision, shapes or names are none that Compass takes, or there are no samples.
     """
-    check_job(job, "aipu", FORMATS, PRECISIONS)
+    check_job(job, AIPU, FORMATS, PRECISIONS)
     soc = job.soc or SOC
-    chip_of("aipu", soc, job.precision)
+    chip_of(AIPU, soc, job.precision)
     check_gears(job, (1, 1))
     _check_names(job)
     _check_weights_inside(job)
@@ -115,13 +118,13 @@ def _parts(job: CompileJob, soc: str) -> tuple[Step, ...]:
         ),
         Step(
             name="aipuopt",
-            tools=("aipuopt",),
+            tools=OPTIMIZE,
             options=("--cfg", f"{name}.optimize.cfg"),
             products=(f"{name}_o.txt", f"{name}_o.bin"),
         ),
         Step(
             name="aipugb",
-            tools=("aipugb",),
+            tools=GENERATE,
             options=(f"{name}_o.txt", "-w", f"{name}_o.bin", "--target", soc, "--tiling", "fps", *extra),
             products=("aipu.bin",),
         ),
@@ -162,7 +165,11 @@ def _check_names(job: CompileJob) -> None:
 
 
 VENDOR: Final = Vendor(
-    target="aipu", sdk=SDK, plan=plan, judge=judge, beside_results=True, telling=("[output tensors cosine]",)
+    target=AIPU.name,
+    sdk=SDK,
+    programs=PROGRAMS,
+    plan=plan,
+    judge=judge,
+    beside_results=True,
+    telling=("[output tensors cosine]",),
 )
-compile_artifact = partial(compile_with, VENDOR)
-"""``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""

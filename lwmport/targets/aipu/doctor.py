@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
+from lwmport.targets.aipu.compile import BUILD
 from lwmport.targets.doctor.check import Check, Trouble, error, note, warning
+from lwmport.targets.doctor.doctor import Doctor
 from lwmport.targets.doctor.machine import Machine
 
-BUILDERS: Final = ("aipubuild", "cixbuild")
 WORKING_NUMPY: Final = (2, 2)
 BROKEN_NUMPY: Final = (2, 4)
 """With numpy 2.2.6 the parser works, with 2.4.6 it fails on TopK; 2.3 was not tried."""
@@ -16,7 +17,7 @@ TFLITE_ONNX: Final = (1, 18)
 
 def toolkit(machine: Machine) -> Iterator[Trouble]:
     """The build tool is there, or at least the open parts."""
-    if any(name in machine.tools for name in BUILDERS):
+    if any(name in machine.tools for name in BUILD):
         return
     if "aipuparse" in machine.tools:
         yield warning(
@@ -32,7 +33,7 @@ def toolkit(machine: Machine) -> Iterator[Trouble]:
 
 def packages(machine: Machine) -> Iterator[Trouble]:
     """The packages beside the parser are those that it works with."""
-    if "aipuparse" not in machine.tools and not any(name in machine.tools for name in BUILDERS):
+    if "aipuparse" not in machine.tools and not any(name in machine.tools for name in BUILD):
         return
     version = machine.version("numpy")
     if version and version[:2] >= BROKEN_NUMPY:
@@ -62,8 +63,15 @@ def device(machine: Machine) -> Iterator[Trouble]:
         yield note("no /dev/aipu: models are compiled here and run elsewhere", "load the driver on the board")
 
 
-CHECKS: Final = (
-    Check(name="compass", targets=("aipu",), look=toolkit),
-    Check(name="compass-packages", targets=("aipu",), look=packages),
-    Check(name="zhouyi", targets=("aipu",), look=device),
+_CHECKS: Final = (
+    Check(name="compass", look=toolkit),
+    Check(name="compass-packages", look=packages),
+    Check(name="zhouyi", look=device),
+)
+
+DOCTOR: Final = Doctor(
+    checks=_CHECKS,
+    signs=("/dev/aipu", *BUILD, "aipuparse"),
+    tools=(*BUILD, "aipuparse"),
+    places=("/dev/aipu",),
 )

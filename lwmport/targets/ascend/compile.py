@@ -1,19 +1,19 @@
 """Huawei's CANN: ``atc`` from ONNX or a frozen graph to an ``.om``."""
 
 import re
-from functools import partial
 from typing import Final
 
 from lwmport.errors import UsageError
 from lwmport.targets.ascend.errors import HINTS, explain
 from lwmport.targets.ascend.precision import precision_files, precision_options
 from lwmport.targets.ascend.shapes import GEARS, aipp, shape_options
+from lwmport.targets.ascend.target import ASCEND
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.plan import CompilePlan, Place, Run, Step
 from lwmport.targets.compile.providers import provider_file
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.toolchain import Sdk
-from lwmport.targets.compile.vendor import Vendor, compile_with
+from lwmport.targets.compile.vendor import Vendor
 from lwmport.targets.compile.verdict import absent, failed, general
 
 FRAMEWORKS: Final = {"onnx": "5", "frozen_graph": "3"}
@@ -27,6 +27,7 @@ LITTER: Final = ("fusion_result.json", "kernel_meta*")
 
 PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16")
 
+PROGRAMS: Final = ("atc",)
 SDK: Final = Sdk(
     variables=("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"),
     places=("/usr/local/Ascend/cann", "/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/ascend-toolkit"),
@@ -45,8 +46,8 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     Raises:
         UsageError: format, device, precision, gears or names are none that ATC takes.
     """
-    check_job(job, "ascend", tuple(FRAMEWORKS), PRECISIONS)
-    chip_of("ascend", job.soc, job.precision)
+    check_job(job, ASCEND, tuple(FRAMEWORKS), PRECISIONS)
+    chip_of(ASCEND, job.soc, job.precision)
     check_gears(job, GEARS)
     for name in (job.path.name, job.name):
         if not NAME.fullmatch(name):
@@ -69,7 +70,7 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     if job.format == "onnx" and not any(operator.startswith("npu.") for operator in job.operators):
         # ONNX Runtime, whose provider this is for, refuses a model with operators of CANN's own.
         files[f"{job.name}.cann.json"] = provider_file("CANNExecutionProvider", job.precision, job.name)
-    step = Step(name="atc", tools=("atc",), options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))
+    step = Step(name="atc", tools=PROGRAMS, options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))
     return CompilePlan(steps=(step,), files=files, details={"soc": job.soc, "precision": job.precision})
 
 
@@ -95,6 +96,4 @@ def _words(said: str) -> str:
     return f"although it said {FAILURE!r}" + (f" as well as {SUCCESS!r}" if SUCCESS in said else "")
 
 
-VENDOR: Final = Vendor(target="ascend", sdk=SDK, plan=plan, judge=judge, litter=LITTER)
-compile_artifact = partial(compile_with, VENDOR)
-"""``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""
+VENDOR: Final = Vendor(target=ASCEND.name, sdk=SDK, programs=PROGRAMS, plan=plan, judge=judge, litter=LITTER)

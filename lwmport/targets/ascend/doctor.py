@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from lwmport.targets.ascend.compile import SDK
-from lwmport.targets.chips import CHIPS
-from lwmport.targets.doctor.cards import Card, cards
+from lwmport.targets.ascend.cards import CARDS
+from lwmport.targets.ascend.chips import CHIPS
+from lwmport.targets.ascend.compile import PROGRAMS, SDK
+from lwmport.targets.doctor.cards import Card, cards_of
 from lwmport.targets.doctor.check import Check, Trouble, error, note, warning
+from lwmport.targets.doctor.doctor import Doctor
 from lwmport.targets.doctor.machine import Machine, numbers
 
 SET_ENV: Final = tuple(f"{place}/set_env.sh" for place in SDK.places)
@@ -50,19 +52,19 @@ def version(machine: Machine) -> Iterator[Trouble]:
     home = machine.environment.get("ASCEND_HOME_PATH", "")
     if not home or not machine.has_file(f"{home}/{PLATFORM}"):
         return
-    for soc in sorted({card.soc for card in cards(machine) if card.target == "ascend"}):
-        if soc in CHIPS["ascend"] and f"{home}/{PLATFORM}/{soc}.ini" not in machine.files:
+    for soc in sorted({card.soc for card in cards_of(machine, CARDS)}):
+        if soc in CHIPS and f"{home}/{PLATFORM}/{soc}.ini" not in machine.files:
             hint = "the operators' package of this chip" if found and found >= SEPARATE_OPERATORS else "a newer CANN"
             yield error(f"this CANN does not know {soc}, which is in the machine", f"install {hint}")
 
 
 def card(machine: Machine) -> Iterator[Trouble]:
     """The card, if there is one, answers and is well."""
-    found = [card for card in cards(machine) if card.target == "ascend"]
+    found = cards_of(machine, CARDS)
     for one in found:
         if one.health != "OK":
             yield _ill(one)
-        if one.soc not in CHIPS["ascend"]:
+        if one.soc not in CHIPS:
             yield note(f"the name {one.name} says not which chip", f"npu-smi info -t board -i {one.index} -c 0")
     if found:
         return
@@ -117,10 +119,25 @@ def cann_version(machine: Machine) -> tuple[int, ...]:
     return next((numbers(line.partition("=")[2].strip("[] ")) for line in lines), ())
 
 
-CHECKS: Final = (
-    Check(name="cann", targets=("ascend",), look=toolkit),
-    Check(name="cann-version", targets=("ascend",), look=version),
-    Check(name="npu", targets=("ascend",), look=card),
-    Check(name="compile-workers", targets=("ascend",), look=workers),
-    Check(name="om-runner", targets=("ascend",), look=runner),
+_CHECKS: Final = (
+    Check(name="cann", look=toolkit),
+    Check(name="cann-version", look=version),
+    Check(name="npu", look=card),
+    Check(name="compile-workers", look=workers),
+    Check(name="om-runner", look=runner),
+)
+
+DOCTOR: Final = Doctor(
+    checks=_CHECKS,
+    signs=("/dev/davinci", "/usr/local/Ascend", "atc", "npu-smi"),
+    tools=PROGRAMS,
+    commands={"npu-smi": ("npu-smi", "info")},
+    cards=CARDS,
+    folders=("/usr/local/Ascend/driver/tools",),
+    libraries=("libascendcl.so",),
+    places=("/dev/davinci0", "/dev/davinci_manager", "/usr/local/Ascend", *SET_ENV),
+    variables=("ASCEND_HOME_PATH",),
+    homes=SDK.places,
+    versions=("*_install.info", "version.cfg", "*-linux/*_install.info"),
+    parts=(f"{PLATFORM}/*.ini",),
 )

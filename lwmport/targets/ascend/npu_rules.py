@@ -63,12 +63,12 @@ def fused_on_chip(subject: Subject) -> Iterator[Hit]:
             continue
         seen.add(node.op)
         if chip.family in fused.absent_on:
-            yield _hit(node, f"{node.op}, which is documented as not supported on {chip.name}")
+            yield Hit.at(node, f"{node.op}, which is documented as not supported on {chip.name}")
         elif chip.family in fused.doubtful:
             words = f"{node.op}, which one document denies {chip.name} and another lists for it"
-            yield _hit(node, words, Severity.WARNING)
+            yield Hit.at(node, words, Severity.WARNING)
         else:
-            yield _hit(node, f"{node.op}, which no document lists for {chip.name}", Severity.WARNING)
+            yield Hit.at(node, f"{node.op}, which no document lists for {chip.name}", Severity.WARNING)
 
 
 def beyond_plugin(subject: Subject) -> Iterator[Hit]:
@@ -81,11 +81,11 @@ def beyond_plugin(subject: Subject) -> Iterator[Hit]:
         least, most = FUSED[node.op].operands
         count = len(node.inputs)
         if not least <= count <= most:
-            yield _hit(node, f"{count} operands of {node.op}, which has {most}")
+            yield Hit.at(node, f"{count} operands of {node.op}, which has {most}")
             continue
-        yield from (_hit(node, found) for found in _ignored(node))
+        yield from (Hit.at(node, found) for found in _ignored(node))
         if node.op == "NPURotaryMul":
-            yield from (_hit(node, found, Severity.WARNING) for found in _sizes(subject.graph, node))
+            yield from (Hit.at(node, found, Severity.WARNING) for found in _sizes(subject.graph, node))
 
 
 def _ignored(node: Node) -> Iterator[str]:
@@ -124,7 +124,3 @@ def _sizes(graph: Graph, node: Node) -> Iterator[str]:
 
 def _nodes(graph: Graph) -> Iterator[Node]:
     return (node for node in graph.nodes if node.domain == DOMAIN and node.op in FUSED)
-
-
-def _hit(node: Node, found: str, severity: Severity | None = None) -> Hit:
-    return Hit(where=node.name or next(iter(node.outputs), ""), operator=node.op, found=found, severity=severity)

@@ -7,7 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.types import Array
+from lwmport.types import Array, TensorSpec
+from lwmport.validators.indices import equal_share
+from lwmport.validators.promise import broken
+from lwmport.validators.values import sqnr_db
 
 LEAST_DB: Final = {"float32": 60.0, "bfloat16": 20.0, "int8": 20.0}
 """The least signal-to-noise ratio against the artifact itself, on samples. Another order of sums costs float32 some
@@ -78,13 +81,12 @@ def agreement(artifact: str, expected: Mapping[str, Array], found: Mapping[str, 
 
 def compare(name: str, expected: Array, found: Array | None, precision: str) -> Verdict:
     """Return how near an output is to the artifact's own."""
-    if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
-        shape = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
-        wanted = f"{expected.dtype}{list(expected.shape)}"
-        return Verdict(reason=f"expected {name} as {wanted}, found {shape}", detail="wrong")
+    reason = broken(TensorSpec(name=name, shape=expected.shape, dtype=str(expected.dtype)), found)
+    if found is None or reason:
+        return Verdict(reason=reason, detail="wrong")
     if np.issubdtype(expected.dtype, np.floating) or (precision == "int8" and expected.dtype.name in STEPS):
         return _numbers(name, expected, found, LEAST_DB[precision])
-    share = float(np.mean(expected == found)) if expected.size else 1.0
+    share = equal_share(expected, found)
     low = share < LEAST_EQUAL[precision]
     wanted = f", expected at most {1 - LEAST_EQUAL[precision]:.0%}"
     reason = f"{name}: {1 - share:.2%} of the integers differ{wanted}" if low else ""
@@ -103,7 +105,7 @@ def _numbers(name: str, expected: Array, found: Array, least: float) -> Verdict:
     if open_:
         expected, found = expected[judged], found[judged]
     left = f"{open_:,} of {size:,} values of {name}" if open_ else ""
-    ratio = sqnr(expected, found)
+    ratio = sqnr_db(expected, found)
     detail = ("equal" if ratio == math.inf else f"{ratio:.1f} dB") + (
         f", {open_:,} of {size:,} not judged" * bool(left)
     )
@@ -111,14 +113,3 @@ def _numbers(name: str, expected: Array, found: Array, least: float) -> Verdict:
         return Verdict(detail=detail, left=left)
     reason = f"{name}: {ratio:.1f} dB from the artifact's own output, expected at least {least:.0f} dB"
     return Verdict(reason=reason, detail=detail, follows=True, left=left)
-
-
-def sqnr(expected: Array, found: Array) -> float:
-    """Return the ratio of signal to error in dB, in float64, of finite numbers."""
-    wide = expected.astype(np.float64)
-    error = float(np.square(wide - found.astype(np.float64)).sum())
-    signal = float(np.square(wide).sum())
-    if error == 0:
-        return math.inf
-    ratio = signal / error
-    return 10 * math.log10(ratio) if ratio > 0 else -math.inf

@@ -1,26 +1,12 @@
 """Which devices and options a target's tools can be asked for, known before anything is done for one."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from lwmport.errors import UsageError
-from lwmport.registry import check_known
-from lwmport.targets.compile import PRECISIONS
+from lwmport.registry import check_known, load
 from lwmport.targets.compile.socs import chip_of
-from lwmport.targets.cpu.compile import ENGINES
-
-VENDORS: Final = ("aipu", "ascend", "migraphx")
-"""Targets with a toolchain, and chips, of a vendor's own."""
-
-TAKERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cann": ("ascend",),
-    "chip": VENDORS,
-    "extra": VENDORS,
-    "keep_float32": ("ascend",),
-    "pictures_as_bytes": ("ascend",),
-    "toolchain": VENDORS,
-}
-"""Option -> the targets for which it changes anything."""
+from lwmport.targets.registry import TARGETS
 
 
 def check_options(target: str, given: Mapping[str, Any]) -> None:
@@ -29,11 +15,24 @@ def check_options(target: str, given: Mapping[str, Any]) -> None:
     Raises:
         UsageError: it does not; the message says which targets do.
     """
+    taken = TARGETS[target].options
     for name, value in given.items():
-        if value and target not in TAKERS[name]:
+        if value and name not in taken:
             word = "soc" if name == "chip" else name.replace("_", "-")
-            takers = " or ".join(TAKERS[name])
+            takers = " or ".join(sorted(taker.name for taker in TARGETS.values() if name in taker.options))
             raise UsageError(f"expected --{word} with the target {takers}, found {target}; leave it out")
+
+
+def check_calibration(target: str) -> None:
+    """Return if a target's compiler quantises, so that it has a use for samples.
+
+    Raises:
+        UsageError: it does not; the message says which ones do.
+    """
+    if not TARGETS[target].quantises:
+        takers = [taker.name for taker in TARGETS.values() if taker.quantises]
+        verb = "quantises" if len(takers) == 1 else "quantise"
+        raise UsageError(f"expected --calibration with the target {' or '.join(takers)}, which {verb}, found {target}")
 
 
 def check_device(target: str, form: str, soc: str | None) -> None:
@@ -44,7 +43,8 @@ def check_device(target: str, form: str, soc: str | None) -> None:
     """
     if soc is None:
         return
-    if target == "cpu":
-        check_known(f"device of the cpu for {form}", soc, ENGINES[form])
+    asked = TARGETS[target]
+    if asked.engines:
+        check_known(f"device of the {target} for {form}", soc, load(asked.engines)[form])
     else:
-        chip_of(target, soc, PRECISIONS[target])
+        chip_of(asked, soc, asked.precision)

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
 from lwmport.targets.graphs.record import Value
+from lwmport.targets.target import Target
 from lwmport.types import Array, Signature, TensorSpec, size_of
 
 Gear: TypeAlias = Mapping[str, int]
@@ -49,7 +50,7 @@ class CompileJob:
     run: bool = True
 
 
-def check_job(job: CompileJob, target: str, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:
+def check_job(job: CompileJob, target: Target, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:
     """Return if the target's compiler takes this format and this precision.
 
     Raises:
@@ -57,13 +58,13 @@ def check_job(job: CompileJob, target: str, formats: tuple[str, ...], precisions
     """
     if job.format not in formats:
         raise UsageError(
-            f"expected an artifact in {' or '.join(formats)} for the target {target}, found {job.format} ({job.path}); "
-            f"convert with --to {formats[0]} --dialect {target if target != 'cpu' else 'ort'}"
+            f"expected an artifact in {' or '.join(formats)} for the target {target.name}, found {job.format} "
+            f"({job.path}); convert with --to {formats[0]} --dialect {target.formats[formats[0]].name}"
         )
     check_known("precision", job.precision, PRECISIONS)
     if job.precision not in precisions:
         raise UsageError(
-            f"expected a precision out of {', '.join(precisions)} for the target {target}, found {job.precision}"
+            f"expected a precision out of {', '.join(precisions)} for the target {target.name}, found {job.precision}"
         )
 
 

@@ -1,20 +1,11 @@
 """Which programs compile for a target, and where they are on this machine."""
 
 from pathlib import Path
-from typing import Final
 
 from lwmport.errors import UsageError
-from lwmport.targets.aipu import compile as aipu
-from lwmport.targets.ascend import compile as ascend
 from lwmport.targets.compile.toolchain import find
-from lwmport.targets.migraphx import compile as migraphx
-
-TOOLS: Final = {
-    "aipu": (aipu.SDK, (*aipu.BUILD, *aipu.PARSE, "aipuopt", "aipugb")),
-    "ascend": (ascend.SDK, ("atc",)),
-    "migraphx": (migraphx.SDK, migraphx.TOOLS),
-}
-"""Target -> how its vendor installs, and every program that a plan may ask for. The cpu's engines are modules."""
+from lwmport.targets.compile.vendor import Vendor
+from lwmport.targets.registry import TARGETS
 
 
 def installed(target: str, toolchain: Path | None = None) -> dict[str, str] | None:
@@ -23,15 +14,15 @@ def installed(target: str, toolchain: Path | None = None) -> dict[str, str] | No
     Raises:
         UsageError: a toolchain is named that does not exist, or in which none of the programs is.
     """
-    if target not in TOOLS:
+    vendor = TARGETS[target].compile_artifact
+    if not isinstance(vendor, Vendor):
         return None
-    sdk, names = TOOLS[target]
-    found = {name: find((name,), sdk, toolchain) for name in names}
+    found = {name: find((name,), vendor.sdk, toolchain) for name in vendor.programs}
     here = {name: str(tool.path) for name, tool in found.items() if tool}
     if toolchain is not None and not here:
         form = "a file of another name" if toolchain.is_file() else "a folder without one"
         raise UsageError(
-            f"expected the toolchain's folder or one of its executables ({', '.join(names)}) for the target {target}, "
-            f"found {form} at {toolchain}; without --toolchain it is looked for where the SDK installs it"
+            f"expected the toolchain's folder or one of its executables ({', '.join(vendor.programs)}) for the target "
+            f"{target}, found {form} at {toolchain}; without --toolchain it is looked for where the SDK installs it"
         )
     return here

@@ -26,8 +26,10 @@ MOST_SAID: Final = 16 * 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
-    """One vendor's compiler. It runs in the model's folder, or (``beside_results``) in the folder for results.
+    """One vendor's compiler: ``vendor(job, out)`` compiles one artifact.
 
+    ``programs`` are all that a plan may ask for; ``sdk`` is how the vendor installs them. They run in the model's
+    folder, or (``beside_results``) in the folder for results.
     ``litter`` are files that the tool leaves in the folder it runs in: they are moved to the results, into
     ``NAME.STEP``.
     ``telling`` are words of the lines that a person looks for in a log, and a record keeps.
@@ -35,11 +37,16 @@ class Vendor:
 
     target: str
     sdk: Sdk
+    programs: tuple[str, ...]
     plan: Callable[[CompileJob, Place], CompilePlan]
     judge: Judge
     beside_results: bool = False
     telling: tuple[str, ...] = ()
     litter: tuple[str, ...] = ()
+
+    def __call__(self, job: CompileJob, out: Path) -> Compilation:
+        """Return what `compile_with` does."""
+        return compile_with(self, job, out)
 
 
 @dataclass(frozen=True, kw_only=True)

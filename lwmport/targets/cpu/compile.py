@@ -15,6 +15,7 @@ from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.targets.compile.agreement import agreement
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.samples import samples
+from lwmport.targets.cpu.target import CPU
 from lwmport.types import Array, Compilation, Runner, Status
 
 ENGINES: Final = {
@@ -40,7 +41,7 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
     Raises:
         UsageError: the format has no such engine, the engine no such precision, or the model no such dimensions.
     """
-    check_job(job, "cpu", tuple(ENGINES), PRECISIONS)
+    check_job(job, CPU, tuple(ENGINES), PRECISIONS)
     if job.gears:
         check_gears(job, (1, 1))
     engine = job.soc or ENGINES[job.format][0]
@@ -59,7 +60,7 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
     return Compilation(
         component=job.name,
         artifact=job.path.name,
-        target="cpu",
+        target=CPU.name,
         tool=engine,
         status=status,
         reason=reason,
@@ -141,5 +142,5 @@ def _timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array
 
 
 def _command(job: CompileJob, engine: str, out: Path) -> str:
-    words = ["lwmport", "compile", job.path.name, "--target", "cpu", "--soc", engine, "--precision", job.precision]
+    words = ["lwmport", "compile", job.path.name, "--target", CPU.name, "--soc", engine, "--precision", job.precision]
     return shlex.join([*words, "--out", os.path.relpath(out, job.path.parent)])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from lwmport.targets.cpu import looks
 from lwmport.targets.graphs import external
 from lwmport.targets.rules import files, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
@@ -80,7 +81,7 @@ RULES: Final = (
         id="P09",
         severity=NOTE,
         title="half precision on a CPU",
-        look=numbers.half_on_cpu,
+        look=looks.half_precision,
         vendor="it runs; most operators are cast to float32 and back",
         fix="convert with --precision float32",
         source="ONNX Runtime's CPU provider has few kernels in float16",

@@ -13,10 +13,9 @@ Trouble: TypeAlias = tuple[Severity, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A check for some targets (all, if it names none). ``look`` yields what is wrong, nothing on a good machine."""
+    """One check. ``look`` yields what is wrong, nothing on a good machine."""
 
     name: str
-    targets: tuple[str, ...]
     look: Callable[[Machine], Iterator[Trouble]]
 
 

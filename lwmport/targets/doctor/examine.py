@@ -5,34 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from lwmport.extras import EXTRAS
-from lwmport.registry import check_known
-from lwmport.targets.aipu import doctor as aipu
-from lwmport.targets.ascend import doctor as ascend
-from lwmport.targets.compile import COMPILERS
-from lwmport.targets.doctor import hardware, python
-from lwmport.targets.doctor.cards import Card, cards
-from lwmport.targets.doctor.check import Check, Remark
+from lwmport.targets.doctor.cards import Card
+from lwmport.targets.doctor.check import Remark
+from lwmport.targets.doctor.doctor import Doctor
+from lwmport.targets.doctor.doctors import ANY_MACHINE, cards
 from lwmport.targets.doctor.machine import Machine
-from lwmport.targets.migraphx import doctor as migraphx
+from lwmport.targets.registry import TARGETS, THIS_MACHINE
 from lwmport.types import Severity, Status
 
-CHECKS: Final[tuple[Check, ...]] = (
-    *python.CHECKS,
-    *hardware.CHECKS,
-    *ascend.CHECKS,
-    *aipu.CHECKS,
-    *migraphx.CHECKS,
-)
-"""Every check, in the order in which its findings are told among equals."""
-
-SIGNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "aipu": ("/dev/aipu", "aipubuild", "cixbuild", "aipuparse"),
-    "ascend": ("/dev/davinci", "/usr/local/Ascend", "atc", "npu-smi"),
-    "migraphx": ("/dev/kfd", "/opt/dtk", "/opt/rocm", "/opt/hyhal", "migraphx-driver", "hy-smi", "rocm-smi"),
-}
-"""Target -> files or tools one of which says that the machine is meant for it."""
-
-USUAL: Final = "cpu"
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
 
@@ -58,9 +38,8 @@ def examine(machine: Machine, target: str | None = None, installed: Mapping[str,
     Raises:
         UsageError: no such target.
     """
-    if target is not None:
-        check_known("target", target, COMPILERS)
-    asked = target or USUAL
+    asked = target or THIS_MACHINE
+    TARGETS.require(asked)
     remarks = sorted(_remarks(machine, target), key=lambda pair: _ORDER.index(pair[0].severity))
     blocking = [remark for remark, decides in remarks if decides and remark.severity is Severity.ERROR]
     count = len(blocking)
@@ -78,13 +57,22 @@ def examine(machine: Machine, target: str | None = None, installed: Mapping[str,
 
 def _remarks(machine: Machine, target: str | None) -> Iterator[tuple[Remark, bool]]:
     """Yield what the checks find, and whether it decides the verdict."""
-    asked = {target or USUAL}
-    seen = {name for name, signs in SIGNS.items() if target is None and any(_shows(machine, sign) for sign in signs)}
-    for check in CHECKS:
-        decides = not check.targets or bool(asked & set(check.targets))
-        if decides or seen & set(check.targets):
-            for severity, found, fix in check.look(machine):
-                yield Remark(check=check.name, severity=severity, found=found, fix=fix), decides
+    yield from ((remark, True) for remark in _found(machine, ANY_MACHINE))
+    for fault in TARGETS.faults.values():
+        found, _, fix = fault.rpartition("; ")
+        yield Remark(check="targets", severity=Severity.WARNING, found=found, fix=fix), False
+    for name in TARGETS:
+        doctor = TARGETS[name].machine_doctor
+        decides = name == (target or THIS_MACHINE)
+        seen = target is None and doctor is not None and any(_shows(machine, sign) for sign in doctor.signs)
+        if doctor is not None and (decides or seen):
+            yield from ((remark, decides) for remark in _found(machine, doctor))
+
+
+def _found(machine: Machine, doctor: Doctor) -> Iterator[Remark]:
+    for check in doctor.checks:
+        for severity, found, fix in check.look(machine):
+            yield Remark(check=check.name, severity=severity, found=found, fix=fix)
 
 
 def _shows(machine: Machine, sign: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from lwmport.targets.doctor.check import Check, Trouble, error, note, warning
+from lwmport.targets.doctor.check import Check, Trouble, error, warning
 from lwmport.targets.doctor.machine import Machine
 
 GB: Final = 10**9
@@ -30,12 +30,6 @@ def vector_units(machine: Machine) -> Iterator[Trouble]:
         yield warning("a processor without AVX2: the runtimes are several times slower", "use another host for timing")
 
 
-def bfloat16_units(machine: Machine) -> Iterator[Trouble]:
-    """Bfloat16 on the CPU is more than a detour."""
-    if "openvino" in machine.distributions and not machine.flags & {"avx512_bf16", "amx_bf16"}:
-        yield note("no bfloat16 units in this processor", "compile with --precision float32 for the target cpu")
-
-
 def memory(machine: Machine) -> Iterator[Trouble]:
     """There is memory for the job."""
     found = f"{machine.memory / GB:.1f} GB of memory are free"
@@ -58,8 +52,7 @@ def disk(machine: Machine) -> Iterator[Trouble]:
 
 
 CHECKS: Final = (
-    Check(name="vector-units", targets=(), look=vector_units),
-    Check(name="bfloat16-units", targets=("cpu",), look=bfloat16_units),
-    Check(name="memory", targets=(), look=memory),
-    Check(name="disk", targets=(), look=disk),
+    Check(name="vector-units", look=vector_units),
+    Check(name="memory", look=memory),
+    Check(name="disk", look=disk),
 )

@@ -3,46 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
-
-COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "npu-smi": ("npu-smi", "info"),
-    "hy-smi": ("hy-smi",),
-    "hy-smi names": ("hy-smi", "--showproductname"),
-    "rocm-smi": ("rocm-smi", "--showproductname"),
-    "nvidia-smi": ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"),
-}
-"""What the cards' own tools are asked."""
-
-TOOLS: Final = (
-    "atc",
-    "aipubuild",
-    "cixbuild",
-    "aipuparse",
-    "migraphx-driver",
-    *dict.fromkeys(words[0] for words in COMMANDS.values()),
-)
-"""Executables that the checks ask for."""
-
-LIBRARIES: Final = (
-    "libamdhip64.so.7",
-    "libascendcl.so",
-    "libgalaxyhip.so.5",
-    "libhccl.so",
-    "libhipblas.so.3",
-    "libmigraphx_c.so.3",
-    "librocm_smi64.so.2",
-)
-"""Libraries that vendors' wheels load at run time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """What a machine is and has.
 
-    ``said`` holds the answers of `COMMANDS` that are installed and succeeded, ``tools`` which of `TOOLS` there are and
-    where. ``files`` are paths that exist, with the text of those that hold a version. ``libraries`` are those of
-    `LIBRARIES` that the loader finds. Sizes are in bytes; ``processes`` is the limit on processes of this user.
+    What is looked for is what some `lwmport.targets.doctor.doctor.Doctor` asks for. ``said`` holds the answers of
+    commands that are installed and succeeded, ``tools`` which tools there are and where. ``files`` are paths that
+    exist, with the text of those that hold a version. ``libraries`` are those that the loader finds. Sizes are in
+    bytes; ``processes`` is the limit on processes of this user.
     """
 
     system: str = "Linux"

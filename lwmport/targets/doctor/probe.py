@@ -12,33 +12,26 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import memory
-from lwmport.targets.ascend.compile import SDK as CANN
-from lwmport.targets.doctor.machine import COMMANDS, LIBRARIES, TOOLS, Machine
+from lwmport.targets.doctor.doctor import Doctor
+from lwmport.targets.doctor.doctors import doctors
+from lwmport.targets.doctor.machine import Machine
 
 PATIENCE: Final = 20
 """Seconds that a card's tool may take: a hanging driver must not hang us."""
 
-PLACES: Final = (
-    *("/dev/aipu", "/dev/davinci0", "/dev/davinci_manager", "/dev/dri", "/dev/kfd"),
-    *("/opt/dtk", "/opt/hyhal", "/opt/rocm", "/usr/local/Ascend"),
-    *(f"{place}/set_env.sh" for place in CANN.places),
-)
-VERSIONS: Final = ("/opt/dtk/.info/version", "/opt/rocm/.info/version")
 LARGEST: Final = 4096
 """Bytes of a file with a version that are read."""
 
-DRIVERS: Final = (
-    *("/usr/local/sbin", "/usr/local/bin", "/usr/local/Ascend/driver/tools"),
-    *("/opt/hyhal/bin", "/usr/local/hyhal/bin", "/opt/dtk/bin", "/opt/rocm/bin"),
-)
-"""Where the tools lie that ask the cards, and MIGraphX's, which `lwmport compile` finds there too; behind the path."""
+DRIVERS: Final = ("/usr/local/sbin", "/usr/local/bin")
+"""Where any vendor's tools may lie, behind the path."""
 
 FOLDERS: Final = ("/lib64", "/usr/lib64", "/usr/local/lib", f"/usr/lib/{platform.machine()}-linux-gnu")
 
 
 def probe() -> Machine:
     """Return what this machine is and has; nothing on it is changed, and nothing but the cards' tools is run."""
-    tools = {name: found for name in TOOLS if (found := shutil.which(name) or _beside_the_path(name))}
+    asking = doctors()
+    tools = {name: path for doctor in asking for name, path in _tools(doctor).items()}
     return Machine(
         system=platform.system(),
         processor=platform.machine(),
@@ -48,12 +41,13 @@ def probe() -> Machine:
         distributions=_distributions(),
         said={
             name: said
-            for name, words in COMMANDS.items()
+            for doctor in asking
+            for name, words in doctor.commands.items()
             if words[0] in tools and (said := _ask((tools[words[0]], *words[1:])))
         },
         tools=tools,
-        files=_files(),
-        libraries=frozenset(name for name in LIBRARIES if _loadable(name)),
+        files={path: text for doctor in asking for path, text in _files(doctor).items()},
+        libraries=frozenset(name for doctor in asking for name in doctor.libraries if _loadable(name)),
         flags=_flags(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1),
         memory=memory.free_bytes() or 0,
@@ -71,10 +65,11 @@ def _distributions() -> dict[str, str]:
     return found
 
 
-def _beside_the_path(name: str) -> str | None:
-    """Return where a vendor's driver puts a tool, if it is there: a shell without the SDK's script lacks it."""
-    known = {"migraphx-driver", *(words[0] for words in COMMANDS.values())}
-    return shutil.which(name, path=":".join(DRIVERS)) if name in known else None
+def _tools(doctor: Doctor) -> dict[str, str]:
+    """Return which executables there are, and where: those that a vendor's driver brings need not be on the path."""
+    names = dict.fromkeys((*doctor.tools, *(words[0] for words in doctor.commands.values())))
+    beside = ":".join((*DRIVERS, *doctor.folders))
+    return {name: path for name in names if (path := shutil.which(name) or shutil.which(name, path=beside))}
 
 
 def _ask(words: tuple[str, ...]) -> str:
@@ -86,19 +81,16 @@ def _ask(words: tuple[str, ...]) -> str:
     return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
 
 
-def _files() -> dict[str, str]:
-    home = os.environ.get("ASCEND_HOME_PATH", "")
-    homes = [path for path in (home, os.environ.get("ROCM_PATH", "")) if path]
-    found = {path: "" for path in (*PLACES, *homes) if Path(path).exists()}
-    versions = [Path(path) for path in VERSIONS]
-    for place in {*homes, *CANN.places}:
-        versions += [*Path(place).glob("*_install.info"), *Path(place).glob("version.cfg")]
-        versions += [*Path(place).glob(f"{platform.machine()}-linux/*_install.info")]
-    for path in versions:
-        with contextlib.suppress(OSError):
-            found[str(path)] = path.read_bytes()[:LARGEST].decode(errors="replace")
-    if home:
-        found.update({str(path): "" for path in Path(home, "compiler/data/platform_config").glob("*.ini")})
+def _files(doctor: Doctor) -> dict[str, str]:
+    """Return the paths that exist of those that are looked for, with the text of those that tell a version."""
+    named = [os.environ[name] for name in doctor.variables if os.environ.get(name)]
+    found = {path: "" for path in (*doctor.places, *named) if Path(path).exists()}
+    for home in dict.fromkeys((*named, *doctor.homes)):
+        for path in (path for pattern in doctor.versions for path in sorted(Path(home).glob(pattern))):
+            with contextlib.suppress(OSError):
+                found[str(path)] = path.read_bytes()[:LARGEST].decode(errors="replace")
+    for home in named:
+        found.update({str(path): "" for pattern in doctor.parts for path in Path(home).glob(pattern)})
     return found
 
 

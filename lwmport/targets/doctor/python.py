@@ -145,14 +145,17 @@ def onnx_versions(machine: Machine) -> Iterator[Trouble]:
             yield error(f"{name} {machine.distributions[name]}", f"pip install '{name}>={least}'")
 
 
+LIBRARIES: Final = ("libhccl.so",)
+"""Libraries that the checks here ask for."""
+
 CHECKS: Final = (
-    Check(name="python", targets=(), look=python_version),
-    Check(name="packages", targets=(), look=onnx_versions),
-    Check(name="one-onnxruntime", targets=(), look=one_onnxruntime),
-    Check(name="numpy-for-cann", targets=(), look=numpy_for_cann),
-    Check(name="torch-npu", targets=(), look=torch_npu),
-    Check(name="threads", targets=(), look=threads),
-    Check(name="digits", targets=(), look=digits),
-    Check(name="loader-path", targets=(), look=loader_path),
+    Check(name="python", look=python_version),
+    Check(name="packages", look=onnx_versions),
+    Check(name="one-onnxruntime", look=one_onnxruntime),
+    Check(name="numpy-for-cann", look=numpy_for_cann),
+    Check(name="torch-npu", look=torch_npu),
+    Check(name="threads", look=threads),
+    Check(name="digits", look=digits),
+    Check(name="loader-path", look=loader_path),
 )
 """What matters to every target."""

@@ -1,41 +1,18 @@
 """Operators that a target does not have, written as those that it has; and functions, inlined."""
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import onnx
 import onnx.inliner
 
-from lwmport.targets import operators
 from lwmport.targets.fix.draft import Draft, attribute
+from lwmport.targets.fix.fixes import Refuses
 from lwmport.targets.graphs.inference import settle
 from lwmport.types import dtype_of
 
-Refuses: TypeAlias = Callable[[str, int], bool]
-"""Whether a target refuses an operator of the default domain at the opset that the model will have."""
-
 ROUNDS: Final = 8
 """Bodies of functions may hold functions; none is nested deeper than this in ONNX."""
-
-
-def refused_by(target: str) -> Refuses:
-    """Return what tells which operators of the default domain a target does not read."""
-
-    def ascend(operator: str, opset: int) -> bool:
-        found = operators.ascend_opsets("", operator)
-        return found is None or not found[0] <= opset <= found[1]
-
-    def migraphx(operator: str, opset: int) -> bool:
-        other = operator in {"Attention", "RotaryEmbedding"} or (operator == "GroupNormalization" and opset < 21)
-        return other or operators.migraphx_dtypes(operator) is None
-
-    known: dict[str, Refuses] = {
-        "ascend": ascend,
-        "aipu": lambda operator, _opset: operators.compass_versions("", operator) is None,
-        "migraphx": migraphx,
-    }
-    return known.get(target, lambda _operator, _opset: False)
 
 
 def inline_functions(draft: Draft) -> None:

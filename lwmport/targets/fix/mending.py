@@ -3,13 +3,10 @@
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from lwmport import atomic
 from lwmport.errors import PortError, UsageError
-from lwmport.targets.fix import cast_cleanup as residue
-from lwmport.targets.fix import folding, functions, numbers, opsets
-from lwmport.targets.fix import parser_workarounds as spelling
+from lwmport.targets.fix import cast_cleanup, folding, functions, numbers, opsets, parser_workarounds
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.masks import soften
 from lwmport.targets.fix.memory_check import check_room
@@ -17,16 +14,9 @@ from lwmport.targets.fix.proof import Proof, prove, together
 from lwmport.targets.fix.writing import refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
-from lwmport.targets.preflight import PRECISIONS, Conditions, judge, subject_of, version_of
-from lwmport.targets.rules.numbers import MASK, SMALL_MASK
-from lwmport.targets.rules.registration import OLD_CANN
+from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Preflight
-
-OPSETS: Final = {"ascend": 17, "migraphx": 17, "aipu": 18}
-"""Target -> the opset that a model is brought down to, if it is above what the target reads."""
-
-READ: Final = {"ascend": 18, "migraphx": 19, "aipu": 23}
-"""Target -> the newest opset that it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +62,10 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     with atomic.new_folder(out.parent) as scratch:
         with tempfile.TemporaryDirectory(dir=scratch) as spare:
             known = runnable(before, Path(spare))
-            masks = numbers.masks_of(draft) if narrow(conditions) else []
+            masks = numbers.masks_of(draft) if is_narrow(conditions) else []
             path, softening = scratch / out.name, None
             if masks:
-                limit = abs(SMALL_MASK if conditions.target == "aipu" else MASK)
+                limit = abs(TARGETS[conditions.target].fix_table.mask)
                 files, softening = soften(draft, masks, limit, (Path(spare) / "unmasked.onnx", path))
                 proofs = [prove(known, softening.masked.before), softening.usual]
             else:
@@ -91,11 +81,10 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     return Mended(path=out, files=names, notes=notes, proof=proof, preflight=found, condition=condition)
 
 
-def narrow(conditions: Conditions) -> bool:
+def is_narrow(conditions: Conditions) -> bool:
     """Return whether a target's compiler computes in float16 or int8: elsewhere large constants stay."""
-    if conditions.target == "aipu":
-        return True
-    return conditions.target == "ascend" and (conditions.precision or PRECISIONS["ascend"]) == "float16"
+    target = TARGETS[conditions.target]
+    return target.fix_table.is_narrow(conditions.precision or target.checked_precision)
 
 
 def runnable(graph: Graph, folder: Path) -> Graph:
@@ -104,48 +93,34 @@ def runnable(graph: Graph, folder: Path) -> Graph:
     if len(set(names)) == len(names):
         return graph
     draft = Draft(graph.path)
-    spelling.names(draft)
+    parser_workarounds.names(draft)
     return read(write(draft, folder / "before.onnx")[0])
 
 
 def improve(draft: Draft, conditions: Conditions) -> None:
     """Run the passes of a target over a draft, all but `lwmport.targets.fix.masks.soften`."""
-    target = conditions.target
-    opset = target_opset(draft.opset, conditions)
+    fixes = TARGETS[conditions.target].fix_table
+    opset = fixes.opset(draft.opset, version_of(conditions.toolkit))
     functions.inline_functions(draft)
     folding.drop_identities(draft)
     folding.fold(draft)
-    functions.decompose(draft, functions.refused_by(target), opset)
-    residue.casts(draft)
-    residue.empty_parts(draft)
+    functions.decompose(draft, fixes.refuses, opset)
+    cast_cleanup.casts(draft)
+    cast_cleanup.empty_parts(draft)
     folding.drop_identities(draft)
-    spelling.needless_attributes(draft)
-    if target == "ascend":
-        spelling.resizes(draft)
-    if target == "aipu":
-        spelling.rows(draft)
+    parser_workarounds.needless_attributes(draft)
+    for spell in fixes.spellings:
+        spell(draft)
     folding.fold(draft)
     if opset < draft.opset:
         opsets.lower(draft, opset)
-    if target in {"ascend", "aipu"}:
-        if all(value.dtype != "float64" for value in draft.graph.inputs):
-            numbers.no_doubles(draft)
-        if narrow(conditions):
-            numbers.finite_bounds(draft)
-    if target == "ascend":
-        numbers.arithmetic_in_int32(draft)
-        numbers.cast_indices(draft)
+    if not fixes.float64 and all(value.dtype != "float64" for value in draft.graph.inputs):
+        numbers.no_doubles(draft)
+    if is_narrow(conditions):
+        numbers.finite_bounds(draft)
+    for change in fixes.numbers:
+        change(draft)
     folding.drop_identities(draft)
     folding.drop_unread(draft)
-    spelling.domains(draft)
-    spelling.names(draft)
-
-
-def target_opset(opset: int, conditions: Conditions) -> int:
-    """Return the opset that a model is to have."""
-    toolkit = version_of(conditions.toolkit)
-    if conditions.target == "ascend" and toolkit and toolkit < OLD_CANN:
-        return min(opset, 13)
-    if opset <= READ.get(conditions.target, opset):
-        return opset
-    return OPSETS[conditions.target]
+    parser_workarounds.domains(draft)
+    parser_workarounds.names(draft)

@@ -10,9 +10,10 @@ import numpy as np
 
 from lwmport.errors import ArtifactError, RunnerError
 from lwmport.runtime import RUNNERS
-from lwmport.targets.fix.test_inputs import Feed, after_shapes, is_float, sample, wide_trials
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, sample, wide_trials
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import Array
+from lwmport.validators.relative import element_error, is_float, peak_error
 
 SEEDS: Final = (0, 1)
 UNSTABLE: Final = 1e-6
@@ -25,13 +26,11 @@ USUAL: Final = 1e-4
 """Two orders of summation differ by that much after a hundred layers; a wrong operator by far more."""
 
 ELEMENTS: Final = {"float16": (1.0, 0.1), "bfloat16": (4.0, 0.2)}
-"""dtype of an output -> the error that is allowed at each element: (share of `SMALLER`, share of the element)."""
+"""dtype of an output -> the error that is allowed at each element: (share of `lwmport.validators.relative.SMALLER`,
+share of the element)."""
 
 EACH: Final = (1e-2, 1e-2)
 """The same for the others. The largest value may be a mask of -1e4, which must not hide an error elsewhere."""
-
-SMALLER: Final = 0.05
-"""The quantile of the magnitudes that are not 0 that an element is measured by where it is smaller than most."""
 
 THREADS: Final = 2
 
@@ -119,11 +118,11 @@ def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: 
     """Return how far the outputs of one run are from those of another, where ``outputs`` says which are which."""
     proofs = [
         Proof(
-            error=difference(expected[old], found[new]),
+            error=peak_error(expected[old], found[new]),
             tolerance=TOLERANCE.get(expected[old].dtype.name, USUAL),
             output=old,
             runs=1,
-            element=element(expected[old], found[new]),
+            element=element_error(expected[old], found[new], *ELEMENTS.get(expected[old].dtype.name, EACH)),
         )
         for old, new in outputs.items()
     ]
@@ -148,48 +147,6 @@ def _shaken(array: Array) -> Array:
     """Return floats that differ in their last digits; those of half precision stay, for they have none to spare."""
     factor = 1 + UNSTABLE * np.where(np.arange(array.size).reshape(array.shape) % 2, 1, -1)
     return (array * factor).astype(array.dtype)
-
-
-def difference(expected: Array, found: Array) -> float:
-    """Return the largest error over the largest value; infinite where shapes, integers or what is finite differ.
-
-    What is no number in both, at the same places, is left out as long as some numbers remain: the logarithm of a random
-    input is NaN now and then.
-    """
-    if expected.shape != found.shape:
-        return float("inf")
-    if not np.issubdtype(expected.dtype, np.floating) and expected.dtype.name != "bfloat16":
-        return 0.0 if np.array_equal(expected, found.astype(expected.dtype)) else float("inf")
-    numbers = _numbers(expected, found)
-    if numbers is None:
-        return float("inf")
-    one, other = numbers
-    largest = float(np.abs(one).max(initial=0.0))
-    error = float(np.abs(one - other).max(initial=0.0))
-    return error / largest if largest else error
-
-
-def _numbers(expected: Array, found: Array) -> tuple[Array, Array] | None:
-    """Return the finite elements of both in float64, None where the others differ or are all that there is."""
-    one, other = expected.astype(np.float64), found.astype(np.float64)
-    finite = np.isfinite(one)
-    if not np.array_equal(one[~finite], other[~finite], equal_nan=True) or not np.isfinite(other[finite]).all():
-        return None
-    return (one[finite], other[finite]) if finite.any() or not one.size else None
-
-
-def element(expected: Array, found: Array) -> float:
-    """Return the largest error of an element over what is allowed there; infinite where `difference` is."""
-    if not np.isfinite(difference(expected, found)):
-        return float("inf")
-    if not is_float(expected) or not expected.size:
-        return 0.0
-    one, other = _numbers(expected, found) or (np.zeros(0), np.zeros(0))
-    sizes = np.abs(one)
-    some = sizes[sizes > 0]
-    smaller = float(np.quantile(some, SMALLER)) if some.size else 1.0
-    absolute, relative = ELEMENTS.get(expected.dtype.name, EACH)
-    return float((np.abs(one - other) / (absolute * smaller + relative * sizes)).max())
 
 
 def _paired(before: tuple[Value, ...], after: tuple[Value, ...], what: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from lwmport.errors import UsageError
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.targets.rules.shapes import SHAPE_OPERANDS
 from lwmport.types import Array, dtype_of
+from lwmport.validators.relative import is_float
 
 WIDE: Final = 2
 """The seed of the inputs of extraordinary size."""
@@ -63,11 +64,6 @@ def _masked(value: Value, graph: Graph, seed: int, scale: float) -> Array:
     shown = np.sort(array, axis=-1)[..., ::-1].copy()
     shown[..., 0] = 1
     return shown
-
-
-def is_float(array: Array) -> bool:
-    """Return whether an array is of floats."""
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
 
 
 def after_shapes(before: Graph, after: Graph) -> list[Value]:

@@ -1,7 +1,6 @@
 """AMD's MIGraphX, on ROCm and on Hygon's DTK: ``migraphx-driver`` compiles, holds against its reference, and times."""
 
 import glob
-from functools import partial
 from typing import Final
 
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job, dynamic_names, sized
@@ -9,10 +8,11 @@ from lwmport.targets.compile.plan import CompilePlan, Place, Run, Step, lines_of
 from lwmport.targets.compile.providers import provider_file
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.toolchain import Sdk
-from lwmport.targets.compile.vendor import Vendor, compile_with
+from lwmport.targets.compile.vendor import Vendor
 from lwmport.targets.compile.verdict import absent, failed, general, quote
+from lwmport.targets.migraphx.target import MIGRAPHX
 
-TOOLS: Final = ("migraphx-driver",)
+PROGRAMS: Final = ("migraphx-driver",)
 PRECISIONS: Final = ("float32", "float16", "bfloat16", "int8")
 FLAGS: Final = {"float32": (), "float16": ("--fp16",), "bfloat16": ("--bf16",), "int8": ("--int8",)}
 TOLERANCES: Final = {
@@ -55,9 +55,9 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     Raises:
         UsageError: format, device, precision or gears are none that MIGraphX takes.
     """
-    check_job(job, "migraphx", ("onnx",), PRECISIONS)
+    check_job(job, MIGRAPHX, ("onnx",), PRECISIONS)
     if job.soc not in (None, REFERENCE):
-        chip_of("migraphx", job.soc, job.precision)
+        chip_of(MIGRAPHX, job.soc, job.precision)
     check_gears(job, (1, 1))
     device = "--ref" if job.soc == REFERENCE else "--gpu"
     model = ("--onnx", place.model, *_dims(job), device, *FLAGS[job.precision])
@@ -66,16 +66,16 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     steps = (
         Step(
             name="compile",
-            tools=TOOLS,
+            tools=PROGRAMS,
             options=("compile", *model, *_offload(job), "--binary", "--output", place.file(compiled), *job.extra),
             products=(glob.escape(compiled),),
         ),
         Step(
             name="verify",
-            tools=TOOLS,
+            tools=PROGRAMS,
             options=("verify", *model, "--rms-tol", rms, "--atol", atol, "--rtol", rtol, *_fill(job)),
         ),
-        Step(name="perf", tools=TOOLS, options=("perf", *model, "-n", REPETITIONS, *_fill(job))),
+        Step(name="perf", tools=PROGRAMS, options=("perf", *model, "-n", REPETITIONS, *_fill(job))),
     )
     files = {f"{job.name}.migraphx.json": provider_file("MIGraphXExecutionProvider", job.precision, job.name)}
     return CompilePlan(steps=steps, files=files, details={"soc": job.soc or "gpu", "precision": job.precision})
@@ -121,6 +121,6 @@ def _fill(job: CompileJob) -> tuple[str, ...]:
     return tuple(word for name in names for word in ("--fill0", name))
 
 
-VENDOR: Final = Vendor(target="migraphx", sdk=SDK, plan=plan, judge=judge, telling=("Rate:", "rms_error"))
-compile_artifact = partial(compile_with, VENDOR)
-"""``compile_artifact(job, out)``: see `lwmport.targets.compile.vendor.compile_with`."""
+VENDOR: Final = Vendor(
+    target=MIGRAPHX.name, sdk=SDK, programs=PROGRAMS, plan=plan, judge=judge, telling=("Rate:", "rms_error")
+)

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lwmport.targets.doctor.cards import cards
+from lwmport.targets.doctor.cards import cards_of
 from lwmport.targets.doctor.check import Check, Trouble, error, note, warning
+from lwmport.targets.doctor.doctor import Doctor
 from lwmport.targets.doctor.machine import Machine, numbers
+from lwmport.targets.migraphx.cards import CARDS
+from lwmport.targets.migraphx.compile import PROGRAMS
 
 DTK: Final = "/opt/dtk"
 ENV: Final = f"source {DTK}/env.sh"
@@ -73,8 +76,8 @@ def device(machine: Machine) -> Iterator[Trouble]:
     for name in ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"):
         if machine.environment.get(name) in ("", "-1"):
             yield error(f"{name}={machine.environment[name]!r} hides every card", f"unset {name}")
-    for card in cards(machine):
-        if card.target == "migraphx" and card.health != "OK":
+    for card in cards_of(machine, CARDS):
+        if card.health != "OK":
             yield error(f"card {card.index} ({card.name}) says {card.health}", "restart it with the vendor's tool")
         if card.soc == "gfx906":
             yield note(f"{card.name} has no bfloat16 matrix units", "compile with --precision float16 or float32")
@@ -136,13 +139,36 @@ def provider_settings(machine: Machine) -> Iterator[Trouble]:
         yield note("compiled models are not kept: each session compiles", "export ORT_MIGRAPHX_MODEL_CACHE_PATH=DIR")
 
 
-_TARGET: Final = ("migraphx",)
-CHECKS: Final = (
-    Check(name="migraphx", targets=_TARGET, look=toolkit),
-    Check(name="dtk", targets=_TARGET, look=dtk),
-    Check(name="rocm-path", targets=_TARGET, look=rocm_path),
-    Check(name="gpu", targets=_TARGET, look=device),
-    Check(name="onnxruntime-wheels", targets=_TARGET, look=wheels),
-    Check(name="pytorch-rocm", targets=_TARGET, look=pytorch),
-    Check(name="migraphx-provider", targets=_TARGET, look=provider_settings),
+_CHECKS: Final = (
+    Check(name="migraphx", look=toolkit),
+    Check(name="dtk", look=dtk),
+    Check(name="rocm-path", look=rocm_path),
+    Check(name="gpu", look=device),
+    Check(name="onnxruntime-wheels", look=wheels),
+    Check(name="pytorch-rocm", look=pytorch),
+    Check(name="migraphx-provider", look=provider_settings),
+)
+
+DOCTOR: Final = Doctor(
+    checks=_CHECKS,
+    signs=("/dev/kfd", DTK, "/opt/rocm", "/opt/hyhal", *PROGRAMS, "hy-smi", "rocm-smi"),
+    tools=PROGRAMS,
+    commands={
+        "hy-smi": ("hy-smi",),
+        "hy-smi names": ("hy-smi", "--showproductname"),
+        "rocm-smi": ("rocm-smi", "--showproductname"),
+    },
+    cards=CARDS,
+    folders=("/opt/hyhal/bin", "/usr/local/hyhal/bin", "/opt/dtk/bin", "/opt/rocm/bin"),
+    libraries=(
+        "libamdhip64.so.7",
+        "libgalaxyhip.so.5",
+        "libhipblas.so.3",
+        "libmigraphx_c.so.3",
+        "librocm_smi64.so.2",
+    ),
+    places=("/dev/dri", "/dev/kfd", DTK, "/opt/hyhal", "/opt/rocm"),
+    variables=("ROCM_PATH",),
+    homes=(DTK, "/opt/rocm"),
+    versions=(".info/version",),
 )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from lwmport.targets.migraphx import looks
 from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
@@ -26,7 +27,7 @@ RULES: Final = (
         id="M02",
         severity=ERROR,
         title="operator that is not read",
-        look=registration.unknown_to_migraphx,
+        look=looks.unknown,
         vendor="Unknown operator; under ONNX Runtime the node runs on the CPU",
         fix="write it as other operators",
         source="data/migraphx_onnx.json",
@@ -36,7 +37,7 @@ RULES: Final = (
         id="M03",
         severity=ERROR,
         title="nothing left for the device",
-        look=registration.more_than_ten_refused,
+        look=looks.more_than_ten_unread,
         vendor="with more than 10 such nodes ONNX Runtime's provider takes nothing: all runs on the CPU, silently",
         fix="write them as other operators",
         source="ROCm's ONNX Runtime, migraphx_execution_provider.cc",
@@ -46,7 +47,7 @@ RULES: Final = (
         id="M04",
         severity=ERROR,
         title="operator of another meaning",
-        look=nodes.own_meaning_in_migraphx,
+        look=looks.other_meaning,
         vendor="num_heads attribute required; Position_id 2D dims must match",
         fix="write it as other operators",
         source=_RUN,
@@ -56,7 +57,7 @@ RULES: Final = (
         id="M05",
         severity=ERROR,
         title="group norm of opset 18",
-        look=nodes.scale_of_each_group,
+        look=looks.scale_of_each_group,
         vendor="the sizes of scale and bias are refused",
         fix="write it as InstanceNormalization",
         source=_RUN,
@@ -87,7 +88,7 @@ RULES: Final = (
         id="M08",
         severity=ERROR,
         title="resize",
-        look=nodes.resize_for_migraphx,
+        look=looks.refused_resizes,
         vendor="the mode is not supported",
         fix="use nearest or linear with asymmetric or half_pixel coordinates",
         source=_DOCUMENTS,
@@ -105,7 +106,7 @@ RULES: Final = (
         id="M10",
         severity=ERROR,
         title="attribute that is not read",
-        look=nodes.refused_for_migraphx,
+        look=looks.refused_attributes,
         vendor="the value is not supported",
         fix="use another value of the attribute",
         source=_DOCUMENTS,
@@ -115,7 +116,7 @@ RULES: Final = (
         id="M11",
         severity=WARNING,
         title="dtype that is not documented",
-        look=numbers.dtypes_for_migraphx,
+        look=looks.undocumented_dtypes,
         vendor="it may fail on the device",
         fix="cast to a documented dtype",
         source="data/migraphx_onnx.json",

@@ -2,14 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Final
 
 from lwmport import atomic
-from lwmport.targets.rules import RULES
+from lwmport.targets.registry import TARGETS
 from lwmport.targets.rules.rule import Rule
-
-TITLES: Final = {"ascend": "Ascend", "aipu": "Zhouyi (AIPU)", "migraphx": "MIGraphX", "cpu": "CPU"}
-"""Target -> its heading; its own page has its name."""
 
 
 def markdown() -> str:
@@ -20,13 +16,14 @@ def markdown() -> str:
         "may. A note: good to know. `--fix` mends those that are marked, if the numbers stay. Made from the rules",
         "themselves by `python -m lwmport.targets.rules.document`.",
     ]
-    for target, rules in RULES.items():
+    for name in TARGETS.table:  # those of other packages have pages of their own
+        target = TARGETS[name]
         parts += [
-            f"\n## {TITLES[target]}\n",
-            f"Page: [{target}.md]({target}.md).\n",
+            f"\n## {target.title}\n",
+            f"Page: [{name}.md]({name}.md).\n",
             "| rule | severity | about | formats | the vendor's tool | what to do | `--fix` | source |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
-            *map(_row, rules),
+            *map(_row, target.rule_table),
         ]
     return "\n".join(parts) + "\n"
 

@@ -34,13 +34,6 @@ def option_names(subject: Subject) -> Iterator[Hit]:
             yield Hit(where=value.name, found="a name with a separator, a quote or a space in it")
 
 
-def rewritten_names(subject: Subject) -> Iterator[Hit]:
-    """Yield the number of node names with characters that Compass rewrites."""
-    found = [node.name for node in subject.graph.nodes if re.search(r"[./:]", node.name)]
-    if found:
-        yield Hit(where=found[0], found=f"{len(found)} node names with '.', '/' or ':'")
-
-
 def too_large(subject: Subject) -> Iterator[Hit]:
     """Yield a hit if the model is beyond what a protocol buffer may hold."""
     if subject.graph.file_bytes >= PROTO_LIMIT:
@@ -76,13 +69,6 @@ def order_of_keys(subject: Subject) -> Iterator[Hit]:
     for item in subject.graph.constants.values():
         if item.keys and item.keys[:2] != ("location", "offset"):
             yield Hit(where=item.name, found=f"entries in the order {', '.join(item.keys)}")
-
-
-def behind_the_tables(subject: Subject) -> Iterator[Hit]:
-    """Yield a hit if weights lie behind the tables of a TFLite file, by offsets of buffers."""
-    found = [item.name for item in subject.graph.constants.values() if item.keys]
-    if found:
-        yield Hit(where=found[0], found=f"{len(found)} tensors behind the tables of the file")
 
 
 def sparse_constants(subject: Subject) -> Iterator[Hit]:
@@ -141,13 +127,6 @@ def memory_of_chip(subject: Subject) -> Iterator[Hit]:
     if weights + ends_ > memory:
         need, have = (weights + ends_) / 2**30, memory / 2**30
         yield Hit(found=f"{need:.1f} GiB of weights, inputs and outputs, where {subject.chip.name} has {have:.0f}")
-
-
-def parser_memory(subject: Subject) -> Iterator[Hit]:
-    """Yield a hit if Compass's parser will need more than 8 GiB: about four times the weights."""
-    weights = sum(item.nbytes for item in subject.graph.constants.values())
-    if 4 * weights > 8 * 2**30:
-        yield Hit(found=f"{weights / 2**30:.1f} GiB of weights")
 
 
 def shown(value: Value) -> str:

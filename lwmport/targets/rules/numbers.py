@@ -6,8 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.targets import operators
-from lwmport.targets.graphs.record import Node
 from lwmport.targets.rules.rule import Hit, Look, Subject
 
 HALF_MAX: Final = 65504.0
@@ -69,7 +67,7 @@ def beyond_half(subject: Subject) -> Iterator[Hit]:
     for node in subject.graph.of("ConstantOfShape"):
         filled = node.attributes.get("value")
         if filled is not None and filled.dtype.kind == "f" and np.abs(filled).max(initial=0) > HALF_MAX:
-            yield _hit(node, f"filled with {filled.reshape(-1)[0]:.3g}, where float16 ends at 65504")
+            yield Hit.at(node, f"filled with {filled.reshape(-1)[0]:.3g}, where float16 ends at 65504")
 
 
 def not_finite(subject: Subject) -> Iterator[Hit]:
@@ -119,7 +117,7 @@ def index_readers(subject: Subject) -> Iterator[Hit]:
         name = node.outputs[place] if place < len(node.outputs) else ""
         others = sorted({reader.op for reader in subject.graph.readers.get(name, ()) if reader.op != "Cast"})
         if name and (others or name in returned):
-            yield _hit(node, f"int64 indices read by {', '.join(others) or 'the caller'}")
+            yield Hit.at(node, f"int64 indices read by {', '.join(others) or 'the caller'}")
 
 
 def int64_arithmetic(subject: Subject) -> Iterator[Hit]:
@@ -127,7 +125,7 @@ def int64_arithmetic(subject: Subject) -> Iterator[Hit]:
     for node in subject.graph.of(*ARITHMETIC):
         runtime = [name for name in node.inputs if name and name not in subject.graph.known]
         if any(subject.graph.dtype(name) == "int64" for name in runtime):
-            yield _hit(node, "int64 at run time")
+            yield Hit.at(node, "int64 at run time")
 
 
 def int64_ends(subject: Subject) -> Iterator[Hit]:
@@ -144,25 +142,6 @@ def float32_everywhere(subject: Subject) -> Iterator[Hit]:
         yield Hit(found="a model in float32")
 
 
-def half_on_cpu(subject: Subject) -> Iterator[Hit]:
-    """Yield a hit for a model with weights in half precision."""
-    names = [item.name for item in subject.graph.constants.values() if item.dtype in {"float16", "bfloat16"}]
-    if names:
-        yield Hit(where=names[0], found=f"{len(names)} weights in half precision")
-
-
-def dtypes_for_migraphx(subject: Subject) -> Iterator[Hit]:
-    """Yield nodes whose first input has a dtype that MIGraphX does not document for the operator, once each."""
-    seen = set()
-    for node in subject.graph.nodes:
-        known = operators.migraphx_dtypes(node.op)
-        dtype = subject.graph.dtype(node.input(1) if node.op == "Where" else node.input(0))
-        plain = dtype.replace("bfloat16", "float16")
-        if known and dtype and plain not in known and (node.op, dtype) not in seen:
-            seen.add((node.op, dtype))
-            yield _hit(node, f"{dtype}, where {', '.join(known)} are documented")
-
-
 def bfloat16_as_floats(subject: Subject) -> Iterator[Hit]:
     """Yield bfloat16 constants that are not kept as raw bytes."""
     for item in subject.graph.constants.values():
@@ -175,7 +154,3 @@ def quantized_ends(subject: Subject) -> Iterator[Hit]:
     for value in subject.graph.inputs:
         if value.dtype in {"int8", "uint8", "int16"}:
             yield Hit(where=value.name, found=f"an input of {value.dtype}")
-
-
-def _hit(node: Node, found: str) -> Hit:
-    return Hit(where=node.name or next(iter(node.outputs), ""), operator=node.op, found=found)

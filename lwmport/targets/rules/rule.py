@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from lwmport.targets.chips import Chip
-from lwmport.targets.graphs.record import Constant, Graph
+from lwmport.targets.chip import Chip
+from lwmport.targets.graphs.record import Constant, Graph, Node
 from lwmport.types import Severity
 
 NO_CHIP: Final = Chip(name="", family="")
@@ -60,6 +60,12 @@ class Hit:
     operator: str = ""
     found: str = ""
     severity: Severity | None = None
+
+    @classmethod
+    def at(cls, node: Node, found: str, severity: Severity | None = None) -> "Hit":
+        """Return a hit at a node: by its name, or by its first output where it has none."""
+        where = node.name or next(iter(node.outputs), "")
+        return cls(where=where, operator=node.op, found=found, severity=severity)
 
 
 Look: TypeAlias = Callable[[Subject], Iterable[Hit]]

@@ -40,10 +40,10 @@ def dynamic_inputs(subject: Subject) -> Iterator[Hit]:
 
 def settled_at_run_time(subject: Subject) -> Iterator[Hit]:
     """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand."""
-    yield from (_hit(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
+    yield from (Hit.at(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
     for node in subject.graph.of("Range", "ConstantOfShape", "Resize", "Upsample"):
         if _computed(subject, node) and (node.op in SCALED or not _known(subject, node)):
-            yield _hit(node, f"the operand {_computed(subject, node)[0]} is computed")
+            yield Hit.at(node, f"the operand {_computed(subject, node)[0]} is computed")
 
 
 def computed_shape_operands(subject: Subject) -> Iterator[Hit]:
@@ -51,14 +51,14 @@ def computed_shape_operands(subject: Subject) -> Iterator[Hit]:
     for node in subject.graph.of(*SHAPE_OPERANDS):
         computed = _computed(subject, node)
         if computed:
-            yield _hit(node, f"the operand {computed[0]} is computed")
+            yield Hit.at(node, f"the operand {computed[0]} is computed")
 
 
 def empty_results(subject: Subject) -> Iterator[Hit]:
     """Yield nodes that make a tensor without elements; a constant without any is an operand that is left out."""
     for node in subject.graph.nodes:
         if node.op != "Constant" and any(0 in (subject.graph.shape(name) or ()) for name in node.outputs):
-            yield _hit(node, "a result without elements")
+            yield Hit.at(node, "a result without elements")
 
 
 def input_rank_above(limit: int) -> Look:
@@ -80,7 +80,7 @@ def square_coincidence(subject: Subject) -> Iterator[Hit]:
         shape = subject.graph.shape(next(iter(node.outputs), "")) or ()
         reads = {reader.op for name in node.outputs for reader in subject.graph.readers.get(name, ())}
         if len(shape) == 4 and shape[1] == shape[2] == shape[3] and "Reshape" in reads:
-            yield _hit(node, f"channels, height and width are all {shape[1]}")
+            yield Hit.at(node, f"channels, height and width are all {shape[1]}")
 
 
 def _computed(subject: Subject, node: Node) -> list[str]:
@@ -93,7 +93,3 @@ def _known(subject: Subject, node: Node) -> bool:
     return all(
         all(isinstance(dim, int) for dim in subject.graph.shape(name) or ("?",)) for name in node.outputs if name
     )
-
-
-def _hit(node: Node, found: str) -> Hit:
-    return Hit(where=node.name or next(iter(node.outputs), ""), operator=node.op, found=found)

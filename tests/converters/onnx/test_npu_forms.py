@@ -9,7 +9,7 @@ import pytest
 
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites import language as llama_composites
-from lwmport.targets.dialects import ASCEND_NPU
+from lwmport.targets.ascend.dialects import ASCEND_NPU
 from lwmport.types import Array
 
 RANDOM = np.random.default_rng(5)

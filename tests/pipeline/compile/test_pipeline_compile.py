@@ -17,7 +17,7 @@ from lwmport.pipeline.compile.calibration import given_samples
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
-from lwmport.targets.compile import COMPILERS, PRECISIONS
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Compilation, Signature, Status, TensorSpec
 
 OPTIONS = {
@@ -41,7 +41,7 @@ def no_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_every_compiler_has_a_usual_precision_and_a_test() -> None:
-    assert set(COMPILERS) == set(PRECISIONS) == set(OPTIONS)
+    assert set(TARGETS.table) == set(OPTIONS)
 
 
 @pytest.mark.parametrize("target", OPTIONS)

@@ -26,7 +26,7 @@ from lwmport.pipeline.port.ledger import NAME as LEDGER
 from lwmport.pipeline.port.ledger import Stage
 from lwmport.pipeline.port.run import PortOutcome, PortRequest, finished, port
 from lwmport.reports.ports import PortReport
-from lwmport.targets.dialects import DIALECT_OF
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Status
 
 PASSED, FAILED, SKIPPED = Status.PASSED, Status.FAILED, Status.SKIPPED
@@ -198,7 +198,7 @@ def test_a_port_that_failed_is_not_finished(name: str, ran: list[str], tmp_path:
     assert len(ran) == 4
 
 
-@pytest.mark.parametrize(("target", "form"), DIALECT_OF)
+@pytest.mark.parametrize(("target", "form"), [(name, form) for name in TARGETS.table for form in TARGETS[name].formats])
 def test_every_target_takes_its_formats_and_no_other(target: str, form: str, tmp_path: Path) -> None:
     conversion = ConvertRequest(component="vqgan", format=form, out=tmp_path)
     assert PortRequest(conversion=conversion, target=target).digest()

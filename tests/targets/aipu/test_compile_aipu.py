@@ -13,7 +13,7 @@ import pytest
 
 from lwmport.errors import UsageError
 from lwmport.targets.aipu import config as aipu_config
-from lwmport.targets.aipu.compile import SOC, compile_artifact, plan
+from lwmport.targets.aipu.compile import SOC, VENDOR, plan
 from lwmport.targets.aipu.config import calibration_file
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.plan import Place
@@ -58,7 +58,7 @@ def test_the_samples_are_written_once(job: CompileJob, tmp_path: Path, monkeypat
     made = []
     write = aipu_config._array
     monkeypatch.setattr(aipu_config, "_array", lambda array: made.append(array) or write(array))
-    compile_artifact(job, tmp_path / "out")
+    VENDOR(job, tmp_path / "out")
     assert len(made) == 1
     assert np.load(tmp_path / "out" / "model.calibration.npy").shape == (3, 8, 8, 3)
 
@@ -153,7 +153,7 @@ def test_what_compass_cannot_take_is_refused(
 
 
 def test_without_the_tool_the_verdict_is_skipped(job: CompileJob, tmp_path: Path) -> None:
-    found = compile_artifact(job, tmp_path / "artifacts" / "aipu")
+    found = VENDOR(job, tmp_path / "artifacts" / "aipu")
     assert found.status is Status.SKIPPED
     assert found.commands == ("aipubuild model.cfg",)
     assert set(found.files) == FILES
@@ -161,7 +161,7 @@ def test_without_the_tool_the_verdict_is_skipped(job: CompileJob, tmp_path: Path
 
 
 def test_success(job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
-    found = compile_artifact(replace(job, toolchain=sdk("aipubuild", GOOD)), tmp_path / "artifacts" / "aipu")
+    found = VENDOR(replace(job, toolchain=sdk("aipubuild", GOOD)), tmp_path / "artifacts" / "aipu")
     assert (found.status, found.products) == (Status.PASSED, ("model.aipu.bin",)), found.reason
     assert "input_model = ../model.onnx" in (tmp_path / "artifacts" / "aipu" / "model.cfg").read_text()
 
@@ -170,12 +170,12 @@ def test_the_tool_gets_a_configuration_that_leads_to_the_model(
     job: CompileJob, sdk: Callable[..., Path], tmp_path: Path
 ) -> None:
     body = f'[ -f "$(sed -n "s/^input_model = //p" "$1")" ] || exit 9\n{GOOD}'
-    found = compile_artifact(replace(job, toolchain=sdk("aipubuild", body)), tmp_path / "out")
+    found = VENDOR(replace(job, toolchain=sdk("aipubuild", body)), tmp_path / "out")
     assert found.status is Status.PASSED, found.reason
 
 
 def test_cix_boards_have_another_name_and_suffix(job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
-    found = compile_artifact(replace(job, toolchain=sdk("cixbuild", GOOD)), tmp_path / "out")
+    found = VENDOR(replace(job, toolchain=sdk("cixbuild", GOOD)), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model.cix",))
 
 
@@ -210,7 +210,7 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_no_failure_passes(name: str, job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
     body, message = FAILURES[name]
-    found = compile_artifact(replace(job, toolchain=sdk("aipubuild", body)), tmp_path / "out")
+    found = VENDOR(replace(job, toolchain=sdk("aipubuild", body)), tmp_path / "out")
     assert found.status is Status.FAILED, found.reason
     assert message in found.reason
     assert not list((tmp_path / "out").glob("*.bin"))
@@ -222,16 +222,16 @@ OPTIMIZE = 'printf t > model_o.txt; printf b > model_o.bin; echo "[I] [output te
 
 def test_the_parts_run_as_far_as_they_are_installed(job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
     job = replace(job, toolchain=sdk("aipuparse", PARSE))
-    found = compile_artifact(job, tmp_path / "out")
+    found = VENDOR(job, tmp_path / "out")
     assert found.status is Status.SKIPPED
     assert found.reason.startswith("aipuparse passed; expected aipuopt, found none")
     assert found.products == ("model.txt", "model.bin")
     sdk("aipuopt", OPTIMIZE)
-    assert compile_artifact(job, tmp_path / "out").reason.startswith(
+    assert VENDOR(job, tmp_path / "out").reason.startswith(
         "aipuparse, aipuopt ([output tensors cosine]: [0.99]) passed; expected aipugb"
     )
     sdk("aipugb", "printf x > aipu.bin")
-    found = compile_artifact(job, tmp_path / "out")
+    found = VENDOR(job, tmp_path / "out")
     assert found.status is Status.PASSED
     assert found.details["aipuopt"] == "[output tensors cosine]: [0.99]"
     assert found.commands[-1].startswith("aipugb model_o.txt -w model_o.bin --target X2_1204MP3")
@@ -247,7 +247,7 @@ PART_FAILURES = {
 @pytest.mark.parametrize("name", PART_FAILURES)
 def test_no_failing_part_passes(name: str, job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
     body, message = PART_FAILURES[name]
-    found = compile_artifact(replace(job, toolchain=sdk("aipuparse", body)), tmp_path / "out")
+    found = VENDOR(replace(job, toolchain=sdk("aipuparse", body)), tmp_path / "out")
     assert (found.status, found.products) == (Status.FAILED, ())
     assert message in found.reason
     assert not (tmp_path / "out" / "model.txt").exists()
@@ -274,7 +274,7 @@ def test_what_is_not_run_is_written_the_same_whatever_is_installed(
 ) -> None:
     written = []
     for number, name in enumerate(("aipuparse", "cixbuild")):
-        found = compile_artifact(replace(job, toolchain=sdk(name, "exit 9"), run=False), tmp_path / f"{number}")
+        found = VENDOR(replace(job, toolchain=sdk(name, "exit 9"), run=False), tmp_path / f"{number}")
         assert found.commands == ("aipubuild model.cfg",)
         written.append({file: (tmp_path / f"{number}" / file).read_bytes() for file in found.files})
     assert written[0] == written[1]
@@ -301,7 +301,7 @@ def test_the_script_runs_what_is_there(name: str, job: CompileJob, sdk: Callable
     bodies = {"aipubuild": GOOD, "cixbuild": GOOD, "aipuparse": PARSE, "aipuopt": OPTIMIZE, "aipugb": "echo > aipu.bin"}
     for tool in tools:
         sdk(tool, bodies[tool])
-    compile_artifact(replace(job, run=False), tmp_path / "out")
+    VENDOR(replace(job, run=False), tmp_path / "out")
     path = f"{tmp_path / 'sdk' / 'bin'}:/usr/bin:/bin"
     ran = subprocess.run(
         ["/bin/bash", "out/model.sh"], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False

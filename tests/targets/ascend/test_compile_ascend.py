@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lwmport.errors import UsageError
-from lwmport.targets.ascend.compile import compile_artifact, plan
+from lwmport.targets.ascend.compile import VENDOR, plan
 from lwmport.targets.ascend.errors import FIXES, KINDS, OPTION, explain, fix_of
 from lwmport.targets.ascend.precision import ALWAYS_FRAGILE, FRAGILE
 from lwmport.targets.compile.job import CompileJob, read_gears
@@ -217,7 +217,7 @@ def test_frozen_graphs_take_bytes_channels_last(job_of: Callable[..., CompileJob
 def test_without_the_tool_the_verdict_is_skipped(job_of: Callable[..., CompileJob], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     out = tmp_path / "artifacts" / "ascend"
-    found = compile_artifact(job_of(toolchain=tmp_path / "empty", **SOC), out)
+    found = VENDOR(job_of(toolchain=tmp_path / "empty", **SOC), out)
     assert found.status is Status.SKIPPED
     assert found.reason.startswith("expected atc, found none")
     assert found.commands[0].startswith("atc --framework=5 --model=model.onnx --output=ascend/model ")
@@ -235,20 +235,20 @@ def test_the_script_runs_what_was_promised(
 
     folder = sdk("atc", GOOD + SUCCESS)
     out = tmp_path / "artifacts" / "ascend"
-    compile_artifact(job_of(run=False, **SOC), out)
+    VENDOR(job_of(run=False, **SOC), out)
     environment = {**os.environ, "PATH": f"{folder}/bin{os.pathsep}{os.environ['PATH']}"}
     subprocess.run([out / "model.sh"], check=True, env=environment, cwd=tmp_path, capture_output=True)
     assert (out / "model.om").read_bytes() == b"om"
 
 
 def test_a_dry_run_runs_nothing(job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path) -> None:
-    found = compile_artifact(job_of(toolchain=sdk("atc", GOOD + SUCCESS), run=False, **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("atc", GOOD + SUCCESS), run=False, **SOC), tmp_path / "out")
     assert (found.status, found.products) == (Status.SKIPPED, ())
     assert not list((tmp_path / "out").glob("*.om"))
 
 
 def test_success(job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path) -> None:
-    found = compile_artifact(job_of(toolchain=sdk("atc", GOOD + SUCCESS), **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("atc", GOOD + SUCCESS), **SOC), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model.om",))
     assert "ATC run success" in (tmp_path / "out" / "model.atc.log").read_text()
 
@@ -257,7 +257,7 @@ def test_a_name_with_system_and_processor_counts(
     job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path
 ) -> None:
     body = f'{OUTPUT}\nprintf om > "${{out}}_linux_x86_64.om"\n{SUCCESS}'
-    found = compile_artifact(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model_linux_x86_64.om",))
 
 
@@ -299,7 +299,7 @@ def test_no_failure_passes(
     name: str, job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path
 ) -> None:
     body, message = FAILURES[name]
-    found = compile_artifact(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
     assert found.status is Status.FAILED, found.reason
     assert message in found.reason
     assert "\n" not in found.reason
@@ -312,9 +312,9 @@ def test_a_failure_takes_an_earlier_result_away(
     job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path
 ) -> None:
     job = job_of(toolchain=sdk("atc", GOOD + SUCCESS), **SOC)
-    compile_artifact(job, tmp_path / "out")
+    VENDOR(job, tmp_path / "out")
     sdk("atc", "exit 255")
-    compile_artifact(job, tmp_path / "out")
+    VENDOR(job, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.om"))
 
 
@@ -322,7 +322,7 @@ def test_warnings_with_codes_do_not_fail_a_success(
     job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path
 ) -> None:
     body = f"{GOOD}echo '[WARNING] E10055 was raised and handled'\n{SUCCESS}"
-    found = compile_artifact(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
     assert found.status is Status.PASSED
 
 
@@ -331,7 +331,7 @@ def test_a_failure_leaves_other_models_alone(
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model-two.om").write_bytes(b"another")
-    found = compile_artifact(job_of(toolchain=sdk("atc", SUCCESS), **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("atc", SUCCESS), **SOC), tmp_path / "out")
     assert (found.status, found.products) == (Status.FAILED, ())
     assert (tmp_path / "out" / "model-two.om").read_bytes() == b"another"
 
@@ -341,7 +341,7 @@ def test_what_the_tool_leaves_beside_the_model_goes_to_the_results(
 ) -> None:
     body = f"{GOOD}mkdir -p kernel_meta; echo x > kernel_meta/a; echo y > fusion_result.json\n{SUCCESS}"
     job = job_of(toolchain=sdk("atc", body), **SOC)
-    compile_artifact(job, tmp_path / "out")
+    VENDOR(job, tmp_path / "out")
     assert [path.name for path in job.path.parent.iterdir()] == ["model.onnx"]
     assert (tmp_path / "out" / "model.atc" / "fusion_result.json").is_file()
     assert (tmp_path / "out" / "model.atc" / "kernel_meta" / "a").is_file()
@@ -352,7 +352,7 @@ def test_the_environment_script_comes_first(
 ) -> None:
     folder = sdk("atc", f'[ "$CANN_IS_SET" = 1 ] || exit 3\n{GOOD}{SUCCESS}')
     (folder / "set_env.sh").write_text("export CANN_IS_SET=1 $UNSET_VARIABLE\nfalse\n")
-    found = compile_artifact(job_of(toolchain=folder / "bin" / "atc", **SOC), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=folder / "bin" / "atc", **SOC), tmp_path / "out")
     assert found.status is Status.PASSED, found.reason
 
 
@@ -365,7 +365,7 @@ def test_a_host_without_a_card_gets_the_drivers_libraries(
     folder = sdk("atc", f'case "$LD_LIBRARY_PATH" in *-linux/devlib:*) ;; *) exit 3;; esac\n{GOOD}{SUCCESS}')
     (folder / f"{platform.machine()}-linux" / "devlib").mkdir(parents=True)
     monkeypatch.setenv("ASCEND_HOME_PATH", str(folder))
-    found = compile_artifact(job_of(**SOC), tmp_path / "out")
+    found = VENDOR(job_of(**SOC), tmp_path / "out")
     assert found.status is Status.PASSED, found.reason
     assert "devlib" in (tmp_path / "out" / "model.sh").read_text()
 
@@ -374,19 +374,19 @@ def test_the_sdk_is_found_by_its_variable(
     job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASCEND_HOME_PATH", str(sdk("atc", GOOD + SUCCESS)))
-    assert compile_artifact(job_of(**SOC), tmp_path / "out").status is Status.PASSED
+    assert VENDOR(job_of(**SOC), tmp_path / "out").status is Status.PASSED
 
 
 def test_a_toolchain_that_is_not_there_is_an_error(job_of: Callable[..., CompileJob], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found nothing at"):
-        compile_artifact(job_of(toolchain=tmp_path / "none", **SOC), tmp_path / "out")
+        VENDOR(job_of(toolchain=tmp_path / "none", **SOC), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_the_same_job_writes_the_same_bytes(job_of: Callable[..., CompileJob], tmp_path: Path) -> None:
     job = job_of(run=False, precision="mixed", **SOC)
     for name in ("one", "two"):
-        compile_artifact(job, tmp_path / name)
+        VENDOR(job, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes().replace(b"two", b"one")
 

@@ -9,11 +9,11 @@ import pytest
 from rule_cases import built, model, node, npu, rms_norm
 
 from lwmport.converters.onnx import npu_forms
+from lwmport.targets.ascend.chips import CHIPS
 from lwmport.targets.ascend.npu_rules import DOMAIN, EPSILON, FUSED, MULTIPLE
-from lwmport.targets.chips import ASCEND
+from lwmport.targets.ascend.operators import opsets
 from lwmport.targets.fix.mending import mend
 from lwmport.targets.graphs.onnx_file import read
-from lwmport.targets.operators import ascend_opsets
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Finding
 
@@ -127,8 +127,8 @@ def test_other_operators_of_the_domain_are_looked_up_by_their_full_name(tmp_path
 
 def test_the_rules_and_the_converter_mean_the_same() -> None:
     assert (npu_forms.NPU, npu_forms.EPSILON, npu_forms.MULTIPLE) == (DOMAIN, EPSILON, MULTIPLE)
-    assert all(ascend_opsets(DOMAIN, operator) == (1, 1) for operator in FUSED)
-    families = {chip.family for chip in ASCEND.values()}
+    assert all(opsets(DOMAIN, operator) == (1, 1) for operator in FUSED)
+    families = {chip.family for chip in CHIPS.values()}
     for fused in FUSED.values():
         said = [*fused.runs_on, *fused.absent_on, *fused.doubtful]
         assert len(said) == len(set(said))

@@ -9,11 +9,12 @@ import pytest
 from lwmport.errors import UsageError
 from lwmport.targets.aipu import compile as aipu
 from lwmport.targets.ascend import compile as ascend
-from lwmport.targets.compile import COMPILERS
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.plan import CompilePlan, Place
-from lwmport.targets.compile.tools import TOOLS, installed
+from lwmport.targets.compile.tools import installed
+from lwmport.targets.compile.vendor import Vendor
 from lwmport.targets.migraphx import compile as migraphx
+from lwmport.targets.registry import TARGETS
 
 PLANS: dict[str, tuple[Callable[[CompileJob, Place], CompilePlan], str, str | None]] = {
     "aipu": (aipu.plan, "int8", None),
@@ -23,7 +24,8 @@ PLANS: dict[str, tuple[Callable[[CompileJob, Place], CompilePlan], str, str | No
 
 
 def test_every_target_but_the_cpu_has_tools() -> None:
-    assert {*TOOLS, "cpu"} == {*COMPILERS} == {*PLANS, "cpu"}
+    assert {name for name in TARGETS.table if isinstance(TARGETS[name].compile_artifact, Vendor)} == {*PLANS}
+    assert {*TARGETS.table} == {*PLANS, "cpu"}
 
 
 @pytest.mark.parametrize("target", PLANS)
@@ -33,7 +35,9 @@ def test_every_program_that_a_plan_asks_for_is_looked_for(
     plan, precision, soc = PLANS[target]
     job = job_of(precision=precision, calibration=calibration if target == "aipu" else None, soc=soc)
     made = plan(job, Place(model="model.onnx", out="."))
-    assert {name for step in (*made.steps, *made.parts) for name in step.tools} == set(TOOLS[target][1])
+    vendor = TARGETS[target].compile_artifact
+    assert isinstance(vendor, Vendor)
+    assert {name for step in (*made.steps, *made.parts) for name in step.tools} == set(vendor.programs)
     with pytest.raises(UsageError, match=f"for the target {target}, found a folder without one at"):
         installed(target, tmp_path)
 

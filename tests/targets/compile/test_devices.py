@@ -11,18 +11,20 @@ from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.port.run import PortRequest
-from lwmport.targets.compile import COMPILERS
-from lwmport.targets.compile.devices import TAKERS, check_options
+from lwmport.targets.compile.devices import check_options
 from lwmport.targets.compile.job import read_gears
+from lwmport.targets.registry import TARGETS
+from lwmport.targets.target import OPTIONS
 
 COMPILING: dict[str, Any] = {
     "extra": ("--debug",), "keep_float32": ("Conv",), "pictures_as_bytes": True, "toolchain": Path("/sdk"),
 }  # fmt: skip
+TAKERS = {name: sorted(own for own in TARGETS.table if name in TARGETS[own].options) for name in OPTIONS}
 CHECKING = {"chip": ("soc", "Ascend310P3"), "cann": ("toolkit", "5.0.4")}
 
 
-@pytest.mark.parametrize("target", COMPILERS)
-@pytest.mark.parametrize("name", TAKERS)
+@pytest.mark.parametrize("target", TARGETS.table)
+@pytest.mark.parametrize("name", OPTIONS)
 def test_it_is_taken_or_refused_with_who_takes_it(name: str, target: str) -> None:
     check_options(target, {name: None})
     if target in TAKERS[name]:
@@ -69,4 +71,4 @@ def test_a_size_of_what_is_not_dynamic_is_refused_on_the_cpu(text: str, said: st
 
 
 def test_every_option_above_is_tried() -> None:
-    assert {*COMPILING, *CHECKING} == set(TAKERS)
+    assert {*COMPILING, *CHECKING} == set(OPTIONS)

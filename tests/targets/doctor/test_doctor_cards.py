@@ -2,9 +2,10 @@
 
 import pytest
 
-from lwmport.targets.chips import CHIPS
-from lwmport.targets.doctor.cards import PARSERS, Card, cards
-from lwmport.targets.doctor.machine import COMMANDS, Machine, numbers
+from lwmport.targets.ascend.chips import CHIPS
+from lwmport.targets.doctor.cards import Card
+from lwmport.targets.doctor.doctors import cards, doctors
+from lwmport.targets.doctor.machine import Machine, numbers
 
 A2 = """\
 +------------------------------------------------------------------------------------------------+
@@ -174,20 +175,20 @@ def test_nvidia() -> None:
 
 def test_known_cards_are_known_to_the_compilers() -> None:
     for text in (A2, DUO):
-        assert all(card.soc in CHIPS["ascend"] for card in seen(npu_smi=text))
+        assert all(card.soc in CHIPS for card in seen(npu_smi=text))
 
 
 GARBAGE = ("", "no devices were found", "| | |\n|", "\x00\xff", "GPU[x] : y", "1,2,3,4", A2[:700], DCU[:250])
 
 
-@pytest.mark.parametrize("tool", PARSERS)
+@pytest.mark.parametrize("tool", [tool for doctor in doctors() for tool in doctor.cards])
 @pytest.mark.parametrize("text", GARBAGE)
 def test_other_texts_break_nothing(tool: str, text: str) -> None:
     assert all(isinstance(card, Card) for card in cards(Machine(said={tool: text})))
 
 
 def test_each_tool_that_is_read_is_asked() -> None:
-    assert set(PARSERS) <= set(COMMANDS)
+    assert all(set(doctor.cards) <= set(doctor.commands) for doctor in doctors())
 
 
 def test_versions_are_numbers() -> None:

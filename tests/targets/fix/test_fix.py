@@ -16,10 +16,11 @@ from lwmport.runtime import RUNNERS
 from lwmport.targets.fix import folding, mending, proof
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.mending import mend
-from lwmport.targets.fix.proof import EACH, Proof, compare, difference, prove
+from lwmport.targets.fix.proof import EACH, Proof, compare, prove
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Preflight, Status
+from lwmport.validators.relative import peak_error
 
 RANDOM = np.random.default_rng(5)
 
@@ -341,12 +342,12 @@ def test_a_fix_that_changes_the_numbers_writes_nothing(
 
 def test_a_proof_counts_nothing_as_equal_that_is_not() -> None:
     ones = np.ones((2, 3), np.float32)
-    assert difference(ones, ones) == 0
-    assert difference(ones, ones + np.float32(1e-3)) == pytest.approx(1e-3, rel=1e-2)
+    assert peak_error(ones, ones) == 0
+    assert peak_error(ones, ones + np.float32(1e-3)) == pytest.approx(1e-3, rel=1e-2)
     for other in (ones[:1], ones * np.nan, np.full_like(ones, np.inf)):
-        assert difference(ones, other) == np.inf
-    assert difference(np.asarray([1, 2]), np.asarray([1, 3])) == np.inf
-    assert difference(ones * np.nan, ones * np.nan) == np.inf
+        assert peak_error(ones, other) == np.inf
+    assert peak_error(np.asarray([1, 2]), np.asarray([1, 3])) == np.inf
+    assert peak_error(ones * np.nan, ones * np.nan) == np.inf
     assert not Proof(error=float("nan"), tolerance=1e-4, output="y", runs=1).equal
 
 
@@ -391,7 +392,7 @@ def test_a_softened_mask_hides_the_scores_that_it_met(size: float, place: str, t
         x = generator.uniform(-1, 1, (32, 12)).astype(np.float32)
         shown = (np.arange(12) < generator.integers(1, 13)).astype(np.int64)[None]
         before, after = (session.run({"x": x, "m": shown})["y"] for session in sessions)
-        assert difference(before, after) < 1e-4
+        assert peak_error(before, after) < 1e-4
 
 
 def test_a_condition_says_at_which_size_masks_fail(tmp_path: Path) -> None:
@@ -493,7 +494,7 @@ def test_a_mask_hides_no_error_elsewhere() -> None:
     scores = random(64, 64)
     masked = np.where(np.triu(np.ones((64, 64)), -20) > 0, np.float32(-1e4), scores)
     wrong = np.where(masked == -1e4, masked, masked * np.float32(1.2))
-    assert difference(masked, wrong) < 1e-4
+    assert peak_error(masked, wrong) < 1e-4
     assert not compare({"y": masked}, {"y": wrong}, {"y": "y"}).equal
     near = masked * np.float32(1 + EACH[1] / 1000)
     assert compare({"y": masked}, {"y": near}, {"y": "y"}).equal
@@ -605,10 +606,10 @@ def test_bodies_within_bodies_are_brought_down_too(tmp_path: Path) -> None:
 
 def test_what_is_no_number_before_and_after_hides_nothing(tmp_path: Path) -> None:
     before = np.asarray([np.nan, 1.0, -np.inf, 2.0], np.float32)
-    assert difference(before, before.copy()) == 0
-    assert difference(before, np.asarray([np.nan, 1.0, np.inf, 2.0], np.float32)) == np.inf
-    assert difference(before, np.asarray([0.0, 1.0, -np.inf, 2.0], np.float32)) == np.inf
-    assert difference(before, np.asarray([np.nan, 1.0, -np.inf, 2.1], np.float32)) > 1e-2
+    assert peak_error(before, before.copy()) == 0
+    assert peak_error(before, np.asarray([np.nan, 1.0, np.inf, 2.0], np.float32)) == np.inf
+    assert peak_error(before, np.asarray([0.0, 1.0, -np.inf, 2.0], np.float32)) == np.inf
+    assert peak_error(before, np.asarray([np.nan, 1.0, -np.inf, 2.1], np.float32)) > 1e-2
     roots = built(model([node("Sqrt", "x", "y", "same"), node("Abs", "x", "z", "same")], outputs=[value("y", None)]))
     found = mend(roots(tmp_path), tmp_path / "out.onnx", Conditions(target="ascend"))
     assert found.preflight.status is Status.PASSED

@@ -10,7 +10,7 @@ import pytest
 from lwmport.errors import UsageError
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.plan import Place
-from lwmport.targets.migraphx.compile import compile_artifact, plan
+from lwmport.targets.migraphx.compile import VENDOR, plan
 from lwmport.types import Status, TensorSpec
 
 HERE = Place(model="model.onnx", out="migraphx")
@@ -81,7 +81,7 @@ def test_options_of_the_provider(job_of: Callable[..., CompileJob]) -> None:
 
 
 def test_success(job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path) -> None:
-    found = compile_artifact(job_of(toolchain=sdk("migraphx-driver", GOOD)), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("migraphx-driver", GOOD)), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model.mxr",)), found.reason
     assert found.details["perf"] == "Rate: 123.4/sec"
     assert {path.name for path in (tmp_path / "out").glob("*.log")} == {
@@ -116,7 +116,7 @@ def test_no_failure_passes(
     name: str, job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path
 ) -> None:
     body, message = FAILURES[name]
-    found = compile_artifact(job_of(toolchain=sdk("migraphx-driver", body)), tmp_path / "out")
+    found = VENDOR(job_of(toolchain=sdk("migraphx-driver", body)), tmp_path / "out")
     assert found.status is Status.FAILED, found.reason
     assert message in found.reason
     assert not list((tmp_path / "out").glob("*.mxr"))
@@ -127,5 +127,5 @@ def test_the_environment_of_a_dcu_is_sourced(
 ) -> None:
     folder = sdk("migraphx-driver", f'[ "$DTK" = 1 ] || exit 3\n{GOOD}')
     (folder / "env.sh").write_text("export DTK=1\n")
-    found = compile_artifact(replace(job_of(), toolchain=folder), tmp_path / "out")
+    found = VENDOR(replace(job_of(), toolchain=folder), tmp_path / "out")
     assert found.status is Status.PASSED, found.reason

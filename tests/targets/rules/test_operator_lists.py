@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from lwmport.targets import operators
+from lwmport.targets.aipu import operators as aipu
+from lwmport.targets.ascend import operators as ascend
+from lwmport.targets.migraphx import operators as migraphx
 
 TOOL = Path(__file__).parents[3] / "tools" / "generate_target_data.py"
 _spec = importlib.util.spec_from_file_location(TOOL.stem, TOOL)
@@ -25,20 +28,20 @@ def test_a_list_names_its_source_and_has_many_operators(name: str) -> None:
 
 
 def test_facts_that_decide_between_dialects() -> None:
-    assert operators.ascend_opsets("", "LayerNormalization") == (17, 18)
-    assert operators.ascend_opsets("", "ReduceL2") == (8, 17)
-    assert operators.ascend_opsets("npu", "NPURmsNorm") == (1, 1)
-    assert operators.ascend_opsets("", "GroupNormalization") is None
-    assert operators.ascend_unlisted("", "Trilu", "310P")
-    assert operators.ascend_unlisted("npu", "NPUMish", "310P")
-    assert operators.compass_versions("", "GroupNormalization") == (18,)
-    assert operators.compass_versions("", "Scan") is None
-    assert operators.compass_versions("com.microsoft", "MatMulNBits") == (1,)
-    assert operators.compass_tflite_version("DYNAMIC_UPDATE_SLICE") is None
-    assert operators.compass_tflite_version("CONV_2D") == 6
-    assert operators.migraphx_dtypes("RMSNormalization") is None
-    assert "int32" not in (operators.migraphx_dtypes("Mul") or ())
-    assert operators.migraphx_dtypes("MeanVarianceNormalization") == ("float16", "float32", "float64")
+    assert ascend.opsets("", "LayerNormalization") == (17, 18)
+    assert ascend.opsets("", "ReduceL2") == (8, 17)
+    assert ascend.opsets("npu", "NPURmsNorm") == (1, 1)
+    assert ascend.opsets("", "GroupNormalization") is None
+    assert ascend.is_unlisted("", "Trilu", "310P")
+    assert ascend.is_unlisted("npu", "NPUMish", "310P")
+    assert aipu.versions("", "GroupNormalization") == (18,)
+    assert aipu.versions("", "Scan") is None
+    assert aipu.versions("com.microsoft", "MatMulNBits") == (1,)
+    assert aipu.tflite_version("DYNAMIC_UPDATE_SLICE") is None
+    assert aipu.tflite_version("CONV_2D") == 6
+    assert migraphx.dtypes("RMSNormalization") is None
+    assert "int32" not in (migraphx.dtypes("Mul") or ())
+    assert migraphx.dtypes("MeanVarianceNormalization") == ("float16", "float32", "float64")
 
 
 def test_the_tool_writes_where_the_package_reads() -> None:

@@ -10,9 +10,10 @@ import pytest
 from rule_cases import CASES, FORM_CASES, Case, built, loop_of, model, node, one, value, with_body
 
 from lwmport.targets.preflight import Conditions, check
-from lwmport.targets.rules import RULES
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Status
 
+RULES = {name: TARGETS[name].rule_table for name in TARGETS.table}
 TARGET_OF = {rule.id: target for target, rules in RULES.items() for rule in rules}
 BY_ID = {rule.id: rule for rules in RULES.values() for rule in rules}
 

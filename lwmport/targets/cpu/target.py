@@ -1,0 +1,19 @@
+"""This machine's processor as a target."""
+
+from typing import Final
+
+from lwmport.targets.cpu import dialects
+from lwmport.targets.target import Target
+
+CPU: Final = Target(
+    name="cpu",
+    title="CPU",
+    summary="ONNX Runtime, LiteRT or OpenVINO on a CPU",
+    formats={"onnx": dialects.CPU, "tflite": dialects.CPU_TFLITE},
+    rules="lwmport.targets.cpu.rules:RULES",
+    compiler="lwmport.targets.cpu.compile:compile_artifact",
+    engines="lwmport.targets.cpu.compile:ENGINES",
+    public_names=True,
+    doctor="lwmport.targets.cpu.doctor:DOCTOR",
+    verify="python verify.py --run {runtime}",
+)
