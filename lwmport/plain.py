@@ -42,6 +42,8 @@ def encode(value: Any) -> Any:
 def decode(hint: type[Record], value: Any, where: str) -> Record:
     """Return plain JSON values as the record type, every field present, none unknown, each of its type.
 
+    Only a field that `lwmport.types.ADDED` marks may be missing: it has its default then.
+
     Raises:
         ArtifactError: they are not; the message says where.
     """
@@ -63,12 +65,13 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
 
 def _record(hint: Any, value: Any, where: str) -> Any:
     items = _object(value, where)
-    names = [field.name for field in fields(hint)]
-    if set(items) != set(names):
-        missing, unknown = sorted(set(names) - set(items)), sorted(set(items) - set(names))
+    names = {field.name for field in fields(hint)}
+    added = {field.name for field in fields(hint) if "added" in field.metadata}
+    missing, unknown = sorted(names - added - set(items)), sorted(set(items) - names)
+    if missing or unknown:
         raise _error(where, f"the fields of {hint.__name__}", f"missing {missing}, unknown {unknown}")
     hints = get_type_hints(hint)
-    return hint(**{name: _decode(hints[name], items[name], f"{where}.{name}") for name in names})
+    return hint(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in items.items()})
 
 
 def _union(members: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -4,13 +4,12 @@ from dataclasses import replace
 from typing import Final
 
 from lwmport.handoff.record import Processing, Scaling
-from lwmport.types import Kind, Signature, TensorSpec
+from lwmport.types import Kind, Signature, TensorSpec, Update
 
 LEVELS: Final = 255
 """Largest value of an 8-bit channel."""
 NOTHING: Final = Processing(steps=(), scaling=None)
 
-_CACHE: Final = "axes [batch, heads, slots, head size]"
 _STATES: Final = "axes [batch, tokens, width]"
 _LOGITS: Final = "the next one is the largest, or drawn from the softmax of logits / temperature"
 LANGUAGE: Final = {
@@ -20,8 +19,6 @@ LANGUAGE: Final = {
     "inputs/attention_mask": "1 for a token, 0 for padding; where there is a cache, an entry for each slot of it",
     "inputs/position_ids": "where each new token stands, counted from the first that is no padding",
     "inputs/cache_position": "the slot of the cache that the first new token goes into",
-    "inputs/past_key_values": f"{_CACHE}: zeros before the first run, then the present of the same number",
-    "outputs/present": f"{_CACHE}: the whole cache, to give to the next run as past_key_values of the same number",
     "outputs/new_hidden_states": f"{_STATES}: the next block's hidden_states, or llama-head's",
     "inputs/vision_masks": "true where an id is a code of a picture, false where it is a word",
     "outputs/hidden_states": f"{_STATES}: the first block's hidden_states",
@@ -29,14 +26,37 @@ LANGUAGE: Final = {
     "outputs/text_logits": f"of words: {_LOGITS}",
     "outputs/vision_logits": f"of codes: {_LOGITS}",
 }
-"""Tensor, without the number of its layer -> what it is outside of the model."""
+"""Tensor -> what it is outside of the model. What a cache is, its states tell."""
+
+_CACHES: Final = {
+    Update.GROWS: ("axes [batch, heads, tokens, head size]", "no tokens"),
+    Update.SLOT: ("axes [batch, heads, slots, head size]", "zeros"),
+}
+"""How a cache is kept -> its axes, and what it is before the first run."""
 
 
 def processing_of(signature: Signature) -> dict[str, Processing]:
     """Return, for each tensor by ``inputs/NAME`` or ``outputs/NAME``, what happens to it outside the model."""
-    before = {f"inputs/{spec.name}": _with_words(_before(spec), "inputs", spec) for spec in signature.inputs}
-    after = {f"outputs/{spec.name}": _with_words(_after(spec), "outputs", spec) for spec in signature.outputs}
-    return {name: found for name, found in {**before, **after}.items() if found is not NOTHING}
+    words = {**LANGUAGE, **_of_caches(signature)}
+    found = {
+        **{f"inputs/{spec.name}": _before(spec) for spec in signature.inputs},
+        **{f"outputs/{spec.name}": _after(spec) for spec in signature.outputs},
+    }
+    told = {name: _with_words(steps, words.get(name, "")) for name, steps in found.items()}
+    return {name: steps for name, steps in told.items() if steps is not NOTHING}
+
+
+def _of_caches(signature: Signature) -> dict[str, str]:
+    """Return what to say of each input and output that is a cache."""
+    found = {}
+    for state in signature.states:
+        if state.update in _CACHES:
+            axes, first = _CACHES[state.update]
+            found[f"inputs/{state.input}"] = (
+                f"{axes}: {first} before the first run, then {state.output} of the run before"
+            )
+            found[f"outputs/{state.output}"] = f"{axes}: the whole cache, to give to the next run as {state.input}"
+    return found
 
 
 def _before(spec: TensorSpec) -> Processing:
@@ -51,8 +71,7 @@ def _before(spec: TensorSpec) -> Processing:
     return NOTHING
 
 
-def _with_words(found: Processing, side: str, spec: TensorSpec) -> Processing:
-    words = LANGUAGE.get(f"{side}/{spec.name.partition('.')[0]}")
+def _with_words(found: Processing, words: str) -> Processing:
     return replace(found, steps=(*found.steps, words)) if words else found
 
 
