@@ -10,7 +10,7 @@ from lwmport.runtime.runners.jax import reference_kind
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.runtime.session.arrays import ArraysBackend
 from lwmport.runtime.session.backend import Backend, PhaseModel
-from lwmport.runtime.session.layout import MASK
+from lwmport.runtime.session.layout import IDS, MASK, layout_of
 from lwmport.types import Array, Component, Update, Weights
 
 ROUNDED: Final = 64
@@ -39,6 +39,7 @@ class JaxBackend:
     def __init__(self, components: Mapping[str, Component], weights: Weights) -> None:
         self._device = jax.devices("cpu")[0]
         self._components = components
+        self._layouts = {phase: layout_of(one.name, one.signature) for phase, one in components.items()}
         specs = {name: spec for component in components.values() for name, spec in component.weights.items()}
         self._weights = {
             name: jax.device_put(weights.read(name).astype(spec.dtype), self._device) for name, spec in specs.items()
@@ -55,10 +56,9 @@ class JaxBackend:
         component = self._components[phase]
         model = PhaseModel(signature=component.signature, runner=None)
         growing = {state.input: state.axis for state in component.signature.states if state.update is Update.GROWS}
-        states, fill = {name: held[name] for name in model.fed}, 0
-        for name, axis in growing.items():
-            fill = -held[name].shape[axis] % ROUNDED
-            states[name] = _filled(held[name], axis, fill)
+        fill = self._fill(phase, inputs) if growing else 0
+        states = {name: held[name] for name in model.fed}
+        states |= {name: _filled(held[name], axis, fill) for name, axis in growing.items()}
         given = {**inputs, MASK: _filled(inputs[MASK], 1, fill)}
         weights = {name: self._weights[name] for name in component.weights}
         with jax.default_device(self._device):
@@ -66,6 +66,12 @@ class JaxBackend:
         for name, axis in growing.items():
             kept[name] = np.split(np.asarray(kept[name]), [fill], axis)[1]
         return {name: np.asarray(value) for name, value in results.items()}, kept
+
+    def _fill(self, phase: str, inputs: Mapping[str, Array]) -> int:
+        """Return how much padding a growing cache gets in front: never more tokens than the model has positions."""
+        total, new = inputs[MASK].shape[1], inputs[IDS].shape[1]
+        positions = self._layouts[phase].positions or total
+        return min(-(total - new) % ROUNDED, max(0, positions - total))
 
     def copy(self, held: Any) -> Any:
         """Return the same states in memory of their own."""

@@ -67,14 +67,12 @@ class Phases:
             raise UsageError(f"expected {wanted}, found {'none' if layout.has_codes else 'some'}")
         spec = next(spec for spec in self.signatures[first].inputs if spec.name == IDS)
         check_inputs((replace(spec, shape=("batch", "tokens"), dtype="int64"),), {IDS: whole.ids})
-        self._check_room(whole)
+        if layout.positions is not None and whole.end > layout.positions:
+            raise UsageError(
+                f"expected at most {layout.positions} tokens, padding included (max_sequence_length), found {whole.end}"
+            )
         for phase, piece in self.pieces(whole, chunk, first):
             self._check_piece(phase, piece, whole.end)
-
-    def _check_room(self, whole: Piece) -> None:
-        positions, needed = self.layouts[DECODE].positions, int(whole.mask.sum(axis=1).max())
-        if positions is not None and needed > positions:
-            raise UsageError(f"expected at most {positions} tokens of a sequence (max_sequence_length), found {needed}")
 
     def _check_piece(self, phase: str, piece: Piece, end: int) -> None:
         layout = self.layouts[phase]
