@@ -7,10 +7,7 @@ from typing import Final
 from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
-from lwmport.models.families import resolve
-from lwmport.models.options import Options
-from lwmport.pipeline.validate.reference_runs import threads as processors
-from lwmport.pipeline.weights import component_weights, reopen_weights
+from lwmport.processors import processors
 from lwmport.registry import check_known
 from lwmport.runtime import RUNNERS
 from lwmport.runtime.session.backend import BACKENDS, BY_SUFFIX, Backend, PhaseModel
@@ -91,6 +88,9 @@ def _opened(folder: Path, entries: Mapping[str, ComponentEntry], threads: int) -
 
 def _reference(made: Manifest, entries: Mapping[str, ComponentEntry], checkpoint: str | None) -> tuple[Backend, Parts]:
     """Return the JAX model in float32, and its signatures: of any batch."""
+    from lwmport.models.families import resolve
+    from lwmport.models.options import Options
+    from lwmport.pipeline.weights import component_weights, reopen_weights
     from lwmport.runtime.session.jax import reference_backend
 
     family = resolve(made.component, made.config, Options.from_json(made.options))

@@ -1,6 +1,7 @@
 """A session of every format against the JAX model run whole: with padding, in chunks, forked, and sabotaged."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from lwmport.validators.outputs import compare_outputs
 
 CONFIG = {
     "vocab_size": 48, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "max_sequence_length": 32, "scan_layers": False,
+    "max_sequence_length": 128, "scan_layers": False,
 }  # fmt: skip
 BATCH, TOKENS, PADDING = 2, 14, 3
 CASES = {
@@ -199,6 +200,17 @@ def test_a_manifest_from_before_says_to_convert_again(folder: Callable[[str], Pa
     assert manifest.read(tmp_path).phases == {}
     with pytest.raises(ArtifactError, match=r"expected a language model with its phases .* convert .* again"):
         lwmport.Session(tmp_path)
+
+
+def test_the_example_of_the_document_runs(
+    folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "session.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "llama").symlink_to(folder("any length, ONNX Runtime"))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "session.md", "exec"), {})  # noqa: S102 - the document's own
+    assert capsys.readouterr().out == "2 8\n"
 
 
 def test_what_a_session_cannot_open_is_refused_in_one_line(folder: Callable[[str], Path]) -> None:

@@ -1,6 +1,5 @@
 """Inputs to judge on, and both sides' outputs on them."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ import numpy as np
 
 from lwmport.errors import CheckpointError
 from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
+from lwmport.processors import processors
 from lwmport.runtime.runners.jax import quantized, reference
 from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
 from lwmport.validators.pictures import PHOTOGRAPHS, photographs
@@ -173,7 +173,7 @@ def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
 
 def threads() -> int:
     """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return processors()
 
 
 def _inputs(component: Component, weights: Weights, batch: int) -> dict[str, Array]:

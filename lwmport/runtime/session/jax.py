@@ -68,14 +68,24 @@ class JaxBackend:
         return {name: np.asarray(value) for name, value in results.items()}, kept
 
     def _fill(self, phase: str, inputs: Mapping[str, Array]) -> int:
-        """Return how much padding a growing cache gets in front: never more tokens than the model has positions."""
-        total, new = inputs[MASK].shape[1], inputs[IDS].shape[1]
-        positions = self._layouts[phase].positions or total
-        return min(-(total - new) % ROUNDED, max(0, positions - total))
+        """Return how much padding a growing cache gets in front."""
+        total, new = int(inputs[MASK].shape[1]), int(inputs[IDS].shape[1])
+        return padding(total, new, self._layouts[phase].positions or total)
 
     def copy(self, held: Any) -> Any:
         """Return the same states in memory of their own."""
         return {name: array.copy() for name, array in held.items()}
+
+
+def padding(total: int, new: int, positions: int) -> int:
+    """Return how much padding goes in front of a cache: it becomes a round number, and with it all fit the positions.
+
+    Args:
+        total: tokens in the cache and new ones.
+        new: new tokens.
+        positions: tokens that the model takes at most.
+    """
+    return min(-(total - new) % ROUNDED, max(0, positions - total))
 
 
 def _compiled(component: Component) -> Any:

@@ -25,6 +25,8 @@ class Phases:
         self.models = {PREFILL: PREFILL if PREFILL in parts else DECODE, DECODE: DECODE}
         self.signatures = {phase: parts[own][1] for phase, own in self.models.items()}
         self.layouts = {phase: layout_of(*parts[own]) for phase, own in self.models.items()}
+        ids = next(spec for spec in self.signatures[PREFILL].inputs if spec.name == IDS)
+        self._ids = replace(ids, shape=("batch", "tokens"), dtype="int64")
 
     def pieces(self, whole: Piece, chunk: int | None, first: str) -> Iterator[tuple[str, Piece]]:
         """Yield the phase and the tokens of each run, ``chunk`` at once where their number is open.
@@ -65,8 +67,7 @@ class Phases:
         if layout.has_codes != (vision_masks is not None):
             wanted = f"{CODES} beside the ids, for the model has codes" if layout.has_codes else f"no {CODES}"
             raise UsageError(f"expected {wanted}, found {'none' if layout.has_codes else 'some'}")
-        spec = next(spec for spec in self.signatures[first].inputs if spec.name == IDS)
-        check_inputs((replace(spec, shape=("batch", "tokens"), dtype="int64"),), {IDS: whole.ids})
+        check_inputs((self._ids,), {IDS: whole.ids})
         if layout.positions is not None and whole.end > layout.positions:
             raise UsageError(
                 f"expected at most {layout.positions} tokens, padding included (max_sequence_length), found {whole.end}"

@@ -110,4 +110,5 @@ def _before(array: Array, count: int) -> Array:
 
 
 def _behind(array: Array, width: int) -> Array:
-    return np.pad(array, ((0, 0), (0, width - array.shape[1])))
+    missing = width - array.shape[1]
+    return np.pad(array, ((0, 0), (0, missing))) if missing else array
