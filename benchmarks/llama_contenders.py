@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from interpreters import OWN, environment
-from llama_runners import Case, LlamaCppRunner, OnnxRunner
+from llama_runners import Case, LlamaCppRunner, OnnxRunner, SessionRunner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Contender:
 BASELINE: Final = "lwmport"
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
-    BASELINE: Contender(title="lwmport convert, ONNX Runtime", converts=("onnx_ir",)),
+    BASELINE: Contender(title="lwmport convert, ONNX Runtime", converts=("onnx_ir",), opened=SessionRunner),
     "genai-builder": Contender(
         title="onnxruntime-genai's builder, ONNX Runtime",
         converts=("onnxruntime_genai", "transformers", "torch"),

@@ -7,6 +7,7 @@ that lack ``lwmport``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -29,8 +30,29 @@ class Case:
     interpreter: str = OWN
 
 
+class SessionRunner:
+    """This package's own session on the folder that it converted."""
+
+    name = "lwmport.Session"
+
+    def __init__(self, case: Case) -> None:
+        import lwmport
+
+        self._session: Any = lwmport.Session(Path(case.path).parent, threads=case.threads)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the logits of a stage."""
+        ((stage, tokens),) = inputs.items()
+        if stage == PREFILL:
+            found: dict[str, NDArray[Any]] = self._session.prefill(tokens, keep=None)
+            return found
+        behind = self._session.fork()
+        steps = [behind.step(token)["logits"] for token in np.split(tokens, tokens.shape[1], axis=1)]
+        return {"logits": np.concatenate(steps, axis=1)}
+
+
 class OnnxRunner:
-    """A plain session of ONNX Runtime on any of the ONNX files: all have the ecosystem's names."""
+    """A plain session of ONNX Runtime on the ONNX files of others: all have the ecosystem's names."""
 
     name = "ONNX Runtime"
 

@@ -4,7 +4,8 @@ The Python API, loaded on first use:
 
 - `convert(ConvertRequest(...))` makes artifacts, a manifest and a report, as ``lwmport convert`` does;
 - `validate(ValidateRequest(...))` judges them again;
-- `load(path)` opens one artifact and runs it on numpy arrays, videos included.
+- `load(path)` opens one artifact and runs it on numpy arrays, videos included;
+- `Session(folder)` opens a language model and continues prompts token by token.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.convert.request import ConvertRequest
     from lwmport.pipeline.convert.run import convert
     from lwmport.pipeline.model import Model, load
+    from lwmport.pipeline.session import Session
     from lwmport.pipeline.validate.run import ValidateRequest, validate
 
     Request = ConvertRequest
@@ -24,6 +26,7 @@ __all__ = [
     "ConvertRequest",
     "Model",
     "Request",
+    "Session",
     "Trial",
     "ValidateRequest",
     "__version__",
@@ -36,6 +39,7 @@ _API = {
     "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
     "Model": "lwmport.pipeline.model:Model",
     "Request": "lwmport.pipeline.convert.request:ConvertRequest",
+    "Session": "lwmport.pipeline.session:Session",
     "Trial": "lwmport.pipeline.validate.run:ValidateRequest",
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
     "convert": "lwmport.pipeline.convert.run:convert",

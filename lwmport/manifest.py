@@ -5,13 +5,13 @@ It holds no time and no path, so that the same request gives the same bytes.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic, digest, plain
 from lwmport.errors import ArtifactError
-from lwmport.types import Artifact, Signature
+from lwmport.types import ADDED, Artifact, Signature
 
 FORMAT: Final = "lwmport-manifest/1"
 NAME: Final = "manifest.json"
@@ -46,7 +46,7 @@ class Manifest:
     """Everything that vouches for the artifacts in one folder.
 
     ``component`` is what was asked for, ``config`` the model's configuration, ``options`` how components were cut out
-    of it (`lwmport.models.options.Options`).
+    of it (`lwmport.models.options.Options`). ``phases`` are phase of generation -> the component that runs it.
     """
 
     format: str
@@ -63,6 +63,7 @@ class Manifest:
     verdict: str
     versions: Mapping[str, str]
     reproduce: tuple[str, ...]
+    phases: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
 
 
 def entry(artifact: Artifact, program_sha256: str) -> ComponentEntry:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,13 @@ Dim: TypeAlias = int | str
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being written, the bytes done and the bytes in all."""
+
+ADDED: Final = MappingProxyType({"added": True})
+"""Metadata of a field that a file of an earlier version lacks: `lwmport.plain.decode` then takes its default."""
+
+PREFILL: Final = "prefill"
+DECODE: Final = "decode"
+"""The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""
 
 
 class Status(StrEnum):
@@ -46,12 +54,46 @@ class TensorSpec:
     description: str = ""
 
 
+class Update(StrEnum):
+    """What one run makes of a state.
+
+    ``GROWS``: the output is the input with the new tokens behind it. ``SLOT``: both have the same shape, and the new
+    tokens are written into it. ``REPLACED``: both have the same shape, and nothing of the input need be kept.
+    """
+
+    GROWS = "grows"
+    SLOT = "slot"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What is kept between two runs: ``output`` of one run is ``input`` of the next one.
+
+    ``axis`` is the axis of the tokens. ``position`` names the input that says where new tokens are written, if it is a
+    slot. A component that starts a state has no such input itself: ``input`` then names the one of the next phase.
+    """
+
+    input: str
+    output: str
+    axis: int
+    update: Update
+    position: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """The named inputs and outputs of a component, in order."""
+    """The named inputs and outputs of a component, in order, and which outputs are kept for the next run."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    states: tuple[State, ...] = field(default=(), metadata=ADDED)
+
+    @property
+    def caches(self) -> frozenset[str]:
+        """The names of inputs and outputs that hold something of each token so far."""
+        kept = (state for state in self.states if state.update is not Update.REPLACED)
+        return frozenset(name for state in kept for name in (state.input, state.output))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +155,7 @@ class Component:
     the outputs by name. ``config`` is the model configuration as plain JSON values. ``feeder`` is the component whose
     outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
     ``located`` holds the names that weights have in a checkpoint, where those are others.
+    ``phases`` are those of generation that it runs: `PREFILL`, `DECODE`, both, or none.
     """
 
     name: str
@@ -124,6 +167,7 @@ class Component:
     feeder: "Component | None" = None
     quantizer: Quantizer | None = None
     located: Mapping[str, str] = field(default_factory=dict)
+    phases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
 
 from lwmport.errors import ArtifactError
 from lwmport.plain import decode, encode
-from lwmport.types import Status
+from lwmport.types import ADDED, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +107,19 @@ def test_every_field_must_be_there() -> None:
     del value["name"]
     with pytest.raises(ArtifactError, match=re.escape("missing ['name'], unknown []")):
         decode(Record, value, "r")
+
+
+def test_a_field_that_was_added_later_may_be_missing() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Later:
+        size: int
+        names: tuple[str, ...] = field(default=("none",), metadata=ADDED)
+        usual: int = 3
+
+    assert decode(Later, {"size": 1, "usual": 2}, "r") == Later(size=1, usual=2)
+    assert decode(Later, encode(Later(size=1, names=("a",))), "r").names == ("a",)
+    with pytest.raises(ArtifactError, match=re.escape("missing ['usual'], unknown []")):
+        decode(Later, {"size": 1, "names": []}, "r")
 
 
 def test_a_long_find_is_cut() -> None:

@@ -53,9 +53,13 @@ class Program:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the printed program, its constants, its weight names and its signature."""
+        """SHA-256 of the printed program, its constants, its weight names, its inputs and its outputs.
+
+        What is kept between runs is left out: it changes no program, and digests from before it was told stay true.
+        """
         text = re.sub(r"0x[0-9a-f]+", "0x", str(self.jaxpr))
-        return digest.of_json([self.component, text, self._constants(), list(self.weight_names), repr(self.signature)])
+        edges = f"Signature(inputs={self.signature.inputs!r}, outputs={self.signature.outputs!r})"
+        return digest.of_json([self.component, text, self._constants(), list(self.weight_names), edges])
 
     def _constants(self) -> list[list[Any]]:
         """Return dtype, shape and digest of every constant array, for a printed program only names them."""

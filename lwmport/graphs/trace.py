@@ -70,7 +70,7 @@ def _resolve(signature: Signature, sizes: Mapping[str, Any]) -> Signature:
         shape = tuple(size if isinstance(size, int) else dim for size, dim in pairs)
         return replace(spec, shape=shape)
 
-    return Signature(inputs=tuple(map(fill, signature.inputs)), outputs=tuple(map(fill, signature.outputs)))
+    return replace(signature, inputs=tuple(map(fill, signature.inputs)), outputs=tuple(map(fill, signature.outputs)))
 
 
 def _check_names(component: Component, found: dict[str, Any]) -> None:

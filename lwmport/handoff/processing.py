@@ -1,23 +1,45 @@
 """What surrounds a model: how a picture becomes its input, and its output a picture again."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from lwmport.handoff.record import Processing, Scaling
 from lwmport.models.spec import FamilySpec
-from lwmport.types import Kind, Normalisation, Signature, TensorSpec
+from lwmport.types import Kind, Normalisation, Signature, TensorSpec, Update
 from lwmport.validators.pictures import LEVELS, layout_of
 
 NOTHING: Final = Processing(steps=(), scaling=None)
+
+_CACHES: Final = {
+    Update.GROWS: ("axes [batch, heads, tokens, head size]", "no tokens"),
+    Update.SLOT: ("axes [batch, heads, slots, head size]", "zeros"),
+}
+"""How a cache is kept -> its axes, and what it is before the first run."""
 
 
 def processing_of(signature: Signature, family: FamilySpec) -> dict[str, Processing]:
     """Return, for each tensor by ``inputs/NAME`` or ``outputs/NAME``, what happens to it outside the model."""
     before = {f"inputs/{spec.name}": _before(spec, family.preprocessing.get(spec.name)) for spec in signature.inputs}
     after = {f"outputs/{spec.name}": _after(spec) for spec in signature.outputs}
-    found = {name: _with_words(what, name, family.words) for name, what in {**before, **after}.items()}
+    caches = _of_caches(signature)
+    found = {
+        name: _with_words(what, caches.get(name) or family.words.get(name.partition(".")[0], ""))
+        for name, what in {**before, **after}.items()
+    }
     return {name: what for name, what in found.items() if what is not NOTHING}
+
+
+def _of_caches(signature: Signature) -> dict[str, str]:
+    """Return what to say of each input and output that is a cache."""
+    found = {}
+    for state in signature.states:
+        if state.update in _CACHES:
+            axes, first = _CACHES[state.update]
+            found[f"inputs/{state.input}"] = (
+                f"{axes}: {first} before the first run, then {state.output} of the run before"
+            )
+            found[f"outputs/{state.output}"] = f"{axes}: the whole cache, to give to the next run as {state.input}"
+    return found
 
 
 def _before(spec: TensorSpec, how: Normalisation | None) -> Processing:
@@ -32,8 +54,7 @@ def _before(spec: TensorSpec, how: Normalisation | None) -> Processing:
     return NOTHING
 
 
-def _with_words(found: Processing, name: str, told: Mapping[str, str]) -> Processing:
-    words = told.get(name.partition(".")[0])
+def _with_words(found: Processing, words: str) -> Processing:
     return replace(found, steps=(*found.steps, words)) if words else found
 
 

@@ -12,9 +12,6 @@ import jax.numpy as jnp
 
 from lwmport.types import Component, Signature, TensorSpec, WeightSpec
 
-CACHES: Final = ("past_key_values.", "present.")
-"""Beginnings of the names of a cache."""
-
 KEPT: Final = frozenset({("vqgan-encoder", "quantize/embeddings")})
 """Component and weight that stay as they are: which code is the nearest is decided in float32."""
 
@@ -28,10 +25,7 @@ def in_precision(component: Component, precision: str) -> Component:
     """
     if precision == "float32" or not component.weights:
         return component
-    signature = Signature(
-        inputs=tuple(_edge(spec, precision) for spec in component.signature.inputs),
-        outputs=tuple(_edge(spec, precision) for spec in component.signature.outputs),
-    )
+    signature = _narrowed_caches(component.signature, precision)
     outputs = {spec.name: spec.dtype for spec in signature.outputs}
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,8 +44,11 @@ def in_precision(component: Component, precision: str) -> Component:
     )
 
 
-def _edge(spec: TensorSpec, precision: str) -> TensorSpec:
-    return replace(spec, dtype=precision) if spec.name.startswith(CACHES) else spec
+def _narrowed_caches(signature: Signature, precision: str) -> Signature:
+    def narrowed(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        return tuple(replace(spec, dtype=precision) if spec.name in signature.caches else spec for spec in specs)
+
+    return replace(signature, inputs=narrowed(signature.inputs), outputs=narrowed(signature.outputs))
 
 
 def _narrowed(spec: WeightSpec, precision: str) -> WeightSpec:

@@ -60,12 +60,13 @@ def test_who_is_not_installed_is_listed_with_what_to_run(monkeypatch: pytest.Mon
     assert set(reasons.values()) == {""}
 
 
-def test_who_fails_while_it_warms_up_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "missing"), [("lwmport", "manifest.json"), ("torch-export", "absent.onnx")])
+def test_who_fails_while_it_warms_up_is_left_out(name: str, missing: str, tmp_path: Path) -> None:
     races, runners = (importlib.import_module(f"llama_{name}") for name in ("races", "runners"))
     case = runners.Case(path=str(tmp_path / "absent.onnx"), heads=1, size=2, length=4, threads=1)
     left_out: dict[str, str] = {}
-    assert races.race_all({"lwmport": case}, {}, 1, left_out) == {}
-    assert "absent.onnx" in left_out["lwmport"]
+    assert races.race_all({name: case}, {}, 1, left_out) == {}
+    assert missing in left_out[name]
 
 
 def test_models_stay_open_only_where_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from lwmport.graphs.atoms import composite_name
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
+from lwmport.models.options import Options
 
 X = np.ones((1, 4), np.float32)
 KERNEL = {"kernel": np.ones((4, 3), np.float32)}
@@ -56,6 +57,14 @@ def test_constant_arrays_show_in_the_digest(mark: Callable[..., Any], component_
         return trace(component_of(mark(lambda x: x + table), [X])).digest
 
     assert digest(jnp.arange(4.0)) != digest(jnp.arange(4.0) + 1.0)
+
+
+def test_what_is_kept_between_runs_does_not_change_the_digest() -> None:
+    """Else manifests from before it was told would be of other programs."""
+    (component,) = resolve("ring-step", "debug", Options(sequence=4)).components
+    untold = replace(component, signature=replace(component.signature, states=()))
+    assert component.signature.states
+    assert trace(component).digest == trace(untold).digest
 
 
 def test_expand_decomposes_what_is_refused_and_leaves_the_original() -> None:

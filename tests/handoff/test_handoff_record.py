@@ -14,6 +14,7 @@ from lwmport.handoff.record import Bundle
 from lwmport.manifest import FileEntry
 from lwmport.models.families import resolve
 from lwmport.models.llama.family import FAMILY as LLAMA
+from lwmport.models.options import Options
 from lwmport.models.spec import FamilySpec
 from lwmport.types import Kind, Normalisation, Signature, TensorSpec
 from lwmport.validators.pictures import scaled
@@ -113,3 +114,13 @@ def test_every_tensor_of_a_language_model_says_what_it_is_outside() -> None:
     masks = processing_of(signatures[0], LLAMA)["inputs/attention_mask"].steps
     assert masks[0] == "integers from 0 to 1"
     assert "padding" in masks[1]
+
+
+@pytest.mark.parametrize(("static", "axis", "first"), [(False, "tokens", "no tokens"), (True, "slots", "zeros")])
+def test_a_cache_says_where_it_comes_from_and_where_it_goes(axis: str, first: str, *, static: bool) -> None:
+    decode = resolve("llama", "debug", Options(static=static)).components[-1]
+    found = processing_of(decode.signature)
+    axes = f"axes [batch, heads, {axis}, head size]"
+    words = f"{axes}: {first} before the first run, then present.0.key of the run before"
+    assert found["inputs/past_key_values.0.key"].steps == (words,)
+    assert found["outputs/present.0.key"].steps[0].endswith("to give to the next run as past_key_values.0.key")

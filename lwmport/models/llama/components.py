@@ -5,7 +5,7 @@ the configuration's own rule (`lwmport.models.attention.causal.plan_for`).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import flax.traverse_util
 
@@ -17,7 +17,10 @@ from lwmport.models.llama.signatures import DYNAMIC, Lengths
 from lwmport.models.llama.text import Caches, Llama
 from lwmport.models.llama.vision import VisionLlama
 from lwmport.models.llama.weights import llama_weights
-from lwmport.types import Component, Signature, TensorSpec, WeightSpec
+from lwmport.types import DECODE, PREFILL, Component, Signature, WeightSpec
+
+BOTH: Final = (PREFILL, DECODE)
+"""The phases of a component that takes any number of tokens behind any number of others."""
 
 
 def llama(config: LlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None) -> Component:
@@ -42,7 +45,8 @@ def llama(config: LlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan |
         *llama_signatures.present_outputs(config, lengths, layers),
     )
     name = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
-    return component(name, config, (inputs, outputs), llama_weights(config), apply)
+    signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.grown_caches(layers))
+    return component(name, config, signature, llama_weights(config), apply, BOTH)
 
 
 def vision_llama(config: VisionLlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None) -> Component:
@@ -53,15 +57,20 @@ def vision_llama(config: VisionLlamaConfig, lengths: Lengths = DYNAMIC, plan: At
 def component(
     name: str,
     config: LlamaConfig,
-    specs: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
+    signature: Signature,
     weights: Mapping[str, WeightSpec],
     apply: Any,
+    phases: tuple[str, ...] = (),
 ) -> Component:
-    """Return a component of a text or vision-language model; ``specs`` are its inputs and its outputs."""
-    family = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
-    signature = Signature(inputs=specs[0], outputs=specs[1])
+    """Return a component of a text or vision-language model."""
     return Component(
-        name=name, family=family, signature=signature, weights=weights, config=config.to_json(), apply=apply
+        name=name,
+        family="vision-llama" if isinstance(config, VisionLlamaConfig) else "llama",
+        signature=signature,
+        weights=weights,
+        config=config.to_json(),
+        apply=apply,
+        phases=phases,
     )
 
 
@@ -82,14 +91,14 @@ def tree(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 def cache_of(inputs: Mapping[str, Any], layer: int) -> tuple[Any, Any]:
     """Return keys and values of one layer out of the inputs of a component."""
-    return inputs[f"past_key_values.{layer}.key"], inputs[f"past_key_values.{layer}.value"]
+    key, value = (inputs[state.input] for state in llama_signatures.cache_names(layer))
+    return key, value
 
 
 def present_of(caches: Caches, first: int) -> dict[str, Any]:
     """Return the caches of layers as outputs by name; ``first`` is the number of the first layer."""
-    parts = ((layer, *cache) for layer, cache in enumerate(caches, first))
     return {
-        f"present.{layer}.{name}": part
-        for layer, *pair in parts
-        for name, part in zip(("key", "value"), pair, strict=True)
+        state.output: part
+        for layer, cache in enumerate(caches, first)
+        for state, part in zip(llama_signatures.cache_names(layer), cache, strict=True)
     }

@@ -11,7 +11,6 @@ _FACTORIES: Final = "lwmport.models.llama.factories"
 _PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length")
 _WHOLE: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence")
 _LAYERS: Final = "num_hidden_layers"
-_CACHE: Final = "axes [batch, heads, slots, head size]"
 _STATES: Final = "axes [batch, tokens, width]"
 _LOGITS: Final = "the next one is the largest, or drawn from the softmax of logits / temperature"
 
@@ -115,8 +114,6 @@ FAMILY: Final = FamilySpec(
         "inputs/attention_mask": "1 for a token, 0 for padding; where there is a cache, an entry for each slot of it",
         "inputs/position_ids": "where each new token stands, counted from the first that is no padding",
         "inputs/cache_position": "the slot of the cache that the first new token goes into",
-        "inputs/past_key_values": f"{_CACHE}: zeros before the first run, then the present of the same number",
-        "outputs/present": f"{_CACHE}: the whole cache, to give to the next run as past_key_values of the same number",
         "outputs/new_hidden_states": f"{_STATES}: the next block's hidden_states, or llama-head's",
         "inputs/vision_masks": "true where an id is a code of a picture, false where it is a word",
         "outputs/hidden_states": f"{_STATES}: the first block's hidden_states",

@@ -17,14 +17,14 @@ from lwmport.models.attention.blocks import AttentionPlan, State
 from lwmport.models.composites import language as llama_composites
 from lwmport.models.layers import rows
 from lwmport.models.llama import signatures as llama_signatures
-from lwmport.models.llama.components import cache_of, component, present_of, tree, unstacked
+from lwmport.models.llama.components import BOTH, cache_of, component, present_of, tree, unstacked
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.layers import Block, Context, Setting
 from lwmport.models.llama.rotary import rotary_angles
 from lwmport.models.llama.signatures import DYNAMIC, Lengths
 from lwmport.models.llama.vision import embed
 from lwmport.models.llama.weights import block_weights, embed_weights, head_weights
-from lwmport.types import Component
+from lwmport.types import Component, Signature
 
 WHOLE_RING = Lengths(sequence="queries", past="keys")
 """Any number of queries and of keys on a rank."""
@@ -53,7 +53,8 @@ def llama_block(
     context = llama_signatures.context_inputs(config, lengths)
     inputs = (states, *context, *llama_signatures.past_inputs(config, lengths, one))
     outputs = (found, *llama_signatures.present_outputs(config, lengths, one))
-    return component("llama-block", config, (inputs, outputs), block_weights(config, layer), apply)
+    signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.grown_caches(one))
+    return component("llama-block", config, signature, block_weights(config, layer), apply, BOTH)
 
 
 def llama_embed(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
@@ -67,8 +68,8 @@ def llama_embed(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
         return {"hidden_states": embed(config.sample_mode, words, codes, ids, inputs["vision_masks"])}
 
     states = (llama_signatures.hidden_states(config, lengths),)
-    specs = (llama_signatures.token_inputs(config, lengths), states)
-    return component("llama-embed", config, specs, embed_weights(config), apply)
+    signature = Signature(inputs=llama_signatures.token_inputs(config, lengths), outputs=states)
+    return component("llama-embed", config, signature, embed_weights(config), apply)
 
 
 def llama_head(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
@@ -85,8 +86,8 @@ def llama_head(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
         tied = {name: weight.endswith("embedding") for name, weight in names.items()}
         return {name: states @ (kernel.T if tied[name] else kernel) for name, kernel in kernels.items()}
 
-    specs = ((llama_signatures.hidden_states(config, lengths),), outputs)
-    return component("llama-head", config, specs, {name: known[name] for name in used}, apply)
+    signature = Signature(inputs=(llama_signatures.hidden_states(config, lengths),), outputs=outputs)
+    return component("llama-head", config, signature, {name: known[name] for name in used}, apply)
 
 
 def ring_step(
@@ -112,7 +113,8 @@ def ring_step(
 
     inputs = llama_signatures.ring_inputs(config, lengths, padded=padded)
     outputs = llama_signatures.ring_state(config, lengths, prefix="new_")
-    return component("ring-step", config, (inputs, outputs), {}, apply)
+    signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.ring_states())
+    return component("ring-step", config, signature, {}, apply)
 
 
 def check_layer(config: LlamaConfig, layer: int) -> None:

@@ -4,13 +4,19 @@ Integers are int64 in a signature and int32 inside: JAX has no int64 here, and n
 converter casts at the edge. A size is a number or a name; ``past + sequence`` is the sum of two of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.types import Dim, Kind, TensorSpec
+from lwmport.types import Dim, Kind, State, TensorSpec, Update
 
 BATCH: Final = "batch"
+POSITION: Final = "cache_position"
+TOKENS: Final = 2
+"""The axis of the tokens in what has heads [batch, heads, tokens, head_dim]."""
+
+RUNNING: Final = ("numerator", "denominator", "maximum")
+"""What a query of a ring keeps (`lwmport.models.attention.blocks.State`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +59,45 @@ def context_inputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, .
 
 def cache_position(slots: int) -> TensorSpec:
     """Return where in a cache of fixed length the first new token is written, counted from 0."""
-    return _indices("cache_position", (1,), slots, "the slot of the first new token")
+    return _indices(POSITION, (1,), slots, "the slot of the first new token")
 
 
 def past_inputs(config: LlamaConfig, lengths: Lengths, layers: range) -> tuple[TensorSpec, ...]:
     """Return the rotated keys and the values of the tokens before, layer by layer."""
-    return _caches(config, "past_key_values", lengths.past, layers)
+    names = (state.input for state in grown_caches(layers))
+    return tuple(_values(name, _heads(config, lengths.past)) for name in names)
 
 
 def present_outputs(config: LlamaConfig, lengths: Lengths, layers: range) -> tuple[TensorSpec, ...]:
     """Return the same with the new tokens behind."""
-    return _caches(config, "present", lengths.total, layers)
+    names = (state.output for state in grown_caches(layers))
+    return tuple(_values(name, _heads(config, lengths.total)) for name in names)
+
+
+def cache_names(layer: int) -> tuple[State, State]:
+    """Return the keys and the values of a layer as states of a cache that grows."""
+    key, value = (
+        State(
+            input=f"past_key_values.{layer}.{part}", output=f"present.{layer}.{part}", axis=TOKENS, update=Update.GROWS
+        )
+        for part in ("key", "value")
+    )
+    return key, value
+
+
+def grown_caches(layers: range) -> tuple[State, ...]:
+    """Return the states of layers whose cache becomes longer with every token."""
+    return tuple(state for layer in layers for state in cache_names(layer))
+
+
+def slot_caches(layers: range) -> tuple[State, ...]:
+    """Return the states of layers whose cache has slots, which new tokens are written into."""
+    return tuple(replace(state, update=Update.SLOT, position=POSITION) for state in grown_caches(layers))
+
+
+def ring_states() -> tuple[State, ...]:
+    """Return what a ring step hands on to the next one."""
+    return tuple(State(input=name, output=f"new_{name}", axis=TOKENS, update=Update.REPLACED) for name in RUNNING)
 
 
 def logits_outputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, ...]:
@@ -96,13 +130,8 @@ def ring_inputs(config: LlamaConfig, lengths: Lengths, *, padded: bool) -> tuple
 def ring_state(config: LlamaConfig, lengths: Lengths, prefix: str = "") -> tuple[TensorSpec, ...]:
     """Return what a query keeps; `lwmport.models.attention.blocks.initial_state` is how it begins."""
     shape = _heads(config, lengths.sequence)
-    sums = tuple(_values(prefix + name, shape[:3]) for name in ("denominator", "maximum"))
-    return (_values(prefix + "numerator", shape), *sums)
-
-
-def _caches(config: LlamaConfig, prefix: str, length: Dim, layers: range) -> tuple[TensorSpec, ...]:
-    shape = _heads(config, length)
-    return tuple(_values(f"{prefix}.{layer}.{part}", shape) for layer in layers for part in ("key", "value"))
+    numerator, *sums = (prefix + name for name in RUNNING)
+    return (_values(numerator, shape), *(_values(name, shape[:3]) for name in sums))
 
 
 def _heads(config: LlamaConfig, length: Dim) -> tuple[Dim, ...]:

@@ -27,7 +27,7 @@ from lwmport.models.llama.parts import check_layer, llama_embed, llama_head
 from lwmport.models.llama.rotary import rotary_angles
 from lwmport.models.llama.signatures import Lengths
 from lwmport.models.llama.weights import block_weights, llama_weights
-from lwmport.types import Component, TensorSpec
+from lwmport.types import DECODE, PREFILL, Component, Signature, TensorSpec
 
 Attend: TypeAlias = Callable[[Any, Any], tuple[Any, Cache]]
 """(queries, keys and values of the new tokens; the cache before) -> the attention and the cache afterwards."""
@@ -35,7 +35,7 @@ Attend: TypeAlias = Callable[[Any, Any], tuple[Any, Cache]]
 
 @dataclass(frozen=True, kw_only=True)
 class _Pass:
-    """One of the two passes: its lengths, and ``attend(inputs)``, which says how its heads attend."""
+    """One of the two phases, `PREFILL` or `DECODE`: its lengths, and ``attend(inputs)``: how its heads attend."""
 
     name: str
     config: LlamaConfig
@@ -46,12 +46,12 @@ class _Pass:
     @property
     def tokens(self) -> Lengths:
         """The lengths of what goes by new tokens."""
-        return Lengths(sequence=self.sequence, past=0 if self.name == "prefill" else self.slots - self.sequence)
+        return Lengths(sequence=self.sequence, past=0 if self.name == PREFILL else self.slots - self.sequence)
 
     def layer_inputs(self, layers: range) -> tuple[TensorSpec, ...]:
         """Return the inputs of layers beside the states."""
         context = llama_signatures.context_inputs(self.config, self.tokens)
-        if self.name == "prefill":
+        if self.name == PREFILL:
             return context
         past = llama_signatures.past_inputs(self.config, Lengths(past=self.slots), layers)
         return (*context, llama_signatures.cache_position(self.slots), *past)
@@ -66,7 +66,7 @@ class _Pass:
         context = Context(*self._angles(inputs["position_ids"]), None, attend=self.attend(inputs))
         held, present = tree(weights)["params"]["transformer"]["h"], []
         for layer in layers:
-            past = None if self.name == "prefill" else cache_of(inputs, layer)
+            past = None if self.name == PREFILL else cache_of(inputs, layer)
             with jax.named_scope(f"transformer/h/{layer}"):
                 x, cache = block.apply({"params": held[str(layer)]}, x, context, past)
             present.append(cache)
@@ -145,7 +145,7 @@ def _prefill(config: LlamaConfig, sequence: int, max_length: int, plan: Attentio
 
         return heads_attend
 
-    return _Pass(name="prefill", config=config, sequence=sequence, slots=max_length, attend=attend)
+    return _Pass(name=PREFILL, config=config, sequence=sequence, slots=max_length, attend=attend)
 
 
 def _decode(config: LlamaConfig, max_length: int, sequence: int) -> _Pass:
@@ -162,7 +162,7 @@ def _decode(config: LlamaConfig, max_length: int, sequence: int) -> _Pass:
 
         return heads_attend
 
-    return _Pass(name="decode", config=config, sequence=sequence, slots=max_length, attend=attend)
+    return _Pass(name=DECODE, config=config, sequence=sequence, slots=max_length, attend=attend)
 
 
 def _whole(steps: _Pass) -> Component:
@@ -177,7 +177,8 @@ def _whole(steps: _Pass) -> Component:
     inputs = (*embed.signature.inputs, *steps.layer_inputs(layers))
     outputs = (*head.signature.outputs, *steps.present(layers))
     model = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
-    return component(f"{model}-{steps.name}", config, (inputs, outputs), llama_weights(config), apply)
+    signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.slot_caches(layers))
+    return component(f"{model}-{steps.name}", config, signature, llama_weights(config), apply, (steps.name,))
 
 
 def _block(steps: _Pass, layer: int) -> Component:
@@ -191,7 +192,8 @@ def _block(steps: _Pass, layer: int) -> Component:
 
     inputs = (llama_signatures.hidden_states(config, steps.tokens), *steps.layer_inputs(one))
     outputs = (llama_signatures.hidden_states(config, steps.tokens, name), *steps.present(one))
-    return component(f"llama-block-{steps.name}", config, (inputs, outputs), block_weights(config, layer), apply)
+    signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.slot_caches(one))
+    return component(f"llama-block-{steps.name}", config, signature, block_weights(config, layer), apply, (steps.name,))
 
 
 def _is_one_block(plan: AttentionPlan, sequence: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.models.spec import CaseInputs
-from lwmport.types import Array, Component, TensorSpec, size_of
+from lwmport.types import Array, Component, State, TensorSpec, Update, size_of
 
 RING: Final[Mapping[str, int]] = {"queries": 8, "keys": 8}
 """Tokens of a ring step where the signature leaves them open."""
@@ -92,8 +92,9 @@ def language_inputs(component: Component, batch: int, seed: int = SEED, case: Ca
             inputs["vision_masks"][:] = mode == "vision"
         rows = np.where(inputs["vision_masks"], component.config["vision_vocab_size"], component.config["vocab_size"])
         inputs["input_ids"] %= rows
+    states = {state.output: state for state in component.signature.states}
     relevant = {
-        spec.name: _counting(spec, tuple(size_of(dim, sizes) for dim in spec.shape), counted)
+        spec.name: _counting(states.get(spec.name), tuple(size_of(dim, sizes) for dim in spec.shape), counted)
         for spec in component.signature.outputs
     }
     padded = int((counted == 0).sum())
@@ -160,11 +161,14 @@ _RULES: Final[Mapping[str, Callable[[tuple[int, ...], Array], Any]]] = {
 """Inputs whose values mean something. Queries of a ring begin in the middle of the keys: half of those is past."""
 
 
-def _counting(spec: TensorSpec, shape: tuple[int, ...], mask: Array) -> Array:
-    """Return which elements of an output count, to broadcast over its shape: those of tokens that are no padding."""
-    axis = 2 if spec.name.startswith("present.") else 1
-    if axis == 1 and spec.name.startswith("new_") and spec.name != "new_hidden_states":
+def _counting(state: State | None, shape: tuple[int, ...], mask: Array) -> Array:
+    """Return which elements of an output count, to broadcast over its shape: those of tokens that are no padding.
+
+    A state that is replaced counts whole: the mask is not of its tokens.
+    """
+    if state is not None and state.update is Update.REPLACED:
         return np.ones((1,) * len(shape), bool)
+    axis = 1 if state is None else state.axis
     seen = mask != 0
     length = shape[axis]
     seen = seen[:, seen.shape[1] - length :] if length < seen.shape[1] else seen

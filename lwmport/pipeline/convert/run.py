@@ -168,4 +168,5 @@ def _manifest(work: Work, weights_sha256: str, verdict: str) -> manifest.Manifes
         verdict=verdict,
         versions={**extras.versions(), **versions_of(work.family.spec)},
         reproduce=work.request.commands(),
+        phases={phase: component.name for component in work.family.components for phase in component.phases},
     )

@@ -1,6 +1,5 @@
 """Inputs to judge on, and both sides' outputs on them."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ import numpy as np
 
 from lwmport.errors import CheckpointError
 from lwmport.pipeline.validate.test_inputs import TestInputs
+from lwmport.processors import processors
 from lwmport.runtime.runners.jax import quantized, reference
 from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
 
@@ -152,4 +152,4 @@ def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
 
 def threads() -> int:
     """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return processors()

@@ -3,6 +3,7 @@
 import mmap
 import struct
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ class LiteRTRunner:
 
     Inputs and outputs have the names of the file's signature, those of its tensors where it has none.
     ``undelegated`` names the operators that LiteRT runs by itself, in order, because XNNPACK did not take them.
+    ``interpreter`` is LiteRT's own, ``places`` are the tensors of its inputs and of its outputs, by name.
 
     Raises:
         RunnerError: the file is not whole, or LiteRT refuses it.
@@ -32,19 +34,28 @@ class LiteRTRunner:
     name = "LiteRT"
 
     def __init__(self, path: Path, threads: int) -> None:
-        key = _checked(path)
+        self._key = _checked(path)
         litert = extras.require("ai_edge_litert.interpreter")
         try:
-            self._interpreter = litert.Interpreter(str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
-            self._run = self._interpreter.get_signature_runner(key) if key else _Tensors(self._interpreter)
+            self.interpreter = litert.Interpreter(str(path), num_threads=threads)
+            self.interpreter.allocate_tensors()
+            sides = self._opened()
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"LiteRT refused {path}: {one_line(error)}") from error
+        inputs, outputs = sides.get_input_details(), sides.get_output_details()
         self.inputs = tuple(
-            spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name)
-            for name, tensor in self._run.get_input_details().items()
+            spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name) for name, tensor in inputs.items()
         )
-        self.undelegated = undelegated(self._interpreter._get_ops_details())  # noqa: SLF001 - no public way
+        self.places = (_indices(inputs), _indices(outputs))
+        self.undelegated = undelegated(self.interpreter._get_ops_details())  # noqa: SLF001 - no public way
+
+    @cached_property
+    def _run(self) -> Any:
+        """What runs by name, made when it is needed: while it lives, LiteRT refuses `Interpreter.invoke`."""
+        return self._opened()
+
+    def _opened(self) -> Any:
+        return self.interpreter.get_signature_runner(self._key) if self._key else _Tensors(self.interpreter)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return every output by name; dynamic sizes follow the inputs.
@@ -74,11 +85,14 @@ class _Tensors:
         for name, array in inputs.items():
             self._interpreter.set_tensor(places[name], array)
         self._interpreter.invoke()
-        details = self._interpreter.get_output_details()
-        return {tensor["name"]: self._interpreter.get_tensor(tensor["index"]) for tensor in details}
+        found = self.get_output_details()
+        return {name: self._interpreter.get_tensor(tensor["index"]) for name, tensor in found.items()}
 
     def get_input_details(self) -> dict[str, Mapping[str, Any]]:
         return {tensor["name"]: tensor for tensor in self._interpreter.get_input_details()}
+
+    def get_output_details(self) -> dict[str, Mapping[str, Any]]:
+        return {tensor["name"]: tensor for tensor in self._interpreter.get_output_details()}
 
 
 def check_whole(path: Path) -> None:
@@ -142,6 +156,10 @@ def _tables(mapped: mmap.mmap) -> Any:
     if mapped[4:8] != IDENTIFIER:
         raise ValueError(f"a file without {IDENTIFIER.decode()} at byte 4")
     return schema.ModelT.InitFromPackedBuf(mapped)
+
+
+def _indices(details: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    return {name: int(tensor["index"]) for name, tensor in details.items()}
 
 
 def _dynamic(tensor: Mapping[str, Any]) -> list[int | None]:

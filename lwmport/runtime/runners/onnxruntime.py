@@ -33,6 +33,7 @@ class OnnxRuntimeRunner:
 
     Attributes:
         inputs: the model's.
+        session: ONNX Runtime's own, for whoever binds inputs and outputs itself.
         streamed: whether memory is scarce for the model, so that no more than a few weights are in it at a time. Such a
             run is not to be timed.
     """
@@ -48,16 +49,16 @@ class OnnxRuntimeRunner:
             if self.streamed:
                 self.name = f"{self.name}, a weight at a time"
                 _spare_memory(options)
-            self._session, notes = _opened(path, options)
+            self.session, notes = _opened(path, options)
         except RunnerError:
             raise
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
             raise RunnerError(f"ONNX Runtime refused {path}: {one_line(error)}") from error
         self.name = ", ".join([self.name, *notes])
         self.inputs = tuple(
-            spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in self._session.get_inputs()
+            spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in self.session.get_inputs()
         )
-        self._outputs = [item.name for item in self._session.get_outputs()]
+        self._outputs = [item.name for item in self.session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return every output by name.
@@ -67,7 +68,7 @@ class OnnxRuntimeRunner:
         """
         check_inputs(self.inputs, inputs)
         try:
-            found = self._session.run(self._outputs, dict(inputs))
+            found = self.session.run(self._outputs, dict(inputs))
         except Exception as error:  # as above
             raise RunnerError(f"ONNX Runtime failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}

@@ -1,0 +1,101 @@
+"""A converted language model as a Python object that generates: open it, give it a prompt, go on token by token."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from lwmport import manifest
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.manifest import ComponentEntry, Manifest
+from lwmport.processors import processors
+from lwmport.registry import check_known
+from lwmport.runtime import RUNNERS
+from lwmport.runtime.session.backend import BACKENDS, BY_SUFFIX, Backend, PhaseModel
+from lwmport.runtime.session.token_session import TokenSession
+from lwmport.types import DECODE, Component, Signature
+
+JAX: Final = "jax"
+Parts = Mapping[str, tuple[str, Signature]]
+
+
+class Session(TokenSession):
+    """A language model that ``convert`` wrote, or the JAX model that it was made of, and the tokens that it holds.
+
+    Args:
+        folder: holds the artifacts beside their manifest.
+        runner: ``jax`` for the JAX model itself, the reference; None for the runtime of the artifact.
+        threads: threads of the runtime; None for one a processor.
+        checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
+
+    Raises:
+        ArtifactError: there is no whole language model in the folder, or its manifest says no phases and states.
+        CheckpointError: the weights of the reference are not those that were converted.
+        RunnerError: the runtime refuses a file.
+        UsageError: an unknown runner, or a checkpoint that nothing needs.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        runner: str | None = None,
+        threads: int | None = None,
+        checkpoint: str | None = None,
+    ) -> None:
+        folder = Path(folder)
+        made = manifest.read(folder)
+        entries = _entries(made, folder)
+        if runner is None:
+            if checkpoint is not None:
+                raise UsageError(f"expected a checkpoint with the runner {JAX!r} alone, found {checkpoint}")
+            super().__init__(*_opened(folder, entries, threads or processors()))
+        else:
+            check_known("runner of a session", runner, (JAX,))
+            super().__init__(*_reference(made, entries, checkpoint))
+
+
+def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
+    """Return phase -> component.
+
+    Raises:
+        ArtifactError: the manifest tells no decode.
+    """
+    parts = {part.name: part for part in made.components}
+    if DECODE not in made.phases:
+        told = f"the phases {', '.join(made.phases)}" if made.phases else "no phases"
+        raise ArtifactError(
+            f"expected a language model with its phases in {folder / manifest.NAME}, found {made.component} with "
+            f"{told}; convert a whole language model again, which tells them"
+        )
+    missing = sorted(set(made.phases.values()) - set(parts))
+    if missing:
+        raise ArtifactError(f"{folder / manifest.NAME}: expected phases of its components, found {', '.join(missing)}")
+    return {phase: parts[name] for phase, name in made.phases.items()}
+
+
+def _opened(folder: Path, entries: Mapping[str, ComponentEntry], threads: int) -> tuple[Backend, Parts]:
+    """Return the artifacts, opened by their runtime, and their signatures."""
+    parts = {phase: (entry.name, entry.signature) for phase, entry in entries.items()}
+    paths = {entry.path: folder / entry.path for entry in entries.values()}
+    runners = {name: RUNNERS[path.suffix](path, threads) for name, path in paths.items()}
+    models = {
+        phase: PhaseModel(signature=entry.signature, runner=runners[entry.path]) for phase, entry in entries.items()
+    }
+    suffix = next(iter(paths.values())).suffix
+    backend: Backend = BACKENDS[BY_SUFFIX.get(suffix, "arrays")](models)
+    return backend, parts
+
+
+def _reference(made: Manifest, entries: Mapping[str, ComponentEntry], checkpoint: str | None) -> tuple[Backend, Parts]:
+    """Return the JAX model in float32, and its signatures: of any batch."""
+    from lwmport.models.families import resolve
+    from lwmport.models.options import Options
+    from lwmport.pipeline.weights import component_weights, reopen_weights
+    from lwmport.runtime.session.jax import reference_backend
+
+    family = resolve(made.component, made.config, Options.from_json(made.options))
+    known = {component.name: component for component in family.references}
+    components: dict[str, Component] = {phase: known[entry.name] for phase, entry in entries.items()}
+    weights = component_weights(family, components[DECODE], reopen_weights(family, made, checkpoint))
+    parts = {phase: (component.name, component.signature) for phase, component in components.items()}
+    return reference_backend(components, weights), parts

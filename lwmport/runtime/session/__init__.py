@@ -1,0 +1,1 @@
+"""Sessions: a language model run token after token, its states kept where its runtime has them."""

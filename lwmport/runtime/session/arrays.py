@@ -1,0 +1,32 @@
+"""States as numpy arrays that go in and out of a runner: right for any runtime."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lwmport.runtime.session.backend import PhaseModel
+from lwmport.types import Array
+
+
+class ArraysBackend:
+    """Feeds the arrays that a run gave to the next run. Nothing changes an array, so that copies share them."""
+
+    def __init__(self, models: Mapping[str, PhaseModel]) -> None:
+        self._models = models
+        self.name = next(iter(models.values())).runner.name
+
+    def hold(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the arrays by input."""
+        return dict(arrays)
+
+    def run(self, phase: str, inputs: Mapping[str, Array], held: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return (results by name, states by input).
+
+        Raises:
+            RunnerError: the runtime failed.
+        """
+        model = self._models[phase]
+        return model.divide(model.runner.run({**inputs, **{name: held[name] for name in model.fed}}))
+
+    def copy(self, held: Any) -> Any:
+        """Return the same arrays."""
+        return held

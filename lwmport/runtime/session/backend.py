@@ -1,0 +1,71 @@
+"""How a runtime keeps the states of a language model between two runs: one protocol for all backends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+from lwmport.registry import Registry
+from lwmport.types import Array, Signature
+
+BACKENDS: Final = Registry(
+    "backend",
+    {
+        "arrays": "lwmport.runtime.session.arrays:ArraysBackend",
+        "litert": "lwmport.runtime.session.litert:LiteRTBackend",
+        "onnxruntime": "lwmport.runtime.session.onnxruntime:OnnxRuntimeBackend",
+    },
+)
+"""Name -> ``Backend(models)``, where models are phase -> `PhaseModel`."""
+
+BY_SUFFIX: Final = {".onnx": "onnxruntime", ".tflite": "litert"}
+"""Suffix of an artifact -> its backend; every other runs with ``arrays``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseModel:
+    """The opened model of one phase, and the signature that its manifest promises. ``runner`` is a `Runner`."""
+
+    signature: Signature
+    runner: Any
+
+    @cached_property
+    def kept(self) -> dict[str, str]:
+        """Output that is kept -> input of the next run."""
+        return {state.output: state.input for state in self.signature.states}
+
+    @cached_property
+    def fed(self) -> tuple[str, ...]:
+        """Inputs that are fed with states; none of a static prefill, which starts them."""
+        names = {state.input for state in self.signature.states}
+        return tuple(spec.name for spec in self.signature.inputs if spec.name in names)
+
+    @cached_property
+    def results(self) -> tuple[str, ...]:
+        """Outputs that are no states."""
+        return tuple(spec.name for spec in self.signature.outputs if spec.name not in self.kept)
+
+    def divide(self, found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a run found as (results by output, states by the input that they are fed to)."""
+        return {name: found[name] for name in self.results}, {own: found[out] for out, own in self.kept.items()}
+
+
+class Backend(Protocol):
+    """Runs phases. What it holds for a session is its own matter: the session only hands it back."""
+
+    name: str
+
+    def hold(self, arrays: Mapping[str, Array]) -> Any:
+        """Return states, by input, as this backend holds them."""
+
+    def run(self, phase: str, inputs: Mapping[str, Array], held: Any) -> tuple[dict[str, Array], Any]:
+        """Return (results by name, what is held now). ``held`` is used up: its memory may hold the new states.
+
+        ``held`` is None for a phase that starts the states.
+
+        Raises:
+            RunnerError: the runtime failed.
+        """
+
+    def copy(self, held: Any) -> Any:
+        """Return the same states, which no run of the others changes."""

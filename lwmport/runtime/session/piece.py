@@ -1,0 +1,114 @@
+"""New tokens on their way into a model: read, checked, cut into pieces, and made its inputs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lwmport.errors import UsageError
+from lwmport.runtime.session.layout import CODES, IDS, MASK, POSITIONS, Layout
+from lwmport.types import Array, Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """New tokens: ids int64 [batch, n], which are codes bool [batch, n], mask int64 [batch, held + n] up to them."""
+
+    ids: Array
+    codes: Array
+    mask: Array
+
+    @property
+    def held(self) -> int:
+        """Tokens in the cache before these."""
+        return self.end - int(self.ids.shape[1])
+
+    @property
+    def end(self) -> int:
+        """Tokens in the cache behind these."""
+        return int(self.mask.shape[1])
+
+    def part(self, start: int, end: int) -> "Piece":
+        """Return the tokens from the place ``start`` of the whole sequence to the place ``end``."""
+        own = slice(start - self.held, end - self.held)
+        return Piece(ids=self.ids[:, own], codes=self.codes[:, own], mask=self.mask[:, :end])
+
+    def padded(self, count: int) -> "Piece":
+        """Return the tokens with more padding on the left."""
+        return Piece(ids=_before(self.ids, count), codes=_before(self.codes, count), mask=_before(self.mask, count))
+
+    def is_alike(self, *, codes: bool) -> bool:
+        """Return whether every token that is no padding is a code, or every one a word."""
+        return bool(np.all((self.codes == codes) | (self.mask[:, self.held :] == 0)))
+
+
+def prompt(input_ids: Any, attention_mask: Any, vision_masks: Any) -> Piece:
+    """Return the tokens of prompts.
+
+    Raises:
+        UsageError: they are no arrays of one shape [batch, n] of the right kind, or padding is not on the left.
+    """
+    ids = _ids(input_ids)
+    mask = np.ones(ids.shape, np.int64) if attention_mask is None else np.asarray(attention_mask)
+    if mask.shape != ids.shape or mask.dtype.kind not in "iub" or not np.isin(mask, (0, 1)).all():
+        raise UsageError(f"expected {MASK} as 0 and 1 {list(ids.shape)}, found {mask.dtype}{list(mask.shape)}")
+    mask = mask.astype(np.int64)
+    if not mask[:, -1].all() or (np.diff(mask, axis=1) < 0).any():
+        raise UsageError(f"expected padding on the left alone, found a 0 behind a 1 in {MASK}")
+    return Piece(ids=ids, codes=_codes(vision_masks, ids), mask=mask)
+
+
+def continuation(input_ids: Any, vision_masks: Any, mask: Array) -> Piece:
+    """Return new tokens behind those that a mask [batch, held] is of.
+
+    Raises:
+        UsageError: they are no arrays of one shape [batch, n] of the right kind, or of another batch.
+    """
+    ids = _ids(input_ids)
+    if len(ids) != len(mask):
+        raise UsageError(f"expected new tokens of each of the {len(mask)} sequences of the prefill, found {len(ids)}")
+    new = np.ones(ids.shape, np.int64)
+    return Piece(ids=ids, codes=_codes(vision_masks, ids), mask=np.concatenate([mask, new], axis=1))
+
+
+def inputs_of(signature: Signature, layout: Layout, piece: Piece) -> dict[str, Array]:
+    """Return the inputs beside the states.
+
+    What a fixed number of tokens lacks is filled up behind them. The mask hides what fills up, and the next tokens are
+    written over it, so that it takes no room: padding on the left would, and in the middle of a sequence it cannot be.
+    """
+    width = layout.tokens or piece.ids.shape[1]
+    positions = np.maximum(np.cumsum(piece.mask, axis=1) - 1, 0)[:, piece.held :]
+    slots = width if layout.starts else layout.slots or piece.end
+    values = {
+        IDS: _behind(piece.ids, width),
+        CODES: _behind(piece.codes, width),
+        MASK: _behind(piece.mask, slots),
+        POSITIONS: _behind(positions, width),
+        **{state.position: np.full(1, piece.held) for state in signature.states},
+    }
+    given = {spec.name: spec.dtype for spec in signature.inputs if spec.name in values}
+    return {name: np.ascontiguousarray(values[name], dtype) for name, dtype in given.items()}
+
+
+def _ids(input_ids: Any) -> Array:
+    ids = np.asarray(input_ids)
+    if ids.ndim != 2 or not ids.size or ids.dtype.kind not in "iu":
+        raise UsageError(f"expected {IDS} as integers [batch, tokens], found {ids.dtype}{list(ids.shape)}")
+    return ids.astype(np.int64)
+
+
+def _codes(vision_masks: Any, ids: Array) -> Array:
+    codes = np.zeros(ids.shape, bool) if vision_masks is None else np.asarray(vision_masks)
+    if codes.dtype != bool or codes.shape != ids.shape:
+        raise UsageError(f"expected {CODES} as bool{list(ids.shape)}, found {codes.dtype}{list(codes.shape)}")
+    return codes
+
+
+def _before(array: Array, count: int) -> Array:
+    return np.pad(array, ((0, 0), (count, 0)))
+
+
+def _behind(array: Array, width: int) -> Array:
+    missing = width - array.shape[1]
+    return np.pad(array, ((0, 0), (0, missing))) if missing else array

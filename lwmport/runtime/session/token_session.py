@@ -1,0 +1,128 @@
+"""Tokens in, logits out: a session keeps the cache, the masks and the positions of a language model."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from lwmport.errors import UsageError
+from lwmport.runtime.session.backend import Backend
+from lwmport.runtime.session.layout import empty_states
+from lwmport.runtime.session.phases import Phases
+from lwmport.runtime.session.piece import Piece, continuation, inputs_of, prompt
+from lwmport.types import DECODE, PREFILL, Array, Signature
+
+
+class TokenSession:
+    """Sequences that a language model continues.
+
+    Args:
+        backend: runs the phases and keeps the states.
+        parts: phase -> (name of its component, its signature); without a prefill the decode does its work.
+
+    Raises:
+        ArtifactError: a component is no whole language model.
+    """
+
+    def __init__(self, backend: Backend, parts: Mapping[str, tuple[str, Signature]]) -> None:
+        self._backend = backend
+        self._phases = Phases(parts)
+        self.reset()
+
+    @property
+    def runner(self) -> str:
+        """The name of the runtime."""
+        return self._backend.name
+
+    @property
+    def batch(self) -> int:
+        """How many sequences are held; 0 before a prefill."""
+        return len(self._mask)
+
+    @property
+    def length(self) -> int:
+        """How many tokens of each sequence the cache holds, padding included."""
+        return int(self._mask.shape[1])
+
+    def reset(self) -> None:
+        """Drop every token that is held."""
+        self._held: Any = None
+        self._mask: Array = np.zeros((0, 0), np.int64)
+
+    def fork(self) -> Self:
+        """Return a session that goes on from the same tokens by itself; both use the same opened model."""
+        other = copy.copy(self)
+        if self._held is not None:
+            other._held = self._backend.copy(self._held)  # noqa: SLF001 - of the same class
+        return other
+
+    def prefill(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        vision_masks: Any = None,
+        chunk: int | None = None,
+        *,
+        keep: int | None = 1,
+    ) -> dict[str, Array]:
+        """Return the outputs for the last token of each prompt; what was held before is dropped.
+
+        Args:
+            input_ids: integers [batch, n].
+            attention_mask: integers [batch, n], 0 where a token is padding, which is on the left; None for no padding.
+            vision_masks: booleans [batch, n], true where an id is a code; needed by a model that has codes.
+            chunk: how many tokens to run at once, where the model leaves it open; None for all.
+            keep: how many of the last tokens to return outputs for; None for all. Those of padding mean nothing.
+
+        Returns:
+            Every output that is no state: ``logits`` float32 [batch, keep, vocabulary], or ``text_logits`` and
+            ``vision_logits``.
+
+        Raises:
+            UsageError: the tokens do not fit the model: their number, the batch, the mask.
+            RunnerError: an id that the model does not have, or the runtime failed.
+        """
+        asked = prompt(input_ids, attention_mask, vision_masks)
+        whole = self._phases.filled_up(asked, PREFILL)
+        self._phases.check(whole, vision_masks, chunk, PREFILL)
+        self.reset()
+        if not self._phases.layouts[PREFILL].starts:
+            self._held = self._backend.hold(empty_states(self._phases.signatures[PREFILL], len(whole.ids)))
+        return self._feed(whole, chunk, asked.ids.shape[1] if keep is None else keep, PREFILL)
+
+    def step(
+        self, input_ids: Any, vision_masks: Any = None, chunk: int | None = None, *, keep: int | None = None
+    ) -> dict[str, Array]:
+        """Return the outputs for new tokens behind those that are held.
+
+        Args:
+            input_ids: integers [batch, n], usually one token of each sequence.
+            vision_masks: booleans [batch, n], as in `prefill`.
+            chunk: as in `prefill`.
+            keep: how many of the last tokens to return outputs for; None for all.
+
+        Returns:
+            Every output that is no state, float32 [batch, n or keep, vocabulary].
+
+        Raises:
+            UsageError: nothing is held, or the tokens do not fit the model or the batch.
+            RunnerError: an id that the model does not have, or the runtime failed.
+        """
+        if not self.batch:
+            raise UsageError("expected a prefill before the first step, found none; call prefill with the prompt")
+        whole = self._phases.filled_up(continuation(input_ids, vision_masks, self._mask), DECODE)
+        self._phases.check(whole, vision_masks, chunk, DECODE)
+        return self._feed(whole, chunk, whole.ids.shape[1] if keep is None else keep, DECODE)
+
+    def _feed(self, whole: Piece, chunk: int | None, keep: int, first: str) -> dict[str, Array]:
+        """Run all tokens and return the outputs for the last ``keep``."""
+        phases, found = self._phases, dict[str, Array]()
+        for phase, piece in phases.pieces(whole, chunk, first):
+            inputs = inputs_of(phases.signatures[phase], phases.layouts[phase], piece)
+            results, self._held = self._backend.run(phases.models[phase], inputs, self._held)
+            self._mask = piece.mask
+            for name, array in results.items():
+                before = [found[name]] if name in found else []
+                found[name] = np.concatenate([*before, array[:, : piece.ids.shape[1]]], axis=1)[:, -keep:]
+        return found

@@ -1,0 +1,226 @@
+"""A session of every format against the JAX model run whole: with padding, in chunks, forked, and sabotaged."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lwmport
+from lwmport import manifest
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.errors import ArtifactError, CheckpointError, UsageError
+from lwmport.models.families import resolve
+from lwmport.models.options import Options
+from lwmport.pipeline.weights import component_weights, seeded_specs
+from lwmport.types import Array, Kind, Status, TensorSpec
+from lwmport.validators.outputs import compare_outputs
+
+CONFIG = {
+    "vocab_size": 48, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_sequence_length": 128, "scan_layers": False,
+}  # fmt: skip
+BATCH, TOKENS, PADDING = 2, 14, 3
+CASES = {
+    "any length, ONNX Runtime": ("onnx", "ort", "float32"),
+    "a pair, ONNX Runtime": ("onnx", "migraphx", "float32"),
+    "a pair in float16": ("onnx", "migraphx", "float16"),
+    "a pair, LiteRT": ("tflite", "litert", "float32"),
+}
+LOGITS = TensorSpec(name="logits", shape=("batch", "tokens", 48), dtype="float32", kind=Kind.VALUES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return ``folder(case)`` with the debug model, converted once for all tests: 6 tokens, then a cache of 20."""
+    made: dict[str, Path] = {}
+
+    def convert(case: str) -> Path:
+        if case not in made:
+            form, dialect, precision = CASES[case]
+            if form == "tflite":
+                pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+            made[case] = tmp_path_factory.mktemp("session") / "out"
+            static = {} if dialect == "ort" else {"sequence": 6, "max_length": 20}
+            lwmport.convert(
+                lwmport.ConvertRequest(
+                    component="llama",
+                    format=form,
+                    dialect=dialect,
+                    out=made[case],
+                    config=CONFIG,
+                    batch="dynamic" if dialect == "ort" else BATCH,
+                    validate=False,
+                    options=Options(precision=precision, **static),
+                )
+            )
+        return made[case]
+
+    return convert
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Array:
+    return np.random.default_rng(3).integers(0, 48, (BATCH, TOKENS))
+
+
+@pytest.fixture(scope="module")
+def mask() -> Array:
+    found = np.ones((BATCH, TOKENS), np.int64)
+    found[1, :PADDING] = 0
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(jax_outputs: Callable[..., dict[str, Array]], tokens: Array, mask: Array) -> Array:
+    """Return JAX's logits of all tokens in one run."""
+    family = resolve("llama", CONFIG)
+    (component,) = family.references
+    weights = component_weights(family, component, SeededWeights(seeded_specs(family), 0))
+    none = np.zeros((BATCH, 4, 0, 8), np.float32)
+    given = {
+        "input_ids": tokens,
+        "attention_mask": mask,
+        "position_ids": np.maximum(np.cumsum(mask, axis=1) - 1, 0),
+        **{state.input: none for state in component.signature.states},
+    }
+    return jax_outputs(component, weights, given)["logits"]
+
+
+def status(found: Array, wanted: Array, mask: Array, case: str) -> Status:
+    """Return the verdict on logits [batch, n, vocabulary] by the tolerance of the case's precision."""
+    real = mask[..., None] != 0
+    sides = ({"logits": np.where(real, side, 0)} for side in (wanted, found))
+    (diff,) = compare_outputs("llama", (LOGITS,), *sides, precision=CASES[case][2])
+    return diff.status
+
+
+def stepped(session: Any, tokens: Array, mask: Array, start: int, **options: Any) -> Array:
+    """Return the logits of a prefill of ``start`` tokens and of single tokens behind it."""
+    parts = [session.prefill(tokens[:, :start], mask[:, :start], keep=None, **options)["logits"]]
+    parts += [session.step(tokens[:, place : place + 1])["logits"] for place in range(start, tokens.shape[1])]
+    return np.concatenate(parts, axis=1)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("start", [5, 9], ids=["a prefill not filled", "a prefill of several runs"])
+def test_a_prefill_and_steps_are_the_whole_run(
+    case: str, start: int, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
+) -> None:
+    session = lwmport.Session(folder(case))
+    found = stepped(session, tokens, mask, start)
+    assert status(found, whole, mask, case) is Status.PASSED
+    assert (session.batch, session.length) == (BATCH, TOKENS)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_prefill_in_chunks_is_the_whole_run(
+    case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
+) -> None:
+    session = lwmport.Session(folder(case))
+    last = session.prefill(tokens, mask, chunk=4)["logits"]
+    assert last.shape == (BATCH, 1, 48)
+    assert status(last, whole[:, -1:], mask[:, -1:], case) is Status.PASSED
+    every = session.prefill(tokens, mask, chunk=4, keep=None)["logits"]
+    assert status(every, whole, mask, case) is Status.PASSED
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fork_goes_on_by_itself(
+    case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
+) -> None:
+    session = lwmport.Session(folder(case))
+    session.prefill(tokens[:, :8], mask[:, :8])
+    fork = session.fork()
+    wrong = (tokens + 1) % 48
+    parts = []
+    for place in range(8, TOKENS):  # in turns, so that each would spoil the other's cache
+        other = fork.step(wrong[:, place : place + 1])["logits"]
+        parts.append(session.step(tokens[:, place : place + 1])["logits"])
+    assert status(np.concatenate(parts, axis=1), whole[:, 8:], mask[:, 8:], case) is Status.PASSED
+    assert status(other, whole[:, -1:], mask[:, -1:], case) is Status.FAILED
+    assert fork.length == session.length
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_is_left_of_an_earlier_prompt(
+    case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
+) -> None:
+    session = lwmport.Session(folder(case))
+    session.prefill(tokens[:, ::-1])
+    session.reset()
+    assert (session.batch, session.length) == (0, 0)
+    with pytest.raises(UsageError, match="expected a prefill before the first step"):
+        session.step(tokens[:, :1])
+    found = stepped(session, tokens[:, :8], mask[:, :8], 5)
+    assert status(found, whole[:, :8], mask[:, :8], case) is Status.PASSED
+
+
+@pytest.mark.parametrize("case", ["any length, ONNX Runtime", "a pair, LiteRT"])
+def test_states_that_are_mixed_up_are_seen(
+    case: str, folder: Callable[[str], Path], tmp_path: Path, tokens: Array, mask: Array, whole: Array
+) -> None:
+    for file in folder(case).iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    changed = json.loads((tmp_path / manifest.NAME).read_text(encoding="utf-8"))
+    for part in changed["components"]:
+        first, second, *_ = part["signature"]["states"]
+        first["input"], second["input"] = second["input"], first["input"]
+    (tmp_path / manifest.NAME).unlink()
+    (tmp_path / manifest.NAME).write_text(json.dumps(changed), encoding="utf-8")
+    found = stepped(lwmport.Session(tmp_path), tokens, mask, 5)
+    assert status(found[:, :5], whole[:, :5], mask[:, :5], case) is Status.PASSED
+    assert status(found, whole, mask, case) is Status.FAILED
+
+
+@pytest.mark.parametrize("case", ["any length, ONNX Runtime", "a pair, ONNX Runtime"])
+def test_the_reference_is_the_whole_run(
+    case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
+) -> None:
+    session = lwmport.Session(folder(case), runner="jax")
+    session.prefill(tokens[:, :6], mask[:, :6])
+    fork = session.fork()
+    parts = []
+    for place in range(6, 9):
+        fork.step((tokens[:, place : place + 1] + 1) % 48)
+        parts.append(session.step(tokens[:, place : place + 1])["logits"])
+    assert session.runner == "JAX"
+    assert status(np.concatenate(parts, axis=1), whole[:, 6:9], mask[:, 6:9], case) is Status.PASSED
+
+
+def test_a_manifest_from_before_says_to_convert_again(folder: Callable[[str], Path], tmp_path: Path) -> None:
+    old = json.loads((folder("any length, ONNX Runtime") / manifest.NAME).read_text(encoding="utf-8"))
+    del old["phases"]
+    for part in old["components"]:
+        del part["signature"]["states"]
+    (tmp_path / manifest.NAME).write_text(json.dumps(old), encoding="utf-8")
+    assert manifest.read(tmp_path).phases == {}
+    with pytest.raises(ArtifactError, match=r"expected a language model with its phases .* convert .* again"):
+        lwmport.Session(tmp_path)
+
+
+def test_the_example_of_the_document_runs(
+    folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "session.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "llama").symlink_to(folder("any length, ONNX Runtime"))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "session.md", "exec"), {})  # noqa: S102 - the document's own
+    assert capsys.readouterr().out == "2 8\n"
+
+
+def test_what_a_session_cannot_open_is_refused_in_one_line(folder: Callable[[str], Path]) -> None:
+    out = folder("any length, ONNX Runtime")
+    refusals: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"runner": "abacus"}, UsageError, "expected a runner of a session out of jax, found 'abacus'"),
+        ({"checkpoint": "x.stream"}, UsageError, "expected a checkpoint with the runner 'jax' alone"),
+        ({"runner": "jax", "checkpoint": "x.stream"}, CheckpointError, "x.stream"),
+    ]
+    for options, error, message in refusals:
+        with pytest.raises(error, match=message) as caught:
+            lwmport.Session(out, **options)
+        assert "\n" not in str(caught.value)
