@@ -10,9 +10,8 @@ from lwmport.converters.dialects import DEFAULTS, DIALECTS, dialect_for
 from lwmport.errors import MissingExtraError, UsageError
 from lwmport.models.families import BUILDERS
 from lwmport.registry import Registry
-from lwmport.runtime import RUNNERS
 
-REGISTRIES = {"families": BUILDERS, "converters": CONVERTERS, "runners": RUNNERS}
+REGISTRIES = {"families": BUILDERS, "converters": CONVERTERS}
 
 
 @pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)

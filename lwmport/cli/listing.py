@@ -7,10 +7,10 @@ import click
 from lwmport.cli.output import print_json
 
 
-@click.command("list", short_help="List components, formats, dialects, targets and what is installed.")
+@click.command("list", short_help="List components, formats, dialects, targets, runners and what is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - flags are options
-    """List what can be converted, into what, for whom, and what is installed."""
+    """List what can be converted, into what, for whom, what can run it here, and what is installed."""
     found = catalogue()
     if as_json:
         print_json(found)
@@ -47,6 +47,21 @@ def catalogue() -> dict[str, dict[str, Any]]:
             for dialect in (*DIALECTS.values(), *ALL_DIALECTS.values())
         },
         "targets": dict(TARGETS),
+        "runners": _runners(),
         "checkpoints": dict.fromkeys(FORMATS, "read"),
         "installed": {**versions, **missing},
     }
+
+
+def _runners() -> dict[str, str]:
+    """Return what each runner runs, and whether it can start here, or why not."""
+    from lwmport.runtime.registry import all_runners
+
+    known, broken = all_runners()
+    found = {}
+    for name, spec in known.items():
+        reason = spec.why_not()
+        state = f"cannot start here: {reason}" if reason else "can start here"
+        found[name] = f"{spec.title} ({', '.join(spec.suffixes)}): {state}"
+    left_out = {name if name not in known else f"{name} of others": reason for name, reason in broken.items()}
+    return {**found, **left_out}

@@ -2,6 +2,7 @@
 
 import mmap
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,15 +11,17 @@ import numpy as np
 
 from lwmport import extras
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.inputs import check_inputs, spec_of
-from lwmport.types import Array
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.inputs import spec_of
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, TensorSpec
 
 IDENTIFIER: Final = b"TFL3"
 SIGNATURE: Final = "serving_default"
 """The signature that counts, if there are several of the subgraph that runs where none is named; else the first."""
 
 
-class LiteRTRunner:
+class LiteRTRunner(BaseRunner):
     """Runs a ``.tflite`` file, whose weights the runtime maps into memory.
 
     Inputs and outputs have the names of the file's signature, those of its tensors where it has none.
@@ -37,27 +40,29 @@ class LiteRTRunner:
         try:
             self._interpreter = litert.Interpreter(str(path), num_threads=threads)
             self._interpreter.allocate_tensors()
-            self._run = self._interpreter.get_signature_runner(key) if key else _Tensors(self._interpreter)
+            self._signature = self._interpreter.get_signature_runner(key) if key else _Tensors(self._interpreter)
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"LiteRT refused {path}: {one_line(error)}") from error
-        self.inputs = tuple(
-            spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name)
-            for name, tensor in self._run.get_input_details().items()
-        )
+        self.inputs = _specs(self._signature.get_input_details())
+        self.outputs = _specs(self._signature.get_output_details())
         self.undelegated = undelegated(self._interpreter._get_ops_details())  # noqa: SLF001 - no public way
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(self.undelegated).items()))
+        self.notes = (f"Outside {self.name}'s delegate: {counts or 'nothing'}.",)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name; dynamic sizes follow the inputs.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            found = self._run(**inputs)
+            found = self._signature(**inputs)
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"LiteRT failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(found[name]) for name in sorted(found)}
+
+    def _release(self) -> None:
+        del self._signature, self._interpreter
+
+
+def open_model(path: Path, context: RunnerContext) -> LiteRTRunner:
+    """Return a TFLite file, ready to run."""
+    return LiteRTRunner(path, context.threads)
 
 
 class _Tensors:
@@ -74,11 +79,14 @@ class _Tensors:
         for name, array in inputs.items():
             self._interpreter.set_tensor(places[name], array)
         self._interpreter.invoke()
-        details = self._interpreter.get_output_details()
-        return {tensor["name"]: self._interpreter.get_tensor(tensor["index"]) for tensor in details}
+        outputs = self.get_output_details()
+        return {name: self._interpreter.get_tensor(tensor["index"]) for name, tensor in outputs.items()}
 
     def get_input_details(self) -> dict[str, Mapping[str, Any]]:
         return {tensor["name"]: tensor for tensor in self._interpreter.get_input_details()}
+
+    def get_output_details(self) -> dict[str, Mapping[str, Any]]:
+        return {tensor["name"]: tensor for tensor in self._interpreter.get_output_details()}
 
 
 def check_whole(path: Path) -> None:
@@ -142,6 +150,10 @@ def _tables(mapped: mmap.mmap) -> Any:
     if mapped[4:8] != IDENTIFIER:
         raise ValueError(f"a file without {IDENTIFIER.decode()} at byte 4")
     return schema.ModelT.InitFromPackedBuf(mapped)
+
+
+def _specs(tensors: Mapping[str, Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name) for name, tensor in tensors.items())
 
 
 def _dynamic(tensor: Mapping[str, Any]) -> list[int | None]:
