@@ -13,6 +13,7 @@ from lwmport.cli.progress import progress
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--reference", default="jax", show_default=True, metavar="jax|PATH", help="What counts as right.")
 @click.option("--runner", metavar="NAME", help="What runs the artifact: see 'lwmport list'; by its suffix by default.")
+@click.option("--device", type=click.IntRange(0), metavar="N", help="The number of the card, of a runner with several.")
 @click.option("--checkpoint", help="The weights that were converted; not needed for seeded ones.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write a report into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

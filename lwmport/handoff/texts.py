@@ -8,9 +8,9 @@ from lwmport.types import TensorSpec, Tolerance
 from lwmport.validators.pictures import PHOTOGRAPHS
 
 RUNNERS: Final[Mapping[str, str]] = {
-    "ascend": "python verify.py --run ais_bench {models}",
-    "cpu": "python verify.py --run {runtime}",
-    "migraphx": "python verify.py --run onnxruntime --provider MIGraphXExecutionProvider",
+    "ascend": "python verify.py --runner ascend {models}",
+    "cpu": "python verify.py --runner {runtime}",
+    "migraphx": "python verify.py --runner onnxruntime-migraphx",
 }
 """Target -> how the models run on the device; where none is named, its outputs are read from files."""
 
@@ -28,12 +28,12 @@ BY_HAND: Final[Mapping[str, tuple[str, ...]]] = {
         "                                        says hold the cosine of each output",
         "   aipugb, as the script has it         makes aipu.bin of them; it is not open",
         "Compass's own executor runs NAME.txt and NAME_o.txt on a CPU, where aipuopt is installed:",
-        "   python verify.py --run compass --model NAME=compile/NAME/NAME_o.txt",
+        "   python verify.py --runner compass --model NAME=compile/NAME/NAME_o.txt",
     ),
 }
 """Target -> what to know of its scripts, and the same without them."""
 
-RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
+RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "litert"}
 """Format -> the runtime by which verify.py runs it; none for TensorFlow's."""
 
 LLAMA: Final = (

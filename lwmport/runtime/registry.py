@@ -29,7 +29,7 @@ RUNNERS: Final[Mapping[str, RunnerSpec]] = {
         RunnerSpec(
             name="onnxruntime",
             title="ONNX Runtime on the CPU",
-            suffixes=(".onnx",),
+            suffixes=(".onnx", ".ort"),
             opener="lwmport.runtime.runners.onnxruntime:open_model",
             needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
             priority=2,
@@ -75,6 +75,7 @@ RUNNERS: Final[Mapping[str, RunnerSpec]] = {
             opener="lwmport.runtime.devices.ascend:open_model",
             needs=(module("ais_bench", "acl", fix=f"{_CANN}, which brings acl"), device("davinci[0-9]*", _NO_NPU)),
             device=True,
+            numbered=True,
             risk=_UNKNOWN,
             bundled=True,
         ),

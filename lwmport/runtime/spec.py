@@ -46,6 +46,7 @@ class RunnerSpec:
         needs: what must be there for it to start.
         priority: of the runners that take a suffix, the one with the highest is the usual one.
         device: whether it runs on a vendor's device, or on a vendor's emulation of one.
+        numbered: whether `RunnerContext.device` chooses one of several devices.
         risk: what a model of an unknown sender could do. Such a model is then not run. Empty if it can do nothing.
         bundled: whether the ``verify.py`` of a bundle has it too, under the same name.
     """
@@ -57,6 +58,7 @@ class RunnerSpec:
     needs: tuple[Need, ...] = ()
     priority: int = 1
     device: bool = False
+    numbered: bool = False
     risk: str = ""
     bundled: bool = False
 

@@ -45,7 +45,12 @@ Opener: TypeAlias = Callable[[Path, Signature], Runner]
 
 
 def open_runner(
-    path: Path, signature: Signature | None = None, *, runner: str | None = None, precision: str = "float32"
+    path: Path,
+    signature: Signature | None = None,
+    *,
+    runner: str | None = None,
+    precision: str = "float32",
+    device: int = 0,
 ) -> Runner:
     """Return a model file, ready to run on every processor that this process may use.
 
@@ -54,12 +59,13 @@ def open_runner(
         signature: its inputs and outputs; a file that was compiled for a device may not keep them.
         runner: a name of `lwmport.runtime.registry.RUNNERS`; by default the usual one of the file's suffix.
         precision: what the runtime is to compute in, where it has a choice.
+        device: the number of the device, where there are several.
 
     Raises:
         UsageError: no runtime takes such a file, or the one that is named does not.
         RunnerError: the runtime refuses it.
     """
-    context = RunnerContext(threads=threads(), signature=signature, precision=precision)
+    context = RunnerContext(threads=threads(), signature=signature, precision=precision, device=device)
     return registry.open_runner(path, context, runner)
 
 

@@ -20,7 +20,7 @@ from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
-from lwmport.runtime.registry import check_startable
+from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status, Weights
 
@@ -32,7 +32,7 @@ class ValidateRequest:
     """What to judge, against what, and where a report goes, if anywhere.
 
     ``runner`` is what runs the artifact (a key of `lwmport.runtime.registry.RUNNERS`, or another package's), by default
-    the usual one of its suffix.
+    the usual one of its suffix. ``device`` is the number of the card, for a runner that has several.
     """
 
     artifact: Path
@@ -40,6 +40,7 @@ class ValidateRequest:
     checkpoint: str | None = None
     out: Path | None = None
     runner: str | None = None
+    device: int | None = None
 
 
 def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcome:
@@ -57,8 +58,7 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
     observer = observer or Silent()
     found = subjects_of(trial.artifact, None if trial.reference == JAX else Path(trial.reference))
     made = found.made
-    if trial.runner is not None:
-        check_startable(trial.runner, *(subject.path for subject in found.items))
+    _check_runner(trial, found)
     changed = _changed(found)
     family = resolve(made.component, made.config, Options.from_json(made.options))
     weights = reopen_weights(family, made, trial.checkpoint)
@@ -81,6 +81,18 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
         status=Status.FAILED if changed else report.status,
         failures=changed,
     )
+
+
+def _check_runner(trial: ValidateRequest, found: Subjects) -> None:
+    """Refuse a runner that does not take the files or cannot start here, and a number of a device that it has not."""
+    paths = [subject.path for subject in found.items]
+    if trial.runner is not None:
+        check_startable(trial.runner, *paths)
+    for path in paths if trial.device is not None else ():
+        spec = runner_for(path, trial.runner)
+        if not spec.numbered:
+            names = " or ".join(name for name, other in RUNNERS.items() if other.numbered)
+            raise UsageError(f"expected --device with --runner {names}, found it for {spec.name}; leave --device out")
 
 
 def _changed(found: Subjects) -> tuple[str, ...]:
@@ -110,7 +122,7 @@ def _section(
         with contextlib.closing(open_runner(other)) as runner:
             evidence = held_against(evidence, runner, f"{other.parent.name}/{other.name}")
     precision = subject.precision or family.options.precision
-    opener = partial(open_runner, runner=trial.runner, precision=subject.hint)
+    opener = partial(open_runner, runner=trial.runner, precision=subject.hint, device=trial.device or 0)
     judgement = judge(subject.path, part.signature, evidence, precision, observer.phase, opener)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (subject.form, made.dialect, precision)
