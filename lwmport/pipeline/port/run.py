@@ -78,7 +78,7 @@ class PortRequest:
     @property
     def converted(self) -> ConvertRequest:
         """The conversion as it is run: into a folder of its own, in the dialect."""
-        runner = None if self.runs_compiled else self.runner
+        runner = self.conversion.runner if self.runner is None or self.runs_compiled else self.runner
         return replace(self.conversion, out=self.models, dialect=self.dialect, runner=runner)
 
     @property
@@ -109,11 +109,10 @@ class PortRequest:
     def digest(self) -> str:
         """Return what decides every result: request without its folder, files as they lie there now, versions."""
         config = self.conversion.config
-        request = plain.encode(replace(self, conversion=replace(self.conversion, out=Path(), runner=None)))
-        # Without a runner, a request is the one that it was before there was a choice.
-        del request["conversion"]["runner"]
-        if self.runner is None:
-            del request["runner"]
+        request = plain.encode(replace(self, conversion=replace(self.conversion, out=Path())))
+        for part in (request, request["conversion"]):
+            if part["runner"] is None:  # such a request is the one that it was before there was a choice
+                del part["runner"]
         return digest.of_json(
             {
                 "request": request,
