@@ -15,12 +15,14 @@ from lwmport.errors import PortError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.components import component_of
+from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.validate.reference_runs import threads
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.pipeline.validate.test_inputs import language_inputs
 from lwmport.runtime.registry import RUNNERS, all_runners, open_runner, runner_for, runner_named, takers
 from lwmport.runtime.runners.openvino import write_ir
 from lwmport.runtime.spec import RunnerContext
+from lwmport.targets.cpu.compile import ENGINES
 from lwmport.types import Array, Runner, Signature, Status
 
 SMALL = {
@@ -156,6 +158,13 @@ USUAL = {
 @pytest.mark.parametrize("suffix", sorted({suffix for spec in RUNNERS.values() for suffix in spec.suffixes}))
 def test_the_suffix_decides_where_nobody_does(suffix: str) -> None:
     assert runner_for(Path(f"model{suffix}")).name == USUAL[suffix]
+
+
+def test_the_engines_of_the_cpu_are_runners() -> None:
+    for form, names in ENGINES.items():
+        suffix = ConvertRequest(component="", format=form, out=Path()).suffix
+        assert names[0] == runner_for(Path(f"model{suffix}")).name
+        assert all(suffix in RUNNERS[name].suffixes for name in names)
 
 
 WRONG = {

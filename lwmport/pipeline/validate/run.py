@@ -57,7 +57,7 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
     """
     observer = observer or Silent()
     found = subjects_of(trial.artifact, None if trial.reference == JAX else Path(trial.reference))
-    made = found.made
+    made = found.described
     _check_runner(trial, found)
     changed = _changed(found)
     family = resolve(made.component, made.config, Options.from_json(made.options))
@@ -73,7 +73,7 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
         with atomic.new_folder(trial.out) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
-        out=trial.out or found.folder,
+        out=trial.out or found.place,
         manifest=made,
         report=report,
         seconds=0.0,
@@ -121,7 +121,7 @@ def _section(
         other = _other(Path(trial.reference), part)
         with contextlib.closing(open_runner(other)) as runner:
             evidence = held_against(evidence, runner, f"{other.parent.name}/{other.name}")
-    precision = subject.precision or family.options.precision
+    precision = subject.judged_in(family.options.precision)
     opener = partial(open_runner, runner=trial.runner, precision=subject.hint, device=trial.device or 0)
     judgement = judge(subject.path, part.signature, evidence, precision, observer.phase, opener)
     cost = Conversion(seconds=0.0, peak_bytes=None)

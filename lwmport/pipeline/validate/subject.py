@@ -35,7 +35,7 @@ class Subject:
         path: the file, or the folder of a SavedModel.
         part: its signature, files and digests.
         form: its format: that of the conversion, or the suffix of a compiled file.
-        precision: what it computes in, which decides the tolerances; empty for that of the converted model.
+        precision: what its compiler was told to compute in, as far as there are tolerances for it; empty for nothing.
         hint: the precision that its compiler was told, for a runtime that has a choice.
     """
 
@@ -44,6 +44,10 @@ class Subject:
     form: str
     precision: str = ""
     hint: str = "float32"
+
+    def judged_in(self, converted: str) -> str:
+        """Return the precision whose tolerances count: the coarser of the converted model's and the compiler's."""
+        return max(converted, self.precision or converted, key=list(DEFAULTS).index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,16 @@ class Subjects:
     made: Manifest
     items: tuple[Subject, ...]
     compiled: bool = False
+
+    @property
+    def place(self) -> Path:
+        """The folder that the files lie in."""
+        return self.items[0].path.parent if self.compiled else self.folder
+
+    @property
+    def described(self) -> Manifest:
+        """The manifest with the files that are run, where those are compiled ones."""
+        return replace(self.made, components=tuple(item.part for item in self.items)) if self.compiled else self.made
 
 
 def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
@@ -149,4 +163,7 @@ def _unknown(artifact: Path, folder: Path) -> ArtifactError:
             "neither; convert into this folder first, or name the converted model by --reference"
         )
     names = ", ".join(part.path for part in manifest.read(folder).components)
-    return ArtifactError(f"expected an artifact that {path} names ({names}), found {artifact}")
+    return ArtifactError(
+        f"expected an artifact that {path} names ({names}), found {artifact}; a compiled file needs its "
+        "COMPONENT.compilation.json beside it, or --reference"
+    )

@@ -20,6 +20,7 @@ from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.port.compiled_run import judge_compiled
 from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.subject import Subject
 from lwmport.runtime.registry import RUNNERS
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Compilation, Status
@@ -188,6 +189,20 @@ def test_a_compiled_file_is_judged_on_its_device(error: float, status: Status, a
     assert found.report is not None
     (section,) = found.report.components
     assert (section.artifact.format, section.artifact.precision) == ("om", "float16")
+
+
+@pytest.mark.parametrize(
+    ("compiled", "converted", "judged"),
+    [
+        ("", "float32", "float32"),
+        ("float32", "float16", "float16"),
+        ("float16", "float32", "float16"),
+        ("bfloat16", "float16", "bfloat16"),
+    ],
+)
+def test_the_coarser_precision_counts(compiled: str, converted: str, judged: str) -> None:
+    part: Any = None
+    assert Subject(path=Path(), part=part, form="om", precision=compiled).judged_in(converted) == judged
 
 
 def test_without_its_record_a_compiled_file_has_the_signature_of_the_reference(
