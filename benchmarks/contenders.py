@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from conversions import components, model_file, read_weights
 
+from lwmport.runtime.base_runner import BaseRunner
 from lwmport.types import Array, Runner
 
 
@@ -38,7 +39,7 @@ class Contender:
         return f"{self.needs} is not installed; run: pip install 'lwmport[bench]'"
 
 
-class TorchRunner:
+class TorchRunner(BaseRunner):
     """The twin in PyTorch eager."""
 
     name = "PyTorch"
@@ -52,17 +53,16 @@ class TorchRunner:
         torch.set_num_threads(case.threads)
         component = components(case.config, (case.half,))[case.half]
         weights = read_weights(component, case.checkpoint)
-        self._outputs = [spec.name for spec in component.signature.outputs]
+        self.inputs, self.outputs = component.signature.inputs, component.signature.outputs
         self._twin: Any = torch_twin.build(case.half, VQGANConfig.from_json(component.config), weights)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name."""
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import torch
 
         with torch.inference_mode():
             found = self._twin(*(torch.tensor(array) for array in inputs.values()))
         found = found if isinstance(found, tuple) else (found,)
-        return {name: tensor.numpy() for name, tensor in zip(self._outputs, found, strict=True)}
+        return {spec.name: tensor.numpy() for spec, tensor in zip(self.outputs, found, strict=True)}
 
 
 def _onnxruntime(case: Case) -> Runner:
@@ -77,7 +77,7 @@ def _litert(case: Case) -> Runner:
     return LiteRTRunner(model_file(case.out, case.half, ".tflite"), case.threads)
 
 
-class OfficialRunner:
+class OfficialRunner(BaseRunner):
     """The official route's TFLite file, whose tensors have names of its converter's own."""
 
     name = "LiteRT"
@@ -86,20 +86,20 @@ class OfficialRunner:
         from ai_edge_litert.interpreter import Interpreter
 
         component = components(case.config, (case.half,))[case.half]
-        self._names = sorted(spec.name for spec in component.signature.outputs)
+        self.inputs, self.outputs = component.signature.inputs, component.signature.outputs
         path = str(model_file(case.out, case.half, ".tflite"))
         self._interpreter: Any = Interpreter(path, num_threads=case.threads)
         self._interpreter.allocate_tensors()
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return every output by name; jax2tf returns a dictionary's values in the order of its keys."""
+        names = sorted(spec.name for spec in self.outputs)
         (given,) = inputs.values()
         self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], given)
         self._interpreter.invoke()
         details = self._interpreter.get_output_details()
         return {
-            name: self._interpreter.get_tensor(detail["index"])
-            for name, detail in zip(self._names, details, strict=True)
+            name: self._interpreter.get_tensor(detail["index"]) for name, detail in zip(names, details, strict=True)
         }
 
 

@@ -370,9 +370,21 @@ class Preflight:
 
 
 class Runner(Protocol):
-    """Runs one model. Inputs and outputs go by name; opened with a component or an artifact."""
+    """Runs one model. Inputs and outputs go by name; opened with a component or an artifact.
+
+    Attributes:
+        name: the runtime, as reports call it.
+        inputs: the inputs that `run` takes.
+        outputs: the outputs that `run` returns.
+        notes: what the runtime says about this model, one sentence each.
+        streamed: whether weights are read again for each run. Such a run is not timed.
+    """
 
     name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    notes: tuple[str, ...]
+    streamed: bool
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return every output by name.
@@ -380,6 +392,9 @@ class Runner(Protocol):
         Raises:
             RunnerError: the runtime refused the model or the inputs.
         """
+
+    def close(self) -> None:
+        """Give back what the model holds: memory, files, the device. A second call does nothing."""
 
 
 def dtype_of(name: str) -> np.dtype[Any]:

@@ -11,9 +11,8 @@ from lwmport.errors import MissingExtraError, UsageError
 from lwmport.models.spec import FamilySpec
 from lwmport.models.specs import FAMILIES
 from lwmport.registry import Registry
-from lwmport.runtime import RUNNERS
 
-REGISTRIES = {"families": FAMILIES, "converters": CONVERTERS, "runners": RUNNERS}
+REGISTRIES = {"families": FAMILIES, "converters": CONVERTERS}
 
 
 @pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)

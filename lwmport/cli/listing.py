@@ -8,10 +8,10 @@ import click
 from lwmport.cli.output import print_json
 
 
-@click.command("list", short_help="List components, formats, dialects, targets and what is installed.")
+@click.command("list", short_help="List components, formats, dialects, targets, runners and what is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - flags are options
-    """List what can be converted, into what, for whom, and what is installed."""
+    """List what can be converted, into what, for whom, what can run it here, and what is installed."""
     found = catalogue()
     if as_json:
         print_json(found)
@@ -50,6 +50,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
             for dialect in (*DIALECTS.values(), *ALL_DIALECTS.values())
         },
         "targets": {**{name: target.summary for name, target in TARGETS.items()}, **_left_out(TARGETS.faults)},
+        "runners": _runners(),
         "checkpoints": dict.fromkeys(FORMATS, "read"),
         "installed": {**versions, **missing},
     }
@@ -58,3 +59,17 @@ def catalogue() -> dict[str, dict[str, Any]]:
 def _left_out(faults: Mapping[str, str]) -> dict[str, str]:
     """Return what is wrong with the targets of other packages, under names that are none of a target that works."""
     return {f"{name} (left out)": fault for name, fault in faults.items()}
+
+
+def _runners() -> dict[str, str]:
+    """Return what each runner runs, and whether it can start here, or why not."""
+    from lwmport.runtime.registry import all_runners
+
+    known, broken = all_runners()
+    found = {}
+    for name, spec in known.items():
+        reason = spec.why_not()
+        state = f"cannot start here: {reason}" if reason else "can start here"
+        found[name] = f"{spec.title} ({', '.join(spec.suffixes)}): {state}"
+    left_out = {name if name not in known else f"{name} of others": reason for name, reason in broken.items()}
+    return {**found, **left_out}

@@ -30,6 +30,7 @@ BATCH = ("workers", "memory", "engine")
 @click.option("--opset", type=int, help="The ONNX opset, within what the target's dialect allows.")
 @click.option("--soc", help="The device within the target, as its compiler calls it.")
 @click.option("--toolchain", type=click.Path(path_type=Path), help="The vendor's SDK, or the executable itself.")
+@click.option("--runner", metavar="NAME", help="What runs the models, or what is compiled of them, to judge them.")
 @weights_options
 @model_options
 @click.option("--workers", type=SIZE, metavar="N", help="Of JOBS.toml: ports at a time.")
@@ -72,7 +73,7 @@ def _one(options: dict[str, Any], *, as_json: bool) -> int:
     from lwmport.pipeline.port.run import port as run
 
     model = taken(options)
-    device = {name: options.pop(name) for name in ("target", "soc", "toolchain")}
+    device = {name: options.pop(name) for name in ("target", "soc", "toolchain", "runner")}
     form = options.pop("form") or usual_format(device["target"])
     request = PortRequest(conversion=ConvertRequest(format=form, options=model, **options), **device)
     with progress() as observer:

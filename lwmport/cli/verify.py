@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.zip")
 @click.option("--sha256", help="The digest that 'lwmport bundle' printed: it tells whose bundle this is.")
 @click.option("--run/--no-run", default=True, show_default=True, help="Run the models on the golden samples.")
+@click.option("--runner", metavar="NAME", help="What runs the models: see 'lwmport list'; by their suffix by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Check every byte of a bundle against its digests, and its models against the golden outputs inside."""

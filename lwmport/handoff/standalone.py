@@ -2,9 +2,9 @@ r"""Judge this bundle. One file; it needs Python 3.8 or newer and numpy, and not
 
     python verify.py                             check the digests, and the golden files against each other
     python verify.py --outputs DIR               judge what a device wrote: .npy or raw .bin files
-    python verify.py --run onnxruntime           run the models here and judge their outputs
-    python verify.py --run ais_bench --model vqgan-decoder=vqgan-decoder.om
-    python verify.py --run compass --model vqgan-decoder=vqgan-decoder_o.txt
+    python verify.py --runner onnxruntime        run the models here and judge their outputs
+    python verify.py --runner ascend --model vqgan-decoder=vqgan-decoder.om
+    python verify.py --runner compass --model vqgan-decoder=vqgan-decoder_o.txt
 
 DIR holds COMPONENT/SAMPLE/OUTPUT.npy (or .bin, raw and little-endian). A level may be left out where only one component
 or one sample is judged (--component, --sample). A file may also be called ANYTHING_0.npy by the number of its output,
@@ -603,11 +603,27 @@ def load(*modules: str) -> Any:
 
 
 def onnxruntime(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of ONNX Runtime, by the provider that was asked for."""
+    return by_provider(options.provider or USUAL_PROVIDER, model, component)
+
+
+def onnxruntime_cann(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of ONNX Runtime on an Ascend NPU."""
+    del options
+    return by_provider("CANNExecutionProvider", model, component)
+
+
+def onnxruntime_migraphx(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of ONNX Runtime on an AMD GPU or a Hygon DCU."""
+    del options
+    return by_provider("MIGraphXExecutionProvider", model, component)
+
+
+def by_provider(wanted: str, model: Path, component: Record) -> Runner:
     """Return a runner of ONNX Runtime; a session that leaves all or some of its nodes to the CPU is refused."""
     runtime = load("onnxruntime")
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3
-    wanted = options.provider or USUAL_PROVIDER
     if wanted != USUAL_PROVIDER:
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     if wanted not in runtime.get_available_providers():
@@ -621,7 +637,7 @@ def onnxruntime(model: Path, component: Record, options: Any) -> Runner:
     return lambda inputs: dict(zip(names, session.run(names, inputs)))
 
 
-def tflite(model: Path, component: Record, options: Any) -> Runner:
+def litert(model: Path, component: Record, options: Any) -> Runner:
     """Return a runner of LiteRT, the TFLite runtime or TensorFlow, whichever is there."""
     del options
     module = load("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
@@ -635,6 +651,12 @@ def tflite(model: Path, component: Record, options: Any) -> Runner:
         return {name: np.asarray(found[name]) for name in names if name in found}
 
     return call
+
+
+def ascend(model: Path, component: Record, options: Any) -> Runner:
+    """Return a runner of an Ascend .om: through ais_bench where that is installed, else through pyACL."""
+    found = load("ais_bench.infer.interface", "acl")
+    return (ais_bench if hasattr(found, "InferSession") else acl)(model, component, options)
 
 
 def ais_bench(model: Path, component: Record, options: Any) -> Runner:
@@ -774,27 +796,38 @@ def by_order(component: Record, order: list[str], run: Callable[[list[Any]], lis
 RUNTIMES = {
     "acl": acl,
     "ais_bench": ais_bench,
+    "ascend": ascend,
     "compass": compass,
+    "litert": litert,
     "migraphx": migraphx,
     "onnxruntime": onnxruntime,
-    "tflite": tflite,
+    "onnxruntime-cann": onnxruntime_cann,
+    "onnxruntime-migraphx": onnxruntime_migraphx,
+    "tflite": litert,
 }
+"""Name of a runner -> what opens a model. The names are those of lwmport's own runners, and some more."""
+OTHER_NAMES = {"acl": "ascend", "ais_bench": "ascend", "tflite": "litert"}
+"""Further names -> the runner that they are a part of, or another name for."""
 TAKES = {
     "acl": (".om",),
     "ais_bench": (".om",),
+    "ascend": (".om",),
     "compass": (".txt",),
+    "litert": (".tflite",),
     "migraphx": (".onnx", ".mxr"),
     "onnxruntime": (".onnx", ".ort"),
+    "onnxruntime-cann": (".onnx",),
+    "onnxruntime-migraphx": (".onnx",),
     "tflite": (".tflite",),
 }
-"""Runtime -> how the files end that it opens."""
+"""Runner -> how the files end that it opens."""
 HEARD = {
     "model": tuple(RUNTIMES),
     "save": tuple(RUNTIMES),
     "provider": ("onnxruntime",),
-    "device": ("ais_bench", "acl"),
+    "device": ("ascend", "ais_bench", "acl"),
 }
-"""Option -> the runtimes that hear it."""
+"""Option -> the runners that hear it."""
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -851,7 +884,7 @@ def judge_runs(root: Path, picked: list[tuple[Record, Record]], options: Any, kn
         pairs = list(group)
         component = pairs[0][0]
         model = models[component["name"]]
-        runner = attempt(lambda: RUNTIMES[options.run](model, component, options))  # noqa: B023 - called at once
+        runner = attempt(lambda: RUNTIMES[options.runner](model, component, options))  # noqa: B023 - called at once
         for _, sample in pairs:
             inputs = {name: np.ascontiguousarray(golden(root, file)) for name, file in sample["inputs"].items()}
             found = attempt(lambda: runner(inputs))  # noqa: B023 - called at once
@@ -876,16 +909,16 @@ def models_of(root: Path, picked: list[tuple[Record, Record]], options: Any, kno
     for name, model in found.items():
         if not model.exists():
             raise CannotJudgeError(f"expected the model of {name}, found no {model}")
-        check_taken(options.run, name, model)
+        check_taken(options.runner, name, model)
     return found
 
 
 def check_taken(runtime: str, name: str, model: Path) -> None:
     """Refuse a model of another runtime; a file that ends like none of them is left to the runtime."""
     ends = TAKES[runtime]
-    others = [other for other, taken in TAKES.items() if model.suffix in taken]
+    others = [other for other, taken in TAKES.items() if model.suffix in taken and other not in OTHER_NAMES]
     if model.suffix not in ends and (others or model.suffix == ".pb"):
-        hint = f"pass --run {' or '.join(others)}, or " if others else ""
+        hint = f"pass --runner {' or '.join(others)}, or " if others else ""
         raise CannotJudgeError(
             f"expected a model that {runtime} opens ({', '.join(ends)}) for {name}, found {model}; "
             f"{hint}name the compiled file: --model {name}=FILE{ends[0]}"
@@ -908,9 +941,9 @@ def compiled(given: list[str]) -> dict[str, str]:
 def check_heard(options: Any) -> None:
     """Refuse options that nothing would hear: what was not run must not look as if it had been."""
     for name, runtimes in HEARD.items():
-        if getattr(options, name) not in (None, []) and options.run not in runtimes:
-            among = "--run" if len(runtimes) == len(RUNTIMES) else f"--run {' or '.join(runtimes)}"
-            found = f"--run {options.run}" if options.run else "none"
+        if getattr(options, name) not in (None, []) and options.runner not in runtimes:
+            among = "--runner" if len(runtimes) == len(RUNTIMES) else f"--runner {' or '.join(runtimes)}"
+            found = f"--runner {options.runner}" if options.runner else "none"
             raise CannotJudgeError(f"expected {among} beside --{name}, found {found}; add it, or leave --{name} out")
     compiled(options.model)
 
@@ -992,10 +1025,10 @@ def arguments(words_given: list[str] | None) -> Any:
     )
     work = parser.add_mutually_exclusive_group()
     work.add_argument("--outputs", metavar="DIR", help="judge the outputs in this folder")
-    work.add_argument("--run", choices=sorted(RUNTIMES), help="run the models with this runtime")
+    work.add_argument("--runner", "--run", choices=sorted(RUNTIMES), help="what runs the models")
     parser.add_argument("--model", action="append", default=[], metavar="COMPONENT=FILE", help="run a compiled file")
     parser.add_argument("--provider", help=f"of ONNX Runtime (default: {USUAL_PROVIDER})")
-    parser.add_argument("--device", type=int, help="of ais_bench and acl (default: 0)")
+    parser.add_argument("--device", type=int, help="of ascend: the number of the card (default: 0)")
     parser.add_argument("--save", metavar="DIR", help="write what the models give, as .npy")
     parser.add_argument("--component", action="append", default=[], help="judge only this one; may be repeated")
     parser.add_argument("--sample", action="append", default=[], help="judge only this one; may be repeated")
@@ -1025,7 +1058,7 @@ def verify(root: Path, options: Any) -> tuple[list[str], list[Row], list[str]]:
             return failures, [], said
         if options.outputs:
             return failures, judge_folder(root, picked, options), said
-        if options.run:
+        if options.runner:
             return failures, judge_runs(root, picked, options, known), said
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as error:
         msg = f"expected the records of a bundle in bundle.json and spec.json, found no {error}"

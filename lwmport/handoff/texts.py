@@ -15,7 +15,7 @@ WIDTH: Final = 119
 FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
 
-RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "tflite"}
+RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "litert"}
 """Format -> the runtime by which verify.py runs it; none for TensorFlow's."""
 
 

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from lwmport import manifest
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.validate.judge import open_runner
+from lwmport.pipeline.validate.subject import subjects_of
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
 from lwmport.types import Array, Runner, Signature
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One opened artifact and the signature that its manifest promises."""
+    """One opened artifact and the signature that its manifest promises. A ``with`` block closes it."""
 
     path: Path
     signature: Signature
@@ -32,18 +33,36 @@ class Model:
         check_inputs(self.signature.inputs, folded)
         return unfold(self.runner.run(folded))
 
+    def close(self) -> None:
+        """Give back what the model holds: memory, files, the device."""
+        self.runner.close()
 
-def load(path: str | Path) -> Model:
-    """Return the artifact at ``path``, a model file beside its manifest, ready to run.
+    def __enter__(self) -> Self:
+        """Return the model."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the model."""
+        self.close()
+
+
+def load(path: str | Path, *, runner: str | None = None) -> Model:
+    """Return the artifact at ``path``, ready to run: a model beside its manifest, or a file compiled from such a model.
+
+    ``runner`` is what runs it, as in ``lwmport validate --runner``; by default the usual one of its suffix.
 
     Raises:
         ArtifactError: there is no manifest beside it, or it names no such file.
         RunnerError: the runtime refuses the file.
+        UsageError: the runner is unknown, or does not take such a file.
     """
     path = Path(path)
-    made = manifest.read(path.parent)
-    found = [part for part in made.components if part.path == path.name]
-    if not found:
-        names = ", ".join(part.path for part in made.components)
-        raise ArtifactError(f"expected one of {names} in {path.parent}, found {path.name}")
-    return Model(path=path, signature=found[0].signature, runner=open_runner(path))
+    found = subjects_of(path).items
+    if [item.path for item in found] != [path]:
+        names = ", ".join(item.part.path for item in found)
+        raise ArtifactError(f"expected one of {names} in {path}, found the folder")
+    (item,) = found
+    opened = open_runner(path, item.part.signature, runner=runner, precision=item.hint)
+    return Model(path=path, signature=item.part.signature, runner=opened)

@@ -8,10 +8,10 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.processors import processors
-from lwmport.registry import check_known
-from lwmport.runtime import RUNNERS
-from lwmport.runtime.session.backend import BACKENDS, BY_SUFFIX, Backend, PhaseModel
+from lwmport.runtime.registry import open_runner, runner_for
+from lwmport.runtime.session.backend import ARRAYS, BACKENDS, Backend, PhaseModel
 from lwmport.runtime.session.token_session import TokenSession
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import DECODE, Component, Signature
 
 JAX: Final = "jax"
@@ -23,7 +23,8 @@ class Session(TokenSession):
 
     Args:
         folder: holds the artifacts beside their manifest.
-        runner: ``jax`` for the JAX model itself, the reference; None for the runtime of the artifact.
+        runner: a runner that takes the artifacts (``lwmport list``), or ``jax`` for the JAX model itself, which is the
+            reference; None for the usual runner of the artifacts.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
 
@@ -45,13 +46,12 @@ class Session(TokenSession):
         folder = Path(folder)
         made = manifest.read(folder)
         entries = _entries(made, folder)
-        if runner is None:
-            if checkpoint is not None:
-                raise UsageError(f"expected a checkpoint with the runner {JAX!r} alone, found {checkpoint}")
-            super().__init__(*_opened(folder, entries, threads or processors()))
-        else:
-            check_known("runner of a session", runner, (JAX,))
+        if runner == JAX:
             super().__init__(*_reference(made, entries, checkpoint))
+            return
+        if checkpoint is not None:
+            raise UsageError(f"expected a checkpoint with the runner {JAX!r} alone, found {checkpoint}")
+        super().__init__(*_opened(folder, entries, runner, threads or processors()))
 
 
 def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
@@ -73,16 +73,21 @@ def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
     return {phase: parts[name] for phase, name in made.phases.items()}
 
 
-def _opened(folder: Path, entries: Mapping[str, ComponentEntry], threads: int) -> tuple[Backend, Parts]:
-    """Return the artifacts, opened by their runtime, and their signatures."""
+def _opened(
+    folder: Path, entries: Mapping[str, ComponentEntry], runner: str | None, threads: int
+) -> tuple[Backend, Parts]:
+    """Return the artifacts, opened by their runner, and their signatures."""
     parts = {phase: (entry.name, entry.signature) for phase, entry in entries.items()}
-    paths = {entry.path: folder / entry.path for entry in entries.values()}
-    runners = {name: RUNNERS[path.suffix](path, threads) for name, path in paths.items()}
+    own = {entry.path: entry.signature for entry in entries.values()}
+    runners = {
+        path: open_runner(folder / path, RunnerContext(threads=threads, signature=signature), runner)
+        for path, signature in own.items()
+    }
     models = {
         phase: PhaseModel(signature=entry.signature, runner=runners[entry.path]) for phase, entry in entries.items()
     }
-    suffix = next(iter(paths.values())).suffix
-    backend: Backend = BACKENDS[BY_SUFFIX.get(suffix, "arrays")](models)
+    name = runner_for(folder / next(iter(own)), runner).name
+    backend: Backend = BACKENDS[name if name in BACKENDS else ARRAYS](models)
     return backend, parts
 
 

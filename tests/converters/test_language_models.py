@@ -23,7 +23,8 @@ from lwmport.models.llama.parts import llama_embed, llama_head, ring_step
 from lwmport.models.llama.signatures import Lengths
 from lwmport.models.llama.static import llama_block_decode, llama_block_prefill, llama_decode, llama_prefill
 from lwmport.models.precision import in_precision
-from lwmport.runtime import RUNNERS
+from lwmport.runtime.registry import open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Artifact, Component
 
 SMALL: Final = {
@@ -72,7 +73,7 @@ def runner_of(component: Component, form: str, out: Path, batch: int | str = 2) 
     program, weights = trace(component, batch), SeededWeights(component.weights, 0)
     artifact = converter_for(dialect)(program, weights, dialect, out, lambda *_: None)
     threads = len(os.sched_getaffinity(0))  # which TensorFlow settles once in a process
-    return artifact, RUNNERS[artifact.path.suffix](artifact.path, threads)
+    return artifact, open_runner(artifact.path, RunnerContext(threads=threads))
 
 
 def reference(component: Component) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
@@ -274,7 +275,7 @@ def test_a_tflite_file_of_float16_computes_in_float32(name: str, tmp_path: Path)
     weights, inputs = Rounded(half), inputs_of(half)
     dialect = DIALECTS["litert"]
     artifact = converter_for(dialect)(trace(half, 2), weights, dialect, tmp_path, lambda *_: None)
-    found = RUNNERS[".tflite"](artifact.path, 1).run(inputs)
+    found = open_runner(artifact.path).run(inputs)
     wide = {name: np.asarray(weights.read(name), np.float32) for name in half.weights}
     expected = jax.jit(component.apply)(wide, {key: widened(value) for key, value in inputs.items()})
     matrices = sum(len(spec.shape) == 2 for spec in half.weights.values()) - artifact.operators.get("GATHER", 0) // 3

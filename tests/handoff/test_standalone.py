@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from lwmport.handoff import standalone
+from lwmport.runtime.registry import RUNNERS
 from lwmport.types import Array
 
 ALONE = """
@@ -515,20 +516,20 @@ CANNOT: dict[str, tuple[tuple[str, ...], str]] = {
     "option": (("--modle", "small=/"), "unrecognized arguments: --modle small=/; see: python verify.py --help"),
     "model of another runtime": (
         ("--run", "tflite"),
-        "models/small.onnx; pass --run migraphx or onnxruntime, or name the compiled file: --model small=FILE.tflite",
+        "pass --runner migraphx or onnxruntime or onnxruntime-cann or onnxruntime-migraphx, or name the compiled file",
     ),
     "two models": (("--run", "onnxruntime", "--model", "small=a", "--model", "small=b"), "found a and b"),
-    "model without a runtime": (("--model", "small=/"), "expected --run beside --model, found none"),
-    "model beside outputs": (("--outputs", "/", "--model", "small=/"), "expected --run beside --model, found none"),
-    "save without a runtime": (("--save", "/"), "expected --run beside --save, found none"),
-    "provider without a runtime": (("--provider", "X"), "expected --run onnxruntime beside --provider, found none"),
+    "model without a runtime": (("--model", "small=/"), "expected --runner beside --model, found none"),
+    "model beside outputs": (("--outputs", "/", "--model", "small=/"), "expected --runner beside --model, found none"),
+    "save without a runtime": (("--save", "/"), "expected --runner beside --save, found none"),
+    "provider without a runtime": (("--provider", "X"), "expected --runner onnxruntime beside --provider, found none"),
     "provider of another runtime": (
         ("--run", "tflite", "--provider", "X"),
-        "expected --run onnxruntime beside --provider, found --run tflite",
+        "expected --runner onnxruntime beside --provider, found --runner tflite",
     ),
     "device of another runtime": (
         ("--run", "onnxruntime", "--device", "0"),
-        "expected --run ais_bench or acl beside --device, found --run onnxruntime",
+        "expected --runner ascend or ais_bench or acl beside --device, found --runner onnxruntime",
     ),
 }
 
@@ -548,11 +549,29 @@ def test_a_runtime_says_which_models_it_opens(file: str, unpacked: Path, capsys:
     code, said = judged(capsys, unpacked, "--run", "onnxruntime", "--model", f"small={unpacked / file}")
     assert code == 2
     assert f"expected a model that onnxruntime opens (.onnx, .ort) for small, found {unpacked / file}; " in said
-    assert ("pass --run tflite, or" in said) is file.endswith(".tflite")
+    names = {"small.tflite": "litert", "small.om": "ascend"}
+    assert (f"pass --runner {names.get(file)}, or" in said) is (file in names)
 
 
 def test_every_runtime_says_what_it_opens() -> None:
     assert standalone.TAKES.keys() == standalone.RUNTIMES.keys()
+
+
+OFFERED = {name: spec.suffixes for name, spec in RUNNERS.items() if spec.bundled}
+
+
+def test_a_bundle_has_the_runners_of_the_registry_under_their_names() -> None:
+    """The file travels alone, so its table is its own: this holds the two together."""
+    own = {name: suffixes for name, suffixes in standalone.TAKES.items() if name not in standalone.OTHER_NAMES}
+    assert own == OFFERED
+    for name, runner in standalone.OTHER_NAMES.items():
+        assert standalone.TAKES[name] == OFFERED[runner]
+
+
+@pytest.mark.parametrize("name", [*OFFERED, *standalone.OTHER_NAMES])
+@pytest.mark.parametrize("option", ["--runner", "--run"])
+def test_either_word_names_a_runner(option: str, name: str) -> None:
+    assert standalone.arguments([option, name]).runner == name
 
 
 def test_a_missing_output_is_expected_in_its_place(
@@ -639,10 +658,15 @@ def stand_in(unpacked: Path, given: list[str], fallen: list[str]) -> ModuleType:
     return runtime  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize(
+    "runner",
+    [("--run", "onnxruntime", "--provider", "CANNExecutionProvider"), ("--runner", "onnxruntime-cann")],
+    ids=["provider", "runner"],
+)
 def test_a_session_that_fell_back_is_no_pass(
-    unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    runner: tuple[str, ...], unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("--run", "onnxruntime", "--provider", "CANNExecutionProvider", "--sample", "000")
+    words = (*runner, "--sample", "000")
     device("onnxruntime", stand_in(unpacked, ["CANNExecutionProvider"], ["CPUExecutionProvider"]))
     code, said = judged(capsys, unpacked, *words)
     assert code == 2
@@ -655,9 +679,9 @@ def test_a_session_that_fell_back_is_no_pass(
     assert judged(capsys, unpacked, *words)[0] == 0
 
 
-@pytest.mark.parametrize("outputs", [3, 2])
+@pytest.mark.parametrize(("runner", "outputs"), [("ais_bench", 3), ("ascend", 3), ("ascend", 2)])
 def test_ais_bench_goes_by_order(
-    outputs: int, unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    runner: str, outputs: int, unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     order = ("pixels", "codes", "logits")[:outputs]
 
@@ -675,7 +699,7 @@ def test_ais_bench_goes_by_order(
 
     device("ais_bench.infer.interface", SimpleNamespace(InferSession=Session))
     (unpacked / "small.om").write_bytes(b"om")
-    words = ("--run", "ais_bench", "--model", f"small={unpacked / 'small.om'}", "--sample", "000")
+    words = ("--run", runner, "--model", f"small={unpacked / 'small.om'}", "--sample", "000")
     code, said = judged(capsys, unpacked, *words)
     assert (code == 0) is (outputs == 3), said
     if outputs != 3:
@@ -796,9 +820,12 @@ class Acl:
         return 0
 
 
-def test_pyacl_runs_an_om(unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("runner", ["acl", "ascend"])
+def test_pyacl_runs_an_om(
+    runner: str, unpacked: Path, device: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     (unpacked / "small.om").write_bytes(b"om")
-    words = ("--run", "acl", "--model", f"small={unpacked / 'small.om'}", "--sample", "001")
+    words = ("--run", runner, "--model", f"small={unpacked / 'small.om'}", "--sample", "001")
     outputs = [golden(unpacked, "001")[name] for name in ("pixels", "codes", "logits")]
     binding = Acl(outputs)
     device("acl", binding)

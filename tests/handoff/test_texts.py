@@ -7,13 +7,13 @@ from lwmport.handoff.record import ComponentSpec, Spec
 from lwmport.handoff.texts import FROM_FILES, readme
 
 RUNS = {
-    ("cpu", "onnx"): "python verify.py --run onnxruntime",
-    ("cpu", "tflite"): "python verify.py --run tflite",
+    ("cpu", "onnx"): "python verify.py --runner onnxruntime",
+    ("cpu", "tflite"): "python verify.py --runner litert",
     ("cpu", "frozen_graph"): FROM_FILES,
     ("cpu", "saved_model"): FROM_FILES,
     ("aipu", "onnx"): FROM_FILES,
-    ("migraphx", "onnx"): "python verify.py --run onnxruntime --provider MIGraphXExecutionProvider",
-    ("ascend", "frozen_graph"): "python verify.py --run ais_bench --model small=compile/small/small.om",
+    ("migraphx", "onnx"): "python verify.py --runner onnxruntime-migraphx",
+    ("ascend", "frozen_graph"): "python verify.py --runner ascend --model small=compile/small/small.om",
 }
 
 
@@ -35,7 +35,9 @@ def test_the_readme_names_a_runtime_that_opens_the_models(target: str, form: str
     )
     spec = Spec(format=record.SPEC_FORMAT, target=target, reference="a test", weights="none", components=(part,))
     lines = [line.strip() for line in readme(spec, ()).splitlines()]
-    found = [line for line in lines if line.startswith(("python verify.py --run", FROM_FILES)) and "NAME" not in line]
+    found = [
+        line for line in lines if line.startswith(("python verify.py --runner", FROM_FILES)) and "NAME" not in line
+    ]
     assert found == list(dict.fromkeys([FROM_FILES, RUNS[target, form]]))
     for line in found:
         options = standalone.arguments(line.split()[2:])

@@ -216,7 +216,7 @@ def test_the_example_of_the_document_runs(
 def test_what_a_session_cannot_open_is_refused_in_one_line(folder: Callable[[str], Path]) -> None:
     out = folder("any length, ONNX Runtime")
     refusals: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"runner": "abacus"}, UsageError, "expected a runner of a session out of jax, found 'abacus'"),
+        ({"runner": "abacus"}, UsageError, "expected a runner out of .*, found 'abacus'"),
         ({"checkpoint": "x.stream"}, UsageError, "expected a checkpoint with the runner 'jax' alone"),
         ({"runner": "jax", "checkpoint": "x.stream"}, CheckpointError, "x.stream"),
     ]

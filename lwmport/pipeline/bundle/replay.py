@@ -1,8 +1,9 @@
 """The models of a bundle, run on its golden samples in the runtimes that are installed here."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,29 +16,36 @@ from lwmport.manifest import Manifest
 from lwmport.models.specs import spec_of, tolerances_of
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.judge import open_runner
-from lwmport.runtime import RUNNERS
+from lwmport.runtime.registry import runner_for, takers
 from lwmport.types import Array, Quantized, Runner, TensorDiff, Tolerances, Validation
 from lwmport.validators.outputs import compare_outputs, skipped, verdict
 
-SAFE: Final = (".onnx", ".tflite")
-"""Suffixes of models that cannot touch files: a TensorFlow graph may hold operators that read and write them."""
 REFERENCE: Final = "golden outputs"
 LARGEST_ARRAY: Final = 4 << 30
 """Bytes of one golden array; it is held in memory."""
 
 
-def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Observer, *, trusted: bool) -> Validation:
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How the models are run: by which runner, the usual one if none is named, and whether their sender is known."""
+
+    runner: str | None = None
+    trusted: bool = False
+
+
+def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, observer: Observer) -> Validation:
     """Return the verdict on one model: every output of every golden sample, named SAMPLE/OUTPUT.
 
     It lies unpacked in a private folder meanwhile. What no runtime here takes, or none that is installed, is skipped,
-    and so are models that could touch files unless ``trusted``.
+    and so are models that could do harm in their runtime, unless their sender is known.
 
     Raises:
         ArtifactError: a file of the model is not as it was packed.
+        UsageError: the runner that is named does not take the model.
         PortError: there is no room to unpack it.
     """
     own = next(found for found in made.components if found.name == part.name)
-    reason = _refusal(part, trusted=trusted)
+    reason = _refusal(part, how)
     if reason:
         return _skipped(part, reason)
     observer.phase(f"{part.name}: unpack and run {part.model}")
@@ -45,8 +53,9 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, observer: Obse
         for file in own.files:
             _unpack(archive, f"models/{file.name}", Path(scratch))
         try:
-            runner = open_runner(Path(scratch, part.model))
-            diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
+            opened = open_runner(Path(scratch, part.model), own.signature, runner=how.runner)
+            with contextlib.closing(opened) as runner:
+                diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
         except MissingExtraError as error:
             return _skipped(part, str(error))
         except PortError as error:
@@ -79,14 +88,13 @@ def _unpack(archive: Archive, name: str, scratch: Path) -> None:
         ) from error
 
 
-def _refusal(part: ComponentSpec, *, trusted: bool) -> str:
+def _refusal(part: ComponentSpec, how: How) -> str:
     """Return why a model is not run, or nothing."""
-    suffix = Path(part.model).suffix
-    if suffix not in RUNNERS:
-        return f"no runtime of ours takes {part.model}"
-    if suffix not in SAFE and not trusted:
-        return "a TensorFlow graph may read and write files: it is run only if --sha256 tells whose bundle this is"
-    return ""
+    path = Path(part.model)
+    if how.runner is None and not takers(path.suffix):
+        return f"no runner takes {part.model}"
+    risk = runner_for(path, how.runner).risk
+    return f"{risk}: it is run only if --sha256 tells whose bundle this is" if risk and not how.trusted else ""
 
 
 def _judge(

@@ -20,8 +20,9 @@ from lwmport.handoff import names, record
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
 from lwmport.manifest import Manifest
-from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, broadcasts, replay
+from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.runtime.registry import check_startable
 from lwmport.types import Status, Validation
 
 MANIFEST: Final = f"models/{manifest.NAME}"
@@ -32,11 +33,16 @@ DTYPES: Final = ("bool", "float16", "float32", "float64", "int8", "int16", "int3
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRequest:
-    """Which bundle; its SHA-256, if it was told by whoever made it; whether its models are run."""
+    """Which bundle; its SHA-256, if it was told by whoever made it; whether its models are run, and by which runner.
+
+    ``runner`` is a key of `lwmport.runtime.registry.RUNNERS`, or another package's; by default the usual one of each
+    model.
+    """
 
     path: Path
     sha256: str | None = None
     run: bool = True
+    runner: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +62,14 @@ def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOu
 
     Raises:
         ArtifactError: it is no bundle, or one that could do harm; nothing was unpacked then.
-        UsageError: the digest that was told is none.
+        UsageError: the digest that was told is none, or the runner is unknown, does not take the models, or is to run
+            none.
+        RunnerError: the runner cannot start here.
     """
     observer = observer or Silent()
     if request.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", request.sha256):
         raise UsageError(f"expected the 64 hexadecimal digits that 'lwmport bundle' printed, found {request.sha256!r}")
+    _check_runner(request)
     with Archive(request.path) as archive:
         failures, bundle = _check_files(request, archive, observer)
         if failures or bundle is None:
@@ -68,12 +77,19 @@ def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOu
         spec = record.read_spec(archive.read(record.SPEC_NAME, LARGEST_JSON), record.SPEC_NAME)
         made = _manifest(archive)
         failures = _check_records(archive, bundle, made, spec)
+        how = How(runner=request.runner, trusted=request.sha256 is not None)
         validations: tuple[Validation, ...] = ()
         if request.run and not failures:
-            validations = tuple(
-                replay(archive, made, part, observer, trusted=request.sha256 is not None) for part in spec.components
-            )
+            validations = tuple(replay(archive, made, part, how, observer) for part in spec.components)
     return _outcome(request, bundle, tuple(failures), validations)
+
+
+def _check_runner(request: VerifyRequest) -> None:
+    if request.runner is None:
+        return
+    if not request.run:
+        raise UsageError(f"expected --run beside --runner {request.runner}, found --no-run; leave one of them out")
+    check_startable(request.runner)
 
 
 def _outcome(

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lwmport import manifest
 from lwmport.checkpoints.index import Checkpoint
@@ -18,12 +18,16 @@ from lwmport.reports.record import Conversion, Report
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect, SharedData, Status
 
+SUFFIXES: Final = {"frozen_graph": ".pb"}
+"""Format -> suffix of its files, where that is not its name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertRequest:
     """What to convert, into what, from which weights, and where to put it.
 
     ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
+    ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix.
     """
 
     component: str
@@ -38,6 +42,12 @@ class ConvertRequest:
     validate: bool = True
     options: Options = field(default_factory=Options)
     resume: bool = True
+    runner: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """How the files of the artifacts end that a runner opens."""
+        return SUFFIXES.get(self.format, f".{self.format}")
 
     @property
     def lowering(self) -> Dialect:
@@ -57,13 +67,15 @@ class ConvertRequest:
             "opset": self.opset,
             "batch": self.batch,
             "seed": self.seed,
+            "runner": self.runner,
         }
         usual = {"config": "lwm", "batch": 1, "seed": 0}
         words = ["lwmport", "convert", "--component", self.component, "--to", self.format, *self._checkpoint()]
         for name, value in given.items():
             words += [] if value in (None, usual.get(name)) else [f"--{name}", str(value)]
         words += [*self.options.words(), *([] if self.validate else ["--no-validate"]), "--out", "DIR"]
-        return shlex.join(words), shlex.join(["lwmport", "validate", "DIR", *self._checkpoint()])
+        runner = [] if self.runner is None else ["--runner", self.runner]
+        return shlex.join(words), shlex.join(["lwmport", "validate", "DIR", *runner, *self._checkpoint()])
 
     def _checkpoint(self) -> list[str]:
         if self.checkpoint is None:

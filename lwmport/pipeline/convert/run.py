@@ -1,6 +1,7 @@
 """From a checkpoint to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import lwmport
@@ -27,6 +28,7 @@ from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
+from lwmport.runtime.registry import check_startable
 from lwmport.types import Component, Dialect, Status
 
 NOT_VALIDATED = "not validated"
@@ -40,6 +42,8 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
     """
     observer = observer or Silent()
     check_known("format", request.format, CONVERTERS)
+    if request.runner is not None:
+        check_startable(request.runner, Path(f"{request.component}{request.suffix}"))
     dialect = request.lowering
     family, weights = open_model(request, dialect)
     if weights.source.get("left_over"):

@@ -34,6 +34,8 @@ def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, st
     whom = f"{request.component} in the dialect {dialect.name!r}"
     if request.seed and request.checkpoint is not None:
         yield "seed", f"--seed of seeded weights alone, found --seed {request.seed} beside --checkpoint"
+    if request.runner is not None and not request.validate:
+        yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
     if not dialect.lowered and request.batch != 1:
         words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
         yield "batch", words

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.request import Work
-from lwmport.pipeline.validate.judge import component_report, judge
+from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.weights import component_weights
 from lwmport.reports.files import write_report
@@ -37,7 +38,8 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         weights = component_weights(work.family, component, work.weights)
         evidence = gather(component, weights, trial_batch(part.signature), work.observer.progress)
         work.observer.phase(f"{component.name}: run {part.path} and compare")
-        judgement = judge(work.folder / part.path, part.signature, evidence, precision, work.observer.phase)
+        opener = partial(open_runner, runner=work.request.runner)
+        judgement = judge(work.folder / part.path, part.signature, evidence, precision, work.observer.phase, opener)
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name, precision)
         section = component_report(part, judgement, facts, cost, weights_sha256)

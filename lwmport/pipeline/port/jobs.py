@@ -29,7 +29,8 @@ MODEL: Final = {
 """Field of a job -> field of `Options`."""
 
 PLAIN: Final = (
-    *("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset", "dialect"),
+    *("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset"),
+    *("dialect", "runner"),
 )
 FIELDS: Final = (*PLAIN, *MODEL)
 """What a job may say: the options of ``lwmport port``, with underscores."""
@@ -44,6 +45,7 @@ TEXTS: Final = (
     "config",
     "soc",
     "toolchain",
+    "runner",
     "precision",
     *_CHOICES,
 )
@@ -243,7 +245,8 @@ def _request(fields: Mapping[str, Any], out: Path) -> PortRequest:
         component=fields["component"], format=fields["to"], out=out, options=Options(**given), **plain
     )
     toolchain = Path(fields["toolchain"]) if "toolchain" in fields else None
-    return PortRequest(conversion=conversion, target=fields["target"], soc=fields.get("soc"), toolchain=toolchain)
+    device = {name: fields.get(name) for name in ("soc", "runner")}
+    return PortRequest(conversion=conversion, target=fields["target"], toolchain=toolchain, **device)
 
 
 def _needed(conversion: ConvertRequest) -> int:

@@ -17,8 +17,10 @@ from lwmport.pipeline.compile.run import AUTO, CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.port.compiled_run import judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
+from lwmport.runtime.registry import check_startable, runner_named
 from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.preflight import Conditions, check
@@ -40,15 +42,18 @@ class PortRequest:
         target: a key of `lwmport.targets.registry.TARGETS`.
         soc: the device within the target.
         toolchain: the vendor's SDK, if it is not where it usually is.
+        runner: what runs the models to judge them, or, where it takes no such file, what runs the compiled ones
+            (`lwmport.runtime.registry.RUNNERS`).
 
     Raises:
-        UsageError: the target does not take such a format, dialect or device, or has no toolchain.
+        UsageError: the target does not take such a format, dialect or device, or has no toolchain; or no such runner.
     """
 
     conversion: ConvertRequest
     target: str
     soc: str | None = None
     toolchain: Path | None = None
+    runner: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
@@ -57,6 +62,8 @@ class PortRequest:
         check_known(f"dialect for {self.target}", self.dialect, target.dialects_of(form))
         check_device(self.target, form, self.soc)
         check_options(self.target, {"toolchain": self.toolchain})
+        if self.runner is not None:
+            runner_named(self.runner)
 
     @property
     def dialect(self) -> str:
@@ -66,7 +73,13 @@ class PortRequest:
     @property
     def converted(self) -> ConvertRequest:
         """The conversion as it is run: into a folder of its own, in the dialect."""
-        return replace(self.conversion, out=self.models, dialect=self.dialect)
+        runner = self.conversion.runner if self.runner is None or self.runs_compiled else self.runner
+        return replace(self.conversion, out=self.models, dialect=self.dialect, runner=runner)
+
+    @property
+    def runs_compiled(self) -> bool:
+        """Whether the runner that is named takes what is compiled, rather than what is converted."""
+        return self.runner is not None and self.conversion.suffix not in runner_named(self.runner).suffixes
 
     @property
     def out(self) -> Path:
@@ -91,10 +104,13 @@ class PortRequest:
     def digest(self) -> str:
         """Return what decides every result: request without its folder, files as they lie there now, versions."""
         config = self.conversion.config
-        conversion = replace(self.conversion, out=Path())
+        request = plain.encode(replace(self, conversion=replace(self.conversion, out=Path())))
+        for part in (request, request["conversion"]):
+            if part["runner"] is None:  # such a request is the one that it was before there was a choice
+                del part["runner"]
         return digest.of_json(
             {
-                "request": plain.encode(replace(self, conversion=conversion)),
+                "request": request,
                 "checkpoint": _identity(self.conversion.checkpoint),
                 "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
                 "versions": extras.versions(),
@@ -134,6 +150,8 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
         PortError: a stage could not be done or judged at all. A folder that nothing came into is gone again.
     """
     observer = observer or Silent()
+    if request.runner is not None:
+        check_startable(request.runner)
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     existed = request.out.exists()
     try:
@@ -249,7 +267,11 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
         observer,
     )
     status = status_of(found)
-    reasons = dict.fromkeys(compilation.reason for compilation in found if compilation.status is status)
+    reasons = list(dict.fromkeys(compilation.reason for compilation in found if compilation.status is status))
+    if status is Status.PASSED and request.runner is not None and request.runs_compiled:
+        folder, checkpoint = request.out / COMPILED, request.conversion.checkpoint
+        status, verdict = judge_compiled(found, folder, request.runner, checkpoint, observer)
+        reasons.append(verdict)
     return Stage(
         name="compile",
         status=status,

@@ -1,11 +1,12 @@
 """One artifact against its evidence: run it, compare every output, draw it, and write it down."""
 
+import contextlib
 import os
 import statistics
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from lwmport import digest
 from lwmport.errors import PortError
@@ -23,7 +24,8 @@ from lwmport.reports.record import (
     Timing,
     validation_digest,
 )
-from lwmport.runtime import RUNNERS
+from lwmport.runtime import registry
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Runner, Signature, TensorDiff, Validation
 from lwmport.validators.outputs import compare_outputs, verdict
 
@@ -39,15 +41,33 @@ class Judgement:
     notes: tuple[str, ...] = ()
 
 
-def open_runner(path: Path) -> Runner:
-    """Return the runner for a model file, by its suffix.
+Opener: TypeAlias = Callable[[Path, Signature], Runner]
+"""Opens a model file whose inputs and outputs are those of a signature."""
+
+
+def open_runner(
+    path: Path,
+    signature: Signature | None = None,
+    *,
+    runner: str | None = None,
+    precision: str = "float32",
+    device: int = 0,
+) -> Runner:
+    """Return a model file, ready to run on every processor that this process may use.
+
+    Args:
+        path: the file.
+        signature: its inputs and outputs; a file that was compiled for a device may not keep them.
+        runner: a name of `lwmport.runtime.registry.RUNNERS`; by default the usual one of the file's suffix.
+        precision: what the runtime is to compute in, where it has a choice.
+        device: the number of the device, where there are several.
 
     Raises:
-        UsageError: no runtime of ours takes such a file.
+        UsageError: no runtime takes such a file, or the one that is named does not.
         RunnerError: the runtime refuses it.
     """
-    runner: Runner = RUNNERS[path.suffix](path, threads())
-    return runner
+    context = RunnerContext(threads=threads(), signature=signature, precision=precision, device=device)
+    return registry.open_runner(path, context, runner)
 
 
 def judge(
@@ -56,12 +76,13 @@ def judge(
     evidence: ReferenceRun,
     precision: str = "float32",
     tell: Callable[[str], None] = lambda _: None,
+    opener: Opener = open_runner,
 ) -> Judgement:
     """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result.
 
-    ``tell`` hears of each case of an artifact that takes its time.
+    ``tell`` hears of each case of an artifact that takes its time. ``opener`` opens the artifact.
     """
-    trial = _tried(path, signature, evidence, tell)
+    trial = _tried((path, opener), signature, evidence, tell)
     both = ((evidence.reference, evidence.seconds), (trial.runner, trial.seconds))
     sides = {side: taken for side, taken in both if taken}
     diffs = tuple(
@@ -103,17 +124,20 @@ class _Trial:
     notes: tuple[str, ...] = ()
 
 
-def _tried(path: Path, signature: Signature, evidence: ReferenceRun, tell: Callable[[str], None]) -> _Trial:
+def _tried(
+    artifact: tuple[Path, Opener], signature: Signature, evidence: ReferenceRun, tell: Callable[[str], None]
+) -> _Trial:
     """Run every case of the evidence in the runtime of a file."""
+    path, opener = artifact
     trial = _Trial(runner=path.suffix, outputs=[{} for _ in (evidence, *evidence.others)])
     try:
-        runner = open_runner(path)
-        trial.runner, trial.notes = runner.name, runner_notes(runner)
-        trial.outputs[0], trial.seconds = timed(runner, evidence.fed(signature.inputs))
-        for number, one in enumerate(evidence.others, start=1):
-            if getattr(runner, "streamed", False):
-                tell(f"{evidence.component.name}: {one.case} in {runner.name}")
-            trial.outputs[number] = runner.run(one.fed(signature.inputs))
+        with contextlib.closing(opener(path, signature)) as runner:
+            trial.runner, trial.notes = runner.name, runner.notes
+            trial.outputs[0], trial.seconds = timed(runner, evidence.fed(signature.inputs))
+            for number, one in enumerate(evidence.others, start=1):
+                if runner.streamed:
+                    tell(f"{evidence.component.name}: {one.case} in {runner.name}")
+                trial.outputs[number] = runner.run(one.fed(signature.inputs))
     except PortError as error:
         trial.refusal = str(error)
     return trial
@@ -138,15 +162,6 @@ def _as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str
     """Return the reference's outputs in the dtypes of an artifact: a cache may be narrower than the reference's."""
     dtypes = {spec.name: spec.dtype for spec in signature.outputs}
     return {name: array.astype(dtypes.get(name, array.dtype), copy=False) for name, array in outputs.items()}
-
-
-def runner_notes(runner: Runner) -> tuple[str, ...]:
-    """Return what a runtime has to say about the model: which operators its delegate left to it."""
-    left: tuple[str, ...] | None = getattr(runner, "undelegated", None)
-    if left is None:
-        return ()
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(left).items()))
-    return (f"Outside {runner.name}'s delegate: {counts or 'nothing'}.",)
 
 
 def _timing(runner: str, seconds: tuple[float, ...], evidence: ReferenceRun) -> Timing:

@@ -142,8 +142,7 @@ def timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array]
 def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
     """Return the seconds of further runs; none of a runner that reads the weights as it goes."""
     taken: list[float] = []
-    streamed = getattr(runner, "streamed", False)
-    while not streamed and len(taken) < REPEATS and sum(taken) < PATIENCE:
+    while not runner.streamed and len(taken) < REPEATS and sum(taken) < PATIENCE:
         start = time.perf_counter()
         runner.run(inputs)
         taken.append(time.perf_counter() - start)

@@ -3,16 +3,14 @@
 import importlib
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from lwmport.errors import RunnerError, one_line
+from lwmport.runtime.devices.gear import GearChoice
 from lwmport.runtime.devices.tensors import DeviceTensor
 from lwmport.types import Array, dtype_of
-
-if TYPE_CHECKING:
-    from lwmport.runtime.devices.ascend import GearChoice
 
 DTYPES: Final = {
     0: "float32",
@@ -62,9 +60,11 @@ class AclSession:
         self._results, self._result_buffers = self._dataset(self.outputs)
         self._order = [number for number, port in enumerate(every) if port.name != HIDDEN]
         buffers = (*self._feed_buffers, *self._result_buffers)
-        weakref.finalize(self, _release, self._acl, (self._model, self._desc), (self._feeds, self._results), buffers)
+        self._release = weakref.finalize(
+            self, _release, self._acl, (self._model, self._desc), (self._feeds, self._results), buffers
+        )
 
-    def infer(self, feeds: list[Array], gear: "GearChoice | None") -> list[Array]:
+    def infer(self, feeds: list[Array], gear: GearChoice | None) -> list[Array]:
         """Return the outputs, in the order of the file, in memory of their own.
 
         Raises:
@@ -83,7 +83,11 @@ class AclSession:
         self._check("acl.mdl.execute", self._acl.mdl.execute(self._model, self._feeds, self._results))
         return [self._fetch(number, gear) for number in range(len(self.outputs))]
 
-    def _shift(self, gear: "GearChoice") -> None:
+    def close(self) -> None:
+        """Give the device its memory back."""
+        self._release()
+
+    def _shift(self, gear: GearChoice) -> None:
         if self._hidden is None:
             raise RunnerError(f"expected a model with gears, found none of its inputs named {HIDDEN}")
         if gear.batch is not None:
@@ -94,7 +98,7 @@ class AclSession:
         code = self._acl.mdl.set_input_dynamic_dims(self._model, self._feeds, self._hidden, dims)
         self._check("acl.mdl.set_input_dynamic_dims", code)
 
-    def _fetch(self, number: int, gear: "GearChoice | None") -> Array:
+    def _fetch(self, number: int, gear: GearChoice | None) -> Array:
         port = self.outputs[number]
         shape = port.shape
         if gear is not None:

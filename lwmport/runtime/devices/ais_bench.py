@@ -2,16 +2,14 @@
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from lwmport.errors import RunnerError, one_line
+from lwmport.runtime.devices.gear import GearChoice
 from lwmport.runtime.devices.tensors import DeviceTensor
 from lwmport.types import Array
-
-if TYPE_CHECKING:
-    from lwmport.runtime.devices.ascend import GearChoice
 
 HIDDEN: Final = "ascend_mbatch_shape_data"
 """The input that tells a model with gears which one to take; the library fills it."""
@@ -35,7 +33,7 @@ class AisBenchSession:
         except Exception as error:  # the library raises RuntimeError, ImportError and types of its own
             raise RunnerError(f"ais_bench refused {path}: {one_line(error)}") from error
 
-    def infer(self, feeds: list[Array], gear: "GearChoice | None") -> list[Array]:
+    def infer(self, feeds: list[Array], gear: GearChoice | None) -> list[Array]:
         """Return the outputs, in the order of the file.
 
         Raises:
@@ -55,6 +53,13 @@ class AisBenchSession:
         if not isinstance(found, list | tuple) or not all(isinstance(item, np.ndarray) for item in found):
             raise RunnerError("expected arrays from ais_bench, found something else; is it a version of 2023 or later?")
         return list(found)
+
+    def close(self) -> None:
+        """Give the device its memory back, where the library can."""
+        free = getattr(self._session, "free_resource", None)  # older versions have none
+        if free is not None:
+            free()
+        del self._session
 
 
 def _port(item: Any) -> DeviceTensor:

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from lwmport import extras
 from lwmport.errors import RunnerError
-from lwmport.runtime.devices.tensors import DeviceTensor, assign, from_port, notes, sizes_of, to_port
-from lwmport.runtime.inputs import check_inputs
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.devices.gear import GearChoice
+from lwmport.runtime.devices.tensors import DeviceTensor, assign, from_port, notes, promised_by, sizes_of, to_port
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Signature
 
 
@@ -17,34 +19,14 @@ class DeviceSession(Protocol):
     inputs: tuple[DeviceTensor, ...]
     outputs: tuple[DeviceTensor, ...]
 
-    def infer(self, feeds: list[Array], gear: "GearChoice | None") -> list[Array]:
+    def infer(self, feeds: list[Array], gear: GearChoice | None) -> list[Array]:
         """Return the outputs, in the order of the file."""
 
-
-class GearChoice:
-    """The sizes that a run has, of a model with gears.
-
-    Attributes:
-        batch: the batch, if that is all that is dynamic; else None.
-        shapes: the shape of each input, by the name in the file.
-    """
-
-    def __init__(self, batch: int | None, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.batch = batch
-        self.shapes = dict(shapes)
-
-    @property
-    def text(self) -> str:
-        """The shapes as ais_bench takes them: ``ids:1,8;mask:1,8``."""
-        return ";".join(f"{name}:{','.join(map(str, shape))}" for name, shape in self.shapes.items())
-
-    @property
-    def dims(self) -> list[int]:
-        """All sizes in a row, as pyACL takes them."""
-        return [size for shape in self.shapes.values() for size in shape]
+    def close(self) -> None:
+        """Give the device its memory back."""
 
 
-class OmRunner:
+class OmRunner(BaseRunner):
     """Runs a ``.om`` under the names and dtypes of the signature that it was compiled from.
 
     ``notes`` says which tensors the device holds in other dtypes.
@@ -57,7 +39,7 @@ class OmRunner:
 
     def __init__(self, path: Path, signature: Signature, device: int = 0) -> None:
         self._session = open_session(path, device)
-        self._signature = signature
+        self.inputs, self.outputs = signature.inputs, signature.outputs
         self._feeds = assign(signature.inputs, self._session.inputs, "inputs")
         self._results = assign(signature.outputs, self._session.outputs, "outputs")
         self.notes = (
@@ -65,33 +47,34 @@ class OmRunner:
             *notes(signature.outputs, self._session.outputs, self._results, "output"),
         )
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the signature, or the device fails.
-        """
-        check_inputs(self._signature.inputs, inputs)
-        sizes = sizes_of(self._signature.inputs, dict(inputs))
-        feeds: list[Array] = [inputs[self._signature.inputs[0].name]] * len(self._feeds) if self._feeds else []
-        for spec, number in zip(self._signature.inputs, self._feeds, strict=True):
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        sizes = sizes_of(self.inputs, dict(inputs))
+        feeds: list[Array] = [inputs[self.inputs[0].name]] * len(self._feeds) if self._feeds else []
+        for spec, number in zip(self.inputs, self._feeds, strict=True):
             feeds[number] = to_port(inputs[spec.name], self._session.inputs[number])
         found = self._session.infer(feeds, self._gear(feeds, sizes))
         if len(found) != len(self._results):
             raise RunnerError(f"expected {len(self._results)} outputs from the device, found {len(found)}")
-        pairs = zip(self._signature.outputs, self._results, strict=True)
+        pairs = zip(self.outputs, self._results, strict=True)
         return {spec.name: from_port(found[number], spec, sizes) for spec, number in pairs}
+
+    def _release(self) -> None:
+        self._session.close()
+        del self._session
 
     def _gear(self, feeds: list[Array], sizes: dict[str, int]) -> GearChoice | None:
         """Return the gear of a run, or None for a model of static shapes."""
         if not sizes:
             return None
         shapes = {port.name: feed.shape for port, feed in zip(self._session.inputs, feeds, strict=True)}
-        leading = all(
-            isinstance(dim, int) or axis == 0 for spec in self._signature.inputs for axis, dim in enumerate(spec.shape)
-        )
+        leading = all(isinstance(dim, int) or axis == 0 for spec in self.inputs for axis, dim in enumerate(spec.shape))
         batch = next(iter(sizes.values())) if leading and len(sizes) == 1 else None
         return GearChoice(batch, shapes)
+
+
+def open_model(path: Path, context: RunnerContext) -> OmRunner:
+    """Return an ``.om``, ready to run on a device."""
+    return OmRunner(path, promised_by(context.signature, path), context.device)
 
 
 def open_session(path: Path, device: int) -> DeviceSession:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.devices.tensors import sizes_of
-from lwmport.runtime.inputs import check_inputs
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.devices.tensors import promised_by, sizes_of
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Signature, TensorSpec, dtype_of
 from lwmport.validators.promise import broken
 
 
-class CompassRunner:
+class CompassRunner(BaseRunner):
     """Runs ``NAME.txt`` and ``NAME.bin`` as Compass's parser or optimizer wrote them, on the CPU.
 
     Inputs and outputs of the IR have names of their own; their order is that of the configuration, which
@@ -38,31 +39,33 @@ class CompassRunner:
                 f"expected Arm China's Compass optimizer (AIPUBuilder.Optimizer), found: {one_line(error)}; it is "
                 "Apache-2.0, on GitHub as Arm-China/Compass_Optimizer"
             ) from error
-        self._signature = signature
+        self.inputs, self.outputs = signature.inputs, signature.outputs
         try:
             self._executor: Any = module.OptForward(str(path), str(weights))
         except Exception as error:  # the library raises unrelated types
             raise RunnerError(f"Compass refused {path}: {one_line(error)}") from error
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the signature, or the executor fails.
-        """
-        check_inputs(self._signature.inputs, inputs)
-        sizes = sizes_of(self._signature.inputs, dict(inputs))
-        feeds = [_narrow(inputs[spec.name]) for spec in self._signature.inputs]
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        sizes = sizes_of(self.inputs, dict(inputs))
+        feeds = [_narrow(inputs[spec.name]) for spec in self.inputs]
         try:
             found = list(self._executor.forward(feeds, transfer_to_float=True))
         except Exception as error:  # as above
             raise RunnerError(f"Compass failed on the inputs: {one_line(error)}") from error
-        if len(found) != len(self._signature.outputs):
-            raise RunnerError(f"expected {len(self._signature.outputs)} outputs from Compass, found {len(found)}")
+        if len(found) != len(self.outputs):
+            raise RunnerError(f"expected {len(self.outputs)} outputs from Compass, found {len(found)}")
         return {
             spec.name: _promised(np.asarray(array), spec, sizes)
-            for spec, array in zip(self._signature.outputs, found, strict=True)
+            for spec, array in zip(self.outputs, found, strict=True)
         }
+
+    def _release(self) -> None:
+        del self._executor
+
+
+def open_model(path: Path, context: RunnerContext) -> CompassRunner:
+    """Return an IR, ready to run in Compass's own executor."""
+    return CompassRunner(path, promised_by(context.signature, path))
 
 
 def _narrow(array: Array) -> Array:

@@ -16,8 +16,9 @@ import numpy as np
 import onnxruntime
 
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.inputs import check_inputs, spec_of
-from lwmport.runtime.runners.onnxruntime import DTYPES
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.runners.onnxruntime import specs_of
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array
 
 NO_FALLBACK: Final = ("session.disable_cpu_ep_fallback", "1")
@@ -39,7 +40,7 @@ HINTS: Final = {
 }
 
 
-class ProviderRunner:
+class ProviderRunner(BaseRunner):
     """Runs an ONNX file by one execution provider, wholly.
 
     That a provider is available proves nothing: a session that cannot have it runs on the CPU and says so only in its
@@ -54,7 +55,7 @@ class ProviderRunner:
         self.name = f"ONNX Runtime, {provider}"
         self._provider = provider
         folder = tempfile.mkdtemp(prefix="lwmport-profile-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._profiled = False
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
@@ -76,25 +77,20 @@ class ProviderRunner:
                 f"expected a session of {provider}, found {', '.join(found) or 'none'}: it fell back, which its log "
                 f"explains; available: {', '.join(onnxruntime.get_available_providers())}"
             )
-        self.inputs = tuple(
-            spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in self._session.get_inputs()
-        )
-        self._outputs = [item.name for item in self._session.get_outputs()]
+        self.inputs, self.outputs = specs_of(self._session)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: the inputs do not fit, the device fails, or nodes ran elsewhere.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            found = self._session.run(self._outputs, dict(inputs))
+            found = self._session.run([spec.name for spec in self.outputs], dict(inputs))
         except Exception as error:  # as above
             raise RunnerError(f"{self._provider} failed on the inputs: {one_line(error)}") from error
         if not self._profiled:
             self._prove()
-        return {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}
+        return {spec.name: np.asarray(value) for spec, value in zip(self.outputs, found, strict=True)}
+
+    def _release(self) -> None:
+        del self._session
+        self._remove()
 
     def _prove(self) -> None:
         """Return if each node of the first run was the provider's."""
@@ -111,11 +107,46 @@ class ProviderRunner:
         self._profiled = True
 
 
-def open_provider(path: Path, document: Path, threads: int = 1) -> ProviderRunner:
+def open_cann(path: Path, context: RunnerContext) -> ProviderRunner:
+    """Return an ONNX file on CANN's provider, by the options that ``lwmport compile --target ascend`` wrote.
+
+    Raises:
+        RunnerError: there are no such options, or the provider refuses the model.
+    """
+    return _opened(path, context, ("CANNExecutionProvider", "cann", "ascend"))
+
+
+def open_migraphx(path: Path, context: RunnerContext) -> ProviderRunner:
+    """Return an ONNX file on MIGraphX's provider, by the options that ``lwmport compile --target migraphx`` wrote.
+
+    Raises:
+        RunnerError: there are no such options, or the provider refuses the model.
+    """
+    return _opened(path, context, ("MIGraphXExecutionProvider", "migraphx", "migraphx"))
+
+
+def _opened(path: Path, context: RunnerContext, whose: tuple[str, str, str]) -> ProviderRunner:
+    """Return a runner by the options in ``NAME.WORD.json``: those that are named, else those beside the model."""
+    provider, word, target = whose
+    name = f"{path.stem}.{word}.json"
+    places = (path.parent / name, path.parent / target / name)
+    document = context.options or next((place for place in places if place.is_file()), None)
+    if document is None:
+        raise RunnerError(
+            f"expected the options of {provider} in {places[0]} or {places[1]}, found neither; "
+            f"run: lwmport compile {path} --target {target} --dry-run"
+        )
+    runner = open_provider(path, document, context.threads, provider)
+    runner.notes = (f"Options of {provider}: {document.name}.",)
+    return runner
+
+
+def open_provider(path: Path, document: Path, threads: int = 1, expected: str = "") -> ProviderRunner:
     """Return a runner by the options that ``lwmport compile`` wrote: provider, options, environment.
 
     Raises:
-        RunnerError: the document is none of ours, or the provider refuses the model.
+        RunnerError: the document is none of ours or of another provider than ``expected``, or the provider refuses the
+            model.
     """
     try:
         found = json.loads(document.read_bytes())
@@ -123,6 +154,8 @@ def open_provider(path: Path, document: Path, threads: int = 1) -> ProviderRunne
         environment = {str(key): str(value) for key, value in found.get("environment", {}).items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise RunnerError(f"expected a provider's options at {document}, found: {one_line(error)}") from error
+    if expected and provider != expected:
+        raise RunnerError(f"expected the options of {expected} at {document}, found those of {provider}")
     if tuple(int(part) for part in onnxruntime.__version__.split(".")[:2]) < WITH_CACHE:
         options.pop(CACHE, None)
     for name, value in environment.items():

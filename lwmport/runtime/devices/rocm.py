@@ -1,13 +1,13 @@
 """PyTorch on ROCm and on Hygon's DCU, which both answer to the device ``cuda``."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import RunnerError
 from lwmport.extras import require
-from lwmport.types import Array, Runner
+from lwmport.runtime.runners.transformers import TransformersRunner
+from lwmport.runtime.spec import RunnerContext
 
 DCU: Final = ("das", "dtk")
 """What the version of Hygon's PyTorch holds: ``2.4.1+das.opt2.dtk2504``."""
@@ -60,7 +60,7 @@ def settle(torch: Any) -> None:
     torch.backends.cuda.enable_math_sdp(enabled=True)
 
 
-class RocmRunner:
+class RocmRunner(TransformersRunner):
     """Runs a Hugging Face folder of ours on the card.
 
     Raises:
@@ -69,18 +69,13 @@ class RocmRunner:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        from lwmport.runtime.runners.transformers import TransformersRunner
-
         torch = require("torch")
         found = card(torch)
         settle(torch)
         self.name = f"transformers on {found.name}"
-        self._runner: Runner = TransformersRunner(path, threads, device="cuda")
+        super().__init__(path, threads, device="cuda")
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
 
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        return self._runner.run(inputs)
+def open_model(path: Path, context: RunnerContext) -> RocmRunner:
+    """Return a Hugging Face folder of ours, ready to run on the card."""
+    return RocmRunner(path, context.threads)

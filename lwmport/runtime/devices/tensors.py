@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from lwmport.errors import RunnerError
-from lwmport.types import Array, TensorSpec, dtype_of
+from lwmport.types import Array, Signature, TensorSpec, dtype_of
 from lwmport.validators.promise import broken
 
 MOST_ORDERS: Final = 5040
@@ -23,6 +24,20 @@ class DeviceTensor:
     shape: tuple[int, ...]
     dtype: str
     nbytes: int
+
+
+def promised_by(signature: Signature | None, path: Path) -> Signature:
+    """Return the signature of a compiled model, which the file itself does not keep.
+
+    Raises:
+        RunnerError: nobody told it.
+    """
+    if signature is None:
+        raise RunnerError(
+            f"expected the signature of {path}, which the file does not keep, found none; open it beside its "
+            "COMPONENT.compilation.json, or with --reference FOLDER of the converted model"
+        )
+    return signature
 
 
 def assign(specs: Sequence[TensorSpec], ports: Sequence[DeviceTensor], what: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from lwmport import memory
-from lwmport.runtime.inputs import check_inputs
+from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.types import Array, Component, Progress, Quantized, Quantizer, Weights
 
@@ -50,14 +50,14 @@ def unquantized(component: Component, quantizer: Quantizer) -> Component:
     )
 
 
-class JaxRunner:
+class JaxRunner(BaseRunner):
     """Runs a component with its weights; holds the weights of this component once, as JAX arrays."""
 
     name = "JAX"
-    streamed = False
 
     def __init__(self, component: Component, weights: Weights) -> None:
         self.component = component
+        self.inputs, self.outputs = component.signature.inputs, component.signature.outputs
         self._device = jax.devices("cpu")[0]
         self._weights = {
             name: jax.device_put(weights.read(name).astype(spec.dtype), self._device)
@@ -65,16 +65,13 @@ class JaxRunner:
         }
         self._apply = jax.jit(component.apply)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes, dtypes or indices do not fit the signature.
-        """
-        check_inputs(self.component.signature.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         with jax.default_device(self._device):
             found = self._apply(self._weights, dict(inputs))
         return {name: np.asarray(value) for name, value in found.items()}
+
+    def _release(self) -> None:
+        del self._weights, self._apply
 
     def run_all(
         self, cases: Sequence[Mapping[str, Array]], progress: Progress = lambda *_: None

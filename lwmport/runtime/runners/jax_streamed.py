@@ -13,6 +13,7 @@ import numpy as np
 from jax.extend import core
 
 from lwmport.graphs.atoms import is_literal, value_of
+from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import check_inputs
 from lwmport.types import Array, Component, Progress, Weights
 
@@ -20,7 +21,7 @@ Walk: TypeAlias = Generator[str, Any, dict[str, Array]]
 """A run that yields the name of each weight that it needs, is sent it, and returns the outputs."""
 
 
-class StreamedJaxRunner:
+class StreamedJaxRunner(BaseRunner):
     """Runs a component with no more than one of its weights in memory. It is not to be timed: it reads as it goes."""
 
     name = "JAX, a weight at a time"
@@ -28,15 +29,11 @@ class StreamedJaxRunner:
 
     def __init__(self, component: Component, weights: Weights) -> None:
         self.component = component
+        self.inputs, self.outputs = component.signature.inputs, component.signature.outputs
         self._weights = weights
         self._device = jax.devices("cpu")[0]
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes, dtypes or indices do not fit the signature.
-        """
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return self.run_all([inputs])[0]
 
     def run_all(

@@ -2,6 +2,7 @@
 
 import mmap
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +12,17 @@ import numpy as np
 
 from lwmport import extras
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.inputs import check_inputs, spec_of
-from lwmport.types import Array
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.inputs import spec_of
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, TensorSpec
 
 IDENTIFIER: Final = b"TFL3"
 SIGNATURE: Final = "serving_default"
 """The signature that counts, if there are several of the subgraph that runs where none is named; else the first."""
 
 
-class LiteRTRunner:
+class LiteRTRunner(BaseRunner):
     """Runs a ``.tflite`` file, whose weights the runtime maps into memory.
 
     Inputs and outputs have the names of the file's signature, those of its tensors where it has none.
@@ -43,32 +46,35 @@ class LiteRTRunner:
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"LiteRT refused {path}: {one_line(error)}") from error
         inputs, outputs = sides.get_input_details(), sides.get_output_details()
-        self.inputs = tuple(
-            spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name) for name, tensor in inputs.items()
-        )
+        self.inputs, self.outputs = _specs(inputs), _specs(outputs)
         self.places = (_indices(inputs), _indices(outputs))
         self.undelegated = undelegated(self.interpreter._get_ops_details())  # noqa: SLF001 - no public way
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(self.undelegated).items()))
+        self.notes = (f"Outside {self.name}'s delegate: {counts or 'nothing'}.",)
 
     @cached_property
-    def _run(self) -> Any:
+    def _signature(self) -> Any:
         """What runs by name, made when it is needed: while it lives, LiteRT refuses `Interpreter.invoke`."""
         return self._opened()
 
     def _opened(self) -> Any:
         return self.interpreter.get_signature_runner(self._key) if self._key else _Tensors(self.interpreter)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name; dynamic sizes follow the inputs.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            found = self._run(**inputs)
+            found = self._signature(**inputs)
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"LiteRT failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(found[name]) for name in sorted(found)}
+
+    def _release(self) -> None:
+        self.__dict__.pop("_signature", None)
+        del self.interpreter
+
+
+def open_model(path: Path, context: RunnerContext) -> LiteRTRunner:
+    """Return a TFLite file, ready to run."""
+    return LiteRTRunner(path, context.threads)
 
 
 class _Tensors:
@@ -160,6 +166,10 @@ def _tables(mapped: mmap.mmap) -> Any:
 
 def _indices(details: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     return {name: int(tensor["index"]) for name, tensor in details.items()}
+
+
+def _specs(tensors: Mapping[str, Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+    return tuple(spec_of(name, _dynamic(tensor), np.dtype(tensor["dtype"]).name) for name, tensor in tensors.items())
 
 
 def _dynamic(tensor: Mapping[str, Any]) -> list[int | None]:

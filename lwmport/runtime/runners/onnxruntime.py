@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime
 
 from lwmport import memory
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.inputs import check_inputs, spec_of
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.memory_footprint import held_bytes
-from lwmport.types import Array
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, TensorSpec
 
 DTYPES: Final = {
     "tensor(bool)": "bool",
@@ -28,14 +30,11 @@ NPU: Final = "npu:NPU"
 """What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
 
 
-class OnnxRuntimeRunner:
+class OnnxRuntimeRunner(BaseRunner):
     """Runs an ONNX file; its weights are mapped from the external data by the runtime.
 
-    Attributes:
-        inputs: the model's.
-        session: ONNX Runtime's own, for whoever binds inputs and outputs itself.
-        streamed: whether memory is scarce for the model, so that no more than a few weights are in it at a time. Such a
-            run is not to be timed.
+    It is ``streamed`` where memory is scarce for the model: no more than a few weights are then in memory at a time.
+    ``session`` is ONNX Runtime's own, for whoever binds inputs and outputs itself.
     """
 
     name = "ONNX Runtime"
@@ -55,23 +54,31 @@ class OnnxRuntimeRunner:
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
             raise RunnerError(f"ONNX Runtime refused {path}: {one_line(error)}") from error
         self.name = ", ".join([self.name, *notes])
-        self.inputs = tuple(
-            spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in self.session.get_inputs()
-        )
-        self._outputs = [item.name for item in self.session.get_outputs()]
+        self.inputs, self.outputs = specs_of(self.session)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            found = self.session.run(self._outputs, dict(inputs))
+            found = self.session.run([spec.name for spec in self.outputs], dict(inputs))
         except Exception as error:  # as above
             raise RunnerError(f"ONNX Runtime failed on the inputs: {one_line(error)}") from error
-        return {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}
+        return {spec.name: np.asarray(value) for spec, value in zip(self.outputs, found, strict=True)}
+
+    def _release(self) -> None:
+        del self.session
+
+
+def open_model(path: Path, context: RunnerContext) -> OnnxRuntimeRunner:
+    """Return an ONNX file, ready to run."""
+    return OnnxRuntimeRunner(path, context.threads)
+
+
+def specs_of(session: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Return the inputs and the outputs of a session."""
+    inputs, outputs = (
+        tuple(spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in items)
+        for items in (session.get_inputs(), session.get_outputs())
+    )
+    return inputs, outputs
 
 
 def _opened(path: Path, options: onnxruntime.SessionOptions) -> tuple[onnxruntime.InferenceSession, list[str]]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from lwmport import extras
 from lwmport.errors import RunnerError, UsageError, one_line
-from lwmport.runtime.inputs import check_inputs, spec_of
-from lwmport.types import Array
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.inputs import spec_of
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, TensorSpec
 
 PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16"}
 """Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can."""
@@ -22,7 +24,7 @@ LONGEST: Final = 400
 """Characters of OpenVINO's own words that an error quotes."""
 
 
-class OpenVinoRunner:
+class OpenVinoRunner(BaseRunner):
     """Runs a model compiled in this process for this machine's processor.
 
     Raises:
@@ -45,25 +47,25 @@ class OpenVinoRunner:
             self._model = core.compile_model(model, "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError, ValueError and types of its own
             raise refusal(path, error) from error
-        self.inputs = tuple(
-            spec_of(name, _dims(port), np.dtype(port.get_element_type().to_dtype()).name)
-            for name, port in zip(names[0], self._model.inputs, strict=True)
-        )
-        self._outputs = list(zip(names[1], self._model.outputs, strict=True))
+        self.inputs = tuple(map(_spec, names[0], self._model.inputs))
+        self.outputs = tuple(map(_spec, names[1], self._model.outputs))
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
             found = self._model(dict(inputs))
         except Exception as error:  # as above
             raise RunnerError(f"OpenVINO failed on the inputs: {one_line(error)}") from error
         # The arrays of a result share the request's memory, which the next run writes into.
-        return {name: np.array(found[port]) for name, port in self._outputs}
+        ports = zip(self.outputs, self._model.outputs, strict=True)
+        return {spec.name: np.array(found[port]) for spec, port in ports}
+
+    def _release(self) -> None:
+        del self._model
+
+
+def open_model(path: Path, context: RunnerContext) -> OpenVinoRunner:
+    """Return an ONNX file, a TFLite file or an IR, ready to run."""
+    return OpenVinoRunner(path, context.threads, context.precision)
 
 
 def write_ir(path: Path, target: Path, names: Mapping[str, str] | None = None) -> tuple[Path, Path]:
@@ -118,6 +120,10 @@ def refusal(path: Path, error: Exception) -> RunnerError:
 
 def _name(port: Any) -> str:
     return str(port.get_any_name())
+
+
+def _spec(name: str, port: Any) -> TensorSpec:
+    return spec_of(name, _dims(port), np.dtype(port.get_element_type().to_dtype()).name)
 
 
 def _dims(port: Any) -> list[int | None]:

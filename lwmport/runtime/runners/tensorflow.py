@@ -9,16 +9,21 @@ import numpy as np
 
 from lwmport.errors import RunnerError, one_line
 from lwmport.extras import require
-from lwmport.runtime.inputs import check_inputs, spec_of
-from lwmport.types import Array
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.inputs import spec_of
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, TensorSpec
 
 SIGNATURE: Final = "serving_default"
 
-_Loaded: TypeAlias = tuple[list[Any], Callable[[dict[str, Any]], dict[str, Any]]]
-"""TensorFlow's records of the inputs, and a function from inputs to outputs, both by name."""
+_Specs: TypeAlias = dict[str, Any]
+"""Name of an input or output -> TensorFlow's record of it."""
+
+_Loaded: TypeAlias = tuple[_Specs, _Specs, Callable[[dict[str, Any]], dict[str, Any]]]
+"""Inputs, outputs, and a function from the ones to the others, by name."""
 
 
-class TensorFlowRunner:
+class TensorFlowRunner(BaseRunner):
     """Runs one model: a folder is a SavedModel, a file a frozen graph.
 
     A frozen graph has no signature: its placeholders are the inputs, and the nodes that nobody reads are the outputs.
@@ -34,31 +39,41 @@ class TensorFlowRunner:
         self._tf = require("tensorflow")
         _set_threads(self._tf.config.threading, threads)
         try:
-            specs, self._call = (_saved_model if path.is_dir() else _frozen_graph)(self._tf, path)
+            inputs, outputs, self._call = (_saved_model if path.is_dir() else _frozen_graph)(self._tf, path)
         except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
             raise RunnerError(f"TensorFlow refused {path}: {one_line(error)}") from error
-        self.inputs = tuple(spec_of(spec.name, spec.shape.as_list(), spec.dtype.name) for spec in specs)
+        self.inputs, self.outputs = _own(inputs), _own(outputs)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return every output by name.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
             outputs = self._call({name: self._tf.constant(array) for name, array in inputs.items()})
         except self._tf.errors.OpError as error:
             raise RunnerError(f"TensorFlow failed on the inputs: {one_line(error)}") from error
         return {name: np.asarray(value) for name, value in outputs.items()}
 
+    def _release(self) -> None:
+        del self._call
+
+
+def open_model(path: Path, context: RunnerContext) -> TensorFlowRunner:
+    """Return a SavedModel folder or a frozen graph, ready to run."""
+    return TensorFlowRunner(path, context.threads)
+
+
+def _own(specs: _Specs) -> tuple[TensorSpec, ...]:
+    """Return our records; a shape of an unknown number of axes is told as one unknown size."""
+    return tuple(
+        spec_of(name, [None] if spec.shape.rank is None else spec.shape.as_list(), spec.dtype.name)
+        for name, spec in specs.items()
+    )
+
 
 def _saved_model(tf: Any, path: Path) -> _Loaded:
     model = tf.saved_model.load(str(path))
     function = model.signatures[SIGNATURE]
-    specs = list(function.structured_input_signature[1].values())
+    inputs = {spec.name: spec for spec in function.structured_input_signature[1].values()}
     # The function holds its variables weakly: the model has to live as long as what calls it.
-    return specs, lambda inputs, _model=model: function(**inputs)
+    return inputs, dict(function.structured_outputs), lambda given, _model=model: function(**given)
 
 
 def _frozen_graph(tf: Any, path: Path) -> _Loaded:
@@ -72,8 +87,8 @@ def _frozen_graph(tf: Any, path: Path) -> _Loaded:
     whole = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
     tensors = {name: whole.graph.get_tensor_by_name(f"{name}:0") for name in (*inputs, *outputs)}
     function = whole.prune([tensors[name] for name in inputs], {name: tensors[name] for name in outputs})
-    specs = [tf.TensorSpec(tensors[name].shape, tensors[name].dtype, name) for name in inputs]
-    return specs, lambda given: function(*(given[name] for name in inputs))
+    specs = [{name: tensors[name] for name in names} for names in (inputs, outputs)]
+    return specs[0], specs[1], lambda given: function(*(given[name] for name in inputs))
 
 
 def _set_threads(config: Any, threads: int) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from lwmport.errors import RunnerError, one_line
 from lwmport.extras import require
-from lwmport.runtime.inputs import check_inputs
+from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, TensorSpec, dtype_of
 
 PAST: Final = "past_key_values"
@@ -23,11 +24,11 @@ VECTOR_MATHS: Final = ("cos", "exp", "log", "sin", "sqrt", "tanh")
 """What language models compute by oneMKL's vector functions."""
 
 
-class TransformersRunner:
+class TransformersRunner(BaseRunner):
     """Runs a causal language model in the dtype of its weights, with float32 logits.
 
-    Attributes:
-        inputs: the inputs of the component.
+    Inputs and outputs are those of the component: logits float32 [batch, sequence, vocabulary] of each mode, and the
+    longer caches.
 
     Raises:
         RunnerError: transformers refuses the folder, or it was not written by this package.
@@ -53,22 +54,19 @@ class TransformersRunner:
         if "text_vocab_size" not in self._tokens:
             raise RunnerError(f"expected {OWN!r} in {path / 'config.json'}, found none; was it written by lwmport?")
         self._dtype = str(model.dtype).removeprefix("torch.")
-        self.inputs = self._specs(model.config)
+        self.inputs, self.outputs = self._specs(model.config)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return logits float32 [batch, sequence, vocabulary] of each mode, and the longer caches.
-
-        Raises:
-            RunnerError: names, shapes or dtypes do not fit the model, or the model fails on them.
-        """
-        check_inputs(self.inputs, inputs)
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         with self._torch.inference_mode():
             try:
-                return self._run(inputs)
+                return self._generated(inputs)
             except (RuntimeError, IndexError, ValueError) as error:
                 raise RunnerError(f"transformers failed on the inputs: {one_line(error)}") from error
 
-    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _release(self) -> None:
+        del self._model
+
+    def _generated(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         cache = self._library.DynamicCache(config=self._model.config)
         for layer in range(self._model.config.num_hidden_layers):
             cache.update(*(self._past(inputs, layer, part) for part in ("key", "value")), layer)
@@ -115,21 +113,43 @@ class TransformersRunner:
         made: Array = tensor.float().cpu().numpy().astype(dtype_of(self._dtype))
         return made
 
-    def _specs(self, config: Any) -> tuple[TensorSpec, ...]:
+    def _specs(self, config: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Return the inputs and the outputs."""
         tokens, context = ("batch", "sequence"), ("batch", "past + sequence")
-        heads = (config.num_attention_heads, "past", config.head_dim)
         codes = [TensorSpec(name="vision_masks", shape=tokens, dtype="bool")] if "first_code" in self._tokens else []
-        return (
+        inputs = (
             TensorSpec(name="input_ids", shape=tokens, dtype="int64"),
             *codes,
             TensorSpec(name="attention_mask", shape=context, dtype="int64"),
             TensorSpec(name="position_ids", shape=tokens, dtype="int64"),
-            *(
-                TensorSpec(name=f"{PAST}.{layer}.{part}", shape=("batch", *heads), dtype=self._dtype)
-                for layer in range(config.num_hidden_layers)
-                for part in ("key", "value")
-            ),
+            *self._caches(config, PAST, "past"),
         )
+        logits = [
+            TensorSpec(name=name, shape=(*tokens, size), dtype="float32")
+            for name, size in self._vocabularies(config).items()
+        ]
+        return inputs, (*logits, *self._caches(config, "present", "past + sequence"))
+
+    def _caches(self, config: Any, prefix: str, length: str) -> list[TensorSpec]:
+        shape = ("batch", config.num_attention_heads, length, config.head_dim)
+        return [
+            TensorSpec(name=f"{prefix}.{layer}.{part}", shape=shape, dtype=self._dtype)
+            for layer in range(config.num_hidden_layers)
+            for part in ("key", "value")
+        ]
+
+    def _vocabularies(self, config: Any) -> dict[str, int]:
+        """Return the size of the vocabulary of each output of logits."""
+        if "first_code" not in self._tokens:
+            return {"logits": config.vocab_size}
+        first = self._tokens["first_code"]
+        sizes = {"text": first, "vision": config.vocab_size - first}
+        return {f"{name}_logits": sizes[name] for name in self._tokens["heads"]}
+
+
+def open_model(path: Path, context: RunnerContext) -> TransformersRunner:
+    """Return a Hugging Face folder of ours, ready to run on the CPU."""
+    return TransformersRunner(path, context.threads)
 
 
 def settle_kernels(torch: Any) -> None:

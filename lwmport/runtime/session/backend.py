@@ -8,18 +8,18 @@ from typing import Any, Final, Protocol
 from lwmport.registry import Registry
 from lwmport.types import Array, Signature
 
+ARRAYS: Final = "arrays"
+"""The backend of a runner that has none of its own."""
+
 BACKENDS: Final = Registry(
     "backend",
     {
-        "arrays": "lwmport.runtime.session.arrays:ArraysBackend",
+        ARRAYS: "lwmport.runtime.session.arrays:ArraysBackend",
         "litert": "lwmport.runtime.session.litert:LiteRTBackend",
         "onnxruntime": "lwmport.runtime.session.onnxruntime:OnnxRuntimeBackend",
     },
 )
-"""Name -> ``Backend(models)``, where models are phase -> `PhaseModel`."""
-
-BY_SUFFIX: Final = {".onnx": "onnxruntime", ".tflite": "litert"}
-"""Suffix of an artifact -> its backend; every other runs with ``arrays``."""
+"""Name of a runner -> ``Backend(models)``, where models are phase -> `PhaseModel`; every other runs with `ARRAYS`."""
 
 
 @dataclass(frozen=True, kw_only=True)

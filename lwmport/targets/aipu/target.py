@@ -16,7 +16,7 @@ BY_HAND: Final = (
     "                                        says hold the cosine of each output",
     "   aipugb, as the script has it         makes aipu.bin of them; it is not open",
     "Compass's own executor runs NAME.txt and NAME_o.txt on a CPU, where aipuopt is installed:",
-    "   python verify.py --run compass --model NAME=compile/NAME/NAME_o.txt",
+    "   python verify.py --runner compass --model NAME=compile/NAME/NAME_o.txt",
 )
 
 AIPU: Final = Target(

@@ -25,6 +25,6 @@ ASCEND: Final = Target(
     fixes="lwmport.targets.ascend.fixes:FIXES",
     doctor="lwmport.targets.ascend.doctor:DOCTOR",
     operator_lists={"onnx": "lwmport.targets.ascend.operators:ONNX"},
-    verify="python verify.py --run ais_bench {models}",
+    verify="python verify.py --runner ascend {models}",
     verify_model="--model {name}=compile/{name}/{name}.om",
 )

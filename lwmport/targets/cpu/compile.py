@@ -1,5 +1,6 @@
 """This machine's processor: ONNX Runtime's optimised model, OpenVINO's IR, or the file as it is."""
 
+import contextlib
 import os
 import shlex
 import time
@@ -10,8 +11,9 @@ from typing import Any, Final
 
 from lwmport import atomic, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
-from lwmport.runtime import RUNNERS
 from lwmport.runtime.memory_footprint import held_bytes
+from lwmport.runtime.registry import open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.compile.agreement import agreement
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.samples import samples
@@ -24,7 +26,8 @@ ENGINES: Final = {
     "saved_model": ("tensorflow",),
     "frozen_graph": ("tensorflow",),
 }
-"""Format -> what may run it here, the usual one first; ``--soc`` names another."""
+"""Format -> the runners (`lwmport.runtime.registry.RUNNERS`) that may run it here, the usual one first; ``--soc`` names
+another."""
 
 PRECISIONS: Final = ("float32", "bfloat16")
 
@@ -81,7 +84,8 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
     try:
         given, expected = _expected(job)
         made = _make(job, engine, scratch)
-        found, seconds = _timed(made.open(), given)
+        with contextlib.closing(made.open()) as runner:
+            found, seconds = _timed(runner, given)
     except MissingExtraError as error:
         return Status.SKIPPED, str(error), {}
     except RunnerError as error:
@@ -100,13 +104,14 @@ def _expected(job: CompileJob) -> tuple[dict[str, Array], dict[str, Array]]:
 
     Where it refuses them, an integer may be the place of a table's only row: then all integers without a range are 0.
     """
-    runner, gear = RUNNERS[job.path.suffix](job.path, 1), job.gears[0] if job.gears else {}
+    gear = job.gears[0] if job.gears else {}
     given = samples(job.signature.inputs, gear)
-    try:
-        return given, runner.run(given)
-    except RunnerError:
-        given = samples(job.signature.inputs, gear, masks=False)
-        return given, runner.run(given)
+    with contextlib.closing(open_runner(job.path)) as runner:
+        try:
+            return given, runner.run(given)
+        except RunnerError:
+            given = samples(job.signature.inputs, gear, masks=False)
+            return given, runner.run(given)
 
 
 def _scarcity(job: CompileJob, engine: str, size: int) -> str:
@@ -124,13 +129,14 @@ def _make(job: CompileJob, engine: str, scratch: Path) -> _Made:
         graph, data = write_optimised(job.path, scratch / f"{job.name}.optimised.onnx")
         mend_shadows(graph)
         files = (graph, data) if data.exists() else (graph,)
-        return _Made(files=files, open=lambda: RUNNERS[".onnx"](graph, 1))
+        return _Made(files=files, open=lambda: open_runner(graph, name=engine))
     if engine == "openvino":
-        from lwmport.runtime.runners.openvino import OpenVinoRunner, write_ir
+        from lwmport.runtime.runners.openvino import write_ir
 
+        context = RunnerContext(precision=job.precision)
         xml, weights = write_ir(job.path, scratch / f"{job.name}.xml", job.public)
-        return _Made(files=(xml, weights), open=lambda: OpenVinoRunner(xml, 1, job.precision))
-    return _Made(files=(), open=lambda: RUNNERS[job.path.suffix](job.path, 1))
+        return _Made(files=(xml, weights), open=lambda: open_runner(xml, context, engine))
+    return _Made(files=(), open=lambda: open_runner(job.path, name=engine))
 
 
 def _timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:

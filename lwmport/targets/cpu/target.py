@@ -15,5 +15,5 @@ CPU: Final = Target(
     engines="lwmport.targets.cpu.compile:ENGINES",
     public_names=True,
     doctor="lwmport.targets.cpu.doctor:DOCTOR",
-    verify="python verify.py --run {runtime}",
+    verify="python verify.py --runner {runtime}",
 )

@@ -139,7 +139,7 @@ def onnx_versions(machine: Machine) -> Iterator[Trouble]:
         if name == "numpy" and "onnxruntime-cann" in machine.distributions:
             yield error(
                 f"numpy {machine.distributions[name]}: right for onnxruntime-cann, too old for JAX and this package",
-                "here python verify.py --run onnxruntime --provider CANNExecutionProvider; convert in another one",
+                "here python verify.py --runner onnxruntime-cann; convert in another one",
             )
         else:
             yield error(f"{name} {machine.distributions[name]}", f"pip install '{name}>={least}'")

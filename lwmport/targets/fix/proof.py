@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import ArtifactError, RunnerError
-from lwmport.runtime import RUNNERS
+from lwmport.runtime.registry import open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.fix.test_inputs import Feed, after_shapes, sample, wide_trials
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import Array
@@ -101,11 +102,11 @@ def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[
     known = _expected(before.path, trials, wide)
     if not known:
         return Proof(error=0.0, tolerance=USUAL, output="", runs=0)
-    runner = RUNNERS[".onnx"](after.path, THREADS)
-    proofs = [
-        compare(expected, runner.run({renamed[name]: array for name, array in trial.items()}), outputs)
-        for trial, expected in known
-    ]
+    with contextlib.closing(open_runner(after.path, RunnerContext(threads=THREADS))) as runner:
+        proofs = [
+            compare(expected, runner.run({renamed[name]: array for name, array in trial.items()}), outputs)
+            for trial, expected in known
+        ]
     return together([replace(proof, runs=len(known)) for proof in proofs])
 
 
@@ -131,15 +132,15 @@ def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: 
 
 def _expected(path: Path, trials: Sequence[Feed], wide: Sequence[Feed]) -> list[tuple[Feed, Mapping[str, Array]]]:
     """Return trials with the outputs of the first model: all usual ones, and the wide ones that it is steady on."""
-    runner = RUNNERS[".onnx"](path, THREADS)
-    found = [(trial, runner.run(trial)) for trial in trials]
-    for trial in wide:
-        with contextlib.suppress(RunnerError):
-            outputs = runner.run(trial)
-            nearly = {name: _shaken(array) if is_float(array) else array for name, array in trial.items()}
-            finite = all(np.isfinite(array).all() for array in outputs.values() if is_float(array))
-            if finite and compare(outputs, runner.run(nearly), {name: name for name in outputs}).equal:
-                found.append((trial, outputs))
+    with contextlib.closing(open_runner(path, RunnerContext(threads=THREADS))) as runner:
+        found: list[tuple[Feed, Mapping[str, Array]]] = [(trial, runner.run(trial)) for trial in trials]
+        for trial in wide:
+            with contextlib.suppress(RunnerError):
+                outputs = runner.run(trial)
+                nearly = {name: _shaken(array) if is_float(array) else array for name, array in trial.items()}
+                finite = all(np.isfinite(array).all() for array in outputs.values() if is_float(array))
+                if finite and compare(outputs, runner.run(nearly), {name: name for name in outputs}).equal:
+                    found.append((trial, outputs))
     return found
 
 

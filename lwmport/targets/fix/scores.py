@@ -1,5 +1,6 @@
 """How far the scores of a softmax lie apart on random inputs: so large has a mask to be that hides them."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ import onnx
 
 from lwmport import memory
 from lwmport.errors import RunnerError
-from lwmport.runtime import RUNNERS
+from lwmport.runtime.registry import open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.fix.memory_check import TRIALS, nbytes
 from lwmport.targets.fix.test_inputs import Feed
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules.numbers import HALF_MAX
-from lwmport.types import Array
+from lwmport.types import Array, Runner
 
 THREADS: Final = 2
 
@@ -51,17 +53,23 @@ def spread(found: Masked, trials: Sequence[Feed]) -> float | None:
     free = memory.free_bytes()
     if not nodes or (free is not None and TRIALS * size > free):
         return None
-    try:
-        runners = [RUNNERS[".onnx"](_probe(which, nodes), THREADS) for which in (found.before, found.after)]
-    except RunnerError:  # it takes the models themselves
-        return None
-    largest = 0.0
-    for trial in trials:
-        known, mended = (runner.run(trial) for runner in runners)
-        for node in nodes:
-            scores = known[node.input(0)], mended[node.input(0)]
-            largest = max(largest, _distance(*scores, found.limit, _axes(node, graph, scores[0].ndim)))
+    with contextlib.ExitStack() as opened:
+        try:
+            runners = [opened.enter_context(_opened(which, nodes)) for which in (found.before, found.after)]
+        except RunnerError:  # it takes the models themselves
+            return None
+        largest = 0.0
+        for trial in trials:
+            known, mended = (runner.run(trial) for runner in runners)
+            for node in nodes:
+                scores = known[node.input(0)], mended[node.input(0)]
+                largest = max(largest, _distance(*scores, found.limit, _axes(node, graph, scores[0].ndim)))
     return largest
+
+
+def _opened(graph: Graph, nodes: Sequence[Node]) -> "contextlib.closing[Runner]":
+    """Return a model that shows its scores, ready to run, to be closed behind a block."""
+    return contextlib.closing(open_runner(_probe(graph, nodes), RunnerContext(threads=THREADS)))
 
 
 def _softmaxes(graph: Graph, masks: Sequence[str]) -> list[Node]:

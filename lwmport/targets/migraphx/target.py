@@ -18,5 +18,5 @@ MIGRAPHX: Final = Target(
     fixes="lwmport.targets.migraphx.fixes:FIXES",
     doctor="lwmport.targets.migraphx.doctor:DOCTOR",
     operator_lists={"onnx": "lwmport.targets.migraphx.operators:ONNX"},
-    verify="python verify.py --run onnxruntime --provider MIGraphXExecutionProvider",
+    verify="python verify.py --runner onnxruntime-migraphx",
 )

@@ -88,6 +88,14 @@ def test_it_holds_what_an_engineer_needs(made: Path) -> None:
     assert -1 <= ranges["inputs/pixel_values"][0] < ranges["inputs/pixel_values"][1] <= 1
 
 
+def test_the_runner_that_is_named_runs_the_models(made: Path) -> None:
+    found = verify(VerifyRequest(path=made, runner="openvino"))
+    assert len(found.validations) == 2
+    assert all(validation.runner.startswith("OpenVINO") for validation in found.validations)
+    with pytest.raises(UsageError, match=r"for \.onnx, use --runner onnxruntime or"):
+        verify(VerifyRequest(path=made, runner="litert"))
+
+
 def test_the_same_folder_gives_the_same_bytes(converted: Path, made: Path, tmp_path: Path) -> None:
     bundle(request(converted, tmp_path / "again.zip"))
     assert (tmp_path / "again.zip").read_bytes() == made.read_bytes()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lwmport.errors import ArtifactError, UsageError
+from lwmport.errors import ArtifactError, RunnerError, UsageError
 from lwmport.pipeline.bundle.verify import VerifyRequest, verify
 
 
@@ -17,3 +17,17 @@ def test_what_is_no_digest_is_refused_before_the_bundle_is_opened(digest: str) -
 def test_a_digest_is_taken_in_either_case() -> None:
     with pytest.raises(ArtifactError, match=r"expected a bundle at none\.zip"):
         verify(VerifyRequest(path=Path("none.zip"), sha256="aB" * 32))
+
+
+REFUSED: dict[str, tuple[VerifyRequest, type[Exception], str]] = {
+    "unknown": (VerifyRequest(path=Path("none.zip"), runner="openvno"), UsageError, "did you mean 'openvino'"),
+    "to run none": (VerifyRequest(path=Path("none.zip"), runner="litert", run=False), UsageError, "found --no-run"),
+    "not here": (VerifyRequest(path=Path("none.zip"), runner="compass"), RunnerError, "compass cannot start here"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_runner_that_cannot_judge_is_refused_before_the_bundle_is_opened(case: str) -> None:
+    request, kind, message = REFUSED[case]
+    with pytest.raises(kind, match=message):
+        verify(request)

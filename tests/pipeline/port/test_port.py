@@ -15,7 +15,7 @@ import pytest
 
 import lwmport
 from lwmport import plain
-from lwmport.errors import MissingExtraError, PortError, UsageError
+from lwmport.errors import MissingExtraError, PortError, RunnerError, UsageError
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.port import engines, jobs
@@ -26,6 +26,7 @@ from lwmport.pipeline.port.ledger import NAME as LEDGER
 from lwmport.pipeline.port.ledger import Stage
 from lwmport.pipeline.port.run import PortOutcome, PortRequest, finished, port
 from lwmport.reports.ports import PortReport
+from lwmport.runtime.registry import RUNNERS
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Status
 
@@ -65,6 +66,50 @@ def test_stages_run_in_order_and_once(ran: list[str], tmp_path: Path) -> None:
     assert len(ran) == 4
     assert again.stages == first.stages
     assert (again.status, again.sentence) == (first.status, first.sentence)
+
+
+def test_a_port_without_a_runner_is_the_one_that_earlier_versions_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road.digest, "of_json", lambda value: value["request"])
+    plain_request, named = request(tmp_path).digest(), replace(request(tmp_path), runner="openvino").digest()
+    assert not any("runner" in part for part in (plain_request, plain_request["conversion"]))  # type: ignore[index]
+    assert named["runner"] == "openvino"  # type: ignore[index]
+
+
+def test_the_runner_of_a_port_takes_the_model_or_what_is_compiled_of_it(tmp_path: Path) -> None:
+    converted = replace(request(tmp_path), runner="openvino")
+    assert (converted.runs_compiled, converted.converted.runner) == (False, "openvino")
+    compiled = replace(request(tmp_path), runner="ascend")
+    assert (compiled.runs_compiled, compiled.converted.runner) == (True, None)
+    with pytest.raises(UsageError, match="did you mean 'ascend'"):
+        replace(request(tmp_path), runner="ascnd")
+    with pytest.raises(RunnerError, match="the runner ascend cannot start here"):
+        port(compiled)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compile stage judges what was made, and fails with it."""
+    monkeypatch.setitem(RUNNERS, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
+    monkeypatch.setattr(road, "compile_artifacts", lambda *_: (SimpleNamespace(status=PASSED, reason="made x.om"),))
+    monkeypatch.setattr(road, "judge_compiled", lambda *words: (FAILED, f"x.om in {words[2]}: out of tolerance"))
+    for name in ("convert", "check", "bundle"):
+        done = Stage(name=name, status=PASSED, reason="done")
+        monkeypatch.setitem(road.STAGES, name, lambda *_, done=done: done)  # type: ignore[misc]
+    found = port(replace(request(tmp_path), runner="ascend"))
+    assert found.status is FAILED
+    assert found.sentence == "compile failed: made x.om; x.om in ascend: out of tolerance"
+
+
+def test_jobs_name_a_runner(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text('[matrix]\ncomponent = "vqgan-decoder"\nconfig = "debug"\ntarget = "cpu"\n'
+                    'runner = ["openvino", "onnxruntime"]\n')  # fmt: skip
+    found = read_jobs(path).jobs
+    assert [job.request.runner for job in found] == ["openvino", "onnxruntime"]
+    assert len({job.name for job in found}) == 2
+    assert all(f"--runner {job.request.runner}" in " ".join(job.words) for job in found)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"batch": 2}, {"options": Options(precision="float16")}])

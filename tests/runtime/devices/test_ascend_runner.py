@@ -14,6 +14,8 @@ import pytest
 from lwmport import extras
 from lwmport.errors import RunnerError
 from lwmport.runtime.devices.ascend import OmRunner
+from lwmport.runtime.registry import RUNNERS
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Signature, TensorSpec
 
 X = TensorSpec(name="x", shape=(2, 3), dtype="float32")
@@ -347,6 +349,20 @@ def test_the_devices_own_words_are_told_and_memory_is_given_back(
     monkeypatch.setitem(sys.modules, "acl", acl(Model(fails="malloc"))["acl"])
     with pytest.raises(RunnerError, match="malloc"):
         OmRunner(tmp_path / "model.om", SIGNATURE)
+
+
+def test_a_closed_model_gives_the_device_its_memory_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.om").write_bytes(b"om")
+    monkeypatch.setattr(extras, "installed", lambda name: name == "acl")
+    module = acl(Model())["acl"]
+    monkeypatch.setitem(sys.modules, "acl", module)
+    runner = RUNNERS["ascend"].open(tmp_path / "model.om", RunnerContext(signature=SIGNATURE))
+    check(runner.run(INPUTS), expected())
+    for _ in range(2):
+        runner.close()
+        assert len(module.freed) == 5
+    with pytest.raises(RunnerError, match="found a closed one"):
+        runner.run(INPUTS)
 
 
 def test_without_a_library_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
-"""Compass's executor, PyTorch on ROCm, and the table of devices."""
+"""Compass's executor, PyTorch on ROCm, and MIGraphX."""
 
+import functools
 import sys
 import types
 from collections.abc import Callable
@@ -10,17 +11,12 @@ import numpy as np
 import pytest
 
 from lwmport.errors import RunnerError
-from lwmport.runtime.device_runners import DEVICES
 from lwmport.runtime.devices.compass import CompassRunner
+from lwmport.runtime.devices.migraphx import MigraphxRunner
 from lwmport.runtime.devices.rocm import RocmRunner, card, settle
+from lwmport.runtime.registry import RUNNERS
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Signature, TensorSpec
-
-
-def test_every_device_has_its_runner_and_loads_no_vendor_library() -> None:
-    before = set(sys.modules)
-    assert all(callable(DEVICES[name]) for name in DEVICES)
-    assert not {"acl", "ais_bench", "AIPUBuilder", "openvino"} & (set(sys.modules) - before)
-
 
 IDS = TensorSpec(name="ids", shape=(1, 2), dtype="int64")
 X = TensorSpec(name="x", shape=(1, 2), dtype="float32")
@@ -178,3 +174,65 @@ def test_what_changes_numbers_is_off() -> None:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = kept
         torch.backends.cuda.enable_flash_sdp(enabled=True)
         torch.backends.cuda.enable_mem_efficient_sdp(enabled=True)
+
+
+class Program:
+    """A stand-in for MIGraphX's: its outputs have no names, and an argument borrows the memory of its array."""
+
+    def __init__(self, path: str, outputs: int = 2) -> None:
+        self.path, self.outputs, self.compiled = path, outputs, ""
+
+    def get_parameter_names(self) -> list[str]:
+        return ["x", "ids"]
+
+    def compile(self, target: str, *, offload_copy: bool) -> None:
+        assert offload_copy, "inputs and outputs lie in the host's memory"
+        self.compiled = target
+
+    def run(self, given: dict[str, Any]) -> list[Any]:
+        assert all(array.flags.c_contiguous for array in given.values())
+        assert self.path.endswith(".mxr") or self.compiled == "gpu"
+        return [given["ids"], given["x"] * 2][: self.outputs]
+
+
+@pytest.fixture
+def migraphx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., MigraphxRunner]:
+    def make(file: str = "model.mxr", signature: Signature | None = SIGNATURE, outputs: int = 2) -> MigraphxRunner:
+        library = types.ModuleType("migraphx")
+        opened = functools.partial(Program, outputs=outputs)
+        vars(library).update(load=opened, parse_onnx=opened, get_target=str, argument=np.asarray)
+        monkeypatch.setitem(sys.modules, "migraphx", library)
+        (tmp_path / file).write_bytes(b"model")
+        return RUNNERS["migraphx"].open(tmp_path / file, RunnerContext(signature=signature))  # type: ignore[return-value]
+
+    return make
+
+
+@pytest.mark.parametrize("file", ["model.mxr", "model.onnx"])
+def test_migraphx_gives_the_outputs_in_the_order_of_the_signature(
+    file: str, migraphx: Callable[..., MigraphxRunner]
+) -> None:
+    found = migraphx(file).run(INPUTS)
+    assert (found["codes"].dtype, found["codes"].tolist()) == (np.int32, [[3, 4]])
+    assert found["y"].tolist() == [[0.5, 1.0]]
+
+
+def test_migraphx_refuses_in_one_line(
+    migraphx: Callable[..., MigraphxRunner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RunnerError, match="expected 2 outputs from MIGraphX, found 1"):
+        migraphx(outputs=1).run(INPUTS)
+    with pytest.raises(RunnerError, match=r"expected the inputs ids in .*, found ids, x"):
+        migraphx(signature=Signature(inputs=(IDS,), outputs=(CODES,)))
+    with pytest.raises(RunnerError, match="which the file does not keep, found none"):
+        migraphx(signature=None)
+    monkeypatch.setitem(sys.modules, "migraphx", None)
+    with pytest.raises(RunnerError, match="MIGraphX does not load"):
+        MigraphxRunner(tmp_path / "model.mxr", SIGNATURE)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in RUNNERS.items() if spec.device])
+def test_a_runner_of_a_device_loads_no_library_of_its_vendor(name: str) -> None:
+    before = set(sys.modules)
+    assert callable(RUNNERS[name]._opener())
+    assert not {"acl", "ais_bench", "AIPUBuilder", "migraphx", "torch"} & (set(sys.modules) - before)

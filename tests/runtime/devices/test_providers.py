@@ -16,6 +16,9 @@ from lwmport.errors import RunnerError
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.runtime.devices.providers import ProviderRunner, open_provider, placement
+from lwmport.runtime.registry import RUNNERS
+from lwmport.runtime.spec import RunnerContext
+from lwmport.targets.compile.providers import provider_file
 
 CANN, CPU = "CANNExecutionProvider", "CPUExecutionProvider"
 X = {"x": np.ones((1, 2), np.float32)}
@@ -181,3 +184,42 @@ def test_other_documents_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "options.json").write_text(text)
     with pytest.raises(RunnerError, match="expected a provider's options"):
         open_provider(tmp_path / "model.onnx", tmp_path / "options.json")
+
+
+OPENERS = {
+    "onnxruntime-cann": ("CANNExecutionProvider", "cann", "ascend"),
+    "onnxruntime-migraphx": ("MIGraphXExecutionProvider", "migraphx", "migraphx"),
+}
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_the_options_lie_beside_the_model_or_where_compile_writes_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, word, target = OPENERS[name]
+    monkeypatch.setenv("ORT_MIGRAPHX_MODEL_CACHE_PATH", str(tmp_path))
+    model, behaviour = tmp_path / "model.onnx", {"nodes": [(provider, "All")]}
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda _path, settings, **options: Session(behaviour, settings, **options)
+    )
+    with pytest.raises(RunnerError, match=rf"run: lwmport compile .*model\.onnx --target {target} --dry-run"):
+        RUNNERS[name].open(model, RunnerContext())
+    document = tmp_path / target / f"model.{word}.json"
+    document.parent.mkdir()
+    document.write_bytes(provider_file(provider, "float32", "model"))
+    runner = RUNNERS[name].open(model, RunnerContext())
+    assert runner.notes == (f"Options of {provider}: model.{word}.json.",)
+    assert runner.run(X)["y"].tolist() == [[2, 2]]
+    runner.close()
+    document.write_bytes(provider_file("OtherExecutionProvider", "float32", "model"))
+    with pytest.raises(RunnerError, match=f"expected the options of {provider} at .*, found those of Other"):
+        RUNNERS[name].open(model, RunnerContext())
+
+
+def test_a_closed_session_leaves_no_profile(opened: Callable[..., ProviderRunner]) -> None:
+    runner = opened(nodes=[(CANN, "CANN_0")])
+    folder = Path(runner._session.settings.profile_file_prefix).parent
+    runner.run(X)
+    assert folder.is_dir()
+    runner.close()
+    assert not folder.exists()

@@ -108,6 +108,9 @@ class Lying:
     def run(self, _inputs: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self._outputs)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 RIGHT = {"image": np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12), "codes": np.arange(4)}
 
@@ -134,7 +137,7 @@ def test_a_compiled_model_that_computes_something_else_fails(
     changes, message = LIES[name]
     wrong = {key: value for key, value in {**RIGHT, **changes}.items() if value is not None}
     (tmp_path / "scratch").mkdir()
-    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(RIGHT)})
+    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(RIGHT))
     made = cpu._Made(files=(), open=lambda: Lying(wrong))
     monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
     found = cpu.compile_artifact(job_of(), tmp_path / "out")
@@ -171,7 +174,7 @@ def test_bfloat16_may_move_some_codes_and_no_more(
     name: str, job_of: Callable[..., CompileJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     changes, status, message = BFLOAT16[name]
-    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(CODED)})
+    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(CODED))
     made = cpu._Made(files=(), open=lambda: Lying({**CODED, **changes}))
     monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
     found = cpu.compile_artifact(job_of(precision="bfloat16", soc="openvino"), tmp_path / "out")
@@ -214,7 +217,7 @@ def test_what_is_not_finite_in_the_artifact_itself_is_not_judged(
     name: str, job_of: Callable[..., CompileJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     expected, outputs, status, message = NOT_FINITE[name]
-    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(expected)})
+    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(expected))
     file = tmp_path / "model.optimised.onnx"
     made = cpu._Made(files=(file,), open=lambda: Lying(outputs))
     monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
@@ -243,7 +246,7 @@ def test_engines_may_round_a_quantised_model_to_neighbouring_steps(
     name: str, job_of: Callable[..., CompileJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     quantised, changes, status = QUANTISED[name]
-    monkeypatch.setattr(cpu, "RUNNERS", {".onnx": lambda _path, _threads: Lying(STEPPED)})
+    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(STEPPED))
     made = cpu._Made(files=(), open=lambda: Lying({**STEPPED, **changes}))
     monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
     found = cpu.compile_artifact(job_of(quantised=quantised), tmp_path / "out")

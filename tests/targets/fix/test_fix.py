@@ -12,7 +12,7 @@ from rule_cases import CASES, FLOAT, HALF, INT32, INT64, Build, built, group_nor
 
 from lwmport import memory
 from lwmport.errors import PortError, RunnerError, UsageError
-from lwmport.runtime import RUNNERS
+from lwmport.runtime.registry import open_runner
 from lwmport.targets.fix import folding, mending, proof
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.mending import mend
@@ -386,7 +386,7 @@ def test_a_softened_mask_hides_the_scores_that_it_met(size: float, place: str, t
     assert f"only while the scores of a row lie within {-low - 20:g} of each other and of 0" in found.sentence
     assert "was measured" in found.condition
     assert [file.name for file in found.path.parent.iterdir()] == ["fixed.onnx"]
-    sessions = [RUNNERS[".onnx"](path, 1) for path in (source, found.path)]
+    sessions = [open_runner(path) for path in (source, found.path)]
     for seed in range(200):
         generator = np.random.default_rng(seed)
         x = generator.uniform(-1, 1, (32, 12)).astype(np.float32)

@@ -1,0 +1,44 @@
+"""What a compiler made, run in the runner that a port names, and judged against JAX."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lwmport.errors import UsageError
+from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.runtime.registry import runner_named
+from lwmport.types import Compilation, Status
+
+
+def judge_compiled(
+    compilations: Iterable[Compilation], folder: Path, runner: str, checkpoint: str | None, observer: Observer
+) -> tuple[Status, str]:
+    """Return the verdict on each compiled file that the runner takes, in one line.
+
+    Each has its report in ``folder``/report/FILE.
+
+    Raises:
+        UsageError: the runner takes none of the files that were made.
+        RunnerError: it cannot start here.
+    """
+    found = [_judged(path, runner, checkpoint, observer) for path in _taken(compilations, folder, runner)]
+    failed = any(status is Status.FAILED for status, _ in found)
+    return Status.FAILED if failed else Status.PASSED, "; ".join(sentence for _, sentence in found)
+
+
+def _judged(path: Path, runner: str, checkpoint: str | None, observer: Observer) -> tuple[Status, str]:
+    out = path.parent / "report" / path.name
+    found = validate(ValidateRequest(artifact=path, checkpoint=checkpoint, out=out, runner=runner), observer)
+    sentence = found.report.sentence if found.report else ""
+    return found.status, f"{path.name} in {runner}: {sentence}"
+
+
+def _taken(compilations: Iterable[Compilation], folder: Path, runner: str) -> list[Path]:
+    """Return the products that a runner takes, at least one."""
+    suffixes = runner_named(runner).suffixes
+    products = [name for made in compilations for name in made.products]
+    taken = [name for name in products if Path(name).suffix in suffixes]
+    if not taken:
+        found = ", ".join(products) or "nothing"
+        raise UsageError(f"expected a compiled file that {runner} runs ({', '.join(suffixes)}), found {found}")
+    return [folder / name for name in taken]

@@ -1,0 +1,169 @@
+"""Which model file is to be run, and whose signature it has: a converted one, or what a compiler made of one.
+
+A manifest describes what was converted. A file that was compiled keeps no names, or others, so its signature is that of
+the model that it was compiled from:
+
+1. ``COMPONENT.compilation.json`` in its folder lists it, and names the folder of the converted model;
+2. else ``--reference`` is a converted model, or a folder with one.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from lwmport import manifest, plain
+from lwmport.errors import ArtifactError
+from lwmport.manifest import ComponentEntry, Manifest
+from lwmport.types import Compilation
+from lwmport.validators.tolerances import DEFAULTS
+
+RECORDS: Final = "*.compilation.json"
+LIMIT: Final = 16 * 2**20
+"""Bytes that a record of a compilation may have; a larger file is none of ours."""
+
+FLOATS: Final = {"mixed": "float16"}
+"""A compiler's precision -> the one whose tolerances count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One model file to run.
+
+    Attributes:
+        path: the file, or the folder of a SavedModel.
+        part: its signature, files and digests.
+        form: its format: that of the conversion, or the suffix of a compiled file.
+        precision: what its compiler was told to compute in, as far as there are tolerances for it; empty for nothing.
+        hint: the precision that its compiler was told, for a runtime that has a choice.
+    """
+
+    path: Path
+    part: ComponentEntry
+    form: str
+    precision: str = ""
+    hint: str = "float32"
+
+    def judged_in(self, converted: str) -> str:
+        """Return the precision whose tolerances count: the coarser of the converted model's and the compiler's."""
+        return max(converted, self.precision or converted, key=list(DEFAULTS).index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subjects:
+    """The model files to run, and the manifest in ``folder`` that describes what they were made from.
+
+    ``compiled`` is whether they were made from those by a compiler.
+    """
+
+    folder: Path
+    made: Manifest
+    items: tuple[Subject, ...]
+    compiled: bool = False
+
+    @property
+    def place(self) -> Path:
+        """The folder that the files lie in."""
+        return self.items[0].path.parent if self.compiled else self.folder
+
+    @property
+    def described(self) -> Manifest:
+        """The manifest with the files that are run, where those are compiled ones."""
+        return replace(self.made, components=tuple(item.part for item in self.items)) if self.compiled else self.made
+
+
+def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
+    """Return what an artifact names: a model file, or every model of a folder that was converted.
+
+    ``reference`` is a converted model or a folder of such, which tells the signature of a compiled file that no record
+    lists.
+
+    Raises:
+        ArtifactError: there is no such file, or nothing tells its signature.
+    """
+    if not artifact.exists():
+        raise ArtifactError(f"expected a model file or a folder of artifacts, found none at {artifact}")
+    folder = artifact if (artifact / manifest.NAME).is_file() else artifact.parent
+    if (folder / manifest.NAME).is_file():
+        made = manifest.read(folder)
+        parts = [part for part in made.components if artifact in {folder, folder / part.path}]
+        if parts:
+            items = [Subject(path=folder / part.path, part=part, form=made.artifact_format) for part in parts]
+            return Subjects(folder=folder, made=made, items=tuple(items))
+    for record in _records(artifact):
+        return _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record))
+    if reference is not None and reference.exists():
+        return _compiled(artifact, *_named(artifact, reference))
+    raise _unknown(artifact, folder)
+
+
+def _records(artifact: Path) -> Iterator[Compilation]:
+    """Yield the records beside a file that say that it was compiled."""
+    for path in sorted(artifact.parent.glob(RECORDS)):
+        try:
+            if path.stat().st_size > LIMIT:
+                continue
+            record = plain.decode(Compilation, json.loads(path.read_bytes()), str(path))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArtifactError(f"expected the record of a compilation at {path}, found: {error}") from error
+        if artifact.name in record.products:
+            yield record
+
+
+def _precision(record: Compilation) -> str:
+    found = record.details.get("precision", "")
+    return found if isinstance(found, str) else ""
+
+
+def _named(artifact: Path, reference: Path) -> tuple[Path, str]:
+    """Return the folder and the component that a reference names: the only one, or the one with the file's name."""
+    folder = reference if (reference / manifest.NAME).is_file() else reference.parent
+    made = manifest.read(folder)
+    parts = [part for part in made.components if reference in {folder, folder / part.path}]
+    own = [part for part in parts if part.name == artifact.stem] if len(parts) > 1 else parts
+    if not own:
+        names = ", ".join(part.path for part in made.components)
+        raise ArtifactError(
+            f"expected one of {names} in {folder} as the model that {artifact} was compiled from, found {reference}"
+        )
+    return folder, own[0].name
+
+
+def _compiled(artifact: Path, folder: Path, component: str, precision: str = "") -> Subjects:
+    made = manifest.read(folder)
+    found = [part for part in made.components if part.name == component]
+    if not found:
+        names = ", ".join(part.name for part in made.components)
+        raise ArtifactError(f"expected {component}, which {artifact} was compiled from, in {folder}, found {names}")
+    files = [manifest.file_entry(artifact.parent, path) for path in _files(artifact)]
+    part = replace(found[0], path=artifact.name, files=tuple(files), operators={}, details={})
+    word = FLOATS.get(precision, precision)
+    subject = Subject(
+        path=artifact,
+        part=part,
+        form=artifact.suffix.removeprefix("."),
+        precision=word if word in DEFAULTS else "",
+        hint=precision or Subject.hint,
+    )
+    return Subjects(folder=folder, made=made, items=(subject,), compiled=True)
+
+
+def _files(artifact: Path) -> list[Path]:
+    """Return a compiled file and the weights beside it."""
+    beside = (artifact.with_suffix(".bin"), artifact.with_name(f"{artifact.name}.data"))
+    return [artifact, *(path for path in beside if path.is_file())]
+
+
+def _unknown(artifact: Path, folder: Path) -> ArtifactError:
+    path = folder / manifest.NAME
+    if not path.is_file():
+        return ArtifactError(
+            f"expected a manifest at {path}, or a COMPONENT.compilation.json beside {artifact} that lists it, found "
+            "neither; convert into this folder first, or name the converted model by --reference"
+        )
+    names = ", ".join(part.path for part in manifest.read(folder).components)
+    return ArtifactError(
+        f"expected an artifact that {path} names ({names}), found {artifact}; a compiled file needs its "
+        "COMPONENT.compilation.json beside it, or --reference"
+    )

@@ -1,0 +1,238 @@
+"""The one table of runners, and which of them runs a model file.
+
+Other packages add runners by the entry-point group ``lwmport.runners``: a name -> a `RunnerSpec`. Importing this module
+loads no runtime.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from lwmport import plugins
+from lwmport.errors import RunnerError, UsageError
+from lwmport.registry import check_known
+from lwmport.runtime.needs import device, library, module
+from lwmport.runtime.spec import RunnerContext, RunnerSpec
+from lwmport.types import Runner
+
+GROUP: Final = "lwmport.runners"
+
+_CANN: Final = "source set_env.sh of CANN"
+_NO_NPU: Final = "start the container with the devices of the NPU, see 'lwmport doctor --target ascend'"
+_NO_GPU: Final = "start the container with --device=/dev/kfd, see 'lwmport doctor --target migraphx'"
+_UNKNOWN: Final = "nobody has shown what a file of an unknown sender may do there"
+
+RUNNERS: Final[Mapping[str, RunnerSpec]] = {
+    spec.name: spec
+    for spec in (
+        RunnerSpec(
+            name="onnxruntime",
+            title="ONNX Runtime on the CPU",
+            suffixes=(".onnx", ".ort"),
+            opener="lwmport.runtime.runners.onnxruntime:open_model",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=2,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="litert",
+            title="LiteRT (TensorFlow Lite) on the CPU",
+            suffixes=(".tflite",),
+            opener="lwmport.runtime.runners.litert:open_model",
+            needs=(module("ai_edge_litert"),),
+            priority=2,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="tensorflow",
+            title="TensorFlow on the CPU",
+            suffixes=(".saved_model", ".pb"),
+            opener="lwmport.runtime.runners.tensorflow:open_model",
+            needs=(module("tensorflow"),),
+            risk="a TensorFlow graph may read and write files",
+        ),
+        RunnerSpec(
+            name="transformers",
+            title="Hugging Face transformers on the CPU",
+            suffixes=(".hf",),
+            opener="lwmport.runtime.runners.transformers:open_model",
+            needs=(module("transformers"), module("torch")),
+            priority=2,
+            risk=_UNKNOWN,
+        ),
+        RunnerSpec(
+            name="openvino",
+            title="OpenVINO on the CPU",
+            suffixes=(".onnx", ".tflite", ".xml"),
+            opener="lwmport.runtime.runners.openvino:open_model",
+            needs=(module("openvino"),),
+        ),
+        RunnerSpec(
+            name="ascend",
+            title="an Ascend NPU, by ais_bench or pyACL",
+            suffixes=(".om",),
+            opener="lwmport.runtime.devices.ascend:open_model",
+            needs=(module("ais_bench", "acl", fix=f"{_CANN}, which brings acl"), device("davinci[0-9]*", _NO_NPU)),
+            device=True,
+            numbered=True,
+            risk=_UNKNOWN,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="compass",
+            title="Compass's own executor of its IR, float or quantised, on the CPU",
+            suffixes=(".txt",),
+            opener="lwmport.runtime.devices.compass:open_model",
+            needs=(module("AIPUBuilder", fix="install Compass_Optimizer of Arm-China from GitHub"),),
+            device=True,
+            risk=_UNKNOWN,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="migraphx",
+            title="MIGraphX on an AMD GPU or a Hygon DCU",
+            suffixes=(".onnx", ".mxr"),
+            opener="lwmport.runtime.devices.migraphx:open_model",
+            needs=(
+                module("migraphx", fix="put the lib folder of ROCm or DTK on PYTHONPATH"),
+                device("kfd", _NO_GPU),
+            ),
+            device=True,
+            risk=_UNKNOWN,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="onnxruntime-cann",
+            title="ONNX Runtime on an Ascend NPU, by CANN's provider",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.devices.providers:open_cann",
+            needs=(
+                library(
+                    "onnxruntime",
+                    "capi/libonnxruntime_providers_cann.so",
+                    "install onnxruntime-cann in place of onnxruntime, in an environment of its own",
+                ),
+                device("davinci[0-9]*", _NO_NPU),
+            ),
+            device=True,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="onnxruntime-migraphx",
+            title="ONNX Runtime on an AMD GPU or a Hygon DCU, by MIGraphX's provider",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.devices.providers:open_migraphx",
+            needs=(
+                library(
+                    "onnxruntime",
+                    "capi/libonnxruntime_providers_migraphx.so",
+                    "install the vendor's onnxruntime in place of onnxruntime: AMD's, or Hygon's on a DCU",
+                ),
+                device("kfd", _NO_GPU),
+            ),
+            device=True,
+            bundled=True,
+        ),
+        RunnerSpec(
+            name="rocm",
+            title="Hugging Face transformers on an AMD GPU or a Hygon DCU",
+            suffixes=(".hf",),
+            opener="lwmport.runtime.devices.rocm:open_model",
+            needs=(
+                module("transformers"),
+                library("torch", "lib/libtorch_hip.so", "install AMD's torch, or Hygon's on a DCU"),
+                device("kfd", _NO_GPU),
+            ),
+            device=True,
+            risk=_UNKNOWN,
+        ),
+    )
+}
+"""Our own runners, by name. Of two with one priority, the first is the usual one."""
+
+
+def all_runners() -> tuple[dict[str, RunnerSpec], dict[str, str]]:
+    """Return every runner by name, ours first, and in one line for each why a runner of another package is left out."""
+    others, broken = plugins.find(GROUP, RunnerSpec, RUNNERS)
+    return {**RUNNERS, **{name: replace(spec, name=name) for name, spec in others.items()}}, broken
+
+
+def takers(suffix: str) -> list[RunnerSpec]:
+    """Return the runners that take files of a suffix, the usual one first.
+
+    A runner of another package is the usual one only of files that none of ours takes: to install a package changes no
+    verdict.
+    """
+    return [*_taking(suffix, RUNNERS), *_taking(suffix, _others())]
+
+
+def _taking(suffix: str, among: Mapping[str, RunnerSpec]) -> list[RunnerSpec]:
+    found = [spec for spec in among.values() if suffix in spec.suffixes]
+    return sorted(found, key=lambda spec: -spec.priority)
+
+
+def _others() -> dict[str, RunnerSpec]:
+    return {name: spec for name, spec in all_runners()[0].items() if name not in RUNNERS}
+
+
+def runner_named(name: str) -> RunnerSpec:
+    """Return the runner of a name.
+
+    Raises:
+        UsageError: there is none of that name.
+        RunnerError: it is another package's, and does not load.
+    """
+    if name in RUNNERS:
+        return RUNNERS[name]
+    known, broken = all_runners()
+    if name in broken:
+        raise RunnerError(broken[name])
+    check_known("runner", name, known)
+    return known[name]
+
+
+def runner_for(path: Path, name: str | None = None) -> RunnerSpec:
+    """Return the runner of a model file: the one of that name, else the usual one of its suffix.
+
+    Raises:
+        UsageError: no such runner, it does not take such a file, or none does.
+        RunnerError: the runner is another package's, and does not load.
+    """
+    if name is None:
+        found = _taking(path.suffix, RUNNERS) or _taking(path.suffix, _others())
+        if not found:
+            known = {suffix for spec in all_runners()[0].values() for suffix in spec.suffixes}
+            check_known("kind of model file", path.suffix, sorted(known))
+        return found[0]
+    spec = runner_named(name)
+    if path.suffix not in spec.suffixes:
+        names = [other.name for other in takers(path.suffix)]
+        hint = f"for {path.suffix}, use --runner {' or '.join(names)}" if names else f"no runner takes {path.suffix}"
+        raise UsageError(f"expected a file that {name} runs ({', '.join(spec.suffixes)}), found {path}; {hint}")
+    return spec
+
+
+def check_startable(name: str, *paths: Path) -> None:
+    """Return if the runner of that name takes some model files, and can start here.
+
+    Raises:
+        UsageError: as in `runner_for`.
+        RunnerError: something that it needs is missing here.
+    """
+    for path in paths:
+        runner_for(path, name)
+    reason = runner_named(name).why_not()
+    if reason:
+        raise RunnerError(f"the runner {name} cannot start here: {reason}")
+
+
+def open_runner(path: Path, context: RunnerContext | None = None, name: str | None = None) -> Runner:
+    """Return a model file, ready to run in the runner of that name, else in the usual one of its suffix.
+
+    Raises:
+        UsageError: as in `runner_for`.
+        RunnerError: the runtime or the device refuses the file, or is not there.
+        MissingExtraError: the runtime is not installed.
+    """
+    return runner_for(path, name).open(path, context or RunnerContext())

@@ -1,0 +1,86 @@
+"""One runner as data: what it runs, what it needs, and how it opens a model."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from lwmport import extras
+from lwmport.runtime.needs import Need
+from lwmport.types import Runner, Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerContext:
+    """What a caller knows of a run. A runner takes from it what it needs.
+
+    Attributes:
+        threads: processors to use.
+        signature: names, shapes and dtypes that inputs and outputs are to have, where the model file may not keep them.
+        precision: the dtype to compute in, where the runtime has a choice.
+        device: the number of the device, where there are several.
+        options: a file with options of the runtime, as ``lwmport compile`` writes one.
+    """
+
+    threads: int = 1
+    signature: Signature | None = None
+    precision: str = "float32"
+    device: int = 0
+    options: Path | None = None
+
+
+Opener: TypeAlias = Callable[[Path, RunnerContext], Runner]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerSpec:
+    """One way to run a model file.
+
+    Attributes:
+        name: what ``--runner`` takes.
+        title: what runs, and where, in a few words.
+        suffixes: the endings of the files that it opens.
+        opener: a function from a path and a `RunnerContext` to a `lwmport.types.Runner`, or where it is:
+            ``"module:attribute"``, imported when a model is opened.
+        needs: what must be there for it to start.
+        priority: of the runners that take a suffix, the one with the highest is the usual one.
+        device: whether it runs on a vendor's device, or on a vendor's emulation of one.
+        numbered: whether `RunnerContext.device` chooses one of several devices.
+        risk: what a model of an unknown sender could do. Such a model is then not run. Empty if it can do nothing.
+        bundled: whether the ``verify.py`` of a bundle has it too, under the same name.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    opener: str | Opener
+    needs: tuple[Need, ...] = ()
+    priority: int = 1
+    device: bool = False
+    numbered: bool = False
+    risk: str = ""
+    bundled: bool = False
+
+    def why_not(self) -> str:
+        """Return in one line what is missing here and what to do, or an empty text. No runtime is imported."""
+        return next((reason for need in self.needs if (reason := need())), "")
+
+    def open(self, path: Path, context: RunnerContext) -> Runner:
+        """Return the model, ready to run.
+
+        Raises:
+            RunnerError: the runtime or the device refuses it, or is not there.
+            MissingExtraError: the runtime is an extra of this package that is not installed.
+        """
+        return self._opener()(path, context)
+
+    def _opener(self) -> Opener:
+        if not isinstance(self.opener, str):
+            return self.opener
+        module, _, attribute = self.opener.partition(":")
+        try:
+            found: Opener = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise extras.missing(error) from error
+        return found
