@@ -119,7 +119,7 @@ def test_every_tensor_of_a_language_model_says_what_it_is_outside() -> None:
 @pytest.mark.parametrize(("static", "axis", "first"), [(False, "tokens", "no tokens"), (True, "slots", "zeros")])
 def test_a_cache_says_where_it_comes_from_and_where_it_goes(axis: str, first: str, *, static: bool) -> None:
     decode = resolve("llama", "debug", Options(static=static)).components[-1]
-    found = processing_of(decode.signature)
+    found = processing_of(decode.signature, LLAMA)
     axes = f"axes [batch, heads, {axis}, head size]"
     words = f"{axes}: {first} before the first run, then present.0.key of the run before"
     assert found["inputs/past_key_values.0.key"].steps == (words,)
