@@ -6,7 +6,7 @@ What a compiler refuses besides (operators, dtypes, sizes) is data of its rules:
 from dataclasses import replace
 from typing import Final
 
-from lwmport.converters.dialects import DIALECTS
+from lwmport.converters.dialects import DIALECTS, HALF
 from lwmport.types import Dialect
 
 _PLAIN: Final = {
@@ -33,6 +33,7 @@ ASCEND: Final = Dialect(
     },
     static=True,
     attention="unrolled",
+    stores=HALF,
 )
 """ATC looks for a parser under ``ai.onnx::OPSET::OPERATOR`` and has them from 8 to 18: 17 is the first with
 LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses; ATC ignores
@@ -61,6 +62,7 @@ AIPU: Final = Dialect(
     composites={**_PLAIN, "lwmport.rms_norm": ("RMSNormalization",)},
     static=True,
     attention="unrolled",
+    stores=HALF,
 )
 """The parser fuses these forms by itself: InstanceNormalization to GroupNorm, x * sigmoid(x) to Activation. In ONNX it
 knows an RMS norm by its operator alone, which opset 23 is the first to have."""
@@ -90,6 +92,7 @@ MIGRAPHX: Final = Dialect(
     composites=_PLAIN,
     static=True,
     attention="unrolled",
+    stores=HALF,
 )
 """Opset 19 is the last that its documents promise. GroupNormalization exists there with a scale of each group (18),
 which it rejects, or of each channel (21), which is beyond the promise."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from lwmport.checkpoints.storage import reference_name
 from lwmport.errors import CheckpointError
 from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
 from lwmport.runtime.runners.jax import quantized, reference
@@ -82,7 +83,7 @@ def gather(component: Component, weights: Weights, batch: int, progress: Progres
         description=f"{kind}: {', '.join(name.name for name in names)}",
         outputs=outputs,
         seconds=seconds,
-        reference=runner.name,
+        reference=reference_name(runner.name, weights),
         batch=batch,
         quantized=lambda: quantized(component, weights, [inputs])[0],
     )
@@ -110,7 +111,7 @@ def _of_language(component: Component, weights: Weights, batch: int, progress: P
             description=trial.description,
             outputs=made,
             seconds=seconds if case is cases[0] else (),
-            reference=runner.name,
+            reference=reference_name(runner.name, weights),
             batch=batch,
             quantized=dict,
             relevant=trial.relevant,

@@ -1,7 +1,7 @@
 """Judging an artifact again, later or elsewhere: against JAX, or against another artifact."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lwmport import atomic, manifest
@@ -14,6 +14,7 @@ from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
+from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
@@ -99,6 +100,7 @@ def _section(
     named = reference_kind(component).name if trial.reference == JAX else trial.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
     evidence = gather(component, held, trial_batch(part.signature), observer.progress)
+    notes = storage_notes(part, component, held, evidence)
     if trial.reference != JAX:
         other = _other(Path(trial.reference), part)
         evidence = held_against(evidence, open_runner(other), f"{other.parent.name}/{other.name}")
@@ -106,7 +108,8 @@ def _section(
     judgement = judge(folder / part.path, part.signature, evidence, precision, observer.phase)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (made.artifact_format, made.dialect, precision)
-    return component_report(part, judgement, facts, cost, made.weights_sha256), judgement.pictures
+    section = component_report(part, judgement, facts, cost, made.weights_sha256)
+    return replace(section, notes=(*section.notes, *notes)), judgement.pictures
 
 
 def _folder(trial: ValidateRequest) -> Path:
