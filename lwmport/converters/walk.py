@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, Generic, TypeVar
 
-from lwmport.checkpoints.storage import packed_of
+from lwmport.checkpoints.stored_weights import packed_of
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal
 from lwmport.graphs.program import Program

@@ -9,7 +9,7 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.checkpoints.storage import StoredWeights
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.errors import CheckpointError
 from lwmport.models.families import Family
 from lwmport.models.storage import SCHEMES, stored_names

@@ -9,7 +9,7 @@ from lwmport.converters.onnx import control, convolution, elementwise, normalisa
 from lwmport.converters.onnx.emitter import Emitter, Rule
 from lwmport.converters.onnx.forms import FORMS, Form
 from lwmport.converters.onnx.writer import write_model, write_shared
-from lwmport.converters.stored import stored_details
+from lwmport.converters.stored_details import stored_details
 from lwmport.graphs.atoms import composite_name
 from lwmport.graphs.blockwise import asks_for_one_operator, in_blocks
 from lwmport.graphs.program import Program

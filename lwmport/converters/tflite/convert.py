@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import lwmport
-from lwmport.converters.stored import stored_details
+from lwmport.converters.stored_details import stored_details
 from lwmport.converters.tflite import (
     cache,
     contraction,

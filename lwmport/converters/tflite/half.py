@@ -5,7 +5,7 @@ in while they prepare. Only the order of its elements may change on the way into
 is computed in float32 and stored so. Vectors are stored as float32 too: they are small, and a bias has to be.
 
 The same is done for a float32 weight of a program that a scheme of storage has in float16
-(`lwmport.checkpoints.storage`).
+(`lwmport.checkpoints.stored_weights`).
 """
 
 from typing import Any, Final

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.checkpoints.storage import reference_name
+from lwmport.checkpoints.stored_weights import reference_name
 from lwmport.errors import CheckpointError
 from lwmport.pipeline.validate.test_inputs import cases_of, language_inputs
 from lwmport.runtime.runners.jax import quantized, reference

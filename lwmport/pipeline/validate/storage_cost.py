@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lwmport.checkpoints.storage import StoredWeights
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.reports import numbers

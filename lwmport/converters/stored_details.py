@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lwmport import plain
-from lwmport.checkpoints.storage import StoredWeights
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.types import Weights
 
 
