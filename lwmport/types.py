@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
@@ -109,6 +111,50 @@ class WeightSpec:
         return int(np.prod(self.shape, dtype=np.int64)) * dtype_of(self.dtype).itemsize
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """What weights are stored as, apart from the dtype that is computed in.
+
+    Attributes:
+        name: what a user calls it.
+        bits: bits of one stored value.
+        dtype: numpy's name of the array that holds the stored values; one element may hold several values.
+        computed: numpy's name of the dtype that a consumer makes of them.
+        group: neighbouring values of one channel that share a scale; 0 for all values of the channel.
+        channel: the axis whose entries have scales of their own.
+        scales: numpy's name of the dtype of a scale; empty where values need none.
+        symmetric: whether zero is stored as zero; if not, each scale has a zero point of ``bits`` bits beside it.
+        left_out: patterns (`fnmatch`) of the names of tensors that stay as they are computed.
+        least: fewest values of a tensor that is worth storing in another form.
+    """
+
+    name: str
+    bits: int
+    dtype: str
+    computed: str = "float32"
+    group: int = 0
+    channel: int = -1
+    scales: str = ""
+    symmetric: bool = True
+    left_out: tuple[str, ...] = ()
+    least: int = 256
+
+    def takes(self, name: str, spec: WeightSpec) -> bool:
+        """Return whether a tensor is stored by the scheme: a matrix, a kernel or a table that is not left out."""
+        matrix = sum(size > 1 for size in spec.shape) > 1 and prod(spec.shape) >= self.least
+        return matrix and spec.dtype == self.computed and not any(fnmatchcase(name, each) for each in self.left_out)
+
+    def stored_bytes(self, spec: WeightSpec) -> int:
+        """Return the bytes that a tensor takes in a file: values, scales and zero points; groups are filled up."""
+        channels = spec.shape[self.channel]
+        group = self.group or prod(spec.shape) // channels
+        groups = -(-prod(spec.shape) // (channels * group))
+        values = channels * -(-groups * group * self.bits // 8)
+        scales = channels * groups * dtype_of(self.scales).itemsize if self.scales else 0
+        zero_points = 0 if self.symmetric or not self.scales else channels * -(-groups * self.bits // 8)
+        return values + scales + zero_points
+
+
 class Weights(Protocol):
     """Named tensors that are read one at a time. Names are checkpoint paths: ``encoder/Conv_0/kernel``."""
 
@@ -181,7 +227,7 @@ class Dialect:
     that is meant when none is asked for. In an ``embedded`` one weights lie in the model's own tables, not behind them
     (TFLite). One that is not ``lowered`` takes whole language models, whose weights get
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
-    weights may have in it.
+    weights may have in it, ``stores`` the names of the schemes that it can store them by beside that.
     """
 
     name: str
@@ -195,6 +241,7 @@ class Dialect:
     embedded: bool = False
     lowered: bool = True
     precisions: tuple[str, ...] = ("float32", "float16")
+    stores: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,11 @@ BLOCK: Final = 1 << 17
 """Values cast at once: they are still in the processor's cache when they are checked."""
 
 
-def cast(array: Array, dtype: np.dtype[Any], name: str) -> Array:
+ADVICE: Final = "choose bfloat16 or float32"
+"""What to do about values that do not fit, where the dtype is the precision that was asked for."""
+
+
+def cast(array: Array, dtype: np.dtype[Any], name: str, advice: str = ADVICE) -> Array:
     """Return ``array`` as ``dtype``, itself if it is that already; ``name`` is the tensor's, for the message.
 
     Infinities and NaN stay what they are.
@@ -36,7 +40,7 @@ def cast(array: Array, dtype: np.dtype[Any], name: str) -> Array:
             block = target[begin : begin + BLOCK]
             block[:] = source[begin : begin + BLOCK]
             if not _is_finite(block):
-                _check(source[begin:], target[begin:], dtype, name)
+                _check(source[begin:], target[begin:], name, advice)
                 break
     return made
 
@@ -49,7 +53,7 @@ def _is_finite(block: Array) -> bool:
     return bool(block.view(np.int16).max() < infinity and block.view(np.uint16).max() < infinity | SIGN)
 
 
-def _check(source: Array, target: Array, dtype: np.dtype[Any], name: str) -> None:
+def _check(source: Array, target: Array, name: str, advice: str) -> None:
     """Cast the rest with care: what is not finite already may stay so, nothing else may become so."""
     largest, count = 0.0, 0
     for begin in range(0, source.size, BLOCK):
@@ -62,6 +66,6 @@ def _check(source: Array, target: Array, dtype: np.dtype[Any], name: str) -> Non
             largest = max(largest, float(np.abs(values[lost].astype(np.float64)).max()))
     if count:
         raise CheckpointError(
-            f"{name}: expected values that {dtype.name} can hold, found {largest:.6g} as the largest of {count:,} "
-            "that would become infinite; choose bfloat16 or float32",
+            f"{name}: expected values that {target.dtype.name} can hold, found {largest:.6g} as the largest of "
+            f"{count:,} that would become infinite; {advice}",
         )

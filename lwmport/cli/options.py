@@ -9,7 +9,7 @@ import click
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 SIZE: Final = click.IntRange(1)
 MODEL: Final = (
-    *("settings", "precision", "layer", "sample_mode", "attention", "query_chunk", "key_chunk", "ring"),
+    *("settings", "precision", "store", "layer", "sample_mode", "attention", "query_chunk", "key_chunk", "ring"),
     *("sequence", "max_length"),
 )
 """Options of `lwmport.models.options.Options`."""
@@ -51,6 +51,9 @@ def model_options(command: _Command) -> _Command:
             "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the configuration."
         ),
         click.option("--precision", default="float32", show_default=True, help="What weights and results are kept in."),
+        click.option(
+            "--store", default="", help="What weights are stored as: float16. What is computed stays float32."
+        ),
         click.option(
             "--layer",
             type=click.IntRange(0),

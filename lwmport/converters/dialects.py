@@ -43,6 +43,9 @@ _TFLITE: Final = {
     "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
 }
 
+HALF: Final = ("float16",)
+"""Schemes of storage of the dialects that have a Cast or a DEQUANTIZE for them."""
+
 DIALECTS: Final[dict[str, Dialect]] = {
     "ort": Dialect(
         name="ort",
@@ -58,6 +61,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
             "lwmport.rotary_embedding": ("com.microsoft.RotaryEmbedding",),
             "lwmport.upsample_nearest": ("Phases", "Resize"),
         },
+        stores=HALF,
     ),
     "onnx": Dialect(
         name="onnx",
@@ -66,6 +70,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opset=21,
         opsets=(13, 24),
         composites=_STANDARD,
+        stores=HALF,
     ),
     "tf2onnx": Dialect(
         name="tf2onnx",
@@ -87,6 +92,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
             "conv_general_dilated": ("WINOGRAD", "CONV_2D"),
         },
         static=True,
+        stores=HALF,
     ),
     "tflite": Dialect(
         name="tflite",
@@ -96,6 +102,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opsets=(3, 3),
         composites=_TFLITE,
         static=True,
+        stores=HALF,
     ),
     "tf": Dialect(
         name="tf",

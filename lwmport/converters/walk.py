@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, Generic, TypeVar
 
+from lwmport.checkpoints.stored_weights import packed_of
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal
 from lwmport.graphs.program import Program
@@ -24,6 +25,7 @@ class Walk(Generic[Own]):
     ) -> None:
         self.program = program
         self.weights = weights
+        self.packed = packed_of(weights)
         self._primitives = primitives
         self._composites = composites
         self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
@@ -55,6 +57,11 @@ class Walk(Generic[Own]):
     def known_value(self, atom: Any) -> Array:
         """Return the value of a known atom now; for small ones whose value decides what is emitted."""
         return self.program.known.value(atom, self.weights)
+
+    def packed_name(self, atom: Any) -> str:
+        """Return the name of the weight that an atom is, in some order, if that is stored in another form; else ""."""
+        name = self.program.known.rearranged(atom) if self.packed.specs else ""
+        return name if name in self.packed.specs else ""
 
     def scalar(self, atom: Any) -> float | None:
         """Return the value of a known atom with one element, and None for any other atom."""

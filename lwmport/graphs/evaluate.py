@@ -18,6 +18,11 @@ def evaluate(equation: Any, operands: Sequence[Array]) -> list[Array]:
     return [np.asarray(result, dtype=equation.outvars[0].aval.dtype)]
 
 
+def rearrange(equation: Any, operand: Array) -> Array:
+    """Return the result of an equation that only moves elements (`lwmport.graphs.known.LAYOUTS`), of any dtype."""
+    return np.asarray(_RULES[equation.primitive.name](equation.params, operand))
+
+
 def _with_jax(equation: Any, operands: Sequence[Array]) -> list[Array]:
     """Return the results of JAX itself, on the CPU."""
     import jax

@@ -1,13 +1,16 @@
 """The part of a program that depends on weights and constants only, computed one variable at a time."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from lwmport.graphs.atoms import has_static_results, is_literal, is_random, is_size, value_of
-from lwmport.graphs.evaluate import evaluate
+from lwmport.graphs.evaluate import evaluate, rearrange
 from lwmport.types import Array, Weights
+
+LAYOUTS: Final = frozenset({"copy", "reshape", "squeeze", "transpose"})
+"""Primitives that keep every element of a tensor and its value."""
 
 
 class Known:
@@ -40,6 +43,22 @@ class Known:
             names = (self.root(operand) for operand in self._producers[atom].invars)
             return next((name for name in names if name), None)
         return self._weights.get(atom)
+
+    def rearranged(self, atom: Any) -> str:
+        """Return the checkpoint name of the weight whose elements an atom has in some order; empty for any other."""
+        if is_literal(atom):
+            return ""
+        if atom in self._producers:
+            equation = self._producers[atom]
+            return self.rearranged(equation.invars[0]) if equation.primitive.name in LAYOUTS else ""
+        return self._weights.get(atom, "")
+
+    def packed(self, atom: Any, weights: Weights) -> Array:
+        """Return an atom that `rearranged` names a weight for, in the dtype in which ``weights`` have that."""
+        if atom in self._weights:
+            return weights.read(self._weights[atom])
+        equation = self._producers[atom]
+        return rearrange(equation, self.packed(equation.invars[0], weights))
 
     def value(self, atom: Any, weights: Weights) -> Array:
         """Return the value of a known atom, in the program's dtype and shape."""

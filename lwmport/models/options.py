@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 
 from lwmport.errors import ConfigError, UsageError
 from lwmport.models.llama.config import SAMPLE_MODES
+from lwmport.models.storage import SCHEMES
 from lwmport.registry import check_known
 
 PRECISIONS: Final = ("float32", "float16", "bfloat16")
@@ -41,6 +42,7 @@ class Options:
     Attributes:
         settings: changes of the configuration, ``field=value`` each.
         precision: one of `PRECISIONS`: the dtype of weights and of what is computed with them.
+        store: what weights are stored as, one of `lwmport.models.storage.SCHEMES`; empty for ``precision``.
         layer: which layer a single one is; None for the first.
         sample_mode: which heads a vision-language model gives; None leaves it to the configuration.
         attention: one of `ATTENTIONS`; empty for what the dialect prefers, which is fused where it says nothing.
@@ -57,6 +59,7 @@ class Options:
 
     settings: tuple[str, ...] = ()
     precision: str = "float32"
+    store: str = ""
     layer: int | None = None
     sample_mode: str | None = None
     attention: str = ""
@@ -73,6 +76,9 @@ class Options:
         check_known("form of attention", self.attention or USUAL_ATTENTION, ATTENTIONS)
         if self.sample_mode is not None:
             check_known("sample mode", self.sample_mode, SAMPLE_MODES)
+        if self.store:
+            check_known("scheme of storage", self.store, SCHEMES)
+            _check_computed(SCHEMES[self.store].computed, self)
         for name in ("query_chunk", "key_chunk", "ring", "sequence", "max_length"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -132,6 +138,15 @@ def changed(config: _Config, settings: Sequence[str], more: Mapping[str, Any] = 
         return config.from_json({**config.to_json(), **asked})
     except ConfigError as error:
         raise UsageError(f"{error}; --set {' --set '.join(settings)} makes it so") from error
+
+
+def _check_computed(computed: str, options: Options) -> None:
+    """Return if the precision is the one that a scheme of storage computes in."""
+    if options.precision != computed:
+        raise UsageError(
+            f"expected --precision {computed} with --store {options.store}, found --precision {options.precision}, "
+            "which already says what weights are stored as; leave --store out"
+        )
 
 
 def _change(text: str) -> tuple[str, Any]:

@@ -9,8 +9,10 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.errors import CheckpointError
 from lwmport.models.families import Family
+from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
 
 
@@ -45,12 +47,17 @@ def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
 
 
 def component_weights(family: Family, component: Component, weights: Weights) -> Weights:
-    """Return the weights of a component and of its feeder: layers out of stacked tensors, in the component's dtypes."""
+    """Return the weights of a component and of its feeder: layers out of stacked tensors, in the component's dtypes.
+
+    Where the options say what weights are stored as, those of the component are what is stored of them.
+    """
     sources = {name: source for name, source in family.sources.items() if source[0] in weights.specs}
     both = (component,) if component.feeder is None else (component.feeder, component)
     specs = {name: spec for one in both for name, spec in one.weights.items()}
     located = {own: there for one in both for own, there in one.located.items()}
-    return LayeredWeights(weights, specs, sources, located)
+    found = LayeredWeights(weights, specs, sources, located)
+    store = family.options.store
+    return StoredWeights(found, SCHEMES[store], stored_names(component, store)) if store else found
 
 
 def reopen_weights(family: Family, made: manifest.Manifest, checkpoint: str | None) -> Checkpoint | SeededWeights:

@@ -120,3 +120,21 @@ def test_values_of_dynamic_size_are_unknown(component_of: Callable[..., Any]) ->
     program = trace(component_of(lambda x: x + jnp.ones((x.shape[0], 1)), [X], dynamic=True), "dynamic")
     ones = next(equation for equation in program.jaxpr.eqns if equation.primitive.name == "broadcast_in_dim")
     assert ones.outvars[0] not in program.known
+
+
+def test_a_rearranged_weight_is_told_from_a_computed_one(
+    component_of: Callable[..., Any], weights_of: Callable[..., Any]
+) -> None:
+    def function(x: Any, **weights: Any) -> tuple[Any, ...]:
+        kernel = weights["dense/kernel"]
+        turned = kernel.T.reshape(2, 6)
+        return x @ kernel, turned, kernel * 2.0, kernel[:2], jnp.float32(1.0)
+
+    program = trace(component_of(function, [X], {"dense/kernel": WEIGHTS["dense/kernel"]}))
+    product, turned, *others = program.jaxpr.outvars
+    known, kernel = program.known, WEIGHTS["dense/kernel"].astype(np.float16)
+    assert known.rearranged(turned) == "dense/kernel"
+    assert [known.rearranged(atom) for atom in (product, *others)] == ["", "", "", ""]
+    found = known.packed(turned, weights_of({"dense/kernel": kernel}))
+    assert found.dtype == np.float16
+    assert np.array_equal(found, kernel.T.reshape(2, 6))

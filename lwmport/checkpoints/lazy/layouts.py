@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.checkpoints.casting import cast
+from lwmport.checkpoints.casting import ADVICE, cast
 from lwmport.checkpoints.layout import Layout
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.types import Array, WeightSpec, dtype_of
@@ -71,20 +71,20 @@ def _cut(array: Array, axis: int, begin: int, count: int) -> Array:
 
 
 class Cast(Lazy):
-    """A tensor in another dtype, rounded to nearest even; ``name`` is for the message."""
+    """A tensor in another dtype, rounded to nearest even; ``name`` and ``advice`` are for the message."""
 
-    def __init__(self, source: Lazy, dtype: str, name: str) -> None:
+    def __init__(self, source: Lazy, dtype: str, name: str, advice: str = ADVICE) -> None:
         super().__init__(WeightSpec(shape=source.spec.shape, dtype=dtype))
-        self._source, self._dtype, self._name = source, dtype_of(dtype), name
+        self._source, self._dtype, self._name, self._advice = source, dtype_of(dtype), name, advice
 
     def rows(self, begin: int, end: int) -> Array:
         """Return rows in the new dtype."""
-        return cast(self._source.rows(begin, end), self._dtype, self._name)
+        return cast(self._source.rows(begin, end), self._dtype, self._name, self._advice)
 
     def pieces(self) -> Iterator[Array]:
         """Yield all values in the new dtype, piece by piece of the source."""
         for piece in self._source.pieces():
-            yield cast(piece, self._dtype, self._name)
+            yield cast(piece, self._dtype, self._name, self._advice)
 
     def read(self) -> Array:
         """Return the tensor; the source itself where the dtype is the same already."""
@@ -92,7 +92,7 @@ class Cast(Lazy):
 
     def relaid(self, layout: Layout) -> "Cast":
         """Return the tensor in another order of its elements, turned before it is cast."""
-        return Cast(Relaid(self._source, layout), self.spec.dtype, self._name)
+        return Cast(Relaid(self._source, layout), self.spec.dtype, self._name, self._advice)
 
 
 def relaid(source: Lazy, layout: Layout) -> Lazy:

@@ -1,6 +1,6 @@
 """ONNX: a program and its weights become ``NAME.onnx`` and ``NAME.onnx.data``, or a data file of several."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from lwmport.converters.onnx import control, convolution, elementwise, normalisa
 from lwmport.converters.onnx.emitter import Emitter, Rule
 from lwmport.converters.onnx.forms import FORMS, Form
 from lwmport.converters.onnx.writer import write_model, write_shared
+from lwmport.converters.stored_details import stored_details
 from lwmport.graphs.atoms import composite_name
 from lwmport.graphs.blockwise import asks_for_one_operator, in_blocks
 from lwmport.graphs.program import Program
@@ -54,8 +55,14 @@ def convert(
         sha256={file.name: sha256 for file, sha256 in files.items()},
         signature=program.signature,
         operators=emitter.graph.operators(),
-        details={"opset": dialect.opset, "program": program.digest},
+        details={"opset": dialect.opset, "program": program.digest, **stored_details(weights, _constants(emitter))},
     )
+
+
+def _constants(emitter: Emitter) -> Iterator[tuple[str | None, str, int]]:
+    """Yield checkpoint name, dtype and bytes of every constant."""
+    for item in emitter.graph.initializers.values():
+        yield item.source, item.dtype.name, item.nbytes
 
 
 def native_rules(dialect: Dialect) -> dict[str, Rule]:

@@ -7,6 +7,7 @@ made only when no value in that order exists, so that transposes end up at the e
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from lwmport.converters.onnx.sizes import Sizes
 from lwmport.converters.walk import Walk
 from lwmport.graphs.atoms import is_literal, readers, shape_of
 from lwmport.graphs.program import Program
-from lwmport.types import Array, Dim, Weights
+from lwmport.types import Array, Dim, Weights, dtype_of
 
 Rule: TypeAlias = Callable[["Emitter", Any], None]
 
@@ -231,21 +232,30 @@ class Emitter(Walk["Emitter"]):
         target = tuple(shape) if shape is not None else permuted(atom.aval.shape, order)
         if is_literal(atom) or self.program.known.root(atom) is None:
             return self.graph.constant(self.known_value(atom).transpose(order).reshape(target))
+        return self.cast(self.stored(atom, order, target), target, self.stored_dtype(atom), atom.aval.dtype)
+
+    def stored(self, atom: Any, order: Order, target: tuple[int, ...]) -> ir.Value:
+        """Return the initializer of a known atom that comes from a weight, in `stored_dtype`, made once."""
         key = (atom, order, target)
         if key not in self._constants:
-            weight = self._weights.get(atom, "")
-            form = (weight, atom.aval.dtype.name, order) if weight else None
+            weight, dtype = self._weights.get(atom, ""), self.stored_dtype(atom)
+            form = (weight, dtype.name, order) if weight else None
             if weight in self.weights.specs and order == identity(len(order)):
-                produce = lambda: self._pieces(weight, atom.aval.dtype)  # noqa: E731 - a promise, kept by the writer
-                self._constants[key] = self.graph.initializer(weight, target, atom.aval.dtype, produce, weight, form)
+                produce = lambda: self._pieces(weight, dtype)  # noqa: E731 - a promise, kept by the writer
+                self._constants[key] = self.graph.initializer(weight, target, dtype, produce, weight, form)
             else:
                 turned = lambda array: array.transpose(order).reshape(target)  # noqa: E731 - as above
                 self._constants[key] = self.promise(atom, target, turned, form=form)
         return self._constants[key]
 
+    def stored_dtype(self, atom: Any) -> np.dtype[Any]:
+        """Return the dtype in which the initializer of a known atom has its values."""
+        name = self.packed_name(atom)
+        return dtype_of(self.packed.specs[name].dtype) if name else atom.aval.dtype
+
     def _pieces(self, weight: str, dtype: np.dtype[Any]) -> Iterator[Array]:
         """Yield the values of a weight that keeps its layout, so that it need not be in memory as a whole."""
-        for piece in pieces_of(self.weights, weight):
+        for piece in pieces_of(self.packed if weight in self.packed.specs else self.weights, weight):
             yield piece.astype(dtype, copy=False)
 
     def promise(
@@ -256,10 +266,14 @@ class Emitter(Walk["Emitter"]):
         suffix: str = "",
         form: Hashable = None,
     ) -> ir.Value:
-        """Return an initializer of the given shape: ``transform`` of a known atom, computed while writing."""
-        source = self.program.known.root(atom)
-        produce = lambda: transform(self.known_value(atom))  # noqa: E731 - a promise, kept by the writer
-        return self.graph.initializer(f"{source}{suffix}", shape, atom.aval.dtype, produce, source, form)
+        """Return an initializer of the given shape: ``transform`` of a known atom, computed while writing.
+
+        It has the atom's `stored_dtype`: a transform of a weight that is stored in another form only moves elements.
+        """
+        known, source = self.program.known, self.program.known.root(atom)
+        value = partial(known.packed, atom, self.packed) if self.packed_name(atom) else partial(self.known_value, atom)
+        produce = lambda: transform(value())  # noqa: E731 - a promise, kept by the writer
+        return self.graph.initializer(f"{source}{suffix}", shape, self.stored_dtype(atom), produce, source, form)
 
     def emit(
         self,

@@ -108,11 +108,21 @@ def _in_halves(e: Emitter, value: ir.Value, atom: Any) -> tuple[ir.Value, tuple[
     """Return heads [b, s, h * d] with the even elements of each head before the odd ones, and the shape of that."""
     node, dtype, shape = value.producer(), atom.aval.dtype, merged_shape(atom)
     weight = node.inputs[1] if node is not None and (node.domain, node.op_type) == ("", "MatMul") else None
-    item = e.graph.initializers.get(str(weight.name)) if weight is not None else None
-    if node is None or item is None or item.source is None or item.dtype != dtype or len(item.shape) != 2:
+    item = _initializer(e, weight, dtype) if weight is not None else None
+    if node is None or item is None or item.source is None or len(item.shape) != 2:
         return _exchanged(e, value, shape, _pairs(atom), dtype), _halves(atom)
-    projection = e.graph.node("MatMul", [node.inputs[0], _sorted_columns(e, item, _pairs(atom))], shape, dtype)
-    return projection, shape
+    columns = e.cast(_sorted_columns(e, item, _pairs(atom)), item.shape, item.dtype, dtype)
+    return e.graph.node("MatMul", [node.inputs[0], columns], shape, dtype), shape
+
+
+def _initializer(e: Emitter, weight: ir.Value, dtype: Any) -> Initializer | None:
+    """Return the initializer of ``dtype`` that an operand is, or the stored form of one that it is cast from."""
+    cast = weight.producer()
+    source = weight if cast is None else cast.inputs[0]
+    item = e.graph.initializers.get(str(source.name)) if source is not None else None
+    if item is None or (item.dtype != dtype if cast is None else item.source not in e.packed.specs):
+        return None
+    return item
 
 
 def _sorted_columns(e: Emitter, item: Initializer, pairs: tuple[Dim, ...]) -> ir.Value:

@@ -162,7 +162,19 @@ def gather(e: Emitter, equation: Any) -> None:
             f"expected a gather of whole rows that promises to stay in bounds, found {mode}, slices {sizes}, {numbers}"
         )
     positions = e.read(e.notes[indices]) if indices in e.notes else _drop_last(e, indices)
-    e.bind(out, e.emit("Gather", [e.read(table), positions], out, None, {"axis": 0}), identity(len(out.aval.shape)))
+    e.bind(out, _rows(e, table, positions, out), identity(len(out.aval.shape)))
+
+
+def _rows(e: Emitter, table: Any, positions: ir.Value, out: Any) -> ir.Value:
+    """Return rows of a table; of one that is stored in another form the rows are cast, and the table stays small."""
+    attributes = {"axis": 0}
+    if not e.packed_name(table):
+        return e.emit("Gather", [e.read(table), positions], out, None, attributes)
+    dtype, shape = e.stored_dtype(table), table.aval.shape
+    rows = e.graph.node(
+        "Gather", [e.stored(table, identity(len(shape)), shape), positions], shape_of(out), dtype, attributes
+    )
+    return e.cast(rows, shape_of(out), dtype, out.aval.dtype)
 
 
 def _drop_last(e: Emitter, indices: Any) -> ir.Value:

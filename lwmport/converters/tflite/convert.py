@@ -1,9 +1,11 @@
 """TFLite: a program and its weights become ``NAME.tflite``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import lwmport
+from lwmport.converters.stored_details import stored_details
 from lwmport.converters.tflite import (
     cache,
     contraction,
@@ -68,8 +70,14 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         files=(path,),
         signature=program.signature,
         operators=emitter.graph.operators(),
-        details={"program": program.digest},
+        details={"program": program.digest, **stored_details(weights, _constants(model))},
     )
+
+
+def _constants(model: Model) -> Iterator[tuple[str | None, str, int]]:
+    """Yield checkpoint name, dtype and bytes of every constant."""
+    for tensor in model.constants():
+        yield tensor.source, tensor.dtype, tensor.nbytes
 
 
 def native_rules(dialect: Dialect) -> dict[str, Rule]:

@@ -118,13 +118,19 @@ class Emitter(Walk["Emitter"]):
         name = f"{source}/{kind}" if kind else source
 
         def produce() -> Array:
-            value = self.known_value(atom)
+            value = self._value(atom)
             return _shaped(transform(value if half else value.astype(dtype, copy=False)), shape).astype(
                 dtype, copy=False
             )
 
         found = self.graph.shared(key, name, shape, dtype, produce, source)
         return self._widened(found) if half else found
+
+    def _value(self, atom: Any) -> Array:
+        """Return the value of a known atom, of a weight that is stored in another form in that."""
+        if self.packed_name(atom):
+            return self.program.known.packed(atom, self.packed)
+        return self.known_value(atom)
 
     def unconverted(self, atom: Any) -> Any:
         """Return the float16 atom that an atom is in float32, or else the atom itself."""
@@ -135,10 +141,12 @@ class Emitter(Walk["Emitter"]):
         return source if str(source.aval.dtype) == HALF and str(atom.aval.dtype) == "float32" else atom
 
     def _is_half(self, atom: Any, shape: Sequence[int]) -> bool:
-        """Return whether a known atom in a shape is a matrix of float16 in the checkpoint's own values."""
+        """Return whether a known atom in a shape is a matrix of float16 in the values that are stored of a weight."""
         size = prod(atom.aval.shape)
         if prod(shape) != size or sum(extent > 1 for extent in shape) < 2:
             return False
+        if name := self.packed_name(atom):
+            return self.packed.specs[name].dtype == HALF
         while (equation := self.producer(atom)) is not None:
             if equation.primitive.name not in LAYOUTS:
                 return False

@@ -171,12 +171,18 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
     whole = Spec(
         format=record.SPEC_FORMAT,
         target=request.target,
-        reference="JAX, float32, on a CPU",
+        reference=_reference(work.family),
         weights=f"{made.weights['description']}, sha256 {made.weights_sha256}",
         components=tuple(specs),
     )
     _put_texts(work, whole, {name: credit for credit, name in shown.items()})
     return commands, tuple(found for found in preflights if found is not None)
+
+
+def _reference(family: Family) -> str:
+    """Return what made the golden outputs; a report of the same folder says what rounded weights cost."""
+    store = family.options.store
+    return f"JAX, float32, on a CPU{f', weights rounded to {store}' if store else ''}"
 
 
 def _put_given(work: _Work) -> None:

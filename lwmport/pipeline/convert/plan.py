@@ -21,6 +21,7 @@ from lwmport.blocks import BlockFile
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
+from lwmport.models.storage import written_bytes
 from lwmport.reports import numbers
 from lwmport.types import Component, Weights, WeightSpec
 
@@ -102,7 +103,7 @@ def plan_for(
         PortError: the disk has no room for it, or cannot be written.
     """
     parts = family.components[:1] if once else family.components
-    written = sum(spec.nbytes for part in parts for spec in part.weights.values())
+    written = sum(written_bytes(part, family.options.store) for part in parts)
     read = sum(stored_bytes(family, weights, part.located.get(name, name)) for part in parts for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
     free = disk.check_room(out, written - done_bytes)

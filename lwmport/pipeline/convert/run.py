@@ -20,7 +20,7 @@ from lwmport.pipeline.convert.output_folder import check_free
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for
 from lwmport.pipeline.convert.request import ConvertRequest, Outcome, Work
 from lwmport.pipeline.convert.sharing import shared_data
-from lwmport.pipeline.convert.unused_options import check_heard
+from lwmport.pipeline.convert.unused_options import check_heard, check_stored
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.weights import fitting
@@ -146,6 +146,7 @@ def open_model(request: ConvertRequest, dialect: Dialect) -> tuple[Family, Check
     opened = None if request.checkpoint is None else open_checkpoint(request.checkpoint)
     config = config_of(opened, request.config)
     family = resolve(request.component, config, options, None if opened is None else opened.specs)
+    check_stored(family)
     return family, fitting(family, opened, request.seed)
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
+from lwmport.converters.dialects import DIALECTS
 from lwmport.errors import UsageError
-from lwmport.models.families import STATIC_GROUPS, parts_of, takers
+from lwmport.models.families import STATIC_GROUPS, Family, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION, Options
+from lwmport.models.storage import stored_names
 from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
 
 CHUNKS: Final = ("query_chunk", "key_chunk")
@@ -39,6 +42,8 @@ def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, st
     if not dialect.lowered and request.batch != 1:
         words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
         yield "batch", words
+    if given.store and given.store not in dialect.stores:
+        yield "store", f"--store {given.store} in a dialect out of {', '.join(storing(given.store))}, found {whom}"
     for name, components in takers().items():
         value = getattr(given, name)
         if value == getattr(usual, name):
@@ -50,6 +55,26 @@ def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, st
             yield name, f"{_word(name)} of {_listed(name, components)}, {found}"
         if name in CHUNKS and options.attention in {"", USUAL_ATTENTION}:
             yield name, f"{_word(name)} of --attention loop or unrolled, {found}, which is fused"
+
+
+def check_stored(family: Family) -> None:
+    """Return if a scheme of storage, where one is asked for, stores a weight of the model.
+
+    Raises:
+        UsageError: it stores none.
+    """
+    store = family.options.store
+    if store and not any(stored_names(component, store) for component in family.components):
+        names = ", ".join(component.name for component in family.components)
+        raise UsageError(
+            f"expected matrices, kernels or tables for --store {store}, found none among the weights of {names}; "
+            "leave it out"
+        )
+
+
+def storing(store: str) -> tuple[str, ...]:
+    """Return the dialects that store weights by a scheme."""
+    return tuple(name for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if store in dialect.stores)
 
 
 def _listed(name: str, components: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.request import Work
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.weights import component_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
@@ -43,6 +44,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name, precision)
         section = component_report(part, judgement, facts, cost, weights_sha256)
+        section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, evidence)))
         sections.append(with_preflight(section, work.folder / part.path))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)

@@ -23,7 +23,7 @@ from lwmport.types import WeightSpec
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
 MODEL: Final = {
     **{name: name for name in ("precision", "layer", "sample_mode", "attention", "query_chunk", "key_chunk", "ring")},
-    **{name: name for name in ("sequence", "max_length")},
+    **{name: name for name in ("store", "sequence", "max_length")},
     "set": "settings",
 }
 """Field of a job -> field of `Options`."""
@@ -47,6 +47,7 @@ TEXTS: Final = (
     "toolchain",
     "runner",
     "precision",
+    "store",
     *_CHOICES,
 )
 """Fields that are texts."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from lwmport.checkpoints.stored_weights import reference_name
 from lwmport.errors import CheckpointError
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.processors import processors
@@ -83,7 +84,7 @@ def gather(component: Component, weights: Weights, batch: int, progress: Progres
             description=trial.description,
             outputs=made,
             seconds=seconds if case == cases[0] else (),
-            reference=runner.name,
+            reference=reference_name(runner.name, weights),
             batch=batch,
             quantized=lambda trial=trial: quantized(component, weights, [trial.inputs])[0],  # type: ignore[misc]
             relevant=trial.relevant,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
+from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
@@ -117,6 +118,7 @@ def _section(
     named = reference_kind(component).name if trial.reference == JAX else trial.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
     evidence = gather(component, held, trial_batch(part.signature), observer.progress)
+    notes = storage_notes(part, component, held, evidence)
     if trial.reference != JAX:
         other = _other(Path(trial.reference), part)
         with contextlib.closing(open_runner(other)) as runner:
@@ -126,7 +128,8 @@ def _section(
     judgement = judge(subject.path, part.signature, evidence, precision, observer.phase, opener)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (subject.form, made.dialect, precision)
-    return component_report(part, judgement, facts, cost, made.weights_sha256), judgement.pictures
+    section = component_report(part, judgement, facts, cost, made.weights_sha256)
+    return replace(section, notes=(*section.notes, *notes)), judgement.pictures
 
 
 def _other(reference: Path, part: manifest.ComponentEntry) -> Path:

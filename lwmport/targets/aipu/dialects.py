@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from lwmport.converters.dialects import DIALECTS
+from lwmport.converters.dialects import DIALECTS, HALF
 from lwmport.targets.plain_forms import PLAIN
 from lwmport.types import Dialect
 
@@ -16,6 +16,7 @@ AIPU: Final = Dialect(
     composites={**PLAIN, "lwmport.rms_norm": ("RMSNormalization",)},
     static=True,
     attention="unrolled",
+    stores=HALF,
 )
 """The parser fuses these forms by itself: InstanceNormalization to GroupNorm, x * sigmoid(x) to Activation. In ONNX it
 knows an RMS norm by its operator alone, which opset 23 is the first to have."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from lwmport.converters.dialects import HALF
 from lwmport.targets.plain_forms import PLAIN
 from lwmport.types import Dialect
 
@@ -20,6 +21,7 @@ ASCEND: Final = Dialect(
     },
     static=True,
     attention="unrolled",
+    stores=HALF,
 )
 """ATC looks for a parser under ``ai.onnx::OPSET::OPERATOR`` and has them from 8 to 18: 17 is the first with
 LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses; ATC ignores

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.converters.dialects import HALF
 from lwmport.targets.plain_forms import PLAIN
 from lwmport.types import Dialect
 
@@ -14,6 +15,7 @@ MIGRAPHX: Final = Dialect(
     composites=PLAIN,
     static=True,
     attention="unrolled",
+    stores=HALF,
 )
 """Opset 19 is the last that its documents promise. GroupNormalization exists there with a scale of each group (18),
 which it rejects, or of each channel (21), which is beyond the promise."""

@@ -9,10 +9,12 @@ import onnx
 import pytest
 from primitive_cases import assert_agrees
 
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.converters.dialects import dialect_for
 from lwmport.converters.onnx.convert import convert
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
+from lwmport.models.storage import SCHEMES
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Artifact
 
@@ -67,8 +69,9 @@ def lower(
         opset: int | None = None,
         composites: Mapping[str, Sequence[str]] | None = None,
         reference: Mapping[str, Array] | None = None,
+        packed: Sequence[str] = (),
     ) -> Lowered:
-        held = weights_of(weights or {})
+        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], packed)
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         chosen = dialect_for("onnx", dialect, opset)

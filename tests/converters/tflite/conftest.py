@@ -9,9 +9,11 @@ import pytest
 from primitive_cases import assert_agrees
 
 from lwmport import extras
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
+from lwmport.models.storage import SCHEMES
 from lwmport.types import Array, Artifact, Dialect
 
 COMPOSITES: Final = DIALECTS["litert"].composites
@@ -80,8 +82,9 @@ def lower(
         weights: Mapping[str, Array] | None = None,
         dynamic: bool = False,
         composites: Mapping[str, Sequence[str]] = COMPOSITES,
+        packed: Sequence[str] = (),
     ) -> Lowered:
-        held = weights_of(weights or {})
+        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], packed)
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         artifact = convert(program, held, _dialect_of(composites), tmp_path, lambda *_: None)

@@ -14,6 +14,7 @@ from killing import Killer, files, run_until_killed
 import lwmport
 from lwmport import atomic, blocks, journal
 from lwmport.errors import PortError
+from lwmport.models.options import Options
 from lwmport.pipeline.convert import validation as judging
 from lwmport.pipeline.observer import Silent
 
@@ -28,6 +29,7 @@ LLAMA = {
 REQUESTS = {
     "onnx": {"component": "vqgan-decoder", "format": "onnx", "config": "debug"},
     "hf": {"component": "llama", "format": "hf", "config": LLAMA},
+    "stored": {"component": "llama-block", "format": "onnx", "config": LLAMA, "options": Options(store="float16")},
 }
 BLOCK = 1 << 14
 

@@ -1,0 +1,59 @@
+"""What it costs to store weights in another form: said of each output, without a verdict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lwmport.checkpoints.stored_weights import StoredWeights
+from lwmport.manifest import ComponentEntry
+from lwmport.pipeline.validate.reference_runs import ReferenceRun
+from lwmport.reports import numbers
+from lwmport.runtime.runners.jax import reference
+from lwmport.types import Array, Component, Tolerance, Weights
+from lwmport.validators.values import value_metrics
+
+NO_LIMIT = Tolerance(atol=0.0, rtol=0.0, why="a statement, no verdict")
+
+
+def storage_notes(part: ComponentEntry, component: Component, weights: Weights, evidence: ReferenceRun) -> list[str]:
+    """Return what is stored as what, and how far the reference moves when weights are rounded to what is stored.
+
+    Nothing where all weights are stored as they are computed. Else it costs one more run of the reference, with the
+    exact weights, on the inputs of the first case.
+
+    Args:
+        part: the manifest's entry.
+        component: the reference.
+        weights: those that were converted.
+        evidence: a run of the reference with ``weights``.
+    """
+    if not isinstance(weights, StoredWeights):
+        return []
+    exact = evidence.counted(reference(component, weights.exact).run(evidence.inputs))
+    rounded = evidence.counted(evidence.outputs)
+    return [
+        _stored(part.details["stored"], weights),
+        *(f"Cost of storage, {name}: {_cost(exact[name], array)}." for name, array in rounded.items()),
+    ]
+
+
+def _stored(counts: Mapping[str, Mapping[str, Any]], weights: StoredWeights) -> str:
+    """Return how many tensors are stored in which dtype."""
+    parts = [
+        f"{numbers.count(found['tensors'])} tensors in {dtype} ({numbers.size(found['bytes'])})"
+        for dtype, found in counts.items()
+    ]
+    scheme = weights.scheme
+    return f"Stored in {scheme.name}, computed in {scheme.computed}: {', '.join(parts)}."
+
+
+def _cost(exact: Array, rounded: Array) -> str:
+    """Return the difference that rounded weights make to one output of the reference."""
+    if not np.issubdtype(exact.dtype, np.floating):
+        return f"{numbers.count(int(np.count_nonzero(exact != rounded)))} of {numbers.count(exact.size)} values differ"
+    found = value_metrics(exact, rounded, NO_LIMIT)
+    return (
+        f"largest error {numbers.number(found.max_abs_error)}, SQNR {numbers.decibels(found.sqnr_db)} "
+        "against exact weights"
+    )
