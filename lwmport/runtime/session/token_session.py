@@ -84,12 +84,13 @@ class TokenSession:
             RunnerError: an id that the model does not have, or the runtime failed.
         """
         asked = prompt(input_ids, attention_mask, vision_masks)
+        kept = _kept(keep, asked)
         whole = self._phases.filled_up(asked, PREFILL)
         self._phases.check(whole, vision_masks, chunk, PREFILL)
         self.reset()
         if not self._phases.layouts[PREFILL].starts:
             self._held = self._backend.hold(empty_states(self._phases.signatures[PREFILL], len(whole.ids)))
-        return self._feed(whole, chunk, asked.ids.shape[1] if keep is None else keep, PREFILL)
+        return self._feed(whole, chunk, kept, PREFILL)
 
     def step(
         self, input_ids: Any, vision_masks: Any = None, chunk: int | None = None, *, keep: int | None = None
@@ -112,8 +113,9 @@ class TokenSession:
         if not self.batch:
             raise UsageError("expected a prefill before the first step, found none; call prefill with the prompt")
         whole = self._phases.filled_up(continuation(input_ids, vision_masks, self._mask), DECODE)
+        kept = _kept(keep, whole)
         self._phases.check(whole, vision_masks, chunk, DECODE)
-        return self._feed(whole, chunk, whole.ids.shape[1] if keep is None else keep, DECODE)
+        return self._feed(whole, chunk, kept, DECODE)
 
     def _feed(self, whole: Piece, chunk: int | None, keep: int, first: str) -> dict[str, Array]:
         """Run all tokens and return the outputs for the last ``keep``."""
@@ -126,3 +128,10 @@ class TokenSession:
                 before = [found[name]] if name in found else []
                 found[name] = np.concatenate([*before, array[:, : piece.ids.shape[1]]], axis=1)[:, -keep:]
         return found
+
+
+def _kept(keep: int | None, piece: Piece) -> int:
+    """Return for how many tokens outputs are returned."""
+    if keep is not None and keep < 1:
+        raise UsageError(f"expected to keep the outputs for at least 1 token, found {keep}; None keeps all")
+    return piece.ids.shape[1] if keep is None else keep

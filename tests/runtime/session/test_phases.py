@@ -126,6 +126,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "padding on the right": ("llama", {}, {"input_ids": ids(2), "attention_mask": [[1, 0]]}, "padding on the left"),
     "padding inside": ("llama", {}, {"input_ids": ids(3), "attention_mask": [[1, 0, 1]]}, "padding on the left"),
     "no chunk": ("llama", {}, {"input_ids": ids(2), "chunk": 0}, "chunk of at least 1 token, found 0"),
+    "nothing kept": ("llama", {}, {"input_ids": ids(2), "keep": 0}, "keep the outputs for at least 1 token, found 0"),
     "codes for a text model": ("llama", {}, {"input_ids": ids(1), "vision_masks": [[True]]}, "no vision_masks"),
     "no word of codes": ("vision-llama", {}, {"input_ids": ids(1)}, "vision_masks beside the ids.*found none"),
     "codes of another shape": (
