@@ -54,7 +54,7 @@ HINTS: Final = {
 
 
 def plan(job: CompileJob, place: Place) -> CompilePlan:
-    """Return the build's command and configuration, and those of its parts for where only the parser is installed.
+    """Return the command and the configuration of the build, and of its parts: some machines have the parser alone.
 
     Raises:
         UsageError: format, device, precision, shapes or names are none that Compass takes, or there are no samples.
@@ -138,7 +138,7 @@ def _extra(job: CompileJob) -> dict[str, str]:
 
 
 def _check_weights_inside(job: CompileJob) -> None:
-    """Return unless the job is a TFLite file with weights behind its tables.
+    """Refuse a TFLite file with weights behind its tables.
 
     Compass's parser 4.3 knows no offsets of buffers: it counts 0 errors and reads every such weight as zeros.
     """

@@ -63,7 +63,7 @@ def optimizer_section(job: CompileJob, place: Place, dataset: Mapping[str, str])
 
 
 def calibration_file(job: CompileJob) -> tuple[Callable[[], bytes], dict[str, str]]:
-    """Return what makes the optimizer's file of the samples, and the keys that say how it is to be read.
+    """Return a function that makes the optimizer's file of samples, and the keys that say how to read it.
 
     One input: an array whose first axis runs over samples and batch; several: a dictionary of such arrays, in the
     order of the inputs. Inputs without a common first axis go as one whole sample.

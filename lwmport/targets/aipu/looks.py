@@ -22,7 +22,7 @@ def unknown(subject: Subject) -> Iterator[Hit]:
 
 
 def newer(subject: Subject) -> Iterator[Hit]:
-    """Yield operators whose schema at the opset is newer than the newest class of the parser, once each."""
+    """Yield operators that are newer at the opset than the newest class of the parser, each once."""
     seen = set()
     for node in subject.graph.nodes:
         versions = operators.versions("", node.op) if node.domain in registration.STANDARD else None

@@ -36,7 +36,7 @@ def toolkit(machine: Machine) -> Iterator[Trouble]:
     if "atc" in machine.tools:
         return
     if script:
-        yield error("CANN is installed and its environment is not set", f"source {script}")
+        yield error("CANN is installed, but its environment is not set", f"source {script}")
     else:
         yield error(
             "no CANN: atc is not on the path",
@@ -65,11 +65,11 @@ def card(machine: Machine) -> Iterator[Trouble]:
         if one.health != "OK":
             yield _ill(one)
         if one.soc not in CHIPS:
-            yield note(f"the name {one.name} says not which chip", f"npu-smi info -t board -i {one.index} -c 0")
+            yield note(f"the name {one.name} does not tell the chip", f"npu-smi info -t board -i {one.index} -c 0")
     if found:
         return
     if machine.has_file("/dev/davinci"):
-        yield warning("a card is there and npu-smi does not see it", "run as a member of the group HwHiAiUser")
+        yield warning("a card is there, but npu-smi does not see it", "run as a member of the group HwHiAiUser")
         return
     yield note("no Ascend card: ATC compiles here, an .om runs elsewhere", "--soc names the card to compile for")
     path = machine.environment.get("LD_LIBRARY_PATH", "")

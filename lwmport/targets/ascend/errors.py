@@ -1,4 +1,4 @@
-"""CANN's error codes, each with what is to be done. The codes and their kinds are those of the vendor's documents."""
+"""CANN's error codes, each with what to do. The codes and their kinds are those of the vendor's documents."""
 
 import re
 from typing import Final
@@ -65,7 +65,7 @@ KINDS: Final = {
     SHAPES: ("E10002", "E10011", "E10012", "E10019", "E10031", "E10040", "E10049", "E10050", "E11005"),
     GEARS: ("E10009", "E10018", "E10035", "E10036", "E10037", "E10038", "E10039", "E10045", "E10046"),
 }
-"""What is to be done -> the codes of one kind."""
+"""What to do -> the error codes of one kind."""
 
 HINTS: Final = {
     "killed": "set TE_PARALLEL_COMPILER=1 and MAX_COMPILE_CORE_NUMBER=1, or compile where there is more memory",
@@ -85,7 +85,7 @@ def explain(said: str) -> str:
 
 
 def fix_of(code: str) -> str:
-    """Return what is to be done about an error code."""
+    """Return what to do about an error code."""
     if code in FIXES:
         return FIXES[code]
     for fix, codes in KINDS.items():

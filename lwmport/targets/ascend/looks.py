@@ -40,7 +40,7 @@ def other_opset(subject: Subject) -> Iterator[Hit]:
 
 
 def unregistered(subject: Subject) -> Iterator[Hit]:
-    """Yield nodes whose operator no parser of CANN is registered for, at the opset or at any."""
+    """Yield nodes of operators that CANN has no parser for, at the opset of the model or at any opset."""
     low, high = opsets_of(subject)
     opset = min(max(subject.graph.opset, low), high)
     for node in subject.graph.nodes:
@@ -54,7 +54,7 @@ def unregistered(subject: Subject) -> Iterator[Hit]:
 
 
 def unlisted_for_chip(subject: Subject) -> Iterator[Hit]:
-    """Yield operators whose open kernel is marked as absent on the chip, once each."""
+    """Yield operators that the open kernels mark as absent on the chip, each once."""
     seen = set()
     for node in subject.graph.nodes:
         known = node.domain == npu.DOMAIN and node.op in npu.FUSED  # these have a rule of their own

@@ -8,13 +8,13 @@ _LIST: Final = listed("ascend_onnx")
 
 
 def opsets(domain: str, operator: str) -> tuple[int, int] | None:
-    """Return the versions of its domain at which CANN has a parser for an operator, None if at none."""
+    """Return the first and the last version of its domain for which CANN parses an operator, None if it does not."""
     found: Any = _LIST["operators"].get(_qualified(domain, operator))
     return None if found is None else (found[0], found[1])
 
 
 def is_unlisted(domain: str, operator: str, family: str) -> bool:
-    """Return whether the open kernels name a family of chips as one that they have no kernel of this operator for."""
+    """Return whether the open kernels say that a family of chips has no kernel of an operator."""
     return family in _LIST["unlisted"].get(_qualified(domain, operator), ())
 
 

@@ -51,12 +51,12 @@ class Agreement:
 
 
 def agreement(artifact: str, expected: Mapping[str, Array], found: Mapping[str, Array], precision: str) -> Agreement:
-    """Return how near the outputs of a compiled model are to those of the artifact, whose file name is given.
+    """Return how near the outputs of a compiled model are to those of the artifact with this file name.
 
-    ``precision`` is what it computes in: int8 for an artifact that is quantised already.
+    ``precision`` is what the compiled model computes in: int8 for an artifact that is quantised already.
 
-    Numbers that may follow from integers that changed are not judged, nor those that are NaN or infinite in the
-    artifact's own output: samples that nobody chose may be none that the model is for.
+    Two kinds of numbers are not judged: those that may follow from integers that changed, and those that are NaN or
+    infinite in the artifact's own output. The samples are random, and the model may not be made for them.
     """
     verdicts = {name: compare(name, array, found.get(name), precision) for name, array in expected.items()}
     changed = [name for name, verdict in verdicts.items() if verdict.moved]

@@ -36,7 +36,7 @@ def check_calibration(target: str) -> None:
 
 
 def check_device(target: str, form: str, soc: str | None) -> None:
-    """Return if a target has a device of this name, for artifacts of a format; None is whichever is usual.
+    """Return if a target has a device of this name, for artifacts of a format; None means the usual one.
 
     Raises:
         UsageError: it has none.

@@ -1,4 +1,4 @@
-"""What is to be compiled, for what, as one record."""
+"""One record of what to compile, and for which device."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Gear: TypeAlias = Mapping[str, int]
 """One set of sizes for the dynamic dimensions: ``{"batch": 4}``."""
 
 PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16", "int8")
-"""What a compiler may compute in; ``mixed`` is float16 but for what loses accuracy by it."""
+"""What a compiler may compute in; ``mixed`` is float16, except where that loses accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)

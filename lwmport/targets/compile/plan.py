@@ -1,4 +1,4 @@
-"""What a compiler is to be given: steps with their words, and the files that they read."""
+"""What a compiler gets: the steps with their words, and the files that the steps read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

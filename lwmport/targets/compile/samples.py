@@ -37,7 +37,7 @@ def _sample(spec: TensorSpec, shape: tuple[int, ...], generator: np.random.Gener
 
 
 def _mask(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Return 0 and 1 at random, but for each row's last, which is 0, and its first, 1: what even a causal mask sees."""
+    """Return 0 and 1 at random. Each row begins with 1, which even a causal mask sees, and ends with 0."""
     found = generator.integers(0, 1, shape, endpoint=True)
     if shape:
         found[..., -1:] = 0

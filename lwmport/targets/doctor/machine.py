@@ -1,4 +1,4 @@
-"""A snapshot of a machine: all that the checks look at, so that a test can make one up."""
+"""A snapshot of a machine: all that the checks look at. A test can make one up."""
 
 import re
 from collections.abc import Mapping

@@ -66,7 +66,7 @@ def _distributions() -> dict[str, str]:
 
 
 def _tools(doctor: Doctor) -> dict[str, str]:
-    """Return which executables there are, and where: those that a vendor's driver brings need not be on the path."""
+    """Return the place of each executable that is there. Those of a vendor's driver need not be on the path."""
     names = dict.fromkeys((*doctor.tools, *(words[0] for words in doctor.commands.values())))
     beside = ":".join((*DRIVERS, *doctor.folders))
     return {name: path for name in names if (path := shutil.which(name) or shutil.which(name, path=beside))}
@@ -82,7 +82,7 @@ def _ask(words: tuple[str, ...]) -> str:
 
 
 def _files(doctor: Doctor) -> dict[str, str]:
-    """Return the paths that exist of those that are looked for, with the text of those that tell a version."""
+    """Return the paths that exist, with the text of those that tell a version."""
     named = [os.environ[name] for name in doctor.variables if os.environ.get(name)]
     found = {path: "" for path in (*doctor.places, *named) if Path(path).exists()}
     for home in dict.fromkeys((*named, *doctor.homes)):

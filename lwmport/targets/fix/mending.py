@@ -88,7 +88,7 @@ def is_narrow(conditions: Conditions) -> bool:
 
 
 def runnable(graph: Graph, folder: Path) -> Graph:
-    """Return the graph, or that of a copy in ``folder`` if two nodes share a name: ONNX Runtime refuses those."""
+    """Return the graph. If two nodes share a name, return that of a renamed copy: ONNX Runtime refuses such models."""
     names = [node.name for node in graph.nodes if node.name]
     if len(set(names)) == len(names):
         return graph

@@ -76,7 +76,7 @@ def scale_of_each_group(subject: Subject) -> Iterator[Hit]:
 
 
 def undocumented_dtypes(subject: Subject) -> Iterator[Hit]:
-    """Yield nodes whose first input has a dtype that MIGraphX does not document for the operator, once each."""
+    """Yield nodes with a first input of a dtype that MIGraphX does not document for the operator, each once."""
     seen = set()
     for node in subject.graph.nodes:
         known = operators.dtypes(node.op)
