@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Dim: TypeAlias = int | str
 """A static size, or the name of a dynamic one (``"batch"``)."""
+
+TAPS: Final = ("layers", "composites")
+"""Which values inside a program can be asked for: what its layers return, or what all composites compute too."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being written, the bytes done and the bytes in all."""

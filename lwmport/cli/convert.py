@@ -18,6 +18,7 @@ from lwmport.cli.progress import progress
 @click.option("--flavor", type=click.Choice(["plain", "xla"]), help="Of a SavedModel: plain operators, or jax2tf's.")
 @weights_options
 @model_options
+@click.option("--taps", metavar="KIND", help="Write NAME.taps beside it, with more outputs: layers or composites.")
 @click.option("--no-validate", is_flag=True, help="Only convert: run nothing, write no report.")
 @click.option("--resume/--no-resume", default=True, help="Go on with what an interrupted run has left, or delete it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

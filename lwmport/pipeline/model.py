@@ -34,7 +34,9 @@ class Model:
 
 
 def load(path: str | Path) -> Model:
-    """Return the artifact at ``path``, a model file beside its manifest, ready to run.
+    """Return the artifact at ``path``, a model file or a tapped one beside its manifest, ready to run.
+
+    A tapped one returns its taps behind the outputs of the signature.
 
     Raises:
         ArtifactError: there is no manifest beside it, or it names no such file.
@@ -42,7 +44,7 @@ def load(path: str | Path) -> Model:
     """
     path = Path(path)
     made = manifest.read(path.parent)
-    found = [part for part in made.components if part.path == path.name]
+    found = [part for part in made.components if path.name in (part.path, part.taps and part.taps.path)]
     if not found:
         names = ", ".join(part.path for part in made.components)
         raise ArtifactError(f"expected one of {names} in {path.parent}, found {path.name}")

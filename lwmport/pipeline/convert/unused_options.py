@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UsageError
 from lwmport.models.families import STATIC_GROUPS, parts_of
 from lwmport.models.options import USUAL_ATTENTION, Options
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.types import Dialect
+from lwmport.registry import check_known
+from lwmport.types import TAPS, Dialect
 
 _STATIC: Final = tuple(part for parts in STATIC_GROUPS.values() for part in parts)
 _PREFILLS: Final = tuple(name for name in _STATIC if name.endswith("-prefill"))
@@ -38,8 +40,10 @@ def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
     """Return if every option of a request that differs from its default changes something of what is made.
 
     Raises:
-        UsageError: one does not; the message says who takes it.
+        UsageError: one does not; the message says who takes it. Or there is no such kind of taps.
     """
+    if request.taps is not None:
+        check_known("kind of taps", request.taps, TAPS)
     for _, words in unheard(request, dialect):
         raise UsageError(f"expected {words}; leave it out, or ask for what takes it")
 
@@ -55,6 +59,8 @@ def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, st
     if not dialect.lowered and request.batch != 1:
         words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
         yield "batch", words
+    if request.taps and not can_tap(dialect):
+        yield "taps", f"--taps of a model in {', '.join(FORMATS)}, found --taps {request.taps} for {whom}"
     for name, takers in TAKERS.items():
         value = getattr(given, name)
         if value == getattr(usual, name):
