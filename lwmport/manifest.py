@@ -15,6 +15,9 @@ from lwmport.types import ADDED, Artifact, Signature
 
 FORMAT: Final = "lwmport-manifest/1"
 NAME: Final = "manifest.json"
+TAPS: Final = "taps"
+"""The detail of a component that holds its `Taps`."""
+
 LIMIT: Final = 16 * 2**20
 """Bytes that a manifest may have; a larger file is none of ours."""
 
@@ -29,8 +32,21 @@ class FileEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Taps:
+    """The tapped model beside a model: which kind of taps, the file to open, their names in order, and its own files.
+
+    ``kind`` is one of `lwmport.types.TAPS`. The outputs of the file are those of the model, and then the taps.
+    """
+
+    kind: str
+    path: str
+    names: tuple[str, ...]
+    files: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComponentEntry:
-    """One converted component. ``details`` are facts of the format: opset, operators."""
+    """One converted component. ``details`` are facts of the format, as the opset, and the taps where it has some."""
 
     name: str
     path: str
@@ -39,6 +55,12 @@ class ComponentEntry:
     operators: Mapping[str, int]
     details: Mapping[str, Any]
     program_sha256: str
+
+    @property
+    def taps(self) -> Taps | None:
+        """The tapped model that was written beside this one, if any; its files are not among ``files``."""
+        told = self.details.get(TAPS)
+        return None if told is None else plain.decode(Taps, told, f"{self.name}.details.{TAPS}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +88,24 @@ class Manifest:
     phases: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
 
 
-def entry(artifact: Artifact, program_sha256: str) -> ComponentEntry:
+def entry(artifact: Artifact, program_sha256: str, taps: Taps | None = None) -> ComponentEntry:
     """Return the manifest's entry of an artifact, with the digests of its files; those known already are not taken."""
-    folder = artifact.path.parent
+    told = {} if taps is None else {TAPS: plain.encode(taps)}
     return ComponentEntry(
         name=artifact.component,
         path=artifact.path.name,
-        files=tuple(file_entry(folder, path, artifact.sha256.get(path.name)) for path in artifact.files),
+        files=file_entries(artifact),
         signature=artifact.signature,
         operators=dict(artifact.operators),
-        details=dict(artifact.details),
+        details={**artifact.details, **told},
         program_sha256=program_sha256,
     )
+
+
+def file_entries(artifact: Artifact) -> tuple[FileEntry, ...]:
+    """Return name, size and digest of each file of an artifact."""
+    folder = artifact.path.parent
+    return tuple(file_entry(folder, path, artifact.sha256.get(path.name)) for path in artifact.files)
 
 
 def file_entry(folder: Path, path: Path, sha256: str | None = None) -> FileEntry:
@@ -111,7 +139,8 @@ def read(folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise ArtifactError(f"{path}: expected the format {FORMAT}, found {manifest.format!r}")
     for part in manifest.components:
-        for name in (part.name, part.path, *(file.name for file in part.files)):
+        taps = () if part.taps is None else (part.taps.path, *(file.name for file in part.taps.files))
+        for name in (part.name, part.path, *(file.name for file in part.files), *taps):
             _check_inside(path, name)
     return manifest
 
@@ -119,14 +148,17 @@ def read(folder: Path) -> Manifest:
 def changed_files(parts: Iterable[ComponentEntry], folder: Path) -> list[str]:
     """Return the files of some components that are missing or no longer have their digest.
 
-    A file that several of them have is read once.
+    A file that several of them have is read once. A tapped model may be missing, for a bundle leaves it out.
     """
-    found = []
-    for file in dict.fromkeys(file for part in parts for file in part.files):
-        path = folder / file.name
-        if not path.is_file() or path.stat().st_size != file.bytes or digest.of_file(path) != file.sha256:
-            found.append(file.name)
-    return found
+    parts = list(parts)
+    files = dict.fromkeys(file for part in parts for file in part.files)
+    tapped = dict.fromkeys(file for part in parts if part.taps for file in part.taps.files)
+    files.update(dict.fromkeys(file for file in tapped if (folder / file.name).exists()))
+    return [file.name for file in files if _is_changed(folder / file.name, file)]
+
+
+def _is_changed(path: Path, file: FileEntry) -> bool:
+    return not path.is_file() or path.stat().st_size != file.bytes or digest.of_file(path) != file.sha256
 
 
 def _check_inside(path: Path, name: str) -> None:

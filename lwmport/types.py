@@ -16,6 +16,9 @@ Array: TypeAlias = NDArray[Any]
 Dim: TypeAlias = int | str
 """A static size, or the name of a dynamic one (``"batch"``)."""
 
+TAPS: Final = ("layers", "composites")
+"""Which values inside a program can be asked for: what its layers return, or what all composites compute too."""
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being written, the bytes done and the bytes in all."""
 

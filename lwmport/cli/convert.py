@@ -19,6 +19,7 @@ from lwmport.cli.progress import progress
 @weights_options
 @model_options
 @click.option("--runner", metavar="NAME", help="What runs the artifacts to judge them; by their suffix by default.")
+@click.option("--taps", metavar="KIND", help="Write NAME.taps beside it, with more outputs: layers or composites.")
 @click.option("--no-validate", is_flag=True, help="Only convert: run nothing, write no report.")
 @click.option("--resume/--no-resume", default=True, help="Go on with what an interrupted run has left, or delete it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -28,17 +28,10 @@ def show(outcome: "Outcome", written: Path | None, *, as_json: bool) -> int:
 
 
 def _print(outcome: "Outcome", page: Path | None) -> None:
-    weights = outcome.manifest.weights
-    seen: set[str] = set()
-    for part in outcome.manifest.components:
-        total = sum(file.bytes for file in part.files if file.name not in seen)
-        before = [file.name for file in part.files if file.name in seen]
-        seen.update(file.name for file in part.files)
-        nodes = sum(part.operators.values())
-        facts = [size(total), *([f"{nodes} nodes"] if nodes else []), *(f"with {name} as above" for name in before)]
-        click.echo(f"{outcome.out / part.path}  {', '.join(facts)}")
+    _print_models(outcome)
     if outcome.seconds:
         click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}{_own(outcome)}")
+    weights = outcome.manifest.weights
     click.echo(f"weights: {weights['description']}")
     if outcome.report is None:
         click.echo("not validated (--no-validate)")
@@ -58,6 +51,20 @@ def _print(outcome: "Outcome", page: Path | None) -> None:
     click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
     if page:
         click.echo(f"report: {page}")
+
+
+def _print_models(outcome: "Outcome") -> None:
+    seen: set[str] = set()
+    for part in outcome.manifest.components:
+        total = sum(file.bytes for file in part.files if file.name not in seen)
+        before = [file.name for file in part.files if file.name in seen]
+        seen.update(file.name for file in part.files)
+        nodes = sum(part.operators.values())
+        facts = [size(total), *([f"{nodes} nodes"] if nodes else []), *(f"with {name} as above" for name in before)]
+        click.echo(f"{outcome.out / part.path}  {', '.join(facts)}")
+        if part.taps:
+            more = sum(file.bytes for file in part.taps.files)
+            click.echo(f"{outcome.out / part.taps.path}  {size(more)}, {len(part.taps.names)} taps")
 
 
 def _own(outcome: "Outcome") -> str:

@@ -53,7 +53,7 @@ def simplify(closed: core.ClosedJaxpr, keep: Keep = lambda _: True, decompose: D
 
 def _simplified(closed: core.ClosedJaxpr, wishes: _Wishes) -> core.ClosedJaxpr:
     avals = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in closed.jaxpr.invars]
-    return _prune(jax.make_jaxpr(lambda *args: _interpret(closed, args, wishes))(*avals))
+    return prune(jax.make_jaxpr(lambda *args: _interpret(closed, args, wishes))(*avals))
 
 
 def _interpret(closed: core.ClosedJaxpr, args: Sequence[Any], wishes: _Wishes) -> list[Any]:
@@ -87,15 +87,22 @@ def _inlined(equation: Any, operands: list[Any], wishes: _Wishes) -> list[Any] |
     name, params = equation.primitive.name, equation.params
     if composite_name(equation) and not wishes.keep(equation):
         return _interpret(wishes.decompose(equation), operands, wishes)
-    if name in CALLS:
-        inner = params[CALLS[name]]
-        called = inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
-        return _interpret(called, operands, wishes)
+    inner = called(equation)
+    if inner is not None:
+        return _interpret(inner, operands, wishes)
     if name == "cond" and not isinstance(operands[0], jax.core.Tracer):
         return _interpret(params["branches"][int(operands[0])], operands[1:], wishes)
     if name == "scan" and _is_one(params["length"]):
         return _one_step(params, operands, wishes)
     return None
+
+
+def called(equation: Any) -> core.ClosedJaxpr | None:
+    """Return the jaxpr that an equation only calls, and None for an equation that does something itself."""
+    if equation.primitive.name not in CALLS:
+        return None
+    inner = equation.params[CALLS[equation.primitive.name]]
+    return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
 
 
 def _is_one(length: Any) -> bool:
@@ -141,7 +148,7 @@ FOLD_LIMIT: Final = 2**20
 """Largest result, in elements, that is computed while tracing; larger ones are computed when they are written."""
 
 
-def _prune(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+def prune(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     """Return the program without equations whose results nobody reads."""
     needed = {atom for atom in closed.jaxpr.outvars if not is_literal(atom)}
     kept = []

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from lwmport import manifest
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.validate.judge import open_runner
-from lwmport.pipeline.validate.subject import subjects_of
+from lwmport.pipeline.validate.subject import Subject, subjects_of
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
 from lwmport.types import Array, Runner, Signature
 
@@ -37,21 +37,12 @@ class Model:
         """Give back what the model holds: memory, files, the device."""
         self.runner.close()
 
-    def __enter__(self) -> Self:
-        """Return the model."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the model."""
-        self.close()
-
 
 def load(path: str | Path, *, runner: str | None = None) -> Model:
     """Return the artifact at ``path``, ready to run: a model beside its manifest, or a file compiled from such a model.
 
-    ``runner`` is what runs it, as in ``lwmport validate --runner``; by default the usual one of its suffix.
+    A tapped file returns its taps beside the outputs of the signature. ``runner`` is what runs it, as in
+    ``lwmport validate --runner``; by default the usual one of its suffix.
 
     Raises:
         ArtifactError: there is no manifest beside it, or it names no such file.
@@ -59,10 +50,19 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
         UsageError: the runner is unknown, or does not take such a file.
     """
     path = Path(path)
-    found = subjects_of(path).items
+    found = _tapped(path) or subjects_of(path).items
     if [item.path for item in found] != [path]:
         names = ", ".join(item.part.path for item in found)
         raise ArtifactError(f"expected one of {names} in {path}, found the folder")
     (item,) = found
     opened = open_runner(path, item.part.signature, runner=runner, precision=item.hint)
     return Model(path=path, signature=item.part.signature, runner=opened)
+
+
+def _tapped(path: Path) -> tuple[Subject, ...]:
+    """Return the tapped file at ``path``, with the signature of the model that it is beside; nothing for any other."""
+    if not (path.parent / manifest.NAME).is_file():
+        return ()
+    made = manifest.read(path.parent)
+    parts = [part for part in made.components if part.taps and part.taps.path == path.name]
+    return tuple(Subject(path=path, part=part, form=made.artifact_format) for part in parts)

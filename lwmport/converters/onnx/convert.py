@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import onnx_ir as ir
 
 import lwmport
 from lwmport.converters.onnx import control, convolution, elementwise, normalisation, reductions, shapes
 from lwmport.converters.onnx.emitter import Emitter, Rule
 from lwmport.converters.onnx.forms import FORMS, Form
+from lwmport.converters.onnx.graph import GraphBuilder
 from lwmport.converters.onnx.writer import write_model, write_shared
 from lwmport.converters.stored_details import stored_details
 from lwmport.graphs.atoms import composite_name
@@ -24,6 +27,8 @@ PRIMITIVES: dict[str, Rule] = {
     **normalisation.RULES,
 }
 
+PRODUCER: Final = ("lwmport", lwmport.__version__)
+
 
 def convert(
     program: Program,
@@ -38,14 +43,29 @@ def convert(
     Raises:
         LoweringError: the program holds an operation that the dialect cannot express.
     """
+    graph, inputs, outputs = build(program, weights, dialect)
+    path = out / f"{program.component}.onnx"
+    common = write_shared(graph, out / shared.name, shared, progress) if shared else {}
+    own = write_model(graph, inputs, outputs, path, progress, PRODUCER)
+    return artifact_of(program, weights, dialect, path, graph, {**own, **common})
+
+
+def build(program: Program, weights: Weights, dialect: Dialect) -> tuple[GraphBuilder, list[ir.Value], list[ir.Value]]:
+    """Return the graph of a program, its inputs and its outputs; the values of its constants are still promises.
+
+    Raises:
+        LoweringError: the program holds an operation that the dialect cannot express.
+    """
     rules, forms = native_rules(dialect), native_forms(dialect)
     expanded = program.expand(lambda equation: _stays(equation, forms), in_blocks)
     emitter = Emitter(expanded, weights, dialect.opset, PRIMITIVES, rules)
-    inputs, outputs = emitter.run()
-    path = out / f"{program.component}.onnx"
-    common = write_shared(emitter.graph, out / shared.name, shared, progress) if shared else {}
-    own = write_model(emitter.graph, inputs, outputs, path, progress, ("lwmport", lwmport.__version__))
-    files = {**own, **common}
+    return emitter.graph, *emitter.run()
+
+
+def artifact_of(
+    program: Program, weights: Weights, dialect: Dialect, path: Path, graph: GraphBuilder, files: Mapping[Path, str]
+) -> Artifact:
+    """Return the record of a model that was written; ``files`` are its files and their SHA-256."""
     return Artifact(
         component=program.component,
         format="onnx",
@@ -54,14 +74,14 @@ def convert(
         files=tuple(files),
         sha256={file.name: sha256 for file, sha256 in files.items()},
         signature=program.signature,
-        operators=emitter.graph.operators(),
-        details={"opset": dialect.opset, "program": program.digest, **stored_details(weights, _constants(emitter))},
+        operators=graph.operators(),
+        details={"opset": dialect.opset, "program": program.digest, **stored_details(weights, _constants(graph))},
     )
 
 
-def _constants(emitter: Emitter) -> Iterator[tuple[str | None, str, int]]:
+def _constants(graph: GraphBuilder) -> Iterator[tuple[str | None, str, int]]:
     """Yield checkpoint name, dtype and bytes of every constant."""
-    for item in emitter.graph.initializers.values():
+    for item in graph.initializers.values():
         yield item.source, item.dtype.name, item.nbytes
 
 

@@ -88,7 +88,7 @@ def write_shared(graph: GraphBuilder, path: Path, shared: SharedData, progress: 
         shared.offsets.update(zip(once, offsets, strict=True))
     found = [item for item in items if item.form in shared.offsets]
     for item in found:
-        item.value.const_value = _reference(item, path, shared.offsets[item.form])
+        item.value.const_value = reference(item, path, shared.offsets[item.form])
     return {path: shared.sha256} if found else {}
 
 
@@ -107,7 +107,7 @@ def _write_data(items: list[Initializer], path: Path, progress: Progress) -> tup
                     progress(item.source or item.name, done + file.position - offset, total)
                 file.mark()
             done += item.nbytes
-            item.value.const_value = _reference(item, path, offset)
+            item.value.const_value = reference(item, path, offset)
             offsets.append(offset)
     return file.sha256, offsets
 
@@ -140,7 +140,8 @@ def _check(item: Initializer, dtype: np.dtype[Any], shape: tuple[int, ...] | Non
         raise LoweringError(f"expected {item.dtype}{list(item.shape)} for {item.name}, found {found}")
 
 
-def _reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:
+def reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:
+    """Return the value of a constant as a place in a file beside the model."""
     return ir.ExternalTensor(
         location=path.name,
         offset=offset,

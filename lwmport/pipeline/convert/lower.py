@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lwmport import digest
 from lwmport.converters import converter_for
+from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.pipeline.convert.request import Work
 from lwmport.pipeline.weights import component_weights
@@ -17,9 +18,21 @@ def lower(work: Work, component: Component, dialect: Dialect, folder: Path) -> t
         work.observer.phase(f"{component.name}: write {dialect.format}")
         renamed: Artifact = converter_for(dialect)(component, weights, dialect, folder, work.observer.progress)
         return renamed, digest.of_json({"component": component.name, "config": dict(component.config)})
-    work.observer.phase(f"{component.name}: trace")
-    program = trace(component, work.request.batch)
+    program = program_of(work, component)
     work.observer.phase(f"{component.name}: write {dialect.format} in the dialect {dialect.name}")
     shared = [work.shared] if work.shared else []
     artifact: Artifact = converter_for(dialect)(program, weights, dialect, folder, work.observer.progress, *shared)
     return artifact, program.digest
+
+
+def program_of(work: Work, component: Component, taps: str = "") -> Program:
+    """Return the program of a component, with taps if a kind of them is named; it is traced once.
+
+    Raises:
+        UsageError: the component has nothing to tap.
+    """
+    key = (component.name, taps)
+    if key not in work.programs:
+        work.observer.phase(f"{component.name}: trace{f' with {taps} as taps' if taps else ''}")
+        work.programs[key] = trace(component, work.request.batch, taps)
+    return work.programs[key]

@@ -12,7 +12,7 @@ rather than read, `MADE` times, with `SEEDED` besides.
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -95,14 +95,16 @@ class ConversionPlan:
 
 
 def plan_for(
-    family: Family, weights: Weights, form: str, out: Path, done_bytes: int, *, once: bool = False
+    family: Family, weights: Weights, form: str, out: Path, done_bytes: int, parts: tuple[Component, ...] | None = None
 ) -> ConversionPlan:
-    """Return the plan of a conversion into a folder; with ``once`` the first component's weights are those of all.
+    """Return the plan of a conversion into a folder.
+
+    ``parts`` are the components whose weights are written, as often as they are; each of the family once by default.
 
     Raises:
         PortError: the disk has no room for it, or cannot be written.
     """
-    parts = family.components[:1] if once else family.components
+    parts = family.components if parts is None else parts
     written = sum(written_bytes(part, family.options.store) for part in parts)
     read = sum(stored_bytes(family, weights, part.located.get(name, name)) for part in parts for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
@@ -114,6 +116,20 @@ def plan_for(
         free_bytes=free,
         peak_bytes=_peak(family, parts, form, made_up=not digested),
         seconds=_seconds(family, form, written - done_bytes, out) if form in STREAMED else None,
+    )
+
+
+def with_taps(plan: ConversionPlan, family: Family) -> ConversionPlan:
+    """Return the plan of a conversion that also writes the tapped model of each component.
+
+    Its program and its graph are in memory beside those of the model, and are made besides.
+    """
+    layers = _layers(family)
+    seconds = len(family.components) * (START + LAYER_SECONDS * layers)
+    return replace(
+        plan,
+        peak_bytes=None if plan.peak_bytes is None else plan.peak_bytes + LAYER * layers,
+        seconds=None if plan.seconds is None else plan.seconds + seconds,
     )
 
 

@@ -10,6 +10,7 @@ from lwmport import manifest
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.dialects import dialect_for
+from lwmport.graphs.program import Program
 from lwmport.models.families import Family, is_file
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.plan import ConversionPlan
@@ -26,6 +27,7 @@ SUFFIXES: Final = {"frozen_graph": ".pb"}
 class ConvertRequest:
     """What to convert, into what, from which weights, and where to put it.
 
+    ``taps`` is one of `lwmport.types.TAPS`: which values inside each model a second file beside it gives as outputs.
     ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
     ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix.
     """
@@ -43,6 +45,7 @@ class ConvertRequest:
     options: Options = field(default_factory=Options)
     resume: bool = True
     runner: str | None = None
+    taps: str | None = None
 
     @property
     def suffix(self) -> str:
@@ -68,6 +71,7 @@ class ConvertRequest:
             "batch": self.batch,
             "seed": self.seed,
             "runner": self.runner,
+            "taps": self.taps,
         }
         usual = {"config": "lwm", "batch": 1, "seed": 0}
         words = ["lwmport", "convert", "--component", self.component, "--to", self.format, *self._checkpoint()]
@@ -105,7 +109,7 @@ class Outcome:
 
 @dataclass
 class Work:
-    """One conversion under way."""
+    """One conversion under way; ``programs`` are those that were traced, by component and kind of taps."""
 
     request: ConvertRequest
     family: Family
@@ -114,5 +118,6 @@ class Work:
     folder: Path
     observer: Observer
     shared: SharedData | None = None
+    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
     parts: list[manifest.ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)

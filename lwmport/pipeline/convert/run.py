@@ -9,7 +9,7 @@ from lwmport import atomic, extras, manifest, memory, plain
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.converters import CONVERTERS, converter_for
+from lwmport.converters import CONVERTERS, converter_for, shares
 from lwmport.models.families import Family, resolve
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.checkpoint.trees import config_of
@@ -17,9 +17,10 @@ from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free
-from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for
+from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps
 from lwmport.pipeline.convert.request import ConvertRequest, Outcome, Work
 from lwmport.pipeline.convert.sharing import shared_data
+from lwmport.pipeline.convert.taps import check_taps, remove_old_taps, write_taps
 from lwmport.pipeline.convert.unused_options import check_heard, check_stored
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.observer import Observer, Silent
@@ -29,7 +30,7 @@ from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
 from lwmport.runtime.registry import check_startable
-from lwmport.types import Component, Dialect, Status
+from lwmport.types import Component, Dialect, SharedData, Status
 
 NOT_VALIDATED = "not validated"
 
@@ -52,7 +53,7 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
     converter_for(dialect)  # imported now, so that the plan knows its memory
     shared = shared_data(request.component, family, dialect)
     check_free(request.out, [component.name for component in family.components], request.format, shared)
-    planned = _plan(request, family, weights, identity, observer, once=shared is not None)
+    planned = _plan(request, family, weights, identity, observer, _written(request, family, shared))
     with (
         resume.told(request.out, identity),
         atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder,
@@ -68,12 +69,14 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
         )
         start = time.perf_counter()
         with memory.AnonymousPeak() as own:
+            check_taps(work)
             weights_sha256 = _convert_all(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
         report = judge_all(work, weights_sha256) if request.validate else None
         status = report.status if report else Status.SKIPPED
         made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
         manifest.write(made, folder)
+        remove_old_taps(request.out, made)
         if report is None:
             remove_report(request.out)
     return Outcome(
@@ -97,7 +100,14 @@ def _facts(request: ConvertRequest, dialect: Dialect, family: Family) -> dict[st
         "config": dict(family.config),
         "options": family.options.to_json(),
         "family": versions_of(family.spec),
+        "taps": request.taps,
     }
+
+
+def _written(request: ConvertRequest, family: Family, shared: SharedData | None) -> tuple[Component, ...]:
+    """Return the components whose weights are written: the first where they are shared, all twice for own taps."""
+    parts = family.components if shared is None else family.components[:1]
+    return parts * 2 if request.taps and not shares(request.lowering) else parts
 
 
 def _plan(
@@ -106,10 +116,9 @@ def _plan(
     weights: Checkpoint | SeededWeights,
     identity: str,
     observer: Observer,
-    *,
-    once: bool,
+    parts: tuple[Component, ...],
 ) -> ConversionPlan:
-    """Return the plan, after telling it; ``once`` if the components keep their weights in one file.
+    """Return the plan, after telling it; ``parts`` are the components whose weights are written.
 
     Raises:
         PortError: the disk has no room, or the machine cannot hold what validation needs.
@@ -117,7 +126,8 @@ def _plan(
     if request.validate:
         check_validation(family, request.format)
     done = resume.done_bytes(request.out, identity) if request.resume else 0
-    planned = plan_for(family, weights, request.format, request.out, done, once=once)
+    planned = plan_for(family, weights, request.format, request.out, done, parts)
+    planned = with_taps(planned, family) if request.taps else planned
     observer.phase(f"plan: {planned.sentence}")
     if done:
         observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")
@@ -153,7 +163,8 @@ def open_model(request: ConvertRequest, dialect: Dialect) -> tuple[Family, Check
 def _convert_one(work: Work, component: Component) -> None:
     start = time.perf_counter()
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
-    work.parts.append(manifest.entry(artifact, program_sha256))
+    taps = write_taps(work, component, artifact) if work.request.taps else None
+    work.parts.append(manifest.entry(artifact, program_sha256, taps))
     work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
 
 

@@ -1,14 +1,17 @@
 """The reference: a component run by JAX itself, in float32 on the CPU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from lwmport import memory
+from lwmport.graphs.taps import tapped
 from lwmport.runtime.base_runner import BaseRunner
-from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
+from lwmport.runtime.inputs import check_inputs
+from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner, tapped_jaxpr
 from lwmport.types import Array, Component, Progress, Quantized, Quantizer, Weights
 
 
@@ -79,3 +82,24 @@ class JaxRunner(BaseRunner):
         """Return the outputs for each of several inputs; nothing is read, and ``progress`` hears nothing."""
         del progress
         return [self.run(inputs) for inputs in cases]
+
+    def taps(self, inputs: Mapping[str, Array], kind: str) -> Iterator[tuple[str, Array]]:
+        """Yield the name and the value of each tap, in the order of computation.
+
+        Args:
+            inputs: of the component, by name.
+            kind: one of `lwmport.types.TAPS`.
+
+        Raises:
+            RunnerError: names, shapes, dtypes or indices do not fit the signature.
+            UsageError: the component has nothing to tap.
+        """
+        check_inputs(self.component.signature.inputs, inputs)
+        closed, found = tapped_jaxpr(self.component, inputs, kind)
+        weights = [self._weights[name] for name in sorted(self._weights)]
+        with jax.default_device(self._device):
+            values = jax.jit(core.jaxpr_as_fun(tapped(closed, found.values())))(
+                *weights, *(jax.numpy.asarray(inputs[name]) for name in sorted(inputs))
+            )
+        for name, value in zip(found, values[-len(found) :], strict=True):
+            yield name, np.asarray(value)

@@ -5,7 +5,7 @@ stands, in float32 on the CPU. A weight is read for the equation that takes it a
 until their last use. Several inputs go through the program side by side, so that the weights are read once for all.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -13,12 +13,17 @@ import numpy as np
 from jax.extend import core
 
 from lwmport.graphs.atoms import is_literal, value_of
+from lwmport.graphs.inline import inline
+from lwmport.graphs.trace import taps_of
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import check_inputs
 from lwmport.types import Array, Component, Progress, Weights
 
 Walk: TypeAlias = Generator[str, Any, dict[str, Array]]
 """A run that yields the name of each weight that it needs, is sent it, and returns the outputs."""
+
+Show: TypeAlias = Callable[[Any, Any], None]
+"""Called with each variable and its value, as soon as it is computed."""
 
 
 class StreamedJaxRunner(BaseRunner):
@@ -50,7 +55,7 @@ class StreamedJaxRunner(BaseRunner):
             check_inputs(self.component.signature.inputs, inputs)
         found: dict[int, dict[str, Array]] = {}
         waiting: dict[int, str] = {}
-        walks = [self._walk(inputs) for inputs in cases]
+        walks = [self._walk(traced(self.component, inputs), inputs) for inputs in cases]
         total, done, seen = sum(spec.nbytes for spec in self.component.weights.values()), 0, set[str]()
 
         def step(number: int, weight: Any) -> None:
@@ -74,13 +79,47 @@ class StreamedJaxRunner(BaseRunner):
                 progress(name, done, total)
         return [found[number] for number in range(len(walks))]
 
+    def taps(self, inputs: Mapping[str, Array], kind: str) -> Iterator[tuple[str, Array]]:
+        """Yield the name and the value of each tap, in the order of computation; none is kept.
+
+        Args:
+            inputs: of the component, by name.
+            kind: one of `lwmport.types.TAPS`.
+
+        Raises:
+            RunnerError: names, shapes, dtypes or indices do not fit the signature.
+            UsageError: the component has nothing to tap.
+        """
+        check_inputs(self.component.signature.inputs, inputs)
+        closed, found = tapped_jaxpr(self.component, inputs, kind)
+        names = {variable: name for name, variable in found.items()}
+        shown: list[tuple[str, Array]] = []
+
+        def show(variable: Any, value: Any) -> None:
+            if variable in names:
+                shown.append((names[variable], np.asarray(value)))
+
+        walk = self._walk(closed, inputs, show)
+        wanted = self._step(walk, None)
+        while wanted is not None:
+            wanted = self._step(walk, self._read(wanted))
+            yield from shown
+            shown.clear()
+
+    def _step(self, walk: Walk, weight: Any) -> str | None:
+        """Send a run the weight that it waits for and return the next one that it needs, or None at its end."""
+        with jax.default_device(self._device):
+            try:
+                return walk.send(weight)
+            except StopIteration:
+                return None
+
     def _read(self, name: str) -> Any:
         spec = self.component.weights[name]
         return jax.device_put(self._weights.read(name).astype(spec.dtype, copy=False), self._device)
 
-    def _walk(self, inputs: Mapping[str, Array]) -> Walk:
+    def _walk(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array], show: Show = lambda *_: None) -> Walk:
         names = sorted(self.component.weights)
-        closed, outputs = _traced(self.component, names, inputs)
         given = dict(zip(closed.jaxpr.invars[: len(names)], names, strict=True))
         values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
         fed = (jax.numpy.asarray(inputs[name]) for name in sorted(inputs))
@@ -96,26 +135,44 @@ class StreamedJaxRunner(BaseRunner):
             del operands
             jax.block_until_ready(made)  # else equations pile up, each with its weight
             values.update(zip(equation.outvars, made, strict=True))
+            for variable, value in zip(equation.outvars, made, strict=True):
+                show(variable, value)
+            del made
             for var in last.get(number, ()):
                 values.pop(var, None)
-        return {
-            name: np.asarray(value_of(atom, values)) for name, atom in zip(outputs, closed.jaxpr.outvars, strict=True)
-        }
+        outputs = zip(output_names(self.component), closed.jaxpr.outvars, strict=True)
+        return {name: np.asarray(value_of(atom, values)) for name, atom in outputs}
 
 
-def _traced(
-    component: Component, names: Sequence[str], inputs: Mapping[str, Array]
-) -> tuple[core.ClosedJaxpr, list[str]]:
-    """Return a component's jaxpr for inputs of these sizes, and the names of its outputs."""
-    specs = {name: component.weights[name] for name in names}
-    weights = {name: jax.ShapeDtypeStruct(spec.shape, spec.dtype) for name, spec in specs.items()}
-    outputs = sorted(spec.name for spec in component.signature.outputs)
+def output_names(component: Component) -> list[str]:
+    """Return the names of a component's outputs, in the order of its jaxpr."""
+    return sorted(spec.name for spec in component.signature.outputs)
+
+
+def tapped_jaxpr(
+    component: Component, inputs: Mapping[str, Array], kind: str
+) -> tuple[core.ClosedJaxpr, dict[str, Any]]:
+    """Return a component's jaxpr for inputs of these sizes, without calls, and the variable of each tap by name.
+
+    Raises:
+        UsageError: no such kind of taps, or there is nothing to tap.
+    """
+    flat = inline(traced(component, inputs))
+    weights = dict(zip(flat.jaxpr.invars, sorted(component.weights), strict=False))
+    return flat, taps_of(component, flat, weights, kind)
+
+
+def traced(component: Component, inputs: Mapping[str, Array]) -> core.ClosedJaxpr:
+    """Return a component's jaxpr for inputs of these sizes: weights and inputs in, outputs out, each sorted by name."""
+    specs = sorted(component.weights.items())
+    weights = {name: jax.ShapeDtypeStruct(spec.shape, spec.dtype) for name, spec in specs}
+    outputs = output_names(component)
 
     def flat(weights: Mapping[str, Any], given: Mapping[str, Any]) -> list[Any]:
         found = component.apply(weights, given)
         return [found[name] for name in outputs]
 
-    return jax.make_jaxpr(flat)(weights, dict(inputs)), outputs
+    return jax.make_jaxpr(flat)(weights, dict(inputs))
 
 
 def _last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:

@@ -1,0 +1,55 @@
+"""The tapped model of a component: written beside its model, told in the manifest, and taken away with it."""
+
+import shutil
+from pathlib import Path
+
+from lwmport import manifest
+from lwmport.converters.taps import convert_tapped
+from lwmport.pipeline.convert.lower import program_of
+from lwmport.pipeline.convert.request import Work
+from lwmport.pipeline.weights import component_weights
+from lwmport.types import Artifact, Component
+
+
+def check_taps(work: Work) -> None:
+    """Return if every component has what was asked for, before anything is written.
+
+    Raises:
+        UsageError: one has nothing to tap.
+    """
+    if work.request.taps:
+        for component in work.family.components:
+            program_of(work, component, work.request.taps)
+
+
+def write_taps(work: Work, component: Component, artifact: Artifact) -> manifest.Taps:
+    """Write the tapped model beside an artifact that was just written, and return what the manifest tells of it."""
+    kind = work.request.taps or ""
+    program, tapped = program_of(work, component), program_of(work, component, kind)
+    work.observer.phase(f"{component.name}: write {kind} as taps beside it")
+    weights = component_weights(work.family, component, work.weights)
+    beside = convert_tapped(program, tapped, weights, work.dialect, artifact.path, work.observer.progress)
+    names = [spec.name for spec in tapped.signature.outputs[len(program.signature.outputs) :]]
+    return manifest.Taps(kind=kind, path=beside.path.name, names=tuple(names), files=manifest.file_entries(beside))
+
+
+def remove_old_taps(folder: Path, made: manifest.Manifest) -> None:
+    """Delete the tapped models in a folder whose models are about to be replaced, but for those that are made anew."""
+    if not (folder / manifest.NAME).exists():
+        return
+    kept = {part.taps.path for part in made.components if part.taps}
+    for taps in (part.taps for part in manifest.read(folder).components):
+        if taps is not None:
+            _remove(folder, taps, keep=taps.path in kept)
+
+
+def _remove(folder: Path, taps: manifest.Taps, *, keep: bool) -> None:
+    """Delete the files of a tapped model; what will ``keep`` its place is replaced, and its data goes."""
+    for name in (taps.path, *(file.name for file in taps.files)):
+        path = folder / name
+        if keep and Path(name).parts[0] == taps.path:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
