@@ -7,7 +7,7 @@ import math
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -40,9 +40,9 @@ def encode(value: Any) -> Any:
 
 
 def decode(hint: type[Record], value: Any, where: str) -> Record:
-    """Return plain JSON values as the record type, each of its type, no field unknown.
+    """Return plain JSON values as the record type, every field present, none unknown, each of its type.
 
-    Only a field with a default may be absent: a record that was written before the field came does not have it.
+    Only a field that `lwmport.types.ADDED` marks may be missing: it has its default then.
 
     Raises:
         ArtifactError: they are not; the message says where.
@@ -66,8 +66,8 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
 def _record(hint: Any, value: Any, where: str) -> Any:
     items = _object(value, where)
     names = {field.name for field in fields(hint)}
-    needed = {field.name for field in fields(hint) if field.default is MISSING and field.default_factory is MISSING}
-    missing, unknown = sorted(needed - set(items)), sorted(set(items) - names)
+    added = {field.name for field in fields(hint) if "added" in field.metadata}
+    missing, unknown = sorted(names - added - set(items)), sorted(set(items) - names)
     if missing or unknown:
         raise _error(where, f"the fields of {hint.__name__}", f"missing {missing}, unknown {unknown}")
     hints = get_type_hints(hint)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ Dim: TypeAlias = int | str
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being written, the bytes done and the bytes in all."""
+
+ADDED: Final = MappingProxyType({"added": True})
+"""Metadata of a field that a file of an earlier version lacks: `lwmport.plain.decode` then takes its default."""
 
 
 class Status(StrEnum):
@@ -112,7 +116,8 @@ class Component:
     ``apply(weights, inputs)`` takes flat ``{name: array}`` mappings of JAX arrays (or tracers) and returns
     the outputs by name. ``config`` is the model configuration as plain JSON values. ``feeder`` is the component whose
     outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
-    ``located`` holds the names that weights have in a checkpoint, where those are others.
+    ``located`` holds the names that weights have in a checkpoint, where those are others. ``kept`` are the weights that
+    stay in float32 whatever the precision.
     """
 
     name: str
@@ -124,6 +129,7 @@ class Component:
     feeder: "Component | None" = None
     quantizer: Quantizer | None = None
     located: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

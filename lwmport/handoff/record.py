@@ -5,13 +5,13 @@ The verifier inside the bundle (`lwmport.handoff.standalone`) reads the same two
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lwmport import digest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import FileEntry
-from lwmport.types import Normalisation, TensorSpec, Tolerance
+from lwmport.types import ADDED, Normalisation, TensorSpec, Tolerance
 
 FORMAT: Final = "lwmport-bundle/1"
 SPEC_FORMAT: Final = "lwmport-spec/2"
@@ -72,7 +72,7 @@ class Processing:
 
     steps: tuple[str, ...]
     scaling: Scaling | None
-    normalisation: Normalisation | None = None
+    normalisation: Normalisation | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,6 @@ from lwmport.types import Component, Signature, TensorSpec, WeightSpec
 CACHES: Final = ("past_key_values.", "present.")
 """Beginnings of the names of a cache."""
 
-KEPT: Final = frozenset({("vqgan-encoder", "quantize/embeddings")})
-"""Component and weight that stay as they are: which code is the nearest is decided in float32."""
-
 
 def in_precision(component: Component, precision: str) -> Component:
     """Return the component computed in a precision; one without weights has nothing to narrow and stays.
@@ -43,7 +40,7 @@ def in_precision(component: Component, precision: str) -> Component:
         component,
         signature=signature,
         weights={
-            name: spec if (component.name, name) in KEPT else _narrowed(spec, precision)
+            name: spec if name in component.kept else _narrowed(spec, precision)
             for name, spec in component.weights.items()
         },
         apply=apply,
