@@ -40,7 +40,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(hint: type[Record], value: Any, where: str) -> Record:
-    """Return plain JSON values as the record type, each of its type, no field unknown.
+    """Return plain JSON values as the record type, every field present, none unknown, each of its type.
 
     Only a field that `lwmport.types.ADDED` marks may be missing: it has its default then.
 

@@ -203,8 +203,9 @@ class Component:
     ``apply(weights, inputs)`` takes flat ``{name: array}`` mappings of JAX arrays (or tracers) and returns
     the outputs by name. ``config`` is the model configuration as plain JSON values. ``feeder`` is the component whose
     outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
-    ``located`` holds the names that weights have in a checkpoint, where those are others.
-    ``phases`` are those of generation that it runs: `PREFILL`, `DECODE`, both, or none.
+    ``located`` holds the names that weights have in a checkpoint, where those are others. ``phases`` are those of
+    generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
+    the precision.
     """
 
     name: str
@@ -217,6 +218,7 @@ class Component:
     quantizer: Quantizer | None = None
     located: Mapping[str, str] = field(default_factory=dict)
     phases: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from lwmport.cli.output import print_json, size
 def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are options
     """List name, shape, dtype, bytes and offset of every tensor in the checkpoint at PATH.
 
-    PATH may carry LWM's prefixes: params::, flax_params:: and trainstate_params::. A Hugging Face LLaMA folder is shown
-    as LWM's tree.
+    PATH may carry LWM's prefixes: params::, flax_params:: and trainstate_params::. A folder of Hugging
+    Face is shown as the tree of its family.
     """
     from lwmport.checkpoints.opening import open_checkpoint
 

@@ -49,7 +49,7 @@ class Options:
         query_chunk: queries in a block; None leaves it to the configuration.
         key_chunk: keys in a block; None leaves it to the configuration.
         ring: ranks of an unrolled ring.
-        sequence: tokens fed at once; None for any number, or for `lwmport.models.llama.family.PREFILL` where static.
+        sequence: tokens fed at once; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
         max_length: tokens that a static cache holds; None for the configuration's longest sequence.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
 

@@ -6,14 +6,11 @@ float32 at the edge of a model; a cache is as narrow as the model, for its size 
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import jax.numpy as jnp
 
 from lwmport.types import Component, Signature, TensorSpec, WeightSpec
-
-KEPT: Final = frozenset({("vqgan-encoder", "quantize/embeddings")})
-"""Component and weight that stay as they are: which code is the nearest is decided in float32."""
 
 
 def in_precision(component: Component, precision: str) -> Component:
@@ -37,7 +34,7 @@ def in_precision(component: Component, precision: str) -> Component:
         component,
         signature=signature,
         weights={
-            name: spec if (component.name, name) in KEPT else _narrowed(spec, precision)
+            name: spec if name in component.kept else _narrowed(spec, precision)
             for name, spec in component.weights.items()
         },
         apply=apply,

@@ -15,12 +15,10 @@ def stored_names(component: Component, store: str) -> frozenset[str]:
     """
     if not store:
         return frozenset()
-    from lwmport.models.precision import KEPT
-
     return frozenset(
         name
         for name, spec in component.weights.items()
-        if (component.name, name) not in KEPT and SCHEMES[store].takes(name, spec)
+        if name not in component.kept and SCHEMES[store].takes(name, spec)
     )
 
 

@@ -59,18 +59,11 @@ def pixels(count: int, size: tuple[int, int]) -> Array:
     return np.stack([cut(_open(photograph), size) for photograph in PHOTOGRAPHS[:count]])
 
 
-def prepare(image: Image.Image, resolution: int) -> Array:
-    """Return a picture as LWM feeds it to its VQGAN: float32 [resolution, resolution, 3] in [-1, 1].
-
-    `cut` and x / 127.5 - 1: ``_process_frame`` in LWM's lwm/vision_chat.py, to the bit.
-    """
-    return np.asarray(cut(image, (resolution, resolution)) / 127.5 - 1)
-
-
 def cut(image: Image.Image, size: tuple[int, int]) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255].
 
-    It is resized with Pillow's default filter (bicubic) so that it covers them, and the centre is cut out.
+    It is resized with Pillow's default filter (bicubic) so that it covers them, and the centre is cut out:
+    ``_process_frame`` in LWM's lwm/vision_chat.py, to the bit.
     """
     (height, width), (wide, high) = size, image.size
     if wide * height < high * width:

@@ -6,8 +6,11 @@ import pytest
 from PIL import Image
 
 from lwmport.errors import PortError, UsageError
+from lwmport.types import Kind, TensorSpec
 from lwmport.validators import pictures as module
-from lwmport.validators.pictures import PHOTOGRAPHS, photographs, prepare
+from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, cut, photographs, scaled
+
+PIXELS = TensorSpec(name="pixels", shape=("batch", 256, 256, 3), dtype="float32", kind=Kind.PICTURE)
 
 
 def test_every_photograph_is_in_the_package_and_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +41,7 @@ def test_a_count_there_is_not(count: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(300, 451), (451, 300), (256, 385), (257, 256), (1000, 999)])
-def test_prepare_does_what_lwm_does(size: tuple[int, int]) -> None:
+def test_a_picture_is_prepared_as_lwm_does(size: tuple[int, int]) -> None:
     """The short side is resized, the centre cut out where Python's round puts it, pixels become x / 127.5 - 1."""
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
     image = Image.fromarray(noise)
@@ -46,7 +49,7 @@ def test_prepare_does_what_lwm_does(size: tuple[int, int]) -> None:
     resized = np.asarray(image.resize((int(256 * size[0] / short), int(256 * size[1] / short)))).astype(np.float32)
     top, left = round((resized.shape[0] - 256) / 2), round((resized.shape[1] - 256) / 2)
     expected = resized[top : top + 256, left : left + 256] / np.float32(127.5) - np.float32(1)
-    assert np.array_equal(prepare(image, 256), expected)
+    assert np.array_equal(scaled(cut(image, (256, 256))[None], PIXELS)[0], expected)
 
 
 def test_a_package_without_the_file_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +57,9 @@ def test_a_package_without_the_file_costs_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "PHOTOGRAPHS", (lost,))
     with pytest.raises(PortError, match=r"expected the photograph lost\.png inside the scikit-image package"):
         photographs(1)
+
+
+@pytest.mark.parametrize(("shape", "layout"), [((1, 3, "h", 8), "NCHW"), ((1, 8, 8), ""), ((1, 8, 8, 3), "NHW")])
+def test_a_picture_without_a_fixed_size_is_refused(shape: tuple[int | str, ...], layout: str) -> None:
+    with pytest.raises(UsageError, match="expected the picture pixels with the axes N, H, W and C"):
+        channels_last(dataclasses.replace(PIXELS, shape=shape, layout=layout))

@@ -42,6 +42,7 @@ def vqgan_encoder(config: VQGANConfig) -> Component:
         layout="NHWC",
         description="the nearest code of each position, z + (e - z)",
     )
+    codebook = "quantize/embeddings"
     return Component(
         name="vqgan-encoder",
         family="vqgan",
@@ -49,9 +50,8 @@ def vqgan_encoder(config: VQGANConfig) -> Component:
         weights=_part(config, ("encoder/", "quant_conv/", "quantize/")),
         config=config.to_json(),
         apply=apply,
-        quantizer=Quantizer(
-            indices="codebook_indices", states="quantized_states", codebook="quantize/embeddings", vectors=latents
-        ),
+        quantizer=Quantizer(indices="codebook_indices", states="quantized_states", codebook=codebook, vectors=latents),
+        kept=frozenset({codebook}),  # which code is the nearest is decided in float32
     )
 
 
