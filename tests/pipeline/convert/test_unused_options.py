@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
 def heard(component: str, dialect: str, **fields: Any) -> None:
     chosen = {**DIALECTS, **ALL_DIALECTS}[dialect]
     options = Options(
-        **{name: fields.pop(name) for name in list(fields) if name not in {"batch", "seed", "checkpoint"}}
+        **{name: fields.pop(name) for name in list(fields) if name not in {"batch", "seed", "checkpoint", "taps"}}
     )
     check_heard(
         ConvertRequest(
@@ -63,6 +63,13 @@ UNHEARD = {
     "storage of variables": (("vqgan", "tf"), {"store": "float16"}, "found vqgan in the dialect 'tf'"),
     "renamed weights": (("llama", "hf"), {"sequence": 4}, "where weights are renamed"),
     "a batch of renamed weights": (("llama", "hf"), {"batch": 2}, "found --batch 2 for llama in the dialect 'hf'"),
+    "taps of renamed weights": (("llama", "hf"), {"taps": "layers"}, "--taps of a model in onnx, saved_model, tflite"),
+    "taps of a graph whose nodes have one name each": (
+        ("vqgan", "graphdef"),
+        {"taps": "layers"},
+        "found --taps layers for vqgan in the dialect 'graphdef'",
+    ),
+    "taps of the second route": (("vqgan", "tf2onnx"), {"taps": "layers"}, "in the dialect 'tf2onnx'"),
     "a seed": (("llama", "ort"), {"seed": 2, "checkpoint": "x"}, "found --seed 2 beside --checkpoint"),
 }
 
