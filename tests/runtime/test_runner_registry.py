@@ -13,12 +13,12 @@ import lwmport
 from lwmport.cli.listing import catalogue
 from lwmport.errors import PortError, RunnerError, UsageError
 from lwmport.models.families import resolve
+from lwmport.models.llama.test_inputs import language_inputs
 from lwmport.models.options import Options
 from lwmport.pipeline.components import component_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.validate.reference_runs import threads
 from lwmport.pipeline.validate.run import ValidateRequest, validate
-from lwmport.pipeline.validate.test_inputs import language_inputs
 from lwmport.runtime.registry import RUNNERS, all_runners, open_runner, runner_for, runner_named, takers
 from lwmport.runtime.runners.openvino import write_ir
 from lwmport.runtime.spec import RunnerContext
