@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lwmport import manifest
 from lwmport.errors import ArtifactError
+from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
 from lwmport.types import Array, Runner, Signature
@@ -34,16 +34,15 @@ class Model:
 
 
 def load(path: str | Path) -> Model:
-    """Return the artifact at ``path``, a model file beside its manifest, ready to run.
+    """Return the artifact at ``path``, ready to run: a model file beside its manifest, or a folder with one such.
 
     Raises:
-        ArtifactError: there is no manifest beside it, or it names no such file.
+        ArtifactError: there is no manifest beside it, or it names no such file; or the folder holds several.
         RunnerError: the runtime refuses the file.
     """
-    path = Path(path)
-    made = manifest.read(path.parent)
-    found = [part for part in made.components if part.path == path.name]
-    if not found:
-        names = ", ".join(part.path for part in made.components)
-        raise ArtifactError(f"expected one of {names} in {path.parent}, found {path.name}")
-    return Model(path=path, signature=found[0].signature, runner=open_runner(path))
+    found = reopen(Path(path))
+    if len(found.parts) != 1:
+        names = ", ".join(part.path for part in found.parts)
+        raise ArtifactError(f"expected one of {names} in {found.folder}, found the folder of all")
+    (part,) = found.parts
+    return Model(path=found.path(part), signature=part.signature, runner=open_runner(found.path(part)))

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spe
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, broadcasts, replay
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.requests import asked, check_types
 from lwmport.types import Status, Validation
 
 MANIFEST: Final = f"models/{manifest.NAME}"
@@ -38,6 +39,10 @@ class VerifyRequest:
     sha256: str | None = None
     run: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOutcome:
@@ -51,14 +56,16 @@ class VerifyOutcome:
     validations: tuple[Validation, ...] = ()
 
 
-def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOutcome:
+def verify(request: VerifyRequest | None = None, observer: Observer | None = None, **fields: Any) -> VerifyOutcome:
     """Check a bundle's structure and digests and, if they are right, run its models on the golden samples.
+
+    ``fields`` are those of a request, given in its place.
 
     Raises:
         ArtifactError: it is no bundle, or one that could do harm; nothing was unpacked then.
         UsageError: the digest that was told is none.
     """
-    observer = observer or Silent()
+    request, observer = asked(VerifyRequest, request, fields), observer or Silent()
     if request.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", request.sha256):
         raise UsageError(f"expected the 64 hexadecimal digits that 'lwmport bundle' printed, found {request.sha256!r}")
     with Archive(request.path) as archive:

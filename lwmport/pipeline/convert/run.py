@@ -26,18 +26,21 @@ from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
+from lwmport.requests import asked
 from lwmport.types import Component, Dialect, Status
 
 NOT_VALIDATED = "not validated"
 
 
-def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcome:
+def convert(request: ConvertRequest | None = None, observer: Observer | None = None, **fields: Any) -> Outcome:
     """Convert every component that the request names, judge it, and write manifest and report.
+
+    ``fields`` are those of a request, given in its place.
 
     Raises:
         PortError: it cannot be done, see the subclasses; nothing was written then.
     """
-    observer = observer or Silent()
+    request, observer = asked(ConvertRequest, request, fields), observer or Silent()
     check_known("format", request.format, CONVERTERS)
     dialect = request.lowering
     family, weights = open_model(request, dialect)

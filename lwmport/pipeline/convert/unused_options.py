@@ -5,7 +5,8 @@ from typing import Final
 
 from lwmport.errors import UsageError
 from lwmport.models.families import STATIC_GROUPS, parts_of
-from lwmport.models.options import USUAL_ATTENTION, Options
+from lwmport.models.options import USUAL_ATTENTION
+from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.types import Dialect
 
@@ -27,12 +28,6 @@ TAKERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Option of `lwmport.models.options.Options` -> the components that it changes; the others it has change all."""
 
-CHUNKS: Final = ("query_chunk", "key_chunk")
-"""Options of an attention in blocks."""
-
-OF_WEIGHTS: Final = frozenset({"settings", "precision", "sample_mode"})
-"""Options that still count where weights are renamed and no program is lowered."""
-
 
 def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
     """Return if every option of a request that differs from its default changes something of what is made.
@@ -46,26 +41,24 @@ def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
 
 def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield each option that changes nothing, and the words that say who takes it and what was found."""
-    given, usual = request.options, Options()
+    given = request.options
     options = given.completed(dialect.attention, static=dialect.static)
     parts = parts_of(request.component, options)
     whom = f"{request.component} in the dialect {dialect.name!r}"
+    values = {**values_of(request, Place.CONVERSION), **values_of(given, Place.MODEL)}
     if request.seed and request.checkpoint is not None:
         yield "seed", f"--seed of seeded weights alone, found --seed {request.seed} beside --checkpoint"
-    if not dialect.lowered and request.batch != 1:
-        words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
-        yield "batch", words
-    for name, takers in TAKERS.items():
-        value = getattr(given, name)
-        if value == getattr(usual, name):
+    for option in OPTIONS:
+        value, takers = values.get(option.key, option.default), TAKERS.get(option.name)
+        if value == option.default:
             continue
-        found = f"found {_word(name)} {value} for {whom}"
-        if not dialect.lowered and name not in OF_WEIGHTS:
-            yield name, f"{_word(name)} of a lowered program, {found}, where weights are renamed"
-        if not set(parts) & set(takers):
-            yield name, f"{_word(name)} of {_listed(name, takers)}, {found}"
-        if name in CHUNKS and options.attention in {"", USUAL_ATTENTION}:
-            yield name, f"{_word(name)} of --attention loop or unrolled, {found}, which is fused"
+        found = f"found {option.flag} {value} for {whom}"
+        if option.lowered and not dialect.lowered:
+            yield option.key, f"{option.flag} of a lowered program, {found}, where weights are renamed"
+        if takers is not None and not set(parts) & set(takers):
+            yield option.key, f"{option.flag} of {_listed(option.name, takers)}, {found}"
+        if option.blocks and options.attention in {"", USUAL_ATTENTION}:
+            yield option.key, f"{option.flag} of --attention loop or unrolled, {found}, which is fused"
 
 
 def _listed(name: str, takers: tuple[str, ...]) -> str:
@@ -75,7 +68,3 @@ def _listed(name: str, takers: tuple[str, ...]) -> str:
     return (
         f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {', '.join(STATIC_GROUPS)})"
     )
-
-
-def _word(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

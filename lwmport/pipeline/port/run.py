@@ -19,6 +19,7 @@ from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
+from lwmport.requests import asked, check_types
 from lwmport.targets.compile import PRECISIONS
 from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
@@ -56,6 +57,7 @@ class PortRequest:
 
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
+        check_types(self)
         check_known("target", self.target, TARGETS)
         formats = [form for target, form in DIALECT_OF if target == self.target]
         check_known(f"format for {self.target}", self.conversion.format, formats)
@@ -130,16 +132,16 @@ def usual_format(target: str) -> str:
     return next(form for name, form in DIALECT_OF if name == target)
 
 
-def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
+def port(request: PortRequest | None = None, observer: Observer | None = None, **fields: Any) -> PortOutcome:
     """Take a model to a device and return the verdict; stages that a run before this one finished stay as they are.
 
     A failed stage ends the road. A compiler that is not installed leaves its stage skipped and the road open: the
-    bundle then carries the exact command.
+    bundle then carries the exact command. ``fields`` are those of a request, given in its place.
 
     Raises:
         PortError: a stage could not be done or judged at all. A folder that nothing came into is gone again.
     """
-    observer = observer or Silent()
+    request, observer = asked(PortRequest, request, fields), observer or Silent()
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     existed = request.out.exists()
     try:

@@ -3,22 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lwmport import atomic, manifest
-from lwmport.errors import ArtifactError, UsageError
-from lwmport.models.families import Family, resolve
-from lwmport.models.options import Options
-from lwmport.pipeline.components import component_of
+from lwmport.errors import UsageError
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
-from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
+from lwmport.requests import asked, check_types
 from lwmport.runtime.runners.jax import reference_kind
-from lwmport.types import Status, Weights
+from lwmport.types import Status
 
 JAX = "jax"
 
@@ -32,40 +31,37 @@ class ValidateRequest:
     checkpoint: str | None = None
     out: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
 
-def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcome:
-    """Run the artifacts of a folder (or the one named) beside their reference and return the verdict.
 
-    A file that is no longer the one that was converted fails, whatever its numbers are.
+def validate(request: ValidateRequest | None = None, observer: Observer | None = None, **fields: Any) -> Outcome:
+    """Run the artifacts of a folder, or one artifact, beside their reference and return the verdict.
+
+    A file that is no longer the one that was converted fails, whatever its numbers are. ``fields`` are those of a
+    request, given in its place.
 
     Raises:
         ArtifactError: there is no artifact, no manifest stands beside it, or it is damaged.
         CheckpointError: the weights that were converted are needed and not given.
     """
-    observer = observer or Silent()
-    if not trial.artifact.exists():
-        raise ArtifactError(f"expected a model file or a folder of artifacts, found none at {trial.artifact}")
-    folder = _folder(trial)
-    made = manifest.read(folder)
-    parts = _parts(made, folder, trial.artifact)
-    changed = tuple(
-        f"{name} is not the file that was converted: its digest differs"
-        for name in manifest.changed_files(parts, folder)
-    )
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    weights = reopen_weights(family, made, trial.checkpoint)
+    request, observer = asked(ValidateRequest, request, fields), observer or Silent()
+    found = reopen(request.artifact, request.checkpoint)
+    made = found.manifest
+    changed = tuple(f"{name} is not the file that was converted: its digest differs" for name in found.changed_files())
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
-    for part in parts:
-        section, drawn = _section(trial, part, family, weights, made, observer)
+    for part in found.parts:
+        section, drawn = _section(request, part, found, observer)
         sections.append(section)
         pictures.update(drawn)
     report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
-    if trial.out is not None:
-        with atomic.new_folder(trial.out) as scratch:
+    if request.out is not None:
+        with atomic.new_folder(request.out) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
-        out=trial.out or folder,
+        out=request.out or found.folder,
         manifest=made,
         report=report,
         seconds=0.0,
@@ -75,42 +71,21 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
     )
 
 
-def _parts(made: manifest.Manifest, folder: Path, artifact: Path) -> list[manifest.ComponentEntry]:
-    if artifact == folder:
-        return list(made.components)
-    found = [part for part in made.components if folder / part.path == artifact]
-    if not found:
-        names = ", ".join(part.path for part in made.components)
-        raise ArtifactError(f"expected an artifact that {folder / manifest.NAME} names ({names}), found {artifact}")
-    return found
-
-
 def _section(
-    trial: ValidateRequest,
-    part: manifest.ComponentEntry,
-    family: Family,
-    weights: Weights,
-    made: manifest.Manifest,
-    observer: Observer,
+    request: ValidateRequest, part: manifest.ComponentEntry, found: Converted, observer: Observer
 ) -> tuple[ComponentReport, Mapping[str, bytes]]:
-    folder = _folder(trial)
-    component = component_of(family, part.name)
-    held = component_weights(family, component, weights)
-    named = reference_kind(component).name if trial.reference == JAX else trial.reference
+    component, held, made = found.component(part.name), found.component_weights(part.name), found.manifest
+    named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
     evidence = gather(component, held, trial_batch(part.signature), observer.progress)
-    if trial.reference != JAX:
-        other = _other(Path(trial.reference), part)
+    if request.reference != JAX:
+        other = _other(Path(request.reference), part)
         evidence = held_against(evidence, open_runner(other), f"{other.parent.name}/{other.name}")
-    precision = family.options.precision
-    judgement = judge(folder / part.path, part.signature, evidence, precision, observer.phase)
+    precision = found.family.options.precision
+    judgement = judge(found.path(part), part.signature, evidence, precision, observer.phase)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (made.artifact_format, made.dialect, precision)
     return component_report(part, judgement, facts, cost, made.weights_sha256), judgement.pictures
-
-
-def _folder(trial: ValidateRequest) -> Path:
-    return trial.artifact if (trial.artifact / manifest.NAME).is_file() else trial.artifact.parent
 
 
 def _other(reference: Path, part: manifest.ComponentEntry) -> Path:
