@@ -399,7 +399,7 @@ def check_values(record: Any, place: Place) -> None:
             check_known(option.what, value, option.choices)
         expected = option.expected(value)
         if option.kind in NUMBERS and expected:
-            raise UsageError(f"expected {expected} as {option.key.replace('_', '-')}, found {value!r}")
+            raise UsageError(f"expected {expected} as {option.name}, found {value!r}")
 
 
 def words(values: Mapping[str, Any]) -> list[str]:
