@@ -162,7 +162,7 @@ def modules_imported(path: Path) -> set[str]:
 
 
 def modules_named(path: Path) -> set[str]:
-    """Return the modules of ours that a text of a file names, as a registry does: ``module`` or ``module:attribute``."""
+    """Return the modules of ours that a text of a file names: ``module``, or ``module:attribute`` in a registry."""
     texts = (node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
     return {name for text in texts if isinstance(text, str) and (name := text.partition(":")[0]) in MODULES}
 
