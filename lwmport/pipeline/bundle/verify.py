@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spe
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.requests import asked, check_types
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Status, Validation
 
@@ -44,6 +45,10 @@ class VerifyRequest:
     run: bool = True
     runner: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOutcome:
@@ -57,8 +62,10 @@ class VerifyOutcome:
     validations: tuple[Validation, ...] = ()
 
 
-def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOutcome:
+def verify(request: VerifyRequest | None = None, observer: Observer | None = None, **fields: Any) -> VerifyOutcome:
     """Check a bundle's structure and digests and, if they are right, run its models on the golden samples.
+
+    ``fields`` are those of a request, given in its place.
 
     Raises:
         ArtifactError: it is no bundle, or one that could do harm; nothing was unpacked then.
@@ -66,7 +73,7 @@ def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOu
             none.
         RunnerError: the runner cannot start here.
     """
-    observer = observer or Silent()
+    request, observer = asked(VerifyRequest, request, fields), observer or Silent()
     if request.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", request.sha256):
         raise UsageError(f"expected the 64 hexadecimal digits that 'lwmport bundle' printed, found {request.sha256!r}")
     _check_runner(request)
