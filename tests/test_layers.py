@@ -77,18 +77,6 @@ ENTRIES = {
 }
 """Module that a user starts -> how."""
 
-CIRCLES: set[frozenset[str]] = {
-    frozenset(f"lwmport.runtime.devices.{name}" for name in ("acl", "ais_bench", "ascend")),
-}
-"""Circles of imports that are known and are to be opened."""
-
-UNREACHED = {
-    "lwmport.runtime.device_runners",
-    *(f"lwmport.runtime.devices.{name}" for name in ("acl", "ais_bench", "ascend", "compass", "providers", "rocm")),
-    "lwmport.runtime.devices.tensors",
-}
-"""Modules that nothing but a test reaches, and that are to be reached."""
-
 
 @cache
 def tree(path: Path) -> ast.Module:
@@ -190,14 +178,14 @@ def reached(graph: Mapping[str, set[str]], starts: set[str]) -> set[str]:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """The package itself is left out: it names the whole API for type checkers, and is imported for its version."""
     graph = {name: modules_imported(path) - {name, "lwmport"} for name, path in MODULES.items() if name != "lwmport"}
-    assert circles(graph) == CIRCLES
+    assert not circles(graph)
 
 
 def test_every_module_is_reached_by_more_than_a_test() -> None:
     graph = {name: modules_imported(path) | modules_named(path) for name, path in MODULES.items()}
     found = reached(graph, set(ENTRIES))
     left = {name for name, path in MODULES.items() if name not in found and path.name != "__init__.py"}
-    assert left == UNREACHED
+    assert not left
 
 
 def test_the_search_for_circles_and_for_what_is_reached() -> None:
@@ -207,6 +195,6 @@ def test_the_search_for_circles_and_for_what_is_reached() -> None:
 
 
 def test_imports_and_registries_are_seen() -> None:
-    assert "lwmport.runtime.runners.onnxruntime" in modules_named(MODULES["lwmport.runtime"])
+    assert "lwmport.runtime.runners.onnxruntime" in modules_named(MODULES["lwmport.runtime.registry"])
     assert "lwmport.pipeline.convert.run" in modules_imported(MODULES["lwmport"]), "imports for types count"
     assert {"lwmport.manifest", "lwmport.pipeline.reopen"} <= modules_imported(MODULES["lwmport.pipeline.compile.run"])

@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 from lwmport.cli.main import cli
 from lwmport.errors import UsageError
+from lwmport.models.families import takers
 from lwmport.models.llama.config import SAMPLE_MODES
 from lwmport.models.options import ATTENTIONS, Options
 from lwmport.options import JOB, OPTIONS, Kind, Option, Place, of_place, values_of, words
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.pipeline.convert.unused_options import TAKERS
 from lwmport.pipeline.port.jobs import read_jobs
 from lwmport.pipeline.port.run import PortRequest
 
@@ -44,7 +44,7 @@ def test_the_choices_are_those_of_the_models() -> None:
 
 
 def test_what_components_take_are_options_of_a_model() -> None:
-    assert set(TAKERS) <= {option.name for option in of_place(Place.MODEL)}
+    assert set(takers()) <= {option.name for option in of_place(Place.MODEL)}
 
 
 @pytest.mark.parametrize("option", NUMBERS, ids=lambda option: option.key)
