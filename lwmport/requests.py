@@ -2,16 +2,19 @@
 
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
 
 _Request = TypeVar("_Request")
+_Asked_contra = TypeVar("_Asked_contra", contravariant=True)
+_Made_co = TypeVar("_Made_co", covariant=True)
+_Made = TypeVar("_Made")
 _WRONG: Final = object()
 
 WORDS: Final[Mapping[Any, str]] = {
@@ -22,6 +25,32 @@ WORDS: Final[Mapping[Any, str]] = {
     type(None): "None",
 }
 """Type -> what a message calls it; another type is called by its name."""
+
+
+class Asked(Protocol[_Asked_contra, _Made_co]):
+    """A function that takes a request, or the fields of one by name, and an observer."""
+
+    def __call__(self, request: _Asked_contra | None = None, observer: Any = None, **fields: Any) -> _Made_co:
+        """Return what comes of the request.
+
+        Raises:
+            UsageError: a request and fields, neither, or fields that such a request does not have.
+        """
+
+
+def by_fields(
+    kind: type[_Request],
+) -> Callable[[Callable[[_Request, Any], _Made]], Asked[_Request, _Made]]:
+    """Return a decorator: a function of a request and an observer also takes the fields of the request by name."""
+
+    def decorate(function: Callable[[_Request, Any], _Made]) -> Asked[_Request, _Made]:
+        @wraps(function)
+        def call(request: _Request | None = None, observer: Any = None, **fields: Any) -> _Made:
+            return function(asked(kind, request, fields), observer)
+
+        return call
+
+    return decorate
 
 
 def asked(kind: type[_Request], request: _Request | None, given: Mapping[str, Any]) -> _Request:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
-from lwmport.requests import asked, check_types
+from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
@@ -69,16 +69,17 @@ class CheckOutcome:
         return verdict(self.preflights)
 
 
-def check_models(request: CheckRequest | None = None, observer: Observer | None = None, **fields: Any) -> CheckOutcome:
+@by_fields(CheckRequest)
+def check_models(request: CheckRequest, observer: Observer | None = None) -> CheckOutcome:
     """Check a model file, or every model of a folder, against the rules of a target.
 
-    Nothing in the files is executed. ``fields`` are those of a request, given in its place.
+    Nothing in the files is executed.
 
     Raises:
         ArtifactError: there is no model, or it is damaged.
         UsageError: an unknown target, chip, version or precision, or a shape that fits no input.
     """
-    return CheckOutcome(preflights=check_artifacts(asked(CheckRequest, request, fields), observer))
+    return CheckOutcome(preflights=check_artifacts(request, observer))
 
 
 def check_artifacts(request: CheckRequest, observer: Observer | None = None) -> tuple[Preflight, ...]:

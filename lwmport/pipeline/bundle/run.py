@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from lwmport.pipeline.output_checks import check_apart
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
 from lwmport.reports.files import read_report
-from lwmport.requests import asked, check_types
+from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances
@@ -97,10 +97,9 @@ class _Work:
         return self.found.manifest
 
 
-def bundle(request: BundleRequest | None = None, observer: Observer | None = None, **fields: Any) -> BundleOutcome:
+@by_fields(BundleRequest)
+def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
     """Write the bundle of a folder that `convert` wrote and validated.
-
-    ``fields`` are those of a request, given in its place.
 
     Raises:
         ArtifactError: the folder has no passed report, its files are not those that were converted, or its manifest
@@ -109,7 +108,7 @@ def bundle(request: BundleRequest | None = None, observer: Observer | None = Non
         UsageError: an unknown target, no golden samples, options that its compiler does not take, or an ``out`` that
             is one of the files that go into it.
     """
-    request, observer = asked(BundleRequest, request, fields), observer or Silent()
+    observer = observer or Silent()
     TARGETS.require(request.target)
     if request.samples < 1 or request.calibration < 0:
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "

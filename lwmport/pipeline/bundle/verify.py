@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spe
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.requests import asked, check_types
+from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Status, Validation
 
@@ -62,10 +62,9 @@ class VerifyOutcome:
     validations: tuple[Validation, ...] = ()
 
 
-def verify(request: VerifyRequest | None = None, observer: Observer | None = None, **fields: Any) -> VerifyOutcome:
+@by_fields(VerifyRequest)
+def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOutcome:
     """Check a bundle's structure and digests and, if they are right, run its models on the golden samples.
-
-    ``fields`` are those of a request, given in its place.
 
     Raises:
         ArtifactError: it is no bundle, or one that could do harm; nothing was unpacked then.
@@ -73,7 +72,7 @@ def verify(request: VerifyRequest | None = None, observer: Observer | None = Non
             none.
         RunnerError: the runner cannot start here.
     """
-    request, observer = asked(VerifyRequest, request, fields), observer or Silent()
+    observer = observer or Silent()
     if request.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", request.sha256):
         raise UsageError(f"expected the 64 hexadecimal digits that 'lwmport bundle' printed, found {request.sha256!r}")
     _check_runner(request)

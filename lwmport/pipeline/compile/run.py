@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lwmport import atomic, plain
 from lwmport.errors import ArtifactError, UsageError
@@ -14,7 +14,7 @@ from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
-from lwmport.requests import asked, check_types
+from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.tools import installed
@@ -69,18 +69,16 @@ class CompileOutcome:
         return status_of(self.compilations)
 
 
-def compile_models(
-    request: CompileRequest | None = None, observer: Observer | None = None, **fields: Any
-) -> CompileOutcome:
+@by_fields(CompileRequest)
+def compile_models(request: CompileRequest, observer: Observer | None = None) -> CompileOutcome:
     """Compile a model file, or every model of a folder, for a target.
 
     Where the vendor's tool is not installed, the status is skipped, and the commands to run are in the outcome.
-    ``fields`` are those of a request, given in its place.
+
 
     Raises:
         PortError: as `compile_artifacts` does.
     """
-    request = asked(CompileRequest, request, fields)
     return CompileOutcome(out=request.folder, compilations=compile_artifacts(request, observer))
 
 

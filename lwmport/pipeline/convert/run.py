@@ -29,22 +29,21 @@ from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
-from lwmport.requests import asked
+from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Component, Dialect, SharedData, Status
 
 NOT_VALIDATED = "not validated"
 
 
-def convert(request: ConvertRequest | None = None, observer: Observer | None = None, **fields: Any) -> Outcome:
+@by_fields(ConvertRequest)
+def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcome:
     """Convert every component that the request names, judge it, and write manifest and report.
-
-    ``fields`` are those of a request, given in its place.
 
     Raises:
         PortError: it cannot be done, see the subclasses; nothing was written then.
     """
-    request, observer = asked(ConvertRequest, request, fields), observer or Silent()
+    observer = observer or Silent()
     check_known("format", request.format, CONVERTERS)
     if request.runner is not None:
         check_startable(request.runner, Path(f"{request.component}{request.suffix}"))

@@ -20,7 +20,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.compiled_run import judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
-from lwmport.requests import asked, check_types
+from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import check_startable, runner_named
 from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
@@ -145,16 +145,17 @@ def usual_format(target: str) -> str:
     return next(iter(TARGETS[target].formats))
 
 
-def port(request: PortRequest | None = None, observer: Observer | None = None, **fields: Any) -> PortOutcome:
+@by_fields(PortRequest)
+def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     """Take a model to a device and return the verdict; stages that a run before this one finished stay as they are.
 
     A failed stage ends the road. A compiler that is not installed leaves its stage skipped and the road open: the
-    bundle then carries the exact command. ``fields`` are those of a request, given in its place.
+    bundle then carries the exact command.
 
     Raises:
         PortError: a stage could not be done or judged at all. A folder that nothing came into is gone again.
     """
-    request, observer = asked(PortRequest, request, fields), observer or Silent()
+    observer = observer or Silent()
     if request.runner is not None:
         check_startable(request.runner)
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)

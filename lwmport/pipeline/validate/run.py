@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lwmport import atomic, manifest
 from lwmport.errors import UsageError
@@ -19,7 +18,7 @@ from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
-from lwmport.requests import asked, check_types
+from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status
@@ -47,12 +46,12 @@ class ValidateRequest:
         check_types(self)
 
 
-def validate(request: ValidateRequest | None = None, observer: Observer | None = None, **fields: Any) -> Outcome:
+@by_fields(ValidateRequest)
+def validate(request: ValidateRequest, observer: Observer | None = None) -> Outcome:
     """Run the artifacts of a folder, or one artifact, beside their reference and return the verdict.
 
     A file that is no longer the one that was converted fails, whatever its numbers are. One that was compiled from a
-    converted model is judged as that one (`lwmport.pipeline.validate.subject`). ``fields`` are those of a request,
-    given in its place.
+    converted model is judged as that one (`lwmport.pipeline.validate.subject`).
 
     Raises:
         ArtifactError: there is no artifact, no manifest stands beside it, or it is damaged.
@@ -60,7 +59,7 @@ def validate(request: ValidateRequest | None = None, observer: Observer | None =
         UsageError: the runner that is named is unknown, or does not take the artifact.
         RunnerError: the runner that is named cannot start here.
     """
-    request, observer = asked(ValidateRequest, request, fields), observer or Silent()
+    observer = observer or Silent()
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
