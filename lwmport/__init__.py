@@ -1,11 +1,16 @@
 """Port LWM (Large World Model) from JAX to other runtimes, and prove that the numbers hold.
 
-The Python API, loaded on first use:
+The Python API is `__all__`. Each part is loaded on first use, so that importing this package loads no framework:
 
-- `convert(ConvertRequest(...))` makes artifacts, a manifest and a report, as ``lwmport convert`` does;
-- `validate(ValidateRequest(...))` judges them again;
-- `load(path)` opens one artifact and runs it on numpy arrays, videos included;
-- `Session(folder)` opens a language model and continues prompts token by token.
+- `convert` makes artifacts, a manifest and a report; `validate` judges them again;
+- `check` holds a model file against a target's rules; `compile` compiles it with the vendor's tool;
+- `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
+- `port` does all of this for one device;
+- `load` opens one artifact and runs it on numpy arrays;
+- `Session` opens a language model and continues prompts token by token.
+
+Each function but `load` takes its request, or the fields of it by name:
+``convert(component="vqgan", format="onnx", out="out")``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,47 +18,133 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lwmport.pipeline.convert.request import ConvertRequest
+    from lwmport.errors import (
+        ArtifactError,
+        CheckpointError,
+        ConfigError,
+        LoweringError,
+        MissingExtraError,
+        PortError,
+        RunnerError,
+        UsageError,
+    )
+    from lwmport.models.options import Options
+    from lwmport.pipeline.bundle.run import BundleOutcome, BundleRequest, bundle
+    from lwmport.pipeline.bundle.verify import VerifyOutcome, VerifyRequest, verify
+    from lwmport.pipeline.check import CheckOutcome, CheckRequest
+    from lwmport.pipeline.check import check_models as check
+    from lwmport.pipeline.compile.run import CompileOutcome, CompileRequest
+    from lwmport.pipeline.compile.run import compile_models as compile  # noqa: A004 - the word of the command line
+    from lwmport.pipeline.convert.request import ConvertRequest, Outcome
     from lwmport.pipeline.convert.run import convert
     from lwmport.pipeline.model import Model, load
+    from lwmport.pipeline.observer import Observer
+    from lwmport.pipeline.port.run import PortOutcome, PortRequest, port
     from lwmport.pipeline.session import Session
     from lwmport.pipeline.validate.run import ValidateRequest, validate
+    from lwmport.types import Status
 
     Request = ConvertRequest
     Trial = ValidateRequest
 
 __all__ = [
+    "ArtifactError",
+    "BundleOutcome",
+    "BundleRequest",
+    "CheckOutcome",
+    "CheckRequest",
+    "CheckpointError",
+    "CompileOutcome",
+    "CompileRequest",
+    "ConfigError",
     "ConvertRequest",
+    "LoweringError",
+    "MissingExtraError",
     "Model",
+    "Observer",
+    "Options",
+    "Outcome",
+    "PortError",
+    "PortOutcome",
+    "PortRequest",
     "Request",
+    "RunnerError",
     "Session",
+    "Status",
     "Trial",
+    "UsageError",
     "ValidateRequest",
+    "VerifyOutcome",
+    "VerifyRequest",
     "__version__",
+    "bundle",
+    "check",
+    "compile",
     "convert",
     "load",
+    "port",
     "validate",
+    "verify",
 ]
 
 _API = {
+    "ArtifactError": "lwmport.errors:ArtifactError",
+    "BundleOutcome": "lwmport.pipeline.bundle.run:BundleOutcome",
+    "BundleRequest": "lwmport.pipeline.bundle.run:BundleRequest",
+    "CheckOutcome": "lwmport.pipeline.check:CheckOutcome",
+    "CheckRequest": "lwmport.pipeline.check:CheckRequest",
+    "CheckpointError": "lwmport.errors:CheckpointError",
+    "CompileOutcome": "lwmport.pipeline.compile.run:CompileOutcome",
+    "CompileRequest": "lwmport.pipeline.compile.run:CompileRequest",
+    "ConfigError": "lwmport.errors:ConfigError",
     "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
+    "LoweringError": "lwmport.errors:LoweringError",
+    "MissingExtraError": "lwmport.errors:MissingExtraError",
     "Model": "lwmport.pipeline.model:Model",
+    "Observer": "lwmport.pipeline.observer:Observer",
+    "Options": "lwmport.models.options:Options",
+    "Outcome": "lwmport.pipeline.convert.request:Outcome",
+    "PortError": "lwmport.errors:PortError",
+    "PortOutcome": "lwmport.pipeline.port.run:PortOutcome",
+    "PortRequest": "lwmport.pipeline.port.run:PortRequest",
     "Request": "lwmport.pipeline.convert.request:ConvertRequest",
+    "RunnerError": "lwmport.errors:RunnerError",
     "Session": "lwmport.pipeline.session:Session",
+    "Status": "lwmport.types:Status",
     "Trial": "lwmport.pipeline.validate.run:ValidateRequest",
+    "UsageError": "lwmport.errors:UsageError",
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
+    "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",
+    "VerifyRequest": "lwmport.pipeline.bundle.verify:VerifyRequest",
+    "bundle": "lwmport.pipeline.bundle.run:bundle",
+    "check": "lwmport.pipeline.check:check_models",
+    "compile": "lwmport.pipeline.compile.run:compile_models",
     "convert": "lwmport.pipeline.convert.run:convert",
     "load": "lwmport.pipeline.model:load",
+    "port": "lwmport.pipeline.port.run:port",
     "validate": "lwmport.pipeline.validate.run:validate",
+    "verify": "lwmport.pipeline.bundle.verify:verify",
 }
 """Name -> where it is. ``Request`` and ``Trial`` are the names that two requests had before."""
 
 
 def __getattr__(name: str) -> Any:
-    """Return a part of the API, importing its module now."""
+    """Return a part of the API, importing its module now.
+
+    Raises:
+        AttributeError: there is no such part; the message names the nearest one.
+    """
     if name not in _API:
-        raise AttributeError(f"module 'lwmport' has no attribute {name!r}")
+        import difflib
+
+        near = difflib.get_close_matches(name, __all__, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"module 'lwmport' has no attribute {name!r}{hint}")
     import importlib
 
     module, _, attribute = _API[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

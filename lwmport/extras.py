@@ -15,6 +15,7 @@ from lwmport.errors import MissingExtraError
 EXTRAS: Final = {
     "ai_edge_litert": "tflite",
     "flatbuffers": "tflite",
+    "onnxsim": "tf",
     "openvino": "openvino",
     "ray": "ray",
     "tensorflow": "tf",

@@ -2,14 +2,17 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from lwmport.cli.convert import convert
+from lwmport.cli.port import port
 from lwmport.converters.dialects import DIALECTS
 from lwmport.models.families import NAMES
 from lwmport.pipeline.port.jobs import read_jobs
@@ -53,18 +56,35 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert (document.parent / link).exists(), f"{document.name} links to {link}"
 
 
-def test_the_document_on_converting_has_every_option_component_and_dialect() -> None:
+TABLES = runpy.run_path(str(ROOT / "tools" / "option_tables.py"))
+
+
+@pytest.mark.parametrize(("command", "name"), TABLES["DOCUMENTS"].items())
+def test_the_options_in_a_document_are_those_of_the_table(command: str, name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == TABLES["filled"](text, command), "run: python tools/option_tables.py"
+    assert TABLES["table"](command) in text
+
+
+def test_every_option_of_the_commands_is_in_a_table() -> None:
+    rows = "\n".join(map(TABLES["table"], TABLES["DOCUMENTS"]))
+    words = [word for command in (convert, port) for param in command.params if isinstance(param, click.Option)
+             for word in (*param.opts, *param.secondary_opts)]  # fmt: skip
+    assert len(words) > 30
+    assert [word for word in words if not re.search(f"`{word}[ `]", rows)] == []
+
+
+def test_the_document_on_converting_has_every_component_and_dialect() -> None:
     text = (ROOT / "docs" / "convert.md").read_text(encoding="utf-8")
-    options = [option for param in convert.params for option in param.opts if option.startswith("--")]
-    off = [option for param in convert.params for option in param.secondary_opts]
-    left_out = [name for name in (*options, *off) if f"`{name}" not in text and name != "--resume"]
+    left_out: list[str] = []
     dialects = {**DIALECTS, **ALL_DIALECTS}.values()
     left_out += [
         dialect.name for dialect in dialects if not re.search(rf"^\|.*\| `{dialect.name}`[ |]", text, re.MULTILINE)
     ]
-    spans = [f"`{dialect.name}`.* {dialect.opsets[0]} to {dialect.opsets[1]}" for dialect in dialects
-             if dialect.format == "onnx" and dialect.opsets[0] < dialect.opsets[1]]  # fmt: skip
-    left_out += [span for span in spans if not re.search(span, text)]
+    ranges = [dialect for dialect in dialects if dialect.format == "onnx" and dialect.opsets[0] < dialect.opsets[1]]
+    opsets = [f"`{one.name}` .*; opset {one.opset}, or {one.opsets[0]} to {one.opsets[1]}[ ;]" for one in ranges]
+    assert opsets
+    left_out += [line for line in opsets if not re.search(line, text)]
     parts = [re.sub("-(prefill|decode)$", "", name) for name in NAMES]
     left_out += [name for name in parts if f"`{name}`" not in text]
     assert not left_out

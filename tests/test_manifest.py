@@ -88,3 +88,10 @@ def test_what_is_no_json_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_a_folder_without_one_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="convert into this folder first"):
         manifest.read(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest.write(made(tmp_path), tmp_path)
+    monkeypatch.setattr(manifest, "LIMIT", 8)
+    with pytest.raises(ArtifactError, match="expected a manifest of at most 8 bytes, found more"):
+        manifest.read(tmp_path)

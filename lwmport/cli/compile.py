@@ -35,21 +35,21 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
     Command, configuration and log go into --out. The tool runs where it is found, and its result counts only with all
     signs of success; where it is not, the verdict is "skipped", with the command to run.
     """
-    from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts, status_of
+    from lwmport.pipeline.compile.run import CompileRequest, compile_models
     from lwmport.targets.compile.job import read_gears
     from lwmport.types import Status
 
     request = CompileRequest(gears=read_gears(gears), run=not dry_run, **options)
     with progress() as observer:
-        found = compile_artifacts(request, observer)
+        found = compile_models(request, observer)
     if as_json:
         from lwmport import plain
 
-        print_json({"status": str(status_of(found)), "out": str(request.folder), "compilations": plain.encode(found)})
+        print_json({"status": str(found.status), **plain.encode(found)})
     else:
-        for compilation in found:
-            _print(compilation, request.folder)
-    return 1 if status_of(found) is Status.FAILED else 0
+        for compilation in found.compilations:
+            _print(compilation, found.out)
+    return 1 if found.status is Status.FAILED else 0
 
 
 def _print(found: "Compilation", out: Path) -> None:

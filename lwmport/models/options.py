@@ -7,12 +7,10 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from lwmport.errors import ConfigError, UsageError
-from lwmport.models.llama.config import SAMPLE_MODES
 from lwmport.models.storage import SCHEMES
+from lwmport.options import Place, check_values, values_of, words
 from lwmport.registry import check_known
-
-PRECISIONS: Final = ("float32", "float16", "bfloat16")
-"""What an artifact may compute in, as far as its dialect goes (`lwmport.types.Dialect`)."""
+from lwmport.requests import check_types
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
 """Form of attention as it is asked for -> that of the decomposition (`lwmport.models.attention.blocks`)."""
@@ -37,24 +35,24 @@ _Config = TypeVar("_Config", bound=Config)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a component is cut out of its model.
+    """How a component is cut out of its model. `lwmport.options` has a row for each field but ``static``.
 
     Attributes:
         settings: changes of the configuration, ``field=value`` each.
-        precision: one of `PRECISIONS`: the dtype of weights and of what is computed with them.
+        precision: the dtype of weights and of what is computed with them: float32, float16 or bfloat16.
         store: what weights are stored as, one of `lwmport.models.storage.SCHEMES`; empty for ``precision``.
-        layer: which layer a single one is; None for the first.
-        sample_mode: which heads a vision-language model gives; None leaves it to the configuration.
-        attention: one of `ATTENTIONS`; empty for what the dialect prefers, which is fused where it says nothing.
+        layer: the layer that a single block is; None for the first.
+        sample_mode: the heads of a vision-language model; None leaves it to the configuration.
+        attention: one of `ATTENTIONS`; empty for the form that the dialect prefers.
         query_chunk: queries in a block; None leaves it to the configuration.
         key_chunk: keys in a block; None leaves it to the configuration.
         ring: ranks of an unrolled ring.
-        sequence: tokens fed at once; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
-        max_length: tokens that a static cache holds; None for the configuration's longest sequence.
+        sequence: tokens in one run; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
+        max_length: tokens in a static KV cache; None for the configuration's longest sequence.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
 
     Raises:
-        UsageError: a value that makes no sense.
+        UsageError: a field has another type, or a value that it cannot have.
     """
 
     settings: tuple[str, ...] = ()
@@ -71,18 +69,11 @@ class Options:
     static: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        check_known("precision", self.precision, PRECISIONS)
-        check_known("form of attention", self.attention or USUAL_ATTENTION, ATTENTIONS)
-        if self.sample_mode is not None:
-            check_known("sample mode", self.sample_mode, SAMPLE_MODES)
+        """Refuse types and values that no option has."""
+        check_types(self)
+        check_values(self, Place.MODEL)
         if self.store:
-            check_known("scheme of storage", self.store, SCHEMES)
             _check_computed(SCHEMES[self.store].computed, self)
-        for name in ("query_chunk", "key_chunk", "ring", "sequence", "max_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"expected at least 1 as {name.replace('_', '-')}, found {value}")
         if self.ring > 1 and self.attention != "unrolled":
             found = self.attention or "none asked for"
             raise UsageError(f"expected --attention unrolled for a ring of {self.ring}, found {found}")
@@ -99,9 +90,7 @@ class Options:
 
     def words(self) -> list[str]:
         """Return the command line's words for what differs from the defaults; a target or dialect says ``static``."""
-        given = {name.replace("_", "-"): value for name, value in self.to_json().items() if name != "static"}
-        pairs = [*(("set", text) for text in given.pop("settings", [])), *given.items()]
-        return [word for name, value in pairs for word in (f"--{name}", str(value))]
+        return words(values_of(self, Place.MODEL))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Options":

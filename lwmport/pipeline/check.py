@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
+from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
@@ -34,6 +35,10 @@ class CheckRequest:
     precision: str | None = None
     input_shape: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
+
     @property
     def conditions(self) -> Conditions:
         """For whom the rules are asked.
@@ -50,6 +55,31 @@ class CheckRequest:
             precision=self.precision or "",
             shapes=read_shapes(self.input_shape),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOutcome:
+    """What a target objects to in each model."""
+
+    preflights: tuple[Preflight, ...]
+
+    @property
+    def status(self) -> Status:
+        """Failed if any model has an error, else passed."""
+        return verdict(self.preflights)
+
+
+@by_fields(CheckRequest)
+def check_models(request: CheckRequest, observer: Observer | None = None) -> CheckOutcome:
+    """Check a model file, or every model of a folder, against the rules of a target.
+
+    Nothing in the files is executed.
+
+    Raises:
+        ArtifactError: there is no model, or it is damaged.
+        UsageError: an unknown target, chip, version or precision, or a shape that fits no input.
+    """
+    return CheckOutcome(preflights=check_artifacts(request, observer))
 
 
 def check_artifacts(request: CheckRequest, observer: Observer | None = None) -> tuple[Preflight, ...]:
@@ -99,8 +129,9 @@ def models_of(artifact: Path) -> list[Path]:
     """
     if not artifact.is_dir() or is_saved_model(artifact):
         return [artifact]
-    if (artifact / manifest.NAME).is_file():
-        found = [artifact / part.path for part in manifest.read(artifact).components]
+    named = find(artifact)
+    if named is not None and named.folder == artifact:
+        found = [named.path(part) for part in named.parts]
     else:
         found = sorted(path for path in artifact.iterdir() if path.suffix in READERS)
         found = found or sorted(path for path in artifact.iterdir() if is_saved_model(path))[:1]

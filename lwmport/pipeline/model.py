@@ -52,22 +52,22 @@ class Model:
 def load(path: str | Path, *, runner: str | None = None) -> Model:
     """Return the artifact at ``path``, ready to run: a model beside its manifest, or a file compiled from such a model.
 
-    A tapped file returns its taps beside the outputs of the signature. ``runner`` is what runs it, as in
-    ``lwmport validate --runner``; by default the usual one of its suffix.
+    A folder with one model stands for that model. A tapped file returns its taps beside the outputs of the signature.
+    ``runner`` is what runs it, as in ``lwmport validate --runner``; by default the usual one of its suffix.
 
     Raises:
-        ArtifactError: there is no manifest beside it, or it names no such file.
+        ArtifactError: there is no manifest beside it, or it names no such file; or the folder holds several.
         RunnerError: the runtime refuses the file.
         UsageError: the runner is unknown, or does not take such a file.
     """
     path = Path(path)
     found = _tapped(path) or subjects_of(path).items
-    if [item.path for item in found] != [path]:
+    if len(found) != 1:
         names = ", ".join(item.part.path for item in found)
-        raise ArtifactError(f"expected one of {names} in {path}, found the folder")
+        raise ArtifactError(f"expected one of {names} in {path}, found the folder of all")
     (item,) = found
-    opened = open_runner(path, item.part.signature, runner=runner, precision=item.hint)
-    return Model(path=path, signature=item.part.signature, runner=opened)
+    opened = open_runner(item.path, item.part.signature, runner=runner, precision=item.hint)
+    return Model(path=item.path, signature=item.part.signature, runner=opened)
 
 
 def _tapped(path: Path) -> tuple[Subject, ...]:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lwmport import plain
 from lwmport.errors import ArtifactError
 from lwmport.handoff import record
 from lwmport.handoff.processing import processing_of
-from lwmport.handoff.record import Bundle
+from lwmport.handoff.record import Bundle, Spec
 from lwmport.manifest import FileEntry
 from lwmport.models.families import resolve
 from lwmport.models.llama.family import FAMILY as LLAMA
@@ -55,9 +56,25 @@ def test_what_was_changed_is_refused(content: bytes, reason: str) -> None:
         record.unseal(content, "here")
 
 
-def test_a_spec_of_another_format_is_refused() -> None:
-    with pytest.raises(ArtifactError, match=r"here"):
-        record.read_spec(b"{}", "here")
+SPEC = Spec(format=record.SPEC_FORMAT, target="cpu", reference="JAX", weights="seeded", components=())
+
+
+def test_a_spec_comes_back() -> None:
+    assert record.read_spec(record.text(plain.encode(SPEC)), "here") == SPEC
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({**plain.encode(SPEC), "format": "lwmport-spec/0"}, f"here: expected the format {record.SPEC_FORMAT}, found"),
+        ({**plain.encode(SPEC), "components": [1]}, r"here\.components\[0\]: expected an object, found 1"),
+        ({}, "here: expected the fields of Spec, found .missing"),
+    ],
+    ids=["format", "component", "nothing"],
+)
+def test_a_spec_that_is_not_as_it_was_written_is_refused(value: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ArtifactError, match=reason):
+        record.read_spec(record.text(value), "here")
 
 
 NOTHING_TOLD = FamilySpec(name="x", components=())

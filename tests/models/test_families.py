@@ -85,7 +85,7 @@ def test_parts_take_the_vision_language_model_where_its_name_or_its_table_says_s
         ({"precision": "float8"}, "expected a precision out of float32, float16, bfloat16, found 'float8'"),
         ({"attention": "flash"}, "expected a form of attention out of fused, loop, unrolled, found 'flash'"),
         ({"ring": 2}, "expected --attention unrolled for a ring of 2, found none asked for"),
-        ({"sequence": 0}, "expected at least 1 as sequence, found 0"),
+        ({"sequence": 0}, "expected a whole number of at least 1 as sequence, found 0"),
         (
             {"sample_mode": "texts"},
             "expected a sample mode out of text, vision, all, found 'texts'; did you mean 'text'",
@@ -124,7 +124,7 @@ def test_options_are_told_and_read_again_without_what_is_usual() -> None:
     assert Options().to_json() == {}
     given = Options(settings=("theta=1e6",), precision="float16", max_length=64, static=True)
     assert Options.from_json(given.to_json()) == given
-    assert given.words() == ["--set", "theta=1e6", "--precision", "float16", "--max-length", "64"]
+    assert given.words() == ["--precision", "float16", "--max-length", "64", "--set", "theta=1e6"]
 
 
 def test_the_halves_share_only_the_codebook_and_leave_nothing_out() -> None:

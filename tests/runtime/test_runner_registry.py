@@ -10,11 +10,9 @@ import pytest
 import lwmport
 from lwmport.cli.listing import catalogue
 from lwmport.errors import PortError, RunnerError, UsageError
-from lwmport.models.families import resolve
 from lwmport.models.llama.test_inputs import language_inputs
-from lwmport.models.options import Options
-from lwmport.pipeline.components import component_of
 from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.reference_runs import threads
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.runtime.registry import RUNNERS, open_runner, runner_for, takers
@@ -58,10 +56,10 @@ def _converted(folders: pytest.TempPathFactory, form: str, dialect: str, compone
     request = lwmport.ConvertRequest(
         component=component, format=form, dialect=dialect, out=out, config=SMALL, validate=False
     )
-    made = lwmport.convert(request).manifest
-    part = made.components[0]
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    return out / part.path, part.signature, dict(language_inputs(component_of(family, part.name), 1).inputs)
+    lwmport.convert(request)
+    made = reopen(out)
+    part = made.parts[0]
+    return made.path(part), part.signature, dict(language_inputs(made.component(part.name), 1).inputs)
 
 
 def _ir(made: Made) -> Made:

@@ -13,15 +13,12 @@ import onnx
 import pytest
 from onnx import helper
 
-from lwmport import manifest
-from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.components import component_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
-from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Signature, Status, Validation
 
@@ -57,12 +54,10 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Original]:
         out = tmp_path_factory.mktemp(name)
         given = {"dialect": "ascend-npu", "config": config, "options": LENGTHS[name]}
         convert(ConvertRequest(component=name, format="onnx", out=out, validate=False, **given))
-        family = resolve(name, config, LENGTHS[name])
-        weights = fitting(family, None, 0)
-        for part in manifest.read(out).components:
-            component = component_of(family, part.name)
-            evidence = gather(component, component_weights(family, component, weights), 1)
-            found[part.name] = Original(path=out / part.path, signature=part.signature, evidence=evidence)
+        made = reopen(out)
+        for part in made.parts:
+            evidence = gather(made.component(part.name), made.component_weights(part.name), 1)
+            found[part.name] = Original(path=made.path(part), signature=part.signature, evidence=evidence)
     return found
 
 

@@ -40,10 +40,11 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         LoweringError: the program holds an operation that plain TensorFlow operators or tf2onnx cannot express, or
             weights of more than 2 GiB.
         PortError: the process took too long or too much memory.
-        MissingExtraError: TensorFlow or tf2onnx is not installed.
+        MissingExtraError: TensorFlow, tf2onnx or onnxsim is not installed.
     """
-    if not installed("tf2onnx"):
-        require("tf2onnx")
+    for module in ("tf2onnx", "onnxsim"):
+        if not installed(module):
+            require(module)
     size = weight_bytes(program)
     if size > LIMIT:
         raise LoweringError(

@@ -83,9 +83,7 @@ def _optimize_without_copies() -> None:
 
 def _simplified(model: Any) -> Any:
     """Return what onnxsim makes of a model. Its trial run is left out: outputs are compared with JAX's later."""
-    import onnxsim
-
-    found, _ = onnxsim.simplify(model, check_n=0)
+    found, _ = require("onnxsim").simplify(model, check_n=0)
     return found
 
 

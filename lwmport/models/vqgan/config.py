@@ -1,15 +1,16 @@
 """VQGAN configurations with LWM's field names, strictly read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from lwmport.errors import ConfigError
+from lwmport.models.configuration import PlainConfig
 from lwmport.models.layers import GROUPS
 
 
 @dataclass(frozen=True, kw_only=True)
-class VQGANConfig:
+class VQGANConfig(PlainConfig):
     """LWM's VQGAN options; the defaults are the released model (146.24 M parameters).
 
     Raises:
@@ -61,10 +62,6 @@ class VQGANConfig:
     def codes_per_side(self) -> int:
         """Codes along one side of a picture: 16 in the released model, hence 256 tokens a frame."""
         return self.resolution // self.scale
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "VQGANConfig":

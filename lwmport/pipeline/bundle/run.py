@@ -21,19 +21,18 @@ from lwmport.handoff.processing import processing_of
 from lwmport.handoff.record import Bundle, Codes, ComponentSpec, Sample, Spec
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
-from lwmport.models.families import Family, resolve
-from lwmport.models.options import Options
+from lwmport.models.families import Family
 from lwmport.pipeline.bundle.bundle_targets import MODELS, Device, check_files, compile_files, device_for, own_paths
 from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
-from lwmport.pipeline.components import component_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
+from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
-from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import read_report
+from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
-from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances, Weights
+from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
 
 PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
@@ -56,6 +55,10 @@ class BundleRequest:
     soc: str | None = None
     precision: str | None = None
     gears: tuple[Gear, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +87,19 @@ class _Work:
     """One bundle under way."""
 
     request: BundleRequest
-    made: Manifest
-    family: Family
-    weights: Weights
+    found: Converted
     staging: Staging
     observer: Observer
 
+    @property
+    def made(self) -> Manifest:
+        """The manifest of the folder."""
+        return self.found.manifest
 
+
+@by_fields(BundleRequest)
 def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
-    """Write the handoff of a folder that `convert` wrote and validated.
+    """Write the bundle of a folder that `convert` wrote and validated.
 
     Raises:
         ArtifactError: the folder has no passed report, its files are not those that were converted, or its manifest
@@ -107,23 +114,25 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
                          f"{request.calibration}")  # fmt: skip
     device = device_for(request.target, request.soc, request.precision, request.gears)
-    made = _validated(request.folder)
-    _check_apart(request, made)
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    weights = reopen_weights(family, made, request.checkpoint)
+    found = reopen(request.folder, request.checkpoint)
+    _check_validated(found, request.folder)
+    _check_apart(request, found.manifest)
+    found.weights  # noqa: B018 - opened and checked before anything is written
     with atomic.os_errors(request.out):
         request.out.parent.mkdir(parents=True, exist_ok=True)
         atomic.sweep(request.out.parent)
         with tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=request.out.parent) as scratch:
             staging = Staging(folder=Path(scratch))
-            work = _Work(request=request, made=made, family=family, weights=weights, staging=staging, observer=observer)
+            work = _Work(request=request, found=found, staging=staging, observer=observer)
             commands, preflights = _stage(work, device)
             return _pack(work, commands, preflights)
 
 
-def _validated(folder: Path) -> Manifest:
-    """Return the manifest of a folder whose artifacts passed."""
-    made = manifest.read(folder)
+def _check_validated(found: Converted, folder: Path) -> None:
+    """Refuse a single artifact, and a folder whose artifacts did not pass."""
+    made = found.manifest
+    if found.folder != folder:
+        raise ArtifactError(f"expected a folder that 'lwmport convert' wrote, found {folder}; name {found.folder}")
     if made.verdict != "passed":
         raise ArtifactError(
             f"expected artifacts that passed in {folder}, found them {made.verdict}; "
@@ -134,7 +143,6 @@ def _validated(folder: Path) -> Manifest:
     missing = [part.name for part in made.components if part.name not in judged]
     if missing or report.status != "passed":
         raise ArtifactError(f"expected a passed report on {', '.join(missing) or 'all components'} in {folder}")
-    return made
 
 
 def _check_apart(request: BundleRequest, made: Manifest) -> None:
@@ -171,7 +179,7 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
     whole = Spec(
         format=record.SPEC_FORMAT,
         target=request.target,
-        reference=_reference(work.family),
+        reference=_reference(work.found.family),
         weights=f"{made.weights['description']}, sha256 {made.weights_sha256}",
         components=tuple(specs),
     )
@@ -204,7 +212,7 @@ def _put_texts(work: _Work, spec: Spec, shown: Mapping[str, str]) -> None:
     staging.put("spec.md", texts.markdown(spec).encode())
     staging.put("README.txt", texts.readme(spec, scripts).encode())
     seeded = work.made.weights.get("kind") == "seeded"
-    notice = texts.notice(spec, work.family.spec, shown, lwmport.__version__, seeded=seeded)
+    notice = texts.notice(spec, work.found.family.spec, shown, lwmport.__version__, seeded=seeded)
     staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())
     staging.put(record.CHECKER, inspect.getsource(standalone).encode())
@@ -225,8 +233,7 @@ def _license() -> bytes:
 
 def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Samples]:
     """Return the specification of one component, and the samples that are in it."""
-    component = component_of(work.family, part.name)
-    weights = component_weights(work.family, component, work.weights)
+    component, weights = work.found.component(part.name), work.found.component_weights(part.name)
     counts = (work.request.samples, work.request.calibration)
     batch = trial_batch(part.signature)
     samples = take(component, weights, part.signature, batch, counts, work.observer)
@@ -235,12 +242,12 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Sample
         name=part.name,
         model=f"models/{part.path}",
         format=work.made.artifact_format,
-        precision=work.family.options.precision,
+        precision=work.found.family.options.precision,
         inputs=part.signature.inputs,
         outputs=part.signature.outputs,
-        processing=processing_of(part.signature, work.family.spec),
+        processing=processing_of(part.signature, work.found.family.spec),
         observed=observed(samples.golden),
-        tolerances={spec.name: _tolerances(work.family.spec.tolerances, spec) for spec in part.signature.outputs},
+        tolerances={spec.name: _tolerances(work.found.family.spec.tolerances, spec) for spec in part.signature.outputs},
         codes=_codes(staging, part.name, samples.golden[0]),
         samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
         calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),

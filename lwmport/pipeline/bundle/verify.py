@@ -22,6 +22,7 @@ from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spe
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Status, Validation
 
@@ -44,6 +45,10 @@ class VerifyRequest:
     run: bool = True
     runner: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOutcome:
@@ -57,6 +62,7 @@ class VerifyOutcome:
     validations: tuple[Validation, ...] = ()
 
 
+@by_fields(VerifyRequest)
 def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOutcome:
     """Check a bundle's structure and digests and, if they are right, run its models on the golden samples.
 

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport import manifest
 from lwmport.errors import ArtifactError, one_line
+from lwmport.manifest import ComponentEntry
+from lwmport.pipeline.reopen import Converted
 from lwmport.targets.compile.job import Gear
 from lwmport.types import Array, Signature, TensorSpec, dtype_of
 
@@ -63,24 +64,16 @@ def _kind(dtype: np.dtype[Any]) -> str:
     return "f" if dtype.name == "bfloat16" else "i" if dtype.kind == "u" else dtype.kind
 
 
-def made_samples(
-    made: manifest.Manifest, part: manifest.ComponentEntry, checkpoint: str | None, gear: Gear
-) -> dict[str, Array]:
+def made_samples(found: Converted, part: ComponentEntry, gear: Gear) -> dict[str, Array]:
     """Return samples of a component of ours, [samples, ...] each: photographs, their codes, or seeded tokens.
 
     Raises:
         ArtifactError: the manifest names a component that its model does not have.
         CheckpointError: the weights that were converted are needed, and not given.
     """
-    from lwmport.models.families import resolve
-    from lwmport.models.options import Options
     from lwmport.pipeline.bundle.samples import take
-    from lwmport.pipeline.components import component_of
-    from lwmport.pipeline.weights import component_weights, reopen_weights
 
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    component = component_of(family, part.name)
-    weights = component_weights(family, component, reopen_weights(family, made, checkpoint))
+    component, weights = found.component(part.name), found.component_weights(part.name)
     batch = part.signature.inputs[0].shape[0]
     size = batch if isinstance(batch, int) else gear.get(batch, 1)
     taken = take(component, weights, part.signature, size, (0, SAMPLES)).calibration

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, manifest, plain
+from lwmport import atomic, plain
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
+from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.tools import installed
@@ -43,11 +46,40 @@ class CompileRequest:
     extra: tuple[str, ...] = ()
     run: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
+
     @property
     def folder(self) -> Path:
         """The folder for results: beside the artifact, named after the target, unless one is given."""
-        inside = self.artifact if (self.artifact / manifest.NAME).is_file() else self.artifact.parent
-        return self.out or inside / self.target
+        return self.out or folder_of(self.artifact) / self.target
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileOutcome:
+    """What a vendor's compiler made of each artifact, and the folder that holds it."""
+
+    out: Path
+    compilations: tuple[Compilation, ...]
+
+    @property
+    def status(self) -> Status:
+        """Failed if one failed, skipped if one was skipped, else passed."""
+        return status_of(self.compilations)
+
+
+@by_fields(CompileRequest)
+def compile_models(request: CompileRequest, observer: Observer | None = None) -> CompileOutcome:
+    """Compile a model file, or every model of a folder, for a target.
+
+    Where the vendor's tool is not installed, the status is skipped, and the commands to run are in the outcome.
+
+
+    Raises:
+        PortError: as `compile_artifacts` does.
+    """
+    return CompileOutcome(out=request.folder, compilations=compile_artifacts(request, observer))
 
 
 def compile_artifacts(request: CompileRequest, observer: Observer | None = None) -> tuple[Compilation, ...]:
@@ -93,42 +125,29 @@ def _write(made: Compilation, folder: Path) -> None:
 
 
 def _jobs(request: CompileRequest, observer: Observer) -> list[CompileJob]:
-    path = request.artifact
-    folder = path if (path / manifest.NAME).is_file() else path.parent
-    if not path.exists():
-        raise ArtifactError(f"expected a model file or a folder of artifacts, found nothing at {path}")
-    if not (folder / manifest.NAME).is_file():
+    found = find(request.artifact, request.checkpoint)
+    if found is None:
         return [_foreign(request)]
-    made = manifest.read(folder)
-    parts = [part for part in made.components if path == folder or folder / part.path == path]
-    if not parts:
-        return [_foreign(request)]
-    observer.phase(f"{', '.join(part.name for part in parts)}: digests of their files")
-    changed = manifest.changed_files(parts, folder)
+    observer.phase(f"{', '.join(part.name for part in found.parts)}: digests of their files")
+    changed = found.changed_files()
     if changed:
         raise ArtifactError(
-            f"expected {folder / changed[0]} as it was converted, found none or another digest; convert again"
+            f"expected {found.folder / changed[0]} as it was converted, found none or another digest; convert again"
         )
-    return [_own(request, made, part, folder, observer) for part in parts]
+    return [_own(request, found, part, observer) for part in found.parts]
 
 
-def _own(
-    request: CompileRequest,
-    made: manifest.Manifest,
-    part: manifest.ComponentEntry,
-    folder: Path,
-    observer: Observer,
-) -> CompileJob:
+def _own(request: CompileRequest, found: Converted, part: ComponentEntry, observer: Observer) -> CompileJob:
     calibration: Mapping[str, Array] | None = None
     if request.calibration == AUTO:
         observer.phase(f"{part.name}: make {SAMPLES} samples to quantise with")
-        calibration = made_samples(made, part, request.checkpoint, next(iter(request.gears), {}))
+        calibration = made_samples(found, part, next(iter(request.gears), {}))
     elif request.calibration:
         calibration = given_samples(Path(request.calibration), part.signature)
     model = ModelFile(
-        path=folder / part.path,
+        path=found.path(part),
         name=part.name,
-        format=made.artifact_format,
+        format=found.manifest.artifact_format,
         signature=part.signature,
         operators=part.operators,
     )

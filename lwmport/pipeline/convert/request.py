@@ -13,9 +13,11 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.graphs.program import Program
 from lwmport.models.families import Family, is_file
 from lwmport.models.options import Options
+from lwmport.options import Place, check_values, values_of, words
 from lwmport.pipeline.convert.plan import ConversionPlan
 from lwmport.pipeline.observer import Observer
 from lwmport.reports.record import Conversion, Report
+from lwmport.requests import check_types
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect, SharedData, Status
 
@@ -52,6 +54,11 @@ class ConvertRequest:
         """How the files of the artifacts end that a runner opens."""
         return SUFFIXES.get(self.format, f".{self.format}")
 
+    def __post_init__(self) -> None:
+        """Refuse types and values that no conversion takes."""
+        check_types(self)
+        check_values(self, Place.CONVERSION)
+
     @property
     def lowering(self) -> Dialect:
         """The dialect to convert in, at the opset that is asked for.
@@ -64,28 +71,26 @@ class ConvertRequest:
     def commands(self) -> tuple[str, str]:
         """Return the command lines that convert and validate again, with the names of files and not their folders."""
         config = self.config if isinstance(self.config, str) else "config.json"
-        given = {
+        checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
+        values = {
+            **values_of(self, Place.CONVERSION),
+            **values_of(self.options, Place.MODEL),
+            **checkpoint,
             "config": Path(config).name if is_file(config) else config,
-            "dialect": self.dialect,
-            "opset": self.opset,
-            "batch": self.batch,
-            "seed": self.seed,
-            "runner": self.runner,
-            "taps": self.taps,
+            "resume": True,
+            "out": "DIR",
         }
-        usual = {"config": "lwm", "batch": 1, "seed": 0}
-        words = ["lwmport", "convert", "--component", self.component, "--to", self.format, *self._checkpoint()]
-        for name, value in given.items():
-            words += [] if value in (None, usual.get(name)) else [f"--{name}", str(value)]
-        words += [*self.options.words(), *([] if self.validate else ["--no-validate"]), "--out", "DIR"]
-        runner = [] if self.runner is None else ["--runner", self.runner]
-        return shlex.join(words), shlex.join(["lwmport", "validate", "DIR", *runner, *self._checkpoint()])
+        runner = {"runner": self.runner}
+        return (
+            shlex.join(["lwmport", "convert", *words(values)]),
+            shlex.join(["lwmport", "validate", "DIR", *words({**checkpoint, **runner})]),
+        )
 
-    def _checkpoint(self) -> list[str]:
-        if self.checkpoint is None:
-            return []
-        prefix, separator, path = self.checkpoint.rpartition("::")
-        return ["--checkpoint", f"{prefix}{separator}{Path(path).name}"]
+
+def _beside(checkpoint: str) -> str:
+    """Return a checkpoint by its name alone, with the prefix that says how to read it."""
+    prefix, separator, path = checkpoint.rpartition("::")
+    return f"{prefix}{separator}{Path(path).name}"
 
 
 @dataclass(frozen=True, kw_only=True)

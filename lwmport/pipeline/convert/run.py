@@ -29,12 +29,14 @@ from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
+from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Component, Dialect, SharedData, Status
 
 NOT_VALIDATED = "not validated"
 
 
+@by_fields(ConvertRequest)
 def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcome:
     """Convert every component that the request names, judge it, and write manifest and report.
 

@@ -1,24 +1,17 @@
 """Options that a user gave and that nothing would hear: refused, rather than left to be believed."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UsageError
 from lwmport.models.families import STATIC_GROUPS, Family, parts_of, takers
-from lwmport.models.options import USUAL_ATTENTION, Options
+from lwmport.models.options import USUAL_ATTENTION
 from lwmport.models.storage import stored_names
+from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.registry import check_known
 from lwmport.targets.dialects import ALL_DIALECTS
-from lwmport.types import TAPS, Dialect
-
-CHUNKS: Final = ("query_chunk", "key_chunk")
-"""Options of an attention in blocks."""
-
-OF_WEIGHTS: Final = frozenset({"settings", "precision", "sample_mode"})
-"""Options that still count where weights are renamed and no program is lowered."""
+from lwmport.types import Dialect
 
 
 def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
@@ -27,8 +20,6 @@ def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
     Raises:
         UsageError: one does not; the message says who takes it. Or there is no such kind of taps.
     """
-    if request.taps is not None:
-        check_known("kind of taps", request.taps, TAPS)
     for _, words in unheard(request, dialect):
         raise UsageError(f"expected {words}; leave it out, or ask for what takes it")
 
@@ -49,11 +40,8 @@ def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
 
 
 def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
-    """Yield options that change nothing in the dialect, whatever the component is."""
+    """Yield options that the dialect does not have, whatever the component is."""
     whom, store = _whom(request, dialect), request.options.store
-    if not dialect.lowered and request.batch != 1:
-        words = f"--batch of a lowered program, found --batch {request.batch} for {whom}, where weights are renamed"
-        yield "batch", words
     if store and store not in dialect.stores:
         yield "store", f"--store {store} in a dialect out of {', '.join(storing(store))}, found {whom}"
     if request.taps and not can_tap(dialect):
@@ -62,20 +50,20 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
 
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing of the components that are asked for."""
-    given, usual = request.options, Options()
-    options = given.completed(dialect.attention, static=dialect.static)
-    parts = parts_of(request.component, options)
-    for name, components in takers().items():
-        value = getattr(given, name)
-        if value == getattr(usual, name):
+    options = request.options.completed(dialect.attention, static=dialect.static)
+    parts, hearing = parts_of(request.component, options), takers()
+    values = {**values_of(request, Place.CONVERSION), **values_of(request.options, Place.MODEL)}
+    for option in OPTIONS:
+        value, components = values.get(option.key, option.default), hearing.get(option.name)
+        if value == option.default:
             continue
-        found = f"found {_word(name)} {value} for {_whom(request, dialect)}"
-        if not dialect.lowered and name not in OF_WEIGHTS:
-            yield name, f"{_word(name)} of a lowered program, {found}, where weights are renamed"
-        if not set(parts) & set(components):
-            yield name, f"{_word(name)} of {_listed(name, components)}, {found}"
-        if name in CHUNKS and options.attention in {"", USUAL_ATTENTION}:
-            yield name, f"{_word(name)} of --attention loop or unrolled, {found}, which is fused"
+        found = f"found {option.flag} {value} for {_whom(request, dialect)}"
+        if option.lowered and not dialect.lowered:
+            yield option.key, f"{option.flag} of a lowered program, {found}, where weights are renamed"
+        if components is not None and not set(parts) & set(components):
+            yield option.key, f"{option.flag} of {_listed(option.name, components)}, {found}"
+        if option.blocks and options.attention in {"", USUAL_ATTENTION}:
+            yield option.key, f"{option.flag} of --attention loop or unrolled, {found}, which is fused"
 
 
 def _whom(request: ConvertRequest, dialect: Dialect) -> str:
@@ -109,7 +97,3 @@ def _listed(name: str, components: tuple[str, ...]) -> str:
     return (
         f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {', '.join(STATIC_GROUPS)})"
     )
-
-
-def _word(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

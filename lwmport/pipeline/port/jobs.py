@@ -12,6 +12,7 @@ from lwmport.errors import UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
+from lwmport.options import JOB, Place, flag_of, of_place
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.unused_options import check_heard, unheard
 from lwmport.pipeline.port.exclusion import left_out
@@ -21,42 +22,8 @@ from lwmport.targets.registry import TARGETS
 from lwmport.types import WeightSpec
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
-MODEL: Final = {
-    **{name: name for name in ("precision", "layer", "sample_mode", "attention", "query_chunk", "key_chunk", "ring")},
-    **{name: name for name in ("store", "sequence", "max_length")},
-    "set": "settings",
-}
-"""Field of a job -> field of `Options`."""
-
-PLAIN: Final = (
-    *("component", "target", "to", "checkpoint", "config", "batch", "seed", "soc", "toolchain", "opset"),
-    *("dialect", "runner"),
-)
-FIELDS: Final = (*PLAIN, *MODEL)
+FIELDS: Final = {option.key: option for option in JOB}
 """What a job may say: the options of ``lwmport port``, with underscores."""
-
-_CHOICES: Final = ("attention", "sample_mode")
-TEXTS: Final = (
-    "component",
-    "target",
-    "to",
-    "dialect",
-    "checkpoint",
-    "config",
-    "soc",
-    "toolchain",
-    "runner",
-    "precision",
-    "store",
-    *_CHOICES,
-)
-"""Fields that are texts."""
-
-NUMBERS: Final = {
-    "batch": 1, "seed": 0, "opset": 1, "layer": 0, "query_chunk": 1, "key_chunk": 1, "ring": 1, "sequence": 1,
-    "max_length": 1,
-}  # fmt: skip
-"""Fields that are whole numbers -> the least of them; a batch may be dynamic too."""
 
 NAMED: Final = ("component", "target", "to", "precision")
 """Fields that every job's name tells."""
@@ -178,11 +145,10 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in ("component", "target") if name not in fields]
     if missing:
         raise UsageError(f"{path}: expected {' and '.join(missing)} of every job, found a job without")
-    wrong = [name for name in TEXTS if not isinstance(fields.get(name, ""), str)]
-    if wrong:
-        raise UsageError(f"{path}: expected a text as {wrong[0]} of a job, found {fields[wrong[0]]!r}")
-    for name, least in NUMBERS.items():
-        _check_number(fields, name, least, path)
+    for name, value in fields.items():
+        expected = FIELDS[name].expected(value)
+        if expected:
+            raise UsageError(f"{path}: expected {expected} as {name} of a job, found {value!r}")
     found = {**fields, "to": fields.get("to") or usual_format(fields["target"])}
     if "checkpoint" in found:
         prefix, separator, name = found["checkpoint"].rpartition("::")
@@ -197,14 +163,9 @@ def _meant(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return every value that a job has, with the usual ones where it does not say."""
     target = TARGETS[fields["target"]]
     form = fields.get("to") or usual_format(target.name)
-    model = Options()
-    usual = {
-        **{name: getattr(model, option) for name, option in MODEL.items()},
-        **{name: getattr(ConvertRequest, name) for name in ("config", "batch", "seed")},
-        "dialect": target.formats[form].name if form in target.formats else None,
-        "soc": target.usual_chip,
-    }
-    return {**usual, **fields, "to": form}
+    usual = {name: option.default for name, option in FIELDS.items() if option.default is not None}
+    dialect = target.formats[form].name if form in target.formats else None
+    return {**usual, "dialect": dialect, "soc": target.usual_chip, **fields, "to": form}
 
 
 def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -229,25 +190,19 @@ def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], ou
         needed = _needed(conversion)
     except UsageError as error:
         raise UsageError(f"{path}, job {name}: {error}") from error
-    except TypeError as error:
-        raise UsageError(f"{path}: expected fields of the right type in the job {name}, found: {error}") from error
     return PortJob(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)
 
 
 def _request(fields: Mapping[str, Any], out: Path) -> PortRequest:
-    given = {option: fields[name] for name, option in MODEL.items() if name in fields}
-    if "settings" in given:
-        given["settings"] = tuple(
-            map(str, given["settings"] if isinstance(given["settings"], list) else [given["settings"]])
-        )
-    names = ("checkpoint", "config", "batch", "seed", "opset", "dialect")
-    plain = {name: fields[name] for name in names if name in fields}
-    conversion = ConvertRequest(
-        component=fields["component"], format=fields["to"], out=out, options=Options(**given), **plain
-    )
-    toolchain = Path(fields["toolchain"]) if "toolchain" in fields else None
-    device = {name: fields.get(name) for name in ("soc", "runner")}
-    return PortRequest(conversion=conversion, target=fields["target"], toolchain=toolchain, **device)
+    settings = fields.get("set", [])
+    said = {**fields, "set": tuple(map(str, settings if isinstance(settings, list) else [settings]))}
+    model, conversion, device = (_placed(said, place) for place in (Place.MODEL, Place.CONVERSION, Place.PORT))
+    return PortRequest(conversion=ConvertRequest(options=Options(**model), out=out, **conversion), **device)
+
+
+def _placed(fields: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Return the fields of a job that are fields of one record, by the names of that."""
+    return {option.name: fields[option.key] for option in of_place(place) if option.key in fields}
 
 
 def _needed(conversion: ConvertRequest) -> int:
@@ -273,16 +228,8 @@ def _words(fields: Mapping[str, Any]) -> tuple[str, ...]:
     for name, value in fields.items():
         values: Sequence[Any] = value if isinstance(value, list) else [value]
         for item in values:
-            words += [f"--{name.replace('_', '-')}", str(item)]
+            words += [flag_of(name), str(item)]
     return tuple(words)
-
-
-def _check_number(fields: Mapping[str, Any], name: str, least: int, path: Path) -> None:
-    value = fields.get(name, least)
-    if (type(value) is int and value >= least) or (name, value) == ("batch", "dynamic"):
-        return
-    more = " or 'dynamic'" if name == "batch" else ""
-    raise UsageError(f"{path}: expected a whole number of at least {least}{more} as {name} of a job, found {value!r}")
 
 
 def _text(value: Any, name: str, path: Path) -> str:

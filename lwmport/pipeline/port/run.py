@@ -20,6 +20,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.compiled_run import judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
+from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable
 from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
@@ -42,8 +43,6 @@ class PortRequest:
         target: a key of `lwmport.targets.registry.TARGETS`.
         soc: the device within the target.
         toolchain: the vendor's SDK, if it is not where it usually is.
-        runner: what runs the models to judge them, or, where it takes no such file, what runs the compiled ones
-            (`lwmport.runtime.registry.RUNNERS`).
 
     Raises:
         UsageError: the target does not take such a format, dialect or device, or has no toolchain; or no such runner.
@@ -53,10 +52,11 @@ class PortRequest:
     target: str
     soc: str | None = None
     toolchain: Path | None = None
-    runner: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
+        check_types(self)
+        TARGETS.require(self.target)
         target, form = TARGETS[self.target], self.conversion.format
         check_known(f"format for {self.target}", form, target.formats)
         check_known(f"dialect for {self.target}", self.dialect, target.dialects_of(form))
@@ -73,8 +73,13 @@ class PortRequest:
     @property
     def converted(self) -> ConvertRequest:
         """The conversion as it is run: into a folder of its own, in the dialect."""
-        runner = self.conversion.runner if self.runner is None or self.runs_compiled else self.runner
+        runner = None if self.runs_compiled else self.runner
         return replace(self.conversion, out=self.models, dialect=self.dialect, runner=runner)
+
+    @property
+    def runner(self) -> str | None:
+        """What runs the models to judge them, or, where it takes no such file, what runs the compiled ones."""
+        return self.conversion.runner
 
     @property
     def runs_compiled(self) -> bool:
@@ -105,9 +110,9 @@ class PortRequest:
         """Return what decides every result: request without its folder, files as they lie there now, versions."""
         config = self.conversion.config
         request = plain.encode(replace(self, conversion=replace(self.conversion, out=Path())))
-        for part in (request, request["conversion"]):
-            if part["runner"] is None:  # such a request is the one that it was before there was a choice
-                del part["runner"]
+        for name in ("runner", "taps"):
+            if request["conversion"][name] is None:  # such a request is the one that it was before there was a choice
+                del request["conversion"][name]
         return digest.of_json(
             {
                 "request": request,
@@ -140,6 +145,7 @@ def usual_format(target: str) -> str:
     return next(iter(TARGETS[target].formats))
 
 
+@by_fields(PortRequest)
 def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     """Take a model to a device and return the verdict; stages that a run before this one finished stay as they are.
 

@@ -8,22 +8,20 @@ from pathlib import Path
 
 from lwmport import atomic, manifest
 from lwmport.errors import UsageError
-from lwmport.models.families import Family, resolve
-from lwmport.models.options import Options
-from lwmport.pipeline.components import component_of
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
-from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
+from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
-from lwmport.types import Status, Weights
+from lwmport.types import Status
 
 JAX = "jax"
 
@@ -43,9 +41,14 @@ class ValidateRequest:
     runner: str | None = None
     device: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse types that no field has."""
+        check_types(self)
 
-def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcome:
-    """Run the artifacts of a folder (or the one named) beside their reference and return the verdict.
+
+@by_fields(ValidateRequest)
+def validate(request: ValidateRequest, observer: Observer | None = None) -> Outcome:
+    """Run the artifacts of a folder, or one artifact, beside their reference and return the verdict.
 
     A file that is no longer the one that was converted fails, whatever its numbers are. One that was compiled from a
     converted model is judged as that one (`lwmport.pipeline.validate.subject`).
@@ -57,24 +60,22 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
         RunnerError: the runner that is named cannot start here.
     """
     observer = observer or Silent()
-    found = subjects_of(trial.artifact, None if trial.reference == JAX else Path(trial.reference))
-    made = found.described
-    _check_runner(trial, found)
+    found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
+    made, converted = found.described, found.converted(request.checkpoint)
+    _check_runner(request, found)
     changed = _changed(found)
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    weights = reopen_weights(family, made, trial.checkpoint)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     for subject in found.items:
-        section, drawn = _section(trial, subject, family, weights, made, observer)
+        section, drawn = _section(request, subject, converted, observer)
         sections.append(section)
         pictures.update(drawn)
     report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
-    if trial.out is not None:
-        with atomic.new_folder(trial.out) as scratch:
+    if request.out is not None:
+        with atomic.new_folder(request.out) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
-        out=trial.out or found.place,
+        out=request.out or found.place,
         manifest=made,
         report=report,
         seconds=0.0,
@@ -84,13 +85,13 @@ def validate(trial: ValidateRequest, observer: Observer | None = None) -> Outcom
     )
 
 
-def _check_runner(trial: ValidateRequest, found: Subjects) -> None:
+def _check_runner(request: ValidateRequest, found: Subjects) -> None:
     """Refuse a runner that does not take the files or cannot start here, and a number of a device that it has not."""
     paths = [subject.path for subject in found.items]
-    if trial.runner is not None:
-        check_startable(trial.runner, *paths)
-    for path in paths if trial.device is not None else ():
-        spec = runner_for(path, trial.runner)
+    if request.runner is not None:
+        check_startable(request.runner, *paths)
+    for path in paths if request.device is not None else ():
+        spec = runner_for(path, request.runner)
         if not spec.numbered:
             names = " or ".join(name for name, other in RUNNERS.items() if other.numbered)
             raise UsageError(f"expected --device with --runner {names}, found it for {spec.name}; leave --device out")
@@ -100,31 +101,25 @@ def _changed(found: Subjects) -> tuple[str, ...]:
     """Return which converted files are no longer as their manifest says; nothing vouches for a compiled one."""
     if found.compiled:
         return ()
-    names = manifest.changed_files([subject.part for subject in found.items], found.folder)
+    names = found.converted().changed_files()
     return tuple(f"{name} is not the file that was converted: its digest differs" for name in names)
 
 
 def _section(
-    trial: ValidateRequest,
-    subject: Subject,
-    family: Family,
-    weights: Weights,
-    made: manifest.Manifest,
-    observer: Observer,
+    request: ValidateRequest, subject: Subject, converted: Converted, observer: Observer
 ) -> tuple[ComponentReport, Mapping[str, bytes]]:
-    part = subject.part
-    component = component_of(family, part.name)
-    held = component_weights(family, component, weights)
-    named = reference_kind(component).name if trial.reference == JAX else trial.reference
+    part, made = subject.part, converted.manifest
+    component, held = converted.component(part.name), converted.component_weights(part.name)
+    named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
     evidence = gather(component, held, trial_batch(part.signature), observer.progress)
     notes = storage_notes(part, component, held, evidence)
-    if trial.reference != JAX:
-        other = _other(Path(trial.reference), part)
+    if request.reference != JAX:
+        other = _other(Path(request.reference), part)
         with contextlib.closing(open_runner(other)) as runner:
             evidence = held_against(evidence, runner, f"{other.parent.name}/{other.name}")
-    precision = subject.judged_in(family.options.precision)
-    opener = partial(open_runner, runner=trial.runner, precision=subject.hint, device=trial.device or 0)
+    precision = subject.judged_in(converted.family.options.precision)
+    opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     judgement = judge(subject.path, part.signature, evidence, precision, observer.phase, opener)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (subject.form, made.dialect, precision)

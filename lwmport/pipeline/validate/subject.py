@@ -16,6 +16,7 @@ from typing import Final
 from lwmport import manifest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import ComponentEntry, Manifest
+from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.types import Compilation
 from lwmport.validators.tolerances import DEFAULTS
 
@@ -62,6 +63,11 @@ class Subjects:
     items: tuple[Subject, ...]
     compiled: bool = False
 
+    def converted(self, checkpoint: str | None = None) -> Converted:
+        """Return the converted folder with these components; ``checkpoint`` holds the weights that were converted."""
+        parts = tuple(item.part for item in self.items)
+        return Converted(folder=self.folder, manifest=self.made, parts=parts, checkpoint=checkpoint)
+
     @property
     def place(self) -> Path:
         """The folder that the files lie in."""
@@ -82,20 +88,16 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
     Raises:
         ArtifactError: there is no such file, or nothing tells its signature.
     """
-    if not artifact.exists():
-        raise ArtifactError(f"expected a model file or a folder of artifacts, found none at {artifact}")
-    folder = artifact if (artifact / manifest.NAME).is_file() else artifact.parent
-    if (folder / manifest.NAME).is_file():
-        made = manifest.read(folder)
-        parts = [part for part in made.components if artifact in {folder, folder / part.path}]
-        if parts:
-            items = [Subject(path=folder / part.path, part=part, form=made.artifact_format) for part in parts]
-            return Subjects(folder=folder, made=made, items=tuple(items))
+    found = find(artifact)
+    if found is not None:
+        form = found.manifest.artifact_format
+        items = [Subject(path=found.path(part), part=part, form=form) for part in found.parts]
+        return Subjects(folder=found.folder, made=found.manifest, items=tuple(items))
     for record in _records(artifact):
         return _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record))
     if reference is not None and reference.exists():
         return _compiled(artifact, *_named(artifact, reference))
-    raise _unknown(artifact, folder)
+    raise _unknown(artifact, folder_of(artifact))
 
 
 def _records(artifact: Path) -> Iterator[Compilation]:

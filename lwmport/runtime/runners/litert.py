@@ -101,18 +101,11 @@ class _Tensors:
         return {tensor["name"]: tensor for tensor in self._interpreter.get_output_details()}
 
 
-def check_whole(path: Path) -> None:
-    """Return if the file is a TFLite model of which nothing is missing: LiteRT reads beyond the end of a cut one.
-
-    Raises:
-        RunnerError: it is not.
-        MissingExtraError: LiteRT is not installed.
-    """
-    _checked(path)
-
-
 def _checked(path: Path) -> str:
-    """Return the key of the signature that counts, empty if there is none, of a file of which nothing is missing."""
+    """Return the key of the signature that counts, empty if there is none, of a file of which nothing is missing.
+
+    LiteRT reads beyond the end of a file that was cut.
+    """
     extras.require("ai_edge_litert")
     try:
         with path.open("rb") as file:

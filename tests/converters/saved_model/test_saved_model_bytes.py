@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lwmport import extras
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
@@ -74,8 +73,6 @@ def test_no_path_of_this_machine_is_in_a_file(other: tuple[Path, str]) -> None:
 
 
 def test_tensorflow_says_nothing(other: tuple[Path, str]) -> None:
-    if not hasattr(extras, "QUIET"):
-        pytest.skip("lwmport.extras does not keep TensorFlow quiet yet")
     assert other[1] == ""
 
 

@@ -112,11 +112,8 @@ def test_a_missing_tensorflow_costs_one_line(
 ) -> None:
     import sys
 
-    from lwmport import extras
     from lwmport.converters.saved_model import convert, frozen
 
-    if "tensorflow" not in extras.EXTRAS:
-        pytest.skip("lwmport.extras does not name the extra of TensorFlow yet")
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     program = trace(component_of(lambda x: x + 1, (np.ones(3, np.float32),)))
     for module in (convert, frozen):

@@ -17,7 +17,7 @@ from lwmport.converters.tflite.schema import schema
 from lwmport.converters.tflite.writer import ALIGNMENT, INLINE_BYTES
 from lwmport.errors import LoweringError, RunnerError
 from lwmport.graphs.trace import trace
-from lwmport.runtime.runners.litert import LiteRTRunner, check_whole
+from lwmport.runtime.runners.litert import LiteRTRunner
 
 RANDOM = np.random.default_rng(5)
 WEIGHTS = {
@@ -182,9 +182,9 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.tflite"
     other.write_bytes(b"PK\3\4" * 100)
     with pytest.raises(RunnerError, match="found a file without TFL3 at byte 4"):
-        check_whole(other)
+        LiteRTRunner(other, threads=1)
     with pytest.raises(RunnerError, match="No such file"):
-        check_whole(tmp_path / "none.tflite")
+        LiteRTRunner(tmp_path / "none.tflite", threads=1)
 
 
 def test_an_output_that_is_an_input_a_constant_or_another_output(lower: Callable[..., Any]) -> None:

@@ -62,6 +62,9 @@ def test_end_of_frame_tokens_are_refused(dynamic: Path) -> None:
 
 
 def test_loading_needs_the_manifest(dynamic: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="expected a model file or a folder of artifacts, found nothing at"):
+        lwmport.load(tmp_path / "x.onnx")
+    (tmp_path / "x.onnx").touch()
     with pytest.raises(ArtifactError, match="expected a manifest"):
         lwmport.load(tmp_path / "x.onnx")
     with pytest.raises(ArtifactError, match=r"expected one of vqgan-encoder\.onnx"):
@@ -69,7 +72,7 @@ def test_loading_needs_the_manifest(dynamic: Path, tmp_path: Path) -> None:
 
 
 def test_an_artifact_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=f"found none at {tmp_path / 'nothing'}"):
+    with pytest.raises(ArtifactError, match=f"found nothing at {tmp_path / 'nothing'}"):
         lwmport.validate(lwmport.Trial(artifact=tmp_path / "nothing"))
     with pytest.raises(ArtifactError, match="found: No such file or directory; convert into this folder first"):
         lwmport.validate(lwmport.Trial(artifact=tmp_path))

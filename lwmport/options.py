@@ -1,0 +1,449 @@
+"""The options of a conversion and of a port, one row each.
+
+What knows of options derives from these rows: the command line (`lwmport.cli.options`), ``jobs.toml``
+(`lwmport.pipeline.port.jobs`), the checks of `lwmport.models.options.Options` and of a request, the search for unused
+options (`lwmport.pipeline.convert.unused_options`) and the tables in the documents (``tools/option_tables.py``).
+A new option is a row here, a field of the record that its place names, and the code that uses the field.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport.errors import UsageError
+from lwmport.registry import check_known
+
+
+class Kind(StrEnum):
+    """What a value is, which decides how the command line and ``jobs.toml`` read it."""
+
+    TEXT = "text"
+    TEXTS = "texts"
+    CHOICE = "choice"
+    NUMBER = "number"
+    BATCH = "batch"
+    PATH = "path"
+    FOLDER = "folder"
+    SWITCH = "switch"
+    FLAG = "flag"
+
+
+class Place(StrEnum):
+    """The record that an option is a field of."""
+
+    MODEL = "lwmport.models.options.Options"
+    CONVERSION = "lwmport.pipeline.convert.request.ConvertRequest"
+    PORT = "lwmport.pipeline.port.run.PortRequest"
+    MATRIX = "the arguments of lwmport.pipeline.port.matrix.port_all"
+    COMMAND = "the command itself"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option.
+
+    Attributes:
+        key: its name in ``jobs.toml``; the command line writes it ``--key``, with dashes.
+        place: the record that it is a field of.
+        help: what it does, one sentence or a few words.
+        commands: the commands that take it.
+        field: the name of the field, where that is not the key.
+        kind: what its value is. A `SWITCH` is on and is turned off by ``--no-key``, a `FLAG` is off.
+        default: the value where it is not given; None for none.
+        required: commands that cannot do without it.
+        least: the least value of a number.
+        choices: the values that it may have, where they are few and always the same.
+        what: the word for a value in the message that lists the choices.
+        metavar: what ``--help`` and the documents write for a value.
+        job: whether ``jobs.toml`` may say it of a job.
+        lowered: whether it changes a lowered program alone, and nothing where weights are only renamed.
+        blocks: whether it changes an attention in blocks alone.
+        more: what the documents add to ``help``, in Markdown.
+    """
+
+    key: str
+    place: Place
+    help: str
+    commands: tuple[str, ...] = ("convert", "port")
+    field: str = ""
+    kind: Kind = Kind.TEXT
+    default: Any = None
+    required: tuple[str, ...] = ()
+    least: int = 0
+    choices: tuple[str, ...] = ()
+    what: str = ""
+    metavar: str = ""
+    job: bool = True
+    lowered: bool = False
+    blocks: bool = False
+    more: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The word of the command line."""
+        return flag_of(self.key)
+
+    @property
+    def off(self) -> str:
+        """The word that turns a switch off."""
+        return flag_of(f"no-{self.key}")
+
+    @property
+    def name(self) -> str:
+        """The name of the field of its record."""
+        return self.field or self.key
+
+    def expected(self, value: Any) -> str:
+        """Return what a value must be, if this one is not; nothing if it is."""
+        if self.kind in NUMBERS:
+            dynamic = self.kind is Kind.BATCH
+            right = (type(value) is int and value >= self.least) or (dynamic and value == DYNAMIC)
+            return "" if right else f"a whole number of at least {self.least}{f' or {DYNAMIC!r}' if dynamic else ''}"
+        if self.kind in (Kind.TEXT, Kind.PATH, Kind.FOLDER):
+            return "" if isinstance(value, str | Path) else "a text"
+        return ""
+
+
+DYNAMIC: Final = "dynamic"
+"""The batch that is open."""
+
+NUMBERS: Final = (Kind.NUMBER, Kind.BATCH)
+"""Kinds that have a least value."""
+
+OPTIONS: Final = (
+    Option(
+        key="component",
+        place=Place.CONVERSION,
+        help="The component, or a name that stands for several: see 'lwmport list'.",
+        required=("convert",),
+    ),
+    Option(
+        key="target",
+        place=Place.PORT,
+        commands=("port",),
+        help="The vendor's device: see 'lwmport list'.",
+    ),
+    Option(
+        key="to",
+        place=Place.CONVERSION,
+        field="format",
+        help="The format: see 'lwmport list'.",
+        required=("convert",),
+        more="`port` takes the target's usual one by default",
+    ),
+    Option(
+        key="checkpoint",
+        place=Place.CONVERSION,
+        help="The file or folder of the weights; without it they are seeded random ones.",
+        more="Every number says so then",
+    ),
+    Option(
+        key="config",
+        place=Place.CONVERSION,
+        default="lwm",
+        metavar="NAME|FILE.json",
+        help="The model's configuration.",
+        more="`lwm` is the released model and `debug` a tiny one; a language model has also sizes and releases. "
+        "A JSON file has LWM's field names; a field that it leaves out keeps LWM's default",
+    ),
+    Option(
+        key="batch",
+        place=Place.CONVERSION,
+        kind=Kind.BATCH,
+        default=1,
+        least=1,
+        metavar="N|dynamic",
+        lowered=True,
+        help="Items in a run: pictures, or rows of tokens.",
+    ),
+    Option(
+        key="seed",
+        place=Place.CONVERSION,
+        kind=Kind.NUMBER,
+        default=0,
+        help="The seed of the weights where no checkpoint is given.",
+    ),
+    Option(
+        key="soc",
+        place=Place.PORT,
+        commands=("port",),
+        help="The device within the target, by the name that its compiler uses.",
+    ),
+    Option(
+        key="toolchain",
+        place=Place.PORT,
+        commands=("port",),
+        kind=Kind.PATH,
+        help="The folder of the vendor's SDK, or the executable itself.",
+    ),
+    Option(
+        key="opset",
+        place=Place.CONVERSION,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        help="The ONNX opset, within the range of the dialect.",
+    ),
+    Option(
+        key="dialect",
+        place=Place.CONVERSION,
+        help="The dialect: which reader of the format the file is for. See 'lwmport list'.",
+        more="The dialects are below",
+    ),
+    Option(
+        key="via",
+        place=Place.COMMAND,
+        commands=("convert",),
+        kind=Kind.CHOICE,
+        choices=("tf2onnx",),
+        job=False,
+        help="Make ONNX by a second route; the report compares it with the direct one.",
+    ),
+    Option(
+        key="flavor",
+        place=Place.COMMAND,
+        commands=("convert",),
+        kind=Kind.CHOICE,
+        choices=("plain", "xla"),
+        job=False,
+        help="The kind of SavedModel: plain operators (the default), or jax2tf's own output.",
+        more="`xla` is for those who serve with XLA",
+    ),
+    Option(
+        key="precision",
+        place=Place.MODEL,
+        default="float32",
+        choices=("float32", "float16", "bfloat16"),
+        what="precision",
+        help="The dtype of weights, results and cache.",
+        more="`float32` or `float16`; `bfloat16` with `--to hf`",
+    ),
+    Option(
+        key="store",
+        place=Place.MODEL,
+        default="",
+        choices=("float16",),
+        what="scheme of storage",
+        help="The dtype that weights are stored in: float16; what is computed stays float32.",
+        more="Half the file: see [Storage](#storage)",
+    ),
+    Option(
+        key="layer",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        metavar="N",
+        lowered=True,
+        help="The layer that a single block is, from 0; the first by default.",
+    ),
+    Option(
+        key="sample_mode",
+        place=Place.MODEL,
+        choices=("text", "vision", "all"),
+        what="sample mode",
+        help="The heads of a vision-language model: text, vision or all.",
+    ),
+    Option(
+        key="attention",
+        place=Place.MODEL,
+        default="",
+        choices=("fused", "loop", "unrolled"),
+        what="form of attention",
+        lowered=True,
+        help="The form of attention: fused, loop or unrolled; the dialect decides by default.",
+    ),
+    Option(
+        key="query_chunk",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        lowered=True,
+        blocks=True,
+        help="Queries in a block of attention.",
+        more="For `loop` and `unrolled`. The configuration decides by default, but a `loop` that takes any number of "
+        "tokens has all queries in one block",
+    ),
+    Option(
+        key="key_chunk",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        lowered=True,
+        blocks=True,
+        help="Keys in a block of attention.",
+        more="For `loop` and `unrolled`. The configuration decides by default",
+    ),
+    Option(
+        key="ring",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        default=1,
+        least=1,
+        metavar="N",
+        lowered=True,
+        help="Ranks of an unrolled ring.",
+        more="`unrolled` goes through the blocks in the order of this ring",
+    ),
+    Option(
+        key="sequence",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        lowered=True,
+        help="Tokens in one run: any number by default, 128 where sizes are static.",
+    ),
+    Option(
+        key="max_length",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        lowered=True,
+        help="Tokens in a static KV cache: 2048 by default, or all positions of the model where it has fewer.",
+    ),
+    Option(
+        key="set",
+        place=Place.MODEL,
+        field="settings",
+        kind=Kind.TEXTS,
+        default=(),
+        metavar="FIELD=VALUE",
+        help="Change a field of the configuration; may be given several times.",
+    ),
+    Option(
+        key="runner",
+        place=Place.CONVERSION,
+        metavar="NAME",
+        help="The runner that runs the models to judge them: see 'lwmport list'. Their suffix decides by default.",
+        more="[Which runner judges](report.md#which-runner-judges)",
+    ),
+    Option(
+        key="taps",
+        place=Place.CONVERSION,
+        commands=("convert",),
+        choices=("layers", "composites"),
+        what="kind of taps",
+        metavar="KIND",
+        job=False,
+        help="Write a second model beside each, with values from inside as outputs: layers or composites.",
+        more="[Look inside](#look-inside)",
+    ),
+    Option(
+        key="validate",
+        place=Place.CONVERSION,
+        commands=("convert",),
+        kind=Kind.SWITCH,
+        default=True,
+        job=False,
+        help="Run the models beside JAX and write a report, or only convert.",
+    ),
+    Option(
+        key="resume",
+        place=Place.CONVERSION,
+        commands=("convert",),
+        kind=Kind.SWITCH,
+        default=True,
+        job=False,
+        help="Go on with what an interrupted run of the same request has left in --out, or delete it first.",
+    ),
+    Option(
+        key="out",
+        place=Place.CONVERSION,
+        kind=Kind.FOLDER,
+        default=Path("out"),
+        job=False,
+        help="The folder for the results.",
+        more="It is filled whole or not at all. The same conversion done again replaces the files there. Where other "
+        "components or another format lie, it is refused and nothing changes",
+    ),
+    Option(
+        key="workers",
+        place=Place.MATRIX,
+        commands=("port",),
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        job=False,
+        help="For JOBS.toml: how many ports run at once; one for each processor by default.",
+    ),
+    Option(
+        key="memory",
+        place=Place.MATRIX,
+        commands=("port",),
+        metavar="8GB",
+        job=False,
+        help="For JOBS.toml: the memory for all ports; nine tenths of what is free by default.",
+    ),
+    Option(
+        key="engine",
+        place=Place.MATRIX,
+        commands=("port",),
+        default="local",
+        job=False,
+        help="For JOBS.toml: local, or ray for a cluster.",
+    ),
+    Option(
+        key="json",
+        place=Place.COMMAND,
+        kind=Kind.FLAG,
+        default=False,
+        job=False,
+        help="Print one JSON document on standard output.",
+        more="Progress stays on standard error",
+    ),
+)
+"""Every option, in the order of ``--help``, of the documents, and of the words of a command."""
+
+JOB: Final = tuple(option for option in OPTIONS if option.job)
+"""What a job in ``jobs.toml`` may say."""
+
+
+def of_place(place: Place) -> tuple[Option, ...]:
+    """Return the options that are fields of one record."""
+    return tuple(option for option in OPTIONS if option.place is place)
+
+
+def values_of(record: Any, place: Place) -> dict[str, Any]:
+    """Return key -> value of the options that are fields of a record."""
+    return {option.key: getattr(record, option.name) for option in of_place(place)}
+
+
+def check_values(record: Any, place: Place) -> None:
+    """Return if every number and every choice of a record is one that its option may have.
+
+    Raises:
+        UsageError: one is not; the message says what was expected.
+    """
+    for option in of_place(place):
+        value = getattr(record, option.name)
+        if value == option.default:
+            continue
+        if option.choices:
+            check_known(option.what, value, option.choices)
+        expected = option.expected(value)
+        if option.kind in NUMBERS and expected:
+            raise UsageError(f"expected {expected} as {option.name}, found {value!r}")
+
+
+def words(values: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line for values that differ from the defaults, by key."""
+    said: list[str] = []
+    for option in OPTIONS:
+        value = values.get(option.key, option.default)
+        if value == option.default:
+            continue
+        if option.kind in (Kind.SWITCH, Kind.FLAG):
+            said.append(option.flag if value else option.off)
+            continue
+        for item in value if option.kind is Kind.TEXTS else (value,):
+            said += [option.flag, str(item)]
+    return said
+
+
+def flag_of(key: str) -> str:
+    """Return the word of the command line for the key of an option."""
+    return f"--{key.replace('_', '-')}"

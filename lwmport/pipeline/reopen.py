@@ -1,0 +1,106 @@
+"""A folder that `convert` wrote, opened again: its manifest, its model, and the weights that it was made from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lwmport import manifest
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.errors import ArtifactError
+from lwmport.manifest import ComponentEntry, Manifest
+from lwmport.models.families import Family, resolve
+from lwmport.models.options import Options
+from lwmport.pipeline.weights import component_weights, reopen_weights
+from lwmport.types import Component, Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """A converted folder. The model is built, and the weights are opened, when they are first asked for.
+
+    Attributes:
+        folder: where the artifacts lie.
+        manifest: what the folder says of them.
+        parts: the components that were asked for: all, or the one whose file was named.
+        checkpoint: the weights that were converted; None for seeded ones.
+    """
+
+    folder: Path
+    manifest: Manifest
+    parts: tuple[ComponentEntry, ...]
+    checkpoint: str | None = None
+
+    @cached_property
+    def family(self) -> Family:
+        """The model, cut into components as it was when it was converted."""
+        return resolve(self.manifest.component, self.manifest.config, Options.from_json(self.manifest.options))
+
+    @cached_property
+    def weights(self) -> Checkpoint | SeededWeights:
+        """The weights that were converted.
+
+        Raises:
+            CheckpointError: they came from a file that is not named, or another file is named.
+        """
+        return reopen_weights(self.family, self.manifest, self.checkpoint)
+
+    def component(self, name: str) -> Component:
+        """Return the reference that a component of the manifest is judged by, in float32.
+
+        Raises:
+            ArtifactError: the model has no such component.
+        """
+        found = {component.name: component for component in self.family.references}
+        if name not in found:
+            raise ArtifactError(f"expected components out of {', '.join(found)} in the manifest, found {name}")
+        return found[name]
+
+    def component_weights(self, name: str) -> Weights:
+        """Return the weights of a component and of its feeder, in the component's dtypes."""
+        return component_weights(self.family, self.component(name), self.weights)
+
+    def path(self, part: ComponentEntry) -> Path:
+        """Return the model file of a component."""
+        return self.folder / part.path
+
+    def changed_files(self) -> list[str]:
+        """Return the files of the components asked for that are missing or no longer have their digest."""
+        return manifest.changed_files(self.parts, self.folder)
+
+
+def reopen(artifact: Path, checkpoint: str | None = None) -> Converted:
+    """Return the converted folder that a path means: the folder itself, or a model file in it.
+
+    Raises:
+        ArtifactError: there is nothing, no manifest stands beside it, it is damaged, or it does not name the file.
+    """
+    found = find(artifact, checkpoint)
+    if found is not None:
+        return found
+    folder = artifact if artifact.is_dir() else artifact.parent
+    names = ", ".join(part.path for part in manifest.read(folder).components)
+    raise ArtifactError(f"expected an artifact that {folder / manifest.NAME} names ({names}), found {artifact}")
+
+
+def find(artifact: Path, checkpoint: str | None = None) -> Converted | None:
+    """Return what `reopen` does, and None for a model that no manifest names.
+
+    Raises:
+        ArtifactError: there is nothing, or the manifest is damaged.
+    """
+    folder = folder_of(artifact)
+    made = manifest.read(folder) if (folder / manifest.NAME).is_file() else None
+    if not artifact.exists():
+        names = "" if made is None else ", ".join(part.path for part in made.components)
+        wanted = f"one of {names} in {folder}" if names else "a model file or a folder of artifacts"
+        raise ArtifactError(f"expected {wanted}, found nothing at {artifact}")
+    if made is None:
+        return None
+    parts = tuple(part for part in made.components if artifact == folder or folder / part.path == artifact)
+    return Converted(folder=folder, manifest=made, parts=parts, checkpoint=checkpoint) if parts else None
+
+
+def folder_of(artifact: Path) -> Path:
+    """Return the folder that a path means: itself where it holds a manifest, else the one that it lies in."""
+    return artifact if (artifact / manifest.NAME).is_file() else artifact.parent

@@ -1,0 +1,134 @@
+"""What a caller asks in Python: a request, or its fields by name; every field has its type."""
+
+import os
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from lwmport.errors import UsageError
+from lwmport.registry import check_known
+
+_Request = TypeVar("_Request")
+_Asked_contra = TypeVar("_Asked_contra", contravariant=True)
+_Made_co = TypeVar("_Made_co", covariant=True)
+_Made = TypeVar("_Made")
+_WRONG: Final = object()
+
+WORDS: Final[Mapping[Any, str]] = {
+    str: "a text",
+    int: "a whole number",
+    bool: "True or False",
+    Path: "a path",
+    type(None): "None",
+}
+"""Type -> what a message calls it; another type is called by its name."""
+
+
+class Asked(Protocol[_Asked_contra, _Made_co]):
+    """A function that takes a request, or the fields of one by name, and an observer."""
+
+    def __call__(self, request: _Asked_contra | None = None, observer: Any = None, **fields: Any) -> _Made_co:
+        """Return what comes of the request.
+
+        Raises:
+            UsageError: a request and fields, neither, or fields that such a request does not have.
+        """
+
+
+def by_fields(
+    kind: type[_Request],
+) -> Callable[[Callable[[_Request, Any], _Made]], Asked[_Request, _Made]]:
+    """Return a decorator: a function of a request and an observer also takes the fields of the request by name."""
+
+    def decorate(function: Callable[[_Request, Any], _Made]) -> Asked[_Request, _Made]:
+        @wraps(function)
+        def call(request: _Request | None = None, observer: Any = None, **fields: Any) -> _Made:
+            return function(asked(kind, request, fields), observer)
+
+        return call
+
+    return decorate
+
+
+def asked(kind: type[_Request], request: _Request | None, given: Mapping[str, Any]) -> _Request:
+    """Return the request that a caller gave: as it is, or made of its fields.
+
+    Raises:
+        UsageError: both, neither, another kind of request, or fields that it does not have or cannot do without.
+    """
+    if request is not None:
+        if given or not isinstance(request, kind):
+            found = "both" if given else repr(request)
+            raise UsageError(f"expected a {kind.__name__}, or its fields by name, found {found}")
+        return request
+    known: tuple[Any, ...] = fields(kind)  # type: ignore[arg-type]
+    for name in given:
+        check_known(f"field of {kind.__name__}", name, [field.name for field in known])
+    needed = [field.name for field in known if field.default is MISSING and field.default_factory is MISSING]
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise UsageError(f"expected {', '.join(needed)} of a {kind.__name__}, found no {', '.join(missing)}")
+    return kind(**given)
+
+
+def check_types(record: Any) -> None:
+    """Give every field of a frozen record the type that it is declared with.
+
+    A text becomes a path where a path is declared, a path a text, a list a tuple.
+
+    Raises:
+        UsageError: a field has another type.
+    """
+    for name, hint in _hints(record.__class__).items():
+        value = getattr(record, name)
+        fitted = _fitted(hint, value)
+        if fitted is _WRONG:
+            raise UsageError(f"expected {_told(hint)} as {name} of {type(record).__name__}, found {value!r}")
+        if fitted is not value:
+            object.__setattr__(record, name, fitted)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _fitted(hint: Any, value: Any) -> Any:
+    """Return a value as the type wants it, or `_WRONG`."""
+    origin, members = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        found = (_fitted(member, value) for member in members)
+        return next((item for item in found if item is not _WRONG), _WRONG)
+    if origin is tuple:
+        return _items(members[0], value)
+    if hint in (str, Path) and isinstance(value, str | os.PathLike):
+        return value if isinstance(value, hint) else hint(os.fspath(value))
+    if hint is int and isinstance(value, bool):
+        return _WRONG
+    return value if isinstance(value, origin or hint) else _WRONG
+
+
+def _items(hint: Any, values: Any) -> Any:
+    if not isinstance(values, list | tuple):
+        return _WRONG
+    items = tuple(_fitted(hint, value) for value in values)
+    if any(item is _WRONG for item in items):
+        return _WRONG
+    return values if isinstance(values, tuple) and all(map(_same, items, values)) else items
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other
+
+
+def _told(hint: Any) -> str:
+    members = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_told, members))
+    if get_origin(hint) is tuple:
+        return f"several of {_told(members[0])}"
+    return WORDS.get(hint, getattr(get_origin(hint) or hint, "__name__", str(hint)))
