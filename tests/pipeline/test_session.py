@@ -12,9 +12,10 @@ import pytest
 import lwmport
 from lwmport import manifest
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.errors import ArtifactError, CheckpointError, UsageError
+from lwmport.errors import ArtifactError, CheckpointError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
+from lwmport.models.specs import tolerances_of
 from lwmport.pipeline.weights import component_weights, seeded_specs
 from lwmport.types import Array, Kind, Status, TensorSpec
 from lwmport.validators.outputs import compare_outputs
@@ -94,7 +95,7 @@ def status(found: Array, wanted: Array, mask: Array, case: str) -> Status:
     """Return the verdict on logits [batch, n, vocabulary] by the tolerance of the case's precision."""
     real = mask[..., None] != 0
     sides = ({"logits": np.where(real, side, 0)} for side in (wanted, found))
-    (diff,) = compare_outputs("llama", (LOGITS,), *sides, precision=CASES[case][2])
+    (diff,) = compare_outputs(tolerances_of("llama"), (LOGITS,), *sides, precision=CASES[case][2])
     return diff.status
 
 
@@ -143,6 +144,34 @@ def test_a_fork_goes_on_by_itself(
     assert status(np.concatenate(parts, axis=1), whole[:, 8:], mask[:, 8:], case) is Status.PASSED
     assert status(other, whole[:, -1:], mask[:, -1:], case) is Status.FAILED
     assert fork.length == session.length
+
+
+@pytest.mark.parametrize(
+    ("case", "runner"),
+    [
+        ("any length, ONNX Runtime", None),
+        ("any length, ONNX Runtime", "jax"),
+        ("a pair, LiteRT", None),
+    ],
+)
+def test_a_with_block_closes_the_model_of_all_forks(
+    case: str, runner: str | None, folder: Callable[[str], Path], tokens: Array
+) -> None:
+    with lwmport.Session(folder(case), runner=runner) as session:
+        session.prefill(tokens[:, :3])
+        fork = session.fork()
+        fork.step(tokens[:, 3:4])
+    calls: list[Callable[[], Any]] = [
+        lambda: session.prefill(tokens[:, :3]),
+        lambda: session.step(tokens[:, :1]),
+        lambda: fork.step(tokens[:, :1]),
+        fork.fork,
+    ]
+    for call in calls:
+        with pytest.raises(RunnerError, match="found a closed one; open the session again"):
+            call()
+    assert (session.batch, session.length) == (0, 0)
+    fork.close()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lwmport.runtime.session.backend import PhaseModel
+from lwmport.runtime.session.backend import OpenedModels
 from lwmport.types import Array
 
 
-class ArraysBackend:
+class ArraysBackend(OpenedModels):
     """Feeds the arrays that a run gave to the next run. Nothing changes an array, so that copies share them."""
-
-    def __init__(self, models: Mapping[str, PhaseModel]) -> None:
-        self._models = models
-        self.name = next(iter(models.values())).runner.name
 
     def hold(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Return the arrays by input."""

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 from lwmport.registry import Registry
-from lwmport.types import Array, Signature
+from lwmport.types import DECODE, Array, Signature
 
 ARRAYS: Final = "arrays"
 """The backend of a runner that has none of its own."""
@@ -51,9 +51,15 @@ class PhaseModel:
 
 
 class Backend(Protocol):
-    """Runs phases. What it holds for a session is its own matter: the session only hands it back."""
+    """Runs phases. What it holds for a session is its own matter: the session only hands it back.
+
+    Attributes:
+        name: the runtime, as a session calls it.
+        closed: whether the models were closed. Nothing else is then asked of it.
+    """
 
     name: str
+    closed: bool
 
     def hold(self, arrays: Mapping[str, Array]) -> Any:
         """Return states, by input, as this backend holds them."""
@@ -69,3 +75,22 @@ class Backend(Protocol):
 
     def copy(self, held: Any) -> Any:
         """Return the same states, which no run of the others changes."""
+
+    def close(self) -> None:
+        """Give back what the models hold. A second call does nothing."""
+
+
+class OpenedModels:
+    """What the backends over opened models share: the models by phase, and that they can be closed."""
+
+    closed: bool = False
+
+    def __init__(self, models: Mapping[str, PhaseModel]) -> None:
+        self._models = models
+        self.name: str = models[DECODE].runner.name
+
+    def close(self) -> None:
+        """Close the models. A second call does nothing."""
+        self.closed = True
+        for model in self._models.values():
+            model.runner.close()

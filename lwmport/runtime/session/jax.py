@@ -35,6 +35,7 @@ class JaxBackend:
     """
 
     name = "JAX"
+    closed: bool = False
 
     def __init__(self, components: Mapping[str, Component], weights: Weights) -> None:
         self._device = jax.devices("cpu")[0]
@@ -75,6 +76,12 @@ class JaxBackend:
     def copy(self, held: Any) -> Any:
         """Return the same states in memory of their own."""
         return {name: array.copy() for name, array in held.items()}
+
+    def close(self) -> None:
+        """Let go of the weights and of what was compiled. A second call does nothing."""
+        self.closed = True
+        self._weights.clear()
+        self._apply.clear()
 
 
 def padding(total: int, new: int, positions: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.session.backend import PhaseModel
+from lwmport.runtime.session.backend import OpenedModels, PhaseModel
 from lwmport.types import DECODE, Array
 
 
@@ -16,7 +16,7 @@ class Resident:
         self.arrays = arrays
 
 
-class LiteRTBackend:
+class LiteRTBackend(OpenedModels):
     """Moves each state from an output tensor to its input tensor, once a run, inside the interpreter's memory.
 
     Sessions that share the models take turns: whose states lie in the tensors is noted, and they are copied out before
@@ -24,10 +24,9 @@ class LiteRTBackend:
     """
 
     def __init__(self, models: Mapping[str, PhaseModel]) -> None:
-        self._models = models
+        super().__init__(models)
         self._decode = models[DECODE].runner
         self._resident: weakref.ref[Resident] | None = None
-        self.name = self._decode.name
 
     def hold(self, arrays: Mapping[str, Array]) -> Resident:
         """Return the states by input; a run takes them into the interpreter."""

@@ -7,19 +7,15 @@ import numpy as np
 import onnxruntime
 
 from lwmport.errors import RunnerError, one_line
-from lwmport.runtime.session.backend import PhaseModel
+from lwmport.runtime.session.backend import OpenedModels, PhaseModel
 from lwmport.types import Array
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(OpenedModels):
     """Holds ONNX Runtime's own values. A run writes its states into new memory, so that copies share the old.
 
     The runtime takes that memory from what earlier runs gave back: no page is touched for the first time again.
     """
-
-    def __init__(self, models: Mapping[str, PhaseModel]) -> None:
-        self._models = models
-        self.name = next(iter(models.values())).runner.name
 
     def hold(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
         """Return the states by input, as values over the memory of the arrays."""

@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from lwmport.errors import UsageError
+from lwmport.errors import RunnerError, UsageError
 from lwmport.runtime.session.backend import Backend
 from lwmport.runtime.session.layout import empty_states
 from lwmport.runtime.session.phases import Phases
@@ -15,7 +16,7 @@ from lwmport.types import DECODE, PREFILL, Array, Signature
 
 
 class TokenSession:
-    """Sequences that a language model continues.
+    """Sequences that a language model continues. A ``with`` block closes the model.
 
     Args:
         backend: runs the phases and keeps the states.
@@ -51,11 +52,34 @@ class TokenSession:
         self._mask: Array = np.zeros((0, 0), np.int64)
 
     def fork(self) -> Self:
-        """Return a session that goes on from the same tokens by itself; both use the same opened model."""
+        """Return a session that goes on from the same tokens by itself; both use the same opened model.
+
+        Raises:
+            RunnerError: the model is closed.
+        """
+        self._check_open()
         other = copy.copy(self)
         if self._held is not None:
             other._held = self._backend.copy(self._held)  # noqa: SLF001 - of the same class
         return other
+
+    def close(self) -> None:
+        """Drop every token, and give back what the opened model holds. A second call does nothing.
+
+        Forks use the same model: to close one session closes all forks of it, and the one that it was forked from.
+        """
+        self.reset()
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        """Return the session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the model."""
+        self.close()
 
     def prefill(
         self,
@@ -81,8 +105,9 @@ class TokenSession:
 
         Raises:
             UsageError: the tokens do not fit the model: their number, the batch, the mask.
-            RunnerError: an id that the model does not have, or the runtime failed.
+            RunnerError: an id that the model does not have, the runtime failed, or the model is closed.
         """
+        self._check_open()
         asked = prompt(input_ids, attention_mask, vision_masks)
         kept = _kept(keep, asked)
         whole = self._phases.filled_up(asked, PREFILL)
@@ -108,14 +133,19 @@ class TokenSession:
 
         Raises:
             UsageError: nothing is held, or the tokens do not fit the model or the batch.
-            RunnerError: an id that the model does not have, or the runtime failed.
+            RunnerError: an id that the model does not have, the runtime failed, or the model is closed.
         """
+        self._check_open()
         if not self.batch:
             raise UsageError("expected a prefill before the first step, found none; call prefill with the prompt")
         whole = self._phases.filled_up(continuation(input_ids, vision_masks, self._mask), DECODE)
         kept = _kept(keep, whole)
         self._phases.check(whole, vision_masks, chunk, DECODE)
         return self._feed(whole, chunk, kept, DECODE)
+
+    def _check_open(self) -> None:
+        if self._backend.closed:
+            raise RunnerError(f"expected an open model in {self.runner}, found a closed one; open the session again")
 
     def _feed(self, whole: Piece, chunk: int | None, keep: int, first: str) -> dict[str, Array]:
         """Run all tokens and return the outputs for the last ``keep``."""

@@ -23,6 +23,7 @@ class Recorder:
     """A backend that notes what it is given, and gives each token's id as its outputs."""
 
     name = "recorder"
+    closed = False
 
     def __init__(self, parts: Mapping[str, tuple[str, Signature]]) -> None:
         self._parts = parts
@@ -40,6 +41,9 @@ class Recorder:
 
     def copy(self, held: Any) -> Any:
         return held
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def opened(name: str, config: Any = None, **options: Any) -> tuple[TokenSession, Recorder]:
