@@ -11,11 +11,12 @@ import pytest
 
 import lwmport
 from lwmport import manifest
+from lwmport.checkpoints.model_weights import component_weights, seeded_specs
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import ArtifactError, CheckpointError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.weights import component_weights, seeded_specs
+from lwmport.models.specs import tolerances_of
 from lwmport.types import Array, Kind, Status, TensorSpec
 from lwmport.validators.outputs import compare_outputs
 
@@ -94,7 +95,7 @@ def status(found: Array, wanted: Array, mask: Array, case: str) -> Status:
     """Return the verdict on logits [batch, n, vocabulary] by the tolerance of the case's precision."""
     real = mask[..., None] != 0
     sides = ({"logits": np.where(real, side, 0)} for side in (wanted, found))
-    (diff,) = compare_outputs("llama", (LOGITS,), *sides, precision=CASES[case][2])
+    (diff,) = compare_outputs(tolerances_of("llama"), (LOGITS,), *sides, precision=CASES[case][2])
     return diff.status
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UsageError
-from lwmport.models.families import STATIC_GROUPS, Family, parts_of, takers
+from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION
-from lwmport.models.storage import stored_names
 from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -68,21 +67,6 @@ def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[
 
 def _whom(request: ConvertRequest, dialect: Dialect) -> str:
     return f"{request.component} in the dialect {dialect.name!r}"
-
-
-def check_stored(family: Family) -> None:
-    """Return if a scheme of storage, where one is asked for, stores a weight of the model.
-
-    Raises:
-        UsageError: it stores none.
-    """
-    store = family.options.store
-    if store and not any(stored_names(component, store) for component in family.components):
-        names = ", ".join(component.name for component in family.components)
-        raise UsageError(
-            f"expected matrices, kernels or tables for --store {store}, found none among the weights of {names}; "
-            "leave it out"
-        )
 
 
 def storing(store: str) -> tuple[str, ...]:
