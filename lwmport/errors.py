@@ -41,6 +41,6 @@ class MissingExtraError(PortError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return what a foreign error says, on one line."""
     return " ".join(str(error).split())

@@ -1,6 +1,8 @@
-"""What tests of several rooms share: weights in memory, components made of one function, JAX's answer."""
+"""What tests of several rooms share: weights, components made of one function, JAX's answer, packages of others."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -82,3 +84,24 @@ def component_of() -> Callable[..., Component]:
 @pytest.fixture(scope="session")
 def jax_outputs() -> Callable[..., dict[str, Array]]:
     return with_jax
+
+
+@pytest.fixture
+def install_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what installs a package of one module as an installer does, on the search path of Python.
+
+    It takes the package's name, the module's name and source, the entry-point group, and entry -> attribute.
+    """
+
+    def install(package: str, module: str, source: str, group: str, entries: Mapping[str, str]) -> None:
+        folder = tmp_path / "site" / package
+        info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        lines = "".join(f"{name} = {module}:{attribute}\n" for name, attribute in entries.items())
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{lines}", encoding="utf-8")
+        (folder / f"{module}.py").write_text(source, encoding="utf-8")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return install

@@ -1,11 +1,14 @@
 """``lwmport list``."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lwmport.cli.output import print_json
+
+if TYPE_CHECKING:
+    from lwmport.entry_points import OpenRegistry
+    from lwmport.runtime.spec import RunnerSpec
 
 
 @click.command("list", short_help="List components, formats, dialects, targets, runners and what is installed.")
@@ -30,7 +33,8 @@ def catalogue() -> dict[str, dict[str, Any]]:
     from lwmport.converters import CONVERTERS
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
     from lwmport.models.families import GROUPS, SUMMARIES
-    from lwmport.models.specs import found
+    from lwmport.models.specs import FAMILIES
+    from lwmport.runtime.registry import RUNNERS
     from lwmport.targets.dialects import ALL_DIALECTS
     from lwmport.targets.registry import TARGETS
 
@@ -43,33 +47,32 @@ def catalogue() -> dict[str, dict[str, Any]]:
     }
     return {
         "components": {**groups, **SUMMARIES},
-        "families": {**found().providers, **found().refused},
+        "families": {**{name: _package(FAMILIES, name) for name in FAMILIES}, **_left_out(FAMILIES)},
         "formats": {name: f"default dialect {DEFAULTS[name]}" for name in CONVERTERS},
         "dialects": {
             dialect.name: f"{dialect.format}: {dialect.summary}"
             for dialect in (*DIALECTS.values(), *ALL_DIALECTS.values())
         },
-        "targets": {**{name: target.summary for name, target in TARGETS.items()}, **_left_out(TARGETS.faults)},
-        "runners": _runners(),
+        "targets": {**{name: target.summary for name, target in TARGETS.items()}, **_left_out(TARGETS)},
+        "runners": {**{name: _runner(spec) for name, spec in RUNNERS.items()}, **_left_out(RUNNERS)},
         "checkpoints": dict.fromkeys(FORMATS, "read"),
         "installed": {**versions, **missing},
     }
 
 
-def _left_out(faults: Mapping[str, str]) -> dict[str, str]:
-    """Return what is wrong with the targets of other packages, under names that are none of a target that works."""
-    return {f"{name} (left out)": fault for name, fault in faults.items()}
+def _left_out(registry: "OpenRegistry[Any]") -> dict[str, str]:
+    """Return what is wrong with records of other packages, under names that are none of a record that works."""
+    return {f"{name} (left out)": fault for name, fault in registry.faults.items()}
 
 
-def _runners() -> dict[str, str]:
-    """Return what each runner runs, and whether it can start here, or why not."""
-    from lwmport.runtime.registry import all_runners
+def _package(registry: "OpenRegistry[Any]", name: str) -> str:
+    """Return the name of the package that brings a record."""
+    package = registry.provider(name)
+    return package.name if package else "lwmport"
 
-    known, broken = all_runners()
-    found = {}
-    for name, spec in known.items():
-        reason = spec.why_not()
-        state = f"cannot start here: {reason}" if reason else "can start here"
-        found[name] = f"{spec.title} ({', '.join(spec.suffixes)}): {state}"
-    left_out = {name if name not in known else f"{name} of others": reason for name, reason in broken.items()}
-    return {**found, **left_out}
+
+def _runner(spec: "RunnerSpec") -> str:
+    """Return what a runner runs, and whether it can start here, or why not."""
+    reason = spec.why_not()
+    state = f"cannot start here: {reason}" if reason else "can start here"
+    return f"{spec.title} ({', '.join(spec.suffixes)}): {state}"

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from lwmport.errors import ConfigError, UsageError
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import Config, FamilySpec, PartSpec
-from lwmport.models.specs import found
+from lwmport.models.specs import FAMILIES
 from lwmport.models.storage import check_stored
 from lwmport.registry import check_known, load
 from lwmport.types import Component, WeightSpec
@@ -27,7 +27,7 @@ class Table(Mapping[str, _Value], Generic[_Value]):
         self._make = make
 
     def _whole(self) -> dict[str, _Value]:
-        return {name: value for spec in found().specs.values() for name, value in self._make(spec).items()}
+        return {name: value for spec in FAMILIES.values() for name, value in self._make(spec).items()}
 
     def __getitem__(self, name: str) -> _Value:
         return self._whole()[name]
@@ -145,14 +145,13 @@ def family_with(name: str) -> FamilySpec:
     """Return the record of the family that has a component or a group of this name.
 
     Raises:
-        UsageError: no family has; the message also says which families were left out.
+        UsageError: no family has; the message also says which families are left out, and why.
     """
     try:
         check_known("component", name, NAMES)
     except UsageError as error:
-        refused = (f"the family {family} is {why}" for family, why in found().refused.items())
-        raise UsageError("; ".join([str(error), *refused])) from error
-    return found().specs[COMPONENTS[NAMES[name][0]]]
+        raise UsageError("; ".join([str(error), *FAMILIES.faults.values()])) from error
+    return FAMILIES[COMPONENTS[NAMES[name][0]]]
 
 
 def parts_of(name: str, options: Options) -> tuple[str, ...]:

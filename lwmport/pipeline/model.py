@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from lwmport import manifest
 from lwmport.errors import ArtifactError
@@ -36,6 +37,16 @@ class Model:
     def close(self) -> None:
         """Give back what the model holds: memory, files, the device."""
         self.runner.close()
+
+    def __enter__(self) -> Self:
+        """Return the model."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the model."""
+        self.close()
 
 
 def load(path: str | Path, *, runner: str | None = None) -> Model:

@@ -1,15 +1,10 @@
-"""The one table of runners, and which of them runs a model file.
-
-Other packages add runners by the entry-point group ``lwmport.runners``: a name -> a `RunnerSpec`. Importing this module
-loads no runtime.
-"""
+"""The one table of runners, and which of them runs a model file. Importing this module loads no runtime."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lwmport import plugins
+from lwmport.entry_points import OpenRegistry
 from lwmport.errors import RunnerError, UsageError
 from lwmport.registry import check_known
 from lwmport.runtime.needs import device, library, module
@@ -17,13 +12,14 @@ from lwmport.runtime.spec import RunnerContext, RunnerSpec
 from lwmport.types import Runner
 
 GROUP: Final = "lwmport.runners"
+"""The entry-point group of packages that have runners."""
 
 _CANN: Final = "source set_env.sh of CANN"
 _NO_NPU: Final = "start the container with the devices of the NPU, see 'lwmport doctor --target ascend'"
 _NO_GPU: Final = "start the container with --device=/dev/kfd, see 'lwmport doctor --target migraphx'"
 _UNKNOWN: Final = "nobody has shown what a file of an unknown sender may do there"
 
-RUNNERS: Final[Mapping[str, RunnerSpec]] = {
+_OURS: Final = {
     spec.name: spec
     for spec in (
         RunnerSpec(
@@ -149,13 +145,20 @@ RUNNERS: Final[Mapping[str, RunnerSpec]] = {
         ),
     )
 }
-"""Our own runners, by name. Of two with one priority, the first is the usual one."""
+"""Our own runners by name. Of two with one priority, the first is the usual one."""
 
 
-def all_runners() -> tuple[dict[str, RunnerSpec], dict[str, str]]:
-    """Return every runner by name, ours first, and in one line for each why a runner of another package is left out."""
-    others, broken = plugins.find(GROUP, RunnerSpec, RUNNERS)
-    return {**RUNNERS, **{name: replace(spec, name=name) for name, spec in others.items()}}, broken
+def _check(found: RunnerSpec, _: Mapping[str, RunnerSpec]) -> None:
+    """Refuse a runner that takes no files, or that cannot say what it lacks here."""
+    if not found.suffixes or not all(suffix.startswith(".") for suffix in found.suffixes):
+        raise UsageError(f"expected suffixes of files such as .onnx, found {found.suffixes!r}")
+    found.why_not()
+
+
+RUNNERS: Final[OpenRegistry[RunnerSpec]] = OpenRegistry(
+    kind="runner", table=_OURS, group=GROUP, record=RunnerSpec, check=_check
+)
+"""Name -> `RunnerSpec`."""
 
 
 def takers(suffix: str) -> list[RunnerSpec]:
@@ -164,7 +167,7 @@ def takers(suffix: str) -> list[RunnerSpec]:
     A runner of another package is the usual one only of files that none of ours takes: to install a package changes no
     verdict.
     """
-    return [*_taking(suffix, RUNNERS), *_taking(suffix, _others())]
+    return [*_taking(suffix, RUNNERS.ours), *_taking(suffix, RUNNERS.others)]
 
 
 def _taking(suffix: str, among: Mapping[str, RunnerSpec]) -> list[RunnerSpec]:
@@ -172,40 +175,20 @@ def _taking(suffix: str, among: Mapping[str, RunnerSpec]) -> list[RunnerSpec]:
     return sorted(found, key=lambda spec: -spec.priority)
 
 
-def _others() -> dict[str, RunnerSpec]:
-    return {name: spec for name, spec in all_runners()[0].items() if name not in RUNNERS}
-
-
-def runner_named(name: str) -> RunnerSpec:
-    """Return the runner of a name.
-
-    Raises:
-        UsageError: there is none of that name.
-        RunnerError: it is another package's, and does not load.
-    """
-    if name in RUNNERS:
-        return RUNNERS[name]
-    known, broken = all_runners()
-    if name in broken:
-        raise RunnerError(broken[name])
-    check_known("runner", name, known)
-    return known[name]
-
-
 def runner_for(path: Path, name: str | None = None) -> RunnerSpec:
     """Return the runner of a model file: the one of that name, else the usual one of its suffix.
 
     Raises:
         UsageError: no such runner, it does not take such a file, or none does.
-        RunnerError: the runner is another package's, and does not load.
+        PortError: the runner is another package's, and cannot be used.
     """
     if name is None:
-        found = _taking(path.suffix, RUNNERS) or _taking(path.suffix, _others())
+        found = _taking(path.suffix, RUNNERS.ours) or _taking(path.suffix, RUNNERS.others)
         if not found:
-            known = {suffix for spec in all_runners()[0].values() for suffix in spec.suffixes}
+            known = {suffix for spec in RUNNERS.values() for suffix in spec.suffixes}
             check_known("kind of model file", path.suffix, sorted(known))
         return found[0]
-    spec = runner_named(name)
+    spec = RUNNERS[name]
     if path.suffix not in spec.suffixes:
         names = [other.name for other in takers(path.suffix)]
         hint = f"for {path.suffix}, use --runner {' or '.join(names)}" if names else f"no runner takes {path.suffix}"
@@ -222,7 +205,7 @@ def check_startable(name: str, *paths: Path) -> None:
     """
     for path in paths:
         runner_for(path, name)
-    reason = runner_named(name).why_not()
+    reason = RUNNERS[name].why_not()
     if reason:
         raise RunnerError(f"the runner {name} cannot start here: {reason}")
 

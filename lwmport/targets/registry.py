@@ -1,7 +1,7 @@
 """The targets: one record each, ours from the table here, those of others from the entry points of their packages."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lwmport.converters.dialects import DIALECTS
 from lwmport.entry_points import OpenRegistry
@@ -13,10 +13,8 @@ GROUP: Final = "lwmport.targets"
 """The entry-point group of packages that have targets: ``name = "module:attribute"``."""
 
 
-def _check(found: Any, known: Mapping[str, Target]) -> None:
-    """Refuse what is no record of a target, or has a dialect of a name that is taken."""
-    if not isinstance(found, Target):
-        raise UsageError(f"expected a lwmport.targets.target.Target, found {type(found).__name__}")
+def _check(found: Target, known: Mapping[str, Target]) -> None:
+    """Refuse a dialect of a name that is taken."""
     owners = {own.name: f"the target {target.name!r}" for target in known.values() for own in own_dialects(target)}
     owners.update(dict.fromkeys(DIALECTS, "lwmport"))
     for dialect in own_dialects(found):
@@ -27,15 +25,16 @@ def _check(found: Any, known: Mapping[str, Target]) -> None:
 
 
 TARGETS: Final[OpenRegistry[Target]] = OpenRegistry(
-    "target",
-    {
+    kind="target",
+    table={
         "ascend": "lwmport.targets.ascend.target:ASCEND",
         "aipu": "lwmport.targets.aipu.target:AIPU",
         "migraphx": "lwmport.targets.migraphx.target:MIGRAPHX",
         "cpu": "lwmport.targets.cpu.target:CPU",
     },
-    GROUP,
-    _check,
+    group=GROUP,
+    record=Target,
+    check=_check,
 )
 """Name -> `lwmport.targets.target.Target`."""
 

@@ -16,11 +16,12 @@ from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap, convert_tapped
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
+from lwmport.models.llama.test_inputs import language_inputs
 from lwmport.models.options import Options
-from lwmport.pipeline.validate.test_inputs import language_inputs
-from lwmport.runtime import RUNNERS
+from lwmport.runtime.registry import open_runner
 from lwmport.runtime.runners.jax import JaxRunner
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Array, Artifact, Component
 
@@ -74,7 +75,7 @@ def converted(case: str, dialect: str, kind: str, out: Path) -> tuple[Artifact, 
 
 
 def outputs_of(artifact: Artifact, case: str) -> dict[str, Array]:
-    runner = RUNNERS[artifact.path.suffix](artifact.path, len(os.sched_getaffinity(0)))
+    runner = open_runner(artifact.path, RunnerContext(threads=len(os.sched_getaffinity(0))))
     return runner.run(inputs_of(case))
 
 

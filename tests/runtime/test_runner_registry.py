@@ -1,8 +1,6 @@
 """One contract for every runner, and what a runner of another package may and may not do."""
 
 import inspect
-import re
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,14 +10,12 @@ import pytest
 import lwmport
 from lwmport.cli.listing import catalogue
 from lwmport.errors import PortError, RunnerError, UsageError
-from lwmport.models.families import resolve
-from lwmport.models.options import Options
-from lwmport.pipeline.components import component_of
+from lwmport.models.llama.test_inputs import language_inputs
 from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.reference_runs import threads
 from lwmport.pipeline.validate.run import ValidateRequest, validate
-from lwmport.pipeline.validate.test_inputs import language_inputs
-from lwmport.runtime.registry import RUNNERS, all_runners, open_runner, runner_for, runner_named, takers
+from lwmport.runtime.registry import RUNNERS, open_runner, runner_for, takers
 from lwmport.runtime.runners.openvino import write_ir
 from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.cpu.compile import ENGINES
@@ -60,10 +56,10 @@ def _converted(folders: pytest.TempPathFactory, form: str, dialect: str, compone
     request = lwmport.ConvertRequest(
         component=component, format=form, dialect=dialect, out=out, config=SMALL, validate=False
     )
-    made = lwmport.convert(request).manifest
-    part = made.components[0]
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    return out / part.path, part.signature, dict(language_inputs(component_of(family, part.name), 1).inputs)
+    lwmport.convert(request)
+    made = reopen(out)
+    part = made.parts[0]
+    return made.path(part), part.signature, dict(language_inputs(made.component(part.name), 1).inputs)
 
 
 def _ir(made: Made) -> Made:
@@ -222,25 +218,13 @@ SPEC = RunnerSpec(
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what installs a package of one module with entry points."""
-
-    def make(module: str, source: str, **entries: str) -> None:
-        lines = "".join(f"{name} = {value}\n" for name, value in entries.items())
-        folder = tmp_path / "site" / f"{module}-1.0.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (folder / "entry_points.txt").write_text(f"[lwmport.runners]\n{lines}")
-        (tmp_path / "site" / f"{module}.py").write_text(textwrap.dedent(source))
-        monkeypatch.syspath_prepend(tmp_path / "site")
-
-    return make
+def stranger(install_package: Callable[..., None]) -> None:
+    """Install a package with a runner."""
+    install_package("stranger-runner", "stranger_runner", STRANGER, RUNNERS.group, {"onnx-reference": "SPEC"})
 
 
-def test_a_runner_of_another_package_judges_artifacts(
-    install: Callable[..., None], artifact: Callable[[str], Made]
-) -> None:
-    install("stranger_runner", STRANGER, **{"onnx-reference": "stranger_runner:SPEC"})
+@pytest.mark.usefixtures("stranger")
+def test_a_runner_of_another_package_judges_artifacts(artifact: Callable[[str], Made]) -> None:
     assert "can start here" in catalogue()["runners"]["onnx-reference"]
     found = validate(ValidateRequest(artifact=artifact(".onnx")[0], runner="onnx-reference"))
     assert found.report is not None
@@ -248,34 +232,8 @@ def test_a_runner_of_another_package_judges_artifacts(
     assert found.report.components[0].validation.runner == "ONNX's reference evaluator"
 
 
-def test_to_install_a_package_changes_no_verdict(install: Callable[..., None]) -> None:
-    install("stranger_runner", STRANGER, **{"onnx-reference": "stranger_runner:SPEC"})
+@pytest.mark.usefixtures("stranger")
+def test_to_install_a_package_changes_no_verdict() -> None:
     assert runner_for(Path("model.onnx")).name == "onnxruntime"
     assert [spec.name for spec in takers(".onnx")][-1] == "onnx-reference"
     assert runner_for(Path("model.onnx2")).name == "onnx-reference", "what none of ours takes"
-
-
-BROKEN = {
-    "no module": ("raise ImportError('no libfoo.so')", {"theirs": "MODULE:SPEC"}, "does not load: ImportError"),
-    "no attribute": ("", {"theirs": "MODULE:SPEC"}, "does not load: AttributeError"),
-    "no runner": ("SPEC = 3", {"theirs": "MODULE:SPEC"}, "expected a RunnerSpec .* found int"),
-    "a taken name": (STRANGER, {"onnxruntime": "MODULE:SPEC"}, "expected a name that is not taken"),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_runner_of_another_package_costs_one_line(case: str, install: Callable[..., None]) -> None:
-    source, entries, message = BROKEN[case]
-    module = f"broken_runner_{list(BROKEN).index(case)}"
-    install(module, source, **{name: value.replace("MODULE", module) for name, value in entries.items()})
-    known, broken = all_runners()
-    assert known == RUNNERS
-    ((name, reason),) = broken.items()
-    assert "\n" not in reason
-    assert reason in catalogue()["runners"].values()
-    assert re.search(message, reason)
-    if name in RUNNERS:
-        assert runner_named(name) is RUNNERS[name]
-    else:
-        with pytest.raises(RunnerError, match=message):
-            runner_named(name)

@@ -4,7 +4,7 @@ import pytest
 
 from lwmport.errors import UsageError
 from lwmport.models.llama.tolerances import TOLERANCES as LLAMA
-from lwmport.models.specs import found
+from lwmport.models.specs import FAMILIES
 from lwmport.models.vqgan.tolerances import TOLERANCES as VQGAN
 from lwmport.types import Kind, TensorSpec, Tolerances
 from lwmport.validators.tolerances import DEFAULTS, EXACT, tolerance_for
@@ -56,7 +56,7 @@ def test_coarser_precisions_are_never_tighter() -> None:
 
 
 def test_every_row_says_why() -> None:
-    own = [row for spec in found().specs.values() for rows in (spec.tolerances.outputs, spec.tolerances.usual)
+    own = [row for spec in FAMILIES.values() for rows in (spec.tolerances.outputs, spec.tolerances.usual)
            for row in rows.values()]  # fmt: skip
     rows = (EXACT, *DEFAULTS.values(), *own)
     assert all(len(row.why) > 40 and row.why.endswith(".") for row in rows)

@@ -52,7 +52,7 @@ def index(folder: Path) -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
 
 def _read(fields: Mapping[str, Any]) -> tuple[HuggingFace, dict[str, Any]]:
     """Return the family that has the architecture of a ``config.json``, and the configuration in its own fields."""
-    families = [spec.huggingface for spec in specs.found().specs.values() if spec.huggingface is not None]
+    families = [spec.huggingface for spec in specs.FAMILIES.values() if spec.huggingface is not None]
     named, kind = fields.get("architectures"), fields.get("model_type")
     fitting = [
         family

@@ -7,7 +7,7 @@ from lwmport.checkpoints.writers.safetensors_folder import INDEX, write_sharded
 from lwmport.converters.hf.tensors import items
 from lwmport.errors import LoweringError
 from lwmport.models.huggingface import HuggingFace
-from lwmport.models.specs import found, spec_of
+from lwmport.models.specs import FAMILIES, spec_of
 from lwmport.types import Artifact, Component, Dialect, Progress, Weights
 
 
@@ -44,6 +44,6 @@ def _family_of(component: Component) -> HuggingFace:
     spec = spec_of(component.family)
     if spec is not None and spec.huggingface is not None and component.name in spec.huggingface.components:
         return spec.huggingface
-    folders = (spec.huggingface for spec in found().specs.values() if spec.huggingface is not None)
+    folders = (spec.huggingface for spec in FAMILIES.values() if spec.huggingface is not None)
     names = ", ".join(name for folder in folders for name in folder.components)
     raise LoweringError(f"expected one of {names} for the format hf, found {component.name}")

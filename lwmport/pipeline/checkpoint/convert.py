@@ -17,7 +17,7 @@ from lwmport.errors import UsageError
 from lwmport.models.families import USUAL, Family, family_with, is_file, resolve
 from lwmport.models.options import Options
 from lwmport.models.spec import FamilySpec
-from lwmport.models.specs import found
+from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
 from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
 from lwmport.pipeline.convert import resume
@@ -94,14 +94,14 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
 
 def _marked(checkpoint: Checkpoint) -> str | None:
     """Return the component whose weights a checkpoint holds, told by a tensor that only such a checkpoint has."""
-    marks = (mark for spec in found().specs.values() for mark in spec.marks.items())
+    marks = (mark for spec in FAMILIES.values() for mark in spec.marks.items())
     return next((component for tensor, component in marks if tensor in checkpoint.specs), None)
 
 
 def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
     """Convert what no tensor tells the family of: nothing to stack, nothing to rename."""
     if conversion.form == HF or conversion.stacked is not None or conversion.axis is not None:
-        marks = ", ".join(tensor for spec in found().specs.values() for tensor in spec.marks)
+        marks = ", ".join(tensor for spec in FAMILIES.values() for tensor in spec.marks)
         raise UsageError(
             f"expected one of the tensors {marks} for --to hf, --stacked, --unstacked and --axis, found none of them "
             f"in {checkpoint.source['description']}; name the model with --component"

@@ -6,7 +6,7 @@ from pathlib import Path
 from lwmport.errors import UsageError
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.run import ValidateRequest, validate
-from lwmport.runtime.registry import runner_named
+from lwmport.runtime.registry import RUNNERS
 from lwmport.types import Compilation, Status
 
 
@@ -35,7 +35,7 @@ def _judged(path: Path, runner: str, checkpoint: str | None, observer: Observer)
 
 def _taken(compilations: Iterable[Compilation], folder: Path, runner: str) -> list[Path]:
     """Return the products that a runner takes, at least one."""
-    suffixes = runner_named(runner).suffixes
+    suffixes = RUNNERS[runner].suffixes
     products = [name for made in compilations for name in made.products]
     taken = [name for name in products if Path(name).suffix in suffixes]
     if not taken:

@@ -21,7 +21,7 @@ from lwmport.pipeline.port.compiled_run import judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
-from lwmport.runtime.registry import check_startable, runner_named
+from lwmport.runtime.registry import RUNNERS, check_startable
 from lwmport.targets.compile.devices import check_device, check_options
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.preflight import Conditions, check
@@ -63,7 +63,7 @@ class PortRequest:
         check_device(self.target, form, self.soc)
         check_options(self.target, {"toolchain": self.toolchain})
         if self.runner is not None:
-            runner_named(self.runner)
+            RUNNERS.require(self.runner)
 
     @property
     def dialect(self) -> str:
@@ -84,7 +84,7 @@ class PortRequest:
     @property
     def runs_compiled(self) -> bool:
         """Whether the runner that is named takes what is compiled, rather than what is converted."""
-        return self.runner is not None and self.conversion.suffix not in runner_named(self.runner).suffixes
+        return self.runner is not None and self.conversion.suffix not in RUNNERS[self.runner].suffixes
 
     @property
     def out(self) -> Path:

@@ -91,7 +91,7 @@ def test_the_runner_of_a_port_takes_the_model_or_what_is_compiled_of_it(tmp_path
 
 def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The compile stage judges what was made, and fails with it."""
-    monkeypatch.setitem(RUNNERS, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
+    monkeypatch.setitem(RUNNERS.table, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
     monkeypatch.setattr(road, "compile_artifacts", lambda *_: (SimpleNamespace(status=PASSED, reason="made x.om"),))
     monkeypatch.setattr(road, "judge_compiled", lambda *words: (FAILED, f"x.om in {words[2]}: out of tolerance"))
     for name in ("convert", "check", "bundle"):

@@ -158,7 +158,7 @@ def ascend(converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
         monkeypatch.setitem(sys.modules, "ais_bench.infer.interface", interface)
         monkeypatch.setattr(extras, "installed", lambda name: name == "ais_bench")
-        monkeypatch.setitem(RUNNERS, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
+        monkeypatch.setitem(RUNNERS.table, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
         (tmp_path / "llama-head.om").write_bytes(b"om")
         text = json.dumps(plain.encode(record(converted)))
         (tmp_path / "llama-head.compilation.json").write_text(text)
