@@ -1,4 +1,4 @@
-"""Options that a user gave and that nothing would hear: refused, rather than left to be believed."""
+"""Options of a request that would change nothing: they are refused, for a user would believe that they do."""
 
 from collections.abc import Iterator
 
@@ -13,17 +13,17 @@ from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
 
 
-def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
+def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
     """Return if every option of a request that differs from its default changes something of what is made.
 
     Raises:
         UsageError: one does not; the message says who takes it. Or there is no such kind of taps.
     """
-    for _, words in unheard(request, dialect):
+    for _, words in unused(request, dialect):
         raise UsageError(f"expected {words}; leave it out, or ask for what takes it")
 
 
-def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
+def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield each option that changes nothing, and the words that say who takes it and what was found."""
     yield from _of_request(request)
     yield from _of_dialect(request, dialect)
@@ -50,10 +50,10 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing of the components that are asked for."""
     options = request.options.completed(dialect.attention, static=dialect.static)
-    parts, hearing = parts_of(request.component, options), takers()
+    parts, taking = parts_of(request.component, options), takers()
     values = {**values_of(request, Place.CONVERSION), **values_of(request.options, Place.MODEL)}
     for option in OPTIONS:
-        value, components = values.get(option.key, option.default), hearing.get(option.name)
+        value, components = values.get(option.key, option.default), taking.get(option.name)
         if value == option.default:
             continue
         found = f"found {option.flag} {value} for {_whom(request, dialect)}"

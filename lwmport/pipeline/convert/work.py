@@ -17,7 +17,7 @@ from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.sharing import shared_data
-from lwmport.pipeline.convert.unused_options import check_heard
+from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.observer import Observer
 from lwmport.reports.record import Conversion
 from lwmport.types import Component, Dialect, SharedData
@@ -83,6 +83,6 @@ def open_request(request: ConvertRequest) -> tuple[Dialect, Family, Checkpoint |
         PortError: no such model, an option that it does not take, or weights that cannot be read or do not fit.
     """
     dialect = request.lowering
-    check_heard(request, dialect)
+    check_unused(request, dialect)
     options = request.options.completed(dialect.attention, static=dialect.static)
     return dialect, *open_model(request.component, request.checkpoint, request.config, options, request.seed)
