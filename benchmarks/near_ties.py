@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.models.families import resolve
 from lwmport.models.precision import in_precision
 from lwmport.pipeline.validate.test_inputs import pictures
-from lwmport.pipeline.weights import fitting
 from lwmport.runtime.runners.jax import reference, unquantized
 from lwmport.types import Array, Component, Quantized, Weights, WeightSpec
 from lwmport.validators.pictures import PHOTOGRAPHS

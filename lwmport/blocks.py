@@ -39,7 +39,7 @@ class BlockFile:
         path: the file; it is made, or kept up to ``kept`` and cut off there.
         kept: bytes at the front that are there already. What is written over them is taken for the same and dropped.
         hashed: the SHA-256 state after ``kept`` bytes.
-        marked: hears of every `mark` when all before it is stored.
+        marked: called with every `mark` when all before it is stored.
     """
 
     def __init__(self, path: Path, kept: int = 0, hashed: Any = None, marked: Marked | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A request to end (Ctrl-C, SIGTERM), heard even where the exception that it raises is lost.
+"""A request to end (Ctrl-C, SIGTERM) that takes effect even where the exception that it raises is lost.
 
 A signal's exception is raised wherever Python is at work: within JAX's callback of the garbage collector, say, whose
 exceptions are printed and ignored. So the request is kept, and raised again as soon as the work tells of its progress.

@@ -1,6 +1,6 @@
 """Progress: a bar with rate and remaining time on a terminal, plain lines elsewhere. Always on standard error.
 
-Telling of progress is also where a request to end is heard that was lost before.
+A request to end that was lost before takes effect where progress is shown.
 """
 
 import sys

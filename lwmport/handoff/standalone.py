@@ -827,7 +827,7 @@ HEARD = {
     "provider": ("onnxruntime",),
     "device": ("ascend", "ais_bench", "acl"),
 }
-"""Option -> the runners that hear it."""
+"""Option -> the runners that take it."""
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -938,8 +938,8 @@ def compiled(given: list[str]) -> dict[str, str]:
     return found
 
 
-def check_heard(options: Any) -> None:
-    """Refuse options that nothing would hear: what was not run must not look as if it had been."""
+def check_unused(options: Any) -> None:
+    """Refuse options that would change nothing: what was not run must not look as if it had been."""
     for name, runtimes in HEARD.items():
         if getattr(options, name) not in (None, []) and options.runner not in runtimes:
             among = "--runner" if len(runtimes) == len(RUNTIMES) else f"--runner {' or '.join(runtimes)}"
@@ -1040,7 +1040,7 @@ def arguments(words_given: list[str] | None) -> Any:
 
 def verify(root: Path, options: Any) -> tuple[list[str], list[Row], list[str]]:
     """Return the failures of files, the verdicts on outputs, and what was checked."""
-    check_heard(options)
+    check_unused(options)
     bundle, said = read_json(root / "bundle.json"), []
     try:
         failures = check_digests(root, bundle)

@@ -10,6 +10,7 @@ from lwmport.errors import ConfigError, UsageError
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import Config, FamilySpec, PartSpec
 from lwmport.models.specs import FAMILIES
+from lwmport.models.storage import check_stored
 from lwmport.registry import check_known, load
 from lwmport.types import Component, WeightSpec
 
@@ -128,6 +129,7 @@ def resolve(
     parts = [spec.part(part) for part in parts_of(name, options)]
     chosen = _configured(spec, config, options, name, specs)
     references = tuple(_made(spec, part, chosen, options) for part in parts)
+    check_stored(references, options.store)
     return Family(
         spec=spec,
         components=tuple(in_precision(component, options.precision) for component in references),

@@ -1,7 +1,9 @@
 """What the weights of a component are stored as in an artifact, where that is not what is computed with them."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from lwmport.errors import UsageError
 from lwmport.types import Component, Scheme
 
 SCHEMES: Final[dict[str, Scheme]] = {"float16": Scheme(name="float16", bits=16, dtype="float16")}
@@ -28,3 +30,17 @@ def written_bytes(component: Component, store: str) -> int:
     return sum(
         SCHEMES[store].stored_bytes(spec) if name in narrow else spec.nbytes for name, spec in component.weights.items()
     )
+
+
+def check_stored(components: Sequence[Component], store: str) -> None:
+    """Return if the scheme ``store``, where one is asked for, stores a weight of some components.
+
+    Raises:
+        UsageError: it stores none.
+    """
+    if store and not any(stored_names(component, store) for component in components):
+        names = ", ".join(component.name for component in components)
+        raise UsageError(
+            f"expected matrices, kernels or tables for --store {store}, found none among the weights of {names}; "
+            "leave it out"
+        )

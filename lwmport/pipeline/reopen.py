@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lwmport import manifest
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.model_weights import component_weights, fitting
+from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.weights import component_weights, reopen_weights
 from lwmport.types import Component, Weights
 
 
@@ -104,3 +106,23 @@ def find(artifact: Path, checkpoint: str | None = None) -> Converted | None:
 def folder_of(artifact: Path) -> Path:
     """Return the folder that a path means: itself where it holds a manifest, else the one that it lies in."""
     return artifact if (artifact / manifest.NAME).is_file() else artifact.parent
+
+
+def reopen_weights(family: Family, made: Manifest, checkpoint: str | None) -> Checkpoint | SeededWeights:
+    """Return the weights that an artifact was converted from.
+
+    Raises:
+        CheckpointError: they came from a file that is not named now, or another file is named.
+    """
+    seed: Any = made.weights.get("seed", 0)
+    if checkpoint is None and made.weights.get("kind") != "seeded":
+        raise CheckpointError(
+            f"expected the checkpoint that was converted ({made.weights.get('description')}); name it with --checkpoint"
+        )
+    weights = fitting(family, None if checkpoint is None else open_checkpoint(checkpoint), int(seed))
+    if weights.digest() != made.weights_sha256:
+        raise CheckpointError(
+            f"expected the weights that were converted, sha256 {made.weights_sha256}, "
+            f"found {weights.source['description']}, sha256 {weights.digest()}"
+        )
+    return weights

@@ -7,6 +7,7 @@ from typing import Final
 from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
+from lwmport.pipeline.reopen import Converted
 from lwmport.processors import processors
 from lwmport.runtime.registry import open_runner, runner_for
 from lwmport.runtime.session.backend import ARRAYS, BACKENDS, Backend, PhaseModel
@@ -47,7 +48,7 @@ class Session(TokenSession):
         made = manifest.read(folder)
         entries = _entries(made, folder)
         if runner == JAX:
-            super().__init__(*_reference(made, entries, checkpoint))
+            super().__init__(*_reference(folder, made, entries, checkpoint))
             return
         if checkpoint is not None:
             raise UsageError(f"expected a checkpoint with the runner {JAX!r} alone, found {checkpoint}")
@@ -91,16 +92,14 @@ def _opened(
     return backend, parts
 
 
-def _reference(made: Manifest, entries: Mapping[str, ComponentEntry], checkpoint: str | None) -> tuple[Backend, Parts]:
+def _reference(
+    folder: Path, made: Manifest, entries: Mapping[str, ComponentEntry], checkpoint: str | None
+) -> tuple[Backend, Parts]:
     """Return the JAX model in float32, and its signatures: of any batch."""
-    from lwmport.models.families import resolve
-    from lwmport.models.options import Options
-    from lwmport.pipeline.weights import component_weights, reopen_weights
     from lwmport.runtime.session.jax import reference_backend
 
-    family = resolve(made.component, made.config, Options.from_json(made.options))
-    known = {component.name: component for component in family.references}
-    components: dict[str, Component] = {phase: known[entry.name] for phase, entry in entries.items()}
-    weights = component_weights(family, components[DECODE], reopen_weights(family, made, checkpoint))
+    found = Converted(folder=folder, manifest=made, parts=tuple(entries.values()), checkpoint=checkpoint)
+    components: dict[str, Component] = {phase: found.component(entry.name) for phase, entry in entries.items()}
+    weights = found.component_weights(components[DECODE].name)
     parts = {phase: (component.name, component.signature) for phase, component in components.items()}
     return reference_backend(components, weights), parts

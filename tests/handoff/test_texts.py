@@ -41,4 +41,4 @@ def test_the_readme_names_a_runtime_that_opens_the_models(target: str, form: str
     assert found == list(dict.fromkeys([FROM_FILES, RUNS[target, form]]))
     for line in found:
         options = standalone.arguments(line.split()[2:])
-        standalone.check_heard(options)
+        standalone.check_unused(options)

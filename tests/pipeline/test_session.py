@@ -11,12 +11,12 @@ import pytest
 
 import lwmport
 from lwmport import manifest
+from lwmport.checkpoints.model_weights import component_weights, seeded_specs
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import ArtifactError, CheckpointError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import tolerances_of
-from lwmport.pipeline.weights import component_weights, seeded_specs
 from lwmport.types import Array, Kind, Status, TensorSpec
 from lwmport.validators.outputs import compare_outputs
 

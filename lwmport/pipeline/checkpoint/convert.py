@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lwmport.atomic import UNFINISHED, new_folder
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.model_weights import config_of, fit_to
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
@@ -18,11 +19,10 @@ from lwmport.models.options import Options
 from lwmport.models.spec import FamilySpec
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
-from lwmport.pipeline.checkpoint.trees import arranged, config_of, layered, restacked, retyped
+from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
-from lwmport.pipeline.weights import fit_to
 from lwmport.registry import check_known
 from lwmport.types import Weights
 

@@ -1,28 +1,13 @@
 """A model's tensors in the form that a checkpoint has: one a layer, or stacked on either axis."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights, LazyWeights, as_dtype, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layers import Stack
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import UsageError
-from lwmport.models.families import USUAL, Family, resolve
+from lwmport.models.families import Family, resolve
 from lwmport.types import Weights, WeightSpec
-
-
-def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
-    """Return the configuration that is meant: a folder's own, or the one that was asked for.
-
-    Raises:
-        UsageError: both; they may differ in what no tensor tells, and the folder's heads have been believed already.
-    """
-    if checkpoint is None or not checkpoint.config or asked == dict(checkpoint.config):
-        return asked
-    if asked != USUAL:
-        raise UsageError(f"expected no --config: {checkpoint.path.name} has its own; use --set to change a field")
-    return dict(checkpoint.config)
 
 
 def restacked(family: Family, component: str, *, stacked: bool | None, axis: int | None = None) -> Family:

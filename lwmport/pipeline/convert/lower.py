@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from lwmport import digest
+from lwmport.checkpoints.model_weights import component_weights
 from lwmport.converters import converter_for
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
-from lwmport.pipeline.convert.request import Work
-from lwmport.pipeline.weights import component_weights
+from lwmport.pipeline.convert.work import Work
 from lwmport.types import Artifact, Component, Dialect
 
 

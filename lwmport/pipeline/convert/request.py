@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import manifest
-from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import dialect_for
-from lwmport.graphs.program import Program
-from lwmport.models.families import Family, is_file
+from lwmport.models.families import is_file
 from lwmport.models.options import Options
 from lwmport.options import Place, check_values, values_of, words
 from lwmport.pipeline.convert.plan import ConversionPlan
-from lwmport.pipeline.observer import Observer
-from lwmport.reports.record import Conversion, Report
+from lwmport.registry import check_known
+from lwmport.reports.record import Report
 from lwmport.requests import check_types
 from lwmport.targets.dialects import ALL_DIALECTS
-from lwmport.types import Dialect, SharedData, Status
+from lwmport.types import Dialect, Status
 
 SUFFIXES: Final = {"frozen_graph": ".pb"}
 """Format -> suffix of its files, where that is not its name."""
@@ -64,9 +62,12 @@ class ConvertRequest:
         """The dialect to convert in, at the opset that is asked for.
 
         Raises:
-            UsageError: no such dialect of the format, or an opset that it does not go to.
+            UsageError: no such format, no such dialect of it, or an opset or a precision that it does not have.
         """
-        return dialect_for(self.format, self.dialect, self.opset, ALL_DIALECTS)
+        check_known("format", self.format, CONVERTERS)
+        dialect = dialect_for(self.format, self.dialect, self.opset, ALL_DIALECTS)
+        check_known(f"precision of {dialect.name}", self.options.precision, dialect.precisions)
+        return dialect
 
     def commands(self) -> tuple[str, str]:
         """Return the command lines that convert and validate again, with the names of files and not their folders."""
@@ -110,19 +111,3 @@ class Outcome:
     failures: tuple[str, ...] = ()
     own_peak_bytes: int | None = None
     plan: ConversionPlan | None = None
-
-
-@dataclass
-class Work:
-    """One conversion under way; ``programs`` are those that were traced, by component and kind of taps."""
-
-    request: ConvertRequest
-    family: Family
-    dialect: Dialect
-    weights: Checkpoint | SeededWeights
-    folder: Path
-    observer: Observer
-    shared: SharedData | None = None
-    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
-    parts: list[manifest.ComponentEntry] = field(default_factory=list)
-    costs: list[Conversion] = field(default_factory=list)

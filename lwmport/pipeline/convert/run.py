@@ -1,37 +1,28 @@
-"""From a checkpoint to artifacts, a manifest and a report, all in one folder, whole or not at all."""
+"""From a request to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 import lwmport
-from lwmport import atomic, extras, manifest, memory, plain
-from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.checkpoints.seeded import SeededWeights
-from lwmport.converters import CONVERTERS, converter_for, shares
-from lwmport.models.families import Family, resolve
+from lwmport import atomic, extras, manifest, memory
+from lwmport.converters import converter_for
 from lwmport.models.specs import versions_of
-from lwmport.pipeline.checkpoint.trees import config_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps
-from lwmport.pipeline.convert.request import ConvertRequest, Outcome, Work
-from lwmport.pipeline.convert.sharing import shared_data
+from lwmport.pipeline.convert.request import ConvertRequest, Outcome
 from lwmport.pipeline.convert.taps import check_taps, remove_old_taps, write_taps
-from lwmport.pipeline.convert.unused_options import check_heard, check_stored
 from lwmport.pipeline.convert.validation import judge_all
+from lwmport.pipeline.convert.work import Work, open_request
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.weights import fitting
-from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_startable
-from lwmport.types import Component, Dialect, SharedData, Status
+from lwmport.types import Component, Status
 
 NOT_VALIDATED = "not validated"
 
@@ -40,49 +31,42 @@ NOT_VALIDATED = "not validated"
 def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcome:
     """Convert every component that the request names, judge it, and write manifest and report.
 
+    The request is opened once. Each stage behind that reads and fills the one `Work`.
+
     Raises:
         PortError: it cannot be done, see the subclasses; nothing was written then.
     """
+    dialect, family, weights = open_request(request)
     observer = observer or Silent()
-    check_known("format", request.format, CONVERTERS)
-    if request.runner is not None:
-        check_startable(request.runner, Path(f"{request.component}{request.suffix}"))
-    dialect = request.lowering
-    family, weights = open_model(request, dialect)
     if weights.source.get("left_over"):
         observer.phase(f"checkpoint {weights.source['description']}")
-    identity = resume.identity(_facts(request, dialect, family), weights)
-    converter_for(dialect)  # imported now, so that the plan knows its memory
-    shared = shared_data(request.component, family, dialect)
-    check_free(request.out, [component.name for component in family.components], request.format, shared)
-    planned = _plan(request, family, weights, identity, observer, _written(request, family, shared))
+    work = Work(request=request, dialect=dialect, family=family, weights=weights, observer=observer)
+    return _filled(work)
+
+
+def _filled(work: Work) -> Outcome:
+    """Return what came of a work: its folder is filled whole or not at all."""
+    out = work.request.out
+    _check(work)
+    planned = _plan(work)
     with (
-        resume.told(request.out, identity),
-        atomic.new_folder(request.out, last=manifest.NAME, request=identity, fresh=not request.resume) as folder,
+        resume.told(out, work.identity),
+        atomic.new_folder(out, last=manifest.NAME, request=work.identity, fresh=not work.request.resume) as work.folder,
     ):
-        work = Work(
-            request=request,
-            family=family,
-            dialect=dialect,
-            weights=weights,
-            folder=folder,
-            observer=observer,
-            shared=shared,
-        )
         start = time.perf_counter()
         with memory.AnonymousPeak() as own:
             check_taps(work)
             weights_sha256 = _convert_all(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
-        report = judge_all(work, weights_sha256) if request.validate else None
+        report = judge_all(work, weights_sha256) if work.request.validate else None
         status = report.status if report else Status.SKIPPED
         made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
-        manifest.write(made, folder)
-        remove_old_taps(request.out, made)
+        manifest.write(made, work.folder)
+        remove_old_taps(out, made)
         if report is None:
-            remove_report(request.out)
+            remove_report(out)
     return Outcome(
-        out=request.out,
+        out=out,
         manifest=made,
         report=report,
         seconds=seconds,
@@ -93,46 +77,34 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
     )
 
 
-def _facts(request: ConvertRequest, dialect: Dialect, family: Family) -> dict[str, Any]:
-    """Return what decides every byte of a conversion beside the weights."""
-    return {
-        "component": request.component,
-        "dialect": plain.encode(dialect),
-        "batch": request.batch,
-        "config": dict(family.config),
-        "options": family.options.to_json(),
-        "family": versions_of(family.spec),
-        "taps": request.taps,
-    }
+def _check(work: Work) -> None:
+    """Return if the folder is free, and the runner that is named can start here.
+
+    Raises:
+        PortError: it is not, or cannot.
+    """
+    request, names = work.request, [component.name for component in work.family.components]
+    if request.runner is not None:
+        check_startable(request.runner, Path(f"{request.component}{request.suffix}"))
+    check_free(request.out, names, request.format, work.shared)
 
 
-def _written(request: ConvertRequest, family: Family, shared: SharedData | None) -> tuple[Component, ...]:
-    """Return the components whose weights are written: the first where they are shared, all twice for own taps."""
-    parts = family.components if shared is None else family.components[:1]
-    return parts * 2 if request.taps and not shares(request.lowering) else parts
-
-
-def _plan(
-    request: ConvertRequest,
-    family: Family,
-    weights: Checkpoint | SeededWeights,
-    identity: str,
-    observer: Observer,
-    parts: tuple[Component, ...],
-) -> ConversionPlan:
-    """Return the plan, after telling it; ``parts`` are the components whose weights are written.
+def _plan(work: Work) -> ConversionPlan:
+    """Return the plan, after telling it.
 
     Raises:
         PortError: the disk has no room, or the machine cannot hold what validation needs.
     """
+    request, family = work.request, work.family
+    converter_for(work.dialect)  # imported now, so that the plan knows its memory
     if request.validate:
         check_validation(family, request.format)
-    done = resume.done_bytes(request.out, identity) if request.resume else 0
-    planned = plan_for(family, weights, request.format, request.out, done, parts)
+    done = resume.done_bytes(request.out, work.identity) if request.resume else 0
+    planned = plan_for(family, work.weights, request.format, request.out, done, work.written)
     planned = with_taps(planned, family) if request.taps else planned
-    observer.phase(f"plan: {planned.sentence}")
+    work.observer.phase(f"plan: {planned.sentence}")
     if done:
-        observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")
+        work.observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")
     return planned
 
 
@@ -143,23 +115,6 @@ def _convert_all(work: Work) -> str:
         _convert_one(work, component)
     work.observer.phase(f"digest of {work.weights.source['description']}")
     return weights_sha256.result()
-
-
-def open_model(request: ConvertRequest, dialect: Dialect) -> tuple[Family, Checkpoint | SeededWeights]:
-    """Return the model of a request, cut as its dialect wants it, and its weights.
-
-    Raises:
-        PortError: no such model, an option that it does not take, or weights that cannot be read or do not fit.
-    """
-    options = request.options
-    check_known(f"precision of {dialect.name}", options.precision, dialect.precisions)
-    check_heard(request, dialect)
-    options = options.completed(dialect.attention, static=dialect.static)
-    opened = None if request.checkpoint is None else open_checkpoint(request.checkpoint)
-    config = config_of(opened, request.config)
-    family = resolve(request.component, config, options, None if opened is None else opened.specs)
-    check_stored(family)
-    return family, fitting(family, opened, request.seed)
 
 
 def _convert_one(work: Work, component: Component) -> None:

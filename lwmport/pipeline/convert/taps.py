@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 from lwmport import manifest
+from lwmport.checkpoints.model_weights import component_weights
 from lwmport.converters.taps import convert_tapped
 from lwmport.pipeline.convert.lower import program_of
-from lwmport.pipeline.convert.request import Work
-from lwmport.pipeline.weights import component_weights
+from lwmport.pipeline.convert.work import Work
 from lwmport.types import Artifact, Component
 
 

@@ -1,30 +1,29 @@
-"""Options that a user gave and that nothing would hear: refused, rather than left to be believed."""
+"""Options of a request that would change nothing: they are refused, for a user would believe that they do."""
 
 from collections.abc import Iterator
 
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UsageError
-from lwmport.models.families import STATIC_GROUPS, Family, parts_of, takers
+from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION
-from lwmport.models.storage import stored_names
 from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
 
 
-def check_heard(request: ConvertRequest, dialect: Dialect) -> None:
+def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
     """Return if every option of a request that differs from its default changes something of what is made.
 
     Raises:
         UsageError: one does not; the message says who takes it. Or there is no such kind of taps.
     """
-    for _, words in unheard(request, dialect):
+    for _, words in unused(request, dialect):
         raise UsageError(f"expected {words}; leave it out, or ask for what takes it")
 
 
-def unheard(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
+def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield each option that changes nothing, and the words that say who takes it and what was found."""
     yield from _of_request(request)
     yield from _of_dialect(request, dialect)
@@ -51,10 +50,10 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing of the components that are asked for."""
     options = request.options.completed(dialect.attention, static=dialect.static)
-    parts, hearing = parts_of(request.component, options), takers()
+    parts, taking = parts_of(request.component, options), takers()
     values = {**values_of(request, Place.CONVERSION), **values_of(request.options, Place.MODEL)}
     for option in OPTIONS:
-        value, components = values.get(option.key, option.default), hearing.get(option.name)
+        value, components = values.get(option.key, option.default), taking.get(option.name)
         if value == option.default:
             continue
         found = f"found {option.flag} {value} for {_whom(request, dialect)}"
@@ -68,21 +67,6 @@ def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[
 
 def _whom(request: ConvertRequest, dialect: Dialect) -> str:
     return f"{request.component} in the dialect {dialect.name!r}"
-
-
-def check_stored(family: Family) -> None:
-    """Return if a scheme of storage, where one is asked for, stores a weight of the model.
-
-    Raises:
-        UsageError: it stores none.
-    """
-    store = family.options.store
-    if store and not any(stored_names(component, store) for component in family.components):
-        names = ", ".join(component.name for component in family.components)
-        raise UsageError(
-            f"expected matrices, kernels or tables for --store {store}, found none among the weights of {names}; "
-            "leave it out"
-        )
 
 
 def storing(store: str) -> tuple[str, ...]:

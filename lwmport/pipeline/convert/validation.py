@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import extras, manifest, memory
+from lwmport.checkpoints.model_weights import component_weights
 from lwmport.converters import ROUTES
 from lwmport.converters.dialects import dialect_for
 from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
-from lwmport.pipeline.convert.request import Work
+from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
-from lwmport.pipeline.weights import component_weights
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
 from lwmport.runtime.runners.jax import reference_kind

@@ -1,7 +1,7 @@
 """What the jobs of a file need is there before the first of them starts."""
 
 from lwmport.errors import PortError
-from lwmport.pipeline.convert.run import open_model
+from lwmport.pipeline.convert.work import open_request
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.targets.compile.tools import installed
 
@@ -31,7 +31,7 @@ def _fault(job: PortJob, *, here: bool) -> str:
         if here and request.toolchain is not None:
             installed(request.target, request.toolchain)
         if conversion.checkpoint is not None:
-            open_model(conversion, request.converted.lowering)
+            open_request(request.converted)
     except PortError as error:
         return str(error)
     return ""

@@ -14,7 +14,7 @@ from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
 from lwmport.options import JOB, Place, flag_of, of_place
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.pipeline.convert.unused_options import check_heard, unheard
+from lwmport.pipeline.convert.unused_options import check_unused, unused
 from lwmport.pipeline.port.exclusion import left_out
 from lwmport.pipeline.port.run import PortRequest, usual_format
 from lwmport.registry import check_known
@@ -175,7 +175,7 @@ def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], out: Path, path: Path) -> PortJob:
-    """Return a job; its fields that are ``usual``, those of every job, are left out where nothing would hear them."""
+    """Return a job; its fields that are ``usual``, those of every job, are left out where they would change nothing."""
     values = {"precision": "float32", **fields}
     parts = [str(values[name]) if name in NAMED else f"{name}-{values[name]}" for name in told if name in values]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-")
@@ -183,10 +183,10 @@ def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], ou
         request = _request(fields, out / name)
         conversion = request.conversion
         dialect = request.converted.lowering
-        idle = {option for option, _ in unheard(conversion, dialect)}.intersection(usual)
+        idle = {option for option, _ in unused(conversion, dialect)}.intersection(usual)
         if idle:
             return _job({name: fields[name] for name in fields if name not in idle}, usual, told, out, path)
-        check_heard(conversion, dialect)
+        check_unused(conversion, dialect)
         needed = _needed(conversion)
     except UsageError as error:
         raise UsageError(f"{path}, job {name}: {error}") from error

@@ -42,7 +42,7 @@ def port_all(
         engine: a key of `ENGINES`.
         workers: processes at a time; by default what the file says, or one for each processor.
         memory: bytes for all of them; by default what the file says, or what is free now.
-        observer: hears of every job that starts or ends.
+        observer: told of every job that starts or ends.
 
     Raises:
         UsageError: an unknown engine, or workers or memory that make no sense.

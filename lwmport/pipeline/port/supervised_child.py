@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 GRACE: Final = 5.0
-"""Seconds to tidy up in; a runtime deep in its work hears nothing, and what it leaves the next run can go on with."""
+"""Seconds to tidy up in; a runtime that computes does not stop at once. The next run goes on with what is left."""
 
 
 def tie(grace: float = GRACE) -> None:

@@ -80,7 +80,7 @@ def judge(
 ) -> Judgement:
     """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result.
 
-    ``tell`` hears of each case of an artifact that takes its time. ``opener`` opens the artifact.
+    ``tell`` is called with each case of an artifact that takes long. ``opener`` opens the artifact.
     """
     trial = _tried((path, opener), signature, evidence, tell)
     both = ((evidence.reference, evidence.seconds), (trial.runner, trial.seconds))

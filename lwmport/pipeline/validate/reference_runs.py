@@ -64,7 +64,7 @@ class ReferenceRun:
 def gather(component: Component, weights: Weights, batch: int, progress: Progress = lambda *_: None) -> ReferenceRun:
     """Return JAX's outputs in every case that the component is judged on; only the first case is timed.
 
-    ``progress`` hears of weights that are read on the way, if they do not fit into memory.
+    ``progress`` is called with the weights that are read, if they do not fit into memory.
 
     Raises:
         CheckpointError: the reference gives numbers that are not finite; the weights at fault are named.

@@ -97,6 +97,8 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
         return _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record))
     if reference is not None and reference.exists():
         return _compiled(artifact, *_named(artifact, reference))
+    if artifact.is_dir() and not artifact.suffix:
+        manifest.read(artifact)  # which says that there is none
     raise _unknown(artifact, folder_of(artifact))
 
 

@@ -79,7 +79,7 @@ class JaxRunner(BaseRunner):
     def run_all(
         self, cases: Sequence[Mapping[str, Array]], progress: Progress = lambda *_: None
     ) -> list[dict[str, Array]]:
-        """Return the outputs for each of several inputs; nothing is read, and ``progress`` hears nothing."""
+        """Return the outputs for each of several inputs; ``progress`` is not called, for nothing is read."""
         del progress
         return [self.run(inputs) for inputs in cases]
 

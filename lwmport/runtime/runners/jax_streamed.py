@@ -46,7 +46,7 @@ class StreamedJaxRunner(BaseRunner):
     ) -> list[dict[str, Array]]:
         """Return the outputs for each of several inputs; a weight that all need next is read once.
 
-        ``progress`` hears of the bytes of weights in float32.
+        ``progress`` is called with the bytes of weights in float32.
 
         Raises:
             RunnerError: names, shapes, dtypes or indices do not fit the signature.

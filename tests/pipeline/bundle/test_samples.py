@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from lwmport.checkpoints.model_weights import component_weights, fitting
 from lwmport.models.families import resolve
 from lwmport.models.llama.test_inputs import CASES
 from lwmport.pipeline.bundle.samples import Golden, observed, take
 from lwmport.pipeline.validate.test_inputs import SYMMETRIES, pictures, title_of
-from lwmport.pipeline.weights import component_weights, fitting
 from lwmport.types import Signature, TensorSpec
 from lwmport.validators.pictures import PHOTOGRAPHS
 

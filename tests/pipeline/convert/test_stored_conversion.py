@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 import lwmport
 from lwmport import extras
+from lwmport.checkpoints.model_weights import component_weights
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.writers.write import write_checkpoint
@@ -28,7 +29,6 @@ from lwmport.pipeline.convert.unused_options import storing
 from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.pipeline.validate.run import ValidateRequest, validate
-from lwmport.pipeline.weights import component_weights
 from lwmport.targets.dialects import ALL_DIALECTS, target_of
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Array, Status

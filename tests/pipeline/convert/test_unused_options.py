@@ -12,7 +12,7 @@ from lwmport.models.families import COMPONENTS, NAMES, PARTS, takers
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.pipeline.convert.unused_options import check_heard
+from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.port.jobs import read_jobs
 from lwmport.registry import load
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -32,7 +32,7 @@ def heard(component: str, dialect: str, **fields: Any) -> None:
     options = Options(
         **{name: fields.pop(name) for name in list(fields) if name not in {"batch", "seed", "checkpoint", "taps"}}
     )
-    check_heard(
+    check_unused(
         ConvertRequest(
             component=component, format=chosen.format, out=Path(), options=options, dialect=dialect, **fields
         ),

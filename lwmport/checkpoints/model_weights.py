@@ -1,19 +1,53 @@
-"""The weights of a request: a checkpoint that fits the model, or seeded ones where none is given."""
+"""A model with its weights: a checkpoint that fits it, or seeded ones where none is given."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from lwmport import manifest
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.stored_weights import StoredWeights
-from lwmport.errors import CheckpointError
-from lwmport.models.families import Family
+from lwmport.errors import UsageError
+from lwmport.models.families import USUAL, Family, resolve
+from lwmport.models.options import Options
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
+
+
+def open_model(
+    component: str, checkpoint: str | None, config: str | Mapping[str, Any], options: Options, seed: int
+) -> tuple[Family, Checkpoint | SeededWeights]:
+    """Return the model behind a component's or a group's name, and its weights; no tensor of them is read.
+
+    Args:
+        component: a key of `lwmport.models.families.NAMES`.
+        checkpoint: what `open_checkpoint` takes; None for seeded weights.
+        config: as `lwmport.models.families.resolve` takes it.
+        options: how components are cut out of the model.
+        seed: of seeded weights.
+
+    Raises:
+        PortError: no such model, or weights that cannot be read or do not fit.
+    """
+    opened = None if checkpoint is None else open_checkpoint(checkpoint)
+    specs = None if opened is None else opened.specs
+    family = resolve(component, config_of(opened, config), options, specs)
+    return family, fitting(family, opened, seed)
+
+
+def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
+    """Return the configuration that is meant: a folder's own, or the one that was asked for.
+
+    Raises:
+        UsageError: both; they may differ in what no tensor tells, and the folder's heads have been believed already.
+    """
+    if checkpoint is None or not checkpoint.config or asked == dict(checkpoint.config):
+        return asked
+    if asked != USUAL:
+        raise UsageError(f"expected no --config: {checkpoint.path.name} has its own; use --set to change a field")
+    return dict(checkpoint.config)
 
 
 def fitting(family: Family, opened: Checkpoint | None, seed: int) -> Checkpoint | SeededWeights:
@@ -58,23 +92,3 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     found = LayeredWeights(weights, specs, sources, located)
     store = family.options.store
     return StoredWeights(found, SCHEMES[store], stored_names(component, store)) if store else found
-
-
-def reopen_weights(family: Family, made: manifest.Manifest, checkpoint: str | None) -> Checkpoint | SeededWeights:
-    """Return the weights that an artifact was converted from.
-
-    Raises:
-        CheckpointError: they came from a file that is not named now, or another file is named.
-    """
-    seed: Any = made.weights.get("seed", 0)
-    if checkpoint is None and made.weights.get("kind") != "seeded":
-        raise CheckpointError(
-            f"expected the checkpoint that was converted ({made.weights.get('description')}); name it with --checkpoint"
-        )
-    weights = fitting(family, None if checkpoint is None else open_checkpoint(checkpoint), int(seed))
-    if weights.digest() != made.weights_sha256:
-        raise CheckpointError(
-            f"expected the weights that were converted, sha256 {made.weights_sha256}, "
-            f"found {weights.source['description']}, sha256 {weights.digest()}"
-        )
-    return weights

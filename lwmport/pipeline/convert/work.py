@@ -1,0 +1,88 @@
+"""One conversion under way: what its stages hand to each other."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lwmport import plain
+from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.model_weights import open_model
+from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.converters import shares
+from lwmport.graphs.program import Program
+from lwmport.manifest import ComponentEntry
+from lwmport.models.families import Family
+from lwmport.models.specs import versions_of
+from lwmport.pipeline.convert import resume
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.sharing import shared_data
+from lwmport.pipeline.convert.unused_options import check_unused
+from lwmport.pipeline.observer import Observer
+from lwmport.reports.record import Conversion
+from lwmport.types import Component, Dialect, SharedData
+
+
+@dataclass(kw_only=True)
+class Work:
+    """A request, and what its stages have made of it so far.
+
+    Attributes:
+        request: what was asked for.
+        dialect: the dialect to convert in.
+        family: the model, cut as the dialect wants it.
+        weights: its weights.
+        observer: told how the work goes.
+        folder: the scratch folder that the stages write into.
+        programs: the programs that were traced, by component and kind of taps.
+        parts: the manifest's entries of the components that are converted.
+        costs: what each of those took.
+    """
+
+    request: ConvertRequest
+    dialect: Dialect
+    family: Family
+    weights: Checkpoint | SeededWeights
+    observer: Observer
+    folder: Path = Path()
+    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
+    parts: list[ComponentEntry] = field(default_factory=list)
+    costs: list[Conversion] = field(default_factory=list)
+
+    @cached_property
+    def identity(self) -> str:
+        """The text that is the same for two runs if, and only if, they write the same bytes."""
+        request = self.request
+        facts: dict[str, Any] = {
+            "component": request.component,
+            "dialect": plain.encode(self.dialect),
+            "batch": request.batch,
+            "config": dict(self.family.config),
+            "options": self.family.options.to_json(),
+            "family": versions_of(self.family.spec),
+            "taps": request.taps,
+        }
+        return resume.identity(facts, self.weights)
+
+    @cached_property
+    def shared(self) -> SharedData | None:
+        """The file for the weights of all components; None if each has its own."""
+        return shared_data(self.request.component, self.family, self.dialect)
+
+    @property
+    def written(self) -> tuple[Component, ...]:
+        """The components whose weights are written: the first where they are shared, all twice for own taps."""
+        parts = self.family.components if self.shared is None else self.family.components[:1]
+        return parts * 2 if self.request.taps and not shares(self.dialect) else parts
+
+
+def open_request(request: ConvertRequest) -> tuple[Dialect, Family, Checkpoint | SeededWeights]:
+    """Return the dialect of a request, the model cut as the dialect wants it, and its weights; no tensor is read.
+
+    Raises:
+        PortError: no such model, an option that it does not take, or weights that cannot be read or do not fit.
+    """
+    dialect = request.lowering
+    check_unused(request, dialect)
+    options = request.options.completed(dialect.attention, static=dialect.static)
+    return dialect, *open_model(request.component, request.checkpoint, request.config, options, request.seed)
