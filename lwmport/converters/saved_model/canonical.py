@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-_NUMBERED: Final = re.compile(r"(?P<stem>__inference_.*)_(?P<number>\d+)")
-"""What TensorFlow calls a traced function: its Python name, and a counter of the process."""
+_NUMBERED: Final = re.compile(r"(?P<stem>.+)_(?P<number>\d+)")
+"""What TensorFlow calls a traced function, the body of a loop included: a name, and a counter of the process."""
+
+_UNUSED: Final = "___redundant_placeholder"
+"""What the condition of a loop calls an argument that it does not read: its own name in front, a number behind."""
 
 _FORGOTTEN: Final = ("_gradient_op_type",)
 """Attributes of a call that hold the process's counter: the name under which Python registered a gradient."""
@@ -34,6 +37,8 @@ def _renumber(graph: Any) -> None:
         function.signature.name = names.get(function.signature.name, function.signature.name)
         for argument in function.arg_attr.values():
             _forget_handle(argument.attr)
+        for argument in function.signature.input_arg:
+            argument.name = _renamed(argument.name, names)
     library.sort(key=lambda function: function.signature.name)
     nodes = [*graph.graph_def.node, *(node for function in library for node in function.node_def)]
     for node in nodes:
@@ -51,6 +56,14 @@ def _new_names(names: Any) -> dict[str, str]:
         for stem, numbers in found.items()
         for index, number in enumerate(sorted(numbers))
     }
+
+
+def _renamed(argument: str, names: dict[str, str]) -> str:
+    """Return the name of an argument; that of one which nothing reads holds its function's, in small letters."""
+    owner, unused, number = argument.partition(_UNUSED)
+    small = {old.lower(): new.lower() for old, new in names.items() if unused and owner.endswith(old.lower())}
+    old = max(small, key=len, default="")
+    return f"{owner.removesuffix(old)}{small[old]}{unused}{number}" if old else argument
 
 
 def _rename_calls(node: Any, names: dict[str, str]) -> None:

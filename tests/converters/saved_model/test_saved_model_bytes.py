@@ -15,6 +15,8 @@ import pytest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
+from lwmport.models.families import resolve
+from lwmport.models.options import Options
 from lwmport.models.vqgan.components import vqgan_encoder
 from lwmport.models.vqgan.config import CONFIGS
 from lwmport.types import Dialect
@@ -31,13 +33,17 @@ write_all(pathlib.Path(sys.argv[1]), Dialect(**json.loads(sys.argv[2])))
 
 
 def write_all(out: Path, plain: Dialect) -> None:
-    """Write the encoder of the debug model in every flavour of TensorFlow's formats."""
+    """Write the encoder of the debug model in every flavour of TensorFlow's formats, and a model that loops."""
     component = vqgan_encoder(CONFIGS["debug"])
     for name, write in (("tf", convert.convert), ("xla", convert.convert), ("graphdef", frozen.convert)):
         folder = out / name
         folder.mkdir(parents=True)
         weights = SeededWeights(component.weights, 0)
         write(trace(component), weights, replace(plain, name=name), folder, lambda *_: None)
+    (looping,) = resolve("ring-step", "debug", Options(attention="loop")).references
+    (out / "loop").mkdir()
+    weights = SeededWeights(looping.weights, 0)
+    convert.convert(trace(looping), weights, replace(plain, name="tf"), out / "loop", lambda *_: None)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -59,7 +65,7 @@ def test_bytes_are_the_same_in_every_process(other: tuple[Path, str], plain: Any
     write_all(tmp_path / "one", plain)
     write_all(tmp_path / "two", plain)
     first = digests(tmp_path / "one")
-    assert len(first) == 7
+    assert len(first) == 10
     assert digests(tmp_path / "two") == first
     assert digests(other[0]) == first
 
