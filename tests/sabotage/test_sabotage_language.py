@@ -9,12 +9,12 @@ import pytest
 from lwmport import manifest
 from lwmport.checkpoints.model_weights import component_weights, fitting
 from lwmport.models.families import Family, resolve
+from lwmport.models.llama.test_inputs import CASES
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.validate.judge import Judgement, judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
-from lwmport.pipeline.validate.test_inputs import CASES
 from lwmport.types import Status
 
 CONFIG = {
