@@ -74,10 +74,11 @@ def fit_to(family: Family, opened: Checkpoint) -> None:
 
 
 def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
-    """Return the tensors that are made up where no checkpoint is: the whole model's, one a layer."""
-    if not family.sources:
-        return family.weights
-    return {name: spec for component in family.references for name, spec in component.weights.items()}
+    """Return the tensors that are made up where no checkpoint is, one a layer, by their names in a checkpoint.
+
+    They are all that the family tells. Of a family that tells none, or that stacks layers, they are what is read.
+    """
+    return family.taken if family.sources else family.read
 
 
 def component_weights(family: Family, component: Component, weights: Weights) -> Weights:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -76,16 +77,18 @@ class Family:
         spec: the record of its family.
         components: what was asked for, in the precision that was asked for.
         references: the same in float32, what the others are judged by.
-        weights: the tensors of a checkpoint.
-        sources: a tensor of a component -> (tensor, axis, layer) of the checkpoint, where that one is stacked.
+        whole: makes the tensors of a checkpoint, by name. A family that does not tell them has to make every component
+            for that, which only those who write a whole checkpoint need.
         config: the configuration as plain JSON values.
         options: how the components are cut out.
+        sources: a tensor of one layer, by its name in a checkpoint -> (tensor, axis, layer) there, where layers are
+            stacked.
     """
 
     spec: FamilySpec
     components: tuple[Component, ...]
     references: tuple[Component, ...]
-    weights: Mapping[str, WeightSpec]
+    whole: Callable[[], Mapping[str, WeightSpec]] = field(repr=False, compare=False)
     config: Mapping[str, Any]
     options: Options
     sources: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
@@ -95,11 +98,23 @@ class Family:
         """What the model is called in manifests."""
         return self.references[0].family
 
+    @cached_property
+    def weights(self) -> Mapping[str, WeightSpec]:
+        """The tensors of a whole checkpoint.
+
+        Raises:
+            ConfigError: the family does not tell them, and one of its components cannot be made.
+        """
+        return self.whole()
+
     @property
     def read(self) -> Mapping[str, WeightSpec]:
         """The tensors of a checkpoint that it must hold: all that the family tells, else what the components read."""
-        if self.spec.weights:
-            return self.weights
+        return self.weights if self.spec.weights else self.taken
+
+    @property
+    def taken(self) -> Mapping[str, WeightSpec]:
+        """The tensors that the components and their feeders read, one a layer, by their names in a checkpoint."""
         feeders = (component.feeder for component in self.references if component.feeder is not None)
         return checkpoint_weights((*self.references, *feeders))
 
@@ -134,7 +149,7 @@ def resolve(
         spec=spec,
         components=tuple(in_precision(component, options.precision) for component in references),
         references=references,
-        weights=_weights(spec, chosen, options, references),
+        whole=partial(_weights, spec, chosen, options, references),
         config=chosen.to_json(),
         options=replace(options, layer=options.layer or None, settings=(), sample_mode=None),
         sources=load(spec.sources)(chosen) if spec.sources else {},

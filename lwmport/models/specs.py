@@ -37,7 +37,7 @@ def versions_of(spec: FamilySpec) -> dict[str, str]:
 
 
 def check_record(spec: FamilySpec) -> None:
-    """Return if a record names no component and no option that there is not.
+    """Return if a record names no component and no option that there is not, and its fields go together.
 
     Raises:
         UsageError: it does.
@@ -53,6 +53,8 @@ def check_record(spec: FamilySpec) -> None:
             check_known("option of a model", name, known)
     if bool(spec.configs) == bool(spec.configure):
         raise UsageError(f"expected configs or configure in the family {spec.name}, found both or neither")
+    if spec.sources and not spec.weights:
+        raise UsageError(f"expected weights beside sources in the family {spec.name}, found sources alone")
 
 
 def _check(found: FamilySpec, known: Mapping[str, FamilySpec]) -> None:
