@@ -36,15 +36,15 @@ class Config(PlainConfig):
 CONFIGS = {{"first": Config(), "second": Config(axis=1), "apart": Config(stacked=False)}}
 SHAPE = ({SIZE}, {SIZE})
 
-def made(name, names, feeder=None):
+def made(name, names, edges="xy", feeder=None):
     def apply(weights, inputs):
-        x = inputs["x"]
+        x = inputs[edges[0]]
         for key in names:
             x = jnp.tanh(x @ weights[key])
-        return {{"y": x}}
-    edges = [TensorSpec(name=key, shape=("batch", {SIZE}), dtype="float32") for key in "xy"]
+        return {{edges[1]: x}}
+    takes, gives = (TensorSpec(name=key, shape=("batch", {SIZE}), dtype="float32") for key in edges)
     weights = {{key: WeightSpec(shape=SHAPE, dtype="float32") for key in names}}
-    signature = Signature(inputs=(edges[0],), outputs=(edges[1],))
+    signature = Signature(inputs=(takes,), outputs=(gives,))
     return Component(
         name=name, family="theirs", signature=signature, weights=weights, config={{}}, apply=apply, feeder=feeder
     )
@@ -53,7 +53,7 @@ def ta(*_): return made("ta", ("w",))
 def tb(*_): return made("tb", ("w",))
 def tc(*_): return made("tc", ("v",))
 def layers(*_): return made("layers", ("h/0/w", "h/1/w"))
-def fed(*_): return made("fed", ("tower/h/0/w", "tower/h/1/w"), made("ta", ("w",)))
+def fed(*_): return made("fed", ("tower/h/0/w", "tower/h/1/w"), feeder=made("ta", ("w",), "zx"))
 
 def weights(config):
     alone = {{f"{{tower}}/w": WeightSpec(shape=SHAPE, dtype="float32") for tower in "ab"}}
