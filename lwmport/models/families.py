@@ -7,10 +7,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from lwmport.errors import ConfigError, UsageError
+from lwmport.errors import ConfigError, PortError, UsageError, said
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import Config, FamilySpec, PartSpec
-from lwmport.models.specs import FAMILIES
+from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
 from lwmport.registry import check_known, load
 from lwmport.types import Component, WeightSpec
@@ -152,7 +152,7 @@ def resolve(
         whole=partial(_weights, spec, chosen, options, references),
         config=chosen.to_json(),
         options=replace(options, layer=options.layer or None, settings=(), sample_mode=None),
-        sources=load(spec.sources)(chosen) if spec.sources else {},
+        sources=_asked(spec, spec.sources, chosen) if spec.sources else {},
     )
 
 
@@ -186,9 +186,11 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
     given = _fields(config) if not isinstance(config, str) or is_file(config) else config
     given = spec.usual if given == USUAL else given
     if spec.configure:
-        found: Config = load(spec.configure)(given, options, part=part, specs=specs)
+        found: Config = _asked(spec, spec.configure, given, options, part=part, specs=specs)
         return found
-    configs = load(spec.configs)
+    configs = load(spec.configs, owner_of(spec))
+    if not isinstance(configs, Mapping) or not configs:
+        raise ConfigError(f"expected configurations by name at {spec.configs!r} of {owner_of(spec)}, found none")
     if isinstance(given, str):
         check_known("configuration or .json file", given, configs)
         given = configs[given].to_json()
@@ -199,10 +201,23 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
     """Return one component in float32."""
-    made: Component = load(part.factory)(config, options)
+    made: Component = _asked(spec, part.factory, config, options)
+    if not isinstance(made, Component):
+        raise ConfigError(f"expected {part.factory!r} of {owner_of(spec)} to make a component, found {made!r}")
     if made.family not in {spec.name, *spec.aliases}:
         raise ConfigError(f"expected {part.factory} to make a component of the family {spec.name}, found {made.family}")
     return _located(spec, made)
+
+
+def _asked(spec: FamilySpec, reference: str, *given: Any, **more: Any) -> Any:
+    """Return what a function of a family returns; it may be code of others, which raises anything."""
+    function = load(reference, owner_of(spec))
+    try:
+        return function(*given, **more)
+    except PortError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"expected an answer of {reference!r} of {owner_of(spec)}, found {said(error)}") from error
 
 
 def _located(spec: FamilySpec, made: Component) -> Component:
@@ -226,7 +241,7 @@ def _weights(
 ) -> Mapping[str, WeightSpec]:
     """Return the tensors of a whole checkpoint: as the family tells them, or those of all its components together."""
     if spec.weights:
-        told: Mapping[str, WeightSpec] = load(spec.weights)(config)
+        told: Mapping[str, WeightSpec] = _asked(spec, spec.weights, config)
         return told
     names = {component.name for component in made}
     others = [_made(spec, part, config, options) for part in spec.components if part.name not in names]

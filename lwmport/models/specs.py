@@ -30,6 +30,12 @@ def tolerances_of(family: str) -> Tolerances:
     return Tolerances() if spec is None else spec.tolerances
 
 
+def owner_of(spec: FamilySpec) -> str:
+    """Return a family, and the package that brings it if that is another than ours, for a message."""
+    package = FAMILIES.provider(spec.name)
+    return f"the family {spec.name!r}" + (f" of {package.name}" if package else "")
+
+
 def versions_of(spec: FamilySpec) -> dict[str, str]:
     """Return the version of the package that brings a family: it can change numbers, as our own version can."""
     package = FAMILIES.provider(spec.name)

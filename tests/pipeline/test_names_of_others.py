@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 import lwmport
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.converters.dialects import DIALECTS
+from lwmport.errors import PortError
 from lwmport.models import specs
 from lwmport.models.families import resolve
 from lwmport.pipeline.checkpoint.make import Recipe, make
@@ -52,6 +53,7 @@ def made(name, names, edges="xy", feeder=None):
 def ta(*_): return made("ta", ("w",))
 def tb(*_): return made("tb", ("w",))
 def tc(*_): return made("tc", ("v",))
+def raises(*_): return {{}}["no such key"]
 def layers(*_): return made("layers", ("h/0/w", "h/1/w"))
 def fed(*_): return made("fed", ("tower/h/0/w", "tower/h/1/w"), feeder=made("ta", ("w",), "zx"))
 
@@ -73,6 +75,9 @@ PARTS = (
     PartSpec(name="tc", summary="", factory="theirs:tc", prefix="a/", rename={{"v": "w"}}),
     PartSpec(name="layers", summary="", factory="theirs:layers", prefix="tower/"),
     PartSpec(name="fed", summary="", factory="theirs:fed"),
+    PartSpec(name="absent", summary="", factory="theirs:taa"),
+    PartSpec(name="raising", summary="", factory="theirs:raises"),
+    PartSpec(name="empty", summary="", factory="theirs:weights"),
 )
 FAMILY = FamilySpec(
     name="theirs", components=PARTS, groups={{"towers": ("ta", "tb"), "twins": ("ta", "tc")}},
@@ -80,6 +85,13 @@ FAMILY = FamilySpec(
     stacking=Stacking(flag="stacked", axis="axis"),
 )
 """
+
+FACTORIES = {
+    "absent": "expected 'theirs:taa' of the family 'theirs' of theirs to lead to something, found AttributeError: ",
+    "raising": "expected an answer of 'theirs:raises' of the family 'theirs' of theirs, found KeyError: 'no such key'",
+    "empty": "expected an answer of 'theirs:weights' of the family 'theirs' of theirs, found TypeError: ",
+}
+"""Component whose factory is broken -> what is said."""
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +176,26 @@ def test_seeded_layers_are_those_of_a_seeded_checkpoint(config: str, tmp_path: P
 def test_a_feeder_has_seeded_weights_beside_stacked_layers(tmp_path: Path) -> None:
     made = converted("fed", tmp_path / "out")
     assert made.report.components[0].validation.inputs.startswith("outputs of ta for ")
+
+
+@pytest.mark.parametrize("component", FACTORIES)
+def test_a_broken_factory_is_one_line(component: str) -> None:
+    with pytest.raises(PortError) as caught:
+        resolve(component)
+    assert str(caught.value).startswith(FACTORIES[component])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_factory_fails_no_other_component(install_package: Callable[..., None], tmp_path: Path) -> None:
+    record = """
+from dataclasses import replace
+from theirs import FAMILY, made
+def good(*_): return replace(made("good", ("w",)), family="halves")
+parts = tuple(replace(FAMILY.components[0], name=name, factory=f"halves:{name}") for name in ("good", "bad"))
+HALVES = replace(FAMILY, name="halves", components=parts, groups={}, weights="", sources="", stacking=None)
+"""
+    install_package("halves", "halves", record, specs.GROUP, {"halves": "HALVES"})
+    converted("good", tmp_path / "out")
+    said = "expected 'halves:bad' of the family 'halves' of halves to lead to something, found AttributeError: module"
+    with pytest.raises(PortError, match=said):
+        make(Recipe(component="good"), tmp_path / "made")
