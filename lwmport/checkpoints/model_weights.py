@@ -10,7 +10,7 @@ from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.errors import UsageError
-from lwmport.models.families import USUAL, Family, resolve
+from lwmport.models.families import USUAL, Family, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
@@ -31,7 +31,7 @@ def open_model(
     Raises:
         PortError: no such model, or weights that cannot be read or do not fit.
     """
-    opened = None if checkpoint is None else open_checkpoint(checkpoint)
+    opened = None if checkpoint is None else open_checkpoint(checkpoint, family_with(component).name)
     specs = None if opened is None else opened.specs
     family = resolve(component, config_of(opened, config), options, specs)
     return family, fitting(family, opened, seed)
