@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Final, Generic, TypeVar, cast
 
-from lwmport.errors import PortError, one_line
+from lwmport.errors import PortError, said
 from lwmport.registry import check_known, load
 
 _Record = TypeVar("_Record")
@@ -138,7 +138,7 @@ class OpenRegistry(Mapping[str, _Record]):
         try:
             record = entries[0].load()
         except (Exception, SystemExit) as error:  # code of others raises anything
-            raise PortError(f"expected {whose}, found {_said(error)}; {_DO}") from error
+            raise PortError(f"expected {whose}, found {said(error)}; {_DO}") from error
         if not isinstance(record, self._record):
             wanted, found = self._record.__name__, type(record).__name__
             raise PortError(f"expected {whose} to be a {wanted}, found {found}; {_DO}")
@@ -148,7 +148,7 @@ class OpenRegistry(Mapping[str, _Record]):
         try:
             self._check(record, {**self.ours, **others})
         except Exception as error:  # it looks into a record that may hold anything
-            raise PortError(f"{whose} cannot be used: {_said(error)}; {_DO}") from error
+            raise PortError(f"{whose} cannot be used: {said(error)}; {_DO}") from error
         return record
 
 
@@ -156,8 +156,3 @@ def _owner(entry: metadata.EntryPoint) -> str:
     """Return the package and the place of an entry point."""
     package = entry.dist.name if entry.dist else "an unknown package"
     return f"{package} ({entry.value})"
-
-
-def _said(error: BaseException) -> str:
-    """Return an error in one line, with its type where it is none of ours."""
-    return str(error) if isinstance(error, PortError) else f"{type(error).__name__}: {one_line(error)}"

@@ -44,3 +44,8 @@ class MissingExtraError(PortError):
 def one_line(error: BaseException) -> str:
     """Return what a foreign error says, on one line."""
     return " ".join(str(error).split())
+
+
+def said(error: BaseException) -> str:
+    """Return an error on one line, with its type where it is none of ours."""
+    return str(error) if isinstance(error, PortError) else f"{type(error).__name__}: {one_line(error)}"

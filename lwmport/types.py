@@ -253,8 +253,8 @@ class Dialect:
 class SharedData:
     """The file that holds the weights of several models of one folder, each once; the first of them writes it.
 
-    ``offsets`` says where it has which weights: what they are made of (their name, dtype and order) -> bytes from its
-    front. ``sha256`` is its digest. Both are empty before it is written.
+    ``offsets`` says where it has which weights: what they are made of (their name in the checkpoint, dtype and order)
+    -> bytes from its front. ``sha256`` is its digest. Both are empty before it is written.
     """
 
     name: str

@@ -76,7 +76,7 @@ class LayeredWeights(LazyWeights):
     Args:
         checkpoint: where they lie.
         specs: name -> shape and dtype wanted.
-        sources: name -> (tensor, axis, layer) of the checkpoint, for those that are one layer of a stacked tensor.
+        sources: name in the checkpoint -> (tensor, axis, layer) there, for those that are a layer of a stacked tensor.
         located: name -> name in the checkpoint, where that is another one.
 
     Raises:
@@ -90,8 +90,9 @@ class LayeredWeights(LazyWeights):
         sources: Mapping[str, tuple[str, int, int]],
         located: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        there = {name: located.get(name, name) for name in specs}
         tensors = {
-            name: _wanted(checkpoint, located.get(name, name), spec, sources.get(name)) for name, spec in specs.items()
+            name: _wanted(checkpoint, there[name], spec, sources.get(there[name])) for name, spec in specs.items()
         }
         super().__init__(tensors, checkpoint.source, lambda: digest_of(checkpoint))
 

@@ -10,7 +10,7 @@ from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.errors import UsageError
-from lwmport.models.families import USUAL, Family, resolve
+from lwmport.models.families import USUAL, Family, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
@@ -31,7 +31,7 @@ def open_model(
     Raises:
         PortError: no such model, or weights that cannot be read or do not fit.
     """
-    opened = None if checkpoint is None else open_checkpoint(checkpoint)
+    opened = None if checkpoint is None else open_checkpoint(checkpoint, family_with(component).name)
     specs = None if opened is None else opened.specs
     family = resolve(component, config_of(opened, config), options, specs)
     return family, fitting(family, opened, seed)
@@ -74,10 +74,11 @@ def fit_to(family: Family, opened: Checkpoint) -> None:
 
 
 def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:
-    """Return the tensors that are made up where no checkpoint is: the whole model's, one a layer."""
-    if not family.sources:
-        return family.weights
-    return {name: spec for component in family.references for name, spec in component.weights.items()}
+    """Return the tensors that are made up where no checkpoint is, one a layer, by their names in a checkpoint.
+
+    They are all that the family tells. Of a family that tells none, or that stacks layers, they are what is read.
+    """
+    return family.taken if family.sources else family.read
 
 
 def component_weights(family: Family, component: Component, weights: Weights) -> Weights:

@@ -23,7 +23,7 @@ FORMATS: Final = Registry(
 """Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
 
 FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.huggingface.folder:index"})
-"""Format of a folder -> what indexes it: ``index(folder) -> (entries, files, configuration)``."""
+"""Format of a folder -> what indexes it: ``index(folder, family) -> (entries, files, configuration)``."""
 
 PREFIXES: Final = {
     "params": "msgpack_stream",
@@ -33,11 +33,12 @@ PREFIXES: Final = {
 """LWM's prefixes of a path (``params::PATH``) -> format."""
 
 
-def open_checkpoint(text: str | Path) -> Checkpoint:
+def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
     """Return the index of a checkpoint; ``text`` is its path, with one of `PREFIXES` and ``::`` before it or without.
 
     A folder is one of Hugging Face (``config.json`` beside safetensors or ``.bin`` files), seen as the tree of its
-    family. Only the parts between tensors are read, so a file of many gigabytes opens at once.
+    family. Where several families have such folders, it is that of ``family``. Only the parts between tensors are read,
+    so a file of many gigabytes opens at once.
 
     Raises:
         CheckpointError: missing, empty, damaged, hostile, or of a format that is not in `FORMATS`.
@@ -46,7 +47,7 @@ def open_checkpoint(text: str | Path) -> Checkpoint:
     path, wanted = _split(text)
     try:
         if path.is_dir():
-            return _open_folder(path, wanted)
+            return _open_folder(path, wanted, family)
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
@@ -71,12 +72,12 @@ def _check_file(path: Path) -> None:
         raise CheckpointError("expected a file, found a device or a pipe")
 
 
-def _open_folder(path: Path, wanted: str) -> Checkpoint:
+def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if wanted:
         raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
     if not (path / "config.json").exists():
         raise CheckpointError("expected a file or a Hugging Face folder, found a folder without config.json")
-    entries, files, config = FOLDERS["hf"](path)
+    entries, files, config = FOLDERS["hf"](path, family)
     return Checkpoint(path, "hf", entries, files, config)
 
 

@@ -21,7 +21,8 @@ class Program:
 
     ``closed`` is a ``jax.extend.core.ClosedJaxpr`` whose inputs are ``weight_names`` and then the signature's inputs;
     its outputs are the signature's outputs, in order. What is int64 in the signature is int32 in the program. ``sizes``
-    is how JAX prints each dynamic size -> how the signature writes it.
+    is how JAX prints each dynamic size -> how the signature writes it. ``located`` holds the names that weights have in
+    a checkpoint, where those are others.
     """
 
     component: str
@@ -29,6 +30,7 @@ class Program:
     closed: Any
     weight_names: tuple[str, ...]
     sizes: Mapping[str, str] = field(default_factory=dict)
+    located: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def jaxpr(self) -> Any:
@@ -55,7 +57,8 @@ class Program:
     def digest(self) -> str:
         """SHA-256 of the printed program, its constants, its weight names, its inputs and its outputs.
 
-        What is kept between runs is left out: it changes no program, and digests from before it was told stay true.
+        What is kept between runs, and what weights are called in a checkpoint, is left out: it changes no program, and
+        digests from before it was told stay true.
         """
         text = re.sub(r"0x[0-9a-f]+", "0x", str(self.jaxpr))
         edges = f"Signature(inputs={self.signature.inputs!r}, outputs={self.signature.outputs!r})"

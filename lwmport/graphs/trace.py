@@ -65,6 +65,7 @@ def trace(component: Component, batch: int | str = 1, taps: str = "") -> Program
         closed=closed,
         weight_names=names,
         sizes=printed,
+        located=component.located,
     )
 
 

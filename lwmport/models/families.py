@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from lwmport.errors import ConfigError, UsageError
+from lwmport.errors import ConfigError, PortError, UsageError, said
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import Config, FamilySpec, PartSpec
-from lwmport.models.specs import FAMILIES
+from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
 from lwmport.registry import check_known, load
 from lwmport.types import Component, WeightSpec
@@ -76,16 +77,18 @@ class Family:
         spec: the record of its family.
         components: what was asked for, in the precision that was asked for.
         references: the same in float32, what the others are judged by.
-        weights: the tensors of a checkpoint.
-        sources: a tensor of a component -> (tensor, axis, layer) of the checkpoint, where that one is stacked.
+        whole: makes the tensors of a checkpoint, by name. A family that does not tell them has to make every component
+            for that, which only those who write a whole checkpoint need.
         config: the configuration as plain JSON values.
         options: how the components are cut out.
+        sources: a tensor of one layer, by its name in a checkpoint -> (tensor, axis, layer) there, where layers are
+            stacked.
     """
 
     spec: FamilySpec
     components: tuple[Component, ...]
     references: tuple[Component, ...]
-    weights: Mapping[str, WeightSpec]
+    whole: Callable[[], Mapping[str, WeightSpec]] = field(repr=False, compare=False)
     config: Mapping[str, Any]
     options: Options
     sources: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
@@ -95,11 +98,23 @@ class Family:
         """What the model is called in manifests."""
         return self.references[0].family
 
+    @cached_property
+    def weights(self) -> Mapping[str, WeightSpec]:
+        """The tensors of a whole checkpoint.
+
+        Raises:
+            ConfigError: the family does not tell them, and one of its components cannot be made.
+        """
+        return self.whole()
+
     @property
     def read(self) -> Mapping[str, WeightSpec]:
         """The tensors of a checkpoint that it must hold: all that the family tells, else what the components read."""
-        if self.spec.weights:
-            return self.weights
+        return self.weights if self.spec.weights else self.taken
+
+    @property
+    def taken(self) -> Mapping[str, WeightSpec]:
+        """The tensors that the components and their feeders read, one a layer, by their names in a checkpoint."""
         feeders = (component.feeder for component in self.references if component.feeder is not None)
         return checkpoint_weights((*self.references, *feeders))
 
@@ -134,10 +149,10 @@ def resolve(
         spec=spec,
         components=tuple(in_precision(component, options.precision) for component in references),
         references=references,
-        weights=_weights(spec, chosen, options, references),
+        whole=partial(_weights, spec, chosen, options, references),
         config=chosen.to_json(),
         options=replace(options, layer=options.layer or None, settings=(), sample_mode=None),
-        sources=load(spec.sources)(chosen) if spec.sources else {},
+        sources=_asked(spec, spec.sources, chosen) if spec.sources else {},
     )
 
 
@@ -171,9 +186,11 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
     given = _fields(config) if not isinstance(config, str) or is_file(config) else config
     given = spec.usual if given == USUAL else given
     if spec.configure:
-        found: Config = load(spec.configure)(given, options, part=part, specs=specs)
+        found: Config = _asked(spec, spec.configure, given, options, part=part, specs=specs)
         return found
-    configs = load(spec.configs)
+    configs = load(spec.configs, owner_of(spec))
+    if not isinstance(configs, Mapping) or not configs:
+        raise ConfigError(f"expected configurations by name at {spec.configs!r} of {owner_of(spec)}, found none")
     if isinstance(given, str):
         check_known("configuration or .json file", given, configs)
         given = configs[given].to_json()
@@ -184,10 +201,23 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
     """Return one component in float32."""
-    made: Component = load(part.factory)(config, options)
+    made: Component = _asked(spec, part.factory, config, options)
+    if not isinstance(made, Component):
+        raise ConfigError(f"expected {part.factory!r} of {owner_of(spec)} to make a component, found {made!r}")
     if made.family not in {spec.name, *spec.aliases}:
         raise ConfigError(f"expected {part.factory} to make a component of the family {spec.name}, found {made.family}")
     return _located(spec, made)
+
+
+def _asked(spec: FamilySpec, reference: str, *given: Any, **more: Any) -> Any:
+    """Return what a function of a family returns; it may be code of others, which raises anything."""
+    function = load(reference, owner_of(spec))
+    try:
+        return function(*given, **more)
+    except PortError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"expected an answer of {reference!r} of {owner_of(spec)}, found {said(error)}") from error
 
 
 def _located(spec: FamilySpec, made: Component) -> Component:
@@ -211,7 +241,7 @@ def _weights(
 ) -> Mapping[str, WeightSpec]:
     """Return the tensors of a whole checkpoint: as the family tells them, or those of all its components together."""
     if spec.weights:
-        told: Mapping[str, WeightSpec] = load(spec.weights)(config)
+        told: Mapping[str, WeightSpec] = _asked(spec, spec.weights, config)
         return told
     names = {component.name for component in made}
     others = [_made(spec, part, config, options) for part in spec.components if part.name not in names]

@@ -85,8 +85,9 @@ class FamilySpec:
         groups: names that stand for several components -> those components.
         weights: reference to ``weights(config)``: shape and dtype of every tensor of a checkpoint, by name. Empty: the
             tensors of all components together.
-        sources: reference to ``sources(config)``: tensor of a component -> (tensor of the checkpoint, axis, layer),
-            for those that are one layer of a stacked tensor.
+        sources: reference to ``sources(config)``: tensor of one layer, by its name in a checkpoint (behind ``prefix``
+            and ``rename``) -> (tensor of the checkpoint, axis, layer), for those that are one layer of a stacked
+            tensor. The family then tells its ``weights`` too: stacked where the configuration says so.
         strict: a checkpoint must hold no other tensors. Without it, tensors that are left over are told.
         native: the checkpoint format that ``lwmport checkpoint make`` writes if none is named.
         marks: tensor by which a checkpoint of the family is known -> the component whose weights it then holds. The

@@ -30,6 +30,12 @@ def tolerances_of(family: str) -> Tolerances:
     return Tolerances() if spec is None else spec.tolerances
 
 
+def owner_of(spec: FamilySpec) -> str:
+    """Return a family, and the package that brings it if that is another than ours, for a message."""
+    package = FAMILIES.provider(spec.name)
+    return f"the family {spec.name!r}" + (f" of {package.name}" if package else "")
+
+
 def versions_of(spec: FamilySpec) -> dict[str, str]:
     """Return the version of the package that brings a family: it can change numbers, as our own version can."""
     package = FAMILIES.provider(spec.name)
@@ -37,7 +43,7 @@ def versions_of(spec: FamilySpec) -> dict[str, str]:
 
 
 def check_record(spec: FamilySpec) -> None:
-    """Return if a record names no component and no option that there is not.
+    """Return if a record names no component and no option that there is not, and its fields go together.
 
     Raises:
         UsageError: it does.
@@ -53,6 +59,8 @@ def check_record(spec: FamilySpec) -> None:
             check_known("option of a model", name, known)
     if bool(spec.configs) == bool(spec.configure):
         raise UsageError(f"expected configs or configure in the family {spec.name}, found both or neither")
+    if spec.sources and not spec.weights:
+        raise UsageError(f"expected weights beside sources in the family {spec.name}, found sources alone")
 
 
 def _check(found: FamilySpec, known: Mapping[str, FamilySpec]) -> None:

@@ -119,7 +119,8 @@ def reopen_weights(family: Family, made: Manifest, checkpoint: str | None) -> Ch
         raise CheckpointError(
             f"expected the checkpoint that was converted ({made.weights.get('description')}); name it with --checkpoint"
         )
-    weights = fitting(family, None if checkpoint is None else open_checkpoint(checkpoint), int(seed))
+    opened = None if checkpoint is None else open_checkpoint(checkpoint, family.spec.name)
+    weights = fitting(family, opened, int(seed))
     if weights.digest() != made.weights_sha256:
         raise CheckpointError(
             f"expected the weights that were converted, sha256 {made.weights_sha256}, "

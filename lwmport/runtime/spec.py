@@ -1,12 +1,11 @@
 """One runner as data: what it runs, what it needs, and how it opens a model."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from lwmport import extras
+from lwmport.registry import load
 from lwmport.runtime.needs import Need
 from lwmport.types import Runner, Signature
 
@@ -72,15 +71,12 @@ class RunnerSpec:
         Raises:
             RunnerError: the runtime or the device refuses it, or is not there.
             MissingExtraError: the runtime is an extra of this package that is not installed.
+            PortError: ``opener`` leads to nothing.
         """
         return self._opener()(path, context)
 
     def _opener(self) -> Opener:
         if not isinstance(self.opener, str):
             return self.opener
-        module, _, attribute = self.opener.partition(":")
-        try:
-            found: Opener = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            raise extras.missing(error) from error
+        found: Opener = load(self.opener, f"the runner {self.name!r}")
         return found

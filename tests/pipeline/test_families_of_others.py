@@ -194,6 +194,7 @@ REFUSED = {
         "expected a name of letters, digits, '.', '_' and '-' as component, found '../new'",
     ),
     "an option that there is not": ("new', options=('layers',), prefix='", "", "found 'layers'; did you mean 'layer'?"),
+    "stacks that nothing tells": ("new", ", sources='x:y'", "expected weights beside sources in the family visitor"),
     "components that are none": ("new", ", groups={'both': 3}", "TypeError: 'int' object is not iterable"),
 }
 

@@ -17,6 +17,7 @@ from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
 from lwmport.models import specs
 from lwmport.models.huggingface import HuggingFace
+from lwmport.models.spec import FamilySpec
 from lwmport.wording import shown
 
 CONFIG: Final = "config.json"
@@ -31,14 +32,20 @@ KINDS: Final[Mapping[str, Callable[[Cursor], dict[str, TensorEntry]]]] = {
 Files = dict[str, os.stat_result]
 
 
-def index(folder: Path) -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
+def index(folder: Path, asked: str = "") -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
     """Return the tensors of a folder by its family's names, its files, and its configuration with its field names.
+
+    A tensor that the family does not have keeps its name, unless the family is strict.
+
+    Args:
+        folder: where they lie.
+        asked: the family that is meant where several have the architecture.
 
     Raises:
         CheckpointError: no folder of a known family, a file that is missing, damaged, hostile or outside the folder, or
             a model that the family does not compute.
     """
-    family, config = _named(CONFIG, lambda: _read(read_object(folder / CONFIG)))
+    spec, family, config = _named(CONFIG, lambda: _read(read_object(folder / CONFIG), asked))
     whole, files = _files(folder)
     found: dict[str, TensorEntry] = {}
     states: Files = {CONFIG: (folder / CONFIG).stat()}
@@ -47,22 +54,27 @@ def index(folder: Path) -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
         _check_listed(file, entries, wanted)
         for name, entry in entries.items():
             add(found, name, dataclasses.replace(entry, file=file))
-    return divided(_renamed(found, family, config), family.rows(config)), states, config
+    return divided(_renamed(found, family, config, strict=spec.strict), family.rows(config)), states, config
 
 
-def _read(fields: Mapping[str, Any]) -> tuple[HuggingFace, dict[str, Any]]:
+def _read(fields: Mapping[str, Any], asked: str) -> tuple[FamilySpec, HuggingFace, dict[str, Any]]:
     """Return the family that has the architecture of a ``config.json``, and the configuration in its own fields."""
-    families = [spec.huggingface for spec in specs.FAMILIES.values() if spec.huggingface is not None]
+    families = [(spec, spec.huggingface) for spec in specs.FAMILIES.values() if spec.huggingface is not None]
     named, kind = fields.get("architectures"), fields.get("model_type")
     fitting = [
-        family
-        for family in families
+        (spec, family)
+        for spec, family in families
         if named in (None, [family.architecture]) and (kind is None or kind == family.kind)
     ]
-    if len(fitting) != 1:
-        wanted = " or ".join(family.architecture for family in families)
+    if not fitting:
+        wanted = " or ".join(dict.fromkeys(family.architecture for _, family in families))
         raise CheckpointError(f"expected a {wanted}, found {shown(str(named))} of type {shown(str(kind))!r}")
-    return fitting[0], fitting[0].read(fields)
+    meant = fitting if len(fitting) == 1 else [(spec, family) for spec, family in fitting if spec.name == asked]
+    if not meant:
+        names = " or ".join(spec.name for spec, _ in fitting)
+        raise CheckpointError(f"expected a component of {names}, which all have such folders, found none that is named")
+    ((spec, family),) = meant
+    return spec, family, family.read(fields)
 
 
 def _named(file: str, work: Callable[[], Any]) -> Any:
@@ -123,7 +135,7 @@ def _check_listed(file: str, entries: Mapping[str, TensorEntry], wanted: set[str
 
 
 def _renamed(
-    found: Mapping[str, TensorEntry], family: HuggingFace, config: Mapping[str, Any]
+    found: Mapping[str, TensorEntry], family: HuggingFace, config: Mapping[str, Any], *, strict: bool
 ) -> dict[str, TensorEntry]:
     heads = config[family.heads]
     entries: dict[str, TensorEntry] = {}
@@ -134,11 +146,13 @@ def _renamed(
             continue
         if there is None:
             strangers.append(shown(name))
+            if not strict:
+                add(entries, name, entry)
             continue
         layout = layout_from_hf(entry.shape, there, heads)
         view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
         add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
-    if strangers:
+    if strangers and strict:
         names = ", ".join(strangers[:5])
         raise CheckpointError(
             f"expected the tensors of a plain {family.architecture}, found {len(strangers)} others: {names}"

@@ -239,7 +239,7 @@ class Emitter(Walk["Emitter"]):
         key = (atom, order, target)
         if key not in self._constants:
             weight, dtype = self._weights.get(atom, ""), self.stored_dtype(atom)
-            form = (weight, dtype.name, order) if weight else None
+            form = (self.program.located.get(weight, weight), dtype.name, order) if weight else None
             if weight in self.weights.specs and order == identity(len(order)):
                 produce = lambda: self._pieces(weight, dtype)  # noqa: E731 - a promise, kept by the writer
                 self._constants[key] = self.graph.initializer(weight, target, dtype, produce, weight, form)

@@ -17,7 +17,7 @@ Promised: TypeAlias = Array | Iterable[Array]
 
 @dataclass(frozen=True, kw_only=True)
 class Initializer:
-    """A constant of the graph whose values are produced when they are written. ``source`` is the checkpoint name.
+    """A constant of the graph whose values are produced when they are written. ``source`` is the weight that it is of.
 
     ``form`` says all that its bytes depend on: in any model of the same checkpoint, one of the same form has the same
     bytes. None if nothing says it that briefly.

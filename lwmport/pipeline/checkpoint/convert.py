@@ -78,7 +78,8 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         UsageError: the request contradicts the source, or ``out`` is one of the files that are read.
         PortError: the files cannot be written.
     """
-    checkpoint = open_checkpoint(source)
+    asked = family_with(conversion.component).name if conversion.component else ""
+    checkpoint = open_checkpoint(source, asked)
     named = conversion.config
     check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()

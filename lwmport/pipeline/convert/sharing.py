@@ -1,7 +1,7 @@
 """Which models of a folder keep their weights in one file: those that are phases of one model, not parts of it."""
 
 from lwmport.converters import shares
-from lwmport.models.families import Family
+from lwmport.models.families import Family, checkpoint_weights
 from lwmport.types import Component, Dialect, SharedData
 
 
@@ -17,6 +17,9 @@ def shared_data(name: str, family: Family, dialect: Dialect) -> SharedData | Non
 
 
 def takes_the_same(components: tuple[Component, ...]) -> bool:
-    """Return whether there are several components, and all take weights of the first, in its dtypes, and no others."""
-    first, *others = components
-    return bool(others) and all(other.weights.items() <= first.weights.items() for other in others)
+    """Return whether there are several components, and all take weights of the first, in its dtypes, and no others.
+
+    Weights are the same if they have the same name in the checkpoint: two components may call different ones alike.
+    """
+    first, *others = (checkpoint_weights((component,)).items() for component in components)
+    return bool(others) and all(other <= first for other in others)

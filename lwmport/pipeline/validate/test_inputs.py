@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.models.spec import CaseInputs, InputMaker
-from lwmport.models.specs import spec_of
+from lwmport.models.specs import owner_of, spec_of
 from lwmport.registry import load
 from lwmport.runtime.runners.jax import reference
 from lwmport.types import Array, Component, Kind, Normalisation, Runner, TensorSpec, Weights, size_of
@@ -61,7 +61,7 @@ class TestInputs:
         spec = spec_of(self._first.family)
         if spec is None or not spec.inputs:
             return UsualInputs({} if spec is None else spec.preprocessing)
-        maker: InputMaker = load(spec.inputs)
+        maker: InputMaker = load(spec.inputs, owner_of(spec))
         return maker
 
     @cached_property

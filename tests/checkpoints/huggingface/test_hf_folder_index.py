@@ -14,6 +14,7 @@ from lwmport.checkpoints.huggingface.layouts import layout_from_hf, layout_to_hf
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError
+from lwmport.models import specs
 from lwmport.models.llama.huggingface.config import hf_config, hf_fields
 from lwmport.models.llama.huggingface.names import from_hf, to_hf
 from lwmport.types import Array
@@ -385,3 +386,43 @@ def test_no_value_of_the_configuration_breaks_the_line(value: str, tmp_path: Pat
         (tmp_path / "config.json").write_text(json.dumps(others)[:-1] + f', "{name}": {value}}}')
         with contextlib.suppress(CheckpointError):
             open_checkpoint(tmp_path)
+
+
+FAMILIES = """
+from lwmport.models.huggingface import HfName, HuggingFace
+from lwmport.models.spec import FamilySpec, PartSpec
+
+def record(name, strict):
+    part = PartSpec(name=f"{name}-tower", summary="", factory="nowhere:made")
+    names = {"w": HfName(name=f"{name}/w")}
+    return FamilySpec(name=name, components=(part,), configs="nowhere:CONFIGS", strict=strict, huggingface=HuggingFace(
+        architecture="CLIPModel", kind="clip", components=(), untold="", example="", heads="heads",
+        read=lambda fields: {"heads": fields["heads"]}, named=lambda name, config: names.get(name),
+        ignored=lambda name, config: name == "skipped", rows=lambda config: {}, tensors=lambda config: (),
+        documents=lambda config, dtype: {}, tokens=lambda config: {},
+    ))
+
+STRICT, OTHER = record("strict", True), record("other", False)
+"""
+
+
+def towers(path: Path) -> Path:
+    """Return a folder of an architecture that two families of others have."""
+    arrays = {name: np.full(3, value, np.float32) for value, name in enumerate(("w", "position_ids", "skipped"))}
+    return folder(path, arrays, architectures=["CLIPModel"], model_type="clip", heads=2)
+
+
+def test_the_family_that_is_asked_for_decides_and_what_it_lacks_is_left_over(
+    tmp_path: Path, install_package: Callable[..., None]
+) -> None:
+    install_package("towers", "towers", FAMILIES, specs.GROUP, {"strict": "STRICT", "other": "OTHER"})
+    path = towers(tmp_path)
+    found = open_checkpoint(path, "other")
+    assert (set(found.specs), dict(found.config)) == ({"other/w", "position_ids"}, {"heads": 2})
+    with pytest.raises(CheckpointError, match="tensors of a plain CLIPModel, found 1 others: position_ids"):
+        open_checkpoint(path, "strict")
+    with pytest.raises(CheckpointError, match="a component of other or strict, which all have such folders, found"):
+        open_checkpoint(path)
+    (tmp_path / "config.json").write_text(json.dumps({**FIELDS, "architectures": ["GPT"]}))
+    with pytest.raises(CheckpointError, match="expected a LlamaForCausalLM or CLIPModel, found"):
+        open_checkpoint(path)
