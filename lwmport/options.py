@@ -6,6 +6,7 @@ options (`lwmport.pipeline.convert.unused_options`) and the tables in the docume
 A new option is a row here, a field of the record that its place names, and the code that uses the field.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,7 +48,8 @@ class Option:
     Attributes:
         key: its name in ``jobs.toml``; the command line writes it ``--key``, with dashes.
         place: the record that it is a field of.
-        help: what it does, one sentence or a few words.
+        help: what it is, its form, and its default where that is no constant.
+        also: command -> a sentence that holds for this command alone; ``--help`` of the command adds it.
         commands: the commands that take it.
         field: the name of the field, where that is not the key.
         kind: what its value is. A `SWITCH` is on and is turned off by ``--no-key``, a `FLAG` is off.
@@ -56,7 +58,7 @@ class Option:
         least: the least value of a number.
         choices: the values that it may have, where they are few and always the same.
         what: the word for a value in the message that lists the choices.
-        metavar: what ``--help`` and the documents write for a value.
+        metavar: what ``--help`` and the documents write for a value; the choices, where there are some.
         job: whether ``jobs.toml`` may say it of a job.
         lowered: whether it changes a lowered program alone, and nothing where weights are only renamed.
         blocks: whether it changes an attention in blocks alone.
@@ -66,6 +68,7 @@ class Option:
     key: str
     place: Place
     help: str
+    also: Mapping[str, str] = dataclasses.field(default_factory=dict)
     commands: tuple[str, ...] = ("convert", "port")
     field: str = ""
     kind: Kind = Kind.TEXT
@@ -95,6 +98,15 @@ class Option:
         """The name of the field of its record."""
         return self.field or self.key
 
+    @property
+    def form(self) -> str:
+        """What ``--help`` and the documents write for a value; nothing for the usual word of its kind."""
+        return self.metavar or ("" if self.kind is Kind.CHOICE else "|".join(self.choices))
+
+    def help_of(self, command: str) -> str:
+        """What ``--help`` of a command says."""
+        return " ".join(filter(None, (self.help, self.also.get(command, ""))))
+
     def expected(self, value: Any) -> str:
         """Return what a value must be, if this one is not; nothing if it is."""
         if self.kind in NUMBERS:
@@ -116,35 +128,35 @@ OPTIONS: Final = (
     Option(
         key="component",
         place=Place.CONVERSION,
-        help="The component, or a name that stands for several: see 'lwmport list'.",
+        help="The component, or a name for several components: see 'lwmport list'.",
         required=("convert",),
     ),
     Option(
         key="target",
         place=Place.PORT,
         commands=("port",),
-        help="The vendor's device: see 'lwmport list'.",
+        help="The target, a vendor's kind of device: see 'lwmport list'.",
     ),
     Option(
         key="to",
         place=Place.CONVERSION,
         field="format",
-        help="The format: see 'lwmport list'.",
+        help="The format of the models: see 'lwmport list'.",
+        also={"port": "By default the usual format of the target."},
         required=("convert",),
-        more="`port` takes the target's usual one by default",
     ),
     Option(
         key="checkpoint",
         place=Place.CONVERSION,
-        help="The file or folder of the weights; without it they are seeded random ones.",
-        more="Every number says so then",
+        help="The file or folder of the weights. Without it the weights are random, made from the seed.",
+        more="Every report says so then",
     ),
     Option(
         key="config",
         place=Place.CONVERSION,
         default="lwm",
         metavar="NAME|FILE.json",
-        help="The model's configuration.",
+        help="The model's configuration: a name (lwm, debug, ...) or a JSON file.",
         more="`lwm` is the released model and `debug` a tiny one; a language model has also sizes and releases. "
         "A JSON file has LWM's field names; a field that it leaves out keeps LWM's default",
     ),
@@ -156,27 +168,27 @@ OPTIONS: Final = (
         least=1,
         metavar="N|dynamic",
         lowered=True,
-        help="Items in a run: pictures, or rows of tokens.",
+        help="Pictures or sequences in one run; dynamic for any number.",
     ),
     Option(
         key="seed",
         place=Place.CONVERSION,
         kind=Kind.NUMBER,
         default=0,
-        help="The seed of the weights where no checkpoint is given.",
+        help="The seed of the random weights, which are used without a checkpoint.",
     ),
     Option(
         key="soc",
         place=Place.PORT,
         commands=("port",),
-        help="The device within the target, by the name that its compiler uses.",
+        help="The device within the target, by the name that its compiler uses, such as Ascend310P3.",
     ),
     Option(
         key="toolchain",
         place=Place.PORT,
         commands=("port",),
         kind=Kind.PATH,
-        help="The folder of the vendor's SDK, or the executable itself.",
+        help="The folder of the vendor's SDK, or the path of its compiler. By default the tools that are installed.",
     ),
     Option(
         key="opset",
@@ -184,12 +196,16 @@ OPTIONS: Final = (
         kind=Kind.NUMBER,
         least=1,
         metavar="N",
-        help="The ONNX opset, within the range of the dialect.",
+        help="The ONNX opset, within the range of the dialect. By default the dialect's usual one.",
     ),
     Option(
         key="dialect",
         place=Place.CONVERSION,
-        help="The dialect: which reader of the format the file is for. See 'lwmport list'.",
+        help="The dialect of the format, which says what program reads the file: see 'lwmport list'.",
+        also={
+            "convert": "By default the usual dialect of the format.",
+            "port": "Only a dialect of the target; by default its usual one for the format.",
+        },
         more="The dialects are below",
     ),
     Option(
@@ -199,7 +215,7 @@ OPTIONS: Final = (
         kind=Kind.CHOICE,
         choices=("tf2onnx",),
         job=False,
-        help="Make ONNX by a second route; the report compares it with the direct one.",
+        help="Make ONNX by a second route. The report compares both. By default only the direct route is used.",
     ),
     Option(
         key="flavor",
@@ -208,7 +224,7 @@ OPTIONS: Final = (
         kind=Kind.CHOICE,
         choices=("plain", "xla"),
         job=False,
-        help="The kind of SavedModel: plain operators (the default), or jax2tf's own output.",
+        help="The kind of SavedModel: plain operators (plain, the default), or the output of jax2tf (xla).",
         more="`xla` is for those who serve with XLA",
     ),
     Option(
@@ -217,8 +233,7 @@ OPTIONS: Final = (
         default="float32",
         choices=("float32", "float16", "bfloat16"),
         what="precision",
-        help="The dtype of weights, results and cache.",
-        more="`float32` or `float16`; `bfloat16` with `--to hf`",
+        help="The dtype of weights, results and cache. bfloat16 needs --to hf.",
     ),
     Option(
         key="store",
@@ -226,7 +241,7 @@ OPTIONS: Final = (
         default="",
         choices=("float16",),
         what="scheme of storage",
-        help="The dtype that weights are stored in: float16; what is computed stays float32.",
+        help="Store the weights in this dtype and compute in float32. By default they are stored in --precision.",
         more="Half the file: see [Storage](#storage)",
     ),
     Option(
@@ -235,14 +250,14 @@ OPTIONS: Final = (
         kind=Kind.NUMBER,
         metavar="N",
         lowered=True,
-        help="The layer that a single block is, from 0; the first by default.",
+        help="The number of the layer that is converted as a block, from 0. By default 0.",
     ),
     Option(
         key="sample_mode",
         place=Place.MODEL,
         choices=("text", "vision", "all"),
         what="sample mode",
-        help="The heads of a vision-language model: text, vision or all.",
+        help="The heads of a vision-language model that are converted. By default the configuration decides.",
     ),
     Option(
         key="attention",
@@ -251,7 +266,7 @@ OPTIONS: Final = (
         choices=("fused", "loop", "unrolled"),
         what="form of attention",
         lowered=True,
-        help="The form of attention: fused, loop or unrolled; the dialect decides by default.",
+        help="The form of attention. By default the dialect decides.",
     ),
     Option(
         key="query_chunk",
@@ -261,9 +276,8 @@ OPTIONS: Final = (
         metavar="N",
         lowered=True,
         blocks=True,
-        help="Queries in a block of attention.",
-        more="For `loop` and `unrolled`. The configuration decides by default, but a `loop` that takes any number of "
-        "tokens has all queries in one block",
+        help="Queries in one block of attention, for loop and unrolled. By default the configuration decides.",
+        more="A `loop` that takes any number of tokens has all queries in one block by default",
     ),
     Option(
         key="key_chunk",
@@ -273,8 +287,7 @@ OPTIONS: Final = (
         metavar="N",
         lowered=True,
         blocks=True,
-        help="Keys in a block of attention.",
-        more="For `loop` and `unrolled`. The configuration decides by default",
+        help="Keys in one block of attention, for loop and unrolled. By default the configuration decides.",
     ),
     Option(
         key="ring",
@@ -284,8 +297,7 @@ OPTIONS: Final = (
         least=1,
         metavar="N",
         lowered=True,
-        help="Ranks of an unrolled ring.",
-        more="`unrolled` goes through the blocks in the order of this ring",
+        help="Ranks of the ring in whose order unrolled attention computes its blocks.",
     ),
     Option(
         key="sequence",
@@ -294,7 +306,7 @@ OPTIONS: Final = (
         least=1,
         metavar="N",
         lowered=True,
-        help="Tokens in one run: any number by default, 128 where sizes are static.",
+        help="Tokens in one run. By default any number, or 128 where sizes are static.",
     ),
     Option(
         key="max_length",
@@ -303,7 +315,7 @@ OPTIONS: Final = (
         least=1,
         metavar="N",
         lowered=True,
-        help="Tokens in a static KV cache: 2048 by default, or all positions of the model where it has fewer.",
+        help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
     ),
     Option(
         key="set",
@@ -312,13 +324,13 @@ OPTIONS: Final = (
         kind=Kind.TEXTS,
         default=(),
         metavar="FIELD=VALUE",
-        help="Change a field of the configuration; may be given several times.",
+        help="Change a field of the configuration. May be given several times.",
     ),
     Option(
         key="runner",
         place=Place.CONVERSION,
         metavar="NAME",
-        help="The runner that runs the models to judge them: see 'lwmport list'. Their suffix decides by default.",
+        help="The runner that runs the models for judging: see 'lwmport list'. By default the file's suffix decides.",
         more="[Which runner judges](report.md#which-runner-judges)",
     ),
     Option(
@@ -327,9 +339,8 @@ OPTIONS: Final = (
         commands=("convert",),
         choices=("layers", "composites"),
         what="kind of taps",
-        metavar="KIND",
         job=False,
-        help="Write a second model beside each, with values from inside as outputs: layers or composites.",
+        help="Also write a model that returns values from inside: those of all layers, or of all composites too.",
         more="[Look inside](#look-inside)",
     ),
     Option(
@@ -339,7 +350,7 @@ OPTIONS: Final = (
         kind=Kind.SWITCH,
         default=True,
         job=False,
-        help="Run the models beside JAX and write a report, or only convert.",
+        help="Run the models, compare them with JAX and write a report; or only convert. By default --validate.",
     ),
     Option(
         key="resume",
@@ -348,7 +359,7 @@ OPTIONS: Final = (
         kind=Kind.SWITCH,
         default=True,
         job=False,
-        help="Go on with what an interrupted run of the same request has left in --out, or delete it first.",
+        help="Continue an interrupted run of the same request in --out, or delete what it left. By default --resume.",
     ),
     Option(
         key="out",
@@ -368,7 +379,7 @@ OPTIONS: Final = (
         least=1,
         metavar="N",
         job=False,
-        help="For JOBS.toml: how many ports run at once; one for each processor by default.",
+        help="For JOBS.toml: how many ports run at once. By default one for each processor.",
     ),
     Option(
         key="memory",
@@ -376,7 +387,7 @@ OPTIONS: Final = (
         commands=("port",),
         metavar="8GB",
         job=False,
-        help="For JOBS.toml: the memory for all ports; nine tenths of what is free by default.",
+        help="For JOBS.toml: the memory for all ports. By default nine tenths of the free memory.",
     ),
     Option(
         key="engine",
@@ -384,7 +395,7 @@ OPTIONS: Final = (
         commands=("port",),
         default="local",
         job=False,
-        help="For JOBS.toml: local, or ray for a cluster.",
+        help="For JOBS.toml: what runs the ports: local for this machine, ray for a cluster.",
     ),
     Option(
         key="json",

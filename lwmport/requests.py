@@ -13,6 +13,8 @@ from lwmport.registry import check_known
 
 _Request = TypeVar("_Request")
 _Asked_contra = TypeVar("_Asked_contra", contravariant=True)
+_Observer = TypeVar("_Observer")
+_Observer_contra = TypeVar("_Observer_contra", contravariant=True)
 _Made_co = TypeVar("_Made_co", covariant=True)
 _Made = TypeVar("_Made")
 _WRONG: Final = object()
@@ -27,10 +29,12 @@ WORDS: Final[Mapping[Any, str]] = {
 """Type -> what a message calls it; another type is called by its name."""
 
 
-class Asked(Protocol[_Asked_contra, _Made_co]):
+class Asked(Protocol[_Asked_contra, _Observer_contra, _Made_co]):
     """A function that takes a request, or the fields of one by name, and an observer."""
 
-    def __call__(self, request: _Asked_contra | None = None, observer: Any = None, **fields: Any) -> _Made_co:
+    def __call__(
+        self, request: _Asked_contra | None = None, observer: _Observer_contra | None = None, **fields: Any
+    ) -> _Made_co:
         """Return what comes of the request.
 
         Raises:
@@ -38,14 +42,19 @@ class Asked(Protocol[_Asked_contra, _Made_co]):
         """
 
 
-def by_fields(
-    kind: type[_Request],
-) -> Callable[[Callable[[_Request, Any], _Made]], Asked[_Request, _Made]]:
+class Decorator(Protocol[_Request]):
+    """What `by_fields` returns; the observer keeps the type that the function gives it."""
+
+    def __call__(self, function: Callable[[_Request, _Observer | None], _Made], /) -> Asked[_Request, _Observer, _Made]:
+        """Return the function that also takes fields."""
+
+
+def by_fields(kind: type[_Request]) -> Decorator[_Request]:
     """Return a decorator: a function of a request and an observer also takes the fields of the request by name."""
 
-    def decorate(function: Callable[[_Request, Any], _Made]) -> Asked[_Request, _Made]:
+    def decorate(function: Callable[[_Request, _Observer | None], _Made], /) -> Asked[_Request, _Observer, _Made]:
         @wraps(function)
-        def call(request: _Request | None = None, observer: Any = None, **fields: Any) -> _Made:
+        def call(request: _Request | None = None, observer: _Observer | None = None, **fields: Any) -> _Made:
             return function(asked(kind, request, fields), observer)
 
         return call

@@ -47,6 +47,17 @@ def test_what_components_take_are_options_of_a_model() -> None:
     assert set(takers()) <= {option.name for option in of_place(Place.MODEL)}
 
 
+@pytest.mark.parametrize("command", ["convert", "port"])
+def test_the_help_of_a_command_has_all_choices_and_its_own_words(command: str) -> None:
+    said = " ".join(CliRunner().invoke(cli, [command, "--help"], terminal_width=200).output.split())
+    own = [option for option in OPTIONS if command in option.commands]
+    assert [one.key for one in own if one.choices and "|".join(one.choices) not in said] == []
+    assert [one.key for one in own if one.help_of(command) not in said] == []
+    others = [text for one in own for other, text in one.also.items() if other != command]
+    assert others
+    assert [text for text in others if text in said] == []
+
+
 @pytest.mark.parametrize("option", NUMBERS, ids=lambda option: option.key)
 def test_a_number_below_the_least_is_refused_by_the_command_line(option: Option) -> None:
     given = ["--component", "vqgan"] if "convert" not in option.commands else ["--component", "vqgan", "--to", "onnx"]

@@ -30,12 +30,13 @@ def filled(text: str, command: str) -> str:
 
 
 def _row(option: Option) -> str:
-    words = [option.flag, option.off] if option.kind is Kind.SWITCH else [f"{option.flag} {option.metavar}".strip()]
+    words = [option.flag, option.off] if option.kind is Kind.SWITCH else [f"{option.flag} {option.form}".strip()]
     shown = ", ".join(f"`{word}`" for word in words).replace("|", r"\|")
     told = option.kind not in (Kind.SWITCH, Kind.FLAG) and option.default not in (None, "", ())
     usual = f" (`{option.default}` by default)" if told else ""
+    also = "".join(f" `{command}`: {sentence}" for command, sentence in option.also.items())
     more = f" {option.more}." if option.more else ""
-    return f"| {shown} | {option.help.removesuffix('.')}{usual}.{more} |"
+    return f"| {shown} | {option.help.removesuffix('.')}{usual}.{also}{more} |"
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def _decorator(option: Option, command: str) -> Callable[[_Command], _Command]:
         multiple=option.kind is Kind.TEXTS,
         is_flag=option.kind in (Kind.SWITCH, Kind.FLAG),
         show_default=option.kind not in (Kind.SWITCH, Kind.FLAG) and option.default not in (None, "", ()),
-        metavar=option.metavar or None,
-        help=option.help,
+        metavar=option.form or None,
+        help=option.help_of(command),
     )
     return found

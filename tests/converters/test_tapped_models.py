@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -222,6 +223,17 @@ def test_the_stream_shows_a_tap_before_it_reads_on() -> None:
     assert name == "transformer/h/0"
     assert not [read for read in reads if read.startswith("transformer/h/1/attention/")]
     assert [name for name, _ in taps] == ["transformer/h/1", "transformer/ln_f"]
+
+
+def test_a_component_without_weights_has_its_taps_too() -> None:
+    component = component_of("block")
+    weights = SeededWeights(component.weights, 0)
+    values = {name: weights.read(name) for name in component.weights}
+    bare = replace(component, weights={}, apply=lambda _, inputs: component.apply(values, inputs))
+    streamed = dict(StreamedJaxRunner(bare, SeededWeights({}, 0)).taps(inputs_of("block"), "composites"))
+    whole = dict(JaxRunner(bare, SeededWeights({}, 0)).taps(inputs_of("block"), "composites"))
+    assert streamed
+    assert list(streamed) == list(whole)
 
 
 def test_which_dialects_have_taps() -> None:

@@ -30,6 +30,7 @@ CASES = {
     "a pair, ONNX Runtime": ("onnx", "migraphx", "float32"),
     "a pair in float16": ("onnx", "migraphx", "float16"),
     "a pair, LiteRT": ("tflite", "litert", "float32"),
+    "a pair of any batch, LiteRT": ("tflite", "litert", "float32"),
 }
 LOGITS = TensorSpec(name="logits", shape=("batch", "tokens", 48), dtype="float32", kind=Kind.VALUES)
 
@@ -53,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                     dialect=dialect,
                     out=made[case],
                     config=CONFIG,
-                    batch="dynamic" if dialect == "ort" else BATCH,
+                    batch="dynamic" if dialect == "ort" or "any batch" in case else BATCH,
                     validate=False,
                     options=Options(precision=precision, **static),
                 )
@@ -144,6 +145,23 @@ def test_a_fork_goes_on_by_itself(
     assert status(np.concatenate(parts, axis=1), whole[:, 8:], mask[:, 8:], case) is Status.PASSED
     assert status(other, whole[:, -1:], mask[:, -1:], case) is Status.FAILED
     assert fork.length == session.length
+
+
+@pytest.mark.parametrize("case", ["any length, ONNX Runtime", "a pair of any batch, LiteRT"])
+def test_each_prefill_may_have_another_batch(
+    case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
+) -> None:
+    session = lwmport.Session(folder(case))
+    assert status(stepped(session, tokens[:1], mask[:1], 5), whole[:1], mask[:1], case) is Status.PASSED
+    session.prefill(tokens[:, :8], mask[:, :8])
+    fork = session.fork()
+    session.prefill(tokens[:1, :8])
+    parts = []
+    for place in range(8, TOKENS):  # in turns: two sequences here, one there
+        parts.append(fork.step(tokens[:, place : place + 1])["logits"])
+        alone = session.step(tokens[:1, place : place + 1])["logits"]
+    assert status(np.concatenate(parts, axis=1), whole[:, 8:], mask[:, 8:], case) is Status.PASSED
+    assert status(alone, whole[:1, -1:], mask[:1, -1:], case) is Status.PASSED
 
 
 @pytest.mark.parametrize(

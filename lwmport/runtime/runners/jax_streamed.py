@@ -100,11 +100,15 @@ class StreamedJaxRunner(BaseRunner):
                 shown.append((names[variable], np.asarray(value)))
 
         walk = self._walk(closed, inputs, show)
-        wanted = self._step(walk, None)
-        while wanted is not None:
-            wanted = self._step(walk, self._read(wanted))
+        weight: Any = None
+        while True:
+            wanted = self._step(walk, weight)
+            weight = None  # before the next one is read, and while a tap is looked at
             yield from shown
             shown.clear()
+            if wanted is None:
+                return
+            weight = self._read(wanted)
 
     def _step(self, walk: Walk, weight: Any) -> str | None:
         """Send a run the weight that it waits for and return the next one that it needs, or None at its end."""

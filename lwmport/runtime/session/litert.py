@@ -6,6 +6,7 @@ from typing import Any
 
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.session.backend import OpenedModels, PhaseModel
+from lwmport.runtime.session.layout import IDS
 from lwmport.types import DECODE, Array
 
 
@@ -20,13 +21,14 @@ class LiteRTBackend(OpenedModels):
     """Moves each state from an output tensor to its input tensor, once a run, inside the interpreter's memory.
 
     Sessions that share the models take turns: whose states lie in the tensors is noted, and they are copied out before
-    another session's come in.
+    another session's come in. Where the batch is open, an interpreter is resized whenever another batch comes.
     """
 
     def __init__(self, models: Mapping[str, PhaseModel]) -> None:
         super().__init__(models)
         self._decode = models[DECODE].runner
         self._resident: weakref.ref[Resident] | None = None
+        self._batches: dict[Any, int] = {}
 
     def hold(self, arrays: Mapping[str, Array]) -> Resident:
         """Return the states by input; a run takes them into the interpreter."""
@@ -42,6 +44,8 @@ class LiteRTBackend(OpenedModels):
         interpreter, (places, outputs) = model.runner.interpreter, model.runner.places
         if model.fed:
             self._take_in(held)
+        else:
+            self._resize(model, len(inputs[IDS]))
         try:
             for name, array in inputs.items():
                 interpreter.set_tensor(places[name], array)
@@ -75,6 +79,22 @@ class LiteRTBackend(OpenedModels):
             other.arrays = self._read()
         self._resident = None
 
+    def _resize(self, model: PhaseModel, batch: int) -> None:
+        """Give the inputs of a model this batch, if they have another one. What lies in its tensors is lost then."""
+        runner, opened = model.runner, {spec.name for spec in model.signature.inputs if isinstance(spec.shape[0], str)}
+        if not opened or self._batches.get(runner) == batch:
+            return
+        shapes = {int(tensor["index"]): tensor["shape"] for tensor in runner.interpreter.get_input_details()}
+        places, _ = runner.places
+        try:
+            for name in opened:
+                size = [batch, *map(int, shapes[places[name]][1:])]
+                runner.interpreter.resize_tensor_input(places[name], size)
+            runner.interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise RunnerError(f"LiteRT refused a batch of {batch}: {one_line(error)}") from error
+        self._batches[runner] = batch
+
     def _settle(self, views: Mapping[str, Array]) -> Resident:
         self._write(views)
         made = Resident()
@@ -86,6 +106,7 @@ class LiteRTBackend(OpenedModels):
         return {name: self._decode.interpreter.get_tensor(places[name]) for name in self._models[DECODE].fed}
 
     def _write(self, arrays: Mapping[str, Array]) -> None:
+        self._resize(self._models[DECODE], len(next(iter(arrays.values()))))
         places, _ = self._decode.places
         for name, array in arrays.items():
             self._decode.interpreter.tensor(places[name])()[...] = array

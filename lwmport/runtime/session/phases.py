@@ -7,7 +7,7 @@ from typing import Any
 from lwmport.errors import UsageError
 from lwmport.runtime.inputs import check_inputs
 from lwmport.runtime.session.layout import CODES, IDS, layout_of
-from lwmport.runtime.session.piece import Piece
+from lwmport.runtime.session.piece import Piece, check_count
 from lwmport.types import DECODE, PREFILL, Signature
 
 
@@ -62,8 +62,8 @@ class Phases:
         layout, count = self.layouts[first], len(whole.ids)
         if layout.batch not in {None, count}:
             raise UsageError(f"expected a batch of {layout.batch}, as the model was converted for, found {count}")
-        if chunk is not None and chunk < 1:
-            raise UsageError(f"expected a chunk of at least 1 token, found {chunk}")
+        if chunk is not None:
+            check_count("chunk", chunk)
         if layout.has_codes != (vision_masks is not None):
             wanted = f"{CODES} beside the ids, for the model has codes" if layout.has_codes else f"no {CODES}"
             raise UsageError(f"expected {wanted}, found {'none' if layout.has_codes else 'some'}")
@@ -85,6 +85,7 @@ class Phases:
         if layout.alone is not None and not piece.is_alike(codes=layout.alone):
             wanted, found = ("a code", "a word") if layout.alone else ("a word", "a code")
             raise UsageError(
-                f"expected {wanted} as token {piece.held}, for the model takes every token that it runs alone for one, "
-                f"found {found}; convert again with a longer --sequence, or with --sample-mode all"
+                f"expected {wanted} as token {piece.held}, found {found}; "
+                f"this model treats a single token as {wanted}; "
+                "convert again with a longer --sequence, or with --sample-mode all"
             )

@@ -53,8 +53,13 @@ def prompt(input_ids: Any, attention_mask: Any, vision_masks: Any) -> Piece:
     if mask.shape != ids.shape or mask.dtype.kind not in "iub" or not np.isin(mask, (0, 1)).all():
         raise UsageError(f"expected {MASK} as 0 and 1 {list(ids.shape)}, found {mask.dtype}{list(mask.shape)}")
     mask = mask.astype(np.int64)
-    if not mask[:, -1].all() or (np.diff(mask, axis=1) < 0).any():
-        raise UsageError(f"expected padding on the left alone, found a 0 behind a 1 in {MASK}")
+    if not mask.any(axis=1).all():
+        place = int(np.argmin(mask.any(axis=1)))
+        raise UsageError(f"expected at least one 1 in each row of {MASK}, found only 0 in row {place}")
+    if not mask[:, -1].all():
+        raise UsageError(f"expected padding on the left only, found a row of {MASK} that ends with 0")
+    if (np.diff(mask, axis=1) < 0).any():
+        raise UsageError(f"expected padding on the left only, found a 0 after a 1 in {MASK}")
     return Piece(ids=ids, codes=_codes(vision_masks, ids), mask=mask)
 
 
@@ -69,6 +74,16 @@ def continuation(input_ids: Any, vision_masks: Any, mask: Array) -> Piece:
         raise UsageError(f"expected new tokens of each of the {len(mask)} sequences of the prefill, found {len(ids)}")
     new = np.ones(ids.shape, np.int64)
     return Piece(ids=ids, codes=_codes(vision_masks, ids), mask=np.concatenate([mask, new], axis=1))
+
+
+def check_count(name: str, value: Any) -> None:
+    """Return if a number of tokens is a whole number of at least 1.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise UsageError(f"expected {name} as a whole number of tokens, at least 1, found {value!r}")
 
 
 def inputs_of(signature: Signature, layout: Layout, piece: Piece) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from lwmport.errors import RunnerError, UsageError
 from lwmport.runtime.session.backend import Backend
 from lwmport.runtime.session.layout import empty_states
 from lwmport.runtime.session.phases import Phases
-from lwmport.runtime.session.piece import Piece, continuation, inputs_of, prompt
+from lwmport.runtime.session.piece import Piece, check_count, continuation, inputs_of, prompt
 from lwmport.types import DECODE, PREFILL, Array, Signature
 
 
@@ -162,6 +162,7 @@ class TokenSession:
 
 def _kept(keep: int | None, piece: Piece) -> int:
     """Return for how many tokens outputs are returned."""
-    if keep is not None and keep < 1:
-        raise UsageError(f"expected to keep the outputs for at least 1 token, found {keep}; None keeps all")
-    return piece.ids.shape[1] if keep is None else keep
+    if keep is None:
+        return int(piece.ids.shape[1])
+    check_count("keep", keep)
+    return keep

@@ -112,7 +112,7 @@ def test_where_a_token_alone_is_taken_for_a_word_a_code_is_refused() -> None:
     session, _ = opened("vision-llama", **options)
     codes = np.array([[False, True, True, False, False, False]])
     session.prefill(ids(6), vision_masks=codes)
-    with pytest.raises(UsageError, match=r"expected a word as token 6.*found a code; convert again"):
+    with pytest.raises(UsageError, match=r"expected a word as token 6, found a code; this model treats a single"):
         session.step([[1]], vision_masks=[[True]])
     session, _ = opened("vision-llama", **{**options, "sample_mode": "all"})
     session.prefill(ids(6), vision_masks=~codes)
@@ -127,10 +127,16 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "fractions": ("llama", {}, {"input_ids": [[0.5]]}, "input_ids as integers"),
     "a mask of another shape": ("llama", {}, {"input_ids": ids(2), "attention_mask": [[1]]}, "attention_mask as 0"),
     "a mask of other numbers": ("llama", {}, {"input_ids": ids(2), "attention_mask": [[2, 1]]}, "attention_mask as 0"),
-    "padding on the right": ("llama", {}, {"input_ids": ids(2), "attention_mask": [[1, 0]]}, "padding on the left"),
-    "padding inside": ("llama", {}, {"input_ids": ids(3), "attention_mask": [[1, 0, 1]]}, "padding on the left"),
-    "no chunk": ("llama", {}, {"input_ids": ids(2), "chunk": 0}, "chunk of at least 1 token, found 0"),
-    "nothing kept": ("llama", {}, {"input_ids": ids(2), "keep": 0}, "keep the outputs for at least 1 token, found 0"),
+    "padding on the right": ("llama", {}, {"input_ids": ids(2), "attention_mask": [[1, 0]]}, "a row of .* ends with 0"),
+    "padding inside": ("llama", {}, {"input_ids": ids(3), "attention_mask": [[1, 0, 1]]}, "a 0 after a 1 in"),
+    "no chunk": ("llama", {}, {"input_ids": ids(2), "chunk": 0}, "chunk as a whole number .*, found 0"),
+    "a text as chunk": ("llama", {}, {"input_ids": ids(2), "chunk": "2"}, "chunk as a whole number .*, found '2'"),
+    "a fraction as chunk": ("llama", {}, {"input_ids": ids(2), "chunk": 1.5}, "chunk as a whole number .*, found 1.5"),
+    "nothing kept": ("llama", {}, {"input_ids": ids(2), "keep": 0}, "keep as a whole number .*, found 0"),
+    "a text as keep": ("llama", {}, {"input_ids": ids(2), "keep": "1"}, "keep as a whole number .*, found '1'"),
+    "padding alone": (
+        "llama", {}, {"input_ids": ids(2, 2), "attention_mask": [[0, 1], [0, 0]]}, "one 1 in each row .* 0 in row 1"
+    ),
     "codes for a text model": ("llama", {}, {"input_ids": ids(1), "vision_masks": [[True]]}, "no vision_masks"),
     "no word of codes": ("vision-llama", {}, {"input_ids": ids(1)}, "vision_masks beside the ids.*found none"),
     "codes of another shape": (
