@@ -72,18 +72,18 @@ def test_a_port_without_a_runner_is_the_one_that_earlier_versions_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(road.digest, "of_json", lambda value: value["request"])
-    plain_request, named = request(tmp_path).digest(), replace(request(tmp_path), runner="openvino").digest()
+    plain_request, named = request(tmp_path).digest(), request(tmp_path, runner="openvino").digest()
     assert not any("runner" in part for part in (plain_request, plain_request["conversion"]))  # type: ignore[index]
-    assert named["runner"] == "openvino"  # type: ignore[index]
+    assert named["conversion"]["runner"] == "openvino"  # type: ignore[index]
 
 
 def test_the_runner_of_a_port_takes_the_model_or_what_is_compiled_of_it(tmp_path: Path) -> None:
-    converted = replace(request(tmp_path), runner="openvino")
+    converted = request(tmp_path, runner="openvino")
     assert (converted.runs_compiled, converted.converted.runner) == (False, "openvino")
-    compiled = replace(request(tmp_path), runner="ascend")
+    compiled = request(tmp_path, runner="ascend")
     assert (compiled.runs_compiled, compiled.converted.runner) == (True, None)
     with pytest.raises(UsageError, match="did you mean 'ascend'"):
-        replace(request(tmp_path), runner="ascnd")
+        request(tmp_path, runner="ascnd")
     with pytest.raises(RunnerError, match="the runner ascend cannot start here"):
         port(compiled)
     assert not any(tmp_path.iterdir())
@@ -97,7 +97,7 @@ def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("convert", "check", "bundle"):
         done = Stage(name=name, status=PASSED, reason="done")
         monkeypatch.setitem(road.STAGES, name, lambda *_, done=done: done)  # type: ignore[misc]
-    found = port(replace(request(tmp_path), runner="ascend"))
+    found = port(request(tmp_path, runner="ascend"))
     assert found.status is FAILED
     assert found.sentence == "compile failed: made x.om; x.om in ascend: out of tolerance"
 
