@@ -77,10 +77,15 @@ def test_a_port_without_a_runner_is_the_one_that_earlier_versions_did(
     assert named["conversion"]["runner"] == "openvino"  # type: ignore[index]
 
 
+def compiled_request(out: Path, runner: str = "ascend") -> PortRequest:
+    """Return a port whose models run after its compiler alone."""
+    return PortRequest(conversion=replace(request(out).conversion, runner=runner), target="ascend")
+
+
 def test_the_runner_of_a_port_takes_the_model_or_what_is_compiled_of_it(tmp_path: Path) -> None:
     converted = request(tmp_path, runner="openvino")
     assert (converted.runs_compiled, converted.converted.runner) == (False, "openvino")
-    compiled = request(tmp_path, runner="ascend")
+    compiled = compiled_request(tmp_path)
     assert (compiled.runs_compiled, compiled.converted.runner) == (True, None)
     with pytest.raises(UsageError, match="did you mean 'ascend'"):
         request(tmp_path, runner="ascnd")
@@ -89,17 +94,51 @@ def test_the_runner_of_a_port_takes_the_model_or_what_is_compiled_of_it(tmp_path
     assert not any(tmp_path.iterdir())
 
 
-def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compile stage judges what was made, and fails with it."""
+UNFIT = [
+    ("ascend", "onnx", None, "litert", ".onnx, .om"),
+    ("cpu", "onnx", None, "ascend", ".onnx"),
+    ("cpu", "tflite", None, "onnxruntime", ".tflite"),
+    ("cpu", "tflite", "openvino", "onnxruntime", ".tflite, .xml"),
+    ("aipu", "onnx", None, "ascend", ".onnx, .bin, .cix, .txt"),
+]
+
+
+@pytest.mark.parametrize(("target", "form", "soc", "runner", "made"), UNFIT)
+def test_a_runner_that_fits_nothing_of_a_port_is_refused_before_any_work(
+    target: str, form: str, soc: str | None, runner: str, made: str, tmp_path: Path
+) -> None:
+    conversion = ConvertRequest(component="vqgan", format=form, out=tmp_path, runner=runner)
+    with pytest.raises(UsageError) as caught:
+        PortRequest(conversion=conversion, target=target, soc=soc)
+    found = str(caught.value)
+    assert found.startswith(f"expected a runner of what a port to {target} makes ({made}), found --runner {runner}, ")
+    assert "\n" not in found
+
+
+def stages_pass(monkeypatch: pytest.MonkeyPatch, compilation: SimpleNamespace) -> None:
+    """Let the runner of Ascend start here, its compiler end as told, and every other stage pass."""
     monkeypatch.setitem(RUNNERS.table, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
-    monkeypatch.setattr(road, "compile_artifacts", lambda *_: (SimpleNamespace(status=PASSED, reason="made x.om"),))
-    monkeypatch.setattr(road, "judge_compiled", lambda *words: (FAILED, f"x.om in {words[2]}: out of tolerance"))
+    monkeypatch.setattr(road, "compile_artifacts", lambda *_: (compilation,))
     for name in ("convert", "check", "bundle"):
         done = Stage(name=name, status=PASSED, reason="done")
         monkeypatch.setitem(road.STAGES, name, lambda *_, done=done: done)  # type: ignore[misc]
-    found = port(request(tmp_path, runner="ascend"))
+
+
+def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compile stage judges what was made, and fails with it."""
+    stages_pass(monkeypatch, SimpleNamespace(status=PASSED, reason="made x.om"))
+    monkeypatch.setattr(road, "judge_compiled", lambda *words: (FAILED, f"x.om in {words[2]}: out of tolerance"))
+    found = port(compiled_request(tmp_path))
     assert found.status is FAILED
     assert found.sentence == "compile failed: made x.om; x.om in ascend: out of tolerance"
+
+
+def test_a_port_says_that_its_runner_judged_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages_pass(monkeypatch, SimpleNamespace(status=SKIPPED, reason="no atc"))
+    found = port(compiled_request(tmp_path))
+    assert found.sentence == (
+        "Ready to send; compile skipped: no atc; ascend judged nothing, because nothing was compiled"
+    )
 
 
 def test_jobs_name_a_runner(tmp_path: Path) -> None:
