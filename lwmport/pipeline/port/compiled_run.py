@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from lwmport.errors import UsageError
+from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.runtime.registry import RUNNERS, advice
@@ -20,14 +20,16 @@ def check_fits(runner: str, target: str, converted: str, compiled: tuple[str, ..
         compiled: how the files end that the compiler makes.
 
     Raises:
-        UsageError: no such runner, or it takes neither.
+        UsageError: no such runner.
+        UnusedOptionError: it takes neither.
     """
     suffixes = RUNNERS[runner].suffixes
     made = tuple(dict.fromkeys((converted, *compiled)))
     if not set(made) & set(suffixes):
-        raise UsageError(
+        raise UnusedOptionError(
             f"expected a runner of what a port to {target} makes ({', '.join(made)}), found --runner {runner}, which "
-            f"runs {', '.join(suffixes)}; {advice(*made)}"
+            f"runs {', '.join(suffixes)}; {advice(*made)}",
+            "runner",
         )
 
 

@@ -111,13 +111,9 @@ class PortRequest:
     def digest(self) -> str:
         """Return what decides every result: request without its folder, files as they lie there now, versions."""
         config = self.conversion.config
-        request = plain.encode(replace(self, conversion=replace(self.conversion, out=Path())))
-        for name in ("runner", "taps"):
-            if request["conversion"][name] is None:  # such a request is the one that it was before there was a choice
-                del request["conversion"][name]
         return digest.of_json(
             {
-                "request": request,
+                "request": plain.encode_asked(replace(self, conversion=replace(self.conversion, out=Path()))),
                 "checkpoint": _identity(self.conversion.checkpoint),
                 "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
                 "versions": extras.versions(),
