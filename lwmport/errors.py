@@ -17,6 +17,17 @@ class UsageError(PortError):
     exit_code = 2
 
 
+class UnusedOptionError(UsageError):
+    """An option that is asked for changes nothing beside the others; ``option`` is its key.
+
+    It is refused, for a user would believe that it does. As a default of many jobs it is left out where it is unused.
+    """
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class CheckpointError(PortError):
     """A checkpoint is truncated, hostile, of an unknown format, or does not fit the model."""
 

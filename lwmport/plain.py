@@ -7,7 +7,7 @@ import math
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -37,6 +37,21 @@ def encode(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     return value
+
+
+def encode_asked(value: Any) -> Any:
+    """Return a record as `encode` does, without the fields that `lwmport.types.ADDED` marks where they are default.
+
+    A request that says nothing new is then the one that an earlier version wrote.
+    """
+    if not is_dataclass(value):
+        return encode(value)
+    told = {field.name: getattr(value, field.name) for field in fields(value) if not _is_unsaid(field, value)}
+    return {name: encode_asked(item) for name, item in told.items()}
+
+
+def _is_unsaid(field: Field[Any], record: Any) -> bool:
+    return "added" in field.metadata and bool(getattr(record, field.name) == field.default)
 
 
 def decode(hint: type[Record], value: Any, where: str) -> Record:

@@ -23,7 +23,8 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being written, the bytes done and the bytes in all."""
 
 ADDED: Final = MappingProxyType({"added": True})
-"""Metadata of a field that a file of an earlier version lacks: `lwmport.plain.decode` then takes its default."""
+"""Metadata of a field that an earlier version did not have: `lwmport.plain.decode` takes its default where a file lacks
+it, and `lwmport.plain.encode_asked` leaves its default out."""
 
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"

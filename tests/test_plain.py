@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from lwmport.errors import ArtifactError
-from lwmport.plain import decode, encode
+from lwmport.plain import decode, encode, encode_asked
 from lwmport.types import ADDED, Status
 
 
@@ -120,6 +120,23 @@ def test_a_field_that_was_added_later_may_be_missing() -> None:
     assert decode(Later, encode(Later(size=1, names=("a",))), "r").names == ("a",)
     with pytest.raises(ArtifactError, match=re.escape("missing ['usual'], unknown []")):
         decode(Later, {"size": 1, "names": []}, "r")
+
+
+def test_a_request_that_says_nothing_new_is_that_of_an_earlier_version() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Part:
+        size: int = 1
+        more: str = field(default="", metadata=ADDED)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Asked:
+        part: Part
+        name: str | None = None
+        runner: str | None = field(default=None, metadata=ADDED)
+
+    assert encode_asked(Asked(part=Part())) == {"part": {"size": 1}, "name": None}
+    said = Asked(part=Part(more="a"), runner="x")
+    assert encode_asked(said) == encode(said) == {"part": {"size": 1, "more": "a"}, "name": None, "runner": "x"}
 
 
 def test_a_long_find_is_cut() -> None:

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from lwmport.errors import ConfigError, UsageError
+from lwmport.errors import ConfigError, UnusedOptionError, UsageError
 from lwmport.models.storage import SCHEMES
 from lwmport.options import Place, check_values, values_of, words
 from lwmport.registry import check_known
 from lwmport.requests import check_types
+from lwmport.types import ADDED
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
 """Form of attention as it is asked for -> that of the decomposition (`lwmport.models.attention.blocks`)."""
@@ -53,11 +54,12 @@ class Options:
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
+        UnusedOptionError: a field changes nothing beside another one.
     """
 
     settings: tuple[str, ...] = ()
     precision: str = "float32"
-    store: str = ""
+    store: str = field(default="", metadata=ADDED)
     layer: int | None = None
     sample_mode: str | None = None
     attention: str = ""
@@ -76,7 +78,7 @@ class Options:
             _check_computed(SCHEMES[self.store].computed, self)
         if self.ring > 1 and self.attention != "unrolled":
             found = self.attention or "none asked for"
-            raise UsageError(f"expected --attention unrolled for a ring of {self.ring}, found {found}")
+            raise UnusedOptionError(f"expected --attention unrolled for a ring of {self.ring}, found {found}", "ring")
 
     def completed(self, attention: str, *, static: bool) -> "Options":
         """Return the options with what a dialect wants where they leave it open: its form of attention, its sizes."""
@@ -100,7 +102,7 @@ class Options:
             UsageError: an option that there is not.
         """
         for name in values:
-            check_known("option of a model", name, [field.name for field in fields(cls)])
+            check_known("option of a model", name, [item.name for item in fields(cls)])
         given: dict[str, Any] = {name: tuple(value) if name == "settings" else value for name, value in values.items()}
         return cls(**given)
 
@@ -132,9 +134,10 @@ def changed(config: _Config, settings: Sequence[str], more: Mapping[str, Any] = 
 def _check_computed(computed: str, options: Options) -> None:
     """Return if the precision is the one that a scheme of storage computes in."""
     if options.precision != computed:
-        raise UsageError(
+        raise UnusedOptionError(
             f"expected --precision {computed} with --store {options.store}, found --precision {options.precision}, "
-            "which already says what weights are stored as; leave --store out"
+            "which already says what weights are stored as; leave --store out",
+            "store",
         )
 
 

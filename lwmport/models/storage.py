@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from lwmport.errors import UsageError
+from lwmport.errors import UnusedOptionError
 from lwmport.types import Component, Scheme
 
 SCHEMES: Final[dict[str, Scheme]] = {"float16": Scheme(name="float16", bits=16, dtype="float16")}
@@ -36,11 +36,12 @@ def check_stored(components: Sequence[Component], store: str) -> None:
     """Return if the scheme ``store``, where one is asked for, stores a weight of some components.
 
     Raises:
-        UsageError: it stores none.
+        UnusedOptionError: it stores none.
     """
     if store and not any(stored_names(component, store) for component in components):
         names = ", ".join(component.name for component in components)
-        raise UsageError(
+        raise UnusedOptionError(
             f"expected matrices, kernels or tables for --store {store}, found none among the weights of {names}; "
-            "leave it out"
+            "leave it out",
+            "store",
         )

@@ -189,11 +189,32 @@ def runner_for(path: Path, name: str | None = None) -> RunnerSpec:
             check_known("kind of model file", path.suffix, sorted(known))
         return found[0]
     spec = RUNNERS[name]
-    if path.suffix not in spec.suffixes:
-        names = [other.name for other in takers(path.suffix)]
-        hint = f"for {path.suffix}, use --runner {' or '.join(names)}" if names else f"no runner takes {path.suffix}"
-        raise UsageError(f"expected a file that {name} runs ({', '.join(spec.suffixes)}), found {path}; {hint}")
+    _check_suffix(spec, path.suffix, str(path))
     return spec
+
+
+def check_takes(name: str, suffix: str) -> None:
+    """Return if the runner of that name takes files with this ending, before there is such a file.
+
+    Raises:
+        UsageError: no such runner, or it does not take them.
+        PortError: the runner is another package's, and cannot be used.
+    """
+    _check_suffix(RUNNERS[name], suffix, f"{suffix} files")
+
+
+def _check_suffix(spec: RunnerSpec, suffix: str, found: str) -> None:
+    if suffix not in spec.suffixes:
+        raise UsageError(
+            f"expected a file that {spec.name} runs ({', '.join(spec.suffixes)}), found {found}; {advice(suffix)}"
+        )
+
+
+def advice(*suffixes: str) -> str:
+    """Return which runners take files with some endings, as the advice of a message."""
+    names = dict.fromkeys(spec.name for suffix in suffixes for spec in takers(suffix))
+    ends = " or ".join(suffixes)
+    return f"for {ends}, use --runner {' or '.join(names)}" if names else f"no runner takes {ends}"
 
 
 def check_startable(name: str, *paths: Path) -> None:

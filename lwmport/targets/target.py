@@ -39,6 +39,8 @@ class Target:
         rules: reference to a tuple of `lwmport.targets.rules.rule.Rule`.
         checked_precision: what the rules are asked about if nothing is said: what its compiler does of itself.
         compiler: reference to ``compile_artifact(job, out)``: a `lwmport.targets.compile.vendor.Vendor`, or a function.
+        makes: device that ``--soc`` names, or an empty text for all others -> how the files end that the compiler
+            makes, such as ``.om``. Empty: it makes none that a runner takes.
         precision: what the compiler is asked to compute in if nothing is said.
         prepare: reference to a function of all jobs of one command, which returns them with what its compiler needs.
         chips: the devices that ``--soc`` names, by name.
@@ -69,6 +71,7 @@ class Target:
     compiler: str
     others: tuple[Dialect, ...] = ()
     checked_precision: str = "float32"
+    makes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     precision: str = "float32"
     prepare: str = ""
     chips: Mapping[str, Chip] = field(default_factory=dict)
@@ -108,6 +111,19 @@ class Target:
         """Return the chip of a name, or the one that the name is a part of; None if there is none."""
         found = self.chips.get(name)
         return found or (self.chips.get(re.sub(f"(?:{self.chip_parts})$", "", name)) if self.chip_parts else None)
+
+    def made_of(self, form: str, soc: str | None = None) -> tuple[str, ...]:
+        """Return how the files end that its compiler makes of a format for a device, the usual one if none is named.
+
+        Nothing where the device runs the models as they are.
+        """
+        device = soc or (self.engine_names(form)[0] if self.engines else "")
+        return self.makes.get(device, self.makes.get("", ()))
+
+    def engine_names(self, form: str) -> tuple[str, ...]:
+        """Return what ``--soc`` names for a format, the usual one first; nothing for a target with chips."""
+        found: tuple[str, ...] = load(self.engines)[form] if self.engines else ()
+        return found
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 import lwmport
 from lwmport import manifest
+from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.converters import converter_for
 from lwmport.converters.dialects import DIALECTS, dialect_for
 from lwmport.errors import LoweringError, MissingExtraError, PortError
@@ -107,7 +108,9 @@ def test_what_it_cannot_hold_is_refused_by_name_and_leaves_nothing(dialect: Any,
     )
     program = trace(component)
     with pytest.raises(LoweringError, match="sort"):
-        converter_for(dialect)(program, None, dialect_for(dialect.format, dialect.name), tmp_path, lambda *_: None)
+        converter_for(dialect)(
+            program, SeededWeights({}, 0), dialect_for(dialect.format, dialect.name), tmp_path, lambda *_: None
+        )
     assert not list(tmp_path.iterdir())
 
 

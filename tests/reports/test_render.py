@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from lwmport.models.specs import tolerances_of
 from lwmport.reports import numbers, render
 from lwmport.reports.glossary import TERMS
 from lwmport.reports.record import Report
@@ -162,7 +163,12 @@ def test_near_ties_are_shown_beside_what_is_allowed() -> None:
     other[0, 0] = 1
     reference, candidate = ({"codebook_indices": found, "states": codebook[found]} for found in (codes, other))
     found, _ = compare_outputs(
-        "vqgan", (spec, states), reference, candidate, precision="float16", quantized={"codebook_indices": made_of}
+        tolerances_of("vqgan"),
+        (spec, states),
+        reference,
+        candidate,
+        precision="float16",
+        quantized={"codebook_indices": made_of},
     )
     assert (headline(found).remark, headline(found).used) == ("near ties: 1, 1 allowed", 0)
     assert allowed(found) == "exact but for near ties, at a distance ≤ 0.01, at most 3.12 %"

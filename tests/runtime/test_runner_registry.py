@@ -15,7 +15,7 @@ from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.reference_runs import threads
 from lwmport.pipeline.validate.run import ValidateRequest, validate
-from lwmport.runtime.registry import RUNNERS, open_runner, runner_for, takers
+from lwmport.runtime.registry import RUNNERS, check_takes, open_runner, runner_for, takers
 from lwmport.runtime.runners.openvino import write_ir
 from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.cpu.compile import ENGINES
@@ -176,6 +176,14 @@ def test_a_wrong_choice_costs_one_line(case: str) -> None:
     name, path, message = WRONG[case]
     with pytest.raises(UsageError, match=message):
         runner_for(Path(path), name)
+
+
+def test_a_runner_says_which_files_it_takes_before_there_is_one() -> None:
+    check_takes("onnxruntime", ".onnx")
+    with pytest.raises(
+        UsageError, match=r"expected a file that litert runs \(.tflite\), found .onnx files; for .onnx, "
+    ):
+        check_takes("litert", ".onnx")
 
 
 STRANGER = """

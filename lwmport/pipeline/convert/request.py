@@ -17,7 +17,7 @@ from lwmport.registry import check_known
 from lwmport.reports.record import Report
 from lwmport.requests import check_types
 from lwmport.targets.dialects import ALL_DIALECTS
-from lwmport.types import Dialect, Status
+from lwmport.types import ADDED, Dialect, Status
 
 SUFFIXES: Final = {"frozen_graph": ".pb"}
 """Format -> suffix of its files, where that is not its name."""
@@ -44,8 +44,8 @@ class ConvertRequest:
     validate: bool = True
     options: Options = field(default_factory=Options)
     resume: bool = True
-    runner: str | None = None
-    taps: str | None = None
+    runner: str | None = field(default=None, metadata=ADDED)
+    taps: str | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:

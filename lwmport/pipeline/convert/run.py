@@ -1,7 +1,6 @@
 """From a request to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import time
-from pathlib import Path
 
 import lwmport
 from lwmport import atomic, extras, manifest, memory
@@ -21,7 +20,7 @@ from lwmport.reports import numbers
 from lwmport.reports.files import remove_report
 from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
-from lwmport.runtime.registry import check_startable
+from lwmport.runtime.registry import check_startable, check_takes
 from lwmport.types import Component, Status
 
 NOT_VALIDATED = "not validated"
@@ -85,7 +84,8 @@ def _check(work: Work) -> None:
     """
     request, names = work.request, [component.name for component in work.family.components]
     if request.runner is not None:
-        check_startable(request.runner, Path(f"{request.component}{request.suffix}"))
+        check_takes(request.runner, request.suffix)
+        check_startable(request.runner)
     check_free(request.out, names, request.format, work.shared)
 
 

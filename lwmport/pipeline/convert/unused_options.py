@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
-from lwmport.errors import UsageError
+from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION
 from lwmport.options import OPTIONS, Place, values_of
@@ -17,10 +17,10 @@ def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
     """Return if every option of a request that differs from its default changes something of what is made.
 
     Raises:
-        UsageError: one does not; the message says who takes it. Or there is no such kind of taps.
+        UnusedOptionError: one does not; the message says who takes it.
     """
-    for _, words in unused(request, dialect):
-        raise UsageError(f"expected {words}; leave it out, or ask for what takes it")
+    for option, words in unused(request, dialect):
+        raise UnusedOptionError(f"expected {words}; leave it out, or ask for what takes it", option)
 
 
 def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:

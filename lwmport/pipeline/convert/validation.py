@@ -17,7 +17,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
-from lwmport.pipeline.validate.judge import component_report, judge, open_runner
+from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.files import write_report
@@ -39,8 +39,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         weights = component_weights(work.family, component, work.weights)
         evidence = gather(component, weights, trial_batch(part.signature), work.observer.progress)
         work.observer.phase(f"{component.name}: run {part.path} and compare")
-        opener = partial(open_runner, runner=work.request.runner)
-        judgement = judge(work.folder / part.path, part.signature, evidence, precision, work.observer.phase, opener)
+        judgement = judge(
+            work.folder / part.path, part.signature, evidence, precision, work.observer.phase, _opener(work)
+        )
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name, precision)
         section = component_report(part, judgement, facts, cost, weights_sha256)
@@ -68,9 +69,14 @@ def _judge_direct(work: Work, component: Component, evidence: ReferenceRun, weig
         cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
         named = replace(evidence, component=replace(component, name=f"{component.name}, directly"), titles=())
         precision = work.family.options.precision
-        judgement = judge(artifact.path, part.signature, named, precision)
+        judgement = judge(artifact.path, part.signature, named, precision, opener=_opener(work))
     facts = (work.request.format, direct.name, precision)
     return component_report(part, judgement, facts, cost, weights_sha256)
+
+
+def _opener(work: Work) -> Opener:
+    """Return what opens the artifacts: the runner that the request names."""
+    return partial(open_runner, runner=work.request.runner)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,36 @@
-"""What a compiler made, run in the runner that a port names, and judged against JAX."""
+"""The runner that a port names: whether it fits, and what a compiler made, run in it and judged against JAX."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from lwmport.errors import UsageError
+from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.run import ValidateRequest, validate
-from lwmport.runtime.registry import RUNNERS
+from lwmport.runtime.registry import RUNNERS, advice
 from lwmport.types import Compilation, Status
+
+
+def check_fits(runner: str, target: str, converted: str, compiled: tuple[str, ...]) -> None:
+    """Return if a runner takes the converted models of a port, or what the target's compiler makes of them.
+
+    Args:
+        runner: its name.
+        target: the target's name.
+        converted: how the files of the converted models end.
+        compiled: how the files end that the compiler makes.
+
+    Raises:
+        UsageError: no such runner.
+        UnusedOptionError: it takes neither.
+    """
+    suffixes = RUNNERS[runner].suffixes
+    made = tuple(dict.fromkeys((converted, *compiled)))
+    if not set(made) & set(suffixes):
+        raise UnusedOptionError(
+            f"expected a runner of what a port to {target} makes ({', '.join(made)}), found --runner {runner}, which "
+            f"runs {', '.join(suffixes)}; {advice(*made)}",
+            "runner",
+        )
 
 
 def judge_compiled(

@@ -3,13 +3,15 @@
 from lwmport.errors import PortError
 from lwmport.pipeline.convert.work import open_request
 from lwmport.pipeline.port.jobs import Jobs, PortJob
+from lwmport.runtime.registry import check_startable
 from lwmport.targets.compile.tools import installed
 
 
 def check_ready(asked: Jobs, *, here: bool) -> None:
-    """Return if every job has the checkpoint that it names, of its model, and its toolchain.
+    """Return if every job has the checkpoint that it names, of its model, its toolchain, and what its runner needs.
 
-    Headers are read and no weight is. ``here`` is whether jobs run on this machine: another one has tools of its own.
+    Headers are read and no weight is. ``here`` is whether jobs run on this machine: another one has tools and devices
+    of its own.
 
     Raises:
         PortError: some have not; the message says each fault once, with the jobs that it stops.
@@ -30,6 +32,8 @@ def _fault(job: PortJob, *, here: bool) -> str:
     try:
         if here and request.toolchain is not None:
             installed(request.target, request.toolchain)
+        if here and request.runner is not None:
+            check_startable(request.runner)
         if conversion.checkpoint is not None:
             open_request(request.converted)
     except PortError as error:

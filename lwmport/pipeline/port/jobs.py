@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport.errors import UsageError
+from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
 from lwmport.options import JOB, Place, flag_of, of_place
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.pipeline.convert.unused_options import check_unused, unused
+from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.port.exclusion import left_out
 from lwmport.pipeline.port.run import PortRequest, usual_format
 from lwmport.registry import check_known
@@ -181,14 +181,12 @@ def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], ou
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-")
     try:
         request = _request(fields, out / name)
-        conversion = request.conversion
-        dialect = request.converted.lowering
-        idle = {option for option, _ in unused(conversion, dialect)}.intersection(usual)
-        if idle:
-            return _job({name: fields[name] for name in fields if name not in idle}, usual, told, out, path)
-        check_unused(conversion, dialect)
-        needed = _needed(conversion)
+        check_unused(request.conversion, request.converted.lowering)
+        needed = _needed(request.conversion)
     except UsageError as error:
+        idle = error.option if isinstance(error, UnusedOptionError) else ""
+        if idle in fields and idle in usual:
+            return _job({key: value for key, value in fields.items() if key != idle}, usual, told, out, path)
         raise UsageError(f"{path}, job {name}: {error}") from error
     return PortJob(name=name, request=request, words=_words({**fields, "out": str(out / name)}), bytes=needed)
 

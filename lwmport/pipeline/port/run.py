@@ -17,7 +17,7 @@ from lwmport.pipeline.compile.run import AUTO, CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.port.compiled_run import judge_compiled
+from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
@@ -45,7 +45,8 @@ class PortRequest:
         toolchain: the vendor's SDK, if it is not where it usually is.
 
     Raises:
-        UsageError: the target does not take such a format, dialect or device, or has no toolchain; or no such runner.
+        UsageError: the target does not take such a format, dialect or device, or has no toolchain; no such runner, or
+            one that takes neither the converted models nor what the target's compiler makes of them.
     """
 
     conversion: ConvertRequest
@@ -63,7 +64,8 @@ class PortRequest:
         check_device(self.target, form, self.soc)
         check_options(self.target, {"toolchain": self.toolchain})
         if self.runner is not None:
-            RUNNERS.require(self.runner)
+            compiled = target.made_of(form, self.soc)
+            check_fits(self.runner, self.target, self.conversion.suffix, compiled)
 
     @property
     def dialect(self) -> str:
@@ -109,13 +111,9 @@ class PortRequest:
     def digest(self) -> str:
         """Return what decides every result: request without its folder, files as they lie there now, versions."""
         config = self.conversion.config
-        request = plain.encode(replace(self, conversion=replace(self.conversion, out=Path())))
-        for name in ("runner", "taps"):
-            if request["conversion"][name] is None:  # such a request is the one that it was before there was a choice
-                del request["conversion"][name]
         return digest.of_json(
             {
-                "request": request,
+                "request": plain.encode_asked(replace(self, conversion=replace(self.conversion, out=Path()))),
                 "checkpoint": _identity(self.conversion.checkpoint),
                 "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
                 "versions": extras.versions(),
@@ -274,10 +272,13 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
     )
     status = status_of(found)
     reasons = list(dict.fromkeys(compilation.reason for compilation in found if compilation.status is status))
-    if status is Status.PASSED and request.runner is not None and request.runs_compiled:
+    if request.runner is not None and request.runs_compiled:
         folder, checkpoint = request.out / COMPILED, request.conversion.checkpoint
-        status, verdict = judge_compiled(found, folder, request.runner, checkpoint, observer)
-        reasons.append(verdict)
+        if status is Status.PASSED:
+            status, verdict = judge_compiled(found, folder, request.runner, checkpoint, observer)
+            reasons.append(verdict)
+        elif status is Status.SKIPPED:
+            reasons.append(f"{request.runner} judged nothing, because nothing was compiled")
     return Stage(
         name="compile",
         status=status,

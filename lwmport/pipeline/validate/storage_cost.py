@@ -23,7 +23,7 @@ def storage_notes(part: ComponentEntry, component: Component, weights: Weights, 
     exact weights, on the inputs of the first case.
 
     Args:
-        part: the manifest's entry.
+        part: the manifest's entry. That of a compiled file does not tell what is stored.
         component: the reference.
         weights: those that were converted.
         evidence: a run of the reference with ``weights``.
@@ -33,18 +33,23 @@ def storage_notes(part: ComponentEntry, component: Component, weights: Weights, 
     exact = evidence.counted(reference(component, weights.exact).run(evidence.inputs))
     rounded = evidence.counted(evidence.outputs)
     return [
-        _stored(part.details["stored"], weights),
+        _stored(part.details.get("stored"), weights),
         *(f"Cost of storage, {name}: {_cost(exact[name], array)}." for name, array in rounded.items()),
     ]
 
 
-def _stored(counts: Mapping[str, Mapping[str, Any]], weights: StoredWeights) -> str:
-    """Return how many tensors are stored in which dtype."""
+def _stored(counts: Mapping[str, Mapping[str, Any]] | None, weights: StoredWeights) -> str:
+    """Return how many tensors are stored in which dtype; without counts, only what the converted model stores."""
+    scheme = weights.scheme
+    if counts is None:
+        return (
+            f"Compiled from a model whose weights are stored in {scheme.name} and computed in {scheme.computed}. "
+            "The compiler decides what this file stores."
+        )
     parts = [
         f"{numbers.count(found['tensors'])} tensors in {dtype} ({numbers.size(found['bytes'])})"
         for dtype, found in counts.items()
     ]
-    scheme = weights.scheme
     return f"Stored in {scheme.name}, computed in {scheme.computed}: {', '.join(parts)}."
 
 

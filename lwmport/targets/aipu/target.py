@@ -26,6 +26,7 @@ AIPU: Final = Target(
     formats={"onnx": dialects.AIPU, "tflite": dialects.AIPU_TFLITE},
     rules="lwmport.targets.aipu.rules:RULES",
     compiler="lwmport.targets.aipu.compile:VENDOR",
+    makes={"": (".bin", ".cix", ".txt")},
     precision="int8",
     chips=CHIPS,
     options=("chip", "extra", "toolchain"),

@@ -16,6 +16,7 @@ ASCEND: Final = Target(
     rules="lwmport.targets.ascend.rules:RULES",
     checked_precision="float16",
     compiler="lwmport.targets.ascend.compile:VENDOR",
+    makes={"": (".om",)},
     prepare="lwmport.targets.ascend.nodes:with_nodes",
     chips=CHIPS,
     usual_chip="Ascend310P3",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lwmport.errors import UsageError
-from lwmport.registry import check_known, load
+from lwmport.registry import check_known
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.registry import TARGETS
 
@@ -45,6 +45,6 @@ def check_device(target: str, form: str, soc: str | None) -> None:
         return
     asked = TARGETS[target]
     if asked.engines:
-        check_known(f"device of the {target} for {form}", soc, load(asked.engines)[form])
+        check_known(f"device of the {target} for {form}", soc, asked.engine_names(form))
     else:
         chip_of(asked, soc, asked.precision)

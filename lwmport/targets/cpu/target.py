@@ -12,6 +12,7 @@ CPU: Final = Target(
     formats={"onnx": dialects.CPU, "tflite": dialects.CPU_TFLITE},
     rules="lwmport.targets.cpu.rules:RULES",
     compiler="lwmport.targets.cpu.compile:compile_artifact",
+    makes={"onnxruntime": (".onnx",), "openvino": (".xml",)},
     engines="lwmport.targets.cpu.compile:ENGINES",
     public_names=True,
     doctor="lwmport.targets.cpu.doctor:DOCTOR",

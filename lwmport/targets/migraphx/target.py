@@ -13,6 +13,7 @@ MIGRAPHX: Final = Target(
     formats={"onnx": dialects.MIGRAPHX},
     rules="lwmport.targets.migraphx.rules:RULES",
     compiler="lwmport.targets.migraphx.compile:VENDOR",
+    makes={"": (".mxr",)},
     chips=CHIPS,
     options=("chip", "extra", "toolchain"),
     fixes="lwmport.targets.migraphx.fixes:FIXES",

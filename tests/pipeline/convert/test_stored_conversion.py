@@ -25,6 +25,7 @@ from lwmport.models.options import Options
 from lwmport.models.storage import stored_names, written_bytes
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.bundle.verify import VerifyRequest, verify
+from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.unused_options import storing
 from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
@@ -130,6 +131,20 @@ def test_other_dialects_and_models_without_matrices_are_refused_in_one_line(tmp_
         lwmport.convert(request("vqgan", "tf", tmp_path / "tf"))
     with pytest.raises(UsageError, match="found none among the weights of ring-step"):
         lwmport.convert(request("ring-step", "ort", tmp_path / "ring", config="debug"))
+
+
+def test_what_is_compiled_of_it_is_judged_by_the_rounded_reference(decoder: Decoder, tmp_path: Path) -> None:
+    """No manifest tells what a compiler stores, so the report does not count it."""
+    (made,) = compile_artifacts(CompileRequest(artifact=decoder.path, target="cpu", out=tmp_path))
+    found = validate(ValidateRequest(artifact=tmp_path / made.products[0]))
+    assert found.status is Status.PASSED
+    (section,) = found.report.components
+    assert section.validation.reference == "JAX, weights rounded to float16"
+    assert section.notes[0] == (
+        "Compiled from a model whose weights are stored in float16 and computed in float32. "
+        "The compiler decides what this file stores."
+    )
+    assert any(note.startswith("Cost of storage, pixel_values: ") for note in section.notes)
 
 
 def test_the_cost_is_that_of_the_weights_and_not_of_the_artifact(decoder: Decoder) -> None:

@@ -58,6 +58,20 @@ def test_a_checkpoint_of_another_model_is_found_out_before(tmp_path: Path) -> No
     assert "quantize/embeddings" in str(caught.value)
 
 
+def test_a_runner_that_cannot_start_here_starts_no_job(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(
+        '[defaults]\nconfig = "debug"\ntarget = "cpu"\nrunner = "onnxruntime-cann"\n'
+        '[matrix]\ncomponent = ["vqgan-encoder", "vqgan-decoder"]\n'
+    )
+    asked = read_jobs(path)
+    with pytest.raises(
+        PortError, match=r"2 of 2 jobs cannot start, .*: the runner onnxruntime-cann cannot start here: "
+    ):
+        check_ready(asked, here=True)
+    check_ready(asked, here=False)
+
+
 def test_jobs_that_have_what_they_need_are_ready(tmp_path: Path) -> None:
     make(Recipe(component="vqgan", config="debug"), tmp_path / "w.pkl")
     check_ready(jobs(tmp_path, "w.pkl"), here=True)

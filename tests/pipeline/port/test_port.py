@@ -68,38 +68,90 @@ def test_stages_run_in_order_and_once(ran: list[str], tmp_path: Path) -> None:
     assert (again.status, again.sentence) == (first.status, first.sentence)
 
 
-def test_a_port_without_a_runner_is_the_one_that_earlier_versions_did(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+BEFORE = {
+    "float32": "252439a4df9d52ef94d457612f9c2fe79802bc253d8a536e7bfb6c31aab6c75b",
+    "float16": "81f2ae1721fe2b8b2cf7f6fbbe033dc6d5b057598bd4e2d92b885116a9cdc7b2",
+}
+"""Precision -> the digest of a request as it was before there were runners, taps and schemes of storage."""
+
+
+@pytest.mark.parametrize("precision", BEFORE)
+def test_what_an_earlier_version_did_is_not_done_again(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(road.digest, "of_json", lambda value: value["request"])
-    plain_request, named = request(tmp_path).digest(), replace(request(tmp_path), runner="openvino").digest()
-    assert not any("runner" in part for part in (plain_request, plain_request["conversion"]))  # type: ignore[index]
-    assert named["runner"] == "openvino"  # type: ignore[index]
+    monkeypatch.setattr(road.extras, "versions", lambda: {"lwmport": "0"})
+    assert request(tmp_path, options=Options(precision=precision)).digest() == BEFORE[precision]
+
+
+@pytest.mark.parametrize(
+    "change", [{"runner": "openvino"}, {"taps": "layers"}, {"options": Options(store="float16")}], ids=str
+)
+def test_what_is_asked_for_anew_is_another_port(change: dict[str, Any], tmp_path: Path) -> None:
+    assert request(tmp_path, **change).digest() != request(tmp_path).digest()
+
+
+def compiled_request(out: Path, runner: str = "ascend") -> PortRequest:
+    """Return a port whose models run after its compiler alone."""
+    return PortRequest(conversion=replace(request(out).conversion, runner=runner), target="ascend")
 
 
 def test_the_runner_of_a_port_takes_the_model_or_what_is_compiled_of_it(tmp_path: Path) -> None:
-    converted = replace(request(tmp_path), runner="openvino")
+    converted = request(tmp_path, runner="openvino")
     assert (converted.runs_compiled, converted.converted.runner) == (False, "openvino")
-    compiled = replace(request(tmp_path), runner="ascend")
+    compiled = compiled_request(tmp_path)
     assert (compiled.runs_compiled, compiled.converted.runner) == (True, None)
     with pytest.raises(UsageError, match="did you mean 'ascend'"):
-        replace(request(tmp_path), runner="ascnd")
+        request(tmp_path, runner="ascnd")
     with pytest.raises(RunnerError, match="the runner ascend cannot start here"):
         port(compiled)
     assert not any(tmp_path.iterdir())
 
 
-def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compile stage judges what was made, and fails with it."""
+UNFIT = [
+    ("ascend", "onnx", None, "litert", ".onnx, .om"),
+    ("cpu", "onnx", None, "ascend", ".onnx"),
+    ("cpu", "tflite", None, "onnxruntime", ".tflite"),
+    ("cpu", "tflite", "openvino", "onnxruntime", ".tflite, .xml"),
+    ("aipu", "onnx", None, "ascend", ".onnx, .bin, .cix, .txt"),
+]
+
+
+@pytest.mark.parametrize(("target", "form", "soc", "runner", "made"), UNFIT)
+def test_a_runner_that_fits_nothing_of_a_port_is_refused_before_any_work(
+    target: str, form: str, soc: str | None, runner: str, made: str, tmp_path: Path
+) -> None:
+    conversion = ConvertRequest(component="vqgan", format=form, out=tmp_path, runner=runner)
+    with pytest.raises(UsageError) as caught:
+        PortRequest(conversion=conversion, target=target, soc=soc)
+    found = str(caught.value)
+    assert found.startswith(f"expected a runner of what a port to {target} makes ({made}), found --runner {runner}, ")
+    assert "\n" not in found
+
+
+def stages_pass(monkeypatch: pytest.MonkeyPatch, compilation: SimpleNamespace) -> None:
+    """Let the runner of Ascend start here, its compiler end as told, and every other stage pass."""
     monkeypatch.setitem(RUNNERS.table, "ascend", replace(RUNNERS["ascend"], needs=()))  # type: ignore[misc]
-    monkeypatch.setattr(road, "compile_artifacts", lambda *_: (SimpleNamespace(status=PASSED, reason="made x.om"),))
-    monkeypatch.setattr(road, "judge_compiled", lambda *words: (FAILED, f"x.om in {words[2]}: out of tolerance"))
+    monkeypatch.setattr(road, "compile_artifacts", lambda *_: (compilation,))
     for name in ("convert", "check", "bundle"):
         done = Stage(name=name, status=PASSED, reason="done")
         monkeypatch.setitem(road.STAGES, name, lambda *_, done=done: done)  # type: ignore[misc]
-    found = port(replace(request(tmp_path), runner="ascend"))
+
+
+def test_a_port_is_judged_in_its_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compile stage judges what was made, and fails with it."""
+    stages_pass(monkeypatch, SimpleNamespace(status=PASSED, reason="made x.om"))
+    monkeypatch.setattr(road, "judge_compiled", lambda *words: (FAILED, f"x.om in {words[2]}: out of tolerance"))
+    found = port(compiled_request(tmp_path))
     assert found.status is FAILED
     assert found.sentence == "compile failed: made x.om; x.om in ascend: out of tolerance"
+
+
+def test_a_port_says_that_its_runner_judged_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages_pass(monkeypatch, SimpleNamespace(status=SKIPPED, reason="no atc"))
+    found = port(compiled_request(tmp_path))
+    assert found.sentence == (
+        "Ready to send; compile skipped: no atc; ascend judged nothing, because nothing was compiled"
+    )
 
 
 def test_jobs_name_a_runner(tmp_path: Path) -> None:
@@ -451,6 +503,41 @@ def test_memory_is_read_with_its_unit(text: str, found: int) -> None:
 def test_memory_without_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected memory as 8GB"):
         read_bytes(text)
+
+
+DROPPED = {
+    "a precision that stores narrow": (
+        'precision = ["float32", "float16"]\ncomponent = "llama-embed"',
+        ["float16", ""],
+    ),
+    "a component without weights": ('component = ["llama-embed", "ring-step"]', ["float16", ""]),
+}
+
+
+@pytest.mark.parametrize("case", DROPPED)
+def test_a_default_scheme_of_storage_is_left_out_where_it_stores_nothing(case: str, tmp_path: Path) -> None:
+    matrix, stores = DROPPED[case]
+    path = tmp_path / "jobs.toml"
+    path.write_text(f'[defaults]\nconfig = "debug"\nstore = "float16"\n[matrix]\ntarget = "cpu"\n{matrix}\n')
+    found = read_jobs(path).jobs
+    assert [job.request.conversion.options.store for job in found] == stores
+    assert ["--store" in job.words for job in found] == [bool(store) for store in stores]
+
+
+def test_a_scheme_of_storage_that_a_job_names_and_that_stores_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text('[[jobs]]\nconfig = "debug"\ntarget = "cpu"\ncomponent = "ring-step"\nstore = "float16"\n')
+    with pytest.raises(
+        UsageError, match=r"jobs.toml, job .*: expected matrices, .*, found none among the weights of ring"
+    ):
+        read_jobs(path)
+
+
+def test_a_default_runner_is_left_out_where_it_fits_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text('[defaults]\nconfig = "debug"\nrunner = "onnxruntime"\n[matrix]\ntarget = "cpu"\n'
+                    'component = "llama-embed"\nto = ["onnx", "tflite"]\n')  # fmt: skip
+    assert [job.request.runner for job in read_jobs(path).jobs] == ["onnxruntime", None]
 
 
 def test_a_model_larger_than_memory_is_expected_to_take_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

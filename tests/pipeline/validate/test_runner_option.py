@@ -17,6 +17,7 @@ from lwmport import extras, plain
 from lwmport.cli.main import cli
 from lwmport.errors import ArtifactError, RunnerError, UsageError
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
+from lwmport.pipeline.convert import validation
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.port.compiled_run import judge_compiled
 from lwmport.pipeline.validate.run import ValidateRequest, validate
@@ -60,6 +61,20 @@ def test_a_conversion_is_judged_in_the_runner_that_is_named(tmp_path: Path) -> N
     made = lwmport.convert(request)
     assert (made.status, runner_of(made)) == (Status.PASSED, "OpenVINO")
     assert all(" --runner openvino" in line for line in made.manifest.reproduce)
+
+
+def test_the_direct_lowering_beside_a_route_is_judged_in_the_same_runner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "ROUTES", {"onnx": "a stand-in for another route"})
+    request = lwmport.ConvertRequest(
+        component="llama-head", format="onnx", dialect="onnx", out=tmp_path, config=SMALL, runner="openvino"
+    )
+    sections = lwmport.convert(request).report.components
+    assert [(part.validation.component, part.validation.runner) for part in sections] == [
+        ("llama-head", "OpenVINO"),
+        ("llama-head, directly", "OpenVINO"),
+    ]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {

@@ -15,6 +15,7 @@ from lwmport.errors import UsageError
 from lwmport.targets.aipu import config as aipu_config
 from lwmport.targets.aipu.compile import SOC, VENDOR, plan
 from lwmport.targets.aipu.config import calibration_file
+from lwmport.targets.aipu.target import AIPU
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.plan import Place
 from lwmport.types import Status, TensorSpec
@@ -163,6 +164,7 @@ def test_without_the_tool_the_verdict_is_skipped(job: CompileJob, tmp_path: Path
 def test_success(job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
     found = VENDOR(replace(job, toolchain=sdk("aipubuild", GOOD)), tmp_path / "artifacts" / "aipu")
     assert (found.status, found.products) == (Status.PASSED, ("model.aipu.bin",)), found.reason
+    assert all(name.endswith(AIPU.made_of("onnx")) for name in found.products)
     assert "input_model = ../model.onnx" in (tmp_path / "artifacts" / "aipu" / "model.cfg").read_text()
 
 
@@ -177,6 +179,7 @@ def test_the_tool_gets_a_configuration_that_leads_to_the_model(
 def test_cix_boards_have_another_name_and_suffix(job: CompileJob, sdk: Callable[..., Path], tmp_path: Path) -> None:
     found = VENDOR(replace(job, toolchain=sdk("cixbuild", GOOD)), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model.cix",))
+    assert all(name.endswith(AIPU.made_of("onnx")) for name in found.products)
 
 
 FAILURES = {
@@ -226,6 +229,7 @@ def test_the_parts_run_as_far_as_they_are_installed(job: CompileJob, sdk: Callab
     assert found.status is Status.SKIPPED
     assert found.reason.startswith("aipuparse passed; expected aipuopt, found none")
     assert found.products == ("model.txt", "model.bin")
+    assert all(name.endswith(AIPU.made_of("onnx")) for name in found.products)
     sdk("aipuopt", OPTIMIZE)
     assert VENDOR(job, tmp_path / "out").reason.startswith(
         "aipuparse, aipuopt ([output tensors cosine]: [0.99]) passed; expected aipugb"

@@ -12,6 +12,7 @@ from lwmport.errors import UsageError
 from lwmport.targets.ascend.compile import VENDOR, plan
 from lwmport.targets.ascend.errors import FIXES, KINDS, OPTION, explain, fix_of
 from lwmport.targets.ascend.precision import ALWAYS_FRAGILE, FRAGILE
+from lwmport.targets.ascend.target import ASCEND
 from lwmport.targets.compile.job import CompileJob, read_gears
 from lwmport.targets.compile.plan import Place
 from lwmport.types import Kind, Status, TensorSpec
@@ -250,6 +251,7 @@ def test_a_dry_run_runs_nothing(job_of: Callable[..., CompileJob], sdk: Callable
 def test_success(job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path) -> None:
     found = VENDOR(job_of(toolchain=sdk("atc", GOOD + SUCCESS), **SOC), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model.om",))
+    assert all(name.endswith(ASCEND.made_of("onnx")) for name in found.products)
     assert "ATC run success" in (tmp_path / "out" / "model.atc.log").read_text()
 
 
@@ -259,6 +261,7 @@ def test_a_name_with_system_and_processor_counts(
     body = f'{OUTPUT}\nprintf om > "${{out}}_linux_x86_64.om"\n{SUCCESS}'
     found = VENDOR(job_of(toolchain=sdk("atc", body), **SOC), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model_linux_x86_64.om",))
+    assert all(name.endswith(ASCEND.made_of("onnx")) for name in found.products)
 
 
 FAILURES = {

@@ -19,6 +19,7 @@ from lwmport.pipeline.convert.run import convert
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu import compile as cpu
+from lwmport.targets.cpu.target import CPU
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Status, TensorSpec
 
@@ -49,6 +50,7 @@ def test_engines(engine: str, precision: str, files: set[str], decoder: Path, tm
     (found,) = compile_artifacts(request)
     assert found.status is Status.PASSED, found.reason
     assert set(found.products) == files
+    assert any(name.endswith(CPU.made_of("onnx", engine)) for name in files)
     assert {path.name for path in request.folder.iterdir()} == files | {"vqgan-decoder.compilation.json"}
 
 

@@ -11,6 +11,7 @@ from lwmport.errors import UsageError
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.plan import Place
 from lwmport.targets.migraphx.compile import VENDOR, plan
+from lwmport.targets.migraphx.target import MIGRAPHX
 from lwmport.types import Status, TensorSpec
 
 HERE = Place(model="model.onnx", out="migraphx")
@@ -83,6 +84,7 @@ def test_options_of_the_provider(job_of: Callable[..., CompileJob]) -> None:
 def test_success(job_of: Callable[..., CompileJob], sdk: Callable[..., Path], tmp_path: Path) -> None:
     found = VENDOR(job_of(toolchain=sdk("migraphx-driver", GOOD)), tmp_path / "out")
     assert (found.status, found.products) == (Status.PASSED, ("model.mxr",)), found.reason
+    assert all(name.endswith(MIGRAPHX.made_of("onnx")) for name in found.products)
     assert found.details["perf"] == "Rate: 123.4/sec"
     assert {path.name for path in (tmp_path / "out").glob("*.log")} == {
         f"model.{step}.log" for step in ("compile", "verify", "perf")
