@@ -1,10 +1,21 @@
-"""A configuration whose fields are its JSON values: what a family's own dataclass inherits."""
+"""What every configuration of a model can do, and a base for one whose fields are its JSON values."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from lwmport.errors import ConfigError
+
+
+class Config(Protocol):
+    """The configuration of a model: plain values with names."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the configuration of a JSON object."""
 
 
 class PlainConfig:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from lwmport.errors import ConfigError, PortError, UsageError, said
+from lwmport.models.configuration import Config
 from lwmport.models.options import Options, changed
-from lwmport.models.spec import Config, FamilySpec, PartSpec
+from lwmport.models.spec import FamilySpec, PartSpec
 from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
 from lwmport.registry import check_known, load
 from lwmport.types import Component, WeightSpec
 
 USUAL: Final = "lwm"
-"""The configuration that is meant where none is named; a family may have another one for it (`FamilySpec.usual`)."""
+"""What stands for the usual configuration where none is named; each family has its own for it (`FamilySpec.usual`)."""
 
 _Value = TypeVar("_Value")
 
@@ -184,18 +185,19 @@ def is_file(text: str) -> bool:
 def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Options, part: str, specs: Any) -> Config:
     """Return the configuration of a model: named, or read from fields, with the settings of a user on top."""
     given = _fields(config) if not isinstance(config, str) or is_file(config) else config
-    given = spec.usual if given == USUAL else given
+    given = spec.usual or given if given == USUAL else given
     if spec.configure:
         found: Config = _asked(spec, spec.configure, given, options, part=part, specs=specs)
         return found
     configs = load(spec.configs, owner_of(spec))
     if not isinstance(configs, Mapping) or not configs:
         raise ConfigError(f"expected configurations by name at {spec.configs!r} of {owner_of(spec)}, found none")
+    first = next(iter(configs))
     if isinstance(given, str):
+        given = first if given == USUAL and USUAL not in configs else given
         check_known("configuration or .json file", given, configs)
         given = configs[given].to_json()
-    first = next(iter(configs.values()))
-    chosen: Config = changed(type(first).from_json(given), options.settings)
+    chosen: Config = changed(type(configs[first]).from_json(given), options.settings)
     return chosen
 
 

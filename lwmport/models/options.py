@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from lwmport.errors import ConfigError, UnusedOptionError, UsageError
+from lwmport.models.configuration import Config
 from lwmport.models.storage import SCHEMES
 from lwmport.options import Place, check_values, values_of, words
 from lwmport.registry import check_known
@@ -18,17 +19,6 @@ ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unroll
 
 USUAL_ATTENTION: Final = "fused"
 """The form where nobody asks for another: it stays unsaid, in a manifest as on the command line."""
-
-
-class Config(Protocol):
-    """A configuration that `changed` takes."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the configuration of a JSON object."""
 
 
 _Config = TypeVar("_Config", bound=Config)

@@ -1,7 +1,7 @@
 """What a family of models tells of itself: one record, from which every table about families is derived.
 
 A record holds data and references (``"module:attribute"``), so that it can be read without JAX. What a reference leads
-to is imported when it is first used. ``docs/families.md`` shows a whole family in fifty lines.
+to is imported when it is first used. ``docs/families.md`` shows a whole family in some fifty lines of code.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,6 @@ from typing import Any, Protocol
 
 from lwmport.models.huggingface import HuggingFace
 from lwmport.types import Array, Component, Normalisation, Tolerances
-
-
-class Config(Protocol):
-    """The configuration of a model: plain values with names."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +73,7 @@ class FamilySpec:
         configs: reference to a mapping: name -> configuration. Each has ``to_json`` and ``from_json``.
         configure: reference to ``configure(config, options, part=name, specs=specs) -> Config``, for a family whose
             configuration follows from more than a name or fields. Empty: ``configs`` and ``--set`` are all there is.
-        usual: the name of the configuration that is meant where none is named.
+        usual: the name of the configuration that is meant where none is named. Empty: the first of ``configs``.
         aliases: other names that its models have in manifests.
         groups: names that stand for several components -> those components.
         weights: reference to ``weights(config)``: shape and dtype of every tensor of a checkpoint, by name. Empty: the
@@ -108,7 +101,7 @@ class FamilySpec:
     components: tuple[PartSpec, ...]
     configs: str = ""
     configure: str = ""
-    usual: str = "lwm"
+    usual: str = ""
     aliases: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: str = ""

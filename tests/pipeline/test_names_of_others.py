@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 import lwmport
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.converters.dialects import DIALECTS
-from lwmport.errors import PortError
+from lwmport.errors import PortError, UsageError
 from lwmport.models import specs
 from lwmport.models.families import resolve
 from lwmport.pipeline.checkpoint.make import Recipe, make
@@ -81,7 +81,7 @@ PARTS = (
 )
 FAMILY = FamilySpec(
     name="theirs", components=PARTS, groups={{"towers": ("ta", "tb"), "twins": ("ta", "tc")}},
-    configs="theirs:CONFIGS", usual="first", weights="theirs:weights", sources="theirs:sources",
+    configs="theirs:CONFIGS", weights="theirs:weights", sources="theirs:sources",
     stacking=Stacking(flag="stacked", axis="axis"),
 )
 """
@@ -176,6 +176,12 @@ def test_seeded_layers_are_those_of_a_seeded_checkpoint(config: str, tmp_path: P
 def test_a_feeder_has_seeded_weights_beside_stacked_layers(tmp_path: Path) -> None:
     made = converted("fed", tmp_path / "out")
     assert made.report.components[0].validation.inputs.startswith("outputs of ta for ")
+
+
+def test_the_first_configuration_is_meant_where_the_family_names_no_usual_one() -> None:
+    assert resolve("ta").config == resolve("ta", "first").config == {"stacked": True, "axis": 0}
+    with pytest.raises(UsageError, match="out of first, second, apart, found 'third'"):
+        resolve("ta", "third")
 
 
 @pytest.mark.parametrize("component", FACTORIES)
