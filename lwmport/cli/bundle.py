@@ -14,19 +14,34 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Pack converted models for a vendor's engineer.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--target", required=True, help="Whom it is for: see 'lwmport list'.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.zip")
-@click.option("--checkpoint", help="The weights that were converted; not needed for seeded ones.")
-@click.option("--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples a component.")
-@click.option("--calibration", type=click.IntRange(0), default=8, show_default=True, help="Inputs for a quantizer.")
-@click.option("--soc", help="The device within the target: Ascend310P3 (ascend needs one), X2_1204MP3, gfx936.")
-@click.option("--precision", help="What the compiler is to compute in: see 'lwmport compile --help'.")
-@click.option("--gears", metavar="NAME=N,N[;...]", help="Sizes of dynamic dimensions: 'batch=1,2,4'.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--target", required=True, help="The target that the bundle is for: see 'lwmport list'.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.zip",
+    help="The zip to write.",
+)
+@click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
+@click.option(
+    "--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples of each component."
+)
+@click.option(
+    "--calibration",
+    type=click.IntRange(0),
+    default=8,
+    show_default=True,
+    help="Inputs of each component for calibration.",
+)
+@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. Needed for ascend.")
+@click.option("--precision", help="The precision of the compiled models: see 'lwmport compile --help'.")
+@click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
-    """Pack what 'lwmport convert' wrote into FOLDER, with golden samples, compile commands and a checker, as a zip.
+    """Pack the models that 'lwmport convert' wrote into FOLDER as a zip for a vendor's engineer.
 
-    Exit code 1 says that the target's rules found an error in a model; the zip is written and holds the findings.
+    The zip also has golden samples, the compile commands and a program that checks the models. Exit code 1 means that
+    the target's rules found an error in a model; the zip is still written, and it has the findings.
     """
     from lwmport.pipeline.bundle.run import BundleRequest
     from lwmport.pipeline.bundle.run import bundle as run

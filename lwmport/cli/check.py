@@ -18,20 +18,33 @@ if TYPE_CHECKING:
 COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 
 
-@click.command(short_help="Check a model file, ours or not, against a target's rules.")
+@click.command(short_help="Check a model file of any origin against the rules of a target.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="Whose rules: ascend, aipu, migraphx or cpu.")
+@click.option("--target", required=True, help="The target that has the rules: see 'lwmport list'.")
 @click.option("--soc", help="The chip: Ascend310P3 (the default for ascend), X2_1204MP3, gfx936.")
-@click.option("--cann", "toolkit", metavar="VERSION", help="The version of CANN, if it is an old one: 5.0.4.")
-@click.option("--precision", help="What the compiler will compute in: float16, bfloat16 or float32.")
-@click.option("--input-shape", metavar="NAME:N,N[;...]", help="Sizes of dynamic inputs: 'x:1,256,256,3'.")
-@click.option("--fix", is_flag=True, help="Write a mended copy to --out, if it computes the same on random inputs.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx", help="Where --fix writes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--cann",
+    "toolkit",
+    metavar="VERSION",
+    help="For ascend: the version of CANN, such as 5.0.4. By default a current one.",
+)
+@click.option(
+    "--precision",
+    help="The precision of the compiled model: float16, bfloat16 or float32. By default the compiler's usual one.",
+)
+@click.option("--input-shape", metavar="NAME:N,N[;...]", help="The shapes of dynamic inputs: 'x:1,256,256,3'.")
+@click.option(
+    "--fix", is_flag=True, help="Write a corrected copy to --out, if its outputs are the same on random inputs."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx", help="The file that --fix writes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
-    """List what the rules of a target object to in ARTIFACT: an ONNX, TFLite or frozen graph, or a folder of them.
+    """List every place where ARTIFACT breaks a rule of a target.
 
-    Nothing in the file is executed and no weight is loaded. Errors give exit code 1.
+    ARTIFACT is an ONNX, TFLite or frozen graph, or a folder of them. Nothing in the file is executed and no weight is
+    loaded. Errors give exit code 1.
     """
     from lwmport import plain
     from lwmport.pipeline.check import CheckRequest, check_artifacts, fix_artifact, verdict
@@ -73,7 +86,7 @@ def _print(preflight: "Preflight") -> None:
         (_table if sys.stdout.isatty() else _lines)(list(groups.values()))
     click.echo(f"{status_word(preflight.status)}  {preflight.artifact} for {whom}: {said}")
     if preflight.status is Status.FAILED and any(finding.fixable for finding in preflight.findings):
-        click.echo("what is marked '--fix' can be mended: add --fix --out FILE.onnx")
+        click.echo("findings marked '--fix' can be corrected: add --fix --out FILE.onnx")
 
 
 def _table(groups: "list[list[Finding]]") -> None:

@@ -9,24 +9,28 @@ from lwmport.cli.output import size
 from lwmport.cli.progress import progress
 
 GIGABYTE = 1_000_000_000
+FILES = "msgpack_stream, flax_msgpack, safetensors or pickle"
+STACKED = "Write all layers as one tensor, or each layer as a tensor of its own."
 
 
 @click.group(short_help="Make and convert checkpoints.")
 def checkpoint() -> None:
-    """Make checkpoints in LWM's formats, and convert between those, safetensors and Hugging Face."""
+    """Make checkpoints, and convert them between LWM's formats, safetensors and Hugging Face."""
 
 
 @checkpoint.command(short_help="Write seeded weights in LWM's format.")
-@click.option("--component", required=True, help="Whose weights; the whole model's are written.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--config", default="lwm", show_default=True, metavar="NAME|FILE.json")
+@click.option(
+    "--component", required=True, help="A component of the model. The weights of the whole model are written."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The seed of the random weights.")
+@click.option("--config", default="lwm", show_default=True, metavar="NAME|FILE.json", help="The model's configuration.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the configuration.")
-@click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16 or float16.")
-@click.option("--stacked/--unstacked", default=None, help="Layers as one tensor, or one each; the configuration says.")
-@click.option("--format", "form", help="By default the format in which the family is released.")
+@click.option("--dtype", default="float32", show_default=True, help="The dtype: float32, bfloat16 or float16.")
+@click.option("--stacked/--unstacked", default=None, help=f"{STACKED} By default the configuration decides.")
+@click.option("--format", "form", help=f"The format: {FILES}. By default the one in which the family is released.")
 def make(out: Path, **options: Any) -> None:
-    """Write seeded random weights, not trained, as a checkpoint: the same bytes for the same seed."""
+    """Write random weights as a checkpoint. They are not trained. The same seed gives the same bytes."""
     from lwmport.pipeline.checkpoint.make import Recipe
     from lwmport.pipeline.checkpoint.make import make as run
 
@@ -37,21 +41,34 @@ def make(out: Path, **options: Any) -> None:
 
 @checkpoint.command(short_help="Write a checkpoint in another format.")
 @click.argument("source")
-@click.option("--to", "form", required=True, help="msgpack_stream, flax_msgpack, safetensors, pickle or hf.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A file, or for hf a folder.")
-@click.option("--dtype", help="float32, bfloat16 or float16; by default each tensor keeps its own.")
-@click.option("--component", help="What the checkpoint must fit; by default what its tensors' names say.")
-@click.option("--config", metavar="NAME|FILE.json", help="Where no shape tells: heads, angles, epsilon.")
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the configuration.")
-@click.option("--stacked/--unstacked", default=None, help="Layers as one tensor, or one each; by default as they are.")
-@click.option("--axis", type=click.IntRange(0, 1), help="Of the layers in stacked tensors that are written.")
+@click.option("--to", "form", required=True, help=f"The format: {FILES}, or hf for a Hugging Face folder.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write; for hf the folder.")
+@click.option("--dtype", help="The dtype: float32, bfloat16 or float16. By default each tensor keeps its own.")
 @click.option(
-    "--shard-gb", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True, help="Of hf: GB a file."
+    "--component", help="The component that the checkpoint must fit. By default the names of its tensors tell it."
+)
+@click.option(
+    "--config",
+    metavar="NAME|FILE.json",
+    help="The configuration, for what no shape tells: heads, rotary angles, epsilon.",
+)
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the configuration.")
+@click.option("--stacked/--unstacked", default=None, help=f"{STACKED} By default they stay as they are.")
+@click.option(
+    "--axis", type=click.IntRange(0, 1), help="The axis of the layers in stacked tensors. By default it stays as it is."
+)
+@click.option(
+    "--shard-gb",
+    type=click.FloatRange(0, min_open=True),
+    default=4.0,
+    show_default=True,
+    help="For hf: the size of each file in GB.",
 )
 def convert(source: str, out: Path, shard_gb: float, **options: Any) -> None:
-    """Write the checkpoint SOURCE, a file or a Hugging Face folder, in another format, bit for bit.
+    """Write the checkpoint SOURCE in another format. Values keep every bit, unless --dtype changes them.
 
-    SOURCE may carry LWM's prefixes: params::, flax_params:: and trainstate_params::.
+    SOURCE is a file or a Hugging Face folder. It may have one of LWM's prefixes: params::, flax_params:: or
+    trainstate_params::.
     """
     from lwmport.pipeline.checkpoint.convert import Conversion
     from lwmport.pipeline.checkpoint.convert import convert as run

@@ -16,24 +16,50 @@ if TYPE_CHECKING:
 
 @click.command("compile", short_help="Compile artifacts with a vendor's tool, or write its exact command.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="Whose compiler: ascend, aipu, migraphx or cpu.")
-@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936; for cpu the engine.")
-@click.option("--precision", help="float32, mixed, float16, bfloat16 or int8, as far as the target has it.")
-@click.option("--gears", metavar="NAME=N,N[;...]", help="Sizes of dynamic dimensions: 'batch=1,2,4'.")
-@click.option("--calibration", metavar="DIR|auto", help="Samples for int8: INPUT.npy files, or made anew.")
-@click.option("--checkpoint", help="The weights that were converted, for --calibration auto; not for seeded ones.")
-@click.option("--keep-float32", multiple=True, metavar="OP|node:NAME", help="Stays in float32; may be repeated.")
-@click.option("--pictures-as-bytes", is_flag=True, help="Ascend: pictures come as bytes, scaled on the device (AIPP).")
-@click.option("--extra", multiple=True, metavar="OPTION", help="A further option in the tool's own words, repeatable.")
-@click.option("--toolchain", type=click.Path(path_type=Path), help="The SDK's folder, or the executable itself.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Default: TARGET beside the artifact.")
-@click.option("--dry-run", is_flag=True, help="Write command and configuration, run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--target", required=True, help="The target that has the compiler: see 'lwmport list'.")
+@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. For cpu: the runtime.")
+@click.option(
+    "--precision",
+    help="The precision of the compiled model: float32, mixed, float16, bfloat16 or int8. Not every target has all.",
+)
+@click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
+@click.option(
+    "--calibration",
+    metavar="DIR|auto",
+    help="Samples for int8: a folder with INPUT.npy files, or auto to make new ones.",
+)
+@click.option("--checkpoint", help="The checkpoint that was converted, for --calibration auto.")
+@click.option(
+    "--keep-float32",
+    multiple=True,
+    metavar="OP|node:NAME",
+    help="An operator or a node that stays in float32. May be given several times.",
+)
+@click.option(
+    "--pictures-as-bytes", is_flag=True, help="For ascend: pictures are bytes, and the device scales them (AIPP)."
+)
+@click.option(
+    "--extra",
+    multiple=True,
+    metavar="OPTION",
+    help="Another option, as the vendor's tool writes it. May be given several times.",
+)
+@click.option(
+    "--toolchain", type=click.Path(path_type=Path), help="The folder of the vendor's SDK, or the path of its compiler."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for the results. By default the folder TARGET beside the artifact.",
+)
+@click.option("--dry-run", is_flag=True, help="Write the command and its configuration, and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Compile ARTIFACT, a model file or a folder with its manifest.json, for a vendor's device.
 
-    Command, configuration and log go into --out. The tool runs where it is found, and its result counts only with all
-    signs of success; where it is not, the verdict is "skipped", with the command to run.
+    The command, its configuration and its log go into --out. If the vendor's tool is installed, it runs, and the
+    verdict is "passed" only with all signs of success. If it is not installed, the verdict is "skipped", and the
+    command to run is printed.
     """
     from lwmport.pipeline.compile.run import CompileRequest, compile_models
     from lwmport.targets.compile.job import read_gears

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-@click.command(short_help="Say what this machine has, and what stands in the way of a target.")
-@click.option("--target", help="Whose device: ascend, aipu, migraphx or cpu.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.command(short_help="List what this machine has, and what is missing for a target.")
+@click.option(
+    "--target", help="The target to check this machine for: see 'lwmport list'. By default no target in particular."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def doctor(*, target: str | None, as_json: bool) -> int:
-    """List what is installed, which card there is, and what blocks the work, each with the line that mends it.
+    """List what is installed, which cards there are, and what is missing, each with the command that corrects it.
 
-    Exit codes: 0 if the target (or, without one, this machine) can be worked with, 1 if something is in the way.
+    Exit codes: 0 if the target (without one: this machine) can be used, 1 if something prevents that.
     """
     from lwmport import extras, plain
     from lwmport.targets.doctor.examine import examine

@@ -9,12 +9,12 @@ from lwmport.cli.output import print_json, size
 
 @click.command(short_help="List the tensors of a checkpoint without loading it.")
 @click.argument("path")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are options
-    """List name, shape, dtype, bytes and offset of every tensor in the checkpoint at PATH.
+    """List the name, shape, dtype, bytes and offset of every tensor in the checkpoint at PATH.
 
-    PATH may carry LWM's prefixes: params::, flax_params:: and trainstate_params::. A folder of Hugging
-    Face is shown as the tree of its family.
+    PATH may have one of LWM's prefixes: params::, flax_params:: or trainstate_params::. The tensors of a Hugging Face
+    folder are shown by the names of their family.
     """
     from lwmport.checkpoints.opening import open_checkpoint
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 @click.command("list", short_help="List components, formats, dialects, targets, runners and what is installed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - flags are options
-    """List what can be converted, into what, for whom, what can run it here, and what is installed."""
+    """List the components, formats, dialects, targets and runners, and what is installed."""
     found = catalogue()
     if as_json:
         print_json(found)

@@ -20,14 +20,14 @@ DEFAULT_OUT = Path("out")
 SUFFIX = ".toml"
 
 
-@click.command(short_help="The whole road: convert, validate, check, compile and bundle, for one device or many.")
+@click.command(short_help="Convert, validate, check, compile and bundle, for one device or for many.")
 @click.argument("jobs", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[JOBS.toml]")
 @options_of("port")
 def port(jobs: Path | None, **values: Any) -> int:
     """Port one component to one target, or every job of JOBS.toml, and write one verdict.
 
-    What an earlier run finished is not done again. A compiler that is not installed leaves its stage skipped, with the
-    exact command in the bundle.
+    What an earlier run finished is not done again. If a vendor's compiler is not installed, its stage is skipped, and
+    the bundle has the exact command.
     """
     if jobs is not None and jobs.suffix != SUFFIX and not jobs.exists():
         raise click.UsageError(f"expected a file JOBS.toml, found {str(jobs)!r}; a component is named by --component")

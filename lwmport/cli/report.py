@@ -5,10 +5,13 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Write the HTML and Markdown of a report anew.")
+@click.command(short_help="Write the HTML and Markdown of a report again.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def report(folder: Path) -> int:
-    """Check FOLDER/report.json and write report.html and report.md from it; exit with its verdict."""
+    """Check FOLDER/report.json, and write report.html and report.md from it.
+
+    Exit code 1 means that the report's verdict is "failed".
+    """
     from lwmport import atomic
     from lwmport.reports.files import read_report, write_report
     from lwmport.types import Status

@@ -9,19 +9,33 @@ from lwmport.cli import outcome
 from lwmport.cli.progress import progress
 
 
-@click.command(short_help="Judge artifacts against JAX or another artifact.")
+@click.command(short_help="Compare models with JAX or with another model.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--reference", default="jax", show_default=True, metavar="jax|PATH", help="What counts as right.")
-@click.option("--runner", metavar="NAME", help="What runs the artifact: see 'lwmport list'; by its suffix by default.")
-@click.option("--device", type=click.IntRange(0), metavar="N", help="The number of the card, of a runner with several.")
-@click.option("--checkpoint", help="The weights that were converted; not needed for seeded ones.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write a report into this folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--reference",
+    default="jax",
+    show_default=True,
+    metavar="jax|PATH",
+    help="The reference: jax, or the path of another model.",
+)
+@click.option(
+    "--runner", metavar="NAME", help="The runner of the model: see 'lwmport list'. By default its suffix decides."
+)
+@click.option(
+    "--device", type=click.IntRange(0), metavar="N", help="The number of the card, for a runner that has several."
+)
+@click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for a report. By default no report is written.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def validate(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Run ARTIFACT, a model file or a folder of them beside its manifest.json, and compare every output.
 
-    The reference is JAX with the weights that were converted, or another artifact of the same component. ARTIFACT may
-    also be a file that was compiled from a converted model, as by 'lwmport compile'.
+    The reference is JAX with the weights that were converted, or another model of the same component. ARTIFACT may also
+    be a file that 'lwmport compile' made from a converted model.
     """
     from lwmport.pipeline.validate.run import ValidateRequest
     from lwmport.pipeline.validate.run import validate as run

@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check a bundle's digests and run its models.")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.zip")
-@click.option("--sha256", help="The digest that 'lwmport bundle' printed: it tells whose bundle this is.")
-@click.option("--run/--no-run", default=True, show_default=True, help="Run the models on the golden samples.")
-@click.option("--runner", metavar="NAME", help="What runs the models: see 'lwmport list'; by their suffix by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--sha256", help="The digest that 'lwmport bundle' printed. It shows that the bundle is the one that was made."
+)
+@click.option(
+    "--run/--no-run",
+    default=True,
+    show_default=True,
+    help="Run the models on the golden samples, or only check the files.",
+)
+@click.option(
+    "--runner", metavar="NAME", help="The runner of the models: see 'lwmport list'. By default their suffix decides."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
-    """Check every byte of a bundle against its digests, and its models against the golden outputs inside."""
+    """Compare every byte of a bundle with its digests, and the outputs of its models with its golden outputs."""
     from lwmport.pipeline.bundle.verify import VerifyRequest
     from lwmport.pipeline.bundle.verify import verify as run
 

@@ -821,7 +821,7 @@ TAKES = {
     "tflite": (".tflite",),
 }
 """Runner -> how the files end that it opens."""
-HEARD = {
+TAKERS = {
     "model": tuple(RUNTIMES),
     "save": tuple(RUNTIMES),
     "provider": ("onnxruntime",),
@@ -940,7 +940,7 @@ def compiled(given: list[str]) -> dict[str, str]:
 
 def check_unused(options: Any) -> None:
     """Refuse options that would change nothing: what was not run must not look as if it had been."""
-    for name, runtimes in HEARD.items():
+    for name, runtimes in TAKERS.items():
         if getattr(options, name) not in (None, []) and options.runner not in runtimes:
             among = "--runner" if len(runtimes) == len(RUNTIMES) else f"--runner {' or '.join(runtimes)}"
             found = f"--runner {options.runner}" if options.runner else "none"

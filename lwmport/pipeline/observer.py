@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Hears of every phase and of the bytes written or read in it."""
+    """Is told of every phase, and of the bytes that are written or read in it."""
 
     def phase(self, text: str) -> None:
         """Start a phase of the work, told in one line."""

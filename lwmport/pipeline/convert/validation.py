@@ -37,26 +37,24 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
         work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
         weights = component_weights(work.family, component, work.weights)
-        evidence = gather(component, weights, trial_batch(part.signature), work.observer.progress)
+        run = gather(component, weights, trial_batch(part.signature), work.observer.progress)
         work.observer.phase(f"{component.name}: run {part.path} and compare")
-        judgement = judge(
-            work.folder / part.path, part.signature, evidence, precision, work.observer.phase, _opener(work)
-        )
+        judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
         pictures.update(judgement.pictures)
         facts = (work.request.format, work.dialect.name, precision)
         section = component_report(part, judgement, facts, cost, weights_sha256)
-        section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, evidence)))
+        section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, run)))
         sections.append(with_preflight(section, work.folder / part.path))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
-            sections.append(_judge_direct(work, narrow, evidence, weights_sha256))
+            sections.append(_judge_direct(work, narrow, run, weights_sha256))
     report = new_report(work.request.component, work.weights.source, tuple(sections), work.request.commands())
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
     return report
 
 
-def _judge_direct(work: Work, component: Component, evidence: ReferenceRun, weights_sha256: str) -> ComponentReport:
+def _judge_direct(work: Work, component: Component, run: ReferenceRun, weights_sha256: str) -> ComponentReport:
     """Return the report on the direct lowering of a component that took another route: two lowerings, one reference.
 
     Its artifact is for comparison only and is not kept; neither are its pictures.
@@ -67,7 +65,7 @@ def _judge_direct(work: Work, component: Component, evidence: ReferenceRun, weig
         artifact, program_sha256 = lower(work, component, direct, scratch)
         part = manifest.entry(artifact, program_sha256)
         cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
-        named = replace(evidence, component=replace(component, name=f"{component.name}, directly"), titles=())
+        named = replace(run, component=replace(component, name=f"{component.name}, directly"), titles=())
         precision = work.family.options.precision
         judgement = judge(artifact.path, part.signature, named, precision, opener=_opener(work))
     facts = (work.request.format, direct.name, precision)

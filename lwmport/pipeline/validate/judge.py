@@ -1,4 +1,4 @@
-"""One artifact against its evidence: run it, compare every output, draw it, and write it down."""
+"""One artifact against a run of the reference: run it, compare every output, draw it, and write it down."""
 
 import contextlib
 import os
@@ -73,7 +73,7 @@ def open_runner(
 def judge(
     path: Path,
     signature: Signature,
-    evidence: ReferenceRun,
+    run: ReferenceRun,
     precision: str = "float32",
     tell: Callable[[str], None] = lambda _: None,
     opener: Opener = open_runner,
@@ -82,32 +82,32 @@ def judge(
 
     ``tell`` is called with each case of an artifact that takes long. ``opener`` opens the artifact.
     """
-    trial = _tried((path, opener), signature, evidence, tell)
-    both = ((evidence.reference, evidence.seconds), (trial.runner, trial.seconds))
+    trial = _tried((path, opener), signature, run, tell)
+    both = ((run.reference, run.seconds), (trial.runner, trial.seconds))
     sides = {side: taken for side, taken in both if taken}
     diffs = tuple(
         diff
-        for one, outputs in zip((evidence, *evidence.others), trial.outputs, strict=True)
+        for one, outputs in zip((run, *run.others), trial.outputs, strict=True)
         for diff in _compared(one, signature, outputs, precision)
     )
     validation = verdict(
-        component=evidence.component.name,
+        component=run.component.name,
         artifact=path.name,
-        reference=evidence.reference,
+        reference=run.reference,
         runner=f"{trial.runner}: {trial.refusal}" if trial.refusal else trial.runner,
-        inputs=evidence.description,
+        inputs=run.description,
         diffs=diffs,
         timings={side: statistics.median(taken) for side, taken in sides.items()},
     )
     drawing = draw(
-        component=evidence.component.name,
+        component=run.component.name,
         signature=signature,
-        inputs=evidence.inputs,
-        reference=evidence.outputs,
+        inputs=run.inputs,
+        reference=run.outputs,
         candidate=trial.outputs[0],
-        titles=evidence.titles,
+        titles=run.titles,
     )
-    timings = tuple(_timing(side, taken, evidence) for side, taken in sides.items())
+    timings = tuple(_timing(side, taken, run) for side, taken in sides.items())
     return Judgement(
         validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=trial.notes
     )
@@ -125,18 +125,18 @@ class _Trial:
 
 
 def _tried(
-    artifact: tuple[Path, Opener], signature: Signature, evidence: ReferenceRun, tell: Callable[[str], None]
+    artifact: tuple[Path, Opener], signature: Signature, run: ReferenceRun, tell: Callable[[str], None]
 ) -> _Trial:
-    """Run every case of the evidence in the runtime of a file."""
+    """Run every case of a reference run in the runtime of a file."""
     path, opener = artifact
-    trial = _Trial(runner=path.suffix, outputs=[{} for _ in (evidence, *evidence.others)])
+    trial = _Trial(runner=path.suffix, outputs=[{} for _ in (run, *run.others)])
     try:
         with contextlib.closing(opener(path, signature)) as runner:
             trial.runner, trial.notes = runner.name, runner.notes
-            trial.outputs[0], trial.seconds = timed(runner, evidence.fed(signature.inputs))
-            for number, one in enumerate(evidence.others, start=1):
+            trial.outputs[0], trial.seconds = timed(runner, run.fed(signature.inputs))
+            for number, one in enumerate(run.others, start=1):
                 if runner.streamed:
-                    tell(f"{evidence.component.name}: {one.case} in {runner.name}")
+                    tell(f"{run.component.name}: {one.case} in {runner.name}")
                 trial.outputs[number] = runner.run(one.fed(signature.inputs))
     except PortError as error:
         trial.refusal = str(error)
@@ -144,18 +144,18 @@ def _tried(
 
 
 def _compared(
-    evidence: ReferenceRun, signature: Signature, candidate: Mapping[str, Array], precision: str
+    run: ReferenceRun, signature: Signature, candidate: Mapping[str, Array], precision: str
 ) -> tuple[TensorDiff, ...]:
     """Return the outputs of one case against the reference, named CASE/OUTPUT where there are several."""
     diffs = compare_outputs(
-        tolerances_of(evidence.component.family),
+        tolerances_of(run.component.family),
         signature.outputs,
-        evidence.counted(_as_promised(evidence.outputs, signature)),
-        evidence.counted(candidate),
+        run.counted(_as_promised(run.outputs, signature)),
+        run.counted(candidate),
         precision=precision,
-        quantized=quantized_for(evidence, candidate),
+        quantized=quantized_for(run, candidate),
     )
-    return tuple(replace(diff, name=f"{evidence.case}/{diff.name}") for diff in diffs) if evidence.case else diffs
+    return tuple(replace(diff, name=f"{run.case}/{diff.name}") for diff in diffs) if run.case else diffs
 
 
 def _as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str, Array]:
@@ -164,12 +164,12 @@ def _as_promised(outputs: Mapping[str, Array], signature: Signature) -> dict[str
     return {name: array.astype(dtypes.get(name, array.dtype), copy=False) for name, array in outputs.items()}
 
 
-def _timing(runner: str, seconds: tuple[float, ...], evidence: ReferenceRun) -> Timing:
+def _timing(runner: str, seconds: tuple[float, ...], run: ReferenceRun) -> Timing:
     return Timing(
         runner=runner,
         median_s=statistics.median(seconds),
         runs=len(seconds),
-        batch=evidence.batch,
+        batch=run.batch,
         threads=threads(),
         cores=os.cpu_count() or 1,
     )

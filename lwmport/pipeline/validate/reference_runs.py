@@ -119,20 +119,20 @@ def _finite(array: Array) -> bool:
     return bool(np.isfinite(array).all())
 
 
-def held_against(evidence: ReferenceRun, runner: Runner, name: str) -> ReferenceRun:
-    """Return the evidence with the outputs of another runner, called ``name``, as the reference."""
-    outputs, seconds = timed(runner, evidence.inputs)
-    others = tuple(replace(one, outputs=runner.run(one.inputs), reference=name) for one in evidence.others)
-    return replace(evidence, outputs=outputs, seconds=seconds, reference=name, others=others)
+def held_against(run: ReferenceRun, runner: Runner, name: str) -> ReferenceRun:
+    """Return the run with the outputs of another runner, called ``name``, as the reference."""
+    outputs, seconds = timed(runner, run.inputs)
+    others = tuple(replace(one, outputs=runner.run(one.inputs), reference=name) for one in run.others)
+    return replace(run, outputs=outputs, seconds=seconds, reference=name, others=others)
 
 
-def quantized_for(evidence: ReferenceRun, candidate: Mapping[str, Array]) -> dict[str, Quantized]:
+def quantized_for(run: ReferenceRun, candidate: Mapping[str, Array]) -> dict[str, Quantized]:
     """Return what indices were made of, if some differ; costs one more run of the reference."""
     differ = any(
-        spec.kind is Kind.INDICES and not np.array_equal(evidence.outputs[spec.name], candidate.get(spec.name, ()))
-        for spec in evidence.component.signature.outputs
+        spec.kind is Kind.INDICES and not np.array_equal(run.outputs[spec.name], candidate.get(spec.name, ()))
+        for spec in run.component.signature.outputs
     )
-    return evidence.quantized() if differ else {}
+    return run.quantized() if differ else {}
 
 
 def timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, ...]]:

@@ -112,15 +112,15 @@ def _section(
     component, held = converted.component(part.name), converted.component_weights(part.name)
     named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
-    evidence = gather(component, held, trial_batch(part.signature), observer.progress)
-    notes = storage_notes(part, component, held, evidence)
+    run = gather(component, held, trial_batch(part.signature), observer.progress)
+    notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
         other = _other(Path(request.reference), part)
         with contextlib.closing(open_runner(other)) as runner:
-            evidence = held_against(evidence, runner, f"{other.parent.name}/{other.name}")
+            run = held_against(run, runner, f"{other.parent.name}/{other.name}")
     precision = subject.judged_in(converted.family.options.precision)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
-    judgement = judge(subject.path, part.signature, evidence, precision, observer.phase, opener)
+    judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (subject.form, made.dialect, precision)
     section = component_report(part, judgement, facts, cost, made.weights_sha256)

@@ -16,7 +16,7 @@ from lwmport.validators.values import value_metrics
 NO_LIMIT = Tolerance(atol=0.0, rtol=0.0, why="a statement, no verdict")
 
 
-def storage_notes(part: ComponentEntry, component: Component, weights: Weights, evidence: ReferenceRun) -> list[str]:
+def storage_notes(part: ComponentEntry, component: Component, weights: Weights, run: ReferenceRun) -> list[str]:
     """Return what is stored as what, and how far the reference moves when weights are rounded to what is stored.
 
     Nothing where all weights are stored as they are computed. Else it costs one more run of the reference, with the
@@ -26,12 +26,12 @@ def storage_notes(part: ComponentEntry, component: Component, weights: Weights, 
         part: the manifest's entry. That of a compiled file does not tell what is stored.
         component: the reference.
         weights: those that were converted.
-        evidence: a run of the reference with ``weights``.
+        run: of the reference, with ``weights``.
     """
     if not isinstance(weights, StoredWeights):
         return []
-    exact = evidence.counted(reference(component, weights.exact).run(evidence.inputs))
-    rounded = evidence.counted(evidence.outputs)
+    exact = run.counted(reference(component, weights.exact).run(run.inputs))
+    rounded = run.counted(run.outputs)
     return [
         _stored(part.details.get("stored"), weights),
         *(f"Cost of storage, {name}: {_cost(exact[name], array)}." for name, array in rounded.items()),

@@ -77,7 +77,7 @@ class Decoder:
 
     folder: Path
     outcome: Any
-    evidence: ReferenceRun
+    run: ReferenceRun
     exact: ReferenceRun
 
     @property
@@ -86,7 +86,7 @@ class Decoder:
 
     def judged(self, path: Path) -> Status:
         (part,) = self.outcome.manifest.components
-        return judge(path, part.signature, self.evidence).validation.status
+        return judge(path, part.signature, self.run).validation.status
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
     (component,) = family.references
     weights = component_weights(family, component, SeededWeights(family.weights, 0))
     assert isinstance(weights, StoredWeights)
-    evidence, exact = (gather(component, held, 1) for held in (weights, weights.exact))
-    return Decoder(folder=folder, outcome=outcome, evidence=evidence, exact=exact)
+    run, exact = (gather(component, held, 1) for held in (weights, weights.exact))
+    return Decoder(folder=folder, outcome=outcome, run=run, exact=exact)
 
 
 @pytest.mark.parametrize(("component", "dialect"), JUDGED)
@@ -150,7 +150,7 @@ def test_what_is_compiled_of_it_is_judged_by_the_rounded_reference(decoder: Deco
 def test_the_cost_is_that_of_the_weights_and_not_of_the_artifact(decoder: Decoder) -> None:
     (section,) = decoder.outcome.report.components
     assert section.validation.status is Status.PASSED
-    rounded, exact = (run.outputs["pixel_values"].astype(np.float64) for run in (decoder.evidence, decoder.exact))
+    rounded, exact = (run.outputs["pixel_values"].astype(np.float64) for run in (decoder.run, decoder.exact))
     largest = np.abs(rounded - exact).max()
     assert largest > 1e-4
     (cost,) = (note for note in section.notes if note.startswith("Cost of storage, pixel_values: "))
