@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         PortError,
         RunnerError,
+        UnusedOptionError,
         UsageError,
     )
     from lwmport.models.options import Options
@@ -72,6 +73,7 @@ __all__ = [
     "Session",
     "Status",
     "Trial",
+    "UnusedOptionError",
     "UsageError",
     "ValidateRequest",
     "VerifyOutcome",
@@ -112,6 +114,7 @@ _API = {
     "Session": "lwmport.pipeline.session:Session",
     "Status": "lwmport.types:Status",
     "Trial": "lwmport.pipeline.validate.run:ValidateRequest",
+    "UnusedOptionError": "lwmport.errors:UnusedOptionError",
     "UsageError": "lwmport.errors:UsageError",
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
     "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",

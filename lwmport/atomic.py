@@ -5,7 +5,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -54,13 +54,16 @@ def new_name(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(final: Path, *, last: str = "", request: str = "", fresh: bool = False) -> Iterator[Path]:
+def new_folder(
+    final: Path, *, last: str = "", stale: Iterable[str] = (), request: str = "", fresh: bool = False
+) -> Iterator[Path]:
     """Yield a scratch folder inside ``final``; when the block ends well its entries move up into it.
 
     Each entry replaces the one of its name in ``final`` by a rename; hidden ones do not move. The entry named ``last``
     (the manifest that vouches for the others) is taken away first and put in place last, so that a reader who finds it
-    finds all of what it describes. If the block fails, nothing in ``final`` has changed, and a folder that did not
-    exist before is gone again.
+    finds all of what it describes. Entries of ``final`` that are ``stale``, for they are about those that are replaced,
+    go next, whether new ones take their place or not. If the block fails, nothing in ``final`` has changed, and a
+    folder that did not exist before is gone again.
 
     The scratch folder is empty, unless a ``request`` is given, a text that decides every byte: then it is `UNFINISHED`,
     and what a run with the same request has left there when it was killed is still in it, and so is what was done when
@@ -81,7 +84,7 @@ def new_folder(final: Path, *, last: str = "", request: str = "", fresh: bool = 
         try:
             yield scratch
             existed = True
-            _move_up(scratch, final, last)
+            _move_up(scratch, final, last, stale)
         except BaseException as error:
             kept = bool(request)  # should a second request to end come before it is known
             kept = kept and _is_resumable(scratch, error)
@@ -150,12 +153,14 @@ def is_interruption(error: BaseException) -> bool:
     return found is not None
 
 
-def _move_up(scratch: Path, final: Path, last: str) -> None:
-    """Move what is not hidden into ``final``, the entry ``last`` after all others."""
+def _move_up(scratch: Path, final: Path, last: str, stale: Iterable[str]) -> None:
+    """Move what is not hidden into ``final``, the entry ``last`` after all others, in place of what is ``stale``."""
     visible = (entry for entry in scratch.iterdir() if not entry.name.startswith("."))
     entries = sorted(visible, key=lambda entry: (entry.name == last, entry.name))
     if last and entries and entries[-1].name == last:
         (final / last).unlink(missing_ok=True)
+    for name in stale:
+        _remove(final / name)
     for entry in entries:
         _replace(entry, final / entry.name)
 
@@ -177,8 +182,16 @@ def _prefix() -> str:
 def _replace(source: Path, target: Path) -> None:
     """Move ``source`` over ``target``; a folder there is removed first, for no system replaces a full one."""
     if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
+        _remove(target)
     source.replace(target)
+
+
+def _remove(path: Path) -> None:
+    """Delete a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

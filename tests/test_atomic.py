@@ -86,6 +86,36 @@ def test_the_manifest_goes_away_first_and_comes_last(tmp_path: Path, monkeypatch
     assert seen == [("a.onnx", False), ("z.onnx", False), ("manifest.json", False)]
 
 
+def test_what_is_stale_goes_behind_the_manifest_and_stays_if_the_block_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, names = tmp_path / "out", ("pictures", "report.json", "none")
+
+    def entries() -> set[str]:
+        return {entry.name for entry in out.iterdir()}
+
+    (out / "pictures").mkdir(parents=True)
+    for name in ("manifest.json", "report.json", "model"):
+        (out / name).write_text("old")
+    old = entries()
+    with pytest.raises(ZeroDivisionError), new_folder(out, last="manifest.json", stale=names) as scratch:
+        (scratch / "manifest.json").write_text("new" * (1 // 0))
+    assert entries() == old
+    seen: list[set[str]] = []
+    unlink = Path.unlink
+
+    def watch(self: Path, *, missing_ok: bool = False) -> None:
+        seen.append(entries() & {"manifest.json", "report.json", "pictures"})
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watch)
+    with new_folder(out, last="manifest.json", stale=names) as scratch:
+        for name in ("manifest.json", "model"):
+            (scratch / name).write_text("new")
+    assert entries() == {"manifest.json", "model"}
+    assert seen[:2] == [{"manifest.json", "report.json", "pictures"}, {"report.json"}]
+
+
 def test_what_a_dead_process_left_is_swept_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     (tmp_path / f"{PREFIX}{int(dead.stdout)}-abc").mkdir()

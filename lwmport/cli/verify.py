@@ -45,7 +45,8 @@ def _print(found: "VerifyOutcome") -> None:
     for failure in found.failures:
         click.echo(f"{status_word('failed')}  {failure}")
     for validation in found.validations:
-        how = "not run" if validation.status == "skipped" else f"with {validation.runner}"
+        ran = f"with {validation.runner}, against {validation.reference}"
+        how = "not run" if validation.status == "skipped" else ran
         click.echo(f"{status_word(validation.status)}  {validation.component} {how}")
         for diff in validation.diffs:
             click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}")

@@ -15,15 +15,17 @@ WIDTH: Final = 119
 FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
 
-RUNTIMES: Final[Mapping[str, str]] = {"onnx": "onnxruntime", "tflite": "litert"}
-"""Format -> the runtime by which verify.py runs it; none for TensorFlow's."""
 
+def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None) -> str:
+    """Return README.txt: what to do, in five steps.
 
-def readme(spec: Spec, scripts: tuple[str, ...]) -> str:
-    """Return README.txt: what to do, in five steps; ``scripts`` compile the components."""
+    Args:
+        spec: the models.
+        scripts: the scripts that compile the components.
+        runtime: the runner of verify.py that runs the models as they are; None if it has none.
+    """
     target = TARGETS[spec.target]
     models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
-    runtime = RUNTIMES.get(spec.components[0].format)
     form = target.verify or FROM_FILES
     run = form.format(models=models, runtime=runtime) if runtime or "{runtime}" not in form else FROM_FILES
     lines = [

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,8 @@ from lwmport.validators.outputs import summarise
 
 FORMAT: Final = "lwmport-report/2"
 NAMES: Final = ("report.html", "report.json", "report.md", "pictures")
+"""What a report writes into its folder."""
+
 PICTURE_PATH: Final = re.compile(r"pictures/[a-z0-9][a-z0-9._-]{0,120}\.png")
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 JSON_LIMIT: Final = 32 << 20
@@ -49,16 +50,6 @@ def write_report(report: Report, folder: Path, pictures: Mapping[str, bytes] = N
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     (folder / "report.html").write_text(render.html(report, found), encoding="utf-8")
     (folder / "report.md").write_text(render.markdown(report), encoding="utf-8")
-
-
-def remove_report(folder: Path) -> None:
-    """Delete the report that lies in a folder, if any: it is about models that are about to be replaced."""
-    for name in NAMES:
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def read_report(folder: Path) -> Report:

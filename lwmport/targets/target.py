@@ -122,7 +122,7 @@ class Target:
 
     def engine_names(self, form: str) -> tuple[str, ...]:
         """Return what ``--soc`` names for a format, the usual one first; nothing for a target with chips."""
-        found: tuple[str, ...] = load(self.engines)[form] if self.engines else ()
+        found: tuple[str, ...] = load(self.engines).get(form, ()) if self.engines else ()
         return found
 
     @property

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 import lwmport
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.cli.listing import catalogue
+from lwmport.cli.main import cli
 from lwmport.converters.dialects import DIALECTS
 from lwmport.errors import CheckpointError, ConfigError, LoweringError, UsageError
 from lwmport.models import specs
@@ -114,6 +116,8 @@ def test_a_bundle_is_verified_with_its_family_and_without(ported: PortOutcome, m
     assert unknown.status is Status.PASSED
     words = "golden outputs, by the bundle's own tolerances: the family 'tiny-classifier' is not installed here"
     assert {one.reference for one in unknown.validations} == {words}
+    shown = CliRunner().invoke(cli, ["verify", str(path)])
+    assert (shown.exit_code, f", against {words}\n" in shown.output) == (0, True)
 
 
 @pytest.mark.usefixtures("installed")

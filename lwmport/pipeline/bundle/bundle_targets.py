@@ -11,6 +11,7 @@ from lwmport.handoff.inventory import inventory
 from lwmport.handoff.inventory import text as inventory_text
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry
+from lwmport.runtime.registry import RUNNERS
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.graphs.opening import READERS
@@ -21,7 +22,7 @@ from lwmport.types import Array, Preflight
 MODELS: Final = "models"
 """The folder of the artifacts, in the scratch folder as in the bundle."""
 
-FLOATS: Final = {"mixed": "float16", "int8": ""}
+RULE_PRECISIONS: Final = {"mixed": "float16", "int8": ""}
 """A compiler's precision -> the one that the rules are asked about; empty for the target's usual one."""
 
 
@@ -96,12 +97,19 @@ def check_files(staging: Staging, device: Device, part: ComponentEntry, form: st
     staging.put(f"check/{part.name}/operators.txt", inventory_text(operators).encode())
     if Path(part.path).suffix not in READERS:
         return None
-    precision = FLOATS.get(device.precision, device.precision)
+    precision = RULE_PRECISIONS.get(device.precision, device.precision)
     soc = device.soc if TARGETS[device.target].usual_chip else None
     found = check(folder / part.path, Conditions(target=device.target, chip=soc or "", precision=precision))
     staging.put_json(f"check/{part.name}/preflight.json", found)
     staging.put(f"check/{part.name}/preflight.txt", _text(found).encode())
     return found
+
+
+def runtime_of(device: Device, form: str) -> str | None:
+    """Return the runner of a bundle's verify.py that runs models of a format as they are; None if it has none."""
+    engines = TARGETS[device.target].engine_names(form)
+    name = (device.soc or engines[0]) if engines else ""
+    return name if name in RUNNERS and RUNNERS[name].bundled else None
 
 
 def _text(found: Preflight) -> str:

@@ -22,7 +22,15 @@ from lwmport.handoff.record import Bundle, Codes, ComponentSpec, Sample, Spec
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family
-from lwmport.pipeline.bundle.bundle_targets import MODELS, Device, check_files, compile_files, device_for, own_paths
+from lwmport.pipeline.bundle.bundle_targets import (
+    MODELS,
+    Device,
+    check_files,
+    compile_files,
+    device_for,
+    own_paths,
+    runtime_of,
+)
 from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
@@ -183,7 +191,8 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
         weights=f"{made.weights['description']}, sha256 {made.weights_sha256}",
         components=tuple(specs),
     )
-    _put_texts(work, whole, {name: credit for credit, name in shown.items()})
+    runtime = runtime_of(device, made.artifact_format)
+    _put_texts(work, whole, runtime, {name: credit for credit, name in shown.items()})
     return commands, tuple(found for found in preflights if found is not None)
 
 
@@ -205,12 +214,12 @@ def _put_given(work: _Work) -> None:
             staging.put(f"report/{picture.path}", folder / picture.path)
 
 
-def _put_texts(work: _Work, spec: Spec, shown: Mapping[str, str]) -> None:
+def _put_texts(work: _Work, spec: Spec, runtime: str | None, shown: Mapping[str, str]) -> None:
     staging = work.staging
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
-    staging.put("README.txt", texts.readme(spec, scripts).encode())
+    staging.put("README.txt", texts.readme(spec, scripts, runtime).encode())
     seeded = work.made.weights.get("kind") == "seeded"
     notice = texts.notice(spec, work.found.family.spec, shown, lwmport.__version__, seeded=seeded)
     staging.put("NOTICE.txt", notice.encode())

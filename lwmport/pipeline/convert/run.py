@@ -12,12 +12,12 @@ from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps
 from lwmport.pipeline.convert.request import ConvertRequest, Outcome
-from lwmport.pipeline.convert.taps import check_taps, remove_old_taps, write_taps
+from lwmport.pipeline.convert.taps import check_taps, old_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.convert.work import Work, open_request
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.reports import numbers
-from lwmport.reports.files import remove_report
+from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_startable, check_takes
@@ -47,10 +47,12 @@ def _filled(work: Work) -> Outcome:
     """Return what came of a work: its folder is filled whole or not at all."""
     out = work.request.out
     _check(work)
-    planned = _plan(work)
+    planned, stale = _plan(work), (*REPORT, *old_taps(out))
     with (
         resume.told(out, work.identity),
-        atomic.new_folder(out, last=manifest.NAME, request=work.identity, fresh=not work.request.resume) as work.folder,
+        atomic.new_folder(
+            out, last=manifest.NAME, stale=stale, request=work.identity, fresh=not work.request.resume
+        ) as work.folder,
     ):
         start = time.perf_counter()
         with memory.AnonymousPeak() as own:
@@ -61,9 +63,6 @@ def _filled(work: Work) -> Outcome:
         status = report.status if report else Status.SKIPPED
         made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
         manifest.write(made, work.folder)
-        remove_old_taps(out, made)
-        if report is None:
-            remove_report(out)
     return Outcome(
         out=out,
         manifest=made,

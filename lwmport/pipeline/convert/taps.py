@@ -1,6 +1,5 @@
 """The tapped model of a component: written beside its model, told in the manifest, and taken away with it."""
 
-import shutil
 from pathlib import Path
 
 from lwmport import manifest
@@ -33,23 +32,9 @@ def write_taps(work: Work, component: Component, artifact: Artifact) -> manifest
     return manifest.Taps(kind=kind, path=beside.path.name, names=tuple(names), files=manifest.file_entries(beside))
 
 
-def remove_old_taps(folder: Path, made: manifest.Manifest) -> None:
-    """Delete the tapped models in a folder whose models are about to be replaced, but for those that are made anew."""
+def old_taps(folder: Path) -> tuple[str, ...]:
+    """Return the entries of a folder that are tapped models of what was converted into it before."""
     if not (folder / manifest.NAME).exists():
-        return
-    kept = {part.taps.path for part in made.components if part.taps}
-    for taps in (part.taps for part in manifest.read(folder).components):
-        if taps is not None:
-            _remove(folder, taps, keep=taps.path in kept)
-
-
-def _remove(folder: Path, taps: manifest.Taps, *, keep: bool) -> None:
-    """Delete the files of a tapped model; what will ``keep`` its place is replaced, and its data goes."""
-    for name in (taps.path, *(file.name for file in taps.files)):
-        path = folder / name
-        if keep and Path(name).parts[0] == taps.path:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        return ()
+    told = [part.taps for part in manifest.read(folder).components if part.taps is not None]
+    return tuple(dict.fromkeys(name for taps in told for name in (taps.path, *(file.name for file in taps.files))))

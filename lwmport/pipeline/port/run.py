@@ -11,7 +11,7 @@ from typing import Any, Final
 from lwmport import atomic, digest, extras, manifest, memory, plain
 from lwmport.errors import PortError
 from lwmport.models.families import is_file
-from lwmport.pipeline.bundle.bundle_targets import FLOATS
+from lwmport.pipeline.bundle.bundle_targets import RULE_PRECISIONS
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.compile.run import AUTO, CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert.request import ConvertRequest
@@ -237,7 +237,9 @@ def _convert(request: PortRequest, observer: Observer) -> Stage:
 def _check(request: PortRequest, _: Observer) -> Stage:
     made = manifest.read(request.models)
     compiled = TARGETS[request.target].precision
-    conditions = Conditions(target=request.target, chip=request.chip or "", precision=FLOATS.get(compiled, compiled))
+    conditions = Conditions(
+        target=request.target, chip=request.chip or "", precision=RULE_PRECISIONS.get(compiled, compiled)
+    )
     found = [check(request.models / part.path, conditions) for part in made.components]
     with atomic.new_file(request.out / PREFLIGHT) as file:
         file.write(json.dumps(plain.encode(tuple(found)), indent=1, ensure_ascii=False).encode() + b"\n")

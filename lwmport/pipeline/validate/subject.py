@@ -24,7 +24,7 @@ RECORDS: Final = "*.compilation.json"
 LIMIT: Final = 16 * 2**20
 """Bytes that a record of a compilation may have; a larger file is none of ours."""
 
-FLOATS: Final = {"mixed": "float16"}
+JUDGED_AS: Final = {"mixed": "float16"}
 """A compiler's precision -> the one whose tolerances count."""
 
 
@@ -142,7 +142,7 @@ def _compiled(artifact: Path, folder: Path, component: str, precision: str = "")
         raise ArtifactError(f"expected {component}, which {artifact} was compiled from, in {folder}, found {names}")
     files = [manifest.file_entry(artifact.parent, path) for path in _files(artifact)]
     part = replace(found[0], path=artifact.name, files=tuple(files), operators={}, details={})
-    word = FLOATS.get(precision, precision)
+    word = JUDGED_AS.get(precision, precision)
     subject = Subject(
         path=artifact,
         part=part,

@@ -4,16 +4,17 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 import lwmport
-from lwmport import manifest, memory
+from lwmport import atomic, manifest, memory
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers.write import write_checkpoint
-from lwmport.errors import ArtifactError, CheckpointError, ConfigError, RunnerError, UsageError
+from lwmport.errors import ArtifactError, CheckpointError, ConfigError, PortError, RunnerError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.runtime.runners.jax import JaxRunner, quantized
@@ -200,6 +201,43 @@ def test_a_report_about_other_models_does_not_stay(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").is_file()
     lwmport.convert(replace(request, seed=1, validate=False))
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("report", "pictures"))]
+
+
+@pytest.mark.parametrize("name", ["vqgan-decoder.onnx", "manifest.json"])
+def test_no_old_report_stays_beside_a_manifest_of_other_models(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a run ends while it puts its files in place, no manifest vouches for what is there."""
+    request = lwmport.Request(component="vqgan-decoder", format="onnx", out=tmp_path, config="debug")
+    lwmport.convert(request)
+    rename = Path.replace
+
+    def end(self: Path, target: Path) -> Path:
+        if target == tmp_path / name:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", end)
+        with pytest.raises(KeyboardInterrupt):
+            lwmport.convert(replace(request, seed=1, validate=False))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("report", "pictures", "manifest"))]
+
+
+def test_a_run_that_fails_at_its_end_leaves_models_manifest_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = lwmport.Request(component="vqgan-decoder", format="onnx", out=tmp_path, config="debug")
+    lwmport.convert(request)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic, "_move_up", full)
+    with pytest.raises(PortError, match="No space left"):
+        lwmport.convert(replace(request, seed=1, validate=False))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_commands_can_be_pasted_and_name_no_folder(tmp_path: Path) -> None:

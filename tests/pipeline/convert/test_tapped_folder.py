@@ -93,6 +93,14 @@ def test_a_bundle_leaves_it_out(made: Outcome, tmp_path: Path) -> None:
     assert verify(VerifyRequest(path=packed.out)).status is Status.PASSED
 
 
+def test_a_bundle_does_not_take_its_place(folder: Path) -> None:
+    path = folder / "llama.taps.onnx"
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="expected --out apart from what is read"):
+        bundle(BundleRequest(folder=folder, target="cpu", out=path, samples=1, calibration=0))
+    assert path.read_bytes() == before
+
+
 def test_it_goes_with_the_model_that_it_was_of(tmp_path: Path) -> None:
     fields = {"component": "vqgan-decoder", "config": "debug"}
     convert(tmp_path, taps="composites", **fields)
