@@ -159,6 +159,20 @@ def _truncated(tmp_path: Path) -> bytes:
     return content[: len(content) // 2]
 
 
+END = "-- end of one --"
+EACH = f"""
+import json, sys
+from lwmport.cli.main import main
+words, *paths = json.loads(sys.argv[1]), *sys.argv[2:]
+for path in paths:
+    sys.argv = ["lwmport", *words, path]
+    try:
+        main()
+    except SystemExit as end:
+        print(end.code, {END!r}, sep="\\n", end="", file=sys.stderr)
+"""
+
+
 def bad_checkpoints(tmp_path: Path) -> dict[str, bytes]:
     return {
         "truncated": _truncated(tmp_path),
@@ -172,15 +186,22 @@ def bad_checkpoints(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_bad_checkpoints_cost_one_line_and_write_nothing(tmp_path: Path) -> None:
-    for name, content in bad_checkpoints(tmp_path).items():
-        path = tmp_path / "bad.pkl"
-        path.write_bytes(content)
-        done = lwmport(*CONVERT, "--checkpoint", path, "--out", tmp_path / "out", cwd=tmp_path)
-        assert done.returncode == CheckpointError.exit_code, f"{name}: {done.stdout}{done.stderr}"
-        lines = [line for line in done.stderr.splitlines() if line]
-        assert len(lines) == 1, f"{name}: {done.stderr}"
+    """One process tries them all, for each process of its own costs the imports."""
+    kept, out = tmp_path / "kept", tmp_path / "work" / "out"
+    for folder in (kept, out.parent):
+        folder.mkdir()
+    bad = bad_checkpoints(tmp_path / "kept")
+    for name, content in bad.items():
+        (kept / name).write_bytes(content)
+    words = [*CONVERT, "--out", str(out), "--checkpoint"]
+    command = [sys.executable, "-c", EACH, json.dumps(words), *(str(kept / name) for name in bad)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=out.parent)
+    for name, said in zip(bad, done.stderr.split(END)[:-1], strict=True):
+        lines = [line for line in said.splitlines() if line]
+        assert len(lines) == 2, f"{name}: {said}"
         assert lines[0].startswith("error: "), name
-        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bad.pkl"], name
+        assert lines[1] == str(CheckpointError.exit_code), name
+    assert not list(out.parent.iterdir())
 
 
 def test_every_tensor_that_is_wrong_is_named(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ LLAMA = {
 REQUESTS = {
     "onnx": {"component": "vqgan-decoder", "format": "onnx", "config": "debug"},
     "hf": {"component": "llama", "format": "hf", "config": LLAMA},
-    "stored": {"component": "llama-block", "format": "onnx", "config": LLAMA, "options": Options(store="float16")},
+    "stored": {"component": "llama", "format": "onnx", "config": LLAMA, "options": Options(store="float16")},
 }
 BLOCK = 1 << 14
 
