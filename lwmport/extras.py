@@ -72,6 +72,13 @@ def _silence(module: str) -> Iterator[None]:
         return
     for name, value in QUIET[module].items():
         os.environ.setdefault(name, value)
+    with silence():
+        yield
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Send what libraries in C write to standard error nowhere."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -27,7 +27,7 @@ LAYERS = {
 }
 FACADES = {"__init__.py", "__main__.py"}
 HOMES = {
-    "ai_edge_litert": ("converters/tflite/", "runtime/runners/litert.py"),
+    "ai_edge_litert": ("converters/tflite/", "runtime/runners/litert"),
     "click": ("cli/",),
     "flatbuffers": ("converters/tflite/",),
     "flax": ("models/",),

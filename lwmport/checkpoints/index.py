@@ -11,7 +11,6 @@ from typing import Any, Final
 from lwmport import digest
 from lwmport.checkpoints.cursor import opened
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.lazy.layers import Part
 from lwmport.checkpoints.lazy.stored import lazy_of
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import CheckpointError
@@ -95,16 +94,6 @@ class Checkpoint:
             CheckpointError: no such tensor, or the file changed since it was opened.
         """
         return self.lazy(name).read()
-
-    def read_slice(self, name: str, axis: int, index: int) -> Array:
-        """Return entry ``index`` on ``axis`` of one tensor, without that axis; the others are not read.
-
-        Entry 0 on axis 0 of [32, 4096, 11008] is [4096, 11008], mapped; on axis 1 its rows are gathered.
-
-        Raises:
-            CheckpointError: no such tensor or entry, or the file changed since it was opened.
-        """
-        return Part(self.lazy(name), axis, index).read()
 
     def pieces(self, name: str) -> Iterator[Array]:
         """Yield the values of one tensor in C order, as 1-D arrays of a few MiB.

@@ -1,7 +1,7 @@
 """What a family of models tells of itself: one record, from which every table about families is derived.
 
 A record holds data and references (``"module:attribute"``), so that it can be read without JAX. What a reference leads
-to is imported when it is first used. ``docs/families.md`` shows a whole family in some fifty lines of code.
+to is imported when it is first used. ``docs/families.md`` shows a whole family in one module of some fifty lines.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ def check_apart(out: Path, *read: Path) -> None:
         found = next((file for file in (path, *path.rglob("*")) if file.exists() and out.samefile(file)), None)
         if found:
             which = "one of the files" if found == out else str(found)
-            raise UsageError(f"expected --out apart from what is read, found {out}, which is {which}; name another")
+            raise UsageError(f"expected a new place as --out, found {out}, which is {which}; name another")
 
 
 def check_new(out: Path) -> None:
@@ -29,4 +29,4 @@ def check_new(out: Path) -> None:
         UsageError: there is something, and writing would destroy it.
     """
     if out.exists() or out.is_symlink():
-        raise UsageError(f"expected nothing yet at {out}, found a file; remove it or choose another --out")
+        raise UsageError(f"expected a free place at {out}, found a file; remove it or choose another --out")

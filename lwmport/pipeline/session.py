@@ -81,7 +81,7 @@ def _opened(
     parts = {phase: (entry.name, entry.signature) for phase, entry in entries.items()}
     own = {entry.path: entry.signature for entry in entries.values()}
     runners = {
-        path: open_runner(folder / path, RunnerContext(threads=threads, signature=signature), runner)
+        path: open_runner(folder / path, RunnerContext(threads=threads, signature=signature, session=True), runner)
         for path, signature in own.items()
     }
     models = {

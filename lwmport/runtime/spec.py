@@ -20,6 +20,7 @@ class RunnerContext:
         precision: the dtype to compute in, where the runtime has a choice.
         device: the number of the device, where there are several.
         options: a file with options of the runtime, as ``lwmport compile`` writes one.
+        session: whether a session opens the model: what one run writes, the next one reads.
     """
 
     threads: int = 1
@@ -27,6 +28,7 @@ class RunnerContext:
     precision: str = "float32"
     device: int = 0
     options: Path | None = None
+    session: bool = False
 
 
 Opener: TypeAlias = Callable[[Path, RunnerContext], Runner]

@@ -43,7 +43,7 @@ def test_a_slice_is_numpys_in_every_format_and_in_chunks(
     checkpoint = open_checkpoint(tmp_path / "it")
     for axis, size in enumerate(whole.shape):
         for index in range(size):
-            found = checkpoint.read_slice("a/kernel", axis, index)
+            found = Part(checkpoint.lazy("a/kernel"), axis, index).read()
             assert np.array_equal(found, whole.take(index, axis))
             assert found.flags.c_contiguous
             assert not found.flags.writeable
@@ -57,14 +57,14 @@ def test_long_runs_are_read_alone(in_memory: Callable[..., Any], tmp_path: Path)
     whole = np.arange(6 * 4 * 3000, dtype=np.float32).reshape(6, 4, 3000)
     write_checkpoint(in_memory({"a/kernel": whole}), tmp_path / "it", "safetensors")
     for index in range(4):
-        assert np.array_equal(open_checkpoint(tmp_path / "it").read_slice("a/kernel", 1, index), whole[:, index])
+        assert np.array_equal(Part(open_checkpoint(tmp_path / "it").lazy("a/kernel"), 1, index).read(), whole[:, index])
 
 
 def test_no_such_layer(in_memory: Callable[..., Any], tmp_path: Path) -> None:
     write_checkpoint(in_memory({"a/kernel": stacked()}), tmp_path / "it", "safetensors")
     for axis, index in ((0, 3), (0, -1), (3, 0)):
         with pytest.raises(CheckpointError, match="expected entry"):
-            open_checkpoint(tmp_path / "it").read_slice("a/kernel", axis, index)
+            Part(open_checkpoint(tmp_path / "it").lazy("a/kernel"), axis, index).read()
 
 
 def layered(arrays: Mapping[str, Array], in_memory: Callable[..., Any], **wanted: Any) -> LayeredWeights:

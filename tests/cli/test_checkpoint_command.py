@@ -56,7 +56,7 @@ def test_what_is_read_is_never_written_over(tmp_path: Path) -> None:
     before = stream.read_bytes()
     done = lwmport("checkpoint", "convert", stream, "--to", "pickle", "--dtype", "float16", "--out", stream)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: expected --out apart from what is read, found {stream}")
+    assert done.stderr.splitlines()[-1].startswith(f"error: expected a new place as --out, found {stream}")
     done = lwmport("checkpoint", "make", "--component", "llama", *SMALL, "--seed", "1", "--out", stream)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("remove it or choose another --out")

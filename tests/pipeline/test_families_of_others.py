@@ -1,6 +1,8 @@
 """A family of somebody else's package: every command takes it, and no file of ours knows it."""
 
+import os
 import re
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -75,6 +77,16 @@ def test_it_is_listed_with_the_package_that_brings_it() -> None:
     assert found["families"] == {"llama": "lwmport", "vqgan": "lwmport", "tiny-classifier": "tiny-classifier"}
     assert parts_of("tiny", Options(static=True)) == ("tiny-body", "tiny-head")
     assert resolve("tiny").config == {"size": 32, "width": 8, "classes": 10}
+
+
+def test_it_is_listed_without_jax() -> None:
+    code = (
+        "import sys; from lwmport.cli.listing import catalogue\n"
+        "assert 'tiny-body' in catalogue()['components']\n"
+        "assert 'tiny_classifier' in sys.modules and 'jax' not in sys.modules"
+    )
+    paths = os.pathsep.join((str(PACKAGE), str(ROOT)))
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
 @pytest.mark.usefixtures("installed")
@@ -232,12 +244,12 @@ def test_every_option_that_only_some_take_is_taken_by_somebody() -> None:
 def test_the_document_shows_the_package_to_the_letter() -> None:
     text = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
     shown = re.findall(r"`([\w./]+)`:\n\n```\w+\n(.*?)```", text, re.DOTALL)
-    assert [name for name, _ in shown] == ["tiny_classifier/family.py", "tiny_classifier/model.py", "pyproject.toml"]
+    assert [name for name, _ in shown] == ["tiny_classifier.py", "pyproject.toml"]
     for name, code in shown:
         assert code == (PACKAGE / name).read_text(encoding="utf-8")
     entry = (PACKAGE / "tiny_classifier-1.0.dist-info" / "entry_points.txt").read_text(encoding="utf-8")
-    assert "tiny-classifier = tiny_classifier.family:FAMILY" in entry
-    assert 'tiny-classifier = "tiny_classifier.family:FAMILY"' in shown[2][1]
+    assert "tiny-classifier = tiny_classifier:FAMILY" in entry
+    assert 'tiny-classifier = "tiny_classifier:FAMILY"' in shown[1][1]
 
 
 def test_the_document_names_every_field_of_a_record() -> None:

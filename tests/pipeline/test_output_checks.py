@@ -52,7 +52,7 @@ def test_a_checkpoint_is_not_converted_onto_itself(way: str, tmp_path: Path) -> 
     before, out = file.read_bytes(), WAYS[way](file)
     which = "one of the files" if out == file else str(file)
     names = sorted(path.name for path in tmp_path.iterdir())
-    with pytest.raises(UsageError, match=f"apart from what is read, found {out}, which is {which}; name another"):
+    with pytest.raises(UsageError, match=f"a new place as --out, found {out}, which is {which}; name another"):
         convert(f"params::{file}", out, Conversion(form="pickle", dtype="float16"))
     assert file.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -65,7 +65,7 @@ def test_no_file_of_a_folder_is_converted_onto(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert any(name.endswith("index.json") for name in before)
     for name in before:
-        with pytest.raises(UsageError, match="expected --out apart from what is read"):
+        with pytest.raises(UsageError, match="expected a new place as --out"):
             convert(str(folder), folder / name, Conversion(form="msgpack_stream"))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     convert(str(folder), folder / "new.stream", Conversion(form="msgpack_stream"))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from lwmport.errors import ArtifactError, CheckpointError, RunnerError, UsageErr
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import tolerances_of
+from lwmport.runtime.runners import litert_compiled
+from lwmport.runtime.session.litert_interpreter import InterpreterBackend
 from lwmport.types import Array, Kind, Status, TensorSpec
 from lwmport.validators.outputs import compare_outputs
 
@@ -162,6 +165,57 @@ def test_each_prefill_may_have_another_batch(
         alone = session.step(tokens[:1, place : place + 1])["logits"]
     assert status(np.concatenate(parts, axis=1), whole[:, 8:], mask[:, 8:], case) is Status.PASSED
     assert status(alone, whole[:1, -1:], mask[:1, -1:], case) is Status.PASSED
+
+
+def test_litert_reads_the_very_buffers_that_it_wrote(
+    folder: Callable[[str], Path], tokens: Array, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = lwmport.Session(folder("a pair, LiteRT"))
+    session.prefill(tokens[:, :6])
+    session.step(tokens[:, 6:7])
+    held, touched = [session._held.states], []
+    buffers = session._backend._models["decode"].runner._buffers
+    for call in ("read", "write"):
+        own = getattr(buffers, call)
+        monkeypatch.setattr(buffers, call, lambda it, *rest, own=own: touched.append(it) or own(it, *rest))
+    for place in range(7, 11):
+        session.step(tokens[:, place : place + 1])
+        held.append(session._held.states)
+    assert [states is held[place % 2] for place, states in enumerate(held)] == [True] * 5
+    states = [id(buffer) for found in held[:2] for buffer in found.values()]
+    assert len(set(states)) == 2 * 2 * CONFIG["num_hidden_layers"]
+    assert touched
+    assert not {id(buffer) for buffer in touched} & set(states)
+    assert capfd.readouterr().err == ""
+
+
+def test_litert_writes_no_state_beyond_its_buffer(folder: Callable[[str], Path], tokens: Array) -> None:
+    with lwmport.Session(folder("a pair, LiteRT")) as session:
+        session.prefill(tokens[:, :3])
+        runner = session._backend._models["decode"].runner
+        session._backend._spare = replace(session._held, states={**session._held.states})
+        session._backend._spare.states["past_key_values.0.key"] = runner.buffer("input_ids")
+        with pytest.raises(RunnerError, match=r"expected a state of float32 \(2, 4, 20, 8\) .* found int64 \(2, 1\)"):
+            session.step(tokens[:, 3:4])
+
+
+def test_litert_without_compiled_models_keeps_the_states_in_its_interpreter(
+    folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, tokens: Array, mask: Array, whole: Array
+) -> None:
+    opened, refused = litert_compiled.CompiledRunner.__init__, ["llama-decode.tflite", "llama-prefill.tflite"]
+
+    def refuse(runner: Any, path: Path, *rest: Any) -> None:
+        if path.name in refused:
+            raise RunnerError("refused")
+        opened(runner, path, *rest)
+
+    monkeypatch.setattr(litert_compiled.CompiledRunner, "__init__", refuse)
+    test_a_fork_goes_on_by_itself("a pair, LiteRT", folder, tokens, mask, whole)
+    test_each_prefill_may_have_another_batch("a pair of any batch, LiteRT", folder, tokens, mask, whole)
+    del refused[1]  # one of a pair
+    session = lwmport.Session(folder("a pair, LiteRT"))
+    assert isinstance(session._backend, InterpreterBackend)
+    assert status(stepped(session, tokens, mask, 5), whole, mask, "a pair, LiteRT") is Status.PASSED
 
 
 @pytest.mark.parametrize(

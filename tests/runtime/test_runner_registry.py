@@ -13,8 +13,8 @@ from lwmport.errors import PortError, RunnerError, UsageError
 from lwmport.models.llama.test_inputs import language_inputs
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.reopen import reopen
-from lwmport.pipeline.validate.reference_runs import threads
 from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.processors import processors
 from lwmport.runtime.registry import RUNNERS, check_takes, open_runner, runner_for, takers
 from lwmport.runtime.runners.openvino import write_ir
 from lwmport.runtime.spec import RunnerContext
@@ -73,7 +73,7 @@ def opened(request: pytest.FixtureRequest, artifact: Callable[[str], Made]) -> I
     if suffix == ".ort":
         pytest.skip("an .ort file is made of an .onnx by a tool of ONNX Runtime")
     made = artifact(suffix)
-    runner = RUNNERS[name].open(made[0], RunnerContext(signature=made[1], threads=threads()))
+    runner = RUNNERS[name].open(made[0], RunnerContext(signature=made[1], threads=processors()))
     yield runner, made
     runner.close()
 

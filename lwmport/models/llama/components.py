@@ -49,11 +49,6 @@ def llama(config: LlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan |
     return component(name, config, signature, llama_weights(config), apply, BOTH)
 
 
-def vision_llama(config: VisionLlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None) -> Component:
-    """Return the whole vision-language model: as `llama`, with ``vision_masks`` and the heads of ``sample_mode``."""
-    return llama(config, lengths, plan)
-
-
 def component(
     name: str,
     config: LlamaConfig,

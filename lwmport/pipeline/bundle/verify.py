@@ -131,7 +131,7 @@ def _check_files(request: VerifyRequest, archive: Archive, observer: Observer) -
         if found != request.sha256.lower():
             failures.append(f"{request.path.name}: expected the SHA-256 {request.sha256}, found {found}")
     if record.NAME not in archive.entries:
-        raise ArtifactError(f"expected {record.NAME} in {request.path}, found none; is this a bundle of ours?")
+        raise ArtifactError(f"expected {record.NAME} in {request.path}, found none; give a bundle that lwmport made")
     try:
         bundle = record.unseal(archive.read(record.NAME, LARGEST_JSON), record.NAME)
     except ArtifactError as error:

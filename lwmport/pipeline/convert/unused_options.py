@@ -33,7 +33,7 @@ def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str
 def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing beside another option."""
     if request.seed and request.checkpoint is not None:
-        yield "seed", f"--seed of seeded weights alone, found --seed {request.seed} beside --checkpoint"
+        yield "seed", f"--seed only without --checkpoint, found --seed {request.seed} beside --checkpoint"
     if request.runner is not None and not request.validate:
         yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
 

@@ -34,7 +34,7 @@ def left_out(jobs: Sequence[Values], rules: Sequence[Values], known: Collection[
         hits = [_has_all(job, rule) for job in jobs]
         if not any(hits):
             words = ", ".join(f"{name} = {value!r}" for name, value in rule.items())
-            raise UsageError(f"{path}: expected every [[exclude]] to leave out a job, found none with {words}; mend it")
+            raise UsageError(f"{path}: expected every [[exclude]] to leave out a job, found none with {words}; fix it")
         found = [old or new for old, new in zip(found, hits, strict=True)]
     return found
 

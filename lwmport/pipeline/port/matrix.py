@@ -13,7 +13,7 @@ from lwmport.pipeline.port.engines import ENGINES, HERE, Ended, Engine, Running
 from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.pipeline.port.run import STAGES, PortOutcome, title_of
-from lwmport.pipeline.validate.reference_runs import threads
+from lwmport.processors import processors
 from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
 from lwmport.types import Status
 
@@ -51,7 +51,7 @@ def port_all(
     """
     observer = observer or Silent()
     chosen: Engine = ENGINES[engine]()
-    places = next(count for count in (workers, asked.workers, threads()) if count is not None)
+    places = next(count for count in (workers, asked.workers, processors()) if count is not None)
     free = (free_bytes() or FALLBACK) * 9 // 10
     budget = next(count for count in (memory, asked.memory, free) if count is not None)
     if places < 1 or budget < 1:

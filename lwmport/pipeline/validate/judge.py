@@ -12,7 +12,8 @@ from lwmport import digest
 from lwmport.errors import PortError
 from lwmport.manifest import ComponentEntry, FileEntry
 from lwmport.models.specs import tolerances_of
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, quantized_for, threads, timed
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, quantized_for, timed
+from lwmport.processors import processors
 from lwmport.reports.pictures import draw
 from lwmport.reports.record import (
     ArtifactFacts,
@@ -66,7 +67,7 @@ def open_runner(
         UsageError: no runtime takes such a file, or the one that is named does not.
         RunnerError: the runtime refuses it.
     """
-    context = RunnerContext(threads=threads(), signature=signature, precision=precision, device=device)
+    context = RunnerContext(threads=processors(), signature=signature, precision=precision, device=device)
     return registry.open_runner(path, context, runner)
 
 
@@ -170,7 +171,7 @@ def _timing(runner: str, seconds: tuple[float, ...], run: ReferenceRun) -> Timin
         median_s=statistics.median(seconds),
         runs=len(seconds),
         batch=run.batch,
-        threads=threads(),
+        threads=processors(),
         cores=os.cpu_count() or 1,
     )
 

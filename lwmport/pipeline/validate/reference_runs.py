@@ -10,7 +10,6 @@ import numpy as np
 from lwmport.checkpoints.stored_weights import reference_name
 from lwmport.errors import CheckpointError
 from lwmport.pipeline.validate.test_inputs import TestInputs
-from lwmport.processors import processors
 from lwmport.runtime.runners.jax import quantized, reference
 from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
 
@@ -148,8 +147,3 @@ def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
         runner.run(inputs)
         taken.append(time.perf_counter() - start)
     return tuple(taken)
-
-
-def threads() -> int:
-    """Return how many processors this process may use."""
-    return processors()

@@ -1,12 +1,11 @@
 """LiteRT (TensorFlow Lite) on the CPU, with its default delegate XNNPACK."""
 
-import mmap
-import struct
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,10 @@ from lwmport import extras
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import spec_of
+from lwmport.runtime.runners.litert_compiled import CompiledRunner
+from lwmport.runtime.runners.litert_file import checked
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import Array, TensorSpec
-
-IDENTIFIER: Final = b"TFL3"
-SIGNATURE: Final = "serving_default"
-"""The signature that counts, if there are several of the subgraph that runs where none is named; else the first."""
+from lwmport.types import Array, Runner, TensorSpec
 
 
 class LiteRTRunner(BaseRunner):
@@ -37,7 +34,7 @@ class LiteRTRunner(BaseRunner):
     name = "LiteRT"
 
     def __init__(self, path: Path, threads: int) -> None:
-        self._key = _checked(path)
+        self._key = checked(path)
         litert = extras.require("ai_edge_litert.interpreter")
         try:
             self.interpreter = litert.Interpreter(str(path), num_threads=threads)
@@ -72,8 +69,11 @@ class LiteRTRunner(BaseRunner):
         del self.interpreter
 
 
-def open_model(path: Path, context: RunnerContext) -> LiteRTRunner:
-    """Return a TFLite file, ready to run."""
+def open_model(path: Path, context: RunnerContext) -> Runner:
+    """Return a TFLite file, ready to run; for a session as LiteRT's compiled model, unless LiteRT refuses that."""
+    if context.session and context.signature is not None:
+        with contextlib.suppress(RunnerError):
+            return CompiledRunner(path, context.threads, context.signature)
     return LiteRTRunner(path, context.threads)
 
 
@@ -101,27 +101,6 @@ class _Tensors:
         return {tensor["name"]: tensor for tensor in self._interpreter.get_output_details()}
 
 
-def _checked(path: Path) -> str:
-    """Return the key of the signature that counts, empty if there is none, of a file of which nothing is missing.
-
-    LiteRT reads beyond the end of a file that was cut.
-    """
-    extras.require("ai_edge_litert")
-    try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        model = _tables(mapped)
-        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
-        keys = [(entry.signatureKey or b"").decode() for entry in model.signatureDefs or () if not entry.subgraphIndex]
-    except (OSError, ValueError) as error:
-        raise RunnerError(f"expected a TFLite model at {path}, found {one_line(error)}") from error
-    except (IndexError, struct.error) as error:
-        raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
-    if needed > found:
-        raise RunnerError(f"expected {needed} bytes in {path}, found {found}; the file was cut, convert again")
-    return SIGNATURE if SIGNATURE in keys else next(filter(None, keys), "")
-
-
 def undelegated(operators: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the operators outside every delegate, in order.
 
@@ -147,14 +126,6 @@ def _between(makers: Mapping[int, Mapping[str, Any]], edge: set[int], wanted: li
             found.add(node["index"])
             wanted.extend(map(int, node["inputs"]))
     return found
-
-
-def _tables(mapped: mmap.mmap) -> Any:
-    """Return the model with every table read, which finds those that are cut."""
-    schema = extras.require("ai_edge_litert.schema_py_generated")
-    if mapped[4:8] != IDENTIFIER:
-        raise ValueError(f"a file without {IDENTIFIER.decode()} at byte 4")
-    return schema.ModelT.InitFromPackedBuf(mapped)
 
 
 def _indices(details: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

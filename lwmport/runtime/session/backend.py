@@ -15,7 +15,7 @@ BACKENDS: Final = Registry(
     "backend",
     {
         ARRAYS: "lwmport.runtime.session.arrays:ArraysBackend",
-        "litert": "lwmport.runtime.session.litert:LiteRTBackend",
+        "litert": "lwmport.runtime.session.litert:litert_backend",
         "onnxruntime": "lwmport.runtime.session.onnxruntime:OnnxRuntimeBackend",
     },
 )

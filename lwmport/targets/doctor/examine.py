@@ -43,7 +43,7 @@ def examine(machine: Machine, target: str | None = None, installed: Mapping[str,
     remarks = sorted(_remarks(machine, target), key=lambda pair: _ORDER.index(pair[0].severity))
     blocking = [remark for remark, decides in remarks if decides and remark.severity is Severity.ERROR]
     count = len(blocking)
-    sentence = f"{count} thing{'s' * (count != 1)} in the way of {asked}" if count else f"ready for {asked}"
+    sentence = f"{asked} is not ready: {count} problem{'s' * (count != 1)}" if count else f"ready for {asked}"
     return Examination(
         target=asked,
         status=Status.FAILED if blocking else Status.PASSED,

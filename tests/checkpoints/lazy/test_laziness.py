@@ -13,6 +13,7 @@ import pytest
 
 from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.layout import Layout
+from lwmport.checkpoints.lazy.layers import Part
 from lwmport.checkpoints.lazy.layouts import Relaid
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.writers import msgpack as msgpack_writer
@@ -154,7 +155,7 @@ def test_a_layer_of_a_stack_in_chunks_costs_its_pieces(
         peak = max(peak, anonymous() - before)
     assert found == LAYER
     assert peak < 1 << 25
-    assert checkpoint.read_slice("h/kernel", axis, 31).nbytes == LAYER
+    assert Part(checkpoint.lazy("h/kernel"), axis, 31).read().nbytes == LAYER
 
 
 def test_a_layer_inside_one_chunk_is_mapped_and_nothing_of_it_is_read(
@@ -162,7 +163,7 @@ def test_a_layer_inside_one_chunk_is_mapped_and_nothing_of_it_is_read(
 ) -> None:
     whole = np.ones((4, 512, 1024), np.float32)
     write_checkpoint(in_memory({"h/kernel": whole}), tmp_path / "it", "msgpack_stream")
-    layer = open_checkpoint(tmp_path / "it").read_slice("h/kernel", 0, 2)
+    layer = Part(open_checkpoint(tmp_path / "it").lazy("h/kernel"), 0, 2).read()
     base = layer
     while isinstance(base, np.ndarray):
         base = base.base

@@ -20,7 +20,7 @@ from lwmport.graphs.trace import trace
 from lwmport.models.attention.blocks import AttentionPlan, initial_state
 from lwmport.models.attention.causal import plan_for
 from lwmport.models.families import resolve
-from lwmport.models.llama.components import llama, vision_llama
+from lwmport.models.llama.components import llama
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.parts import llama_block, llama_embed, llama_head, ring_step
 from lwmport.models.llama.signatures import Lengths
@@ -38,7 +38,7 @@ CLOSE = 2e-5
 DIALECTS = [("ort", 21), ("onnx", 13), ("onnx", 21), ("onnx", 24)]
 FACTORIES: dict[str, Callable[..., Component]] = {
     "llama": lambda plan, lengths: llama(TEXT, lengths, plan),
-    "vision-llama": lambda plan, lengths: vision_llama(VISION, lengths, plan),
+    "vision-llama": lambda plan, lengths: llama(VISION, lengths, plan),
     "llama-block": lambda plan, lengths: llama_block(TEXT, 1, lengths, plan),
     "llama-embed": lambda _, lengths: llama_embed(VISION, lengths),
     "llama-head": lambda _, lengths: llama_head(VISION, lengths),

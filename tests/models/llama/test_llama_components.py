@@ -17,7 +17,7 @@ from lwmport.graphs.simplify import simplify
 from lwmport.graphs.trace import trace
 from lwmport.models.attention.blocks import AttentionPlan, initial_state
 from lwmport.models.attention.causal import plan_for
-from lwmport.models.llama.components import llama, vision_llama
+from lwmport.models.llama.components import llama
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.parts import llama_block, llama_embed, llama_head, ring_step
 from lwmport.models.llama.presets import CONFIGS, VISION_CONFIGS
@@ -65,7 +65,7 @@ def test_the_signature_is_the_ecosystems() -> None:
     [("all", ["text_logits", "vision_logits"]), ("text", ["text_logits"]), ("vision", ["vision_logits"])],
 )
 def test_vision_language_adds_masks_and_gives_the_logits_of_its_mode(mode: str, names: list[str]) -> None:
-    signature = vision_llama(VISION.updated({"sample_mode": mode})).signature
+    signature = llama(VISION.updated({"sample_mode": mode})).signature
     assert [spec.name for spec in signature.outputs if "logits" in spec.name] == names
     (masks,) = (spec for spec in signature.inputs if spec.name == "vision_masks")
     assert (masks.dtype, masks.shape) == ("bool", ("batch", "sequence"))

@@ -110,7 +110,7 @@ def test_it_is_written_over_no_file_of_the_folder(name: str, *, linked: bool, co
     if linked:
         out = tmp_path / "out.zip"
         out.symlink_to(converted / name)
-    with pytest.raises(UsageError, match=r"expected --out apart from what is read, found .*; name another"):
+    with pytest.raises(UsageError, match=r"expected a new place as --out, found .*; name another"):
         bundle(request(converted, out))
     assert {path.name: path.read_bytes() for path in converted.iterdir() if path.is_file()} == before
 

@@ -96,7 +96,7 @@ def test_a_bundle_leaves_it_out(made: Outcome, tmp_path: Path) -> None:
 def test_a_bundle_does_not_take_its_place(folder: Path) -> None:
     path = folder / "llama.taps.onnx"
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="expected --out apart from what is read"):
+    with pytest.raises(UsageError, match="expected a new place as --out"):
         bundle(BundleRequest(folder=folder, target="cpu", out=path, samples=1, calibration=0))
     assert path.read_bytes() == before
 

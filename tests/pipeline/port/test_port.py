@@ -421,7 +421,7 @@ NOT_EXCLUDED: dict[str, tuple[str, str]] = {
     "an unknown field": ('targt = "migraphx"', r"expected a field of an \[\[exclude\]\] .* did you mean 'target'\?"),
     "nothing": ("", "expected fields with values in every"),
     "no values": ("target = []", "expected fields with values in every"),
-    "no such value": ('target = "migrafx"', "to leave out a job, found none with target = 'migrafx'; mend it"),
+    "no such value": ('target = "migrafx"', "to leave out a job, found none with target = 'migrafx'; fix it"),
     "another precision": (
         'target = "migraphx"\nprecision = "float16"',
         "found none with target = 'migraphx', precision = 'float16'",

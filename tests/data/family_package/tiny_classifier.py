@@ -1,17 +1,15 @@
-"""The model: one convolution, the mean of each channel, one matrix."""
+"""A family of models in one file: a picture to features, features to logits."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from jax import lax
-from jax import numpy as jnp
-
 from lwmport.models.configuration import PlainConfig
 from lwmport.models.options import Options
-from lwmport.types import Component, Kind, Signature, TensorSpec, WeightSpec
-from tiny_classifier.family import COLOURS, FAMILY
+from lwmport.models.spec import FamilySpec, PartSpec
+from lwmport.types import Component, Kind, Normalisation, Signature, TensorSpec, Tolerance, Tolerances, WeightSpec
 
-LAYOUT = ("NHWC", "HWIO", "NHWC")
+COLOURS = Normalisation(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
+CLOSE = Tolerance(atol=1e-5, rtol=1e-5, why="Two layers: float32 lowerings of them agree to 1e-6.", min_sqnr_db=100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +24,11 @@ CONFIGS = {"small": Config(), "debug": Config(size=16, width=4, classes=3)}
 
 def body(config: Config, _: Options) -> Component:
     def apply(weights: Any, inputs: Any) -> dict[str, Any]:
-        x = lax.conv_general_dilated(inputs["pixels"], weights["conv/kernel"], (2, 2), "SAME", dimension_numbers=LAYOUT)
-        return {"features": jnp.tanh(x + weights["conv/bias"]).mean((1, 2))}
+        from jax import lax, numpy
+
+        layout = ("NHWC", "HWIO", "NHWC")
+        x = lax.conv_general_dilated(inputs["pixels"], weights["conv/kernel"], (2, 2), "SAME", dimension_numbers=layout)
+        return {"features": numpy.tanh(x + weights["conv/bias"]).mean((1, 2))}
 
     picture = {"kind": Kind.PICTURE, "layout": "NHWC", "value_range": COLOURS.value_range}
     edges = tensor("pixels", config.size, config.size, 3, **picture), tensor("features", config.width)
@@ -53,3 +54,22 @@ def component(name: str, config: Config, edges: Any, shapes: Any, **more: Any) -
     weights = {key: WeightSpec(shape=shape, dtype="float32") for key, shape in shapes.items()}
     values = config.to_json()
     return Component(name=name, family=FAMILY.name, config=values, signature=signature, weights=weights, **more)
+
+
+FAMILY = FamilySpec(
+    name="tiny-classifier",
+    components=(
+        PartSpec(name="tiny-body", summary="a picture to features", factory="tiny_classifier:body", prefix="body/"),
+        PartSpec(
+            name="tiny-head",
+            summary="features to logits",
+            factory="tiny_classifier:head",
+            rename={"dense/": "classifier/"},
+        ),
+    ),
+    groups={"tiny": ("tiny-body", "tiny-head")},
+    configs="tiny_classifier:CONFIGS",
+    preprocessing={"pixels": COLOURS},
+    words={"outputs/logits": "one number for each class; the largest is the answer"},
+    tolerances=Tolerances(usual={"float32": CLOSE}),
+)

@@ -1,0 +1,42 @@
+"""A TFLite file, before LiteRT opens it: whether it is whole, and which of its signatures counts."""
+
+import mmap
+import struct
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport import extras
+from lwmport.errors import RunnerError, one_line
+
+IDENTIFIER: Final = b"TFL3"
+SIGNATURE: Final = "serving_default"
+"""The signature that counts, if there are several of the subgraph that runs where none is named; else the first."""
+
+
+def checked(path: Path) -> str:
+    """Return the key of the signature that counts, empty if there is none, of a file of which nothing is missing.
+
+    LiteRT reads beyond the end of a file that was cut.
+    """
+    extras.require("ai_edge_litert")
+    try:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        model = _tables(mapped)
+        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
+        keys = [(entry.signatureKey or b"").decode() for entry in model.signatureDefs or () if not entry.subgraphIndex]
+    except (OSError, ValueError) as error:
+        raise RunnerError(f"expected a TFLite model at {path}, found {one_line(error)}") from error
+    except (IndexError, struct.error) as error:
+        raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
+    if needed > found:
+        raise RunnerError(f"expected {needed} bytes in {path}, found {found}; the file was cut, convert again")
+    return SIGNATURE if SIGNATURE in keys else next(filter(None, keys), "")
+
+
+def _tables(mapped: mmap.mmap) -> Any:
+    """Return the model with every table read, which finds those that are cut."""
+    schema = extras.require("ai_edge_litert.schema_py_generated")
+    if mapped[4:8] != IDENTIFIER:
+        raise ValueError(f"a file without {IDENTIFIER.decode()} at byte 4")
+    return schema.ModelT.InitFromPackedBuf(mapped)

@@ -1,1 +1,0 @@
-"""A family of models in a package of its own."""
