@@ -7,6 +7,9 @@ from lwmport.targets.rules.rule import Hit, Look, Subject
 
 STANDARD: Final = ("", "ai.onnx")
 
+NEWEST: Final = 2**31 - 1
+"""The largest opset that ONNX's own tables can be asked for; an operator is what its newest version says from there."""
+
 
 def opset_within(low: int, high: int) -> Look:
     """Return a look for a default domain outside a range of versions."""
@@ -45,7 +48,7 @@ def since(operator: str, opset: int) -> int:
     import onnx
 
     try:
-        return int(onnx.defs.get_schema(operator, opset).since_version)
+        return int(onnx.defs.get_schema(operator, min(max(opset, 0), NEWEST)).since_version)
     except onnx.defs.SchemaError:
         return 0
 
