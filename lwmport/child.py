@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from lwmport import errors, memory, parcel
@@ -113,7 +114,7 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], bounds: Bou
 def _run(files: list[int], said: IO[bytes], seconds: float) -> int | None:
     """Return the exit code of a child, None if its time was up; it and what it started are gone then."""
     words = [sys.executable, "-P", "-m", "lwmport.child", *map(str, files), str(os.getpid()), str(int(seconds))]
-    path = os.pathsep.join(os.path.abspath(item) for item in sys.path)  # an empty one is where we are
+    path = os.pathsep.join(item or str(Path.cwd()) for item in sys.path)
     process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
         words,
         stdin=subprocess.DEVNULL,

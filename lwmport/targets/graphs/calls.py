@@ -30,10 +30,8 @@ def check_calls(model: onnx.ModelProto, path: Path) -> None:
         _measure(key, calls, sizes, path)
     total = _total(Counter(_called(model.graph.node)), sizes)
     if total > NODES:
-        more = " or more" if total == MOST else ""
-        raise ArtifactError(
-            f"expected at most {NODES:,} nodes in {path} with its functions inlined, found {total:,}{more}"
-        )
+        found = f"{total:,}{' or more' if total == MOST else ''}"
+        raise ArtifactError(f"expected at most {NODES:,} nodes in {path} with its functions inlined, found {found}")
 
 
 def _total(called: Counter[Key], sizes: dict[Key, int]) -> int:

@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from lwmport import memory
 from lwmport.errors import ArtifactError
+from lwmport.targets.graphs.one_node import outputs_of
 from lwmport.targets.graphs.record import product
 from lwmport.targets.graphs.result_size import result_size
 from lwmport.types import Array
@@ -25,6 +26,9 @@ EFFORT: Final = 2_000_000
 
 BYTES: Final = 1 << 16
 """The largest value that is computed."""
+
+ALL_BYTES: Final = 1 << 27
+"""What all values together may have, those of small constants included."""
 
 SHAPES: Final = 1 << 29
 """Bytes that inference may take beside `COPIES` of the skeleton: 97 bytes can say that a node has 2^31 outputs."""
@@ -68,6 +72,17 @@ def settle(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
     Raises:
         ArtifactError: the shapes take more memory than any model's.
     """
+    try:
+        with memory.bounded(SHAPES + COPIES * model.ByteSize()):
+            return _settled(model)
+    except MemoryError as error:
+        raise ArtifactError(
+            "expected a model whose shapes fit into memory, found a node of more outputs, or a value of more axes, "
+            "than any model has"
+        ) from error
+
+
+def _settled(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
     scratch = model
     known = _constants(model.graph)
     values: dict[str, Array] = {}
@@ -91,20 +106,9 @@ def _constants(graph: onnx.GraphProto) -> dict[str, Array]:
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with inferred shapes; as it is where inference fails, for a rule will say why.
-
-    Raises:
-        ArtifactError: the shapes take more memory than any model's.
-    """
-    made = _with_stand_ins(model)
+    """Return the model with inferred shapes; as it is where inference fails, for a rule will say why."""
     try:
-        with memory.bounded(SHAPES + COPIES * made.ByteSize()):
-            return onnx.shape_inference.infer_shapes(made)
-    except MemoryError as error:
-        raise ArtifactError(
-            "expected a model whose shapes fit into memory, found a node of more outputs, or a value of more axes, "
-            "than any model has"
-        ) from error
+        return onnx.shape_inference.infer_shapes(_with_stand_ins(model))
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError, TypeError):
         return model
 
@@ -125,29 +129,45 @@ def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _computed(model: onnx.ModelProto, known: dict[str, Array]) -> dict[str, Array]:
-    """Return the new values of nodes whose operands are known, or whose operand's sizes are; they are known then too."""
+    """Return the new values of nodes whose operands, or their sizes, are known; they are known themselves then.
+
+    Types that follow from the new values are used at once: else each node of a chain would take an inference of all.
+    """
     graph = model.graph
-    infos = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
+    types = {value.name: value.type for value in (*graph.input, *graph.value_info, *graph.output)}
+    types |= {tensor.name: _type_of(tensor) for tensor in graph.initializer}
     ends = {output.name for output in graph.output}
     opset = next((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), 0)
     found: dict[str, Array] = {}
+    left = ALL_BYTES - sum(array.nbytes for array in known.values())
     for node in graph.node:
-        if node.op_type not in FOLDED or node.domain not in {"", "ai.onnx"} or len(node.output) != 1:
+        if node.domain not in {"", "ai.onnx"}:
             continue
-        name = node.output[0]
-        if name in ends or name in known or _is_large(infos.get(name)):
+        if found and any(name and not _is_settled(types.get(name)) for name in node.output):
+            types |= outputs_of(node, types, known, opset)
+        name = node.output[0] if len(node.output) == 1 and node.op_type in FOLDED else ""
+        if not name or name in ends or name in known or _is_large(types.get(name)):
             continue
         shaped = node.op_type in {"Shape", "Size"}
-        operand = infos.get(node.input[0]) if shaped and node.input else None
+        operand = types.get(node.input[0]) if shaped and node.input else None
         value = _shape_of(node, operand) if shaped else _run(node, known, opset)
-        if value is not None:
+        if value is not None and value.nbytes <= left:
+            left -= value.nbytes
             found[name] = known[name] = value
     return found
 
 
-def _is_large(value: onnx.ValueInfoProto | None) -> bool:
+def _type_of(tensor: onnx.TensorProto) -> onnx.TypeProto:
+    return onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+
+
+def _is_settled(kind: onnx.TypeProto | None) -> bool:
+    return kind is not None and _sizes(kind) is not None
+
+
+def _is_large(kind: onnx.TypeProto | None) -> bool:
     """Return whether a value has more bytes than are computed; one without known sizes may turn out smaller."""
-    shape = None if value is None else _sizes(value)
+    shape = None if kind is None else _sizes(kind)
     return shape is not None and product(shape) * 8 > BYTES
 
 
@@ -174,7 +194,7 @@ def _small(tensor: onnx.TensorProto) -> Array | None:
         return None
 
 
-def _shape_of(node: onnx.NodeProto, operand: onnx.ValueInfoProto | None) -> Array | None:
+def _shape_of(node: onnx.NodeProto, operand: onnx.TypeProto | None) -> Array | None:
     shape = None if operand is None else _sizes(operand)
     if shape is None:
         return None
@@ -231,11 +251,11 @@ def _typed(model: onnx.ModelProto, inferred: onnx.ModelProto, values: Mapping[st
     return found
 
 
-def _sizes(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-    kind = value.type.tensor_type
-    if not kind.HasField("shape") or not all(dim.HasField("dim_value") for dim in kind.shape.dim):
+def _sizes(kind: onnx.TypeProto) -> tuple[int, ...] | None:
+    tensor = kind.tensor_type
+    if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
-    return tuple(dim.dim_value for dim in kind.shape.dim)
+    return tuple(dim.dim_value for dim in tensor.shape.dim)
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -23,7 +23,7 @@ KEPT_VARINTS: Final = 1 << 20
 """The same for tensors kept as varints."""
 
 FIELDS: Final = 600_000
-"""Nodes, values and weights of a graph, and fields in those that are looked into; a model of 100,000 nodes has fewer."""
+"""Nodes, values and weights of a graph, and fields of what is looked into; a model of 100,000 nodes has fewer."""
 
 _Schema: TypeAlias = "dict[int, str]"
 SCHEMAS: Final[dict[str, _Schema]] = {
