@@ -48,6 +48,14 @@ class RunnerError(PortError):
     """A runtime refused a model or its inputs."""
 
 
+class ChildError(RunnerError):
+    """Work in a process of its own did not end well; ``cause`` is ``time``, ``memory``, ``signal`` or ``error``."""
+
+    def __init__(self, message: str, cause: str = "error") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 class MissingExtraError(PortError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lwmport import atomic, digest, plain
 from lwmport.errors import ArtifactError
+from lwmport.small_files import read_small
 from lwmport.types import ADDED, Artifact, Signature
 
 FORMAT: Final = "lwmport-manifest/1"
@@ -129,9 +130,7 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        if path.stat().st_size > LIMIT:
-            raise ArtifactError(f"{path}: expected a manifest of at most {LIMIT} bytes, found more")
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_small(path, LIMIT))
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error

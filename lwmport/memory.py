@@ -75,6 +75,23 @@ def is_scarce(count: int) -> bool:
     return total is not None and 2 * count > total
 
 
+@contextlib.contextmanager
+def bounded(nbytes: int) -> Iterator[None]:
+    """Let the process take no more than ``nbytes`` of new memory in the block; more ends in a `MemoryError`.
+
+    It is for native code that a few bytes of a file can send for gigabytes. Linux counts the memory that can be written
+    (RLIMIT_DATA), of all threads together; elsewhere nothing is bounded.
+    """
+    used, (soft, hard) = _field("VmData"), resource.getrlimit(resource.RLIMIT_DATA)
+    bounds = [bound for bound in (soft, hard) if bound != resource.RLIM_INFINITY]
+    if used is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (min([*bounds, used + nbytes]), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
 class AnonymousPeak:
     """Looks at the anonymous memory every `INTERVAL` seconds while the block runs; elsewhere than on Linux, never.
 

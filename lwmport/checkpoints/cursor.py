@@ -102,7 +102,7 @@ def opened(path: Path) -> Iterator[Cursor]:
         CheckpointError: it cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise CheckpointError(f"cannot be read: {error.strerror or error}") from error
     try:

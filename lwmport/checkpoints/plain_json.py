@@ -2,13 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lwmport.errors import CheckpointError
+from lwmport.small_files import read_small
 from lwmport.wording import kind_of, shown
-
-MAX_JSON: Final = 100_000_000
-"""Bytes: an index of a hundred thousand tensors is a tenth of it."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -18,9 +16,7 @@ def read_object(path: Path) -> dict[str, Any]:
         CheckpointError: there is no such file, it is no JSON, no object, too large, or names a key twice.
     """
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise CheckpointError(f"{path.name}: expected at most {MAX_JSON:,} bytes, found {path.stat().st_size:,}")
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        found = json.loads(read_small(path).decode(), object_pairs_hook=_once)
     except OSError as error:
         raise CheckpointError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     # Text nested without end costs the parser its stack, long digits its patience; neither is a configuration.

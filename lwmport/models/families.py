@@ -14,6 +14,7 @@ from lwmport.models.spec import FamilySpec, PartSpec
 from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
 from lwmport.registry import check_known, load
+from lwmport.small_files import read_small
 from lwmport.types import Component, WeightSpec
 
 USUAL: Final = "lwm"
@@ -264,7 +265,7 @@ def _fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(config, str):
         return config
     try:
-        values = json.loads(Path(config).read_text(encoding="utf-8"))
+        values = json.loads(read_small(Path(config)).decode())
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {found}") from error

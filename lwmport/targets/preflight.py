@@ -1,7 +1,9 @@
 """A model file against a target's rules: findings, gravest first, and a verdict."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +13,12 @@ from lwmport.targets.chip import Chip
 from lwmport.targets.graphs.opening import open_graph
 from lwmport.targets.graphs.record import Graph, Shapes
 from lwmport.targets.registry import TARGETS
-from lwmport.targets.rules.rule import NO_CHIP, Rule, Subject
+from lwmport.targets.rules.rule import NO_CHIP, Hit, Rule, Subject
 from lwmport.targets.target import FLOATS, Target
 from lwmport.types import Finding, Preflight, Severity, Status
+
+TOLD: Final = 1000
+"""Places of one rule that are told one by one; how many there are more is told in one finding."""
 
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
@@ -101,15 +106,23 @@ def _findings(subject: Subject, rules: Iterable[Rule]) -> Iterable[Finding]:
     for rule in rules:
         if subject.graph.form not in rule.forms:
             continue
-        for hit in rule.look(subject):
-            yield Finding(
-                rule=rule.id,
-                severity=hit.severity or rule.severity,
-                title=rule.title,
-                where=hit.where,
-                operator=hit.operator,
-                found=hit.found,
-                vendor=rule.vendor,
-                fix=rule.fix,
-                fixable=rule.fixable and subject.graph.form == "onnx",
-            )
+        hits = iter(rule.look(subject))
+        yield from (_finding(rule, hit, subject.graph.form) for hit in islice(hits, TOLD))
+        severities = Counter(hit.severity or rule.severity for hit in hits)
+        for severity, count in severities.items():
+            more = Hit(found=f"the same at {count:,} places more", severity=severity)
+            yield _finding(rule, more, subject.graph.form)
+
+
+def _finding(rule: Rule, hit: Hit, form: str) -> Finding:
+    return Finding(
+        rule=rule.id,
+        severity=hit.severity or rule.severity,
+        title=rule.title,
+        where=hit.where,
+        operator=hit.operator,
+        found=hit.found,
+        vendor=rule.vendor,
+        fix=rule.fix,
+        fixable=rule.fixable and form == "onnx",
+    )

@@ -159,7 +159,7 @@ def test_no_weight_is_read_outside_the_folder(location: str, tmp_path: Path, mon
     monkeypatch.setattr(Path, "open", watched)
     found = check(path, Conditions(target="ascend"))
     assert "A08" in {finding.rule for finding in found.findings}
-    assert all(name.startswith(str(folder.resolve())) for name in opened)
+    assert all(name.startswith((str(folder.resolve()), "/proc/")) for name in opened)  # how much memory there is
     with pytest.raises(PortError):
         mend(path, tmp_path / "out" / "fixed.onnx", Conditions(target="ascend"))
     assert not (tmp_path / "out").exists()

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.pickle.values import Bytes, Global, Text
 from lwmport.checkpoints.tree import MAX_DEPTH, MAX_NAME
 from lwmport.errors import CheckpointError
+
+LARGEST_INDEX: Final = 1 << 32
+"""Above every index of the memo. Python hashes an integer by its remainder to 2^61 - 1: larger ones could all meet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,13 @@ class Machine:
         return values
 
     def remember(self, index: int) -> None:
-        """Put the top of the stack into the memo. Indices are keys, so a huge one costs nothing."""
+        """Put the top of the stack into the memo.
+
+        Raises:
+            CheckpointError: there is none, or the index is one that no pickler counts up to.
+        """
+        if index >= LARGEST_INDEX:
+            raise CheckpointError(f"damaged: expected an index below {LARGEST_INDEX:,} in the memo, found a larger one")
         self.memo[index] = self.top()
 
     def recall(self, index: int) -> None:

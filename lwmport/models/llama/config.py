@@ -52,6 +52,8 @@ class LlamaConfig:
             self._expect(field.name, what, test)
         for name in _SIZES:
             self._expect(name, "at least 1", lambda value: value >= 1)
+            self._expect(name, f"at most {LARGEST:,}", lambda value: value <= LARGEST)
+        self._expect("num_hidden_layers", f"at most {LAYERS:,}", lambda value: value <= LAYERS)
         self._expect("rms_norm_eps", "a number above 0", lambda value: value > 0)
         self._expect("theta", "a number above 1", lambda value: value > 1)
         self._expect("param_scan_axis", "0 or 1", lambda value: value in {0, 1})
@@ -140,6 +142,12 @@ _TYPES: Final[Mapping[Any, tuple[str, Callable[[Any], bool]]]] = {
     str: ("a text", lambda value: isinstance(value, str)),
     str | None: ("a text or null", lambda value: value is None or isinstance(value, str)),
 }
+LARGEST: Final = 2**31 - 1
+"""The largest size: what counts elements along an axis is 32 bits wide in most runtimes."""
+
+LAYERS: Final = 1000
+"""The most layers: the largest model that is known has some 130, and each layer is traced."""
+
 _SIZES: Final = (
     "vocab_size",
     "hidden_size",

@@ -8,6 +8,15 @@ from lwmport.errors import ConfigError
 from lwmport.models.configuration import PlainConfig
 from lwmport.models.layers import GROUPS
 
+LARGEST: Final = 2**31 - 1
+"""The largest size: what counts elements along an axis is 32 bits wide in most runtimes."""
+
+LEVELS: Final = 16
+"""The most levels: each halves the picture."""
+
+BLOCKS: Final = 1000
+"""The most blocks of a level; each is traced."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VQGANConfig(PlainConfig):
@@ -35,11 +44,14 @@ class VQGANConfig(PlainConfig):
         """Refuse what no model can have."""
         for name in _POSITIVE:
             self._expect(name, "a whole number of at least 1", _is_size)
+            self._expect(name, f"at most {LARGEST:,}", lambda value: value <= LARGEST)
         for name in ("no_attn_mid_block", "resample_with_conv"):
             self._expect(name, "true or false", lambda value: isinstance(value, bool))
         for name in ("channel_mult", "attn_resolutions"):
             self._expect(name, "whole numbers of at least 1", lambda values: all(map(_is_size, values)))
         self._expect("channel_mult", "at least one level", len)
+        self._expect("channel_mult", f"at most {LEVELS} levels", lambda values: len(values) <= LEVELS)
+        self._expect("num_res_blocks", f"at most {BLOCKS:,}", lambda value: value <= BLOCKS)
         self._expect(
             "channel_mult",
             f"factors that make hidden_channels {self.hidden_channels} a multiple of {GROUPS} (GroupNorm's groups)",

@@ -1,6 +1,5 @@
 """The models of a bundle, run on its golden samples in the runtimes that are installed here."""
 
-import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,15 +8,17 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.errors import MissingExtraError, PortError
+from lwmport.errors import ChildError, MissingExtraError, PortError, RunnerError
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
 from lwmport.manifest import Manifest
 from lwmport.models.specs import spec_of, tolerances_of
 from lwmport.pipeline.observer import Observer
-from lwmport.pipeline.validate.judge import open_runner
+from lwmport.processors import processors
+from lwmport.runtime.isolated import run_all
 from lwmport.runtime.registry import runner_for, takers
-from lwmport.types import Array, Quantized, Runner, TensorDiff, Tolerances, Validation
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, Quantized, TensorDiff, Tolerances, Validation
 from lwmport.validators.outputs import compare_outputs, skipped, verdict
 
 REFERENCE: Final = "golden outputs"
@@ -53,12 +54,16 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
         for file in own.files:
             _unpack(archive, f"models/{file.name}", Path(scratch))
         try:
-            opened = open_runner(Path(scratch, part.model), own.signature, runner=how.runner)
-            with contextlib.closing(opened) as runner:
-                diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
+            given = [_arrays(archive, sample.inputs) for sample in part.samples]
+            context = RunnerContext(threads=processors(), signature=own.signature)
+            runs = run_all(Path(scratch, part.model), given, context, how.runner)
+            pairs = zip(part.samples, runs.outputs, strict=True)
+            diffs = tuple(diff for sample, found in pairs for diff in _judge(archive, made, part, sample, found))
         except MissingExtraError as error:
             return _skipped(part, str(error))
         except PortError as error:
+            if isinstance(error, ChildError) and error.cause in {"memory", "time"}:
+                return _skipped(part, str(error))
             return verdict(
                 component=part.name,
                 artifact=part.model,
@@ -72,7 +77,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
         component=part.name,
         artifact=part.model,
         reference=_reference(made),
-        runner=runner.name,
+        runner=runs.runner,
         inputs=titles,
         diffs=diffs,
     )
@@ -98,9 +103,10 @@ def _refusal(part: ComponentSpec, how: How) -> str:
 
 
 def _judge(
-    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, runner: Runner
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array] | RunnerError
 ) -> Iterator[TensorDiff]:
-    found = runner.run(_arrays(archive, sample.inputs))
+    if isinstance(found, RunnerError):
+        raise found
     masks = _arrays(archive, sample.relevant)
     counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}
     expected = _arrays(archive, sample.outputs)

@@ -18,6 +18,7 @@ from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.port.exclusion import left_out
 from lwmport.pipeline.port.run import PortRequest, usual_format
 from lwmport.registry import check_known
+from lwmport.small_files import read_small
 from lwmport.targets.registry import TARGETS
 from lwmport.types import WeightSpec
 
@@ -65,7 +66,7 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
         UsageError: the file cannot be read, or says something that no port can be; the message says where.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_small(path).decode())
     except (OSError, ValueError) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"expected a TOML file with jobs at {path}, found: {found}") from error

@@ -8,6 +8,7 @@ from typing import Final
 
 from lwmport import atomic, plain
 from lwmport.errors import ArtifactError
+from lwmport.small_files import read_small
 from lwmport.types import Status
 
 NAME: Final = "port.json"
@@ -55,7 +56,7 @@ class Ledger:
         self._entries: dict[str, Stage] = {}
         path = folder / NAME
         try:
-            found = plain.decode(_Entries, json.loads(path.read_bytes()), str(path))
+            found = plain.decode(_Entries, json.loads(read_small(path)), str(path))
         except (OSError, ValueError, RecursionError, ArtifactError):
             return
         if (found.format, found.request) == (FORMAT, request):

@@ -17,6 +17,7 @@ from lwmport import manifest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted, find, folder_of
+from lwmport.small_files import read_small
 from lwmport.types import Compilation
 from lwmport.validators.tolerances import DEFAULTS
 
@@ -106,9 +107,7 @@ def _records(artifact: Path) -> Iterator[Compilation]:
     """Yield the records beside a file that say that it was compiled."""
     for path in sorted(artifact.parent.glob(RECORDS)):
         try:
-            if path.stat().st_size > LIMIT:
-                continue
-            record = plain.decode(Compilation, json.loads(path.read_bytes()), str(path))
+            record = plain.decode(Compilation, json.loads(read_small(path, LIMIT)), str(path))
         except (OSError, ValueError, RecursionError) as error:
             raise ArtifactError(f"expected the record of a compilation at {path}, found: {error}") from error
         if artifact.name in record.products:

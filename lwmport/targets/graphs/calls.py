@@ -1,5 +1,6 @@
 """What the functions of a model come to when inlined: a few lines can stand for more nodes than memory holds."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -11,6 +12,9 @@ from lwmport.errors import ArtifactError
 NODES: Final = 1_000_000
 """Nodes that a model may have with its functions inlined."""
 
+MOST: Final = 10**12
+"""What nodes are counted up to."""
+
 Key: TypeAlias = tuple[str, str]
 
 
@@ -20,16 +24,21 @@ def check_calls(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         ArtifactError: one calls itself, or they come to more than `NODES` nodes.
     """
-    calls = {(function.domain, function.name): list(_called(function.node)) for function in model.functions}
+    calls = {(function.domain, function.name): Counter(_called(function.node)) for function in model.functions}
     sizes: dict[Key, int] = {}
     for key in calls:
         _measure(key, calls, sizes, path)
-    total = sum(sizes.get(key, 1) for key in _called(model.graph.node))
+    total = _total(Counter(_called(model.graph.node)), sizes)
     if total > NODES:
-        raise ArtifactError(f"expected at most {NODES} nodes in {path} with its functions inlined, found {total:.3g}")
+        found = f"{total:,}{' or more' if total == MOST else ''}"
+        raise ArtifactError(f"expected at most {NODES:,} nodes in {path} with its functions inlined, found {found}")
 
 
-def _measure(first: Key, calls: dict[Key, list[Key]], sizes: dict[Key, int], path: Path) -> None:
+def _total(called: Counter[Key], sizes: dict[Key, int]) -> int:
+    return min(sum(count * sizes.get(key, 1) for key, count in called.items()), MOST)
+
+
+def _measure(first: Key, calls: dict[Key, Counter[Key]], sizes: dict[Key, int], path: Path) -> None:
     """Count the nodes of a function and of all that it calls, each function once."""
     open_: set[Key] = set()
     waiting = [first]
@@ -37,7 +46,7 @@ def _measure(first: Key, calls: dict[Key, list[Key]], sizes: dict[Key, int], pat
         key = waiting[-1]
         missing = [called for called in calls[key] if called in calls and called not in sizes]
         if key in sizes or not missing:
-            sizes[key] = sum(sizes.get(called, 1) for called in calls[key])
+            sizes[key] = _total(calls[key], sizes)
             open_.discard(key)
             waiting.pop()
             continue

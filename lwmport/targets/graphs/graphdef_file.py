@@ -5,15 +5,14 @@ Source: tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import ArtifactError
 from lwmport.targets.graphs.external import reader
-from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, numbered
+from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, bytes_of, numbered
 from lwmport.targets.graphs.wire import BYTES, FIXED32, VARINT, Field, Message, mapped, signed
-from lwmport.types import Dim, dtype_of
+from lwmport.types import Dim
 
 DTYPES: Final = {
     1: "float32",
@@ -156,17 +155,10 @@ def _constant(message: Message, path: Path) -> Constant:
     if content is None and listed is not None and dtype == LISTED[listed.number]:
         content = listed
     sizes = tuple(dim for dim in shape or () if isinstance(dim, int))
-    return Constant(name="", shape=sizes, dtype=dtype, nbytes=_bytes(sizes, dtype), **_place(content, path, dtype))
+    return Constant(name="", shape=sizes, dtype=dtype, nbytes=bytes_of(sizes, dtype), **_place(content, path, dtype))
 
 
 def _place(content: Field | None, path: Path, dtype: str) -> dict[str, Any]:
     if content is None or dtype in {"", "string"}:
         return {}
     return {"blocks": reader(path, content.start, content.end - content.start, dtype)}
-
-
-def _bytes(shape: tuple[int, ...], dtype: str) -> int:
-    try:
-        return prod(shape) * dtype_of(dtype).itemsize
-    except TypeError:
-        return 0

@@ -1,7 +1,6 @@
 """Reading any ONNX file for checking: its graph with inferred shapes, its weights left where they are."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -12,10 +11,21 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
 from lwmport.targets.graphs.inference import constant_of, settle
-from lwmport.targets.graphs.record import SMALL, UNNAMED, Constant, Graph, Node, Problem, Shapes, Value, numbered
+from lwmport.targets.graphs.record import (
+    SMALL,
+    UNNAMED,
+    Constant,
+    Graph,
+    Node,
+    Problem,
+    Shapes,
+    Value,
+    bytes_of,
+    numbered,
+)
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
-from lwmport.types import Array, Dim, dtype_of
+from lwmport.types import Array, Dim
 
 DTYPES: Final = {
     number: {"float": "float32", "double": "float64"}.get(name.lower(), name.lower())
@@ -23,6 +33,10 @@ DTYPES: Final = {
     if name != "UNDEFINED"
 }
 """Numbers of TensorProto.DataType -> numpy's names."""
+
+
+DOMAINS: Final = 1000
+"""Opsets of a model, one for each domain."""
 
 
 def read(path: Path, shapes: Shapes | None = None) -> Graph:
@@ -50,6 +64,8 @@ def load(path: Path) -> onnx.ModelProto:
         raise ArtifactError(f"expected an ONNX model at {path}, found: {error}") from error
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
+    if len(model.opset_import) > DOMAINS:
+        raise ArtifactError(f"expected at most {DOMAINS} opsets at {path}, found {len(model.opset_import):,}")
     if not model.HasField("graph") or not (model.opset_import or model.graph.node):
         raise ArtifactError(f"expected an ONNX model at {path}, found a protocol buffer without a graph")
     _check_texts(model, path)
@@ -205,7 +221,7 @@ def array_of(tensor: onnx.TensorProto) -> Array | None:
 def _constant(path: Path, name: str, tensor: onnx.TensorProto, *, sparse: bool) -> tuple[Constant, Problem | None]:
     dtype = DTYPES.get(tensor.data_type, "")
     shape = tuple(tensor.dims)
-    nbytes = _bytes(shape, dtype)
+    nbytes = bytes_of(shape, dtype)
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if tensor.data_location != onnx.TensorProto.EXTERNAL:
         inline = array_of(tensor) if nbytes <= 64 * SMALL else None
@@ -236,7 +252,7 @@ def place_of(path: Path, tensor: onnx.TensorProto) -> tuple[Path | None, int, in
     """Return the file, offset and length of a tensor of a skeleton; no file if it may not be read or is too short."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     offset = _number(entries.get("offset", "0"))
-    nbytes = _bytes(tensor.dims, DTYPES.get(tensor.data_type, ""))
+    nbytes = bytes_of(tensor.dims, DTYPES.get(tensor.data_type, ""))
     length = _number(entries["length"]) if "length" in entries else nbytes
     source, _ = external.place(path, entries.get("location", ""), offset, length)
     return (source if length == nbytes else None), offset, length
@@ -245,14 +261,6 @@ def place_of(path: Path, tensor: onnx.TensorProto) -> tuple[Path | None, int, in
 _READABLE: Final = {
     name for name in DTYPES.values() if name not in {"string", "int4", "uint4", "float4e2m1", "complex64", "complex128"}
 } - {name for name in DTYPES.values() if name.startswith(("float8", "int2", "uint2"))}
-
-
-def _bytes(shape: Iterable[int], dtype: str) -> int:
-    try:
-        size = dtype_of(dtype).itemsize
-    except TypeError:
-        size = 1
-    return math.prod(shape) * size
 
 
 def _number(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from lwmport.types import Array, Dim
+from lwmport.types import Array, Dim, dtype_of
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 """Input -> the sizes that it is to have."""
@@ -61,6 +61,26 @@ def numbered(values: Iterable[Value]) -> tuple[Value, ...]:
     )
 
 
+LARGEST: Final = 1 << 62
+"""What sizes and bytes are counted up to: a file can claim a tensor of any number of axes of 2^63 - 1."""
+
+
+def product(sizes: Iterable[int]) -> int:
+    """Return the product of some sizes, at most `LARGEST`, and 0 where one is below zero."""
+    found = 1
+    for size in sizes:
+        found = min(found * max(size, 0), LARGEST)
+    return found
+
+
+def bytes_of(shape: Iterable[int], dtype: str) -> int:
+    """Return the bytes of a tensor, at most `LARGEST`; a dtype that is not known counts as one byte."""
+    try:
+        return min(product(shape) * dtype_of(dtype).itemsize, LARGEST)
+    except TypeError:
+        return product(shape)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Constant:
     """A constant tensor. ``location`` is the file beside the model that holds it, empty for the model itself.
@@ -85,7 +105,8 @@ class Constant:
             return None
         pieces = list(self.blocks())
         found = np.concatenate(pieces) if pieces else np.zeros(0)
-        return found.reshape(self.shape) if found.size == int(np.prod(self.shape, dtype=np.int64)) else None
+        whole = found.size == product(self.shape) and min(self.shape, default=0) >= 0
+        return found.reshape(self.shape) if whole else None
 
 
 @dataclass(frozen=True, kw_only=True)

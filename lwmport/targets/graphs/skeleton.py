@@ -22,6 +22,9 @@ KEPT: Final = 4096
 KEPT_VARINTS: Final = 1 << 20
 """The same for tensors kept as varints."""
 
+FIELDS: Final = 600_000
+"""Nodes, values and weights of a graph, and fields of what is looked into; a model of 100,000 nodes has fewer."""
+
 _Schema: TypeAlias = "dict[int, str]"
 SCHEMAS: Final[dict[str, _Schema]] = {
     "Model": {7: "Graph", 25: "Function"},
@@ -48,22 +51,32 @@ def skeleton(data: mmap.mmap) -> bytes:
     Raises:
         ArtifactError: the file is no protocol buffer, or is nested too deeply.
     """
-    return _strip(Message(data, 0, len(data)), "Model", 0)
+    return _strip(Message(data, 0, len(data), [FIELDS]), "Model", 0)
 
 
 def _strip(message: Message, name: str, depth: int) -> bytes:
     if depth > DEPTH:
         raise ArtifactError(f"expected at most {DEPTH} messages within each other, found more; no model needs them")
     out = bytearray()
+    copied = message.start  # all before it is in ``out``; what lies between is copied in one piece
+    at = message.start
     for field in message:
         inner = SCHEMAS[name].get(field.number) if field.kind == BYTES else None
-        if inner == "Tensor":
-            out += _wrapped(field.number, _tensor(message.inner(field)))
-        elif inner:
-            out += _wrapped(field.number, _strip(message.inner(field), inner, depth + 1))
-        else:
-            out += _copy(message, field)
-    return bytes(out)
+        if inner and not _is_plain(message, field):
+            out += message.data[copied:at]
+            part = message.inner(field)
+            out += _wrapped(field.number, _tensor(part) if inner == "Tensor" else _strip(part, inner, depth + 1))
+            copied = field.end
+        at = field.end
+    return bytes(out + message.data[copied:at])
+
+
+def _is_plain(message: Message, field: Field) -> bool:
+    """Return whether nothing in a field is to be replaced or refused: it is small, and locates no tensor oddly."""
+    if field.end - field.start > KEPT:
+        return False
+    content = message.data[field.start : field.end]
+    return b"location" not in content or b"\0" not in content
 
 
 def _tensor(message: Message) -> bytes:

@@ -50,7 +50,7 @@ class Message:
         while at < self.end:
             self._budget[0] -= 1
             if self._budget[0] < 0:
-                raise _damage(at, f"more than {FIELDS} fields")
+                raise _damage(at, "more fields than any model has")
             tag, at = self._varint(at)
             number, kind = tag >> 3, tag & 7
             if kind == VARINT:

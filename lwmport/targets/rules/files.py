@@ -2,15 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from lwmport.targets.graphs import external
-from lwmport.targets.graphs.record import Value
+from lwmport.targets.graphs.record import Value, product
 from lwmport.targets.rules.rule import Hit, Look, Subject
+from lwmport.types import Dim
 
 PROTO_LIMIT: Final = 2**31 - 1
 """Bytes of the largest protocol buffer; parsers refuse more."""
+
+LONGEST_SHAPE: Final = 16
+"""Axes of a shape that are shown."""
 
 SHAPE_OPTION: Final = re.compile(r"[\s,:;\"'\\$`]")
 """Characters that mean something in ``--input_shape="name:1,3;other:1,77"``, or in a shell around it."""
@@ -108,7 +112,7 @@ def broken(subject: Subject) -> Iterator[Hit]:
         Hit(where=value.name, found="an output that nothing makes") for value in graph.outputs if value.name not in made
     )
     yield from (
-        Hit(where=item.name, found=f"a constant of the shape {list(item.shape)}")
+        Hit(where=item.name, found=f"a constant of the shape {axes(item.shape)}")
         for item in graph.constants.values()
         if any(size < 0 for size in item.shape)
     )
@@ -133,11 +137,16 @@ def shown(value: Value) -> str:
     """Return dtype and shape of a value in words."""
     if value.shape is None:
         return f"{value.dtype or 'unknown'} of unknown shape"
-    return f"{value.dtype or 'unknown'}[{', '.join(map(str, value.shape))}]"
+    return f"{value.dtype or 'unknown'}{axes(value.shape)}"
+
+
+def axes(shape: Sequence[Dim]) -> str:
+    """Return a shape in brackets; of one that is longer than any model's, its beginning and how long it is."""
+    sizes = [str(dim) for dim in shape[:LONGEST_SHAPE]]
+    more = [f"... {len(shape)} axes"] if len(shape) > LONGEST_SHAPE else []
+    return f"[{', '.join([*sizes, *more])}]"
 
 
 def _bytes(value: Value, half: int) -> int:
-    from math import prod
-
     sizes = {"float32": half, "float16": 2, "bfloat16": 2, "int64": 8, "float64": 8, "bool": 1, "uint8": 1, "int8": 1}
-    return prod(dim for dim in value.shape or () if isinstance(dim, int)) * sizes.get(value.dtype, 4)
+    return product(dim for dim in value.shape or () if isinstance(dim, int)) * sizes.get(value.dtype, 4)

@@ -1,5 +1,6 @@
 """Looks at single operators: attributes and operands that a vendor's plugin refuses or reads otherwise."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -20,15 +21,20 @@ def modes_of(node: Node) -> tuple[str, str]:
 
 
 def scales_of(graph: Graph, node: Node) -> Sequence[float] | None:
-    """Return the scale of every axis of a Resize, None where they are not constant or not known."""
+    """Return the scale of every axis of a Resize, None where they are not constant, not known or not above zero."""
+    found = _scales_of(graph, node)
+    return found if found is not None and all(0 < scale < math.inf for scale in found) else None
+
+
+def _scales_of(graph: Graph, node: Node) -> Sequence[float] | None:
     scales = graph.constant(node.input(2)) if node.input(2) else None
     if scales is not None and scales.size:
-        return [float(scale) for scale in scales]
+        return [float(scale) for scale in scales.reshape(-1)]
     sizes = graph.constant(node.input(3)) if node.input(3) else None
     shape = graph.shape(node.input(0))
     if sizes is None or shape is None or sizes.size != len(shape):
         return None
-    pairs = list(zip(sizes, shape, strict=True))
+    pairs = list(zip(sizes.reshape(-1), shape, strict=True))
     return [float(new) / old for new, old in pairs if isinstance(old, int) and old] if pairs else None
 
 

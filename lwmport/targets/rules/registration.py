@@ -42,12 +42,10 @@ def foreign_domains_without_function(*known: str) -> Look:
 
 def since(operator: str, opset: int) -> int:
     """Return the version of an operator that an opset means, 0 if it has none."""
-    import onnx
+    from lwmport.targets.graphs.one_node import schema_of
 
-    try:
-        return int(onnx.defs.get_schema(operator, opset).since_version)
-    except onnx.defs.SchemaError:
-        return 0
+    schema = schema_of(operator, opset)
+    return 0 if schema is None else int(schema.since_version)
 
 
 def unknown_to_onnx(subject: Subject) -> Iterator[Hit]:

@@ -93,7 +93,7 @@ def span_of(constant: Constant) -> Span:
     """Return the range of a constant, read in pieces."""
     low = high = 0.0
     infinite = nan = 0
-    for block in constant.blocks():
+    for block in filter(np.size, constant.blocks()):
         values = block if block.dtype in (np.float32, np.float64) else block.astype(np.float32)
         least, most = float(values.min()), float(values.max())
         if not (np.isfinite(least) and np.isfinite(most)):

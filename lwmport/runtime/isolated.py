@@ -1,0 +1,76 @@
+"""Running a model file whose sender is unknown: in a process of its own, so that it can only end that process."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lwmport import child, plain
+from lwmport.errors import RunnerError
+from lwmport.runtime.memory_footprint import held_bytes
+from lwmport.runtime.registry import open_runner, runner_for
+from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Array, Runner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What came of the runs of a model: the outputs of each, or why the runtime refused these inputs.
+
+    ``runner`` is the name of what ran it, ``said`` what the runtime printed, empty if all was well.
+    """
+
+    runner: str
+    outputs: tuple[Mapping[str, Array] | RunnerError, ...]
+    said: str = ""
+
+
+def run_all(
+    path: Path,
+    trials: Sequence[Mapping[str, Array]],
+    context: RunnerContext | None = None,
+    runner: str | None = None,
+    values: int = 0,
+) -> Runs:
+    """Return what a model makes of some inputs; it is opened once, by that runner or the usual one of its suffix.
+
+    ``values`` are the bytes of the largest values within it, where they are known: see `lwmport.child.Bounds.of`.
+
+    Raises:
+        ChildError: the runtime died, or took more memory or time than it may.
+        RunnerError: it refused the model.
+        UsageError: no runner takes it.
+        MissingExtraError: the runtime is not installed.
+    """
+    runner_for(path, runner)
+    given = sum(array.nbytes for trial in trials for array in trial.values())
+    answer = child.call(
+        _outputs,
+        {
+            "path": path.absolute(),
+            "trials": [dict(trial) for trial in trials],
+            "context": plain.encode(context or RunnerContext()),
+            "runner": runner,
+        },
+        child.Bounds.of(held_bytes(path), values + given),
+        about=f"the runs of {path.name}",
+    )
+    name, found = answer.value
+    outputs = tuple(RunnerError(item) if isinstance(item, str) else item for item in found)
+    return Runs(runner=name, outputs=outputs, said=answer.said)
+
+
+def _outputs(
+    path: Path, trials: Sequence[Mapping[str, Array]], context: Mapping[str, Any], runner: str | None
+) -> tuple[str, list[Any]]:
+    known = plain.decode(RunnerContext, context, "the context of a run")
+    with contextlib.closing(open_runner(path, known, runner)) as opened:
+        return opened.name, [_attempt(opened, trial) for trial in trials]
+
+
+def _attempt(runner: Runner, trial: Mapping[str, Array]) -> dict[str, Array] | str:
+    try:
+        return dict(runner.run(trial))
+    except RunnerError as error:
+        return str(error)
