@@ -1,12 +1,14 @@
 """Runs Compass's parser on one model after another. It runs under a Python that has the parser, and imports it alone.
 
 Each line of standard input is one configuration as JSON, each line of standard output is what the parser said of it:
-its errors, the warnings after which it guesses, and whether it took the model.
+its errors, the warnings after which it guesses, the inputs that its IR no longer has, and whether it took the model. An
+input that is gone was made a constant of a value that the parser made up.
 """
 
 import importlib
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -42,8 +44,12 @@ def _parse(config: dict[str, str]) -> dict[str, Any]:
         except Exception as error:  # noqa: BLE001 - the parser may raise anything
             errors.append(f"{type(error).__name__}: {error}")
         text = Path(folder) / f"{config['model_name']}.txt"
-        written = text.is_file() and text.stat().st_size > 0
-    return {"takes": done and written and not errors and not guesses, "errors": errors, "guesses": guesses}
+        written = text.read_text(encoding="utf-8", errors="replace") if text.is_file() else ""
+    wanted = len([name for name in config.get("input", "").split(",") if name])
+    found = re.search(r"^input_tensors=\[(.*)\]$", written, re.MULTILINE)
+    lost = wanted - len([name for name in found[1].split(",") if name]) if found else 0
+    takes = done and bool(written) and not errors and not guesses and lost <= 0
+    return {"takes": takes, "errors": errors[:4], "guesses": guesses[:4], "lost": lost}
 
 
 if __name__ == "__main__":
