@@ -46,21 +46,21 @@ def nothing(_folder: Path) -> Collection[str]:
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[IO[bytes]]:
+def new_file(path: Path, *, over: bool = True) -> Iterator[IO[bytes]]:
     """Yield a binary file that takes the name ``path`` when the block ends well, and vanishes otherwise.
 
     Raises:
         PortError: the folder cannot be written, or the disk is full.
-        UsageError: there is a link at ``path``.
+        UsageError: there is a link at ``path``; or, unless it may be written ``over``, a file with other bytes.
     """
-    with os_errors(path), new_name(path) as temporary, temporary.open("wb") as file:
+    with os_errors(path), new_name(path, over=over) as temporary, temporary.open("wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def new_name(path: Path) -> Iterator[Path]:
+def new_name(path: Path, *, over: bool = True) -> Iterator[Path]:
     """Yield an empty file beside ``path`` that is renamed to it when the block ends well, and vanishes otherwise."""
     placing.refuse_link(path)
     if path.is_dir():
@@ -76,6 +76,8 @@ def new_name(path: Path) -> Iterator[Path]:
         done = False
         try:
             yield temporary
+            if not over:
+                placing.check_way(path.parent, [path.name], (), temporary)
             temporary.chmod(0o666 & ~_umask())
             live.placing = True
             temporary.replace(path)
@@ -197,12 +199,10 @@ def abandon() -> list[Path]:
         if live.resumable and _is_resumable(live.scratch, KeyboardInterrupt()):
             kept.append(live.scratch)
         elif live.scratch.is_dir():
-            shutil.rmtree(live.scratch, ignore_errors=True)
+            for _ in range(3):  # other threads may still be writing
+                shutil.rmtree(live.scratch, ignore_errors=True)
         else:
             live.scratch.unlink(missing_ok=True)
-        for folder in {live.scratch.parent, live.scratch.parent.parent}:
-            for left in folder.glob(f"{_prefix()}*"):  # what a helper of this process made, not in the list
-                shutil.rmtree(left, ignore_errors=True)
         _unmake(live.made)
     return kept
 

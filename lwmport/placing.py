@@ -82,10 +82,10 @@ def noted(final: Path) -> set[str]:
     return {name for name, value in files.items() if list(state(final / name) or ()) in value}
 
 
-def check_way(final: Path, names: Collection[str], owned: Collection[str], scratch: Path | None = None) -> None:
+def check_way(final: Path, names: Collection[str], owned: Collection[str], new: Path | None = None) -> None:
     """Return if nothing is in the way of some files in a folder but ``owned`` ones.
 
-    A file that is the same as the new one below ``scratch`` is not in the way. In a folder that is part of the set
+    A file that is the same as the new one, which is ``new`` or below it, is not in the way. In a folder that is part of the set
     (pictures, a SavedModel) every other file is, for its reader would take it for a part.
 
     Raises:
@@ -100,7 +100,7 @@ def check_way(final: Path, names: Collection[str], owned: Collection[str], scrat
                 raise _in_the_way(final, "/".join(parts[:depth]))
         place = final / name
         refuse_link(place)
-        if place.exists() and name not in owned and not _is_same(place, scratch and scratch / name):
+        if place.exists() and name not in owned and not _is_same(place, new / name if new and new.is_dir() else new):
             raise _in_the_way(final, name)
     for top in sorted({PurePosixPath(name).parts[0] for name in names if "/" in name}):
         for found in walk(final, final / top):
@@ -153,7 +153,7 @@ def clear(folder: Path, names: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
             above.update(parent for parent in path.parents if folder in parent.parents)
     for path in sorted(above, key=lambda path: -len(path.parts)):
-        _rmdir(path)
+        rmdir(path)
 
 
 def _move(scratch: Path, final: Path, folders: list[str], files: list[str], last: str, old: set[str]) -> None:
@@ -234,7 +234,7 @@ def _carry(source: Path, target: Path) -> None:
 def _uncarry(scratch: Path, names: list[str]) -> None:
     for name in reversed(names):
         path = scratch / name
-        _rmdir(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        rmdir(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _is_exchangeable(final: Path) -> bool:
@@ -309,7 +309,8 @@ def _write_new(path: Path, content: bytes) -> None:
         os.close(handle)
 
 
-def _rmdir(path: Path) -> None:
+def rmdir(path: Path) -> None:
+    """Remove a folder, if nothing is in it."""
     try:
         path.rmdir()
     except OSError as error:

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -234,3 +235,13 @@ def test_what_another_run_can_go_on_with_is_kept_when_work_is_given_up(tmp_path:
         (scratch / ".x.journal").write_text("")
         assert atomic.abandon() == [scratch]
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("text", ["same", "other"])
+def test_a_file_that_may_not_be_written_over_is_left_unless_it_is_the_same(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(text)
+    with pytest.raises(UsageError, match="found x") if text == "other" else contextlib.nullcontext():
+        with new_file(tmp_path / "x", over=False) as file:
+            file.write(b"same")
+    assert (tmp_path / "x").read_text() == text
+    assert len(list(tmp_path.iterdir())) == 1

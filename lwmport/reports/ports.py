@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, owned, plain
+from lwmport import atomic, owned, placing, plain
 from lwmport.reports import render
 from lwmport.types import Status
 
@@ -70,6 +70,16 @@ class PortReport:
     def stages(self) -> tuple[str, ...]:
         """The names of the stages, in order."""
         return tuple(stage.name for stage in self.jobs[0].stages) if self.jobs else ()
+
+
+def check_pages(folder: Path) -> None:
+    """Return if nothing of the user's has the name of a page, before any job is run.
+
+    Raises:
+        UsageError: there is such a file, or a link.
+    """
+    folder = atomic.real_folder(folder)
+    placing.check_way(folder, PAGES, {*owned.Earlier(listed)(folder), *placing.noted(folder)})
 
 
 def write_index(report: PortReport, folder: Path) -> None:

@@ -14,7 +14,7 @@ from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.pipeline.port.run import STAGES, PortOutcome, title_of
 from lwmport.pipeline.validate.reference_runs import threads
-from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
+from lwmport.reports.ports import PortReport, PortRow, StageFact, check_pages, write_index
 from lwmport.types import Status
 
 PAUSE: Final = 0.05
@@ -57,6 +57,7 @@ def port_all(
     if places < 1 or budget < 1:
         raise UsageError(f"expected workers and memory of at least 1, found {places} and {budget}")
     check_ready(asked, here=engine == HERE)
+    check_pages(asked.out)
     rows = _run(asked.jobs, chosen, places, budget, observer)
     report = PortReport(jobs=tuple(rows[job.name] for job in asked.jobs), workers=places, memory=budget)
     write_index(report, asked.out)

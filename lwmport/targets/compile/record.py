@@ -5,10 +5,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lwmport import atomic, owned, plain
 from lwmport.types import Compilation
+
+RECORDS: Final = "*.compilation.json"
+"""The records of a folder."""
 
 Done: TypeAlias = Callable[[Compilation], Compilation]
 """Takes the verdict, writes it down, and returns it with the digests of the files."""
@@ -25,7 +28,7 @@ def results(out: Path, component: str) -> Iterator[tuple[Path, Done]]:
     """
     name = name_of(component)
 
-    with atomic.new_folder(out, last=name, owned=owned.Earlier(lambda folder: _listed(folder / name))) as scratch:
+    with atomic.new_folder(out, last=name, owned=owned.Earlier(lambda folder: listed(folder / name))) as scratch:
 
         def done(made: Compilation) -> Compilation:
             told = replace(made, sha256=owned.digests(scratch))
@@ -45,7 +48,8 @@ def text(made: Compilation) -> bytes:
     return json.dumps(plain.encode(made), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _listed(path: Path) -> Mapping[str, str] | None:
+def listed(path: Path) -> Mapping[str, str] | None:
+    """Return the files that a record lists, with their digests (`lwmport.owned.Reader`)."""
     found = owned.json_record(path)
     if found is None or not {"component", "target", "commands"} <= found.keys():
         return None
