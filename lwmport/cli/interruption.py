@@ -8,7 +8,6 @@ ends the processes that were started, says so in one line and leaves.
 """
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from lwmport import atomic, journal
+from lwmport.cli.output import print_json, size
 
 INTERRUPTION: Final = "interrupted; nothing was left half-written; the same command starts again"
 
@@ -110,10 +110,9 @@ def _end(number: int) -> NoReturn:
     line = INTERRUPTION
     with contextlib.suppress(Exception):
         line = _told(atomic.abandon())
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(Exception):
         if "--json" in sys.argv:
-            document = {"status": "error", "error": line, "exit_code": code}
-            os.write(1, json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+            print_json({"status": "error", "error": line, "exit_code": code})
         shown = b"\r\x1b[K\x1b[?25h" if os.isatty(2) else b""  # a bar hides the cursor
         os.write(2, shown + f"error: {line}\n".encode())
     os._exit(code)
@@ -121,8 +120,6 @@ def _end(number: int) -> NoReturn:
 
 def _told(kept: list[Path]) -> str:
     """Return the line that says what is kept."""
-    from lwmport.cli.output import size
-
     done = [(folder.parent, journal.done_bytes(folder)) for folder in kept]
     said = [f"{size(count)} are done and kept in {folder}" for folder, count in done if count]
     return f"interrupted; {', '.join(said)}, and the same command goes on from there" if said else INTERRUPTION
