@@ -1,6 +1,8 @@
 """Whether a disk has room for what is about to be written: asked before the first byte, not after ten gigabytes."""
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from lwmport.errors import PortError
@@ -26,3 +28,24 @@ def check_room(path: Path, needed: int) -> int:
             f"expected {needed:,} bytes free for {path}, found {free:,} on its disk; free some or choose another folder"
         )
     return free
+
+
+@contextlib.contextmanager
+def blamed(folder: Path, needed: int, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn an error of somebody's who writes ``needed`` bytes into a folder into one about the disk, if that is full.
+
+    Runtimes and frameworks say something else then, or something long.
+
+    Raises:
+        PortError: fewer than ``needed`` bytes are free after an error out of ``kinds``, or of any if none are named.
+    """
+    try:
+        yield
+    except kinds or Exception as error:
+        free = shutil.disk_usage(existing(folder)).free
+        if free < needed:
+            raise PortError(
+                f"cannot write into {folder}: expected {needed:,} bytes free, found {free:,} left on its disk; free some "
+                "or choose another folder"
+            ) from error
+        raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport import atomic, digest, plain
+from lwmport import atomic, digest, owned, plain
 from lwmport.errors import ArtifactError
 from lwmport.small_files import read_small
 from lwmport.types import ADDED, Artifact, Signature
@@ -142,6 +142,19 @@ def read(folder: Path) -> Manifest:
         for name in (part.name, part.path, *(file.name for file in part.files), *taps):
             _check_inside(path, name)
     return manifest
+
+
+def listed(folder: Path) -> Mapping[str, str] | None:
+    """Return the files that the manifest of a folder vouches for, with their digests (`lwmport.owned.Reader`)."""
+    if owned.json_record(folder / NAME) is None:
+        return None
+    try:
+        found = read(folder)
+    except ArtifactError:
+        return None
+    taps = [file for part in found.components if part.taps for file in part.taps.files]
+    files = [file for part in found.components for file in part.files]
+    return {**{file.name: file.sha256 for file in (*files, *taps)}, NAME: ""}
 
 
 def changed_files(parts: Iterable[ComponentEntry], folder: Path) -> list[str]:

@@ -92,6 +92,23 @@ def bounded(nbytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
+OUT_OF_MEMORY: Final = (
+    *("bad_alloc", "Cannot allocate memory", "cannot allocate memory", "out of memory", "Out of memory"),
+    *("failed to map segment", "can't start new thread", "Resource temporarily unavailable", "Unable to allocate"),
+)
+"""What runtimes, the loader of libraries and Python's threads say when the system gives no more memory."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether too little memory is behind an error, whatever a runtime calls it."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, MemoryError) or any(sign in str(found) for sign in OUT_OF_MEMORY):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
+
+
 class AnonymousPeak:
     """Looks at the anonymous memory every `INTERVAL` seconds while the block runs; elsewhere than on Linux, never.
 

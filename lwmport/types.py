@@ -368,7 +368,7 @@ class Compilation:
     ``SKIPPED`` means that the compiler is not installed or was not to be run: ``commands`` hold the exact lines of a
     shell, to be entered in ``folder``, as seen from the results. ``files`` are the names of everything written into the
     folder asked for (script, configuration, log), ``products`` of what the compiler made. ``details`` are facts of the
-    target.
+    target. ``sha256`` is the digest of each file below the folder.
     """
 
     component: str
@@ -382,6 +382,7 @@ class Compilation:
     files: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
 
 
 class Severity(StrEnum):

@@ -25,10 +25,12 @@ from lwmport.cli.report import report
 from lwmport.cli.validate import validate
 from lwmport.cli.verify import verify
 from lwmport.errors import PortError
+from lwmport.memory import is_out_of_memory
 
 CANNOT = 3
 INTERRUPTED = 130
-INTERRUPTION = "interrupted; nothing was left half-written; the same command starts again"
+INTERRUPTION = interruption.INTERRUPTION
+OUT_OF_MEMORY = "out of memory; close other programs or convert one component at a time"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -57,22 +59,28 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as end:
+        interruption.wait()
         said = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
         _fail(said or INTERRUPTION, INTERRUPTED)
     except PortError as error:
+        interruption.wait()
         _fail(str(error), error.exit_code)
     except MemoryError:
-        _fail("out of memory; close other programs or convert one component at a time", CANNOT)
+        _fail(OUT_OF_MEMORY, CANNOT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CANNOT)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"the system refused: {where}{error.strerror or error}", CANNOT)
-    except Exception:
+    except Exception as error:
+        interruption.wait()
+        if is_out_of_memory(error):
+            _fail(OUT_OF_MEMORY, CANNOT)
         if not interruption.asked():
             raise
         _fail(INTERRUPTION, INTERRUPTED)  # a lock that a thread waits for turns the request into an error of its own
+    interruption.wait()
     sys.exit(result if isinstance(result, int) else 0)
 
 

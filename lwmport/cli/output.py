@@ -1,6 +1,8 @@
 """Printing: JSON and verdicts to standard output, progress to standard error."""
 
 import json
+import os
+import sys
 from typing import Any
 
 import click
@@ -8,9 +10,29 @@ import click
 STATUS_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
+_reserved: list[int] = []
+"""The standard output that documents go to, where it is kept for them."""
+
+
+def reserve() -> None:
+    """Keep standard output for documents: what else is printed, by whatever library, goes to standard error.
+
+    Ray's workers and some runtimes print where a machine expects JSON.
+    """
+    if not _reserved:
+        sys.stdout.flush()
+        _reserved.append(os.dup(1))
+        os.dup2(2, 1)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    if not _reserved:
+        click.echo(text)
+        return
+    with open(_reserved[0], "w", encoding="utf-8", closefd=False) as file:
+        file.write(f"{text}\n")
 
 
 def status_word(status: str) -> str:

@@ -12,12 +12,12 @@ def report(folder: Path) -> int:
 
     Exit code 1 means that the report's verdict is "failed".
     """
-    from lwmport import atomic
-    from lwmport.reports.files import read_report, write_report
+    from lwmport import atomic, owned
+    from lwmport.reports.files import listed, read_report, write_report
     from lwmport.types import Status
 
     found = read_report(folder)
-    with atomic.new_folder(folder) as scratch:
+    with atomic.new_folder(folder, last="report.json", owned=owned.Earlier(listed)) as scratch:
         pictures = {
             picture.path: (folder / picture.path).read_bytes()
             for part in found.components

@@ -1,7 +1,9 @@
 """What a command reads stays as it is: nothing that it writes takes the place of a file that it was given."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from lwmport import placing
 from lwmport.errors import UsageError
 
 
@@ -30,3 +32,20 @@ def check_new(out: Path) -> None:
     """
     if out.exists() or out.is_symlink():
         raise UsageError(f"expected a free place at {out}, found a file; remove it or choose another --out")
+
+
+def check_free(out: Path, is_ours: Callable[[Path], bool]) -> bool:
+    """Return whether a file of ours stands at ``out``, which a new one may replace; False where there is nothing.
+
+    Raises:
+        UsageError: a link, a folder, or a file that is none of ours.
+    """
+    placing.refuse_link(out)
+    if not out.exists():
+        return False
+    if not out.is_file() or not is_ours(out):
+        raise UsageError(
+            f"expected nothing at {out}, or what this command wrote before, found something else; move it away or choose "
+            f"another --out"
+        )
+    return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from lwmport import plain
+from lwmport import owned, plain
 from lwmport.errors import ArtifactError
 from lwmport.reports import render
 from lwmport.reports.record import ComponentReport, Picture, Report, overall, validation_digest
@@ -21,6 +21,9 @@ from lwmport.validators.outputs import summarise
 FORMAT: Final = "lwmport-report/2"
 NAMES: Final = ("report.html", "report.json", "report.md", "pictures")
 """What a report writes into its folder."""
+
+listed: Final = owned.listed(Path("report.json"), FORMAT)
+"""The files of a report that an earlier run has left in a folder (`lwmport.owned.Reader`)."""
 
 PICTURE_PATH: Final = re.compile(r"pictures/[a-z0-9][a-z0-9._-]{0,120}\.png")
 PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -46,11 +49,12 @@ def write_report(report: Report, folder: Path, pictures: Mapping[str, bytes] = N
         if path in pictures:
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_bytes(content)
-    value = {"format": FORMAT, **plain.encode(report)}
+    made = {"report.html": render.html(report, found).encode(), "report.md": render.markdown(report).encode()}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in {**found, **made}.items()}
+    value = {"format": FORMAT, **plain.encode(report), "files": digests}
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(render.html(report, found), encoding="utf-8")
-    (folder / "report.md").write_text(render.markdown(report), encoding="utf-8")
+    for name, content in {"report.json": f"{text}\n".encode(), **made}.items():
+        (folder / name).write_bytes(content)
 
 
 def read_report(folder: Path) -> Report:
@@ -63,6 +67,7 @@ def read_report(folder: Path) -> Report:
     value = _json(folder / "report.json")
     if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
         raise ArtifactError(f"{folder / 'report.json'}: expected the format {FORMAT}; write it again with this version")
+    value.pop("files", None)
     report = plain.decode(Report, value, "report.json")
     report = replace(report, components=tuple(map(_component, report.components)))
     _check_verdict(report)

@@ -1,16 +1,23 @@
 """The page of many ports: one row each, with a link to its report and its bundle."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, plain
+from lwmport import atomic, owned, placing, plain
 from lwmport.reports import render
 from lwmport.types import Status
 
 FORMAT: Final = "lwmport-index/1"
+RECORD: Final = "index.json"
+PAGES: Final = ("index.html", "index.md", RECORD)
+"""What is written into the folder of all ports."""
+
+listed: Final = owned.listed(Path(RECORD), FORMAT)
+"""The pages that an earlier run has left in a folder (`lwmport.owned.Reader`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +72,25 @@ class PortReport:
         return tuple(stage.name for stage in self.jobs[0].stages) if self.jobs else ()
 
 
+def check_pages(folder: Path) -> None:
+    """Return if nothing of the user's has the name of a page, before any job is run.
+
+    Raises:
+        UsageError: there is such a file, or a link.
+    """
+    folder = atomic.real_folder(folder)
+    placing.check_way(folder, PAGES, {*owned.Earlier(listed)(folder), *placing.noted(folder)})
+
+
 def write_index(report: PortReport, folder: Path) -> None:
     """Write index.html, index.md and index.json into a folder."""
     value = {"format": FORMAT, "status": report.status, "sentence": report.sentence, **plain.encode(report)}
-    contents = {
-        "index.json": json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "index.md": render.text("ports.md.j2", report=report),
-        "index.html": render.page("ports.html.j2", report=report),
+    pages = {
+        "index.html": render.page("ports.html.j2", report=report).encode(),
+        "index.md": render.text("ports.md.j2", report=report).encode(),
     }
-    for name, text in contents.items():
-        with atomic.new_file(folder / name) as file:
-            file.write(text.encode())
+    value["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in pages.items()}
+    record = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic.new_folder(folder, last=RECORD, owned=owned.Earlier(listed), others=False) as scratch:
+        for name, content in {**pages, RECORD: record.encode()}.items():
+            (scratch / name).write_bytes(content)

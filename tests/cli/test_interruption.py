@@ -1,45 +1,85 @@
-"""A request to end is heard even where the exception that it raises was swallowed."""
+"""A request to end is heard wherever the process is at work, and leaves nothing half-written."""
 
 import gc
+import json
+import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from pathlib import Path
 
 import pytest
 
 from lwmport.cli import interruption
-from lwmport.cli.progress import BarProgress, PlainProgress
+
+WORK = """
+import ctypes, os, pathlib, signal, subprocess, sys, threading, time
+from lwmport import atomic
+from lwmport.cli import interruption
+
+interruption.listen()
+out, kind = pathlib.Path(sys.argv[1]), sys.argv[2]
+C = ctypes.CDLL(None)
+with atomic.new_folder(out / "deep") as scratch:
+    (scratch / "model").write_text("half")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(child.pid, flush=True)
+    if kind == "in Python":
+        time.sleep(60)
+    if kind == "in a runtime":
+        for _ in range(60):
+            C.sleep(1)  # no code of Python's runs in this thread until it is over
+            C.usleep(900000)
+    if kind == "in a runtime's callback":
+        ctypes.CFUNCTYPE(None)(lambda: time.sleep(60))()
+        time.sleep(60)
+    if kind == "swallowing":
+        while True:
+            try:
+                time.sleep(60)
+            except BaseException:
+                pass
+    if kind == "in a lock":
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+"""
+
+KINDS = ("in Python", "in a runtime", "in a runtime's callback", "swallowing", "in a lock")
 
 
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    hook = sys.unraisablehook
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    interruption.listen()
-    yield
-    interruption.listen()
-    sys.unraisablehook = hook
-    for number, handler in before.items():
-        signal.signal(number, handler)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_request_to_end_ends_everything(kind: str, number: signal.Signals, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORK, str(tmp_path / "out"), kind, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    child = int(process.stdout.readline())
+    process.send_signal(number)
+    time.sleep(0.02)
+    process.send_signal(number)  # once more, as people do
+    said, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert errors == f"error: {interruption.INTERRUPTION}\n"
+    assert json.loads(said) == {"status": "error", "error": interruption.INTERRUPTION, "exit_code": 128 + number}
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("kind", [PlainProgress, BarProgress])
-def test_what_was_swallowed_is_raised_again_by_progress(
-    number: int, kind: type[PlainProgress | BarProgress], capsys: pytest.CaptureFixture[str]
-) -> None:
-    observer = kind()
-    observer.phase("work")
-    observer.progress("weights", 1, 2)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(number)
-    with pytest.raises(KeyboardInterrupt):
-        observer.phase("more work")
-    with pytest.raises(KeyboardInterrupt):
-        observer.progress("weights", 2, 2)
-    assert "more work" not in capsys.readouterr().err
-    interruption.listen()
-    observer.phase("another run")
+def test_a_forked_process_is_not_listened_for() -> None:
+    code = (
+        "import os, signal\nfrom lwmport.cli import interruption\ninterruption.listen()\nchild = os.fork()\n"
+        "if not child:\n    signal.pause()\nos.kill(child, signal.SIGTERM)\n"
+        "print(os.WTERMSIG(os.waitpid(child, 0)[1]), interruption.asked())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{int(signal.SIGTERM)} False\n"
 
 
 class Swallowing:
@@ -54,8 +94,9 @@ class Swallowing:
 
 @pytest.mark.parametrize(("raised", "said"), [(KeyboardInterrupt(), ""), (ValueError("odd"), "ValueError: odd")])
 def test_only_a_lost_request_is_not_printed(
-    raised: BaseException, said: str, capsys: pytest.CaptureFixture[str]
+    raised: BaseException, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", interruption._unraisable)
     Swallowing(raised)
     gc.collect()
     found = capsys.readouterr().err

@@ -6,6 +6,8 @@ from typing import Final
 from lwmport.atomic import new_file
 from lwmport.checkpoints.writers.base import Progress, Sink, check_writable, silent
 from lwmport.disk import check_room
+from lwmport.errors import UsageError
+from lwmport.placing import refuse_link
 from lwmport.registry import Registry
 from lwmport.types import Weights
 
@@ -21,6 +23,21 @@ WRITERS: Final = Registry(
 """Format -> what writes it: ``write(sink)``. The same weights give the same bytes, in whatever order they come."""
 
 
+HEADERS: Final = 0.02, 1 << 20
+"""Part of the tensors' bytes, and bytes, that a format adds at most."""
+
+
+def check_replaced(path: Path, total: int) -> None:
+    """Return if a file at ``path`` may be the one that is going to be written; that is held against it at the end.
+
+    Raises:
+        UsageError: it cannot be, by its size, or is a link; it may be somebody's only copy.
+    """
+    refuse_link(path)
+    if path.is_file() and not 0 <= path.stat().st_size - total <= max(total * HEADERS[0], HEADERS[1]):
+        raise UsageError(f"expected nothing yet at {path}, found another file; remove it or choose another --out")
+
+
 def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: Progress | None = None) -> None:
     """Write all weights to one file of a format out of `WRITERS`.
 
@@ -31,6 +48,8 @@ def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: P
     """
     write = WRITERS[format_name]
     check_writable(weights)
-    check_room(path, sum(spec.nbytes for spec in weights.specs.values()))
-    with new_file(path) as file:
+    total = sum(spec.nbytes for spec in weights.specs.values())
+    check_replaced(path, total)
+    check_room(path, total)
+    with new_file(path, over=False) as file:
         write(Sink(file, weights, progress or silent))

@@ -1,15 +1,18 @@
 """SavedModel: a program and its weights become the folder ``NAME.saved_model``."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport import atomic
+from lwmport import atomic, disk
 from lwmport.converters.saved_model.canonical import make_canonical
 from lwmport.converters.saved_model.emitter import Emitter
 from lwmport.converters.saved_model.functions import count_operators, traced
 from lwmport.converters.saved_model.rules import PRIMITIVES, expanded, native_rules
 from lwmport.converters.saved_model.variables import Variables
 from lwmport.converters.saved_model.xla import xla_function
+from lwmport.errors import PortError, one_line
 from lwmport.extras import require
 from lwmport.graphs.program import Program
 from lwmport.types import Artifact, Dialect, Progress, Weights
@@ -34,7 +37,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     else:
         function = plain_function(tf, program, weights, dialect, store)
     folder = out / f"{program.component}.saved_model"
-    with atomic.os_errors(folder):
+    with atomic.os_errors(folder), disk.blamed(out, weight_bytes(program)), _refused(tf, folder):
         tf.saved_model.save(store.root, str(folder), signatures={SIGNATURE: function})
         store.fill(folder)
         make_canonical(folder)
@@ -48,6 +51,15 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         operators=count_operators(function.graph.as_graph_def()),
         details={"signature": SIGNATURE, "program": program.digest},
     )
+
+
+@contextlib.contextmanager
+def _refused(tf: Any, folder: Path) -> Iterator[None]:
+    """Turn what TensorFlow says of a file that it cannot write into one line."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise PortError(f"cannot write {folder}: TensorFlow says {one_line(error)[:300]}") from error
 
 
 def plain_function(tf: Any, program: Program, weights: Weights, dialect: Dialect, store: Variables) -> Any:

@@ -1,7 +1,5 @@
 """ONNX through TensorFlow: a program and its weights become ``NAME.onnx`` by way of a SavedModel and tf2onnx."""
 
-import os
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +7,7 @@ from typing import Any, Final
 import onnx
 
 import lwmport
-from lwmport import atomic
+from lwmport import atomic, disk
 from lwmport.converters.saved_model.convert import convert as convert_to_saved_model
 from lwmport.converters.saved_model.convert import weight_bytes
 from lwmport.converters.tf2onnx_route.process import run_worker
@@ -52,13 +50,10 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
             f"{program.component}; use the direct route to ONNX"
         )
     path = out / f"{program.component}.onnx"
-    with (
-        atomic.os_errors(out),
-        tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=out) as scratch,
-    ):
-        between = convert_to_saved_model(program, weights, dialect, Path(scratch), progress)
-        request = _request(program, dialect, between.path, Path(scratch))
-        run_worker(request, Path(scratch), TIMEOUT)
+    with atomic.os_errors(out), atomic.scratch_folder(path) as scratch, disk.blamed(out, size):
+        between = convert_to_saved_model(program, weights, dialect, scratch, progress)
+        request = _request(program, dialect, between.path, scratch)
+        run_worker(request, scratch, TIMEOUT)
         files = [made.replace(out / made.name) for made in sorted(Path(request["path"]).parent.iterdir())]
     return _artifact(program, dialect, path, files)
 

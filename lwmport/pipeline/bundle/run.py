@@ -1,8 +1,6 @@
 """From a folder that `convert` wrote to the zip that a vendor's engineer starts from."""
 
 import inspect
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,7 +31,7 @@ from lwmport.pipeline.bundle.bundle_targets import (
 )
 from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.output_checks import check_apart
+from lwmport.pipeline.output_checks import check_apart, check_free
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
 from lwmport.reports.files import read_report
@@ -42,6 +40,9 @@ from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
+
+MOST_READ: Final = 1 << 20
+"""Bytes of a zip's record in which its format is looked for."""
 
 PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
 
@@ -126,14 +127,10 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
     _check_validated(found, request.folder)
     _check_apart(request, found.manifest)
     found.weights  # noqa: B018 - opened and checked before anything is written
-    with atomic.os_errors(request.out):
-        request.out.parent.mkdir(parents=True, exist_ok=True)
-        atomic.sweep(request.out.parent)
-        with tempfile.TemporaryDirectory(prefix=f"{atomic.PREFIX}{os.getpid()}-", dir=request.out.parent) as scratch:
-            staging = Staging(folder=Path(scratch))
-            work = _Work(request=request, found=found, staging=staging, observer=observer)
-            commands, preflights = _stage(work, device)
-            return _pack(work, commands, preflights)
+    with atomic.scratch_folder(request.out) as scratch:
+        work = _Work(request=request, found=found, staging=Staging(folder=scratch), observer=observer)
+        commands, preflights = _stage(work, device)
+        return _pack(work, commands, preflights)
 
 
 def _check_validated(found: Converted, folder: Path) -> None:
@@ -153,11 +150,20 @@ def _check_validated(found: Converted, folder: Path) -> None:
         raise ArtifactError(f"expected a passed report on {', '.join(missing) or 'all components'} in {folder}")
 
 
+def is_bundle(path: Path) -> bool:
+    """Return whether a file is a bundle of ours; no more of it is read than its record."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(record.NAME) as file:
+            return f'"{record.FORMAT}"'.encode() in file.read(MOST_READ)
+    except (OSError, KeyError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
+        return False
+
+
 def _check_apart(request: BundleRequest, made: Manifest) -> None:
     """Refuse an ``out`` that is a file of the folder, unless that is an earlier bundle, or the checkpoint."""
     files = [request.folder / file.name for part in made.components for file in part.files]
     others = [request.folder, *([Path(request.checkpoint.rpartition("::")[2])] if request.checkpoint else [])]
-    again = request.out.suffix == ".zip" and zipfile.is_zipfile(request.out)
+    again = check_free(request.out, is_bundle)
     check_apart(request.out, *files, *(path for path in others if not (again and path.is_dir())))
 
 

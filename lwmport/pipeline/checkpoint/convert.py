@@ -1,11 +1,12 @@
 """From one checkpoint format to another, tensor by tensor: LWM's own, safetensors and Hugging Face, there and back."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport.atomic import UNFINISHED, new_folder
+from lwmport.atomic import PREFIX, new_folder
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import config_of, fit_to
 from lwmport.checkpoints.opening import open_checkpoint
@@ -147,7 +148,7 @@ def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights
 
 def _folder(family: Family, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
     """Write a Hugging Face folder; what an interrupted run of the same conversion has written is not written again."""
-    if out.exists() and (not out.is_dir() or any(entry.name != UNFINISHED for entry in out.iterdir())):
+    if os.path.lexists(out) and (not out.is_dir() or any(not entry.name.startswith(PREFIX) for entry in out.iterdir())):
         raise UsageError(f"expected a folder that is new or empty, found {out}; remove it or name another")
     folder = family.spec.huggingface
     if folder is None:

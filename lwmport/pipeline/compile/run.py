@@ -1,12 +1,11 @@
 """Compiling artifacts for a target: one verdict each, its record beside what the compiler made."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, plain
+from lwmport import atomic, owned
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
@@ -16,6 +15,7 @@ from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
 from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_calibration, check_options
+from lwmport.targets.compile import record
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
@@ -119,9 +119,11 @@ def status_of(compilations: tuple[Compilation, ...]) -> Status:
 
 
 def _write(made: Compilation, folder: Path) -> None:
-    text = json.dumps(plain.encode(made), indent=1, ensure_ascii=False, allow_nan=False)
-    with atomic.new_file(folder / f"{made.component}.compilation.json") as file:
-        file.write(text.encode() + b"\n")
+    """Write the record of a compilation, unless the target has: what others' targets write is not one set with it."""
+    path = folder / record.name_of(made.component)
+    if owned.json_record(path) is None or path.read_bytes() != record.text(made):
+        with atomic.new_file(path) as file:
+            file.write(record.text(made))
 
 
 def _jobs(request: CompileRequest, observer: Observer) -> list[CompileJob]:

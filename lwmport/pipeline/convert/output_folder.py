@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from lwmport import manifest
+from lwmport import atomic, manifest, placing
 from lwmport.errors import ArtifactError, PortError
 from lwmport.types import SharedData
 
@@ -35,6 +35,24 @@ def check_free(out: Path, components: Collection[str], form: str, shared: Shared
             f"expected {out} without another conversion, for {asked} to {form}, "
             f"found {', '.join(kept)} of {found.component} to {found.artifact_format}; {ADVICE}"
         )
+
+
+def check_names(out: Path, names: Collection[str], owned: atomic.Owned) -> None:
+    """Return if no file of the user's has a name that a conversion is going to write, before the work begins.
+
+    Names that only the work knows are looked at when it is done, and nothing is touched then either.
+
+    Raises:
+        UsageError: there is one, or a link.
+    """
+    folder = atomic.real_folder(out, owned)
+    old = {*owned(folder), *placing.noted(folder)}
+    for name in names:
+        placing.refuse_link(folder / name)
+        if (folder / name).is_dir():
+            placing.check_way(folder, [f"{name}/-"], old)
+        else:
+            placing.check_way(folder, [name], old)
 
 
 def _is_replaced(name: str, components: Collection[str], shared: SharedData | None) -> bool:

@@ -9,8 +9,6 @@ the largest tensor that has more than two axes: those are turned, as a whole, `T
 rather than read, `MADE` times, with `SEEDED` besides.
 """
 
-import os
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,10 +184,9 @@ def _layers(family: Family) -> int:
 def _disk_rate(out: Path) -> float:
     """Return how many bytes a second the disk takes that a folder is going to lie on, from a short trial."""
     piece = bytes(PIECE)
-    prefix = f"{atomic.PREFIX}{os.getpid()}-"
-    with atomic.os_errors(out), tempfile.TemporaryDirectory(dir=disk.existing(out), prefix=prefix) as scratch:
+    with atomic.scratch_folder(disk.existing(out) / "probe") as scratch:
         start = time.perf_counter()
-        with BlockFile(Path(scratch) / "probe") as file:
+        with BlockFile(scratch / "probe") as file:
             for _ in range(PROBE // PIECE):
                 file.write(piece)
         return PROBE / (time.perf_counter() - start)

@@ -9,10 +9,10 @@ from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.lower import lower
-from lwmport.pipeline.convert.output_folder import check_free
+from lwmport.pipeline.convert.output_folder import check_free, check_names
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps
 from lwmport.pipeline.convert.request import ConvertRequest, Outcome
-from lwmport.pipeline.convert.taps import check_taps, old_taps, write_taps
+from lwmport.pipeline.convert.taps import check_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.convert.work import Work, open_request
 from lwmport.pipeline.observer import Observer, Silent
@@ -47,11 +47,11 @@ def _filled(work: Work) -> Outcome:
     """Return what came of a work: its folder is filled whole or not at all."""
     out = work.request.out
     _check(work)
-    planned, stale = _plan(work), (*REPORT, *old_taps(out))
+    planned = _plan(work)
     with (
         resume.told(out, work.identity),
         atomic.new_folder(
-            out, last=manifest.NAME, stale=stale, request=work.identity, fresh=not work.request.resume
+            out, last=manifest.NAME, owned=work.earlier, request=work.identity, fresh=not work.request.resume
         ) as work.folder,
     ):
         start = time.perf_counter()
@@ -86,6 +86,8 @@ def _check(work: Work) -> None:
         check_takes(request.runner, request.suffix)
         check_startable(request.runner)
     check_free(request.out, names, request.format, work.shared)
+    planned = [f"{name}{request.suffix}" for name in names] if request.suffix else []
+    check_names(request.out, [*planned, manifest.NAME, *(REPORT if request.validate else ())], work.earlier)
 
 
 def _plan(work: Work) -> ConversionPlan:

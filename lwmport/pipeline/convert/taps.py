@@ -1,7 +1,5 @@
 """The tapped model of a component: written beside its model, told in the manifest, and taken away with it."""
 
-from pathlib import Path
-
 from lwmport import manifest
 from lwmport.checkpoints.model_weights import component_weights
 from lwmport.converters.taps import convert_tapped
@@ -30,11 +28,3 @@ def write_taps(work: Work, component: Component, artifact: Artifact) -> manifest
     beside = convert_tapped(program, tapped, weights, work.dialect, artifact.path, work.observer.progress)
     names = [spec.name for spec in tapped.signature.outputs[len(program.signature.outputs) :]]
     return manifest.Taps(kind=kind, path=beside.path.name, names=tuple(names), files=manifest.file_entries(beside))
-
-
-def old_taps(folder: Path) -> tuple[str, ...]:
-    """Return the entries of a folder that are tapped models of what was converted into it before."""
-    if not (folder / manifest.NAME).exists():
-        return ()
-    told = [part.taps for part in manifest.read(folder).components if part.taps is not None]
-    return tuple(dict.fromkeys(name for taps in told for name in (taps.path, *(file.name for file in taps.files))))

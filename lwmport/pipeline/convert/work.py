@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lwmport import plain
+from lwmport import manifest, owned, plain
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.seeded import SeededWeights
@@ -19,6 +19,7 @@ from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.sharing import shared_data
 from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.observer import Observer
+from lwmport.reports import files
 from lwmport.reports.record import Conversion
 from lwmport.types import Component, Dialect, SharedData
 
@@ -35,6 +36,7 @@ class Work:
         observer: told how the work goes.
         folder: the scratch folder that the stages write into.
         programs: the programs that were traced, by component and kind of taps.
+        earlier: what an earlier conversion has left in the folder that is asked for.
         parts: the manifest's entries of the components that are converted.
         costs: what each of those took.
     """
@@ -46,6 +48,7 @@ class Work:
     observer: Observer
     folder: Path = Path()
     programs: dict[tuple[str, str], Program] = field(default_factory=dict)
+    earlier: owned.Earlier = field(default_factory=lambda: owned.Earlier(manifest.listed, files.listed))
     parts: list[ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)
 

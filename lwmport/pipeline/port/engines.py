@@ -1,6 +1,7 @@
 """Where the processes of a matrix run: on this machine, or on a Ray cluster."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,12 @@ class Ended:
     code: int
     output: str
     log: str
+
+    @property
+    def signal(self) -> str:
+        """The name of the signal that ended it, also where it could tidy up; empty if it ended by itself."""
+        number = -self.code if self.code < 0 else self.code - 128
+        return signal.Signals(number).name if number in {*signal.Signals} else ""
 
 
 class Engine(Protocol):

@@ -14,7 +14,7 @@ from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.pipeline.port.run import STAGES, PortOutcome, title_of
 from lwmport.processors import processors
-from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
+from lwmport.reports.ports import PortReport, PortRow, StageFact, check_pages, write_index
 from lwmport.types import Status
 
 PAUSE: Final = 0.05
@@ -57,6 +57,7 @@ def port_all(
     if places < 1 or budget < 1:
         raise UsageError(f"expected workers and memory of at least 1, found {places} and {budget}")
     check_ready(asked, here=engine == HERE)
+    check_pages(asked.out)
     rows = _run(asked.jobs, chosen, places, budget, observer)
     report = PortReport(jobs=tuple(rows[job.name] for job in asked.jobs), workers=places, memory=budget)
     write_index(report, asked.out)
@@ -70,6 +71,7 @@ def _run(jobs: tuple[PortJob, ...], engine: Engine, places: int, budget: int, ob
         observer.phase(f"{len(rows)} of {len(jobs)} done before")
     rows |= {job.name: _too_large(job, budget) for job in jobs if job.bytes > budget and job.name not in rows}
     waiting = sorted((job for job in jobs if job.name not in rows), key=lambda job: -job.bytes)
+    again: set[str] = set()
     with _running() as running:
         while waiting or running:
             for job in list(waiting):
@@ -80,8 +82,14 @@ def _run(jobs: tuple[PortJob, ...], engine: Engine, places: int, budget: int, ob
                     running[job.name] = (job, engine.start(job), time.perf_counter())
             for name, (job, process, begun) in list(running.items()):
                 ended = process.result()
-                if ended is not None:
-                    del running[name]
+                if ended is None:
+                    continue
+                del running[name]
+                if ended.signal and name not in again:
+                    again.add(name)
+                    waiting.append(job)
+                    observer.phase(f"{name}: ended by {ended.signal}, once more")
+                else:
                     rows[name] = _row(job, ended, time.perf_counter() - begun)
                     observer.phase(f"{name}: {rows[name].status} ({len(rows)} of {len(jobs)} done)")
             time.sleep(PAUSE)
@@ -111,7 +119,7 @@ def _row(job: PortJob, ended: Ended, seconds: float) -> PortRow:
         )
         status, sentence, peak = Status(found["status"]), found["sentence"], found["peak_bytes"]
     else:
-        sentence = found.get("error") or _last_line(ended)
+        sentence = (not ended.signal and found.get("error")) or _last_line(ended)
         stages, status, peak = _none(sentence), Status.FAILED, None
     return PortRow(
         name=job.name,
@@ -164,9 +172,9 @@ def _none(reason: str) -> tuple[StageFact, ...]:
 
 
 def _last_line(ended: Ended) -> str:
-    if ended.code < 0:
-        hint = "; was there too little memory?" if ended.code == -9 else ""
-        return f"ended by signal {-ended.code}{hint}"
+    if ended.signal:
+        hint = "; was there too little memory?" if ended.signal == "SIGKILL" else ""
+        return f"ended by {ended.signal}, twice{hint}"
     lines = ended.log.strip().splitlines()
     return lines[-1] if lines else f"ended with exit code {ended.code} and said nothing"
 

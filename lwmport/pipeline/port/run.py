@@ -19,6 +19,7 @@ from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
+from lwmport.pipeline.port.standing import COMPILED, MODELS, PREFLIGHT, check_ours, withdraw
 from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable
@@ -27,10 +28,6 @@ from lwmport.targets.compile.tools import installed
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Severity, Status
-
-MODELS: Final = "models"
-COMPILED: Final = "compiled"
-PREFLIGHT: Final = "preflight.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +153,7 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     observer = observer or Silent()
     if request.runner is not None:
         check_startable(request.runner)
+    check_ours(request.out, request.bundle)
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     existed = request.out.exists()
     try:
@@ -176,6 +174,8 @@ def _stages(request: PortRequest, ledger: Ledger, tools: Mapping[str, str] | Non
         if found is None:
             start = time.perf_counter()
             observer.phase(f"{name}: {request.conversion.component} for {request.target}")
+            if not stages:
+                withdraw(request.out, request.bundle, tuple(STAGES)[1:])
             found = run(request, observer)
             seconds = round(time.perf_counter() - start, 3)
             found = replace(found, seconds=seconds, peak_bytes=memory.peak_bytes())

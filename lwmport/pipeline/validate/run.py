@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lwmport import atomic, manifest
+from lwmport import atomic, manifest, owned
 from lwmport.errors import UsageError
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
@@ -16,7 +16,7 @@ from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
-from lwmport.reports.files import write_report
+from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
@@ -72,7 +72,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         pictures.update(drawn)
     report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
     if request.out is not None:
-        with atomic.new_folder(request.out) as scratch:
+        with atomic.new_folder(request.out, last="report.json", owned=owned.Earlier(listed)) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
         out=request.out or found.place,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.plan import CompilePlan, Judge, Place, Run, Step, lines_of
 from lwmport.targets.compile.process import run_logged
+from lwmport.targets.compile.record import results
 from lwmport.targets.compile.script import script
 from lwmport.targets.compile.toolchain import Sdk, Tool, find
 from lwmport.targets.compile.verdict import quote
@@ -69,7 +69,7 @@ def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
     folder = "." if vendor.beside_results else os.path.relpath(job.path.parent, out)
     commands = tuple(shlex.join([step.tools[0], *step.options]) for step in _road(vendor, job, relative))
     title = f"{job.path.name} for {vendor.target}" + (f" ({job.soc})" if job.soc else "")
-    with atomic.new_folder(out) as scratch:
+    with results(out, job.name) as (scratch, done):
         for name, make in relative.data.items():
             (scratch / name).write_bytes(make())
         found = _attempt(vendor, job, scratch)
@@ -78,22 +78,21 @@ def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
         text = script(title, folder, relative, vendor.sdk)
         (scratch / f"{job.name}.sh").write_bytes(text)
         (scratch / f"{job.name}.sh").chmod(0o755)
-        files = tuple(sorted(path.name for path in scratch.iterdir()))
-    if found.status is Status.FAILED:
-        _remove(relative, out, files)
-    return Compilation(
-        component=job.name,
-        artifact=job.path.name,
-        target=vendor.target,
-        tool=_road(vendor, job, relative)[0].tools[0],
-        status=found.status,
-        reason=found.reason,
-        folder=folder,
-        commands=commands,
-        files=files,
-        products=found.products,
-        details={**relative.details, **found.said},
-    )
+        return done(
+            Compilation(
+                component=job.name,
+                artifact=job.path.name,
+                target=vendor.target,
+                tool=_road(vendor, job, relative)[0].tools[0],
+                status=found.status,
+                reason=found.reason,
+                folder=folder,
+                commands=commands,
+                files=tuple(sorted(path.name for path in scratch.iterdir())),
+                products=found.products,
+                details={**relative.details, **found.said},
+            )
+        )
 
 
 def _road(vendor: Vendor, job: CompileJob, plan: CompilePlan) -> tuple[Step, ...]:
@@ -187,12 +186,11 @@ def _whole(folder: Path, globs: str) -> list[Path]:
     return [path for path in _matching(folder, globs) if path.is_file() and path.stat().st_size]
 
 
-def _remove(plan: CompilePlan, folder: Path, kept: tuple[str, ...] = ()) -> None:
-    """Remove what compilers made: of a run that failed, or of an earlier one that these files no longer describe."""
+def _remove(plan: CompilePlan, scratch: Path) -> None:
+    """Remove what the compilers of a run that failed have made."""
     products = [globs for step in (*plan.steps, *plan.parts) for globs in step.products]
-    for path in (path for globs in products for path in _matching(folder, globs)):
-        if path.name not in kept:
-            path.unlink(missing_ok=True)
+    for path in (path for globs in products for path in _matching(scratch, globs)):
+        path.unlink(missing_ok=True)
 
 
 def _summary(said: Mapping[str, str]) -> str:

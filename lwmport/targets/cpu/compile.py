@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport import atomic, memory
+from lwmport import disk, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.registry import open_runner
 from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.compile.agreement import agreement
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
+from lwmport.targets.compile.record import results
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu.target import CPU
 from lwmport.types import Array, Compilation, Runner, Status
@@ -54,25 +55,27 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
         )
     if job.precision != "float32" and engine != "openvino":
         raise UsageError(f"expected float32 for {engine}, found {job.precision}; use --soc openvino")
-    with atomic.new_folder(out) as scratch:
+    with results(out, job.name) as (scratch, done):
         status, reason, details = _attempt(job, engine, scratch)
         if status is Status.FAILED:
             for path in scratch.iterdir():
                 path.unlink()
         files = tuple(sorted(path.name for path in scratch.iterdir()))
-    return Compilation(
-        component=job.name,
-        artifact=job.path.name,
-        target=CPU.name,
-        tool=engine,
-        status=status,
-        reason=reason,
-        folder=os.path.relpath(job.path.parent, out),
-        commands=(_command(job, engine, out),),
-        files=files,
-        products=files,
-        details={"precision": job.precision, **details},
-    )
+        return done(
+            Compilation(
+                component=job.name,
+                artifact=job.path.name,
+                target=CPU.name,
+                tool=engine,
+                status=status,
+                reason=reason,
+                folder=os.path.relpath(job.path.parent, out),
+                commands=(_command(job, engine, out),),
+                files=files,
+                products=files,
+                details={"precision": job.precision, **details},
+            )
+        )
 
 
 def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, dict[str, Any]]:
@@ -83,7 +86,8 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
         return Status.SKIPPED, _scarcity(job, engine, size), {}
     try:
         given, expected = _expected(job)
-        made = _make(job, engine, scratch)
+        with disk.blamed(scratch, size, RunnerError):
+            made = _make(job, engine, scratch)
         with contextlib.closing(made.open()) as runner:
             found, seconds = _timed(runner, given)
     except MissingExtraError as error:

@@ -4,14 +4,14 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lwmport import atomic
+from lwmport import atomic, placing
 from lwmport.errors import PortError, UsageError
-from lwmport.targets.fix import cast_cleanup, folding, functions, numbers, opsets, parser_workarounds
+from lwmport.targets.fix import cast_cleanup, folding, functions, numbers, opsets, parser_workarounds, stamp
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.masks import soften
 from lwmport.targets.fix.memory_check import check_room
 from lwmport.targets.fix.proof import Proof, prove, together
-from lwmport.targets.fix.writing import refuse_sources, write
+from lwmport.targets.fix.writing import data_of, refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
 from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
@@ -55,11 +55,12 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
         raise UsageError(f"expected another file than {path} for --out: the fix is proved against it")
     draft = Draft(path, conditions.shapes)
     refuse_sources(draft, out)
+    placing.check_way(out.parent, [out.name, data_of(out).name], {*stamp.owned(out), *placing.noted(out.parent)})
     before = draft.graph
     subject_of(before, conditions)
     check_room(before)
     improve(draft, conditions)
-    with atomic.new_folder(out.parent) as scratch:
+    with atomic.new_folder(out.parent, last=out.name, owned=lambda _: stamp.owned(out), others=False) as scratch:
         with tempfile.TemporaryDirectory(dir=scratch) as spare:
             known = runnable(before, Path(spare))
             masks = numbers.masks_of(draft) if is_narrow(conditions) else []
@@ -70,6 +71,7 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
                 proofs = [prove(known, softening.masked.before), softening.usual]
             else:
                 files, proofs = write(draft, path), []
+            stamp.put(path)
             after = read(path)
             proof = together([*proofs, prove(known, after, wide=not proofs)])
         if not proof.equal:

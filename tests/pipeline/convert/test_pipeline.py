@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import lwmport
-from lwmport import atomic, manifest, memory
+from lwmport import manifest, memory, placing
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers.write import write_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError, ConfigError, PortError, RunnerError, UsageError
@@ -207,7 +207,8 @@ def test_a_report_about_other_models_does_not_stay(tmp_path: Path) -> None:
 def test_no_old_report_stays_beside_a_manifest_of_other_models(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever a run ends while it puts its files in place, no manifest vouches for what is there."""
+    """Where folders cannot be exchanged, no manifest vouches for what is there while files are put in place."""
+    monkeypatch.setattr(placing, "_exchange", lambda *_, **__: False)
     request = lwmport.Request(component="vqgan-decoder", format="onnx", out=tmp_path, config="debug")
     lwmport.convert(request)
     rename = Path.replace
@@ -231,10 +232,10 @@ def test_a_run_that_fails_at_its_end_leaves_models_manifest_and_report(
     lwmport.convert(request)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_move_up", full)
+    monkeypatch.setattr(placing, "place", full)
     with pytest.raises(PortError, match="No space left"):
         lwmport.convert(replace(request, seed=1, validate=False))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

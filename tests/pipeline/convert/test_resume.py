@@ -200,7 +200,7 @@ def test_asked_to_end_it_keeps_what_a_kill_would_leave_and_says_how_to_go_on(
         text=True,
         check=False,
     )
-    assert done.returncode == 130, done.stderr
+    assert done.returncode == 128 + number, done.stderr
     said = done.stderr.splitlines()[-1]
     assert said.startswith("error: interrupted; ")
     assert said.endswith(f"are done and kept in {tmp_path / 'out'}, and the same command goes on from there")

@@ -624,8 +624,29 @@ def test_one_that_fails_or_dies_takes_no_other_down(asked: Jobs, monkeypatch: py
     assert found.status is FAILED
     assert found.sentence.startswith(f"{len(others)} of {len(asked.jobs)} ports passed")
     said = [row.sentence for row in found.jobs[:3]]
-    assert said == ["Said.", "ended by signal 9; was there too little memory?", "no such thing"]
+    assert said == ["Said.", "ended by SIGKILL, twice; was there too little memory?", "no such thing"]
     assert [row.status for row in found.jobs] == [FAILED] * 3 + [PASSED] * len(others)
+
+
+@pytest.mark.parametrize(("code", "name"), [(-9, "SIGKILL"), (-11, "SIGSEGV"), (143, "SIGTERM"), (3, "")])
+def test_one_that_a_signal_ended_is_tried_once_more(
+    code: int, name: str, asked: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = asked.jobs
+    stub = Stub({job.name: answer(job) for job in others})
+    ends = [engines.Ended(code=code, output="", log="no such thing"), answer(first)]
+    start = stub.start
+
+    def started(job: Any) -> Any:
+        if job is first:
+            stub.answers[job.name] = ends.pop(0)
+        return start(job)
+
+    monkeypatch.setattr(stub, "start", started)
+    row = run(asked, stub, monkeypatch).jobs[0]
+    assert (row.status, row.sentence) == ((PASSED, "Said.") if name else (FAILED, "no such thing"))
+    assert stub.started.count(first.name) == (2 if name else 1)
+    assert engines.Ended(code=code, output="", log="").signal == name
 
 
 def test_one_that_needs_more_than_there_is_is_not_started(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

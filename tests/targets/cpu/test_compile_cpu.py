@@ -318,10 +318,10 @@ def test_masks_keep_and_take_something_in_each_row(shape: tuple[int, ...]) -> No
     assert not samples((spec,), {}, masks=False)["mask"].any()
 
 
-def test_damage_is_a_failure_and_leaves_nothing(job_of: Callable[..., CompileJob], tmp_path: Path) -> None:
+def test_damage_is_a_failure_and_leaves_its_record(job_of: Callable[..., CompileJob], tmp_path: Path) -> None:
     found = cpu.compile_artifact(job_of(), tmp_path / "out")
     assert found.status is Status.FAILED
-    assert not list((tmp_path / "out").iterdir())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.compilation.json"]
 
 
 BAD = {
