@@ -1,14 +1,15 @@
 """From one checkpoint format to another, tensor by tensor: LWM's own, safetensors and Hugging Face, there and back."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lwmport.atomic import UNFINISHED, new_folder
+from lwmport.checkpoints import sidecar
 from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.model_weights import config_of, fit_to
+from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.converters.hf.tensors import items
@@ -16,7 +17,6 @@ from lwmport.disk import check_room
 from lwmport.errors import UsageError
 from lwmport.models.families import USUAL, Family, family_with, is_file, resolve
 from lwmport.models.options import Options
-from lwmport.models.spec import FamilySpec
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
 from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
@@ -87,10 +87,16 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     component = conversion.component or _marked(checkpoint)
     if component is None:
         return _unknown(checkpoint, out, conversion, observer)
-    family = _family(component, checkpoint, conversion)
+    family, is_told = _family(component, checkpoint, conversion)
     if conversion.form == HF:
         return _folder(family, checkpoint, out, conversion, observer)
-    return _file(_arranged(family, component, checkpoint, conversion), out, conversion.form, observer)
+    sidecar.check_free(out)
+    wanted = _wanted(family, component, conversion)
+    written = _file(_arranged(family, wanted, checkpoint, conversion), out, conversion.form, observer)
+    if is_told:
+        made = open_checkpoint(out)
+        sidecar.write_beside(made, family.spec.name, wanted.config, checkpoint.random and checkpoint.random.seed)
+    return written
 
 
 def _marked(checkpoint: Checkpoint) -> str | None:
@@ -110,30 +116,35 @@ def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer
     return _file(retyped(checkpoint, conversion.dtype), out, conversion.form, observer)
 
 
-def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> Family:
-    """Return what the checkpoint is: settled by its tensors, and held against them."""
-    named = _named(family_with(component), checkpoint, conversion)
-    family = resolve(component, named, Options(settings=conversion.settings), checkpoint.specs)
-    fit_to(family, checkpoint)
-    return family
+def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> tuple[Family, bool]:
+    """Return what the checkpoint is, settled by its tensors and held against them, and whether all of it was told.
+
+    A file becomes another file without what no tensor tells; a folder does not.
+    """
+    spec, settings = family_with(component), conversion.settings
+    try:
+        told = told_config(spec, component, checkpoint, conversion.config or USUAL, settings)
+    except UsageError:
+        if conversion.config or conversion.form == HF or spec.stacking is None:
+            raise
+        told = None
+    config = told.config if told else spec.stacking.assumed if spec.stacking else USUAL
+    family = resolve(component, config, Options(settings=settings), checkpoint.specs)
+    if told:
+        check_agrees(spec, told, family.config, settings)
+        family = replace(family, choices=config_choices(family, told, settings, checkpoint.specs))
+    fitting(family, checkpoint)
+    return family, told is not None
 
 
-def _named(spec: FamilySpec, checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str, Any]:
-    """Return the configuration that is meant: a folder's own, the one that was named, or any where it is no matter."""
-    if checkpoint.config:
-        return config_of(checkpoint, conversion.config or USUAL)
-    if conversion.config is None and conversion.form == HF and spec.huggingface is not None:
-        raise UsageError(
-            f"expected --config for --to hf, such as --config {spec.huggingface.example}: {spec.huggingface.untold} go "
-            "into config.json, and no tensor tells them"
-        )
-    return conversion.config or (spec.stacking.assumed if spec.stacking else USUAL)
-
-
-def _arranged(family: Family, component: str, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
-    """Return the tensors as they are to be: as they are if nothing else is asked for."""
+def _wanted(family: Family, component: str, conversion: Conversion) -> Family:
+    """Return the model as it is to be written: its layers stacked or not."""
     stacked = True if conversion.axis is not None and conversion.stacked is None else conversion.stacked
-    wanted = restacked(family, component, stacked=stacked, axis=conversion.axis)
+    return restacked(family, component, stacked=stacked, axis=conversion.axis)
+
+
+def _arranged(family: Family, wanted: Family, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
+    """Return the tensors as they are to be: as they are if nothing else is asked for."""
     if wanted.config == family.config or not (wanted.sources or family.sources):
         return retyped(checkpoint, conversion.dtype)
     return arranged(wanted, layered(family, checkpoint, conversion.dtype))
