@@ -7,6 +7,17 @@ from typing import Any, Final
 RANDOM: Final = "random_seed"
 """The entry of a source of weights (`lwmport.types.Weights.source`) that holds the seed of a file of random weights."""
 
+REFUSED: Final = "refused_forms"
+"""The detail of an artifact that holds the operators that its dialect prefers and that do not take the model, each with
+what it takes."""
+
+CONFIGURATION: Final = "configuration"
+WEIGHTS: Final = "weights"
+"""The choices of which the value can be the name of a file."""
+
+CHOICES: Final = "choices"
+"""The entry of the source of weights that are being converted that holds the choices, as plain JSON values."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -46,8 +57,28 @@ def lines(choices: Iterable[Choice]) -> tuple[str, ...]:
 
 
 def metadata(choices: Iterable[Choice]) -> dict[str, str]:
-    """Return name -> ``value (source)``, for the metadata of a file that holds texts alone."""
-    return {choice.name: f"{value_words(choice.value)} ({choice.source})" for choice in choices}
+    """Return name -> ``value (source)``, for the metadata of a file that holds texts alone.
+
+    A file of weights is not named: the models are the same wherever it lies.
+    """
+    told = (choice for choice in choices if choice.name not in {CONFIGURATION, WEIGHTS} or "random" in str(choice.value))
+    return {
+        choice.name: str(choice.value) if choice.name == WEIGHTS else f"{value_words(choice.value)} ({choice.source})"
+        for choice in told
+    }
+
+
+def of_details(details: Mapping[str, Any]) -> tuple[Choice, ...]:
+    """Return the choices that a converter made itself (`lwmport.types.Artifact.details`)."""
+    return tuple(
+        Choice("operators", f"others than {name}", f"{name} takes {limit} alone")
+        for name, limit in details.get(REFUSED, {}).items()
+    )
+
+
+def of_source(source: Mapping[str, Any]) -> tuple[Choice, ...]:
+    """Return the choices that a source of weights (`lwmport.types.Weights.source`) holds."""
+    return tuple(Choice(**item) for item in source.get(CHOICES, ()))
 
 
 def is_random(source: Mapping[str, Any]) -> bool:

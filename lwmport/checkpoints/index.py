@@ -51,6 +51,7 @@ class Checkpoint:
             file, which has none.
         assumed: the fields of ``config`` that nothing beside the tensors says: they have the format's own defaults.
         remarks: what was decided about tensors when they were indexed, in words.
+        seed: the seed that the files say they were made of; None where they say none.
         left_over: the tensors that a model has no use for, as far as it was fitted to one.
         random: which seed the tensors were made of, as far as somebody looked.
     """
@@ -65,9 +66,10 @@ class Checkpoint:
         *,
         assumed: tuple[str, ...] = (),
         remarks: tuple[str, ...] = (),
+        seed: int | None = None,
     ) -> None:
         self.path = path
-        self.assumed, self.remarks = assumed, remarks
+        self.assumed, self.remarks, self.seed = assumed, remarks, seed
         self.random: Recognised | None = None
         self.left_over: tuple[str, ...] = ()
         self.format = format_name

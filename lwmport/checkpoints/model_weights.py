@@ -13,7 +13,8 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
-from lwmport.choices import Choice
+from lwmport import plain
+from lwmport.choices import CHOICES, WEIGHTS, Choice
 from lwmport.models.families import Family, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.storage import SCHEMES, stored_names
@@ -61,10 +62,10 @@ def _model_choices(options: Options) -> tuple[Choice, ...]:
 def _weights_choice(weights: Checkpoint | SeededWeights) -> Choice:
     """Return where the weights came from."""
     if isinstance(weights, SeededWeights):
-        return Choice("weights", f"random (seed {weights.seed}), not trained", "no --checkpoint")
+        return Choice(WEIGHTS, f"random (seed {weights.seed}), not trained", "no --checkpoint")
     if weights.random is None:
-        return Choice("weights", weights.path.name, "--checkpoint")
-    return Choice("weights", weights.random.words, f"the values in {weights.path.name}, made again from the seed")
+        return Choice(WEIGHTS, weights.path.name, "--checkpoint")
+    return Choice(WEIGHTS, weights.random.words, f"the values in {weights.path.name}, made again from the seed")
 
 
 def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpoint | SeededWeights:
@@ -79,7 +80,7 @@ def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpo
         return SeededWeights(seeded_specs(family), seed)
     fit_to(family, opened)
     beside = sidecar_of(opened)
-    seeds = () if beside is None or beside.seed is None else (beside.seed,)
+    seeds = [seed for seed in (opened.seed, beside.seed if beside else None) if seed is not None]
     opened.random = recognised(opened, seeded_specs(family), family.sources, seeds)
     return opened
 
@@ -111,5 +112,6 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     specs = {name: spec for one in both for name, spec in one.weights.items()}
     located = {own: there for one in both for own, there in one.located.items()}
     found = LayeredWeights(weights, specs, sources, located)
+    found.source = {**weights.source, CHOICES: plain.encode(family.choices)}
     store = family.options.store
     return StoredWeights(found, SCHEMES[store], stored_names(component, store)) if store else found

@@ -78,7 +78,8 @@ def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if not (path / "config.json").exists():
         raise CheckpointError("expected a file or a Hugging Face folder, found a folder without config.json")
     found = FOLDERS["hf"](path, family)
-    return Checkpoint(path, "hf", found.entries, found.files, found.config, assumed=found.assumed, remarks=found.remarks)
+    told = {"assumed": found.assumed, "remarks": found.remarks, "seed": found.seed}
+    return Checkpoint(path, "hf", found.entries, found.files, found.config, **told)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.sidecar import Sidecar, sidecar_of
-from lwmport.choices import Choice
+from lwmport.choices import CONFIGURATION, Choice
 from lwmport.errors import UsageError
 from lwmport.models.families import USUAL, Family, is_file, offers_of, read_fields
 from lwmport.models.options import changes
@@ -188,7 +188,7 @@ def config_choices(family: Family, told: ToldConfig, settings: tuple[str, ...], 
     ``specs`` are the names of the tensors of the checkpoint, none for seeded weights.
     """
     changed = changes(settings)
-    found = [Choice("configuration", told.name, told.source)]
+    found = [Choice(CONFIGURATION, told.name, told.source)]
     for item in family.spec.chosen:
         if item.field not in family.config:
             continue

@@ -11,6 +11,7 @@ from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
 from lwmport.checkpoints.huggingface.layouts import layout_from_hf
 from lwmport.checkpoints.huggingface.left_out import check_left_out, listed, settle_tied
+from lwmport.checkpoints.huggingface.marker import seed_of
 from lwmport.checkpoints.huggingface.rows import divided
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.plain_json import read_object
@@ -47,6 +48,7 @@ class FolderIndex:
         config: the configuration with the family's field names.
         assumed: fields of it that ``config.json`` leaves out.
         remarks: what was decided about tensors, files and keys, in words: nothing is left out in silence.
+        seed: that of random weights, where ``config.json`` says one.
     """
 
     entries: dict[str, TensorEntry]
@@ -54,6 +56,7 @@ class FolderIndex:
     config: dict[str, Any]
     assumed: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    seed: int | None = None
 
 
 def index(folder: Path, asked: str = "") -> FolderIndex:
@@ -70,7 +73,8 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
         CheckpointError: no folder of a known family, a file that is missing, damaged, hostile or outside the folder, or
             a model that the family does not compute.
     """
-    spec, family, told = _named(CONFIG, lambda: _read(read_object(folder / CONFIG), asked))
+    fields = _named(CONFIG, lambda: read_object(folder / CONFIG))
+    spec, family, told = _named(CONFIG, lambda: _read(fields, asked))
     config = told.fields
     whole, files = _files(folder)
     found: dict[str, TensorEntry] = {}
@@ -90,6 +94,7 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
         config=config,
         assumed=told.assumed,
         remarks=(*remarks, *others),
+        seed=seed_of(fields),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from lwmport.atomic import UNFINISHED, new_folder
 from lwmport.checkpoints import sidecar
+from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.opening import open_checkpoint
@@ -171,6 +172,7 @@ def _folder(family: Family, checkpoint: Checkpoint, out: Path, conversion: Conve
     check_room(out, total - resume.done_bytes(out, identity))
     with resume.told(out, identity), new_folder(out, request=identity) as scratch:
         write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
-        for name, text in folder.documents(family.config, tensors[0].spec.dtype).items():
+        texts = folder.documents(family.config, tensors[0].spec.dtype)
+        for name, text in marked(texts, family.choices, checkpoint.source).items():
             (scratch / name).write_text(text, encoding="utf-8")
     return weights
