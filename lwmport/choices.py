@@ -71,7 +71,7 @@ def metadata(choices: Iterable[Choice]) -> dict[str, str]:
 def of_details(details: Mapping[str, Any]) -> tuple[Choice, ...]:
     """Return the choices that a converter made itself (`lwmport.types.Artifact.details`)."""
     return tuple(
-        Choice("operators", f"others than {name}", f"{name} takes {limit} alone")
+        Choice("operators", f"others than {name}", f"it takes {limit} alone")
         for name, limit in details.get(REFUSED, {}).items()
     )
 

@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lwmport.choices import Choice
+
 Array: TypeAlias = NDArray[Any]
 Dim: TypeAlias = int | str
 """A static size, or the name of a dynamic one (``"batch"``)."""
@@ -382,6 +384,7 @@ class Compilation:
     files: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
 
 class Severity(StrEnum):

@@ -48,6 +48,12 @@ def fits_group_query(equation: Any) -> bool:
     return isinstance(size, int) and size % HEAD_SIZES == 0
 
 
+def may_be_alone(equation: Any) -> bool:
+    """Return whether there is one query, or any number of them."""
+    length = shape_of(attention_operands(equation)[0])[2]
+    return length == 1 or not isinstance(length, int)
+
+
 def multi_head_attention(e: Emitter, equation: Any) -> None:
     """Emit MultiHeadAttention for a lone token, and the loop for several: it has no limit on the size of heads."""
     out, *present = equation.outvars

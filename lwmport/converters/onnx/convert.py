@@ -128,5 +128,6 @@ def _stays(equation: Any, forms: Mapping[str, Mapping[str, Form]], refused: dict
     for name, form in candidates.items():
         if form.takes(equation):
             return True
-        refused[name] = form.limit
+        if form.limit:
+            refused[name] = form.limit
     return False

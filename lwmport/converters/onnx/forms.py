@@ -142,7 +142,9 @@ FORMS: Final[Mapping[str, Form]] = {
         takes=attention.fits_group_query,
         limit="head sizes that are a multiple of 8",
     ),
-    "com.microsoft.MultiHeadAttention": Form(rule=attention.multi_head_attention, since=13),
+    "com.microsoft.MultiHeadAttention": Form(
+        rule=attention.multi_head_attention, since=13, takes=attention.may_be_alone
+    ),
     "com.microsoft.RotaryEmbedding": Form(rule=rotary.indexed_rotary_embedding, since=13),
     "com.microsoft.SkipSimplifiedLayerNormalization": Form(rule=normalisation.skip_rms_norm, since=13),
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),

@@ -148,5 +148,5 @@ def _timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array
 
 
 def _command(job: CompileJob, engine: str, out: Path) -> str:
-    words = ["lwmport", "compile", job.path.name, "--target", CPU.name, "--soc", engine, "--precision", job.precision]
-    return shlex.join([*words, "--out", os.path.relpath(out, job.path.parent)])
+    words = ["lwmport", "compile", job.path.name, "--target", CPU.name, "--soc", engine]
+    return shlex.join([*words, "--compile-precision", job.precision, "--out", os.path.relpath(out, job.path.parent)])

@@ -5,7 +5,7 @@ from typing import Final
 
 from lwmport.targets.cpu import looks
 from lwmport.targets.graphs import external
-from lwmport.targets.rules import files, numbers, registration, shapes, shared
+from lwmport.targets.rules import contrib_limits, files, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -97,4 +97,13 @@ RULES: Final = (
         forms=("tflite",),
     ),
     replace(shared.NOT_WHOLE, id="P11", vendor="This is an invalid model"),
+    Rule(
+        id="P12",
+        severity=ERROR,
+        title="size that an operator of ONNX Runtime's own refuses",
+        look=contrib_limits.refused_sizes,
+        vendor="head_size must be a multiple of 8, and its like: when the model runs",
+        fix="write it with another operator: convert again, or with --dialect onnx",
+        source="ONNX Runtime, contrib_ops/cpu/bert/*_helper.h",
+    ),
 )
