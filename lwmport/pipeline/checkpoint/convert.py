@@ -6,6 +6,7 @@ from typing import Final
 
 from lwmport.atomic import UNFINISHED, new_folder
 from lwmport.checkpoints import sidecar
+from lwmport.checkpoints.description import component_of
 from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import fitting
@@ -85,7 +86,7 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()
     observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
-    component = conversion.component or _marked(checkpoint)
+    component = conversion.component or component_of(checkpoint)
     if component is None:
         return _unknown(checkpoint, out, conversion, observer)
     family, is_told = _family(component, checkpoint, conversion)
@@ -98,12 +99,6 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         made = open_checkpoint(out)
         sidecar.write_beside(made, family.spec.name, wanted.config, checkpoint.random and checkpoint.random.seed)
     return written
-
-
-def _marked(checkpoint: Checkpoint) -> str | None:
-    """Return the component whose weights a checkpoint holds, told by a tensor that only such a checkpoint has."""
-    marks = (mark for spec in FAMILIES.values() for mark in spec.marks.items())
-    return next((component for tensor, component in marks if tensor in checkpoint.specs), None)
 
 
 def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
