@@ -33,11 +33,20 @@ class Recognised:
     looked_at: int
 
     @property
+    def whole(self) -> bool:
+        """Whether all tensors that were looked at are random."""
+        return self.tensors == self.looked_at
+
+    @property
+    def value(self) -> str:
+        """What the weights are, as the value of a choice."""
+        part = "" if self.whole else f"{self.tensors} of {self.looked_at} tensors "
+        return f"{part}random (seed {self.seed}), not trained"
+
+    @property
     def words(self) -> str:
-        """What a person is told."""
-        if self.tensors == self.looked_at:
-            return f"random weights (seed {self.seed}), not trained"
-        return f"{self.tensors} of {self.looked_at} tensors random (seed {self.seed}), not trained"
+        """What the weights are, in a sentence."""
+        return f"random weights (seed {self.seed}), not trained" if self.whole else self.value
 
 
 class Checkpoint:
@@ -102,7 +111,7 @@ class Checkpoint:
             "bytes": size,
             "tensors": count,
         }
-        if self.random:
+        if self.random and self.random.whole:
             facts[RANDOM] = self.random.seed
         return {**facts, "left_over": [shown(name) for name in self.left_over]} if self.left_over else facts
 

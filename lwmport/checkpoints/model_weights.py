@@ -65,7 +65,7 @@ def _weights_choice(weights: Checkpoint | SeededWeights) -> Choice:
         return Choice(WEIGHTS, f"random (seed {weights.seed}), not trained", "no --checkpoint")
     if weights.random is None:
         return Choice(WEIGHTS, weights.path.name, "--checkpoint")
-    return Choice(WEIGHTS, weights.random.words, f"the values in {weights.path.name}, made again from the seed")
+    return Choice(WEIGHTS, weights.random.value, f"the values in {weights.path.name}, made again from the seed")
 
 
 def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpoint | SeededWeights:

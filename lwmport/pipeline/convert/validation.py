@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lwmport import extras, manifest, memory
 from lwmport.checkpoints.model_weights import component_weights
-from lwmport.choices import Choice
+from lwmport.choices import Choice, is_random
 from lwmport.converters import ROUTES
 from lwmport.converters.dialects import dialect_for
 from lwmport.pipeline.check import with_preflight
@@ -102,7 +102,7 @@ def new_report(
     forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
     return assemble(
         title=f"{title} to {', '.join(forms)}",
-        weights=WeightsSource(kind=source["kind"], description=source["description"]),
+        weights=WeightsSource(kind="seeded" if is_random(source) else "file", description=source["description"]),
         components=sections,
         versions=extras.versions(),
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
