@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic, digest, owned, plain
+from lwmport.choices import Choice
 from lwmport.errors import ArtifactError
 from lwmport.small_files import read_small
 from lwmport.types import ADDED, Artifact, Signature
@@ -69,7 +70,8 @@ class Manifest:
     """Everything that vouches for the artifacts in one folder.
 
     ``component`` is what was asked for, ``config`` the model's configuration, ``options`` how components were cut out
-    of it (`lwmport.models.options.Options`). ``phases`` are phase of generation -> the component that runs it.
+    of it (`lwmport.models.options.Options`). ``phases`` are phase of generation -> the component that runs it. ``choices`` are
+    what the artifacts depend on beside their tensors, and where each of it came from.
     """
 
     format: str
@@ -87,6 +89,7 @@ class Manifest:
     versions: Mapping[str, str]
     reproduce: tuple[str, ...]
     phases: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
+    choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
 
 def entry(artifact: Artifact, program_sha256: str, taps: Taps | None = None) -> ComponentEntry:

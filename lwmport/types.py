@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lwmport.choices import Choice
+
 Array: TypeAlias = NDArray[Any]
 Dim: TypeAlias = int | str
 """A static size, or the name of a dynamic one (``"batch"``)."""
@@ -48,8 +50,26 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TwoTables:
+    """Which of two tables an index looks into: another input of the same shape says so, element by element.
+
+    ``rows`` are the rows of the table where the input ``chosen_by`` is false, and of the one where it is true.
+    """
+
+    chosen_by: str
+    rows: tuple[int, int]
+
+    def least_above(self, chosen: Array) -> Array:
+        """Return the least number that is no row, for each element of ``chosen_by``."""
+        return np.where(chosen != 0, self.rows[1], self.rows[0])
+
+
+@dataclass(frozen=True, kw_only=True)
 class TensorSpec:
-    """Name, shape, dtype (numpy's name) and meaning of one input or output."""
+    """Name, shape, dtype (numpy's name) and meaning of one input or output.
+
+    ``tables`` are those that an input of indices looks into, where there are two.
+    """
 
     name: str
     shape: tuple[Dim, ...]
@@ -58,6 +78,7 @@ class TensorSpec:
     layout: str = ""
     value_range: tuple[float, float] | None = None
     description: str = ""
+    tables: TwoTables | None = field(default=None, metadata=ADDED)
 
 
 class Update(StrEnum):
@@ -383,6 +404,7 @@ class Compilation:
     products: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
+    choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
 
 class Severity(StrEnum):
@@ -466,6 +488,16 @@ def dtype_of(name: str) -> np.dtype[Any]:
         if scalar is None:
             raise
         found = np.dtype(scalar)
+    return found
+
+
+def within_tables(specs: tuple[TensorSpec, ...], arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return arrays whose indices are rows of the table that each of them looks into."""
+    found = dict(arrays)
+    for spec in specs:
+        if spec.tables is not None:
+            above = spec.tables.least_above(found[spec.tables.chosen_by])
+            found[spec.name] = (found[spec.name] % above).astype(found[spec.name].dtype)
     return found
 
 

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,12 +14,38 @@ from lwmport.checkpoints.cursor import opened
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.lazy.stored import lazy_of
 from lwmport.checkpoints.lazy.tensors import Lazy
+from lwmport.choices import RANDOM
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec
 from lwmport.wording import shown
 
 NAMED: Final = 5
 """Tensors that are left over and named in a line; the others are counted there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """Which seed tensors were made of, and how many of those that were looked at."""
+
+    seed: int
+    tensors: int
+    looked_at: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether all tensors that were looked at are random."""
+        return self.tensors == self.looked_at
+
+    @property
+    def value(self) -> str:
+        """What the weights are, as the value of a choice."""
+        part = "" if self.whole else f"{self.tensors} of {self.looked_at} tensors "
+        return f"{part}random (seed {self.seed}), not trained"
+
+    @property
+    def words(self) -> str:
+        """What the weights are, in a sentence."""
+        return f"random weights (seed {self.seed}), not trained" if self.whole else self.value
 
 
 class Checkpoint:
@@ -30,7 +57,11 @@ class Checkpoint:
         entries: where each tensor lies, by name.
         config: the fields of the model's configuration that stand beside the tensors, by LWM's names; empty for a
             file, which has none.
+        assumed: the fields of ``config`` that nothing beside the tensors says: they have the format's own defaults.
+        remarks: what was decided about tensors when they were indexed, in words.
+        seed: the seed that the files say they were made of; None where they say none.
         left_over: the tensors that a model has no use for, as far as it was fitted to one.
+        random: which seed the tensors were made of, as far as somebody looked.
     """
 
     def __init__(
@@ -40,8 +71,14 @@ class Checkpoint:
         entries: Mapping[str, TensorEntry],
         files: Mapping[str, os.stat_result],
         config: Mapping[str, Any] | None = None,
+        *,
+        assumed: tuple[str, ...] = (),
+        remarks: tuple[str, ...] = (),
+        seed: int | None = None,
     ) -> None:
         self.path = path
+        self.assumed, self.remarks, self.seed = assumed, remarks, seed
+        self.random: Recognised | None = None
         self.left_over: tuple[str, ...] = ()
         self.format = format_name
         self.entries = MappingProxyType(dict(entries))
@@ -63,14 +100,18 @@ class Checkpoint:
     def source(self) -> Mapping[str, Any]:
         """Which file or folder this is; without the folder it is in, which differs from machine to machine."""
         size, count = sum(size for size, _ in self._states.values()), len(self.entries)
-        facts = {
+        origin = f"{self.random.words}: " if self.random else ""
+        said = "".join(f"; {remark}" for remark in self.remarks)
+        facts: dict[str, Any] = {
             "kind": "file",
-            "description": f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes{self._unused()}",
+            "description": f"{origin}{self.path.name}: {self.format}, {count} tensors, {size:,} bytes{self._unused()}{said}",
             "file": self.path.name,
             "format": self.format,
             "bytes": size,
             "tensors": count,
         }
+        if self.random and self.random.whole:
+            facts[RANDOM] = self.random.seed
         return {**facts, "left_over": [shown(name) for name in self.left_over]} if self.left_over else facts
 
     def _unused(self) -> str:

@@ -1,16 +1,21 @@
 """A model with its weights: a checkpoint that fits it, or seeded ones where none is given."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from lwmport import plain
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.checkpoints.random_weights import recognised
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.stored_weights import StoredWeights
-from lwmport.errors import UsageError
-from lwmport.models.families import USUAL, Family, family_with, resolve
+from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
+from lwmport.choices import CHOICES, WEIGHTS, Choice
+from lwmport.models.families import Family, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
@@ -31,26 +36,39 @@ def open_model(
     Raises:
         PortError: no such model, or weights that cannot be read or do not fit.
     """
-    opened = None if checkpoint is None else open_checkpoint(checkpoint, family_with(component).name)
+    spec = family_with(component)
+    opened = None if checkpoint is None else open_checkpoint(checkpoint, spec.name)
     specs = None if opened is None else opened.specs
-    family = resolve(component, config_of(opened, config), options, specs)
-    return family, fitting(family, opened, seed)
+    told = told_config(spec, component, opened, config, options.settings)
+    family = resolve(component, told.config, options, specs)
+    check_agrees(spec, told, family.config, options.settings)
+    weights = fitting(family, opened, seed)
+    choices = (
+        *config_choices(family, told, options.settings, specs or ()),
+        *_model_choices(family.options),
+        _weights_choice(weights),
+    )
+    return replace(family, choices=choices), weights
 
 
-def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
-    """Return the configuration that is meant: a folder's own, or the one that was asked for.
-
-    Raises:
-        UsageError: both; they may differ in what no tensor tells, and the folder's heads have been believed already.
-    """
-    if checkpoint is None or not checkpoint.config or asked == dict(checkpoint.config):
-        return asked
-    if asked != USUAL:
-        raise UsageError(f"expected no --config: {checkpoint.path.name} has its own; use --set to change a field")
-    return dict(checkpoint.config)
+def _model_choices(options: Options) -> tuple[Choice, ...]:
+    """Return in what the model computes and is stored."""
+    usual = Options()
+    source = "default" if options.precision == usual.precision else "--precision"
+    stored = (Choice("storage", options.store, "--store"),) if options.store else ()
+    return (Choice("precision", options.precision, source), *stored)
 
 
-def fitting(family: Family, opened: Checkpoint | None, seed: int) -> Checkpoint | SeededWeights:
+def _weights_choice(weights: Checkpoint | SeededWeights) -> Choice:
+    """Return where the weights came from."""
+    if isinstance(weights, SeededWeights):
+        return Choice(WEIGHTS, f"random (seed {weights.seed}), not trained", "no --checkpoint")
+    if weights.random is None:
+        return Choice(WEIGHTS, weights.path.name, "--checkpoint")
+    return Choice(WEIGHTS, weights.random.value, f"the values in {weights.path.name}, made again from the seed")
+
+
+def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpoint | SeededWeights:
     """Return a checkpoint that fits the model, or seeded weights where there is none.
 
     Tensors that are left over are an error of a strict family. Of another one, the checkpoint tells them.
@@ -61,6 +79,9 @@ def fitting(family: Family, opened: Checkpoint | None, seed: int) -> Checkpoint 
     if opened is None:
         return SeededWeights(seeded_specs(family), seed)
     fit_to(family, opened)
+    beside = sidecar_of(opened)
+    seeds = [seed for seed in (opened.seed, beside.seed if beside else None) if seed is not None]
+    opened.random = recognised(opened, seeded_specs(family), family.sources, seeds)
     return opened
 
 
@@ -91,5 +112,6 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     specs = {name: spec for one in both for name, spec in one.weights.items()}
     located = {own: there for one in both for own, there in one.located.items()}
     found = LayeredWeights(weights, specs, sources, located)
+    found.source = {**weights.source, CHOICES: plain.encode(family.choices)}
     store = family.options.store
     return StoredWeights(found, SCHEMES[store], stored_names(component, store)) if store else found

@@ -23,7 +23,7 @@ FORMATS: Final = Registry(
 """Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
 
 FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.huggingface.folder:index"})
-"""Format of a folder -> what indexes it: ``index(folder, family) -> (entries, files, configuration)``."""
+"""Format of a folder -> what indexes it: ``index(folder, family) -> FolderIndex``."""
 
 PREFIXES: Final = {
     "params": "msgpack_stream",
@@ -77,8 +77,9 @@ def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
         raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
     if not (path / "config.json").exists():
         raise CheckpointError("expected a file or a Hugging Face folder, found a folder without config.json")
-    entries, files, config = FOLDERS["hf"](path, family)
-    return Checkpoint(path, "hf", entries, files, config)
+    found = FOLDERS["hf"](path, family)
+    told = {"assumed": found.assumed, "remarks": found.remarks, "seed": found.seed}
+    return Checkpoint(path, "hf", found.entries, found.files, found.config, **told)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     help="Inputs of each component for calibration.",
 )
 @click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. Needed for ascend.")
-@click.option("--precision", help="The precision of the compiled models: see 'lwmport compile --help'.")
+@click.option(
+    "--compile-precision",
+    "--precision",
+    "precision",
+    help="The precision of the compiled models: see 'lwmport compile --help'. --precision is an old name of this option.",
+)
 @click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options

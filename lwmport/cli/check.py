@@ -29,8 +29,11 @@ COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NO
     help="For ascend: the version of CANN, such as 5.0.4. By default a current one.",
 )
 @click.option(
+    "--compile-precision",
     "--precision",
-    help="The precision of the compiled model: float16, bfloat16 or float32. By default the compiler's usual one.",
+    "precision",
+    help="The precision of the compiled model: float16, bfloat16 or float32. By default the compiler's usual one. "
+    "--precision is an old name of this option.",
 )
 @click.option("--input-shape", metavar="NAME:N,N[;...]", help="The shapes of dynamic inputs: 'x:1,256,256,3'.")
 @click.option(

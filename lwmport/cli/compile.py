@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.choices import lines
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 @click.option("--target", required=True, help="The target that has the compiler: see 'lwmport list'.")
 @click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. For cpu: the runtime.")
 @click.option(
+    "--compile-precision",
     "--precision",
-    help="The precision of the compiled model: float32, mixed, float16, bfloat16 or int8. Not every target has all.",
+    "precision",
+    help="The precision of the compiled model: float32, mixed, float16, bfloat16 or int8. Not every target has all. "
+    "--precision is an old name of this option.",
 )
 @click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option(
@@ -80,6 +84,8 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
 
 def _print(found: "Compilation", out: Path) -> None:
     click.echo(f"{status_word(found.status)}  {found.artifact} for {found.target}: {found.reason}")
+    for line in lines(found.choices):
+        click.echo(f"  {line}")
     if found.status != "passed":
         click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}:")
         for command in found.commands:

@@ -16,9 +16,11 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
     PATH may have one of LWM's prefixes: params::, flax_params:: or trainstate_params::. The tensors of a Hugging Face
     folder are shown by the names of their family.
     """
+    from lwmport.checkpoints.description import described, sentences
     from lwmport.checkpoints.opening import open_checkpoint
 
     found = open_checkpoint(path)
+    known = described(found)
     rows = [
         {
             "name": name,
@@ -33,7 +35,7 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
     parameters = sum(math.prod(entry.shape) for entry in found.entries.values())
     if as_json:
         whole = {"total_bytes": found.total_bytes, "parameters": parameters, "config": dict(found.config)}
-        print_json({**found.source, **whole, "tensor_list": rows})
+        print_json({**found.source, **known, **whole, "tensor_list": rows})
         return
     width = max(len(str(row["name"])) for row in rows)
     for row in rows:
@@ -41,3 +43,5 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
         offset = "inline" if row["offset"] is None else f"{row['file']}@{row['offset']}"
         click.echo(f"{row['name']:<{width}}  {row['dtype']:<9} {shape:<18} {row['bytes']:>12,} {offset}")
     click.echo(f"{len(rows)} tensors, {parameters:,} parameters, {size(found.total_bytes)} ({found.format})")
+    for sentence in sentences(known):
+        click.echo(sentence)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.choices import WEIGHTS, is_random, lines
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.types import Status
 
@@ -33,10 +34,12 @@ def _print(outcome: "Outcome", page: Path | None) -> None:
         click.echo(f"converted in {outcome.seconds:.1f} s, peak memory {size(outcome.peak_bytes)}{_own(outcome)}")
     weights = outcome.manifest.weights
     click.echo(f"weights: {weights['description']}")
+    for line in lines(choice for choice in outcome.manifest.choices if choice.name != WEIGHTS):
+        click.echo(f"  {line}")
     if outcome.report is None:
         click.echo("not validated (--no-validate)")
         return
-    note = ", seeded weights, not trained" if weights["kind"] == "seeded" else ""
+    note = ", random weights, not trained" if is_random(weights) else ""
     for section in outcome.report.components:
         validation = section.validation
         click.echo(f"{status_word(validation.status)}  {validation.component} on {validation.inputs}")

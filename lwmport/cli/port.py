@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from lwmport.choices import lines
 from lwmport.cli.options import options_of, taken
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
@@ -74,6 +75,8 @@ def _one(values: dict[str, Any], *, as_json: bool) -> int:
 
 
 def _print(found: "PortOutcome") -> None:
+    for line in lines(found.choices):
+        click.echo(f"  {line}")
     for stage in found.stages:
         click.echo(f"{status_word(stage.status)}  {stage.name}: {stage.reason}")
     click.echo(f"{status_word(found.status)}  {found.title}: {found.sentence}")

@@ -55,7 +55,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         opsets=(21, 21),
         composites={
             **_STANDARD,
-            "lwmport.causal_attention": ("com.microsoft.GroupQueryAttention",),
+            "lwmport.causal_attention": ("com.microsoft.GroupQueryAttention", "com.microsoft.MultiHeadAttention"),
             "lwmport.group_norm": ("LayerNormalization",),
             "lwmport.rms_norm": ("com.microsoft.SkipSimplifiedLayerNormalization",),
             "lwmport.rotary_embedding": ("com.microsoft.RotaryEmbedding",),

@@ -16,13 +16,14 @@ FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
 
 
-def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None) -> str:
+def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: tuple[str, ...] = ()) -> str:
     """Return README.txt: what to do, in five steps.
 
     Args:
         spec: the models.
         scripts: the scripts that compile the components.
         runtime: the runner of verify.py that runs the models as they are; None if it has none.
+        choices: what the models depend on beside their tensors, a line for each source.
     """
     target = TARGETS[spec.target]
     models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
@@ -46,6 +47,8 @@ def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None) -> str:
         *([f"   {run}"] if run != FROM_FILES else []),
         "",
         f"Reference: {spec.reference}. Weights: {spec.weights}.",
+        *(["What they depend on, and where each value came from:"] if choices else []),
+        *(f"   {line}" for line in choices),
         "",
         "verify.py        the checker; python verify.py --help",
         "spec.md, .json   tensors, pre- and post-processing, tolerances",

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from lwmport.choices import Choice
 from lwmport.errors import ConfigError, PortError, UsageError, said
 from lwmport.models.configuration import Config
 from lwmport.models.options import Options, changed
@@ -85,6 +86,7 @@ class Family:
         options: how the components are cut out.
         sources: a tensor of one layer, by its name in a checkpoint -> (tensor, axis, layer) there, where layers are
             stacked.
+        choices: what it depends on beside its tensors, and where each of it came from.
     """
 
     spec: FamilySpec
@@ -94,6 +96,7 @@ class Family:
     config: Mapping[str, Any]
     options: Options
     sources: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
 
     @property
     def name(self) -> str:
@@ -171,6 +174,16 @@ def family_with(name: str) -> FamilySpec:
     return FAMILIES[COMPONENTS[NAMES[name][0]]]
 
 
+def offers_of(spec: FamilySpec, name: str, specs: Mapping[str, WeightSpec]) -> tuple[str, ...]:
+    """Return the names of the configurations that fit the tensors of a checkpoint, best fit first; none if it has none.
+
+    Raises:
+        CheckpointError: the checkpoint holds no such model.
+    """
+    found: tuple[str, ...] = _asked(spec, spec.offers, name, specs) if spec.offers else ()
+    return found
+
+
 def parts_of(name: str, options: Options) -> tuple[str, ...]:
     """Return the components that a name stands for; with static sizes a language model is two."""
     if name in STATIC_GROUPS and (options.static or options.attention == "unrolled"):
@@ -185,7 +198,7 @@ def is_file(text: str) -> bool:
 
 def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Options, part: str, specs: Any) -> Config:
     """Return the configuration of a model: named, or read from fields, with the settings of a user on top."""
-    given = _fields(config) if not isinstance(config, str) or is_file(config) else config
+    given = read_fields(config) if not isinstance(config, str) or is_file(config) else config
     given = spec.usual or given if given == USUAL else given
     if spec.configure:
         found: Config = _asked(spec, spec.configure, given, options, part=part, specs=specs)
@@ -260,7 +273,7 @@ def checkpoint_weights(components: tuple[Component, ...]) -> dict[str, WeightSpe
     }
 
 
-def _fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
+def read_fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of a configuration file, or the fields as they are."""
     if not isinstance(config, str):
         return config

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lwmport.types import Array
+
 
 @dataclass(frozen=True, kw_only=True)
 class HfName:
@@ -34,6 +36,44 @@ class HfTensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TiedTensor:
+    """A tensor that a configuration says is another one again.
+
+    Attributes:
+        name: its name in the folder, where the folder holds it all the same.
+        table: the other one's name.
+        field: the field of the configuration that says so.
+    """
+
+    name: str
+    table: str
+    field: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfConfig:
+    """What a ``config.json`` says.
+
+    Attributes:
+        fields: the family's own configuration, as JSON values.
+        assumed: fields of it that ``config.json`` leaves out; they have the defaults of transformers.
+        unused: keys of ``config.json`` that its architecture does not have.
+    """
+
+    fields: dict[str, Any]
+    assumed: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+def _nothing_tied(_: Mapping[str, Any]) -> None:
+    return None
+
+
+def _nothing_wrong(_name: str, _values: Array, _config: Mapping[str, Any]) -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class HuggingFace:
     """How a family's models lie in a folder of Hugging Face. A configuration is the family's own, as JSON values.
 
@@ -43,11 +83,15 @@ class HuggingFace:
         components: the components that can be written as such a folder.
         untold: what ``config.json`` says and no tensor tells, in words.
         example: a configuration that has it, to name in a message.
-        read: ``read(fields)`` returns a configuration from the fields of ``config.json``. It raises `CheckpointError`
-            for a model that the family does not compute.
+        read: ``read(fields)`` returns a configuration, or an `HfConfig`, from the fields of ``config.json``. It raises
+            `CheckpointError` for a model that the family does not compute.
         named: ``named(name, config)`` returns our name of a tensor of a folder, None for a tensor that the family does
             not have.
-        ignored: ``ignored(name, config)`` returns whether a tensor is left out when a folder is read.
+        ignored: ``ignored(name, config)`` returns whether a tensor is left out when a folder is read; it is named then.
+        tied: ``tied(config)`` returns which tensor is another one again. Where a folder holds it with other values, it
+            is used, and the configuration is changed.
+        wrong: ``wrong(name, values, config)`` returns why a tensor that is left out contradicts the configuration, in
+            words, nothing if it does not.
         rows: ``rows(config)`` returns, for each tensor that is read and holds several of ours, their names and rows.
         heads: the field of the configuration that counts heads, for the order of rotary channels.
         tensors: ``tensors(config)`` returns what is written, in the order in which a model computes.
@@ -60,7 +104,7 @@ class HuggingFace:
     components: tuple[str, ...]
     untold: str
     example: str
-    read: Callable[[Mapping[str, Any]], dict[str, Any]]
+    read: Callable[[Mapping[str, Any]], dict[str, Any] | HfConfig]
     named: Callable[[str, Mapping[str, Any]], HfName | None]
     ignored: Callable[[str, Mapping[str, Any]], bool]
     rows: Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[str, int], ...]]]
@@ -68,3 +112,5 @@ class HuggingFace:
     tensors: Callable[[Mapping[str, Any]], tuple[HfTensor, ...]]
     documents: Callable[[Mapping[str, Any], str], dict[str, str]]
     tokens: Callable[[Mapping[str, Any]], dict[str, Any]]
+    tied: Callable[[Mapping[str, Any]], TiedTensor | None] = _nothing_tied
+    wrong: Callable[[str, Array, Mapping[str, Any]], str] = _nothing_wrong

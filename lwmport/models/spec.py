@@ -64,6 +64,21 @@ class Stacking:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenField:
+    """A field of the configuration that changes what a model computes, and that a manifest and a report name.
+
+    Attributes:
+        field: the field of the configuration.
+        word: what a report calls it.
+        tensor: the tensor of a checkpoint whose shape tells it. Empty: no tensor tells it.
+    """
+
+    field: str
+    word: str
+    tensor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilySpec:
     """Everything that the rest of the program knows about a family of models.
 
@@ -74,6 +89,10 @@ class FamilySpec:
         configure: reference to ``configure(config, options, part=name, specs=specs) -> Config``, for a family whose
             configuration follows from more than a name or fields. Empty: ``configs`` and ``--set`` are all there is.
         usual: the name of the configuration that is meant where none is named. Empty: the first of ``configs``.
+        chosen: the fields of the configuration that manifests and reports name, with where each value came from.
+        offers: reference to ``offers(component, specs) -> names``: the configurations that fit the tensors of a
+            checkpoint, best fit first. A checkpoint of such a family is not converted before a configuration says the
+            fields of ``chosen`` that no tensor tells. Empty: the usual configuration is meant.
         aliases: other names that its models have in manifests.
         groups: names that stand for several components -> those components.
         weights: reference to ``weights(config)``: shape and dtype of every tensor of a checkpoint, by name. Empty: the
@@ -102,6 +121,8 @@ class FamilySpec:
     configs: str = ""
     configure: str = ""
     usual: str = ""
+    chosen: tuple[ChosenField, ...] = ()
+    offers: str = ""
     aliases: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: str = ""
@@ -117,6 +138,11 @@ class FamilySpec:
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+
+    @property
+    def untold(self) -> tuple[ChosenField, ...]:
+        """The fields that no tensor of a checkpoint tells."""
+        return tuple(field for field in self.chosen if not field.tensor)
 
     def part(self, name: str) -> PartSpec:
         """Return one component's record."""

@@ -47,6 +47,11 @@ class Converted:
         """
         return reopen_weights(self.family, self.manifest, self.checkpoint)
 
+    @property
+    def precision(self) -> str:
+        """The precision of the models themselves."""
+        return str(self.manifest.options.get("precision", Options().precision))
+
     def component(self, name: str) -> Component:
         """Return the reference that a component of the manifest is judged by, in float32.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import atomic, owned, placing, plain
+from lwmport.choices import Choice
 from lwmport.reports import render
 from lwmport.types import Status
 
@@ -43,6 +44,7 @@ class PortRow:
     peak_bytes: int | None
     estimate_bytes: int
     links: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,12 @@
 """What a report says, as frozen records that are plain JSON: no times of day, so equal numbers give equal bytes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lwmport import digest, plain
-from lwmport.types import Preflight, Signature, Status, Validation
+from lwmport.choices import Choice
+from lwmport.types import ADDED, Preflight, Signature, Status, Validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,10 @@ class WeightsSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The whole report. Build it with `assemble`, which derives ``status`` and ``sentence``."""
+    """The whole report. Build it with `assemble`, which derives ``status`` and ``sentence``.
+
+    ``choices`` are what the verdict depends on beside the tensors, and where each of it came from.
+    """
 
     title: str
     status: Status
@@ -128,6 +132,7 @@ class Report:
     versions: Mapping[str, str]
     machine: str
     commands: tuple[str, ...]
+    choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
 
 def assemble(
@@ -138,6 +143,7 @@ def assemble(
     versions: Mapping[str, str],
     machine: str,
     commands: tuple[str, ...],
+    choices: tuple[Choice, ...] = (),
 ) -> Report:
     """Return the report with the verdict that its components add up to."""
     status, sentence = overall(components)
@@ -150,6 +156,7 @@ def assemble(
         versions=dict(versions),
         machine=machine,
         commands=commands,
+        choices=choices,
     )
 
 

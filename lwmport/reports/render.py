@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lwmport import choices
 from lwmport.reports import chart, glossary, numbers, view
 from lwmport.reports.record import Picture, Report
 
@@ -123,6 +124,7 @@ def _equipped(environment: Environment) -> Environment:
     environment.globals.update(
         rows=view.rows,
         headline=view.headline,
+        choice_lines=choices.lines,
         histogram=view.histogram,
         likenesses=view.likenesses,
         allowed=view.allowed,

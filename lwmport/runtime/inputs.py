@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.errors import RunnerError
-from lwmport.types import Array, Kind, Signature, TensorSpec
+from lwmport.types import Array, Kind, Signature, TensorSpec, TwoTables
 from lwmport.validators.promise import broken
 
 CODES: Final = "codebook_indices"
@@ -24,6 +24,8 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array]) -> 
         raise RunnerError(f"expected the inputs {', '.join(names)}, found {', '.join(inputs) or 'none'}")
     for spec in specs:
         _check(spec, inputs[spec.name])
+        if spec.tables is not None and spec.tables.chosen_by in inputs:
+            _check_tables(spec.name, spec.tables, inputs)
 
 
 def _check(spec: TensorSpec, array: Array) -> None:
@@ -37,6 +39,19 @@ def _check(spec: TensorSpec, array: Array) -> None:
                 f"expected {spec.name} between {low:.0f} and {high:.0f}, found {array.min()} to {array.max()}"
                 f"{CODES_HINT if spec.name == CODES else ''}"
             )
+
+
+def _check_tables(name: str, tables: TwoTables, inputs: Mapping[str, Array]) -> None:
+    """Refuse an index that is no row of the table that it looks into."""
+    chosen, array = inputs[tables.chosen_by], inputs[name]
+    wrong = np.argwhere(array >= tables.least_above(chosen))
+    if len(wrong):
+        place = tuple(int(index) for index in wrong[0])
+        rows = tables.rows[int(chosen[place] != 0)]
+        raise RunnerError(
+            f"expected {name} below {rows} where {tables.chosen_by} is {bool(chosen[place])}, found {array[place]} at "
+            f"{list(place)}"
+        )
 
 
 def fold_video(

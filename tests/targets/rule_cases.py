@@ -409,6 +409,16 @@ def attention() -> Build:
 
 
 RELU = one("Relu")
+
+
+def group_query(size: int) -> Build:
+    """Return a model of two heads of a size, without a past."""
+    made = node("GroupQueryAttention", "q q q - - last total", "y", num_heads=2, kv_num_heads=2, domain="com.microsoft")
+    lengths = {"last": np.asarray([3], np.int32), "total": np.asarray([4], np.int32)}
+    shape = [1, 4, 2 * size]
+    return built(model([made], [value("q", shape)], [value("y", shape)], lengths, opset=21, com__microsoft=1))
+
+
 LAST_INDEX = one("ArgMax", axis=1, select_last_index=1)
 PASSES_BF16 = dtype_of_input(BFLOAT)
 BIG_WEIGHTS = Case(weights_of_gib(60), weights_of_gib(4))
@@ -544,6 +554,7 @@ CASES: dict[str, Case] = {
     "P09": Case(one("Add", "x", "c", constants={"c": np.ones(1, np.float16)}, inputs=[value("x", [1], HALF)]), RELU),
     "P10": Case(tflite(custom="FlexOwn"), tflite()),
     "P11": Case(built(cyclic), RELU),
+    "P16": Case(group_query(100), group_query(96)),
 }
 """Rule -> its case."""
 

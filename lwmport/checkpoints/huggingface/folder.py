@@ -3,25 +3,31 @@
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
 from lwmport.checkpoints.huggingface.layouts import layout_from_hf
+from lwmport.checkpoints.huggingface.left_out import check_left_out, listed, settle_tied
+from lwmport.checkpoints.huggingface.marker import seed_of
 from lwmport.checkpoints.huggingface.rows import divided
+from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.plain_json import read_object
 from lwmport.checkpoints.safetensors import index as safetensors_index
 from lwmport.checkpoints.torch import index as torch_index
 from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
 from lwmport.models import specs
-from lwmport.models.huggingface import HuggingFace
+from lwmport.models.huggingface import HfConfig, HuggingFace
 from lwmport.models.spec import FamilySpec
 from lwmport.wording import shown
 
 CONFIG: Final = "config.json"
 INDEX: Final = ".index.json"
+WEIGHTS: Final = frozenset([".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".npz", ".ckpt"])
+"""How the names of files end that may hold weights."""
 
 KINDS: Final[Mapping[str, Callable[[Cursor], dict[str, TensorEntry]]]] = {
     "model.safetensors": safetensors_index.index,
@@ -32,10 +38,32 @@ KINDS: Final[Mapping[str, Callable[[Cursor], dict[str, TensorEntry]]]] = {
 Files = dict[str, os.stat_result]
 
 
-def index(folder: Path, asked: str = "") -> tuple[dict[str, TensorEntry], Files, dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class FolderIndex:
+    """What a folder holds.
+
+    Attributes:
+        entries: the tensors, by the family's names.
+        files: the files that are read.
+        config: the configuration with the family's field names.
+        assumed: fields of it that ``config.json`` leaves out.
+        remarks: what was decided about tensors, files and keys, in words: nothing is left out in silence.
+        seed: that of random weights, where ``config.json`` says one.
+    """
+
+    entries: dict[str, TensorEntry]
+    files: Files
+    config: dict[str, Any]
+    assumed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+def index(folder: Path, asked: str = "") -> FolderIndex:
     """Return the tensors of a folder by its family's names, its files, and its configuration with its field names.
 
-    A tensor that the family does not have keeps its name, unless the family is strict.
+    A tensor that the family does not have keeps its name, unless the family is strict. A tied tensor that the folder
+    holds all the same is compared with its table, a piece of both at a time, and used where it differs.
 
     Args:
         folder: where they lie.
@@ -45,7 +73,9 @@ def index(folder: Path, asked: str = "") -> tuple[dict[str, TensorEntry], Files,
         CheckpointError: no folder of a known family, a file that is missing, damaged, hostile or outside the folder, or
             a model that the family does not compute.
     """
-    spec, family, config = _named(CONFIG, lambda: _read(read_object(folder / CONFIG), asked))
+    fields = _named(CONFIG, lambda: read_object(folder / CONFIG))
+    spec, family, told = _named(CONFIG, lambda: _read(fields, asked))
+    config = told.fields
     whole, files = _files(folder)
     found: dict[str, TensorEntry] = {}
     states: Files = {CONFIG: (folder / CONFIG).stat()}
@@ -54,10 +84,32 @@ def index(folder: Path, asked: str = "") -> tuple[dict[str, TensorEntry], Files,
         _check_listed(file, entries, wanted)
         for name, entry in entries.items():
             add(found, name, dataclasses.replace(entry, file=file))
-    return divided(_renamed(found, family, config, strict=spec.strict), family.rows(config)), states, config
+    raw = Checkpoint(folder, "hf", found, states)
+    remarks = (*settle_tied(raw, family, config), *check_left_out(raw, family, config))
+    renamed = _renamed(found, family, config, strict=spec.strict)
+    others = (*_keys(told.unused), *_other_files(folder, states))
+    return FolderIndex(
+        entries=divided(renamed, family.rows(config)),
+        files=states,
+        config=config,
+        assumed=told.assumed,
+        remarks=(*remarks, *others),
+        seed=seed_of(fields),
+    )
 
 
-def _read(fields: Mapping[str, Any], asked: str) -> tuple[FamilySpec, HuggingFace, dict[str, Any]]:
+def _keys(unused: tuple[str, ...]) -> tuple[str, ...]:
+    """Return that keys of ``config.json`` are not used, in words."""
+    return (f"not used of {CONFIG}: {listed(unused)}",) if unused else ()
+
+
+def _other_files(folder: Path, read: Files) -> tuple[str, ...]:
+    """Return that weights beside those that are read are not, in words."""
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in WEIGHTS and path.name not in read)
+    return (f"other files with weights, not read: {listed(others)}",) if others else ()
+
+
+def _read(fields: Mapping[str, Any], asked: str) -> tuple[FamilySpec, HuggingFace, HfConfig]:
     """Return the family that has the architecture of a ``config.json``, and the configuration in its own fields."""
     families = [(spec, spec.huggingface) for spec in specs.FAMILIES.values() if spec.huggingface is not None]
     named, kind = fields.get("architectures"), fields.get("model_type")
@@ -74,7 +126,8 @@ def _read(fields: Mapping[str, Any], asked: str) -> tuple[FamilySpec, HuggingFac
         names = " or ".join(spec.name for spec, _ in fitting)
         raise CheckpointError(f"expected a component of {names}, which all have such folders, found none that is named")
     ((spec, family),) = meant
-    return spec, family, family.read(fields)
+    found = family.read(fields)
+    return spec, family, found if isinstance(found, HfConfig) else HfConfig(fields=found)
 
 
 def _named(file: str, work: Callable[[], Any]) -> Any:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from lwmport import atomic
+from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.writers.safetensors_folder import INDEX, write_sharded
+from lwmport.choices import of_source
 from lwmport.converters.hf.tensors import items
 from lwmport.errors import LoweringError
 from lwmport.models.huggingface import HuggingFace
@@ -24,7 +26,7 @@ def convert(component: Component, weights: Weights, dialect: Dialect, out: Path,
     folder.mkdir(exist_ok=True)
     total = sum(item.spec.nbytes for item in tensors)
     written = write_sharded(tensors, folder, progress=lambda name, done: progress(name, done, total))
-    texts = family.documents(config, dtype)
+    texts = marked(family.documents(config, dtype), of_source(weights.source), weights.source)
     for name, text in texts.items():
         with atomic.new_file(folder / name) as file:
             file.write(text.encode())

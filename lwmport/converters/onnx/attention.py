@@ -38,6 +38,39 @@ def group_query_attention(e: Emitter, equation: Any) -> None:
     _choose(e, equation, _group_query, _multi_head, condition)
 
 
+HEAD_SIZES: Final = 8
+"""GroupQueryAttention takes head sizes that are a multiple of it (ONNX Runtime, group_query_attention_helper.h)."""
+
+
+def fits_group_query(equation: Any) -> bool:
+    """Return whether GroupQueryAttention takes heads of this size."""
+    size = shape_of(attention_operands(equation)[0])[3]
+    return isinstance(size, int) and size % HEAD_SIZES == 0
+
+
+def may_be_alone(equation: Any) -> bool:
+    """Return whether there is one query, or any number of them."""
+    length = shape_of(attention_operands(equation)[0])[2]
+    return length == 1 or not isinstance(length, int)
+
+
+def multi_head_attention(e: Emitter, equation: Any) -> None:
+    """Emit MultiHeadAttention for a lone token, and the loop for several: it has no limit on the size of heads."""
+    out, *present = equation.outvars
+    operands = attention_operands(equation)
+    heads = [merged(e, atom) for atom in operands[:3]]
+    for atom in operands[3:]:
+        e.read(atom)
+    length = shape_of(operands[0])[2]
+    if length == 1:
+        value, *caches = _multi_head(e, equation, heads)
+    else:
+        value, *caches = _alone_or_looped(e, equation, _multi_head, heads)
+    bind_merged(e, out, value)
+    for variable, cache in zip(present, caches, strict=True):
+        e.bind(variable, cache, identity(4))
+
+
 def attention(e: Emitter, equation: Any) -> None:
     """Emit Attention: causal and without a mask, or with the mask of a lone token."""
     _choose(e, equation, _causal, _masked, lambda: _unpadded(e, attention_operands(equation)[-1]))
@@ -117,11 +150,16 @@ def _padded(e: Emitter, equation: Any, alone: Fused, heads: Sequence[ir.Value]) 
     length = shape_of(equation.outvars[0])[2]
     if isinstance(length, int):
         return _looped(e, equation)
+    with e.graph.body() as nodes:
+        return e.graph.subgraph([], _alone_or_looped(e, equation, alone, heads), nodes)
+
+
+def _alone_or_looped(e: Emitter, equation: Any, alone: Fused, heads: Sequence[ir.Value]) -> list[ir.Value]:
+    """Return what one operator gives for a lone token, and what the loop gives for several."""
+    length = shape_of(equation.outvars[0])[2]
     with e.graph.ahead():
         is_alone = e.graph.node("Equal", [e.sizes.value(length), e.sizes.value(1)], (1,), np.bool_)
-    with e.graph.body() as nodes:
-        branches = _operator(e, equation, alone, heads), _looped(e, equation)
-        return e.graph.subgraph([], _either(e, equation, is_alone, branches), nodes)
+    return _either(e, equation, is_alone, (_operator(e, equation, alone, heads), _looped(e, equation)))
 
 
 def _looped(e: Emitter, equation: Any) -> ir.Graph:

@@ -7,9 +7,10 @@ from typing import Any, Final
 import onnx_ir as ir
 
 import lwmport
+from lwmport.choices import REFUSED, metadata, of_source
 from lwmport.converters.onnx import control, convolution, elementwise, normalisation, reductions, shapes
 from lwmport.converters.onnx.emitter import Emitter, Rule
-from lwmport.converters.onnx.forms import FORMS, Form
+from lwmport.converters.onnx.forms import ANY, FORMS, Form
 from lwmport.converters.onnx.graph import GraphBuilder
 from lwmport.converters.onnx.writer import write_model, write_shared
 from lwmport.converters.stored_details import stored_details
@@ -57,8 +58,12 @@ def build(program: Program, weights: Weights, dialect: Dialect) -> tuple[GraphBu
         LoweringError: the program holds an operation that the dialect cannot express.
     """
     rules, forms = native_rules(dialect), native_forms(dialect)
-    expanded = program.expand(lambda equation: _stays(equation, forms), in_blocks)
+    refused: dict[str, str] = {}
+    expanded = program.expand(lambda equation: _stays(equation, forms, refused), in_blocks)
     emitter = Emitter(expanded, weights, dialect.opset, PRIMITIVES, rules)
+    emitter.graph.refused = refused
+    told = metadata(of_source(weights.source))
+    emitter.graph.metadata = {f"lwmport.{name}": text for name, text in told.items()}
     return emitter.graph, *emitter.run()
 
 
@@ -75,7 +80,12 @@ def artifact_of(
         sha256={file.name: sha256 for file, sha256 in files.items()},
         signature=program.signature,
         operators=graph.operators(),
-        details={"opset": dialect.opset, "program": program.digest, **stored_details(weights, _constants(graph))},
+        details={
+            "opset": dialect.opset,
+            "program": program.digest,
+            **stored_details(weights, _constants(graph)),
+            **({REFUSED: dict(graph.refused)} if graph.refused else {}),
+        },
     )
 
 
@@ -87,20 +97,37 @@ def _constants(graph: GraphBuilder) -> Iterator[tuple[str | None, str, int]]:
 
 def native_rules(dialect: Dialect) -> dict[str, Rule]:
     """Return the rule of every composite that the dialect writes as operators of its own at its opset."""
-    return {composite: form.rule for composite, form in native_forms(dialect).items()}
+    return {composite: _rule_of(tuple(forms.values())) for composite, forms in native_forms(dialect).items()}
 
 
-def native_forms(dialect: Dialect) -> dict[str, Form]:
-    """Return the form of every composite that the dialect writes as operators of its own at its opset."""
-    found: dict[str, Form] = {}
-    for composite, names in dialect.composites.items():
-        usable = [FORMS[name] for name in names if FORMS[name].since <= dialect.opset]
-        if usable:
-            found[composite] = usable[0]
-    return found
+def native_forms(dialect: Dialect) -> dict[str, dict[str, Form]]:
+    """Return the forms, best first, of every composite that the dialect writes as operators of its own at its opset."""
+    usable = {
+        composite: {name: FORMS[name] for name in names if FORMS[name].since <= dialect.opset}
+        for composite, names in dialect.composites.items()
+    }
+    return {composite: forms for composite, forms in usable.items() if forms}
 
 
-def _stays(equation: Any, forms: Mapping[str, Form]) -> bool:
-    """Return whether an equation is written as a whole rather than decomposed."""
-    form = forms.get(composite_name(equation) or "")
-    return form is not None and asks_for_one_operator(equation) and form.takes(equation)
+def _rule_of(forms: tuple[Form, ...]) -> Rule:
+    """Return the rule that writes an equation in the first form that takes it."""
+    if len(forms) == 1 or forms[0].takes is ANY:
+        return forms[0].rule
+
+    def rule(e: Emitter, equation: Any) -> None:
+        next(form for form in forms if form.takes(equation)).rule(e, equation)
+
+    return rule
+
+
+def _stays(equation: Any, forms: Mapping[str, Mapping[str, Form]], refused: dict[str, str]) -> bool:
+    """Return whether an equation is written as a whole rather than decomposed; forms that refuse it are noted."""
+    candidates = forms.get(composite_name(equation) or "", {})
+    if not candidates or not asks_for_one_operator(equation):
+        return False
+    for name, form in candidates.items():
+        if form.takes(equation):
+            return True
+        if form.limit:
+            refused[name] = form.limit
+    return False

@@ -20,16 +20,22 @@ def _any(_equation: Any) -> bool:
     return True
 
 
+ANY: Final[Callable[[Any], bool]] = _any
+"""Of a form that takes every equation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Form:
     """One way to write a composite: the rule, and the first opset that has its operators.
 
-    What ``takes`` denies is decomposed instead: an equation that the operators cannot express.
+    What ``takes`` denies is written in the next form, or decomposed: an equation that the operators cannot express.
+    ``limit`` says in words what it takes.
     """
 
     rule: Rule
     since: int
-    takes: Callable[[Any], bool] = _any
+    takes: Callable[[Any], bool] = ANY
+    limit: str = ""
 
 
 def group_normalization(e: Emitter, equation: Any) -> None:
@@ -130,7 +136,15 @@ def average_pool(e: Emitter, equation: Any) -> None:
 
 FORMS: Final[Mapping[str, Form]] = {
     "Attention": Form(rule=attention.attention, since=23),
-    "com.microsoft.GroupQueryAttention": Form(rule=attention.group_query_attention, since=13),
+    "com.microsoft.GroupQueryAttention": Form(
+        rule=attention.group_query_attention,
+        since=13,
+        takes=attention.fits_group_query,
+        limit="head sizes that are a multiple of 8",
+    ),
+    "com.microsoft.MultiHeadAttention": Form(
+        rule=attention.multi_head_attention, since=13, takes=attention.may_be_alone
+    ),
     "com.microsoft.RotaryEmbedding": Form(rule=rotary.indexed_rotary_embedding, since=13),
     "com.microsoft.SkipSimplifiedLayerNormalization": Form(rule=normalisation.skip_rms_norm, since=13),
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),
@@ -148,8 +162,13 @@ FORMS: Final[Mapping[str, Form]] = {
     "SoftmaxLastAxis": Form(rule=vendor_forms.softmax_of_the_last_axis, since=7),
     "Swish": Form(rule=swish, since=24),
     "npu.NPUGroupNormSilu": Form(rule=npu_forms.group_norm_silu, since=8),
-    "npu.NPURmsNorm": Form(rule=npu_forms.rms_norm, since=8, takes=npu_forms.has_fixed_epsilon),
-    "npu.NPURotaryMul": Form(rule=npu_forms.rotary_mul, since=8, takes=npu_forms.fits_rotary_mul),
+    "npu.NPURmsNorm": Form(rule=npu_forms.rms_norm, since=8, takes=npu_forms.has_fixed_epsilon, limit="epsilon 1e-6"),
+    "npu.NPURotaryMul": Form(
+        rule=npu_forms.rotary_mul,
+        since=8,
+        takes=npu_forms.fits_rotary_mul,
+        limit="head sizes that are a multiple of 64 and below 896, and fewer than 1000 heads",
+    ),
     "TensorScatter": Form(rule=cache.tensor_scatter, since=24),
     "Where": Form(rule=cache.where, since=11),
 }

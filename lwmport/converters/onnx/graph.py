@@ -59,6 +59,8 @@ class GraphBuilder:
         self._made: ChainMap[Any, list[ir.Value]] = ChainMap({}, self._made_ahead)
         self.initializers: dict[str, Initializer] = {}
         self.functions: dict[str, ir.Function] = {}
+        self.metadata: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
         self.scope = ""
         self._names: Counter[str] = Counter()
         self._shared: dict[Any, ir.Value] = {}

@@ -167,4 +167,5 @@ def _model(graph: GraphBuilder, inputs: list[ir.Value], outputs: list[ir.Value],
         producer_name=name,
         producer_version=version,
         functions=list(graph.functions.values()),
+        metadata_props=graph.metadata,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import lwmport
+from lwmport.choices import metadata, of_source
 from lwmport.converters.stored_details import stored_details
 from lwmport.converters.tflite import (
     cache,
@@ -53,6 +54,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         "dialect": dialect.name,
         "program": program.digest,
         "version": lwmport.__version__,
+        **({"choices": told} if (told := metadata(of_source(weights.source))) else {}),
     }
     model = Model(
         graph=emitter.graph,

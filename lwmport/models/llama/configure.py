@@ -14,6 +14,9 @@ from lwmport.types import WeightSpec
 RELEASED: Final = "lwm"
 """The name of the configuration that is meant when none is named: LWM's size, 7B."""
 
+TOLD: Final = ("hidden_size", "intermediate_size", "num_hidden_layers")
+"""What the shapes of a checkpoint tell, of the fields that tell a size from others."""
+
 CODES: Final = "transformer/vte/embedding"
 """The tensor that only a vision-language model has."""
 
@@ -76,6 +79,20 @@ def _chosen(config: str | Mapping[str, Any], part: str, specs: Mapping[str, Weig
 
 def _has_codes(config: str, specs: Mapping[str, WeightSpec] | None) -> bool:
     return CODES in specs if specs is not None else config in VISION_CONFIGS and config not in CONFIGS
+
+
+def offers(part: str, specs: Mapping[str, WeightSpec]) -> tuple[str, ...]:
+    """Return the names of the configurations that have the sizes of a checkpoint: released models first, long ones.
+
+    Raises:
+        CheckpointError: the checkpoint holds no LLaMA of LWM.
+    """
+    codes = part.startswith("vision") or CODES in specs
+    known: Mapping[str, LlamaConfig] = VISION_CONFIGS if codes else CONFIGS
+    usual = known["debug"]
+    found = settled(usual.updated({"num_attention_heads": 1}), specs)
+    sizes = [getattr(found, name) for name in TOLD]
+    return tuple(name for name in reversed(known) if [getattr(known[name], field) for field in TOLD] == sizes)
 
 
 def _size_of(specs: Mapping[str, WeightSpec] | None) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 from lwmport.models.llama.huggingface.record import HUGGINGFACE
 from lwmport.models.llama.tolerances import TOLERANCES
 from lwmport.models.notices import LICENSE, LWM
-from lwmport.models.spec import FamilySpec, PartSpec, Stacking
+from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, Stacking
 
 _FACTORIES: Final = "lwmport.models.llama.factories"
 _PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length")
@@ -101,6 +101,15 @@ FAMILY: Final = FamilySpec(
         ),
     ),
     configure="lwmport.models.llama.configure:configure",
+    chosen=(
+        ChosenField(field="num_attention_heads", word="heads"),
+        ChosenField(field="theta", word="theta"),
+        ChosenField(field="rms_norm_eps", word="epsilon"),
+        ChosenField(field="max_sequence_length", word="positions"),
+        ChosenField(field="vocab_size", word="vocabulary", tensor="transformer/wte/embedding"),
+        ChosenField(field="vision_vocab_size", word="codes", tensor="transformer/vte/embedding"),
+    ),
+    offers="lwmport.models.llama.configure:offers",
     weights="lwmport.models.llama.weights:checkpoint_weights",
     sources="lwmport.models.llama.weights:stacked_sources",
     strict=True,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.types import Dim, Kind, State, TensorSpec, Update
+from lwmport.types import Dim, Kind, State, TensorSpec, TwoTables, Update
 
 BATCH: Final = "batch"
 POSITION: Final = "cache_position"
@@ -43,9 +43,15 @@ def token_inputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, ...
     shape = (BATCH, lengths.sequence)
     if not isinstance(config, VisionLlamaConfig):
         return (_indices("input_ids", shape, config.vocab_size, "tokens"),)
-    rows = max(config.vocab_size, config.vision_vocab_size)
     codes = TensorSpec(name="vision_masks", shape=shape, dtype="bool", description="true where an id is a code")
-    return (_indices("input_ids", shape, rows, "tokens or codes"), codes)
+    if lengths.sequence == 1 and config.sample_mode != "all":  # looked up where the mode says, whatever its mask
+        rows, what = (
+            (config.vocab_size, "tokens") if config.sample_mode == "text" else (config.vision_vocab_size, "codes")
+        )
+        return (_indices("input_ids", shape, rows, what), codes)
+    tables = TwoTables(chosen_by=codes.name, rows=(config.vocab_size, config.vision_vocab_size))
+    ids = _indices("input_ids", shape, max(tables.rows), f"tokens below {tables.rows[0]} or codes below {tables.rows[1]}")
+    return (replace(ids, tables=tables), codes)
 
 
 def context_inputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, ...]:

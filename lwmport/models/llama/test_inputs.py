@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.models.spec import CaseInputs
-from lwmport.types import Array, Component, State, TensorSpec, Update, size_of
+from lwmport.types import Array, Component, State, TensorSpec, Update, size_of, within_tables
 
 RING: Final[Mapping[str, int]] = {"queries": 8, "keys": 8}
 """Tokens of a ring step where the signature leaves them open."""
@@ -90,8 +90,7 @@ def language_inputs(component: Component, batch: int, seed: int = SEED, case: Ca
         mode = component.config["sample_mode"]
         if shapes["vision_masks"][1] == 1 and mode != "all":  # a token alone is what the model sampled
             inputs["vision_masks"][:] = mode == "vision"
-        rows = np.where(inputs["vision_masks"], component.config["vision_vocab_size"], component.config["vocab_size"])
-        inputs["input_ids"] %= rows
+        inputs = within_tables(component.signature.inputs, inputs)
     states = {state.output: state for state in component.signature.states}
     relevant = {
         spec.name: _counting(states.get(spec.name), tuple(size_of(dim, sizes) for dim in spec.shape), counted)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from lwmport.models.notices import LICENSE, LWM
 from lwmport.models.options import Options
-from lwmport.models.spec import FamilySpec, PartSpec
+from lwmport.models.spec import ChosenField, FamilySpec, PartSpec
 from lwmport.models.vqgan.tolerances import TOLERANCES
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ FAMILY: Final = FamilySpec(
     ),
     groups={"vqgan": ("vqgan-encoder", "vqgan-decoder")},
     configs="lwmport.models.vqgan.config:CONFIGS",
+    chosen=(ChosenField(field="resolution", word="resolution"),),
     weights="lwmport.models.vqgan.components:vqgan_weights",
     strict=True,
     native="pickle",

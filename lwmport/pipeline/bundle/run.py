@@ -12,6 +12,7 @@ import numpy as np
 
 import lwmport
 from lwmport import atomic, digest, manifest
+from lwmport.choices import is_random, lines
 from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.handoff import record, standalone, texts
 from lwmport.handoff.packing import pack
@@ -225,8 +226,8 @@ def _put_texts(work: _Work, spec: Spec, runtime: str | None, shown: Mapping[str,
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
-    staging.put("README.txt", texts.readme(spec, scripts, runtime).encode())
-    seeded = work.made.weights.get("kind") == "seeded"
+    staging.put("README.txt", texts.readme(spec, scripts, runtime, lines(work.made.choices)).encode())
+    seeded = is_random(work.made.weights)
     notice = texts.notice(spec, work.found.family.spec, shown, lwmport.__version__, seeded=seeded)
     staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())

@@ -1,15 +1,18 @@
 """From one checkpoint format to another, tensor by tensor: LWM's own, safetensors and Hugging Face, there and back."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lwmport.atomic import PREFIX, new_folder
+from lwmport.checkpoints import sidecar
+from lwmport.checkpoints.description import component_of
+from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.model_weights import config_of, fit_to
+from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.converters.hf.tensors import items
@@ -17,7 +20,6 @@ from lwmport.disk import check_room
 from lwmport.errors import UsageError
 from lwmport.models.families import USUAL, Family, family_with, is_file, resolve
 from lwmport.models.options import Options
-from lwmport.models.spec import FamilySpec
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
 from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
@@ -85,19 +87,19 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()
     observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
-    component = conversion.component or _marked(checkpoint)
+    component = conversion.component or component_of(checkpoint)
     if component is None:
         return _unknown(checkpoint, out, conversion, observer)
-    family = _family(component, checkpoint, conversion)
+    family, is_told = _family(component, checkpoint, conversion)
     if conversion.form == HF:
         return _folder(family, checkpoint, out, conversion, observer)
-    return _file(_arranged(family, component, checkpoint, conversion), out, conversion.form, observer)
-
-
-def _marked(checkpoint: Checkpoint) -> str | None:
-    """Return the component whose weights a checkpoint holds, told by a tensor that only such a checkpoint has."""
-    marks = (mark for spec in FAMILIES.values() for mark in spec.marks.items())
-    return next((component for tensor, component in marks if tensor in checkpoint.specs), None)
+    sidecar.check_free(out)
+    wanted = _wanted(family, component, conversion)
+    written = _file(_arranged(family, wanted, checkpoint, conversion), out, conversion.form, observer)
+    if is_told:
+        made = open_checkpoint(out)
+        sidecar.write_beside(made, family.spec.name, wanted.config, checkpoint.random and checkpoint.random.seed)
+    return written
 
 
 def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
@@ -111,30 +113,35 @@ def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer
     return _file(retyped(checkpoint, conversion.dtype), out, conversion.form, observer)
 
 
-def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> Family:
-    """Return what the checkpoint is: settled by its tensors, and held against them."""
-    named = _named(family_with(component), checkpoint, conversion)
-    family = resolve(component, named, Options(settings=conversion.settings), checkpoint.specs)
-    fit_to(family, checkpoint)
-    return family
+def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> tuple[Family, bool]:
+    """Return what the checkpoint is, settled by its tensors and held against them, and whether all of it was told.
+
+    A file becomes another file without what no tensor tells; a folder does not.
+    """
+    spec, settings = family_with(component), conversion.settings
+    try:
+        told = told_config(spec, component, checkpoint, conversion.config or USUAL, settings)
+    except UsageError:
+        if conversion.config or conversion.form == HF or spec.stacking is None:
+            raise
+        told = None
+    config = told.config if told else spec.stacking.assumed if spec.stacking else USUAL
+    family = resolve(component, config, Options(settings=settings), checkpoint.specs)
+    if told:
+        check_agrees(spec, told, family.config, settings)
+        family = replace(family, choices=config_choices(family, told, settings, checkpoint.specs))
+    fitting(family, checkpoint)
+    return family, told is not None
 
 
-def _named(spec: FamilySpec, checkpoint: Checkpoint, conversion: Conversion) -> str | Mapping[str, Any]:
-    """Return the configuration that is meant: a folder's own, the one that was named, or any where it is no matter."""
-    if checkpoint.config:
-        return config_of(checkpoint, conversion.config or USUAL)
-    if conversion.config is None and conversion.form == HF and spec.huggingface is not None:
-        raise UsageError(
-            f"expected --config for --to hf, such as --config {spec.huggingface.example}: {spec.huggingface.untold} go "
-            "into config.json, and no tensor tells them"
-        )
-    return conversion.config or (spec.stacking.assumed if spec.stacking else USUAL)
-
-
-def _arranged(family: Family, component: str, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
-    """Return the tensors as they are to be: as they are if nothing else is asked for."""
+def _wanted(family: Family, component: str, conversion: Conversion) -> Family:
+    """Return the model as it is to be written: its layers stacked or not."""
     stacked = True if conversion.axis is not None and conversion.stacked is None else conversion.stacked
-    wanted = restacked(family, component, stacked=stacked, axis=conversion.axis)
+    return restacked(family, component, stacked=stacked, axis=conversion.axis)
+
+
+def _arranged(family: Family, wanted: Family, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
+    """Return the tensors as they are to be: as they are if nothing else is asked for."""
     if wanted.config == family.config or not (wanted.sources or family.sources):
         return retyped(checkpoint, conversion.dtype)
     return arranged(wanted, layered(family, checkpoint, conversion.dtype))
@@ -161,6 +168,7 @@ def _folder(family: Family, checkpoint: Checkpoint, out: Path, conversion: Conve
     check_room(out, total - resume.done_bytes(out, identity))
     with resume.told(out, identity), new_folder(out, request=identity) as scratch:
         write_sharded(tensors, scratch, conversion.shard_bytes, lambda name, done: observer.progress(name, done, total))
-        for name, text in folder.documents(family.config, tensors[0].spec.dtype).items():
+        texts = folder.documents(family.config, tensors[0].spec.dtype)
+        for name, text in marked(texts, family.choices, checkpoint.source).items():
             (scratch / name).write_text(text, encoding="utf-8")
     return weights

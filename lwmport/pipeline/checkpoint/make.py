@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lwmport.checkpoints import sidecar
+from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.models.families import Family, resolve
@@ -54,26 +56,30 @@ class Recipe:
 def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights:
     """Write seeded weights of a whole model to one new file, none of them held whole, and return them.
 
+    Beside it goes what no tensor tells: the configuration, and the seed (`lwmport.checkpoints.sidecar`).
+
     Raises:
         UsageError: there is a file already: it may be a real checkpoint.
         PortError: an unknown component or configuration, layers to stack where there are none, or the file cannot be
             written.
     """
     check_new(out)
+    sidecar.check_free(out)
     family = resolve(recipe.component, recipe.config, Options(settings=recipe.settings))
-    weights = _weights(family, recipe)
+    wanted = restacked(family, recipe.component, stacked=recipe.stacked)
+    weights = _weights(wanted, recipe)
     total = sum(spec.nbytes for spec in weights.specs.values())
     observer = observer or Silent()
     observer.phase(f"write {weights.source['description']} to {out}")
     form = recipe.form or family.spec.native
     write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total))
+    sidecar.write_beside(open_checkpoint(out), family.spec.name, wanted.config, recipe.seed)
     return weights
 
 
 def _weights(family: Family, recipe: Recipe) -> Weights:
     """Return the tensors to write. A layer has the same numbers wherever it is: alone, or in a stack on either axis."""
-    wanted = restacked(family, recipe.component, stacked=recipe.stacked)
-    return arranged(wanted, SeededWeights(_typed(layer_specs(wanted), recipe.dtype), recipe.seed))
+    return arranged(family, SeededWeights(_typed(layer_specs(family), recipe.dtype), recipe.seed))
 
 
 def _typed(specs: Mapping[str, WeightSpec], dtype: str) -> dict[str, WeightSpec]:

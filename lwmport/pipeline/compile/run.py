@@ -1,11 +1,12 @@
 """Compiling artifacts for a target: one verdict each, its record beside what the compiler made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lwmport import atomic, owned
+from lwmport.choices import Choice
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
@@ -14,8 +15,9 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
 from lwmport.requests import by_fields, check_types
-from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile import record
+from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
+from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
@@ -29,7 +31,8 @@ class CompileRequest:
     """What to compile, for which target and device, how, and where it goes.
 
     ``artifact`` is a model file or a folder with a manifest. ``calibration`` is a folder with INPUT.npy files, each
-    [samples, ...], or ``auto``: samples of the component, made anew.
+    [samples, ...], or ``auto``: samples of the component, made anew. ``choices`` are those of whoever asks, where that
+    is somebody who chose device and precision for the user.
     """
 
     artifact: Path
@@ -45,6 +48,7 @@ class CompileRequest:
     pictures_as_bytes: bool = False
     extra: tuple[str, ...] = ()
     run: bool = True
+    choices: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
@@ -100,13 +104,15 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     check_options(request.target, {name: getattr(request, name) for name in names})
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
-    jobs = _jobs(request, observer)
+    found_models = find(request.artifact, request.checkpoint)
+    model_precision = found_models.precision if found_models else USUAL
+    jobs = _jobs(request, found_models, observer)
     if target.prepare:
         jobs = load(target.prepare)(jobs)
     found = []
     for job in jobs:
         observer.phase(f"{job.path.name}: compile for {request.target}")
-        made = target.compile_artifact(job, request.folder)
+        made = _told(target.compile_artifact(job, request.folder), request, job, model_precision)
         _write(made, request.folder)
         found.append(made)
     return tuple(found)
@@ -126,8 +132,16 @@ def _write(made: Compilation, folder: Path) -> None:
             file.write(record.text(made))
 
 
-def _jobs(request: CompileRequest, observer: Observer) -> list[CompileJob]:
-    found = find(request.artifact, request.checkpoint)
+def _told(made: Compilation, request: CompileRequest, job: CompileJob, model: str) -> Compilation:
+    """Return a compilation with its choices; what it computes in is what the model is in, where its compiler keeps it."""
+    choices = request.choices or compile_choices(request.target, job.format, request.soc, request.precision, model)
+    details = made.details
+    if model != USUAL and details.get("precision") == USUAL and not TARGETS[request.target].engines:
+        details = {**details, "precision": computed_in(request.target, request.precision, model)}
+    return replace(made, choices=choices, details=details)
+
+
+def _jobs(request: CompileRequest, found: Converted | None, observer: Observer) -> list[CompileJob]:
     if found is None:
         return [_foreign(request)]
     observer.phase(f"{', '.join(part.name for part in found.parts)}: digests of their files")

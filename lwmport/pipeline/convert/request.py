@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import manifest
+from lwmport.choices import Choice
 from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import dialect_for
 from lwmport.models.families import is_file
@@ -29,7 +30,8 @@ class ConvertRequest:
 
     ``taps`` is one of `lwmport.types.TAPS`: which values inside each model a second file beside it gives as outputs.
     ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
-    ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix.
+    ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix. ``choices``
+    are what is to be done with the artifacts behind the conversion, for manifest and report to name.
     """
 
     component: str
@@ -46,6 +48,7 @@ class ConvertRequest:
     resume: bool = True
     runner: str | None = field(default=None, metadata=ADDED)
     taps: str | None = field(default=None, metadata=ADDED)
+    choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
     @property
     def suffix(self) -> str:

@@ -143,4 +143,5 @@ def _manifest(work: Work, weights_sha256: str, verdict: str) -> manifest.Manifes
         versions={**extras.versions(), **versions_of(work.family.spec)},
         reproduce=work.request.commands(),
         phases={phase: component.name for component in work.family.components for phase in component.phases},
+        choices=work.choices,
     )

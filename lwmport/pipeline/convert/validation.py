@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lwmport import extras, manifest, memory
 from lwmport.checkpoints.model_weights import component_weights
+from lwmport.choices import Choice, is_random
 from lwmport.converters import ROUTES
 from lwmport.converters.dialects import dialect_for
 from lwmport.pipeline.check import with_preflight
@@ -48,7 +49,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
             sections.append(_judge_direct(work, narrow, run, weights_sha256))
-    report = new_report(work.request.component, work.weights.source, tuple(sections), work.request.commands())
+    report = new_report(
+        work.request.component, work.weights.source, tuple(sections), work.request.commands(), work.choices
+    )
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
     return report
@@ -89,15 +92,20 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def new_report(
-    title: str, source: Mapping[str, Any], sections: tuple[ComponentReport, ...], commands: tuple[str, ...]
+    title: str,
+    source: Mapping[str, Any],
+    sections: tuple[ComponentReport, ...],
+    commands: tuple[str, ...],
+    choices: tuple[Choice, ...] = (),
 ) -> Report:
     """Return the report on some components of one model."""
     forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
     return assemble(
         title=f"{title} to {', '.join(forms)}",
-        weights=WeightsSource(kind=source["kind"], description=source["description"]),
+        weights=WeightsSource(kind="seeded" if is_random(source) else "file", description=source["description"]),
         components=sections,
         versions=extras.versions(),
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         commands=commands,
+        choices=choices,
     )

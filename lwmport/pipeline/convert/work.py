@@ -9,6 +9,7 @@ from lwmport import manifest, owned, plain
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.choices import Choice, of_details
 from lwmport.converters import shares
 from lwmport.graphs.program import Program
 from lwmport.manifest import ComponentEntry
@@ -64,8 +65,15 @@ class Work:
             "options": self.family.options.to_json(),
             "family": versions_of(self.family.spec),
             "taps": request.taps,
+            "choices": plain.encode((*self.family.choices, *self.request.choices)),
         }
         return resume.identity(facts, self.weights)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What the artifacts depend on beside their tensors: of the model, of whoever asked for them, of converters."""
+        made = (choice for part in self.parts for choice in of_details(part.details))
+        return tuple(dict.fromkeys((*self.family.choices, *self.request.choices, *made)))
 
     @cached_property
     def shared(self) -> SharedData | None:

@@ -12,7 +12,7 @@ from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.memory import is_scarce
 from lwmport.models.families import is_file, resolve
 from lwmport.models.options import Options
-from lwmport.options import JOB, Place, flag_of, of_place
+from lwmport.options import JOB, Kind, Place, flag_of, of_place
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.port.exclusion import left_out
@@ -115,7 +115,8 @@ def _matrix(table: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
     """Return one job for every combination; values that are no list are the same for all."""
     if not table:
         return []
-    axes = [value if isinstance(value, list) and name != "set" else [value] for name, value in table.items()]
+    many = {name for name, option in FIELDS.items() if option.kind is Kind.TEXTS}
+    axes = [value if isinstance(value, list) and name not in many else [value] for name, value in table.items()]
     if any(not axis for axis in axes):
         raise UsageError(f"{path}: expected at least one value on every axis of [matrix], found an empty list")
     return [dict(zip(table, values, strict=True)) for values in itertools.product(*axes)]
@@ -193,8 +194,9 @@ def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], ou
 
 
 def _request(fields: Mapping[str, Any], out: Path) -> PortRequest:
-    settings = fields.get("set", [])
-    said = {**fields, "set": tuple(map(str, settings if isinstance(settings, list) else [settings]))}
+    several = {name: value for name, value in fields.items() if FIELDS[name].kind is Kind.TEXTS}
+    texts = {name: value if isinstance(value, list) else [value] for name, value in several.items()}
+    said = {**fields, **{name: tuple(map(str, values)) for name, values in texts.items()}}
     model, conversion, device = (_placed(said, place) for place in (Place.MODEL, Place.CONVERSION, Place.PORT))
     return PortRequest(conversion=ConvertRequest(options=Options(**model), out=out, **conversion), **device)
 
@@ -225,6 +227,9 @@ def _words(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the words behind ``lwmport port`` that mean the same job."""
     words: list[str] = []
     for name, value in fields.items():
+        if name in FIELDS and FIELDS[name].kind is Kind.FLAG:
+            words += [flag_of(name)] if value else []
+            continue
         values: Sequence[Any] = value if isinstance(value, list) else [value]
         for item in values:
             words += [flag_of(name), str(item)]

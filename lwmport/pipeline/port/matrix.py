@@ -12,7 +12,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.engines import ENGINES, HERE, Ended, Engine, Running
 from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
-from lwmport.pipeline.port.run import STAGES, PortOutcome, title_of
+from lwmport.pipeline.port.run import STAGES, PortOutcome, choices_of, title_of
 from lwmport.processors import processors
 from lwmport.reports.ports import PortReport, PortRow, StageFact, check_pages, write_index
 from lwmport.types import Status
@@ -132,6 +132,7 @@ def _row(job: PortJob, ended: Ended, seconds: float) -> PortRow:
         peak_bytes=peak,
         estimate_bytes=job.bytes,
         links=_links(job),
+        choices=choices_of(job.request),
     )
 
 
@@ -149,6 +150,7 @@ def _done_row(job: PortJob, found: PortOutcome) -> PortRow:
         peak_bytes=found.peak_bytes,
         estimate_bytes=job.bytes,
         links=_links(job),
+        choices=choices_of(job.request),
     )
 
 
@@ -164,6 +166,7 @@ def _too_large(job: PortJob, budget: int) -> PortRow:
         seconds=0.0,
         peak_bytes=None,
         estimate_bytes=job.bytes,
+        choices=choices_of(job.request),
     )
 
 

@@ -4,12 +4,13 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic, digest, extras, manifest, memory, plain
-from lwmport.errors import PortError
+from lwmport.choices import Choice
+from lwmport.errors import ArtifactError, PortError
 from lwmport.models.families import is_file
 from lwmport.pipeline.bundle.bundle_targets import RULE_PRECISIONS
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
@@ -23,11 +24,13 @@ from lwmport.pipeline.port.standing import COMPILED, MODELS, PREFLIGHT, check_ou
 from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable
-from lwmport.targets.compile.devices import check_device, check_options
+from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
+from lwmport.targets.compile.devices import check_calibration, check_device, check_options
+from lwmport.targets.compile.job import PRECISIONS, read_gears
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.registry import TARGETS
-from lwmport.types import Severity, Status
+from lwmport.types import ADDED, Severity, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,12 @@ class PortRequest:
         target: a key of `lwmport.targets.registry.TARGETS`.
         soc: the device within the target.
         toolchain: the vendor's SDK, if it is not where it usually is.
+        compile_precision: what the target's compiler computes in; None for its usual one.
+        gears: the sizes of dynamic dimensions, as `lwmport.targets.compile.job.read_gears` reads them.
+        calibration: samples for a compiler that quantises: a folder, or ``auto``, the usual.
+        keep_float32: what stays in float32 where the rest does not.
+        pictures_as_bytes: whether pictures are bytes that the device scales.
+        extra: further options, in the words of the vendor's tool.
 
     Raises:
         UsageError: the target does not take such a format, dialect or device, or has no toolchain; no such runner, or
@@ -50,6 +59,12 @@ class PortRequest:
     target: str
     soc: str | None = None
     toolchain: Path | None = None
+    compile_precision: str | None = field(default=None, metadata=ADDED)
+    gears: str | None = field(default=None, metadata=ADDED)
+    calibration: str | None = field(default=None, metadata=ADDED)
+    keep_float32: tuple[str, ...] = field(default=(), metadata=ADDED)
+    pictures_as_bytes: bool = field(default=False, metadata=ADDED)
+    extra: tuple[str, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
@@ -59,7 +74,13 @@ class PortRequest:
         check_known(f"format for {self.target}", form, target.formats)
         check_known(f"dialect for {self.target}", self.dialect, target.dialects_of(form))
         check_device(self.target, form, self.soc)
-        check_options(self.target, {"toolchain": self.toolchain})
+        names = ("toolchain", "keep_float32", "pictures_as_bytes", "extra")
+        check_options(self.target, {name: getattr(self, name) for name in names})
+        if self.compile_precision is not None:
+            check_known("precision", self.compile_precision, PRECISIONS)
+        if self.calibration is not None:
+            check_calibration(self.target)
+        read_gears(self.gears)
         if self.runner is not None:
             compiled = target.made_of(form, self.soc)
             check_fits(self.runner, self.target, self.conversion.suffix, compiled)
@@ -73,7 +94,17 @@ class PortRequest:
     def converted(self) -> ConvertRequest:
         """The conversion as it is run: into a folder of its own, in the dialect."""
         runner = None if self.runs_compiled else self.runner
-        return replace(self.conversion, out=self.models, dialect=self.dialect, runner=runner)
+        return replace(
+            self.conversion, out=self.models, dialect=self.dialect, runner=runner, choices=self.compile_choices
+        )
+
+    @property
+    def compile_choices(self) -> tuple[Choice, ...]:
+        """What is to be done with the models behind the conversion: device and precision, and who chose them."""
+        conversion = self.conversion
+        return compile_choices(
+            self.target, conversion.format, self.soc, self.compile_precision, conversion.options.precision
+        )
 
     @property
     def runner(self) -> str | None:
@@ -129,6 +160,7 @@ class PortOutcome:
     status: Status
     sentence: str
     peak_bytes: int
+    choices: tuple[Choice, ...] = ()
 
 
 def usual_format(target: str) -> str:
@@ -215,7 +247,16 @@ def _outcome(request: PortRequest, stages: list[Stage]) -> PortOutcome:
         status=status,
         sentence=sentence,
         peak_bytes=max(stage.peak_bytes for stage in stages),
+        choices=choices_of(request),
     )
+
+
+def choices_of(request: PortRequest) -> tuple[Choice, ...]:
+    """Return what a port depends on: what its models say, and what their compiler was told."""
+    try:
+        return manifest.read(request.models).choices
+    except ArtifactError:
+        return request.compile_choices
 
 
 def title_of(request: PortRequest) -> str:
@@ -236,7 +277,9 @@ def _convert(request: PortRequest, observer: Observer) -> Stage:
 
 def _check(request: PortRequest, _: Observer) -> Stage:
     made = manifest.read(request.models)
-    compiled = TARGETS[request.target].precision
+    compiled = computed_in(request.target, request.compile_precision, request.conversion.options.precision)
+    if compiled == USUAL and request.compile_precision is None:
+        compiled = TARGETS[request.target].precision
     conditions = Conditions(
         target=request.target, chip=request.chip or "", precision=RULE_PRECISIONS.get(compiled, compiled)
     )
@@ -259,7 +302,8 @@ def _check(request: PortRequest, _: Observer) -> Stage:
 
 
 def _compile(request: PortRequest, observer: Observer) -> Stage:
-    tools, quantises = installed(request.target, request.toolchain), TARGETS[request.target].quantises
+    tools = installed(request.target, request.toolchain)
+    calibration = request.calibration or (AUTO if TARGETS[request.target].quantises else None)
     found = compile_artifacts(
         CompileRequest(
             artifact=request.models,
@@ -267,8 +311,14 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
             out=request.out / COMPILED,
             soc=request.chip,
             toolchain=request.toolchain,
-            calibration=AUTO if quantises else None,
-            checkpoint=request.conversion.checkpoint if quantises else None,
+            precision=request.compile_precision,
+            gears=read_gears(request.gears),
+            calibration=calibration,
+            checkpoint=request.conversion.checkpoint if calibration == AUTO else None,
+            keep_float32=request.keep_float32,
+            pictures_as_bytes=request.pictures_as_bytes,
+            extra=request.extra,
+            choices=request.compile_choices,
         ),
         observer,
     )
@@ -298,6 +348,8 @@ def _bundle(request: PortRequest, observer: Observer) -> Stage:
             out=request.bundle,
             checkpoint=request.conversion.checkpoint,
             soc=request.chip,
+            precision=request.compile_precision,
+            gears=read_gears(request.gears),
         ),
         observer,
     )

@@ -70,7 +70,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         section, drawn = _section(request, subject, converted, observer)
         sections.append(section)
         pictures.update(drawn)
-    report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
+    report = new_report(made.family, made.weights, tuple(sections), made.reproduce, made.choices)
     if request.out is not None:
         with atomic.new_folder(request.out, last="report.json", owned=owned.Earlier(listed)) as scratch:
             write_report(report, scratch, pictures)

@@ -16,7 +16,7 @@ from lwmport.models.spec import CaseInputs, InputMaker
 from lwmport.models.specs import owner_of, spec_of
 from lwmport.registry import load
 from lwmport.runtime.runners.jax import reference
-from lwmport.types import Array, Component, Kind, Normalisation, Runner, TensorSpec, Weights, size_of
+from lwmport.types import Array, Component, Kind, Normalisation, Runner, TensorSpec, Weights, size_of, within_tables
 from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, pixels, scaled
 
 SYMMETRIES: Final = 8
@@ -97,7 +97,7 @@ class UsualInputs:
         words += [f"seeded numbers (seed {SEED + number})"] if len(shown) < len(specs) else []
         credits_ = [PHOTOGRAPHS[item % len(PHOTOGRAPHS)].credit for item in items] if shown else []
         return CaseInputs(
-            inputs=inputs,
+            inputs=within_tables(specs, inputs),
             description=" and ".join(words),
             titles=tuple((title_of(item), credit) for item, credit in zip(items, credits_, strict=False)),
         )

@@ -10,6 +10,7 @@ import onnxruntime
 from lwmport import memory
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.base_runner import BaseRunner
+from lwmport.runtime.error_lines import watched
 from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.spec import RunnerContext
@@ -58,7 +59,10 @@ class OnnxRuntimeRunner(BaseRunner):
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            found = self.session.run([spec.name for spec in self.outputs], dict(inputs))
+            with watched("ONNX Runtime"):
+                found = self.session.run([spec.name for spec in self.outputs], dict(inputs))
+        except RunnerError:
+            raise
         except Exception as error:  # as above
             raise RunnerError(f"ONNX Runtime failed on the inputs: {one_line(error)}") from error
         return {spec.name: np.asarray(value) for spec, value in zip(self.outputs, found, strict=True)}

@@ -62,7 +62,7 @@ def precision_files(job: CompileJob) -> dict[str, bytes]:
     if nodes:
         raise UsageError(
             f"expected operators for --keep-float32 in {job.precision}, found {', '.join(nodes)}; single nodes can be "
-            f"kept with --precision {NODE_PRECISION}"
+            f"kept with --compile-precision {NODE_PRECISION}"
         )
     lists = {"black-list": {"to-add": list(kept)}}
     return {f"{job.name}.mixlist.json": (json.dumps(lists, indent=1) + "\n").encode()}

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.targets.compile.job import Gear, dynamic_names, sized
-from lwmport.types import Array, Kind, Signature, TensorSpec, dtype_of
+from lwmport.types import Array, Kind, Signature, TensorSpec, dtype_of, within_tables
 
 SEED: Final = 0
 DYNAMIC: Final = 2
@@ -21,7 +21,9 @@ def samples(specs: tuple[TensorSpec, ...], gear: Gear, *, masks: bool = True) ->
     generator = np.random.default_rng(SEED)
     names = dynamic_names(Signature(inputs=specs, outputs=()))
     gear = {**dict.fromkeys(names, DYNAMIC), **gear}
-    return {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs}
+    return within_tables(
+        specs, {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs}
+    )
 
 
 def _sample(spec: TensorSpec, shape: tuple[int, ...], generator: np.random.Generator, *, masks: bool) -> Array:

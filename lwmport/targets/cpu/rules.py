@@ -5,7 +5,7 @@ from typing import Final
 
 from lwmport.targets.cpu import looks
 from lwmport.targets.graphs import external
-from lwmport.targets.rules import files, numbers, registration, shapes, shared
+from lwmport.targets.rules import contrib_limits, files, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -136,5 +136,14 @@ RULES: Final = (
         vendor="Failed to construct locale, where the machine has not installed it",
         fix="install the locale on each machine, or normalise texts before the model",
         source=_RUN,
+    ),
+    Rule(
+        id="P16",
+        severity=ERROR,
+        title="size that an operator of ONNX Runtime's own refuses",
+        look=contrib_limits.refused_sizes,
+        vendor="head_size must be a multiple of 8, and its like: when the model runs",
+        fix="write it with another operator: convert again, or with --dialect onnx",
+        source="ONNX Runtime, contrib_ops/cpu/bert/*_helper.h",
     ),
 )

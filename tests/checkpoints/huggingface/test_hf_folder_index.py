@@ -213,13 +213,94 @@ def test_other_models_are_refused(changed: Mapping[str, Any], message: str, tmp_
 
 def test_older_files_hold_angles_too(tmp_path: Path) -> None:
     angles = {"model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(2, np.float32)}
-    assert len(open_checkpoint(folder(tmp_path, {**model(), **angles})).specs) == 21
+    checkpoint = open_checkpoint(folder(tmp_path, {**model(), **angles}))
+    assert len(checkpoint.specs) == 21
+    (remark,) = checkpoint.remarks
+    assert "left out" in remark
+    assert "rotary_emb.inv_freq, some of which are not the angles of theta 1e+07 and head size 4" in remark
 
 
-def test_a_tied_head_is_the_table(tmp_path: Path) -> None:
-    checkpoint = open_checkpoint(folder(tmp_path, tie_word_embeddings=True))
+def test_angles_that_the_configuration_tells_are_named(tmp_path: Path) -> None:
+    angles = {"model.layers.0.self_attn.rotary_emb.inv_freq": np.array([1, 1e7**-0.5], np.float32)}
+    checkpoint = open_checkpoint(folder(tmp_path, {**model(), **angles}))
+    assert checkpoint.remarks == (
+        "left out, for the configuration tells them: model.layers.0.self_attn.rotary_emb.inv_freq",
+    )
+    assert "inv_freq" in checkpoint.source["description"]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_tied_head_is_the_table(stored: bool, tmp_path: Path) -> None:
+    arrays = model()
+    if stored:
+        arrays["lm_head.weight"] = arrays["model.embed_tokens.weight"].copy()
+    else:
+        del arrays["lm_head.weight"]
+    checkpoint = open_checkpoint(folder(tmp_path, arrays, tie_word_embeddings=True))
     assert "lm_head/kernel" not in checkpoint.specs
     assert checkpoint.config["tie_word_embeddings"] is True
+    said = ("lm_head.weight is model.embed_tokens.weight again, as tie_word_embeddings says",)
+    assert checkpoint.remarks == (said if stored else ())
+
+
+@pytest.mark.parametrize("change", ["values", "one value", "dtype"])
+def test_a_head_of_its_own_is_used_whatever_the_configuration_says(change: str, tmp_path: Path) -> None:
+    """transformers 5 uses it too (its issue 42612)."""
+    arrays = model()
+    table = arrays["model.embed_tokens.weight"]
+    if change == "one value":
+        arrays["lm_head.weight"] = table.copy()
+        arrays["lm_head.weight"][-1, -1] += 1
+    elif change == "dtype":
+        arrays["lm_head.weight"] = table.astype(np.float16)
+    checkpoint = open_checkpoint(folder(tmp_path, arrays, tie_word_embeddings=True))
+    np.testing.assert_array_equal(checkpoint.read("lm_head/kernel"), arrays["lm_head.weight"].T)
+    assert checkpoint.config["tie_word_embeddings"] is False
+    (remark,) = checkpoint.remarks
+    assert remark.startswith("lm_head.weight is used")
+    assert remark in checkpoint.source["description"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1]}}, "with mrope_section"),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "with full_attention"),
+        ({"rope_scaling": {"rope_type": "default", "type": "linear"}}, "rope_scaling 'linear'"),
+        ({"rope_parameters": {"rope_theta": 1e7, "partial_rotary_factor": 0.5}}, "with partial_rotary_factor 0.5"),
+        ({"partial_rotary_factor": 0.5}, "LWM turns whole heads"),
+        ({"sliding_window": 4096}, "LWM's attention sees all tokens"),
+        ({"attention_chunk_size": 8192}, "LWM's attention sees all tokens"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "found 'sliding_attention'"),
+        ({"num_local_experts": 8}, "LWM has no experts"),
+        ({"final_logit_softcapping": 30.0}, "LWM's logits are not capped"),
+        ({"embedding_multiplier": 12.0}, "LWM scales nothing"),
+    ],
+)
+def test_a_key_that_changes_the_model_is_refused(changed: Mapping[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        open_checkpoint(folder(tmp_path, **changed))
+
+
+def test_keys_that_leave_the_model_as_it_is_are_taken(tmp_path: Path) -> None:
+    neutral = {"sliding_window": None, "partial_rotary_factor": 1.0, "layer_types": ["full_attention"] * 2}
+    rope = {"rope_type": "default", "rope_theta": 2e6}
+    checkpoint = open_checkpoint(folder(tmp_path, **neutral, rope_parameters=rope))
+    assert checkpoint.config["theta"] == 2e6
+    assert checkpoint.remarks == ("not used of config.json: rope_theta 10000000.0, for rope_parameters says 2e+06",)
+
+
+def test_keys_without_a_meaning_and_other_files_with_weights_are_named(tmp_path: Path) -> None:
+    save_file({"lora": np.ones(2, np.float32)}, tmp_path / "adapter_model.safetensors")
+    checkpoint = open_checkpoint(folder(tmp_path, secret_sauce=3))
+    keys, files = checkpoint.remarks
+    assert keys == "not used of config.json: secret_sauce"
+    assert files == "other files with weights, not read: adapter_model.safetensors"
+
+
+def test_what_config_json_leaves_out_is_told(tmp_path: Path) -> None:
+    assert open_checkpoint(folder(tmp_path)).assumed == ("tie_word_embeddings",)
+    assert open_checkpoint(folder(tmp_path, rope_theta=None)).assumed == ("theta", "tie_word_embeddings")
 
 
 def test_codes_behind_the_text_are_tables_of_their_own(tmp_path: Path) -> None:

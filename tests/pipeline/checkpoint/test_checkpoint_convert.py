@@ -15,9 +15,11 @@ import pytest
 from flax import serialization
 
 from lwmport import atomic
+from lwmport.checkpoints import model_weights
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.lazy.layers import Part
+from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers import safetensors_folder as sharded
@@ -26,6 +28,7 @@ from lwmport.errors import CheckpointError, ConfigError, PortError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.weights import checkpoint_weights, llama_weights, stacked_source
+from lwmport.models.options import Options
 from lwmport.pipeline.checkpoint.convert import FORMATS, Conversion, convert
 from lwmport.pipeline.checkpoint.make import DTYPES, Recipe, make
 from lwmport.types import Array, WeightSpec, dtype_of
@@ -38,6 +41,7 @@ SMALL = {
     "num_attention_heads": 2,
     "max_sequence_length": 64,
     "theta": 1e7,
+    "rms_norm_eps": 1e-6,
 }
 CODES = {**SMALL, "vision_vocab_size": 20}
 
@@ -229,6 +233,7 @@ def test_an_interrupted_folder_is_gone_on_with(
     config: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atomic, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(model_weights, "recognised", lambda *_: None)  # which reads the first values of every tensor
     named = config()
     make(Recipe(component="llama", config=named), tmp_path / "it")
     conversion = Conversion(form="hf", config=named, shard_bytes=20_000)
@@ -285,7 +290,7 @@ def test_a_disk_without_room_is_told_before_the_first_byte(
 @pytest.mark.parametrize(
     ("conversion", "error", "message"),
     [
-        ({"form": "hf"}, UsageError, "expected --config for --to hf"),
+        ({"form": "hf", "config": "debug"}, ConfigError, "expected .*hidden_size 256.*found .*hidden_size 32"),
         ({"form": "hf", "stacked": True}, UsageError, "one tensor a layer for --to hf"),
         ({"form": "safetensors", "stacked": False, "axis": 1}, UsageError, "expected --axis with stacked layers"),
         ({"form": "gguf"}, UsageError, "expected a checkpoint format out of"),
@@ -301,6 +306,70 @@ def test_what_is_refused(
     with pytest.raises(error, match=message):
         convert(str(tmp_path / "it"), tmp_path / "out", Conversion(**conversion))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("left_out", ["all", "theta", "rms_norm_eps"])
+def test_what_no_tensor_tells_is_asked_for(left_out: str, config: Callable[..., str], tmp_path: Path) -> None:
+    make(Recipe(component="llama", config=config()), tmp_path / "it")
+    (tmp_path / "it.lwmport.json").unlink()
+    fields = {name: value for name, value in SMALL.items() if name != left_out}
+    named = None if left_out == "all" else config(fields)
+    found = "tells heads, theta, epsilon, positions, found none" if named is None else "found config.json without them"
+    with pytest.raises(UsageError, match=f"expected --config for it, because no tensor .*{found}"):
+        convert(str(tmp_path / "it"), tmp_path / "out", Conversion(form="hf", config=named))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_written_beside_a_checkpoint_is_believed_as_long_as_it_belongs_to_it(
+    config: Callable[..., str], tmp_path: Path
+) -> None:
+    it, beside = tmp_path / "it", tmp_path / "it.lwmport.json"
+    make(Recipe(component="llama", config=config(theta=5e7)), it)
+    convert(str(it), tmp_path / "hf", Conversion(form="hf"))
+    assert json.loads((tmp_path / "hf/config.json").read_text())["rope_theta"] == 5e7
+    kept = beside.read_bytes()
+    it.unlink()
+    beside.unlink()
+    make(Recipe(component="llama", config=config(theta=5e7), seed=1), it)
+    beside.write_bytes(kept)  # of the same tensors with other values
+    with pytest.raises(UsageError, match="expected --config for it"):
+        convert(str(it), tmp_path / "again", Conversion(form="hf"))
+
+
+def test_a_configuration_that_contradicts_what_stands_beside_is_refused(
+    config: Callable[..., str], tmp_path: Path
+) -> None:
+    make(Recipe(component="llama", config=config()), tmp_path / "it")
+    other = config(theta=1e4)
+    with pytest.raises(UsageError, match=r"expected theta 10000000.0 as it.lwmport.json says.*--set theta=10000.0"):
+        convert(str(tmp_path / "it"), tmp_path / "hf", Conversion(form="hf", config=other))
+    convert(str(tmp_path / "it"), tmp_path / "hf", Conversion(form="hf", config=other, settings=("theta=10000.0",)))
+    assert json.loads((tmp_path / "hf/config.json").read_text())["rope_theta"] == 1e4
+
+
+@pytest.mark.parametrize("seed", [3, 123_456_789])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_random_weights_are_known_wherever_they_go(
+    seed: int, dtype: str, config: Callable[..., str], tmp_path: Path
+) -> None:
+    """Stacked, as a folder, and back, in another dtype: a seed that is no small number travels beside the file."""
+    made, folder, back = tmp_path / "made", tmp_path / "hf", tmp_path / "back"
+    make(Recipe(component="vision-llama", config=config(CODES), seed=seed), made)
+    convert(str(made), folder, Conversion(form="hf", dtype=dtype))
+    convert(str(folder), back, Conversion(form="safetensors", stacked=True, dtype="float32"))
+    for path in (made, folder, back):
+        _, weights = open_model("vision-llama", str(path), "lwm", Options(), 0)
+        assert weights.source["description"].startswith(f"random weights (seed {seed}), not trained: {path.name}")
+        assert weights.source["random_seed"] == seed
+
+
+def test_weights_that_are_random_in_part_are_told_so(config: Callable[..., str], tmp_path: Path) -> None:
+    make(Recipe(component="llama", config=config(), stacked=False, form="safetensors"), tmp_path / "it")
+    arrays = {name: open_checkpoint(tmp_path / "it").read(name).copy() for name in open_checkpoint(tmp_path / "it").specs}
+    arrays["lm_head/kernel"] += 1
+    (tmp_path / "part").write_bytes(stream(arrays))
+    _, weights = open_model("llama", str(tmp_path / "part"), config(), Options(), 0)
+    assert weights.source["description"].startswith("29 of 30 tensors random (seed 0), not trained: part")
 
 
 def test_a_folder_has_its_own_configuration_and_is_not_written_over(config: Callable[..., str], tmp_path: Path) -> None:

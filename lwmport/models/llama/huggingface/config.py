@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lwmport.errors import CheckpointError
+from lwmport.models.huggingface import HfConfig
 from lwmport.wording import kind_of, shown
 
 ARCHITECTURE: Final = "LlamaForCausalLM"
@@ -31,6 +32,63 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 """What ``LlamaConfig`` assumes for fields that are absent."""
 
+ASSUMED: Final = {
+    "max_position_embeddings": "max_sequence_length",
+    "rms_norm_eps": "rms_norm_eps",
+    "rope_theta": "theta",
+    "tie_word_embeddings": "tie_word_embeddings",
+}
+"""Field of `DEFAULTS` -> LWM's."""
+
+ROPES: Final = ("rope_scaling", "rope_parameters")
+"""The entries that say how rotary angles are computed."""
+
+NEUTRAL: Final[Mapping[str, tuple[Any, str]]] = {
+    "num_key_value_heads": (None, ""),
+    "head_dim": (None, ""),
+    "hidden_act": ("silu", "LWM's activation"),
+    "attention_bias": (False, "LWM has no biases"),
+    "mlp_bias": (False, "LWM has no biases"),
+    "qkv_bias": (False, "LWM has no biases"),
+    "quantization_config": (None, "quantized weights are not read"),
+    "sliding_window": (None, "LWM's attention sees all tokens"),
+    "use_sliding_window": (False, "LWM's attention sees all tokens"),
+    "attention_chunk_size": (None, "LWM's attention sees all tokens"),
+    "no_rope_layers": (None, "LWM's layers all have rotary angles"),
+    "partial_rotary_factor": (1.0, "LWM turns whole heads"),
+    "rotary_dim": (None, "LWM turns whole heads"),
+    "rope_interleaved": (False, "LlamaForCausalLM turns halves"),
+    "use_qk_norm": (False, "LWM does not normalise queries and keys"),
+    "qk_layernorm": (False, "LWM does not normalise queries and keys"),
+    "attn_logit_softcapping": (None, "LWM's scores are not capped"),
+    "final_logit_softcapping": (None, "LWM's logits are not capped"),
+    "embedding_multiplier": (1.0, "LWM scales nothing"),
+    "attention_multiplier": (None, "LWM scales scores by the head size"),
+    "residual_multiplier": (1.0, "LWM scales nothing"),
+    "logits_scaling": (1.0, "LWM scales nothing"),
+    "logit_scale": (1.0, "LWM scales nothing"),
+    "num_local_experts": (None, "LWM has no experts"),
+    "num_experts": (None, "LWM has no experts"),
+    "add_cross_attention": (False, "LWM has no second input"),
+    "is_encoder_decoder": (False, "LWM has no encoder"),
+    "pruned_heads": ({}, "LWM has all heads"),
+    "tie_encoder_decoder": (False, "LWM has no encoder"),
+    "layer_types": ([], ""),
+}
+"""Keys that change what a model computes -> the one value that leaves LWM's LLaMA as it is, and why."""
+
+HARMLESS: Final = frozenset(
+    [
+        *("_name_or_path", "architectures", "attention_dropout", "auto_map", "bos_token_id", "dtype", "eos_token_id"),
+        *("initializer_range", "is_decoder", "model_type", "pad_token_id", "pretraining_tp", "torch_dtype", "use_cache"),
+        *("transformers_version", "_attn_implementation", "output_attentions", "output_hidden_states", "return_dict"),
+        *("id2label", "label2id", "problem_type", "task_specific_params", "tokenizer_class", "torchscript", "_commit_hash"),
+        *("chunk_size_feed_forward", "cross_attention_hidden_size", "finetuning_task", "prefix", "sep_token_id"),
+        *("decoder_start_token_id", "use_bfloat16", "tf_legacy_loss", "remove_invalid_values", "lwmport"),
+    ]
+)
+"""Keys that change nothing of what a model computes."""
+
 OWN: Final = "lwm"
 """The entry that transformers carries and does not read: how the one vocabulary is divided into text and codes."""
 
@@ -51,6 +109,23 @@ def hf_config(fields: Mapping[str, Any]) -> dict[str, Any]:
     found["theta"] = _theta(values)
     found["tie_word_embeddings"] = _flag(values, "tie_word_embeddings")
     return {**found, **_tokens(values), **_codes(values, found["vocab_size"])}
+
+
+def told_config(fields: Mapping[str, Any]) -> HfConfig:
+    """Return the fields of a ``config.json`` under LWM's names, which of them it leaves out, and what it says besides.
+
+    Raises:
+        CheckpointError: as `hf_config` does.
+    """
+    found = hf_config(fields)
+    rope = _rope(fields)
+    said = {name for name, value in fields.items() if value is not None} | ({"rope_theta"} & rope.keys())
+    assumed = tuple(there for here, there in ASSUMED.items() if here not in said)
+    known = {*SIZES, *DEFAULTS, *NEUTRAL, *HARMLESS, *ROPES, OWN}
+    unused = sorted(map(str, set(fields) - known))
+    if fields.get("rope_theta", found["theta"]) not in (None, found["theta"]):
+        unused.append(f"rope_theta {fields['rope_theta']}, for rope_parameters says {found['theta']:g}")
+    return HfConfig(fields=found, assumed=assumed, unused=tuple(unused))
 
 
 def hf_fields(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
@@ -82,29 +157,43 @@ def hf_fields(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
 def _check_options(values: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     heads = found["num_attention_heads"]
     wanted = {
+        **NEUTRAL,
         "num_key_value_heads": (heads, "LWM's heads are not grouped"),
         "head_dim": (found["hidden_size"] // max(heads, 1), "LWM's heads share the hidden size"),
-        "hidden_act": ("silu", "LWM's activation"),
-        "attention_bias": (False, "LWM has no biases"),
-        "mlp_bias": (False, "LWM has no biases"),
-        "quantization_config": (None, "quantized weights are not read"),
     }
     for name, (value, why) in wanted.items():
-        if values.get(name, value) != value:
+        if why and values.get(name, value) != value:
             raise CheckpointError(f"expected {name} {value}, found {shown(str(values[name]))}: {why}")
-    for name in ("rope_scaling", "rope_parameters"):
+    layers = values.get("layer_types", [])
+    other = next((kind for kind in layers if kind != "full_attention"), None) if isinstance(layers, list) else layers
+    if other is not None:
+        raise CheckpointError(f"expected layer_types full_attention, found {shown(str(other))!r}: LWM's layers see all")
+    for name in ROPES:
         _check_rope(name, values.get(name, {}))
 
 
 def _check_rope(name: str, rope: object) -> None:
-    kind = rope.get("rope_type", rope.get("type", "default")) if isinstance(rope, Mapping) else kind_of(rope)
-    if kind != "default":
-        raise CheckpointError(f"expected rotary angles as they are, found {name} {shown(str(kind))!r}: LWM scales none")
+    """Refuse angles that are scaled, or computed for a part of a head, however that is said."""
+    if not isinstance(rope, Mapping):
+        raise CheckpointError(
+            f"expected rotary angles as they are, found {name} {shown(kind_of(rope))!r}: LWM scales none"
+        )
+    usual = {"rope_type": "default", "type": "default", "partial_rotary_factor": 1.0, "factor": 1.0}
+    for key, value in sorted(rope.items(), key=lambda item: "type" not in str(item[0])):
+        if key != "rope_theta" and value is not None and (key not in usual or value != usual[key]):
+            found = repr(shown(str(value))) if "type" in str(key) else f"with {shown(str(key))} {shown(str(value))}"
+            raise CheckpointError(f"expected rotary angles as they are, found {name} {found}: LWM scales none")
+
+
+def _rope(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the entries on rotary angles say, from transformers 5 on the base too."""
+    entries = (values.get(name) for name in ROPES)
+    return {key: value for entry in entries if isinstance(entry, Mapping) for key, value in entry.items()}
 
 
 def _theta(values: Mapping[str, Any]) -> float:
-    rope = values.get("rope_parameters", {})
-    return _number({**values, **({"rope_theta": rope["rope_theta"]} if "rope_theta" in rope else {})}, "rope_theta")
+    """Return the base of the angles; what stands in the entries on angles counts, as in transformers 5."""
+    return _number({**values, **_rope(values)}, "rope_theta")
 
 
 def _size(values: Mapping[str, Any], name: str) -> int:

@@ -7,7 +7,7 @@ from lwmport.models.huggingface import HfName, HfTensor, HuggingFace
 from lwmport.models.llama.config import config_of
 from lwmport.models.llama.huggingface import documents
 from lwmport.models.llama.huggingface import tensors as written
-from lwmport.models.llama.huggingface.config import ARCHITECTURE, KIND, hf_config
+from lwmport.models.llama.huggingface.config import ARCHITECTURE, KIND, told_config
 from lwmport.models.llama.huggingface.names import from_hf
 
 
@@ -33,9 +33,11 @@ HUGGINGFACE: Final = HuggingFace(
     components=("llama", "vision-llama"),
     untold="the number of heads, the base of the rotary angles and the epsilon",
     example="lwm-text-1m",
-    read=hf_config,
+    read=told_config,
     named=_named,
     ignored=written.is_ignored,
+    tied=written.tied,
+    wrong=written.wrong_angles,
     rows=written.rows,
     heads="num_attention_heads",
     tensors=_tensors,

@@ -6,16 +6,22 @@ The rows of the vision table stand behind those of the text table, and so do the
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lwmport.models.huggingface import HfName, HfTensor
+import numpy as np
+
+from lwmport.models.huggingface import HfName, HfTensor, TiedTensor
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.huggingface.names import HEAD, to_hf
 from lwmport.models.llama.weights import block_weights
+from lwmport.types import Array
 
 TABLES: Final = ("transformer/wte/embedding", "transformer/vte/embedding")
 HEADS: Final = (HEAD, "vision_head/kernel")
 """The tensor of the text and that of the codes, which are one in Hugging Face's model."""
 
 NORM: Final = "transformer/ln_f/kernel"
+
+ROUNDING: Final = 2**-7
+"""How far a stored angle may be from its formula: it may have been rounded to bfloat16."""
 
 ANGLES: Final = "rotary_emb.inv_freq"
 """How a tensor ends that older files hold beside the weights: angles, which follow from the configuration."""
@@ -45,6 +51,25 @@ def rows(config: Mapping[str, Any]) -> dict[str, tuple[tuple[str, int], ...]]:
         return {}
     sizes = (config["vocab_size"], config["vision_vocab_size"])
     return {names[0]: tuple(zip(names, sizes, strict=True)) for names in (TABLES, HEADS)}
+
+
+def tied(config: Mapping[str, Any]) -> TiedTensor | None:
+    """Return that the head is the table, if the configuration says so."""
+    if not config["tie_word_embeddings"]:
+        return None
+    return TiedTensor(name=to_hf(HEAD).name, table=to_hf(TABLES[0]).name, field="tie_word_embeddings")
+
+
+def wrong_angles(name: str, values: Array, config: Mapping[str, Any]) -> str:
+    """Return how stored angles contradict the configuration's: theta ** (-2 i / head size), as LLaMA has them."""
+    if not name.endswith(ANGLES):
+        return ""
+    size = config["hidden_size"] // config["num_attention_heads"]
+    expected = float(config["theta"]) ** (-np.arange(0, size, 2, dtype=np.float64) / size)
+    found = values.astype(np.float64)
+    if found.shape == expected.shape and np.allclose(found, expected, rtol=ROUNDING, atol=0):
+        return ""
+    return f"some of which are not the angles of theta {config['theta']:g} and head size {size}"
 
 
 def is_ignored(name: str, config: Mapping[str, Any]) -> bool:
