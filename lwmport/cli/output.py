@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-STATUS_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+STATUS_COLOURS = {"passed": "green", "failed": "red", "not judged": "yellow", "skipped": "yellow"}
 
 
 def print_json(value: Any) -> None:

@@ -7,6 +7,7 @@ import click
 
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.verdicts import exit_code
 
 if TYPE_CHECKING:
     from lwmport.pipeline.bundle.verify import VerifyOutcome
@@ -38,7 +39,7 @@ def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are op
         print_json(_document(found))
     else:
         _print(found)
-    return 1 if found.status == "failed" else 0
+    return exit_code(found.status)
 
 
 def _print(found: "VerifyOutcome") -> None:
@@ -46,7 +47,7 @@ def _print(found: "VerifyOutcome") -> None:
         click.echo(f"{status_word('failed')}  {failure}")
     for validation in found.validations:
         ran = f"with {validation.runner}, against {validation.reference}"
-        how = "not run" if validation.status == "skipped" else ran
+        how = "not run" if validation.status == "not judged" else ran
         click.echo(f"{status_word(validation.status)}  {validation.component} {how}")
         for diff in validation.diffs:
             click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}")

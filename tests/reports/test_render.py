@@ -191,9 +191,9 @@ def test_an_output_that_was_not_compared_says_why(good) -> None:  # noqa: ANN001
     assert "Not compared" in render.markdown(report)
 
 
-def test_a_skipped_component_shows_its_reason(good) -> None:  # noqa: ANN001
+def test_a_component_that_was_not_judged_shows_its_reason(good) -> None:  # noqa: ANN001
     part = good.report.components[0]
-    validation = dataclasses.replace(part.validation, diffs=(), status="skipped", reason="run: pip install x")
+    validation = dataclasses.replace(part.validation, diffs=(), status="not judged", reason="run: pip install x")
     report = dataclasses.replace(good.report, components=(dataclasses.replace(part, validation=validation),))
     assert "run: pip install x" in text(render.html(report, good.files))
     assert "run: pip install x" in render.markdown(report)

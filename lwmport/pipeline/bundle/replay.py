@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.errors import MissingExtraError, PortError
+from lwmport.atomic import is_interruption
+from lwmport.errors import PortError, said
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
 from lwmport.manifest import Manifest
@@ -18,7 +19,7 @@ from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.runtime.registry import runner_for, takers
 from lwmport.types import Array, Quantized, Runner, TensorDiff, Tolerances, Validation
-from lwmport.validators.outputs import compare_outputs, skipped, verdict
+from lwmport.validators.outputs import compare_outputs, not_judged, verdict
 
 REFERENCE: Final = "golden outputs"
 LARGEST_ARRAY: Final = 4 << 30
@@ -36,8 +37,9 @@ class How:
 def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, observer: Observer) -> Validation:
     """Return the verdict on one model: every output of every golden sample, named SAMPLE/OUTPUT.
 
-    It lies unpacked in a private folder meanwhile. What no runtime here takes, or none that is installed, is skipped,
-    and so are models that could do harm in their runtime, unless their sender is known.
+    It lies unpacked in a private folder meanwhile. What no runtime here takes, or none that is installed, or what its
+    runtime refuses, is not judged, and neither are models that could do harm in their runtime, unless their sender is
+    known.
 
     Raises:
         ArtifactError: a file of the model is not as it was packed.
@@ -47,7 +49,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
     own = next(found for found in made.components if found.name == part.name)
     reason = _refusal(part, how)
     if reason:
-        return _skipped(part, reason)
+        return _not_judged(part, reason)
     observer.phase(f"{part.name}: unpack and run {part.model}")
     with tempfile.TemporaryDirectory(prefix="lwmport-verify-") as scratch:
         for file in own.files:
@@ -56,17 +58,10 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
             opened = open_runner(Path(scratch, part.model), own.signature, runner=how.runner)
             with contextlib.closing(opened) as runner:
                 diffs = tuple(diff for sample in part.samples for diff in _judge(archive, made, part, sample, runner))
-        except MissingExtraError as error:
-            return _skipped(part, str(error))
-        except PortError as error:
-            return verdict(
-                component=part.name,
-                artifact=part.model,
-                reference=_reference(made),
-                runner=str(error).replace(f"{scratch}/", ""),
-                inputs="",
-                diffs=(),
-            )
+        except Exception as error:  # runtimes raise dozens of unrelated types
+            if is_interruption(error):
+                raise
+            return _not_judged(part, said(error).replace(f"{scratch}/", ""))
     titles = "; ".join(f"{sample.name} {sample.title}" for sample in part.samples)
     return verdict(
         component=part.name,
@@ -151,7 +146,7 @@ def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array
     }
 
 
-def _skipped(part: ComponentSpec, reason: str) -> Validation:
-    return skipped(
+def _not_judged(part: ComponentSpec, reason: str) -> Validation:
+    return not_judged(
         component=part.name, artifact=part.model, reference=REFERENCE, runner="none", inputs="", reason=reason
     )

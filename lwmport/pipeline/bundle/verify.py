@@ -25,6 +25,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Status, Validation
+from lwmport.verdicts import combined
 
 MANIFEST: Final = f"models/{manifest.NAME}"
 LARGEST_JSON: Final = 64 << 20
@@ -102,8 +103,8 @@ def _outcome(
     request: VerifyRequest, bundle: Bundle | None, failures: tuple[str, ...], validations: tuple[Validation, ...]
 ) -> VerifyOutcome:
     failed = [found for found in validations if found.status is Status.FAILED]
-    left = [found for found in validations if found.status is Status.SKIPPED]
-    status = Status.FAILED if failures or failed else Status.SKIPPED if left else Status.PASSED
+    left = [found for found in validations if found.status is Status.NOT_JUDGED]
+    status = Status.FAILED if failures else combined([Status.PASSED, *(found.status for found in validations)])
     if failures:
         sentence = f"The bundle is not as it was made: {failures[0]}" + (
             f", and {len(failures) - 1} more" if len(failures) > 1 else ""
@@ -111,9 +112,8 @@ def _outcome(
     elif failed:
         sentence = f"The files are as they were made; {', '.join(found.component for found in failed)} failed."
     elif left:
-        sentence = (
-            f"The files are as they were made; {', '.join(found.component for found in left)} could not be run here."
-        )
+        causes = "; ".join(f"{found.component}: {found.reason}" for found in left)
+        sentence = f"Not judged: {causes}. The files are as they were made."
     else:
         ran = "every model agrees with the golden outputs" if validations else "no model was run"
         sentence = f"The files are as they were made; {ran}."

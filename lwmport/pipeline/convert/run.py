@@ -23,8 +23,6 @@ from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_startable, check_takes
 from lwmport.types import Component, Status
 
-NOT_VALIDATED = "not validated"
-
 
 @by_fields(ConvertRequest)
 def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcome:
@@ -60,8 +58,8 @@ def _filled(work: Work) -> Outcome:
             weights_sha256 = _convert_all(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
         report = judge_all(work, weights_sha256) if work.request.validate else None
-        status = report.status if report else Status.SKIPPED
-        made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
+        status = report.status if report else Status.NOT_JUDGED
+        made = _manifest(work, weights_sha256, status)
         manifest.write(made, work.folder)
     return Outcome(
         out=out,
