@@ -53,9 +53,7 @@ def _print(outcome: "Outcome", page: Path | None) -> None:
     if page:
         click.echo(f"report: {page}")
     elif outcome.failures and (outcome.out / "report.json").is_file():
-        click.echo(
-            f"the report in {outcome.out} is of earlier files; bring it up to date: lwmport report {outcome.out}"
-        )
+        click.echo(f"the report there is of earlier files; bring it up to date: lwmport report {outcome.out}")
     click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
 
 

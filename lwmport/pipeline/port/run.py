@@ -152,8 +152,8 @@ def usual_format(target: str) -> str:
 def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     """Take a model to a device and return the verdict; stages that a run before this one finished stay as they are.
 
-    A stage that failed or could not be judged ends the road. A compiler that is not installed leaves its stage skipped and the road open: the
-    bundle then carries the exact command.
+    A stage that failed or was not judged ends the road. A compiler that is not installed leaves its stage skipped and
+    the road open: the bundle then carries the exact command.
 
     Raises:
         PortError: a stage could not be done or judged at all. A folder that nothing came into is gone again.
