@@ -115,8 +115,8 @@ class ComponentReport:
     def reason(self) -> str:
         """Why it is so: what is wrong with the files goes before the numbers."""
         status = self.status
-        faults = [fault.reason for fault in self.faults if fault.status is status]
-        own = [self.validation.reason] if self.validation.status is status else []
+        faults = [fault.reason for fault in self.faults if fault.status == status]
+        own = [self.validation.reason] if self.validation.status == status else []
         return "; ".join([*faults, *own])
 
 
