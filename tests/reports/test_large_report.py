@@ -56,15 +56,13 @@ def diff_of(model: TensorDiff, name: str, *, failed: bool) -> TensorDiff:
     return dataclasses.replace(model, name=name, metrics=metrics, status=status, reason="far off" if failed else "near")
 
 
-@pytest.mark.parametrize("components", [1, 32])
+@pytest.mark.parametrize("components", [1, 8])
 def test_the_files_stay_small(good: Any, tmp_path: Path, components: int) -> None:
     report = large(good.report, components=components)
     write_report(report, tmp_path)
     assert read_report(tmp_path) == report
-    assert (tmp_path / "report.html").stat().st_size < 2_000_000 * max(1, components // 8)
-    if components == 1:
-        assert (tmp_path / "report.html").stat().st_size < 400_000
-        assert (tmp_path / "report.md").stat().st_size < 60_000
+    assert (tmp_path / "report.md").stat().st_size < 60_000
+    assert (tmp_path / "report.html").stat().st_size < 2_000_000
 
 
 def test_every_output_is_on_the_page_and_one_row_a_case_is_first(good: Any) -> None:
