@@ -62,7 +62,7 @@ def _print_section(section: "ComponentReport", note: str) -> None:
     from lwmport.reports.cases import cases_of, shown_cases
 
     validation = section.validation
-    click.echo(f"{status_word(section.status)}  {validation.component}{_on(validation.inputs)}")
+    click.echo(f"{status_word(section.status)}  {section.title}{_on(validation.inputs)}")
     for fault in section.faults:
         click.echo(f"  {status_word(fault.status)}  {fault.reason}")
     if validation.status is Status.NOT_JUDGED:

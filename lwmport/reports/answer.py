@@ -84,10 +84,11 @@ def undone(report: Report) -> str:
     """Return what nobody has done yet: "Not compiled for, not run on Ascend 310P3."; nothing where all is done."""
     found = [f"Not judged here: {_listed(report.left_out)}."] if report.left_out else []
     goal = report.destination
-    if goal is not None and not any(part.on_device for part in report.components):
+    ran = any(part.on_device and part.status is not Status.NOT_JUDGED for part in report.components)
+    if goal is not None and not ran:
         how = f"Compiled for {goal.name}" if goal.compiled else f"Not compiled for, not run on {goal.name}"
-        ran = (", run on it and equal" if goal.ran else ", not run on it") if goal.compiled else ""
-        found.append(f"{how}{ran}.")
+        then = (", run on it and equal" if goal.ran else ", not run on it") if goal.compiled else ""
+        found.append(f"{how}{then}.")
     return " ".join(found)
 
 

@@ -72,8 +72,7 @@ def cases_of(part: ComponentReport) -> list[Case]:
     found: dict[str, list[TensorDiff]] = {}
     for diff in part.validation.diffs:
         found.setdefault(diff.name.rpartition("/")[0], []).append(diff)
-    name = part.validation.component
-    return [Case(component=name, name=case, diffs=tuple(diffs)) for case, diffs in found.items()]
+    return [Case(component=part.title, name=case, diffs=tuple(diffs)) for case, diffs in found.items()]
 
 
 def every_case(parts: Iterable[ComponentReport]) -> list[Case]:
@@ -115,7 +114,7 @@ def limits(parts: Iterable[ComponentReport]) -> list[Limit]:
     found: dict[tuple[str, Tolerance], list[TensorDiff]] = {}
     for part in parts:
         for diff in part.validation.diffs:
-            found.setdefault((part.validation.component, diff.tolerance), []).append(diff)
+            found.setdefault((part.title, diff.tolerance), []).append(diff)
     return [
         Limit(component=component, names=tuple(diff.name for diff in diffs), diff=diffs[0])
         for (component, _), diffs in found.items()

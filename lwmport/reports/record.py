@@ -107,6 +107,11 @@ class ComponentReport:
     on_device: bool = field(default=False, metadata=ADDED)
 
     @property
+    def title(self) -> str:
+        """The component, and where it was run if that was a device."""
+        return f"{self.validation.component} on {self.where}" if self.on_device else self.validation.component
+
+    @property
     def status(self) -> Status:
         """The verdict on the component: on its numbers and on its files."""
         return combined([self.validation.status, *(fault.status for fault in self.faults)])

@@ -66,7 +66,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
     return verdict(
         component=part.name,
         artifact=part.model,
-        reference=_reference(made),
+        reference=reference_of(made),
         runner=runner.name,
         inputs=titles,
         diffs=diffs,
@@ -95,7 +95,16 @@ def _refusal(part: ComponentSpec, how: How) -> str:
 def _judge(
     archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, runner: Runner
 ) -> Iterator[TensorDiff]:
-    found = runner.run(_arrays(archive, sample.inputs))
+    yield from compared(archive, made, part, sample, runner.run(_arrays(archive, sample.inputs)), part.precision)
+
+
+def compared(
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array], precision: str
+) -> Iterator[TensorDiff]:
+    """Yield the verdict on each output that something made of a sample, named SAMPLE/OUTPUT.
+
+    ``precision`` is what was computed in, whose tolerances count.
+    """
     masks = _arrays(archive, sample.relevant)
     counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}
     expected = _arrays(archive, sample.outputs)
@@ -106,7 +115,7 @@ def _judge(
         for name, codes in part.codes.items()
     }
     rows = tolerances_of(made.family) if spec_of(made.family) else _told(part)
-    diffs = compare_outputs(rows, part.outputs, expected, counted, precision=part.precision, quantized=made_of)
+    diffs = compare_outputs(rows, part.outputs, expected, counted, precision=precision, quantized=made_of)
     for diff in diffs:
         yield replace(diff, name=f"{sample.name}/{diff.name}")
 
@@ -117,7 +126,7 @@ def _told(part: ComponentSpec) -> Tolerances:
     return Tolerances(outputs=rows)
 
 
-def _reference(made: Manifest) -> str:
+def reference_of(made: Manifest) -> str:
     """Return what the models are judged by. A family that is not installed here leaves the bundle's own tolerances."""
     if spec_of(made.family):
         return REFERENCE
