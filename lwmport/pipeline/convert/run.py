@@ -10,7 +10,7 @@ from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free
-from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps
+from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps, with_validation
 from lwmport.pipeline.convert.request import ConvertRequest, Outcome
 from lwmport.pipeline.convert.taps import check_taps, old_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
@@ -99,6 +99,7 @@ def _plan(work: Work) -> ConversionPlan:
     done = resume.done_bytes(request.out, work.identity) if request.resume else 0
     planned = plan_for(family, work.weights, request.format, request.out, done, work.written)
     planned = with_taps(planned, family) if request.taps else planned
+    planned = with_validation(planned, family, work.weights) if request.validate else planned
     work.observer.phase(f"plan: {planned.sentence}")
     if done:
         work.observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")

@@ -21,7 +21,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
-from lwmport.reports.answer import answered
+from lwmport.reports.answer import answered, proven
 from lwmport.reports.files import read_report, rewrite
 from lwmport.reports.record import Destination, Report
 from lwmport.requests import by_fields, check_types
@@ -235,7 +235,7 @@ def title_of(request: PortRequest) -> str:
 def _convert(request: PortRequest, observer: Observer) -> Stage:
     found = convert(request.converted, observer)
     report = _destined(request)
-    reason = report.sentence if report else "not validated: --no-validate"
+    reason = proven(report) if report else "not validated: --no-validate"
     return Stage(
         name="convert", status=found.status, reason=reason, files=_files(request, sorted(request.models.rglob("*")))
     )
