@@ -172,7 +172,7 @@ def test_the_plan_counts_validation(stacked: Any, monkeypatch: pytest.MonkeyPatc
     (component,) = family.references
     count = sum(spec.nbytes for spec in component.weights.values())
     layers = int(family.config["num_hidden_layers"])
-    monkeypatch.setattr(plans, "RATE", count)
+    monkeypatch.setattr(plan, "RATE", count)
     start = plan.JUDGE + plan.JUDGE_LAYER * layers
     for scarce, passes in ((False, 2), (True, 1 + 5)):
         monkeypatch.setattr(plan.memory, "is_scarce", lambda _, scarce=scarce: scarce)
