@@ -55,7 +55,7 @@ class PortReport:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        counts = {status: sum(job.status is status for job in self.jobs) for status in reversed(ORDER)}
+        counts = {status: sum(job.status is status for job in self.jobs) for status in ORDER}
         words = [f"{count} {status}" for status, count in counts.items() if count and status is not Status.PASSED]
         skipped = sum(stage.status is Status.SKIPPED for job in self.jobs for stage in job.stages)
         words += [f"{skipped} stages skipped, each with its reason"] if skipped else []

@@ -152,6 +152,8 @@ class WeightsSource:
     @property
     def sentence(self) -> str:
         """The words that stand beside the verdict."""
+        if self.kind == "seeded" and "not trained" in self.description:
+            return f"{self.description[:1].upper()}{self.description[1:]}"
         return f"{self.note}: {self.description}" if self.kind == "seeded" else self.note
 
 

@@ -35,3 +35,8 @@ def test_the_verdict_on_a_component_is_that_on_its_numbers_and_its_files(good) -
     assert (failed.status, failed.reason) == (Status.FAILED, changed.reason)
     unjudged = dataclasses.replace(part, faults=(missing,))
     assert (unjudged.status, unjudged.reason) == (Status.NOT_JUDGED, missing.reason)
+
+
+def test_what_a_description_says_already_is_said_once() -> None:
+    weights = WeightsSource(kind="seeded", description="seeded random weights (seed 0), not trained")
+    assert weights.sentence == "Seeded random weights (seed 0), not trained"
