@@ -34,10 +34,14 @@ DECODE: Final = "decode"
 
 
 class Status(StrEnum):
-    """The outcome of a check. ``SKIPPED`` always comes with a reason, and is never a pass."""
+    """The outcome of a check. What is neither passed nor failed always comes with a reason, and is never a pass.
+
+    A verdict is passed, failed or not judged (`lwmport.verdicts`). ``SKIPPED`` is none: a stage that was not run.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
+    NOT_JUDGED = "not judged"
     SKIPPED = "skipped"
 
 

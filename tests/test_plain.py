@@ -73,7 +73,7 @@ def test_nan_survives() -> None:
         ("value", True, "r.value: expected a number, found True"),
         ("value", 10**400, "r.value: expected a number"),
         ("value", math.inf, "r.value: expected a number, found inf"),
-        ("status", "fine", "r.status: expected one of passed, failed, skipped, found 'fine'"),
+        ("status", "fine", "r.status: expected one of passed, failed, not judged, skipped, found 'fine'"),
         ("status", [], "r.status: expected one of"),
         ("side", "c", "r.side: expected one of a, b, found 'c'"),
         ("maybe", 1.5, "r.maybe: expected a 64-bit integer, found 1.5"),

@@ -19,7 +19,7 @@ from lwmport.cli.convert import convert
 from lwmport.cli.doctor import doctor
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
-from lwmport.cli.output import print_json
+from lwmport.cli.output import is_plain, print_json
 from lwmport.cli.port import port
 from lwmport.cli.report import report
 from lwmport.cli.validate import validate
@@ -40,6 +40,8 @@ def cli() -> None:
 
     Exit codes: 0 passed, 1 a check failed, 2 usage, 3 cannot (one line says why).
     """
+    if is_plain():
+        click.get_current_context().color = False
 
 
 for command in (port, convert, check, compile_, validate, report, inspect, checkpoint, list_, doctor, bundle, verify):

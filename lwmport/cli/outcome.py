@@ -8,14 +8,25 @@ import click
 from lwmport.choices import WEIGHTS, is_random, lines
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.types import Status
+from lwmport.verdicts import exit_code
 
 if TYPE_CHECKING:
     from lwmport.pipeline.convert.request import Outcome
+    from lwmport.reports.record import ComponentReport
     from lwmport.types import TensorDiff
+
+NOT_ASKED = "Not validated: --no-validate."
+"""The sentence of a conversion that nobody judged, for nobody asked."""
+
+FEW = 8
+"""Outputs of a component that are shown one by one; more are shown by case."""
+
+LONGEST = 100
+"""Letters of a description that a line takes."""
 
 
 def show(outcome: "Outcome", written: Path | None, *, as_json: bool) -> int:
-    """Print the outcome and return the exit code: 1 if a check failed, else 0.
+    """Print the outcome and return the exit code of its verdict: 0 where none was asked for.
 
     ``written`` is the folder that the report was written into, None for nowhere: one that lies beside the models then
     tells of an earlier run.
@@ -25,7 +36,7 @@ def show(outcome: "Outcome", written: Path | None, *, as_json: bool) -> int:
         print_json(_document(outcome, page))
     else:
         _print(outcome, page)
-    return 1 if outcome.status is Status.FAILED else 0
+    return 0 if outcome.report is None else exit_code(outcome.status)
 
 
 def _print(outcome: "Outcome", page: Path | None) -> None:
@@ -37,23 +48,48 @@ def _print(outcome: "Outcome", page: Path | None) -> None:
     for line in lines(choice for choice in outcome.manifest.choices if choice.name != WEIGHTS):
         click.echo(f"  {line}")
     if outcome.report is None:
-        click.echo("not validated (--no-validate)")
+        click.echo(f"{status_word(outcome.status)}  {NOT_ASKED}")
         return
     note = ", random weights, not trained" if is_random(weights) else ""
     for section in outcome.report.components:
-        validation = section.validation
-        click.echo(f"{status_word(validation.status)}  {validation.component} on {validation.inputs}")
-        for diff in validation.diffs:
-            click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}{note}")
-        for remark in section.notes:
-            click.echo(f"  {remark}")
-        for timing in section.timings:
-            click.echo(f"  {timing.runner}: {timing.median_s:.3f} s a run, {timing.threads} threads{note}")
-    for failure in outcome.failures:
-        click.echo(f"{status_word('failed')}  {failure}")
-    click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
+        _print_section(section, note)
     if page:
         click.echo(f"report: {page}")
+    elif outcome.failures and (outcome.out / "report.json").is_file():
+        click.echo(f"the report there is of earlier files; bring it up to date: lwmport report {outcome.out}")
+    click.echo(f"{status_word(outcome.status)}  {outcome.report.sentence}")
+
+
+def _print_section(section: "ComponentReport", note: str) -> None:
+    """Print the verdict on a component and one line a case, or a line an output where there are few."""
+    from lwmport.reports.cases import cases_of, shown_cases
+
+    validation = section.validation
+    click.echo(f"{status_word(section.status)}  {section.title}{_on(validation.inputs)}")
+    for fault in section.faults:
+        click.echo(f"  {status_word(fault.status)}  {fault.reason}")
+    if validation.status is Status.NOT_JUDGED:
+        click.echo(f"  {validation.reason}")
+    if len(validation.diffs) <= FEW:
+        for diff in validation.diffs:
+            click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}{note}")
+    else:
+        shown, left = shown_cases(cases_of(section))
+        for case in shown:
+            click.echo(f"  {status_word(case.status)}  {case.sentence}{note}")
+        if left:
+            click.echo(f"  and {len(left)} more cases, all passed")
+    for remark in section.notes[:FEW]:
+        click.echo(f"  {remark}")
+    if len(section.notes) > FEW:
+        click.echo(f"  and {len(section.notes) - FEW} more remarks: see the report")
+    for timing in section.timings:
+        click.echo(f"  {timing.runner}: {timing.median_s:.3f} s a run, {timing.threads} threads{note}")
+
+
+def _on(inputs: str) -> str:
+    """Return what a component was judged on; a long text is cut, for the report has it."""
+    return f" on {inputs if len(inputs) <= LONGEST else inputs[:LONGEST].rstrip() + ' ...'}" if inputs else ""
 
 
 def _print_models(outcome: "Outcome") -> None:
@@ -86,7 +122,7 @@ def _document(outcome: "Outcome", page: Path | None) -> dict[str, Any]:
     validations = [_validation(section) for section in report.components] if report else []
     return {
         "status": str(outcome.status),
-        "sentence": report.sentence if report else "not validated",
+        "sentence": report.sentence if report else NOT_ASKED,
         "out": str(outcome.out),
         "report": None if page is None else str(page),
         "seconds": round(outcome.seconds, 3),
@@ -105,8 +141,8 @@ def _validation(section: Any) -> dict[str, Any]:
     diffs: tuple[TensorDiff, ...] = section.validation.diffs
     return {
         "component": section.validation.component,
-        "status": str(section.validation.status),
-        "reason": section.validation.reason,
+        "status": str(section.status),
+        "reason": section.reason,
         "outputs": {diff.name: {"status": str(diff.status), "reason": diff.reason} for diff in diffs},
         "notes": list(section.notes),
         "timings": plain.encode(section.timings),

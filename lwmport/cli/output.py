@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-STATUS_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+STATUS_COLOURS = {"passed": "green", "failed": "red", "not judged": "yellow", "skipped": "yellow"}
+
+
+def is_plain() -> bool:
+    """Return whether a user asked for no colours: NO_COLOR is set (no-color.org), or the terminal is a dumb one."""
+    return bool(os.environ.get("NO_COLOR")) or is_dumb()
+
+
+def is_dumb() -> bool:
+    """Return whether the terminal says that it cannot move the cursor."""
+    return os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
 
 
 _reserved: list[int] = []

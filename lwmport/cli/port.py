@@ -12,6 +12,7 @@ from lwmport.cli.options import options_of, taken
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.options import OPTIONS, Place, flag_of, of_place
+from lwmport.verdicts import exit_code
 
 if TYPE_CHECKING:
     from lwmport.pipeline.port.run import PortOutcome
@@ -71,7 +72,7 @@ def _one(values: dict[str, Any], *, as_json: bool) -> int:
         print_json(plain.encode(found))
     else:
         _print(found)
-    return 1 if found.status == "failed" else 0
+    return exit_code(found.status)
 
 
 def _print(found: "PortOutcome") -> None:
@@ -96,11 +97,11 @@ def _all(jobs: Path, values: dict[str, Any], *, as_json: bool) -> int:
         print_json({"status": str(found.status), "sentence": found.sentence, **plain.encode(found)})
     else:
         _print_all(found, asked.out)
-    return 1 if found.status == "failed" else 0
+    return exit_code(found.status)
 
 
 def _print_all(found: "PortReport", out: Path) -> None:
     for job in found.jobs:
         click.echo(f"{status_word(job.status)}  {job.title}: {job.sentence}")
-    click.echo(f"{status_word(found.status)}  {found.sentence}")
     click.echo(f"index: {out / 'index.html'}")
+    click.echo(f"{status_word(found.status)}  {found.sentence}")

@@ -1,42 +1,58 @@
 """Progress: a bar with rate and remaining time on a terminal, plain lines elsewhere. Always on standard error.
 
-A request to end that was lost before takes effect where progress is shown.
+A phase that tells nothing of its bytes shows a clock. A request to end that was lost before takes effect where progress
+is shown.
 """
 
 import sys
+import threading
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
 from lwmport.cli.interruption import check
-from lwmport.cli.output import size
+from lwmport.cli.output import is_dumb, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import ProgressColumn
 
 STEP = 0.25
 """Part of the bytes after which a plain line is printed."""
 
+SILENCE: Final = 30.0
+"""Seconds without a plain line after which one tells that the phase is still under way."""
+
+NARROW: Final = 80
+"""Columns below which a bar has no room for the name of what is written, and its rate."""
+
 
 class PlainProgress:
-    """One line for each phase, and one with the rate for each quarter of its bytes."""
+    """One line for each phase, one with the rate for each quarter of its bytes, and one where nothing else is told."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
+        self._start = self._last = time.perf_counter()
         self._next = STEP
         self._first: tuple[float, int] | None = None
+        self._phase = ""
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         """Start the clock."""
+        threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is open."""
+        """Stop the clock."""
+        self._ended.set()
 
     def phase(self, text: str) -> None:
         """Print the phase and the seconds since the start."""
         check()
-        self._next, self._first = STEP, None
-        click.echo(f"[{time.perf_counter() - self._start:6.1f} s] {text}", err=True)
+        self._next, self._first, self._phase = STEP, None, text
+        self._tell(text)
 
     def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
         """Print a line when another quarter is done."""
@@ -45,7 +61,20 @@ class PlainProgress:
         self._first = self._first or (now, done)
         if done >= self._next * total:
             self._next = done // (STEP * total) * STEP + STEP
-            click.echo(f"[{now - self._start:6.1f} s]   {size(done)} of {size(total)}{self._rate(now, done)}", err=True)
+            self._tell(f"  {size(done)} of {size(total)}{self._rate(now, done)}")
+
+    def beat(self) -> None:
+        """Print that the phase is still under way, if nothing was printed for long."""
+        if self._phase and time.perf_counter() - self._last >= SILENCE:
+            self._tell(f"  still: {self._phase}")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SILENCE / 10):
+            self.beat()
+
+    def _tell(self, text: str) -> None:
+        self._last = time.perf_counter()
+        click.echo(f"[{self._last - self._start:6.1f} s] {text}", err=True)
 
     def _rate(self, now: float, done: int) -> str:
         """Return the rate since the phase began to write; what an earlier run has written does not count."""
@@ -54,37 +83,39 @@ class PlainProgress:
 
 
 class BarProgress:
-    """A bar by rich, with the rate and the remaining time; finished phases stay above it."""
+    """A line by rich: a clock while a phase tells nothing, then a bar with the rate and the remaining time.
 
-    def __init__(self) -> None:
+    Finished phases stay above it.
+    """
+
+    def __init__(self, console: "Console | None" = None) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-        from rich.progress import TransferSpeedColumn as Rate
+        from rich.progress import Progress
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Rate(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._console = console or Console(stderr=True)
+        self._bar = Progress(*_columns(self._console.width), console=self._console, transient=True, expand=True)
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        """Draw the bar."""
+        """Draw the line."""
         self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away."""
+        """Take the line away."""
         self._bar.stop()
 
     def phase(self, text: str) -> None:
-        """Print the phase and start a new bar."""
+        """Print the phase and start its clock."""
         check()
         from rich.markup import escape
 
-        self._bar.console.print(f"[dim]{escape(text)}[/dim]", highlight=False)
+        self._console.print(f"[dim]{escape(text)}[/dim]", highlight=False)
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = None
+        self._task = self._bar.add_task("", total=None)
 
     def progress(self, name: str, done: int, total: int) -> None:
         """Move the bar."""
@@ -93,9 +124,30 @@ class BarProgress:
 
         if self._task is None:
             self._task = self._bar.add_task("", total=total)
-        self._bar.update(self._task, completed=done, total=total, description=escape(name[-48:]))
+        self._bar.update(self._task, completed=done, total=total, description=escape(name))
+
+
+def _columns(width: int) -> "list[ProgressColumn]":
+    """Return what a line shows that is so wide: it never breaks, and the clock is always there."""
+    from rich import progress as columns
+    from rich.table import Column
+
+    clock, bar = columns.TimeElapsedColumn(), columns.BarColumn(bar_width=None)
+    done = _known(columns.DownloadColumn())
+    if width < NARROW:
+        return [clock, bar, done]
+    shortened = Column(max_width=width // 3, no_wrap=True, overflow="ellipsis")
+    name = columns.TextColumn("{task.description}", table_column=shortened)
+    return [clock, name, bar, done, _known(columns.TransferSpeedColumn()), _known(columns.TimeRemainingColumn())]
+
+
+def _known(column: "ProgressColumn") -> "ProgressColumn":
+    """Return a column that is empty where nobody knows how much there is to do."""
+    render = column.render
+    column.render = lambda task: "" if task.total is None else render(task)  # type: ignore[method-assign]
+    return column
 
 
 def progress() -> PlainProgress | BarProgress:
     """Return what fits the place that standard error goes to."""
-    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+    return BarProgress() if sys.stderr.isatty() and not is_dumb() else PlainProgress()

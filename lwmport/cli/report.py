@@ -4,27 +4,26 @@ from pathlib import Path
 
 import click
 
+from lwmport.cli.output import status_word
+from lwmport.cli.progress import progress
+from lwmport.verdicts import exit_code
+
 
 @click.command(short_help="Write the HTML and Markdown of a report again.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def report(folder: Path) -> int:
-    """Check FOLDER/report.json, and write report.html and report.md from it.
+    """Check FOLDER/report.json, and the models beside it, and write report.html and report.md from it.
 
-    Exit code 1 means that the report's verdict is "failed".
+    The verdict holds for the files that were judged: models beside the report that are others now make it "failed",
+    and such as are missing or cut "not judged".
     """
-    from lwmport import atomic, owned
-    from lwmport.reports.files import listed, read_report, write_report
-    from lwmport.types import Status
+    from lwmport.reports.files import read_report, rechecked, rewrite
 
     found = read_report(folder)
-    with atomic.new_folder(folder, last="report.json", owned=owned.Earlier(listed)) as scratch:
-        pictures = {
-            picture.path: (folder / picture.path).read_bytes()
-            for part in found.components
-            for gallery in part.galleries
-            for picture in gallery.pictures
-        }
-        write_report(found, scratch, pictures)
-    click.echo(f"{found.status}: {found.sentence}")
+    with progress() as observer:
+        observer.phase(f"digests of the models in {folder}")
+        found = rechecked(found, folder)
+    rewrite(found, folder)
     click.echo(f"report: {folder / 'report.html'}")
-    return 1 if found.status is Status.FAILED else 0
+    click.echo(f"{status_word(found.status)}  {found.sentence}")
+    return exit_code(found.status)

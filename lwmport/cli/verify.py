@@ -7,6 +7,7 @@ import click
 
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.verdicts import exit_code
 
 if TYPE_CHECKING:
     from lwmport.pipeline.bundle.verify import VerifyOutcome
@@ -26,9 +27,25 @@ if TYPE_CHECKING:
 @click.option(
     "--runner", metavar="NAME", help="The runner of the models: see 'lwmport list'. By default their suffix decides."
 )
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The outputs that came back from a device, as verify.py takes them. They are judged in place of a run here.",
+)
+@click.option("--device", metavar="NAME", help="With --results, the device. By default the bundle's target.")
+@click.option("--precision", help="With --results, what the models were compiled to compute in.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --results, the folder for the report. By default FILE-results beside the bundle.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
-    """Compare every byte of a bundle with its digests, and the outputs of its models with its golden outputs."""
+    """Compare every byte of a bundle with its digests, and the outputs of its models with its golden outputs.
+
+    With --results, the outputs are those that a device has written, and a report shows them beside those on a CPU.
+    """
     from lwmport.pipeline.bundle.verify import VerifyRequest
     from lwmport.pipeline.bundle.verify import verify as run
 
@@ -38,7 +55,7 @@ def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are op
         print_json(_document(found))
     else:
         _print(found)
-    return 1 if found.status == "failed" else 0
+    return exit_code(found.status)
 
 
 def _print(found: "VerifyOutcome") -> None:
@@ -46,12 +63,14 @@ def _print(found: "VerifyOutcome") -> None:
         click.echo(f"{status_word('failed')}  {failure}")
     for validation in found.validations:
         ran = f"with {validation.runner}, against {validation.reference}"
-        how = "not run" if validation.status == "skipped" else ran
+        how = "not run" if validation.status == "not judged" else ran
         click.echo(f"{status_word(validation.status)}  {validation.component} {how}")
         for diff in validation.diffs:
             click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}")
         if not validation.diffs:
             click.echo(f"  {validation.reason}")
+    if found.report is not None:
+        click.echo(f"report: {found.report}")
     click.echo(f"{status_word(found.status)}  {found.sentence}")
 
 
@@ -64,5 +83,6 @@ def _document(found: "VerifyOutcome") -> dict[str, Any]:
         "path": str(found.path),
         "failures": list(found.failures),
         "bundle": None if found.bundle is None else plain.encode(found.bundle),
+        "report": None if found.report is None else str(found.report),
         "validations": plain.encode(found.validations),
     }

@@ -15,7 +15,7 @@ and, where a least SQNR is given, its SQNR is not below. Integers must be equal;
 and bfloat16, where the two were nearly as near, and the states of those follow them. NaN never passes. What fails is
 diagnosed: layout, sign, shift, byte order, scale, dtype, swapped outputs.
 
-Exit codes: 0 everything passed, 1 a check failed, 2 could not judge (bad arguments, no runtime, no bundle).
+Exit codes: 0 passed, 1 failed, 2 wrong arguments, 3 not judged (no outputs, no runtime, no bundle).
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
     Runner = Callable[[Arrays], Arrays]
 
-PASSED, FAILED, CANNOT = 0, 1, 2
+PASSED, FAILED, USAGE, CANNOT = 0, 1, 2, 3
 
 
-def cannot(reason: object, words_given: list[str]) -> int:
+def cannot(reason: object, words_given: list[str], code: int = CANNOT) -> int:
     """Say in one line why nothing was judged, and in a document to who asked for one; return the exit code."""
     line = " ".join(str(reason).split())
     if "--json" in words_given:
-        document = {"status": "error", "error": line, "exit_code": CANNOT}
+        document = {"status": "not judged" if code == CANNOT else "error", "error": line, "exit_code": code}
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     sys.stderr.write(f"error: {line}\n")
-    return CANNOT
+    return code
 
 
 try:
@@ -87,11 +87,21 @@ SECONDS = 3600
 """What a model has to run in; a model can hold a loop without an end."""
 IN_CHILD = "--in-child"
 """Said to the process that runs a model, by the one that watches it."""
+UNWRITTEN = "missing: expected"
+"""How the note on an output begins whose file is not there."""
 WRONG_DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
 
 
 class CannotJudgeError(Exception):
     """What was asked for cannot be judged; the message is one line."""
+
+    code = CANNOT
+
+
+class ArgumentsError(CannotJudgeError):
+    """What was asked for contradicts itself, or names what there is not."""
+
+    code = USAGE
 
 
 class Row(NamedTuple):
@@ -316,7 +326,7 @@ class Case(NamedTuple):
         tolerances: Record = self.component["tolerances"][self.tensor["name"]]
         if self.precision not in tolerances:
             msg = "expected a precision of {}, found {}".format(", ".join(tolerances), self.precision)
-            raise CannotJudgeError(msg)
+            raise ArgumentsError(msg)
         chosen: Record = tolerances[self.precision]
         return chosen
 
@@ -889,7 +899,7 @@ def judge_folder(root: Path, picked: list[tuple[Record, Record]], options: Any) 
             path = find_output(folder, case, alone)
             if path is None:
                 place = usual_place(folder, case, alone) / case.tensor["name"]
-                judged.append((case, None, f"missing: expected {place}.npy or .bin"))
+                judged.append((case, None, f"{UNWRITTEN} {place}.npy or .bin"))
             else:
                 judged.append((case, *read_output(path, case.expected)))
         rows += verdicts(root, judged)
@@ -923,7 +933,7 @@ def models_of(root: Path, picked: list[tuple[Record, Record]], options: Any, kno
     found = {component["name"]: inside(root, component["model"]) for component, _ in picked}
     for name, file in compiled(options.model).items():
         if name not in known:
-            raise CannotJudgeError(f"expected --model of a component of the bundle ({', '.join(known)}), found {name}")
+            raise ArgumentsError(f"expected --model of a component of the bundle ({', '.join(known)}), found {name}")
         if name in found:
             found[name] = Path(file)
     for name, model in found.items():
@@ -939,7 +949,7 @@ def check_taken(runtime: str, name: str, model: Path) -> None:
     others = [other for other, taken in TAKES.items() if model.suffix in taken and other not in OTHER_NAMES]
     if model.suffix not in ends and (others or model.suffix == ".pb"):
         hint = f"pass --runner {' or '.join(others)}, or " if others else ""
-        raise CannotJudgeError(
+        raise ArgumentsError(
             f"expected a model that {runtime} opens ({', '.join(ends)}) for {name}, found {model}; "
             f"{hint}name the compiled file: --model {name}=FILE{ends[0]}"
         )
@@ -951,9 +961,9 @@ def compiled(given: list[str]) -> dict[str, str]:
     for text in given:
         name, _, file = text.partition("=")
         if not name or not file:
-            raise CannotJudgeError(f"expected --model COMPONENT=FILE, found {text}")
+            raise ArgumentsError(f"expected --model COMPONENT=FILE, found {text}")
         if name in found:
-            raise CannotJudgeError(f"expected one --model of {name}, found {found[name]} and {file}")
+            raise ArgumentsError(f"expected one --model of {name}, found {found[name]} and {file}")
         found[name] = file
     return found
 
@@ -964,7 +974,7 @@ def check_unused(options: Any) -> None:
         if getattr(options, name) not in (None, []) and options.runner not in runtimes:
             among = "--runner" if len(runtimes) == len(RUNTIMES) else f"--runner {' or '.join(runtimes)}"
             found = f"--runner {options.runner}" if options.runner else "none"
-            raise CannotJudgeError(f"expected {among} beside --{name}, found {found}; add it, or leave --{name} out")
+            raise ArgumentsError(f"expected {among} beside --{name}, found {found}; add it, or leave --{name} out")
     compiled(options.model)
 
 
@@ -992,7 +1002,7 @@ def pick(spec: Record, options: Any) -> list[tuple[Record, Record]]:
     for asked in options.component:
         if asked not in names:
             msg = "expected a component of {}, found {}".format(", ".join(names), asked)
-            raise CannotJudgeError(msg)
+            raise ArgumentsError(msg)
     found = [
         (component, sample)
         for component in spec["components"]
@@ -1002,7 +1012,7 @@ def pick(spec: Record, options: Any) -> list[tuple[Record, Record]]:
     ]
     if not found:
         msg = "expected a sample of the bundle, found no {}".format(", ".join(options.sample))
-        raise CannotJudgeError(msg)
+        raise ArgumentsError(msg)
     return found
 
 
@@ -1035,7 +1045,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print and exit with."""
-        raise CannotJudgeError(f"{message}; see: python verify.py --help")
+        raise ArgumentsError(f"{message}; see: python verify.py --help")
 
 
 def arguments(words_given: list[str] | None) -> Any:
@@ -1082,26 +1092,34 @@ def verify(root: Path, options: Any) -> tuple[list[str], list[Row], list[str]]:
             return failures, judge_folder(root, picked, options), said
         if options.runner:
             return failures, judge_runs(root, picked, options, known), said
+        said.append("no output was judged: pass --outputs or --runner")
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as error:
         msg = f"expected the records of a bundle in bundle.json and spec.json, found no {error}"
         raise CannotJudgeError(msg) from error
     return failures, [], said
 
 
+def verdict_of(failures: list[str], rows: list[Row]) -> str:
+    """Return passed, failed, or not judged where a device has written none of the outputs."""
+    if not failures and rows and all(found.note.startswith(UNWRITTEN) for found in rows):
+        return "not judged"
+    return "failed" if failures or not all(found.passed for found in rows) else "passed"
+
+
 def show(failures: list[str], rows: list[Row], said: list[str], as_json: bool) -> None:  # noqa: FBT001 - a flag
     """Print the verdict."""
-    passed = not failures and all(found.passed for found in rows)
+    verdict = verdict_of(failures, rows)
     if as_json:
         numbers = [
             {key: value if not isinstance(value, float) or math.isfinite(value) else str(value)
              for key, value in found._asdict().items()} for found in rows
         ]  # fmt: skip
-        document = {"status": "passed" if passed else "failed", "failures": failures, "outputs": numbers}
+        document = {"status": verdict, "failures": failures, "outputs": numbers}
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
         return
     lines = ["FAILED  " + failure for failure in failures] + (table(rows) if rows else [])
-    ending = [] if passed else [f"{len(failures) + sum(not found.passed for found in rows)} failures"]
-    lines.append(f"{'PASSED' if passed else 'FAILED'}  {', '.join([*said, *ending])}")
+    ending = [] if verdict == "passed" else [f"{len(failures) + sum(not found.passed for found in rows)} failures"]
+    lines.append(f"{verdict.upper()}  {', '.join([*said, *ending])}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -1111,9 +1129,10 @@ def main(words_given: list[str] | None = None, root: Path | None = None) -> int:
         options = arguments(words_given)
         failures, rows, said = verify(root or Path(__file__).resolve().parent, options)
     except (CannotJudgeError, OSError, MemoryError) as error:
-        return cannot(str(error) or type(error).__name__, sys.argv[1:] if words_given is None else words_given)
+        given = sys.argv[1:] if words_given is None else words_given
+        return cannot(str(error) or type(error).__name__, given, getattr(error, "code", CANNOT))
     show(failures, rows, said, options.json)
-    return FAILED if failures or not all(found.passed for found in rows) else PASSED
+    return {"passed": PASSED, "failed": FAILED, "not judged": CANNOT}[verdict_of(failures, rows)]
 
 
 def bound_memory(runtime: str) -> None:

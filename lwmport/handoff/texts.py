@@ -16,7 +16,9 @@ FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
 
 
-def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: tuple[str, ...] = ()) -> str:
+def readme(
+    spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: tuple[str, ...] = (), answer: str = ""
+) -> str:
     """Return README.txt: what to do, in five steps.
 
     Args:
@@ -24,6 +26,7 @@ def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: t
         scripts: the scripts that compile the components.
         runtime: the runner of verify.py that runs the models as they are; None if it has none.
         choices: what the models depend on beside their tensors, a line for each source.
+        answer: what was proven before the models were sent, and what was not done.
     """
     target = TARGETS[spec.target]
     models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
@@ -32,6 +35,7 @@ def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: t
     lines = [
         f"{', '.join(part.name for part in spec.components)} for {spec.target}",
         "",
+        *(line for text in filter(None, [answer]) for line in (*textwrap.wrap(text, WIDTH), "")),
         "1. Unpack this zip into a folder and go there. To judge needs Python 3.8 or newer and numpy, nothing else.",
         "   python -m zipfile -e BUNDLE.zip FOLDER; cd FOLDER",
         "2. Check that everything arrived: the digests of all files, and the golden samples in themselves.",
@@ -40,7 +44,7 @@ def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: t
         *(f"   {line}" for line in (*_steps(scripts), *target.by_hand)),
         "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs (.npy, or .bin: raw, C order, little-endian).",
         "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
-        "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 2 where nothing",
+        "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 3 where nothing",
         "   could be judged; what fails is diagnosed. A model compiled for float16 is judged with --precision float16;",
         "   for int8 no tolerance is promised: read the SQNR in the table.",
         f"   {FROM_FILES}",

@@ -9,16 +9,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from lwmport import owned, plain
+from lwmport import atomic, digest, manifest, owned, plain
 from lwmport.errors import ArtifactError
 from lwmport.reports import render
-from lwmport.reports.record import ComponentReport, Picture, Report, overall, validation_digest
+from lwmport.reports.answer import answered, overall
+from lwmport.reports.record import ComponentReport, Picture, Report, validation_digest
 from lwmport.small_files import read_small
 from lwmport.types import Severity, Status, TensorDiff, Validation
 from lwmport.validators.metrics import RECORDS, as_mapping
 from lwmport.validators.outputs import summarise
+from lwmport.verdicts import Fault, file_faults
 
 FORMAT: Final = "lwmport-report/2"
+SEAL: Final = "seal"
+"""The digest of everything else in report.json; one of an earlier version has none."""
+FILES: Final = "files"
+"""The digests of the other files of a report."""
+
 NAMES: Final = ("report.html", "report.json", "report.md", "pictures")
 """What a report writes into its folder."""
 
@@ -51,8 +58,8 @@ def write_report(report: Report, folder: Path, pictures: Mapping[str, bytes] = N
             (folder / path).write_bytes(content)
     made = {"report.html": render.html(report, found).encode(), "report.md": render.markdown(report).encode()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in {**found, **made}.items()}
-    value = {"format": FORMAT, **plain.encode(report), "files": digests}
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    value = {"format": FORMAT, **plain.encode(report), FILES: digests}
+    text = json.dumps({**value, SEAL: digest.of_json(value)}, indent=1, ensure_ascii=False, allow_nan=False)
     for name, content in {"report.json": f"{text}\n".encode(), **made}.items():
         (folder / name).write_bytes(content)
 
@@ -65,15 +72,81 @@ def read_report(folder: Path) -> Report:
             its outputs, its pictures must lie in the folder and match their digests.
     """
     value = _json(folder / "report.json")
-    if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ArtifactError(f"{folder / 'report.json'}: expected the format {FORMAT}; write it again with this version")
-    value.pop("files", None)
+    seal = value.pop(SEAL, None)
+    broken = seal is not None and seal != digest.of_json(value)
+    del value["format"]
+    value.pop(FILES, None)
     report = plain.decode(Report, value, "report.json")
     report = replace(report, components=tuple(map(_component, report.components)))
     _check_verdict(report)
     for picture in _pictures(report):
         _picture(picture, folder, NO_PICTURES)
+    if broken:
+        raise ArtifactError(f"{folder / 'report.json'}: expected it as it was written, found its seal broken")
     return report
+
+
+def rechecked(report: Report, folder: Path) -> Report:
+    """Return a report with the verdict that it has now: on models that lie beside it, their digests decide too.
+
+    Where the models lie elsewhere, the report speaks of those that it names by their digests, and nothing is compared.
+
+    Raises:
+        ArtifactError: the manifest in ``folder`` is damaged.
+    """
+    if not (folder / manifest.NAME).is_file():
+        return answered(replace(report, components=tuple(_beside(part, folder) for part in report.components)))
+    promised = {part.name: part.files for part in manifest.read(folder).components}
+    judged = {part.validation.component for part in report.components}
+    stranger = Fault(status=Status.FAILED, reason=f"{manifest.NAME} names other models than those that were judged")
+    if not judged & promised.keys():
+        parts = [replace(part, faults=(stranger,)) for part in report.components]
+        return answered(replace(report, components=tuple(parts)))
+    parts = [
+        replace(part, faults=_faults(part, folder, promised[part.validation.component], stranger))
+        if part.validation.component in promised
+        else part
+        for part in report.components
+    ]
+    left_out = tuple(name for name in promised if name not in judged)
+    return answered(replace(report, components=tuple(parts), left_out=left_out))
+
+
+def rewrite(report: Report, folder: Path) -> None:
+    """Write a report over the one in a folder, with the pictures that lie there.
+
+    Raises:
+        ArtifactError: a picture is not the one that the report names.
+        PortError: the folder cannot be written.
+    """
+    with atomic.new_folder(folder, last="report.json", owned=owned.Earlier(listed)) as scratch:
+        write_report(report, scratch, pictures_in(report, folder))
+
+
+def pictures_in(report: Report, folder: Path) -> dict[str, bytes]:
+    """Return the pictures that lie in a folder of a report, by path.
+
+    Raises:
+        ArtifactError: a picture is not the one that the report names.
+    """
+    return {picture.path: _picture(picture, folder, NO_PICTURES) for picture in _pictures(report)}
+
+
+def _beside(part: ComponentReport, folder: Path) -> ComponentReport:
+    """Return what is known of a component whose files may lie beside the report, though no manifest does."""
+    there = [file for file in part.artifact.files if (folder / file.name).is_file()]
+    return replace(part, faults=tuple(dict.fromkeys((*part.faults, *file_faults(folder, there)))))
+
+
+def _faults(
+    part: ComponentReport, folder: Path, promised: tuple[manifest.FileEntry, ...], stranger: Fault
+) -> tuple[Fault, ...]:
+    """Return what is wrong with files: they are not those that were judged, or the manifest promises other ones."""
+    found = file_faults(folder, part.artifact.files)
+    judged, told = ({(file.name, file.sha256) for file in files} for files in (part.artifact.files, promised))
+    return found if found or judged == told else (stranger,)
 
 
 def _json(path: Path) -> Any:
@@ -115,14 +188,15 @@ def _check_verdict(report: Report) -> None:
         for link in part.digests:
             if link.name == "validation" and link.sha256 != validation_digest(part.validation):
                 raise ArtifactError(f"report.json: the digest of {part.validation.component!r} is not of its numbers")
-    if report.status is not overall(report.components)[0]:
+    if report.status is not overall(report.components):
         raise ArtifactError(f"report.json: the verdict {report.status} does not follow from the components")
 
 
 def _check_validation(validation: Validation) -> None:
-    if not validation.diffs and validation.status == "skipped":
+    found = summarise(validation.diffs)[0]
+    if validation.status is Status.NOT_JUDGED and found is not Status.FAILED:
         return
-    if validation.status is not summarise(validation.diffs)[0]:
+    if validation.status is not found:
         raise ArtifactError(
             f"report.json: the verdict {validation.status} on {validation.component!r} does not follow from its outputs"
         )

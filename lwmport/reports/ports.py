@@ -11,6 +11,7 @@ from lwmport import atomic, owned, placing, plain
 from lwmport.choices import Choice
 from lwmport.reports import render
 from lwmport.types import Status
+from lwmport.verdicts import ORDER, combined
 
 FORMAT: Final = "lwmport-index/1"
 RECORD: Final = "index.json"
@@ -57,16 +58,17 @@ class PortReport:
 
     @property
     def status(self) -> Status:
-        """Passed if every port passed."""
-        return Status.FAILED if any(job.status is Status.FAILED for job in self.jobs) else Status.PASSED
+        """Failed if one failed, not judged if one was not judged, else passed."""
+        return combined(job.status for job in self.jobs)
 
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        passed = sum(job.status is Status.PASSED for job in self.jobs)
+        counts = {status: sum(job.status is status for job in self.jobs) for status in ORDER}
+        words = [f"{count} {status}" for status, count in counts.items() if count and status is not Status.PASSED]
         skipped = sum(stage.status is Status.SKIPPED for job in self.jobs for stage in job.stages)
-        left = f"; {skipped} stages skipped, each with its reason" if skipped else ""
-        return f"{passed} of {len(self.jobs)} ports passed{left}."
+        words += [f"{skipped} stages skipped, each with its reason"] if skipped else []
+        return f"{'; '.join([f'{counts[Status.PASSED]} of {len(self.jobs)} ports passed', *words])}."
 
     @property
     def stages(self) -> tuple[str, ...]:

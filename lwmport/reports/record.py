@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from lwmport import digest, plain
 from lwmport.choices import Choice
 from lwmport.types import ADDED, Preflight, Signature, Status, Validation
+from lwmport.verdicts import Fault, combined
+
+CPU: Final = "a CPU"
+"""Where a component was run, unless its runner is one of a device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,9 @@ class Digest:
 class ComponentReport:
     """One component: its verdict, what was written, what it cost and how it looks; ``notes`` are the runtime's.
 
-    ``preflight`` is what the rules of the artifact's target say, None if it is for none in particular.
+    ``preflight`` is what the rules of the artifact's target say, None if it is for none in particular. ``faults`` are
+    what is wrong with its files besides its numbers. ``where`` it was run, and whether that is the device that it is
+    meant for.
     """
 
     validation: Validation
@@ -97,6 +103,39 @@ class ComponentReport:
     digests: tuple[Digest, ...] = ()
     notes: tuple[str, ...] = ()
     preflight: Preflight | None = None
+    faults: tuple[Fault, ...] = field(default=(), metadata=ADDED)
+    where: str = field(default=CPU, metadata=ADDED)
+    on_device: bool = field(default=False, metadata=ADDED)
+
+    @property
+    def title(self) -> str:
+        """The component, and where it was run if that was a device."""
+        return f"{self.validation.component} on {self.where}" if self.on_device else self.validation.component
+
+    @property
+    def status(self) -> Status:
+        """The verdict on the component: on its numbers and on its files."""
+        return combined([self.validation.status, *(fault.status for fault in self.faults)])
+
+    @property
+    def reason(self) -> str:
+        """Why it is so: what is wrong with the files goes before the numbers."""
+        status = self.status
+        faults = [fault.reason for fault in self.faults if fault.status == status]
+        own = [self.validation.reason] if self.validation.status == status else []
+        return "; ".join([*faults, *own])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """The device that models are meant for, by the name that people know.
+
+    ``compiled`` is whether they were compiled for it, ``ran`` whether what was compiled was run on it and is equal.
+    """
+
+    name: str
+    compiled: bool = False
+    ran: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +153,18 @@ class WeightsSource:
     @property
     def sentence(self) -> str:
         """The words that stand beside the verdict."""
+        if self.kind == "seeded" and "not trained" in self.description:
+            return f"{self.description[:1].upper()}{self.description[1:]}"
         return f"{self.note}: {self.description}" if self.kind == "seeded" else self.note
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The whole report. Build it with `assemble`, which derives ``status`` and ``sentence``.
+    """The whole report. Build it with `lwmport.reports.answer.assemble`, which derives ``status`` and ``sentence``.
 
-    ``choices`` are what the verdict depends on beside the tensors, and where each of it came from.
+    ``choices`` are what the verdict depends on beside the tensors, and where each of it came from. ``destination`` is
+    None where the models are for no device in particular. ``left_out`` are components of the same model that this
+    report does not judge.
     """
 
     title: str
@@ -133,62 +176,8 @@ class Report:
     machine: str
     commands: tuple[str, ...]
     choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
-
-
-def assemble(
-    *,
-    title: str,
-    weights: WeightsSource,
-    components: tuple[ComponentReport, ...],
-    versions: Mapping[str, str],
-    machine: str,
-    commands: tuple[str, ...],
-    choices: tuple[Choice, ...] = (),
-) -> Report:
-    """Return the report with the verdict that its components add up to."""
-    status, sentence = overall(components)
-    return Report(
-        title=title,
-        status=status,
-        sentence=sentence,
-        weights=weights,
-        components=components,
-        versions=dict(versions),
-        machine=machine,
-        commands=commands,
-        choices=choices,
-    )
-
-
-def overall(components: tuple[ComponentReport, ...]) -> tuple[Status, str]:
-    """Return the verdict on all components, and one sentence for it."""
-    if not components:
-        return Status.FAILED, "There is nothing to judge."
-    for status, words in ((Status.FAILED, "disagree with"), (Status.SKIPPED, "could not be compared with")):
-        found = [part for part in components if part.validation.status is status]
-        if found:
-            parts = "; ".join(_blame(part, status) for part in found)
-            return status, f"{_share(components, status)} {words} {_references(components)}: {parts}."
-    agreed = f"{_share(components, Status.PASSED)} agree with {_references(components)}, every value within tolerance."
-    return Status.PASSED, agreed
-
-
-def _share(components: tuple[ComponentReport, ...], status: Status) -> str:
-    """Return for example "2 of 3 outputs"; components where there was nothing to count outputs of."""
-    every = [diff for part in components for diff in part.validation.diffs]
-    found = sum(diff.status is status for diff in every)
-    if found:
-        return f"{found} of {len(every)} outputs"
-    return f"{sum(part.validation.status is status for part in components)} of {len(components)} components"
-
-
-def _blame(part: ComponentReport, status: Status) -> str:
-    names = [diff.name for diff in part.validation.diffs if diff.status is status]
-    return f"{part.validation.component} ({', '.join(names) or part.validation.reason})"
-
-
-def _references(components: tuple[ComponentReport, ...]) -> str:
-    return " and ".join(sorted({part.validation.reference for part in components}))
+    destination: Destination | None = field(default=None, metadata=ADDED)
+    left_out: tuple[str, ...] = field(default=(), metadata=ADDED)
 
 
 def validation_digest(validation: Validation) -> str:

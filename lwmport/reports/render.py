@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lwmport import choices
-from lwmport.reports import chart, glossary, numbers, view
+from lwmport.reports import answer, cases, chart, glossary, numbers, view
 from lwmport.reports.record import Picture, Report
 
 ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
@@ -24,6 +24,15 @@ POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'no
 
 SHOWN = 16
 """Pictures whose PSNR and SSIM are listed one by one."""
+
+FEW_TENSORS = 12
+"""Inputs and outputs of a signature that are shown unfolded."""
+
+FEW_COMPONENTS = 6
+"""Components whose sections are unfolded; of more, those that passed are folded."""
+
+SHOWN_NOTES = 8
+"""Remarks on a component that are shown unfolded."""
 
 SHOWN_FINDINGS = 50
 """Findings of a preflight that are listed; a model that another tool exported may have one for every node."""
@@ -85,6 +94,11 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
+def css(status: str) -> str:
+    """Return a verdict as the name of a class."""
+    return status.replace(" ", "-")
+
+
 def _image(picture: Picture) -> Verbatim:
     return Verbatim(f"![{escape_markdown(picture.alt)}]({picture.path})")
 
@@ -121,6 +135,7 @@ def _equipped(environment: Environment) -> Environment:
     environment.filters.update({name: getattr(numbers, name) for name in names})
     environment.filters["fence"] = fence
     environment.filters["sentence"] = sentence
+    environment.filters["css"] = css
     environment.globals.update(
         rows=view.rows,
         headline=view.headline,
@@ -129,6 +144,17 @@ def _equipped(environment: Environment) -> Environment:
         likenesses=view.likenesses,
         allowed=view.allowed,
         chart=chart,
+        proven=answer.proven,
+        undone=answer.undone,
+        every_case=cases.every_case,
+        shown_cases=cases.shown_cases,
+        apart=cases.apart,
+        short=cases.short,
+        limits=cases.limits,
+        rows_at_once=cases.ROWS,
+        few_tensors=FEW_TENSORS,
+        few_components=FEW_COMPONENTS,
+        shown_notes=SHOWN_NOTES,
         rule=glossary.RULE,
         terms=glossary.TERMS,
         shown=SHOWN,

@@ -95,24 +95,40 @@ def verdict(  # noqa: PLR0913 - keywords, one a field of the record
     )
 
 
-def skipped(*, component: str, artifact: str, reference: str, runner: str, inputs: str, reason: str) -> Validation:
-    """Return the verdict on an artifact that could not be run here; ``reason`` says what to do about it."""
+def not_judged(  # noqa: PLR0913 - keywords, one a field of the record
+    *,
+    component: str,
+    artifact: str,
+    reference: str,
+    runner: str,
+    inputs: str,
+    reason: str,
+    diffs: tuple[TensorDiff, ...] = (),
+    timings: Mapping[str, float] = NO_TIMINGS,
+) -> Validation:
+    """Return the verdict on an artifact that did not run to its end; ``reason`` says why.
+
+    ``diffs`` are the outputs of what did run. One of them that failed is a failure all the same.
+    """
+    failed = any(diff.status is Status.FAILED for diff in diffs)
     return Validation(
         component=component,
         artifact=artifact,
-        status=Status.SKIPPED,
-        reason=reason,
+        status=Status.FAILED if failed else Status.NOT_JUDGED,
+        reason=f"{summarise(diffs)[1]}; {reason}" if failed else reason,
         reference=reference,
         runner=runner,
         inputs=inputs,
+        diffs=diffs,
+        timings=dict(timings),
     )
 
 
 def summarise(diffs: tuple[TensorDiff, ...]) -> tuple[Status, str]:
-    """Return the status of a set of outputs and one sentence: one failure fails it, and so does an empty set."""
+    """Return the verdict on a set of outputs and one sentence: one failure fails it, an empty set is not judged."""
     if not diffs:
-        return Status.FAILED, "there was no output to compare"
-    for status in (Status.FAILED, Status.SKIPPED):
+        return Status.NOT_JUDGED, "there was no output to compare"
+    for status in (Status.FAILED, Status.NOT_JUDGED):
         found = [diff for diff in diffs if diff.status is status]
         if found:
             return status, "; ".join(f"{diff.name}: {diff.reason}" for diff in found)

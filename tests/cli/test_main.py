@@ -75,10 +75,12 @@ def test_validate_passes_and_report_agrees(
     out, _ = converted
     done = lwmport("validate", out, "--out", tmp_path / "again")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(f"report: {tmp_path / 'again' / 'report.html'}\n")
+    lines = done.stdout.splitlines()
+    assert lines[-2] == f"report: {tmp_path / 'again' / 'report.html'}"
+    assert lines[-1].startswith("PASSED  Numerically equal on a CPU (1 photograph): 3 of 3 outputs agree with JAX")
     shown = lwmport("report", tmp_path / "again")
     assert shown.returncode == 0
-    assert "passed" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == lines[-1], "one verdict everywhere"
 
 
 def test_one_artifact_can_be_named(converted: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -103,6 +105,7 @@ def test_a_changed_artifact_fails(converted: tuple[Path, subprocess.CompletedPro
     assert done.returncode == 1
     assert (copy / "report.html").exists()
     assert "report: " not in done.stdout, "the report there is that of the conversion, which passed"
+    assert f"lwmport report {copy}" in done.stdout, "so it is told how to bring that up to date"
 
 
 def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_without_validation_there_is_no_report(tmp_path: Path) -> None:
     done = lwmport(*CONVERT, "--no-validate", "--out", tmp_path / "out")
     assert done.returncode == 0
     assert not list((tmp_path / "out").glob("report.*"))
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["verdict"] == "not validated"
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["verdict"] == "not judged"
 
 
 BAD_USAGE = {

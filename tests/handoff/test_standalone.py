@@ -72,9 +72,10 @@ def judged(capsys: pytest.CaptureFixture[str], unpacked: Path, *words: str | Pat
     code = standalone.main([*map(str, words), "--json"], unpacked)
     said = capsys.readouterr()
     document = json.loads(said.out)
-    if code != 2:
+    if "error" not in document:
         return code, document
-    assert document == {"status": "error", "error": said.err[len("error: ") : -1], "exit_code": 2}
+    status = "not judged" if code == 3 else "error"
+    assert document == {"status": status, "error": said.err[len("error: ") : -1], "exit_code": code}
     return code, said.err
 
 
@@ -97,7 +98,7 @@ def test_alone_it_passes_on_the_bundle(alone: Callable[..., subprocess.Completed
 
 def test_alone_it_has_no_runtime(alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = alone("--run", "onnxruntime")
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert done.stderr == "error: expected the runtime onnxruntime, found none that can be imported\n"
 
 
@@ -386,7 +387,7 @@ def test_a_limit_that_is_no_number_costs_one_line(number: str, tied: Path, capsy
     _sealed(tied)
     out = write(tied / "out", _chosen_from(tied))
     code, _ = judged(capsys, tied, "--outputs", out, "--sample", "000", "--precision", "float16")
-    assert code in {1, 2}
+    assert code in {1, 3}
 
 
 def test_the_two_forms_of_a_codebook_are_one(tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -539,7 +540,7 @@ CANNOT: dict[str, tuple[tuple[str, ...], str]] = {
 def test_what_cannot_be_judged_costs_one_line(name: str, unpacked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, reason = CANNOT[name]
     code, said = judged(capsys, unpacked, *words)
-    assert code == 2
+    assert code == (3 if name in {"no folder", "model"} else 2)
     assert reason in said
     assert len(said.strip().splitlines()) == 1
 
@@ -580,14 +581,16 @@ def test_a_missing_output_is_expected_in_its_place(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    _, found = judged(capsys, unpacked, "--outputs", out)
+    code, found = judged(capsys, unpacked, "--outputs", out)
+    assert (code, found["status"]) == (3, "not judged"), "a device that wrote nothing has not failed"
     assert [row["note"] for row in found["outputs"]] == [
         f"missing: expected {out}/small/{sample}/{name}.npy or .bin"
         for sample in ("000", "001")
         for name in ("pixels", "codes", "logits")
     ]
     np.save(out / "pixels.npy", golden(unpacked)["pixels"])
-    _, found = judged(capsys, unpacked, "--outputs", out, "--sample", "000")
+    code, found = judged(capsys, unpacked, "--outputs", out, "--sample", "000")
+    assert (code, found["status"]) == (1, "failed"), "one that wrote some of them has"
     assert found["outputs"][1]["note"] == f"missing: expected {out}/codes.npy or .bin"
 
 
@@ -606,13 +609,13 @@ def test_names_that_lead_out_are_refused(unpacked: Path, capsys: pytest.CaptureF
     (unpacked.parent / "secret").write_bytes(b"x")
     _rewrite(unpacked, "bundle.json", lambda value: value["files"][0].update(name="../secret"))
     code, said = judged(capsys, unpacked)
-    assert code == 2
+    assert code == 3
     assert "inside the bundle" in said
 
 
 def test_without_a_bundle_there_is_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = judged(capsys, tmp_path)
-    assert code == 2
+    assert code == 3
     assert "expected JSON at" in said
 
 
@@ -670,11 +673,11 @@ def test_a_session_that_fell_back_is_no_pass(
     words = (*runner, "--sample", "000")
     device("onnxruntime", stand_in(unpacked, ["CANNExecutionProvider"], ["CPUExecutionProvider"]))
     code, said = judged(capsys, unpacked, *words)
-    assert code == 2
+    assert code == 3
     assert "fell back to" in said
     device("onnxruntime", stand_in(unpacked, ["CPUExecutionProvider"], ["CPUExecutionProvider"]))
     code, said = judged(capsys, unpacked, *words)
-    assert code == 2
+    assert code == 3
     assert "expected CANNExecutionProvider, found CPUExecutionProvider" in said
     device("onnxruntime", stand_in(unpacked, ["CANNExecutionProvider"], ["CANNExecutionProvider"]))
     assert judged(capsys, unpacked, *words)[0] == 0
@@ -742,7 +745,7 @@ def test_what_a_runtime_raises_costs_one_line(
     runtime.InferenceSession = refuse
     device("onnxruntime", runtime)
     code, said = judged(capsys, unpacked, "--run", "onnxruntime")
-    assert code == 2
+    assert code == 3
     assert said == "error: the runtime failed: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF\n"
 
 
@@ -838,7 +841,7 @@ def test_pyacl_runs_an_om(
     assert [row["passed"] for row in found["outputs"]] == [False] * 3
     device("acl", Acl(outputs, code=107002))
     code, said = judged(capsys, unpacked, *words)
-    assert code == 2
+    assert code == 3
     assert said == "error: expected acl.mdl.load_from_file to return 0, found 107002\n"
 
 

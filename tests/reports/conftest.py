@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lwmport.models.vqgan.tolerances import TOLERANCES
+from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
 from lwmport.reports.pictures import Drawing, draw
 from lwmport.reports.record import (
@@ -19,7 +20,6 @@ from lwmport.reports.record import (
     Report,
     Timing,
     WeightsSource,
-    assemble,
     validation_digest,
 )
 from lwmport.types import Array, Kind, Quantized, Signature, TensorSpec

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from lwmport.reports.files import write_report
+from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
+from lwmport.types import Status
+
 BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install 'lwmport[dev]'")
 pytestmark = pytest.mark.skipif(
@@ -122,3 +126,34 @@ def test_dark_mode_is_dark(opened: Any) -> None:
         shades.append(opened.execute_script(ground))
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert shades == ["rgb(245, 246, 248)", "rgb(14, 17, 22)"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_large_report_is_short_with_everything_folded(browser: Any, good: Any, tmp_path: Path, width: int) -> None:
+    from test_large_report import large
+
+    write_report(large(good.report), tmp_path)
+    metrics = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get((tmp_path / "report.html").as_uri())
+    assert browser.execute_script("return document.documentElement.scrollHeight") < 8000
+    verdicts = "return [...document.querySelectorAll('.cases .pill')].map(e => e.getBoundingClientRect().right)"
+    assert all(0 < right <= width for right in browser.execute_script(verdicts))
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_index_shows_its_verdicts(browser: Any, tmp_path: Path, width: int) -> None:
+    stages = tuple(StageFact(name=name, status=Status.PASSED, reason="") for name in ("convert", "check", "compile"))
+    row = PortRow(
+        name="a", title="vision-llama-prefill to ascend (onnx in ascend-npu, float16)", target="ascend",
+        status=Status.NOT_JUDGED, sentence="Said.", stages=stages, seconds=1.0, peak_bytes=None, estimate_bytes=1,
+    )  # fmt: skip
+    write_index(PortReport(jobs=(row,), workers=1, memory=1), tmp_path)
+    metrics = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get((tmp_path / "index.html").as_uri())
+    pill = "return document.querySelector('.jobs .pill').getBoundingClientRect().right"
+    assert 0 < browser.execute_script(pill) <= width - 16
+    assert browser.execute_script("return document.querySelector('.jobs .pill').textContent") == "Not judged"
+    colour = "return getComputedStyle(document.querySelector('.verdict')).backgroundColor"
+    assert browser.execute_script(colour) == "rgb(116, 73, 0)"

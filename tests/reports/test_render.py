@@ -113,7 +113,7 @@ def test_the_policy_allows_our_style_and_no_script(good) -> None:  # noqa: ANN00
 
 def test_seeded_weights_are_said_wherever_a_number_is(good) -> None:  # noqa: ANN001
     markup, note = page(good), "Seeded random weights, not trained"
-    blocks = re.split(r'<div class="(?:block|verdict)', markup)[1:]
+    blocks = re.split(r'<(?:div|details) class="(?:block|verdict)', markup)[1:]
     exempt = ("Compared with", "10 log", "Digests of", "lwmport convert")
     measured = [block for block in blocks if not any(words in block for words in exempt)]
     assert len(measured) == 1 + 3 + 2 * 3 + 1
@@ -191,9 +191,9 @@ def test_an_output_that_was_not_compared_says_why(good) -> None:  # noqa: ANN001
     assert "Not compared" in render.markdown(report)
 
 
-def test_a_skipped_component_shows_its_reason(good) -> None:  # noqa: ANN001
+def test_a_component_that_was_not_judged_shows_its_reason(good) -> None:  # noqa: ANN001
     part = good.report.components[0]
-    validation = dataclasses.replace(part.validation, diffs=(), status="skipped", reason="run: pip install x")
+    validation = dataclasses.replace(part.validation, diffs=(), status="not judged", reason="run: pip install x")
     report = dataclasses.replace(good.report, components=(dataclasses.replace(part, validation=validation),))
     assert "run: pip install x" in text(render.html(report, good.files))
     assert "run: pip install x" in render.markdown(report)

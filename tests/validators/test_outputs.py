@@ -7,7 +7,7 @@ import pytest
 
 from lwmport.models.vqgan.tolerances import TOLERANCES
 from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance
-from lwmport.validators.outputs import compare_outputs, skipped, summarise, verdict
+from lwmport.validators.outputs import compare_outputs, not_judged, summarise, verdict
 
 CODES = TensorSpec(name="codebook_indices", shape=("batch", 16, 16), dtype="int32", kind=Kind.INDICES)
 STATES = TensorSpec(name="quantized_states", shape=("batch", 16, 16, 64), dtype="float32")
@@ -134,8 +134,8 @@ def test_a_broken_reference_fails_and_says_whose_fault_it_is() -> None:
     assert compared(arrays(), reference)["pixel_values"].reason == "dtype: expected float32, the reference has float64"
 
 
-def test_an_empty_set_of_outputs_fails() -> None:
-    assert summarise(compare_outputs(TOLERANCES, (), {}, {})) == (Status.FAILED, "there was no output to compare")
+def test_an_empty_set_of_outputs_is_not_judged() -> None:
+    assert summarise(()) == (Status.NOT_JUDGED, "there was no output to compare")
 
 
 def test_an_empty_batch_fails() -> None:
@@ -148,9 +148,9 @@ def test_one_failure_outweighs_every_pass_and_skip() -> None:
         tolerance = Tolerance(atol=0.0, rtol=0.0, why="")
         return TensorDiff(name=status, kind=Kind.VALUES, status=status, reason="why", tolerance=tolerance, metrics={})
 
-    passed, failed, left_out = map(diff, Status)
+    passed, failed, left_out = map(diff, (Status.PASSED, Status.FAILED, Status.NOT_JUDGED))
     assert summarise((passed, left_out, failed)) == (Status.FAILED, "failed: why")
-    assert summarise((passed, left_out)) == (Status.SKIPPED, "skipped: why")
+    assert summarise((passed, left_out)) == (Status.NOT_JUDGED, "not judged: why")
 
 
 def tied() -> tuple[Outputs, dict[str, Quantized]]:
@@ -249,8 +249,18 @@ def test_the_verdict_carries_what_was_compared() -> None:
     found = verdict(**facts, diffs=diffs, timings={"ort": 1.5})
     assert (found.status, found.reason) == (Status.PASSED, "3 of 3 outputs within tolerance")
     assert (found.inputs, found.timings) == ("noise", {"ort": 1.5})
-    absent = skipped(**facts, reason="atc is not installed")
-    assert (absent.status, absent.reason, absent.diffs) == (Status.SKIPPED, "atc is not installed", ())
+    absent = not_judged(**facts, reason="atc is not installed")
+    assert (absent.status, absent.reason, absent.diffs) == (Status.NOT_JUDGED, "atc is not installed", ())
+
+
+def test_what_ran_before_a_runtime_gave_up_still_fails() -> None:
+    wrong = {name: array + 1 for name, array in arrays().items()}
+    facts = {"component": "encoder", "artifact": "encoder.onnx", "reference": "jax", "runner": "ort", "inputs": "noise"}
+    passed = not_judged(**facts, reason="gave up", diffs=compare_outputs(TOLERANCES, OUTPUTS, arrays(), arrays()))
+    assert (passed.status, passed.reason) == (Status.NOT_JUDGED, "gave up")
+    failed = not_judged(**facts, reason="gave up", diffs=compare_outputs(TOLERANCES, OUTPUTS, arrays(), wrong))
+    assert failed.status is Status.FAILED
+    assert failed.reason.endswith("; gave up")
 
 
 def test_a_systematic_error_fails_though_no_single_value_does() -> None:

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.errors import ChildError, MissingExtraError, PortError, RunnerError
+from lwmport.atomic import is_interruption
+from lwmport.errors import PortError, RunnerError, said
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
 from lwmport.manifest import Manifest
@@ -19,7 +20,7 @@ from lwmport.runtime.isolated import run_all
 from lwmport.runtime.registry import runner_for, takers
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Quantized, TensorDiff, Tolerances, Validation
-from lwmport.validators.outputs import compare_outputs, skipped, verdict
+from lwmport.validators.outputs import compare_outputs, not_judged, verdict
 
 REFERENCE: Final = "golden outputs"
 LARGEST_ARRAY: Final = 4 << 30
@@ -37,8 +38,9 @@ class How:
 def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, observer: Observer) -> Validation:
     """Return the verdict on one model: every output of every golden sample, named SAMPLE/OUTPUT.
 
-    It lies unpacked in a private folder meanwhile. What no runtime here takes, or none that is installed, is skipped,
-    and so are models that could do harm in their runtime, unless their sender is known.
+    It lies unpacked in a private folder meanwhile. What no runtime here takes, or none that is installed, or what its
+    runtime refuses, is not judged, and neither are models that could do harm in their runtime, unless their sender is
+    known.
 
     Raises:
         ArtifactError: a file of the model is not as it was packed.
@@ -48,7 +50,7 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
     own = next(found for found in made.components if found.name == part.name)
     reason = _refusal(part, how)
     if reason:
-        return _skipped(part, reason)
+        return _not_judged(part, reason)
     observer.phase(f"{part.name}: unpack and run {part.model}")
     with tempfile.TemporaryDirectory(prefix="lwmport-verify-") as scratch:
         for file in own.files:
@@ -59,24 +61,15 @@ def replay(archive: Archive, made: Manifest, part: ComponentSpec, how: How, obse
             runs = run_all(Path(scratch, part.model), given, context, how.runner)
             pairs = zip(part.samples, runs.outputs, strict=True)
             diffs = tuple(diff for sample, found in pairs for diff in _judge(archive, made, part, sample, found))
-        except MissingExtraError as error:
-            return _skipped(part, str(error))
-        except PortError as error:
-            if isinstance(error, ChildError) and error.cause in {"memory", "time"}:
-                return _skipped(part, str(error))
-            return verdict(
-                component=part.name,
-                artifact=part.model,
-                reference=_reference(made),
-                runner=str(error).replace(f"{scratch}/", ""),
-                inputs="",
-                diffs=(),
-            )
+        except Exception as error:  # runtimes raise dozens of unrelated types
+            if is_interruption(error):
+                raise
+            return _not_judged(part, said(error).replace(f"{scratch}/", ""))
     titles = "; ".join(f"{sample.name} {sample.title}" for sample in part.samples)
     return verdict(
         component=part.name,
         artifact=part.model,
-        reference=_reference(made),
+        reference=reference_of(made),
         runner=runs.runner,
         inputs=titles,
         diffs=diffs,
@@ -107,6 +100,16 @@ def _judge(
 ) -> Iterator[TensorDiff]:
     if isinstance(found, RunnerError):
         raise found
+    yield from compared(archive, made, part, sample, found, part.precision)
+
+
+def compared(
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array], precision: str
+) -> Iterator[TensorDiff]:
+    """Yield the verdict on each output that something made of a sample, named SAMPLE/OUTPUT.
+
+    ``precision`` is what was computed in, whose tolerances count.
+    """
     masks = _arrays(archive, sample.relevant)
     counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}
     expected = _arrays(archive, sample.outputs)
@@ -117,7 +120,7 @@ def _judge(
         for name, codes in part.codes.items()
     }
     rows = tolerances_of(made.family) if spec_of(made.family) else _told(part)
-    diffs = compare_outputs(rows, part.outputs, expected, counted, precision=part.precision, quantized=made_of)
+    diffs = compare_outputs(rows, part.outputs, expected, counted, precision=precision, quantized=made_of)
     for diff in diffs:
         yield replace(diff, name=f"{sample.name}/{diff.name}")
 
@@ -128,7 +131,7 @@ def _told(part: ComponentSpec) -> Tolerances:
     return Tolerances(outputs=rows)
 
 
-def _reference(made: Manifest) -> str:
+def reference_of(made: Manifest) -> str:
     """Return what the models are judged by. A family that is not installed here leaves the bundle's own tolerances."""
     if spec_of(made.family):
         return REFERENCE
@@ -157,7 +160,7 @@ def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array
     }
 
 
-def _skipped(part: ComponentSpec, reason: str) -> Validation:
-    return skipped(
+def _not_judged(part: ComponentSpec, reason: str) -> Validation:
+    return not_judged(
         component=part.name, artifact=part.model, reference=REFERENCE, runner="none", inputs="", reason=reason
     )

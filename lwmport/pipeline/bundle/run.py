@@ -31,11 +31,14 @@ from lwmport.pipeline.bundle.bundle_targets import (
     runtime_of,
 )
 from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
+from lwmport.pipeline.destination import HERE, device_name
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart, check_free
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
-from lwmport.reports.files import read_report
+from lwmport.reports.answer import answered
+from lwmport.reports.files import pictures_in, read_report, write_report
+from lwmport.reports.record import Destination, Report
 from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
@@ -100,6 +103,7 @@ class _Work:
     found: Converted
     staging: Staging
     observer: Observer
+    report: Report
 
     @property
     def made(self) -> Manifest:
@@ -129,7 +133,8 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
     _check_apart(request, found.manifest)
     found.weights  # noqa: B018 - opened and checked before anything is written
     with atomic.scratch_folder(request.out) as scratch:
-        work = _Work(request=request, found=found, staging=Staging(folder=scratch), observer=observer)
+        report = _destined(read_report(request.folder), request)
+        work = _Work(request=request, found=found, staging=Staging(folder=scratch), observer=observer, report=report)
         commands, preflights = _stage(work, device)
         return _pack(work, commands, preflights)
 
@@ -158,6 +163,15 @@ def is_bundle(path: Path) -> bool:
             return f'"{record.FORMAT}"'.encode() in file.read(MOST_READ)
     except (OSError, KeyError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
         return False
+
+
+def _destined(report: Report, request: BundleRequest) -> Report:
+    """Return a report that says for which device the bundle is; what was compiled for that one is kept."""
+    name = device_name(request.target, request.soc or "")
+    goal = report.destination
+    if request.target == HERE:
+        return answered(replace(report, destination=None))
+    return report if goal and goal.name == name else answered(replace(report, destination=Destination(name=name)))
 
 
 def _check_apart(request: BundleRequest, made: Manifest) -> None:
@@ -210,15 +224,15 @@ def _reference(family: Family) -> str:
 
 
 def _put_given(work: _Work) -> None:
-    """Take the models, their manifest and their report as they lie in the folder."""
+    """Take the models and their manifest as they lie in the folder, and their report, for the device of the bundle."""
     folder, staging = work.request.folder, work.staging
     for name in (manifest.NAME, *(file.name for part in work.made.components for file in part.files)):
         staging.put(f"models/{name}", folder / name)
-    for name in ("report.html", "report.json", "report.md"):
-        staging.put(f"report/{name}", folder / name)
-    for section in read_report(folder).components:
-        for picture in (picture for gallery in section.galleries for picture in gallery.pictures):
-            staging.put(f"report/{picture.path}", folder / picture.path)
+    place = staging.folder / "report"
+    place.mkdir()
+    write_report(work.report, place, pictures_in(work.report, folder))
+    for path in sorted(path for path in place.rglob("*") if path.is_file()):
+        staging.put(path.relative_to(staging.folder).as_posix(), path)
 
 
 def _put_texts(work: _Work, spec: Spec, runtime: str | None, shown: Mapping[str, str]) -> None:
@@ -226,7 +240,8 @@ def _put_texts(work: _Work, spec: Spec, runtime: str | None, shown: Mapping[str,
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
-    staging.put("README.txt", texts.readme(spec, scripts, runtime, lines(work.made.choices)).encode())
+    told = texts.readme(spec, scripts, runtime, lines(work.made.choices), work.report.sentence)
+    staging.put("README.txt", told.encode())
     seeded = is_random(work.made.weights)
     notice = texts.notice(spec, work.found.family.spec, shown, lwmport.__version__, seeded=seeded)
     staging.put("NOTICE.txt", notice.encode())

@@ -21,10 +21,13 @@ from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
+from lwmport.pipeline.bundle.results import SUFFIX, Results, judge_results
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.reports.record import Report
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import check_startable
 from lwmport.types import Status, Validation
+from lwmport.verdicts import combined
 
 MANIFEST: Final = f"models/{manifest.NAME}"
 LARGEST_JSON: Final = 64 << 20
@@ -37,22 +40,41 @@ class VerifyRequest:
     """Which bundle; its SHA-256, if it was told by whoever made it; whether its models are run, and by which runner.
 
     ``runner`` is a key of `lwmport.runtime.registry.RUNNERS`, or another package's; by default the usual one of each
-    model.
+    model. ``results`` is a folder of outputs that came back from a device, which are then judged in place of a run
+    here: ``device`` is its name, by default that of the bundle's target, ``precision`` what its models were compiled to
+    compute in, by default that of the models, and ``out`` the folder of the report, by default one beside the bundle.
     """
 
     path: Path
     sha256: str | None = None
     run: bool = True
     runner: str | None = None
+    results: Path | None = None
+    device: str | None = None
+    precision: str | None = None
+    out: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and options that would change nothing."""
         check_types(self)
+        beside = [name for name in ("device", "precision", "out") if getattr(self, name) is not None]
+        if self.results is None and beside:
+            raise UsageError(f"expected --results beside --{beside[0]}, found none; add it, or leave --{beside[0]} out")
+        if self.results is not None and self.runner is not None:
+            raise UsageError("expected --results or --runner, found both: what came back is judged as it is")
+
+    @property
+    def returned(self) -> Results | None:
+        """What came back from a device, if that is to be judged."""
+        if self.results is None:
+            return None
+        beside = self.path.with_name(f"{self.path.stem}{SUFFIX}")
+        return Results(folder=self.results, out=self.out or beside, device=self.device, precision=self.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOutcome:
-    """The verdict: what is wrong with files, and how each model did."""
+    """The verdict: what is wrong with files, and how each model did; where a report was written, if one was."""
 
     path: Path
     status: Status
@@ -60,6 +82,7 @@ class VerifyOutcome:
     bundle: Bundle | None
     failures: tuple[str, ...]
     validations: tuple[Validation, ...] = ()
+    report: Path | None = None
 
 
 @by_fields(VerifyRequest)
@@ -83,6 +106,11 @@ def verify(request: VerifyRequest, observer: Observer | None = None) -> VerifyOu
         spec = record.read_spec(archive.read(record.SPEC_NAME, LARGEST_JSON), record.SPEC_NAME)
         made = _manifest(archive)
         failures = _check_records(archive, bundle, made, spec)
+        returned = request.returned
+        if returned is not None and not failures:
+            observer.phase(f"judge the outputs in {returned.folder}")
+            report = judge_results(archive, made, spec, returned)
+            return _returned(request, bundle, report, returned.out)
         how = How(runner=request.runner, trusted=request.sha256 is not None)
         validations: tuple[Validation, ...] = ()
         if request.run and not failures:
@@ -98,12 +126,25 @@ def _check_runner(request: VerifyRequest) -> None:
     check_startable(request.runner)
 
 
+def _returned(request: VerifyRequest, bundle: Bundle, report: Report, out: Path) -> VerifyOutcome:
+    """Return the verdict on what came back, which is that of the report on both."""
+    return VerifyOutcome(
+        path=request.path,
+        status=report.status,
+        sentence=report.sentence,
+        bundle=bundle,
+        failures=(),
+        validations=tuple(part.validation for part in report.components if part.on_device),
+        report=out / "report.html",
+    )
+
+
 def _outcome(
     request: VerifyRequest, bundle: Bundle | None, failures: tuple[str, ...], validations: tuple[Validation, ...]
 ) -> VerifyOutcome:
     failed = [found for found in validations if found.status is Status.FAILED]
-    left = [found for found in validations if found.status is Status.SKIPPED]
-    status = Status.FAILED if failures or failed else Status.SKIPPED if left else Status.PASSED
+    left = [found for found in validations if found.status is Status.NOT_JUDGED]
+    status = Status.FAILED if failures else combined([Status.PASSED, *(found.status for found in validations)])
     if failures:
         sentence = f"The bundle is not as it was made: {failures[0]}" + (
             f", and {len(failures) - 1} more" if len(failures) > 1 else ""
@@ -111,9 +152,8 @@ def _outcome(
     elif failed:
         sentence = f"The files are as they were made; {', '.join(found.component for found in failed)} failed."
     elif left:
-        sentence = (
-            f"The files are as they were made; {', '.join(found.component for found in left)} could not be run here."
-        )
+        causes = "; ".join(f"{found.component}: {found.reason}" for found in left)
+        sentence = f"Not judged: {causes}. The files are as they were made."
     else:
         ran = "every model agrees with the golden outputs" if validations else "no model was run"
         sentence = f"The files are as they were made; {ran}."

@@ -20,6 +20,7 @@ from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
 from lwmport.models.storage import written_bytes
+from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.types import Component, Weights, WeightSpec
 
@@ -53,6 +54,12 @@ START: Final = 2.0
 LAYER_SECONDS: Final = 0.12
 """Seconds more for each layer of a program."""
 
+JUDGE: Final = 2.0
+"""Seconds to start both runtimes for a component, to feed them and to compare."""
+
+JUDGE_LAYER: Final = 0.25
+"""Seconds more for each layer of a program: XLA compiles it (8 s for 32 small layers were measured)."""
+
 HELD: Final = {"frozen_graph": 2, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
 """Format -> how many times its runtime holds the weights: TensorFlow and LiteRT keep packed copies beside them."""
 
@@ -74,6 +81,7 @@ class ConversionPlan:
         free_bytes: of the disk.
         peak_bytes: of anonymous memory; None where it is not predicted.
         seconds: of the conversion without its validation; None where it is not predicted.
+        validation_seconds: of the validation; None where there is none.
     """
 
     read_bytes: int
@@ -82,6 +90,7 @@ class ConversionPlan:
     free_bytes: int
     peak_bytes: int | None
     seconds: float | None
+    validation_seconds: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -89,7 +98,9 @@ class ConversionPlan:
         read, write, free = (numbers.size(count) for count in (self.read_bytes, self.write_bytes, self.free_bytes))
         memory_needed = [] if self.peak_bytes is None else [f"about {numbers.size(self.peak_bytes)} of memory"]
         time_needed = [] if self.seconds is None else [f"about {numbers.seconds(max(1.0, self.seconds))}"]
-        return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed])
+        judged = self.validation_seconds
+        more = [] if judged is None else [f"then about {numbers.seconds(max(1.0, judged))} to validate"]
+        return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed, *more])
 
 
 def plan_for(
@@ -129,6 +140,19 @@ def with_taps(plan: ConversionPlan, family: Family) -> ConversionPlan:
         peak_bytes=None if plan.peak_bytes is None else plan.peak_bytes + LAYER * layers,
         seconds=None if plan.seconds is None else plan.seconds + seconds,
     )
+
+
+def with_validation(plan: ConversionPlan, family: Family, weights: Weights) -> ConversionPlan:
+    """Return the plan of a conversion whose artifacts are validated.
+
+    Reference and artifact read their weights once each; where memory is scarce, the artifact does for each case.
+    """
+    seconds = 0.0
+    for component in family.references:
+        count = sum(spec.nbytes for spec in component.weights.values())
+        runs = len(TestInputs(component, weights).cases) if memory.is_scarce(count) else 1
+        seconds += JUDGE + JUDGE_LAYER * _layers(family) + (1 + runs) * count / RATE
+    return replace(plan, validation_seconds=seconds)
 
 
 def check_validation(family: Family, form: str) -> None:

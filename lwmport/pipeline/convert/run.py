@@ -10,7 +10,7 @@ from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names
-from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps
+from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps, with_validation
 from lwmport.pipeline.convert.request import ConvertRequest, Outcome
 from lwmport.pipeline.convert.taps import check_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
@@ -22,8 +22,6 @@ from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_startable, check_takes
 from lwmport.types import Component, Status
-
-NOT_VALIDATED = "not validated"
 
 
 @by_fields(ConvertRequest)
@@ -60,8 +58,8 @@ def _filled(work: Work) -> Outcome:
             weights_sha256 = _convert_all(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
         report = judge_all(work, weights_sha256) if work.request.validate else None
-        status = report.status if report else Status.SKIPPED
-        made = _manifest(work, weights_sha256, status if report else NOT_VALIDATED)
+        status = report.status if report else Status.NOT_JUDGED
+        made = _manifest(work, weights_sha256, status)
         manifest.write(made, work.folder)
     return Outcome(
         out=out,
@@ -103,6 +101,7 @@ def _plan(work: Work) -> ConversionPlan:
     done = resume.done_bytes(request.out, work.identity) if request.resume else 0
     planned = plan_for(family, work.weights, request.format, request.out, done, work.written)
     planned = with_taps(planned, family) if request.taps else planned
+    planned = with_validation(planned, family, work.weights) if request.validate else planned
     work.observer.phase(f"plan: {planned.sentence}")
     if done:
         work.observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")

@@ -15,14 +15,17 @@ from lwmport.checkpoints.model_weights import component_weights
 from lwmport.choices import Choice, is_random
 from lwmport.converters import ROUTES
 from lwmport.converters.dialects import dialect_for
+from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
-from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner
+from lwmport.pipeline.destination import destination_of, place_of
+from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
+from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
-from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
+from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Component
 
@@ -36,16 +39,21 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     pictures: dict[str, bytes] = {}
     precision = work.family.options.precision
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
+        facts = (work.request.format, work.dialect.name, precision)
+        reason = why_not(work.folder / part.path, work.request.runner)
+        if reason:
+            judgement = unjudged(component.name, part.path, reference_kind(component).name, reason)
+            sections.append(_placed(component_report(part, judgement, facts, cost, weights_sha256), work, part))
+            continue
         work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
         weights = component_weights(work.family, component, work.weights)
         run = gather(component, weights, trial_batch(part.signature), work.observer.progress)
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
         pictures.update(judgement.pictures)
-        facts = (work.request.format, work.dialect.name, precision)
         section = component_report(part, judgement, facts, cost, weights_sha256)
         section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, run)))
-        sections.append(with_preflight(section, work.folder / part.path))
+        sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
             sections.append(_judge_direct(work, narrow, run, weights_sha256))
@@ -55,6 +63,13 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
     return report
+
+
+def _placed(section: ComponentReport, work: Work, part: ComponentEntry) -> ComponentReport:
+    """Return a report with what the target says of the file, and where it was run."""
+    path = work.folder / part.path
+    where, on_device = place_of(path, work.request.runner)
+    return replace(with_preflight(section, path), where=where, on_device=on_device)
 
 
 def _judge_direct(work: Work, component: Component, run: ReferenceRun, weights_sha256: str) -> ComponentReport:
@@ -97,8 +112,9 @@ def new_report(
     sections: tuple[ComponentReport, ...],
     commands: tuple[str, ...],
     choices: tuple[Choice, ...] = (),
+    left_out: tuple[str, ...] = (),
 ) -> Report:
-    """Return the report on some components of one model."""
+    """Return the report on some components of one model; ``left_out`` are its others, which are not judged."""
     forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
     return assemble(
         title=f"{title} to {', '.join(forms)}",
@@ -108,4 +124,6 @@ def new_report(
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         commands=commands,
         choices=choices,
+        destination=destination_of(sections),
+        left_out=left_out,
     )

@@ -8,6 +8,7 @@ from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.runtime.registry import RUNNERS, advice
 from lwmport.types import Compilation, Status
+from lwmport.verdicts import combined
 
 
 def check_fits(runner: str, target: str, converted: str, compiled: tuple[str, ...]) -> None:
@@ -45,8 +46,7 @@ def judge_compiled(
         RunnerError: it cannot start here.
     """
     found = [_judged(path, runner, checkpoint, observer) for path in _taken(compilations, folder, runner)]
-    failed = any(status is Status.FAILED for status, _ in found)
-    return Status.FAILED if failed else Status.PASSED, "; ".join(sentence for _, sentence in found)
+    return combined(status for status, _ in found), "; ".join(sentence for _, sentence in found)
 
 
 def _judged(path: Path, runner: str, checkpoint: str | None, observer: Observer) -> tuple[Status, str]:

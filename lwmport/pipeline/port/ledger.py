@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +69,7 @@ class Ledger:
         for another reason, such as too little memory, is tried again.
         """
         stage = self._entries.get(name)
-        if stage is None or stage.status is Status.FAILED:
+        if stage is None or stage.status in {Status.FAILED, Status.NOT_JUDGED}:
             return None
         if stage.status is Status.SKIPPED and (tools is None or stage.tools != tools):
             return None
@@ -80,6 +80,15 @@ class Ledger:
         """Write a stage down; those behind it are void."""
         kept = self._order[: self._order.index(stage.name)]
         self._entries = {name: item for name, item in self._entries.items() if name in kept} | {stage.name: stage}
+        self._write()
+
+    def amend(self, name: str, paths: Iterable[Path]) -> None:
+        """Note some files of a stage as they are now, for a later stage wrote them anew; no stage is void for it."""
+        stage, now = self._entries[name], {fact[0]: fact for fact in facts(self._folder, paths)}
+        self._entries[name] = replace(stage, files=tuple(now.get(fact[0], fact) for fact in stage.files))
+        self._write()
+
+    def _write(self) -> None:
         made = _Entries(format=FORMAT, request=self._request, stages=tuple(self._entries.values()))
         with atomic.new_file(self._folder / NAME) as file:
             file.write(json.dumps(plain.encode(made), indent=1, ensure_ascii=False).encode() + b"\n")

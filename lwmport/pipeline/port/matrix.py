@@ -16,6 +16,7 @@ from lwmport.pipeline.port.run import STAGES, PortOutcome, choices_of, title_of
 from lwmport.processors import processors
 from lwmport.reports.ports import PortReport, PortRow, StageFact, check_pages, write_index
 from lwmport.types import Status
+from lwmport.verdicts import EXIT_CODES
 
 PAUSE: Final = 0.05
 """Seconds between two looks at running processes."""
@@ -35,7 +36,7 @@ def port_all(
     """Run every job and write ``index.html``, ``index.md`` and ``index.json`` into the folder of all.
 
     Jobs that an earlier run finished cost a look at their files; on this machine they start no process. One that fails
-    takes no other down; one that needs more memory than there is for all is not started, and failed.
+    takes no other down; one that ends with an error, or needs more memory than there is for all, is not judged.
 
     Args:
         asked: the jobs.
@@ -112,7 +113,7 @@ def _row(job: PortJob, ended: Ended, seconds: float) -> PortRow:
         found = json.loads(ended.output)
     except ValueError:
         found = {}
-    if ended.code in {0, 1} and "stages" in found:
+    if ended.code in EXIT_CODES.values() and "stages" in found:
         stages = tuple(
             StageFact(name=stage["name"], status=Status(stage["status"]), reason=stage["reason"])
             for stage in found["stages"]
@@ -120,7 +121,7 @@ def _row(job: PortJob, ended: Ended, seconds: float) -> PortRow:
         status, sentence, peak = Status(found["status"]), found["sentence"], found["peak_bytes"]
     else:
         sentence = (not ended.signal and found.get("error")) or _last_line(ended)
-        stages, status, peak = _none(sentence), Status.FAILED, None
+        stages, status, peak = _none(sentence), Status.NOT_JUDGED, None
     return PortRow(
         name=job.name,
         title=title_of(job.request),
@@ -160,7 +161,7 @@ def _too_large(job: PortJob, budget: int) -> PortRow:
         name=job.name,
         title=title_of(job.request),
         target=job.request.target,
-        status=Status.FAILED,
+        status=Status.NOT_JUDGED,
         sentence=sentence,
         stages=_none(sentence),
         seconds=0.0,

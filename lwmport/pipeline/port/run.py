@@ -17,11 +17,15 @@ from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.compile.run import AUTO, CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.destination import device_name, place_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.pipeline.port.standing import COMPILED, MODELS, PREFLIGHT, check_ours, withdraw
 from lwmport.registry import check_known
+from lwmport.reports.answer import answered, proven
+from lwmport.reports.files import read_report, rewrite
+from lwmport.reports.record import Destination, Report
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable
 from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
@@ -31,6 +35,7 @@ from lwmport.targets.compile.tools import installed
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.registry import TARGETS
 from lwmport.types import ADDED, Severity, Status
+from lwmport.verdicts import combined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +181,8 @@ def usual_format(target: str) -> str:
 def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     """Take a model to a device and return the verdict; stages that a run before this one finished stay as they are.
 
-    A failed stage ends the road. A compiler that is not installed leaves its stage skipped and the road open: the
-    bundle then carries the exact command.
+    A stage that failed or was not judged ends the road. A compiler that is not installed leaves its stage skipped and
+    the road open: the bundle then carries the exact command.
 
     Raises:
         PortError: a stage could not be done or judged at all. A folder that nothing came into is gone again.
@@ -212,14 +217,16 @@ def _stages(request: PortRequest, ledger: Ledger, tools: Mapping[str, str] | Non
             seconds = round(time.perf_counter() - start, 3)
             found = replace(found, seconds=seconds, peak_bytes=memory.peak_bytes())
             ledger.enter(found)
+            if name == "compile":
+                ledger.amend("convert", request.models.glob("report.*"))
         else:
             observer.phase(f"{name}: done before")
         stages.append(found)
-        if found.status is Status.FAILED:
+        if found.status in {Status.FAILED, Status.NOT_JUDGED}:
             break
-    missing = list(STAGES)[len(stages) :]
-    stages += [Stage(name=name, status=Status.SKIPPED, reason=f"{stages[-1].name} failed") for name in missing]
-    return stages
+    last, missing = stages[-1], list(STAGES)[len(stages) :]
+    how = "failed" if last.status is Status.FAILED else "was not judged"
+    return stages + [Stage(name=name, status=Status.SKIPPED, reason=f"{last.name} {how}") for name in missing]
 
 
 def finished(request: PortRequest) -> PortOutcome | None:
@@ -238,7 +245,7 @@ def _ledger(request: PortRequest) -> Ledger:
 
 
 def _outcome(request: PortRequest, stages: list[Stage]) -> PortOutcome:
-    status, sentence = _verdict(stages)
+    status, sentence = _verdict(stages, _answer(request))
     return PortOutcome(
         title=title_of(request),
         target=request.target,
@@ -268,8 +275,8 @@ def title_of(request: PortRequest) -> str:
 
 def _convert(request: PortRequest, observer: Observer) -> Stage:
     found = convert(request.converted, observer)
-    report = found.report
-    reason = report.sentence if report else "not validated"
+    report = _destined(request)
+    reason = proven(report) if report else "not validated: --no-validate"
     return Stage(
         name="convert", status=found.status, reason=reason, files=_files(request, sorted(request.models.rglob("*")))
     )
@@ -322,15 +329,18 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
         ),
         observer,
     )
-    status = status_of(found)
+    status, ran = status_of(found), False
     reasons = list(dict.fromkeys(compilation.reason for compilation in found if compilation.status is status))
     if request.runner is not None and request.runs_compiled:
         folder, checkpoint = request.out / COMPILED, request.conversion.checkpoint
         if status is Status.PASSED:
             status, verdict = judge_compiled(found, folder, request.runner, checkpoint, observer)
             reasons.append(verdict)
+            ran = status is Status.PASSED and place_of(folder, request.runner)[1]
         elif status is Status.SKIPPED:
             reasons.append(f"{request.runner} judged nothing, because nothing was compiled")
+    if status is Status.PASSED:
+        _destined(request, compiled=True, ran=ran)
     return Stage(
         name="compile",
         status=status,
@@ -370,6 +380,24 @@ STAGES: Final[Mapping[str, Callable[[PortRequest, Observer], Stage]]] = {
 """The road, in order."""
 
 
+def _destined(request: PortRequest, *, compiled: bool = False, ran: bool = False) -> Report | None:
+    """Say in the report on the models what they are for, and what was done for that; return it, if there is one."""
+    if not (request.models / "report.json").is_file():
+        return None
+    report = read_report(request.models)
+    if report.destination is not None:
+        goal = Destination(name=device_name(request.target, request.chip or ""), compiled=compiled, ran=ran)
+        report = answered(replace(report, destination=goal))
+        rewrite(report, request.models)
+    return report
+
+
+def _answer(request: PortRequest) -> str:
+    """Return what the report on the models says, which tells what was done for the device too."""
+    found = (request.models / "report.json").is_file()
+    return read_report(request.models).sentence if found else ""
+
+
 def _files(request: PortRequest, paths: Iterable[Path]) -> tuple[Facts, ...]:
     return facts(request.out, paths)
 
@@ -385,13 +413,13 @@ def _identity(checkpoint: str | None) -> list[Any]:
     return [[item.name, *state(item)] for item in paths]
 
 
-def _verdict(stages: list[Stage]) -> tuple[Status, str]:
-    """Return failed if a stage failed, else passed: what the sentence says of skipped ones is part of it."""
-    failed = [stage for stage in stages if stage.status is Status.FAILED]
-    if failed:
-        return Status.FAILED, f"{failed[0].name} failed: {failed[0].reason}"
+def _verdict(stages: list[Stage], answer: str) -> tuple[Status, str]:
+    """Return the verdict on the stages that judged something, and the cause, or else the answer of the report."""
+    status = combined(stage.status for stage in stages if stage.status is not Status.SKIPPED)
+    for stage in stages:
+        if stage.status is status is not Status.PASSED:
+            return status, f"{stage.name} {status}: {stage.reason}"
     skipped = [stage for stage in stages if stage.status is Status.SKIPPED]
-    if not skipped:
-        return Status.PASSED, "Converted, validated, checked, compiled and bundled."
     left = "; ".join(f"{stage.name} skipped: {stage.reason}" for stage in skipped)
-    return Status.PASSED, f"Ready to send; {left}"
+    done = f"Ready to send; {left}" if skipped else "Converted, validated, checked, compiled and bundled."
+    return status, f"{answer} {done}".strip()

@@ -5,11 +5,13 @@ import os
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from lwmport import digest
-from lwmport.errors import PortError
+from lwmport.atomic import is_interruption
+from lwmport.errors import said
 from lwmport.manifest import ComponentEntry, FileEntry
 from lwmport.models.specs import tolerances_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, quantized_for, timed
@@ -28,7 +30,7 @@ from lwmport.reports.record import (
 from lwmport.runtime import registry
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Runner, Signature, TensorDiff, Validation
-from lwmport.validators.outputs import compare_outputs, verdict
+from lwmport.validators.outputs import compare_outputs, not_judged, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,10 @@ def judge(
     tell: Callable[[str], None] = lambda _: None,
     opener: Opener = open_runner,
 ) -> Judgement:
-    """Return the verdict on the artifact at ``path``; being out of tolerance, or refused to run, is a result.
+    """Return the verdict on the artifact at ``path``.
+
+    Being out of tolerance is a result: failed. So is an artifact that does not run to its end: not judged, with the
+    cause, unless what did run of it failed.
 
     ``tell`` is called with each case of an artifact that takes long. ``opener`` opens the artifact.
     """
@@ -88,14 +93,15 @@ def judge(
     sides = {side: taken for side, taken in both if taken}
     diffs = tuple(
         diff
-        for one, outputs in zip((run, *run.others), trial.outputs, strict=True)
+        for one, outputs in zip((run, *run.others), trial.outputs, strict=False)
         for diff in _compared(one, signature, outputs, precision)
     )
-    validation = verdict(
+    verdict_of = partial(not_judged, reason=trial.refusal) if trial.refusal else verdict
+    validation = verdict_of(
         component=run.component.name,
         artifact=path.name,
         reference=run.reference,
-        runner=f"{trial.runner}: {trial.refusal}" if trial.refusal else trial.runner,
+        runner=trial.runner,
         inputs=run.description,
         diffs=diffs,
         timings={side: statistics.median(taken) for side, taken in sides.items()},
@@ -105,7 +111,7 @@ def judge(
         signature=signature,
         inputs=run.inputs,
         reference=run.outputs,
-        candidate=trial.outputs[0],
+        candidate=trial.outputs[0] if trial.outputs else {},
         titles=run.titles,
     )
     timings = tuple(_timing(side, taken, run) for side, taken in sides.items())
@@ -114,9 +120,22 @@ def judge(
     )
 
 
+def why_not(path: Path, runner: str | None = None) -> str:
+    """Return why a file cannot be run here, as far as that is known before it is opened; nothing if it may be."""
+    return "" if runner is None and not registry.takers(path.suffix) else registry.runner_for(path, runner).why_not()
+
+
+def unjudged(component: str, artifact: str, reference: str, reason: str) -> Judgement:
+    """Return the verdict on an artifact that was not run: not judged, and why."""
+    validation = not_judged(
+        component=component, artifact=artifact, reference=reference, runner="none", inputs="", reason=reason
+    )
+    return Judgement(validation=validation, timings=(), galleries=(), pictures={})
+
+
 @dataclass(kw_only=True)
 class _Trial:
-    """What an artifact gave for each case, nothing from where it was refused; how long each run of the first took."""
+    """What an artifact gave for each case up to where it was refused; how long each run of the first took."""
 
     runner: str
     outputs: list[Mapping[str, Array]]
@@ -130,17 +149,20 @@ def _tried(
 ) -> _Trial:
     """Run every case of a reference run in the runtime of a file."""
     path, opener = artifact
-    trial = _Trial(runner=path.suffix, outputs=[{} for _ in (run, *run.others)])
+    trial = _Trial(runner=path.suffix, outputs=[])
     try:
         with contextlib.closing(opener(path, signature)) as runner:
             trial.runner, trial.notes = runner.name, runner.notes
-            trial.outputs[0], trial.seconds = timed(runner, run.fed(signature.inputs))
-            for number, one in enumerate(run.others, start=1):
+            outputs, trial.seconds = timed(runner, run.fed(signature.inputs))
+            trial.outputs.append(outputs)
+            for one in run.others:
                 if runner.streamed:
                     tell(f"{run.component.name}: {one.case} in {runner.name}")
-                trial.outputs[number] = runner.run(one.fed(signature.inputs))
-    except PortError as error:
-        trial.refusal = str(error)
+                trial.outputs.append(runner.run(one.fed(signature.inputs)))
+    except Exception as error:  # runtimes raise dozens of unrelated types
+        if is_interruption(error):
+            raise
+        trial.refusal = said(error)
     return trial
 
 
@@ -179,7 +201,10 @@ def _timing(runner: str, seconds: tuple[float, ...], run: ReferenceRun) -> Timin
 def component_report(
     part: ComponentEntry, judgement: Judgement, facts: tuple[str, str, str], cost: Conversion, weights_sha256: str
 ) -> ComponentReport:
-    """Return the report's part on one component; ``facts`` are format, dialect and precision."""
+    """Return the report's part on one component; ``facts`` are format, dialect and precision.
+
+    Files and digests are those of ``part``: let it be what lies there now.
+    """
     form, dialect, precision = facts
     opset = part.details.get("opset")
     artifact = ArtifactFacts(

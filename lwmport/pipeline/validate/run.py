@@ -1,7 +1,7 @@
 """Judging an artifact again, later or elsewhere: against JAX, or against another artifact."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,9 +10,10 @@ from lwmport import atomic, manifest, owned
 from lwmport.errors import UsageError
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
+from lwmport.pipeline.destination import place_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted
-from lwmport.pipeline.validate.judge import component_report, judge, open_runner
+from lwmport.pipeline.validate.judge import Judgement, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
@@ -22,6 +23,7 @@ from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status
+from lwmport.verdicts import Fault, file_faults
 
 JAX = "jax"
 
@@ -50,8 +52,8 @@ class ValidateRequest:
 def validate(request: ValidateRequest, observer: Observer | None = None) -> Outcome:
     """Run the artifacts of a folder, or one artifact, beside their reference and return the verdict.
 
-    A file that is no longer the one that was converted fails, whatever its numbers are. One that was compiled from a
-    converted model is judged as that one (`lwmport.pipeline.validate.subject`).
+    A file that is no longer the one that was converted fails, whatever its numbers are; one that does not run is not
+    judged. One that was compiled from a converted model is judged as that one (`lwmport.pipeline.validate.subject`).
 
     Raises:
         ArtifactError: there is no artifact, no manifest stands beside it, or it is damaged.
@@ -63,25 +65,29 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
-    changed = _changed(found)
+    observer.phase(f"digests of {found.place}")
+    faults = {} if found.compiled else _faults(found)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     for subject in found.items:
-        section, drawn = _section(request, subject, converted, observer)
+        section, drawn = _section(request, subject, converted, faults, observer)
         sections.append(section)
         pictures.update(drawn)
-    report = new_report(made.family, made.weights, tuple(sections), made.reproduce, made.choices)
+    judged = [subject.part.name for subject in found.items]
+    left_out = tuple(part.name for part in found.made.components if part.name not in judged)
+    title = ", ".join(judged) if left_out else made.component
+    report = new_report(title, made.weights, tuple(sections), made.reproduce, made.choices, left_out)
     if request.out is not None:
         with atomic.new_folder(request.out, last="report.json", owned=owned.Earlier(listed)) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
-        out=request.out or found.place,
+        out=found.place,
         manifest=made,
         report=report,
         seconds=0.0,
         peak_bytes=0,
-        status=Status.FAILED if changed else report.status,
-        failures=changed,
+        status=report.status,
+        failures=tuple(dict.fromkeys(fault.reason for part in sections for fault in part.faults)),
     )
 
 
@@ -97,18 +103,44 @@ def _check_runner(request: ValidateRequest, found: Subjects) -> None:
             raise UsageError(f"expected --device with --runner {names}, found it for {spec.name}; leave --device out")
 
 
-def _changed(found: Subjects) -> tuple[str, ...]:
-    """Return which converted files are no longer as their manifest says; nothing vouches for a compiled one."""
-    if found.compiled:
-        return ()
-    names = found.converted().changed_files()
-    return tuple(f"{name} is not the file that was converted: its digest differs" for name in names)
+def _faults(found: Subjects) -> dict[str, Fault]:
+    """Return what is wrong with each file of converted models; a tapped model may be missing."""
+    parts = [subject.part for subject in found.items]
+    taps = [file for part in parts if part.taps for file in part.taps.files if (found.folder / file.name).exists()]
+    files = dict.fromkeys([file for part in parts for file in part.files] + taps)
+    return {file.name: fault for file in files for fault in file_faults(found.folder, [file])}
 
 
 def _section(
-    request: ValidateRequest, subject: Subject, converted: Converted, observer: Observer
+    request: ValidateRequest, subject: Subject, converted: Converted, faults: Mapping[str, Fault], observer: Observer
 ) -> tuple[ComponentReport, Mapping[str, bytes]]:
+    """Return what is found on one model file, as it lies there now, and the pictures of it."""
     part, made = subject.part, converted.manifest
+    names = [file.name for file in (*part.files, *(part.taps.files if part.taps else ()))]
+    wrong = tuple(faults[name] for name in names if name in faults)
+    reasons = [fault.reason for fault in wrong if fault.status is Status.NOT_JUDGED]
+    reason = "; ".join(reasons) or why_not(subject.path, request.runner)
+    costs: Sequence[str] = ()
+    if reason:
+        judgement = unjudged(part.name, subject.path.name, request.reference, reason)
+    else:
+        judgement, costs = _judged(request, subject, converted, observer)
+    if judgement.validation.status is Status.NOT_JUDGED:
+        wrong = tuple(replace(fault, status=Status.NOT_JUDGED) for fault in wrong if fault.reason not in reasons)
+    precision = subject.judged_in(converted.family.options.precision)
+    facts = (subject.form, made.dialect, precision)
+    cost = Conversion(seconds=0.0, peak_bytes=None)
+    section = component_report(_now(subject, faults), judgement, facts, cost, made.weights_sha256)
+    where, on_device = place_of(subject.path, request.runner)
+    notes = (*section.notes, *costs)
+    return replace(section, notes=notes, faults=wrong, where=where, on_device=on_device), judgement.pictures
+
+
+def _judged(
+    request: ValidateRequest, subject: Subject, converted: Converted, observer: Observer
+) -> tuple[Judgement, Sequence[str]]:
+    """Return the verdict on the numbers of one model file, and what its storage costs."""
+    part = subject.part
     component, held = converted.component(part.name), converted.component_weights(part.name)
     named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
@@ -120,11 +152,18 @@ def _section(
             run = held_against(run, runner, f"{other.parent.name}/{other.name}")
     precision = subject.judged_in(converted.family.options.precision)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
-    judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener)
-    cost = Conversion(seconds=0.0, peak_bytes=None)
-    facts = (subject.form, made.dialect, precision)
-    section = component_report(part, judgement, facts, cost, made.weights_sha256)
-    return replace(section, notes=(*section.notes, *notes)), judgement.pictures
+    return judge(subject.path, part.signature, run, precision, observer.phase, opener), notes
+
+
+def _now(subject: Subject, faults: Mapping[str, Fault]) -> manifest.ComponentEntry:
+    """Return the entry of a model with its files as they are now: what is judged is what a report vouches for."""
+    folder = subject.path.parent
+    files = [
+        file if file.name not in faults else manifest.file_entry(folder, folder / file.name)
+        for file in subject.part.files
+        if (folder / file.name).is_file()
+    ]
+    return replace(subject.part, files=tuple(files))
 
 
 def _other(reference: Path, part: manifest.ComponentEntry) -> Path:

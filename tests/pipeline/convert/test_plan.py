@@ -23,6 +23,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.convert import plan
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for
+from lwmport.reports import numbers
 from lwmport.types import Weights, WeightSpec
 
 LLAMA = {
@@ -160,3 +161,21 @@ def test_background_work_gives_its_result_or_its_error() -> None:
     assert Background(lambda: 7).result() == 7
     with pytest.raises(ZeroDivisionError):
         Background(lambda: 1 // 0).result()
+
+
+def test_the_plan_counts_validation(stacked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides read the weights; where memory is scarce, the artifact reads them again for each case."""
+    family = family_of(stacked)
+    plain = planned(family, stacked)
+    assert plain.validation_seconds is None
+    assert "validate" not in plain.sentence
+    (component,) = family.references
+    count = sum(spec.nbytes for spec in component.weights.values())
+    layers = int(family.config["num_hidden_layers"])
+    monkeypatch.setattr(plan, "RATE", count)
+    start = plan.JUDGE + plan.JUDGE_LAYER * layers
+    for scarce, passes in ((False, 2), (True, 1 + 5)):
+        monkeypatch.setattr(plan.memory, "is_scarce", lambda _, scarce=scarce: scarce)
+        found = plan.with_validation(plain, family, stacked)
+        assert found.validation_seconds == pytest.approx(start + passes)
+    assert found.sentence.endswith(f", then about {numbers.seconds(start + 6)} to validate")

@@ -31,6 +31,7 @@ from lwmport.targets.registry import TARGETS
 from lwmport.types import Status
 
 PASSED, FAILED, SKIPPED = Status.PASSED, Status.FAILED, Status.SKIPPED
+NOT_JUDGED = Status.NOT_JUDGED
 
 
 @pytest.fixture
@@ -219,14 +220,17 @@ def test_a_configuration_file_that_changed_starts_afresh(ran: list[str], tmp_pat
     assert ran == [*road.STAGES] * 2
 
 
+@pytest.mark.parametrize("status", [FAILED, NOT_JUDGED])
 @pytest.mark.parametrize("name", list(road.STAGES))
-def test_a_failure_ends_the_road(name: str, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    failure = Stage(name=name, status=FAILED, reason="no")
-    monkeypatch.setitem(road.STAGES, name, lambda *_: failure)  # type: ignore[misc]
+def test_what_failed_or_was_not_judged_ends_the_road(
+    name: str, status: Status, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = Stage(name=name, status=status, reason="no")
+    monkeypatch.setitem(road.STAGES, name, lambda *_: ending)  # type: ignore[misc]
     found = port(request(tmp_path))
-    assert (found.status, found.sentence) == (FAILED, f"{name} failed: no")
+    assert (found.status, found.sentence) == (status, f"{name} {status}: no")
     place = list(road.STAGES).index(name)
-    assert [stage.status for stage in found.stages] == [PASSED] * place + [FAILED] + [SKIPPED] * (3 - place)
+    assert [stage.status for stage in found.stages] == [PASSED] * place + [status] + [SKIPPED] * (3 - place)
     assert len(ran) == place
     port(request(tmp_path))
     assert len(ran) == place, "what passed before the failure is not done again"
@@ -625,7 +629,7 @@ def test_one_that_fails_or_dies_takes_no_other_down(asked: Jobs, monkeypatch: py
     assert found.sentence.startswith(f"{len(others)} of {len(asked.jobs)} ports passed")
     said = [row.sentence for row in found.jobs[:3]]
     assert said == ["Said.", "ended by SIGKILL, twice; was there too little memory?", "no such thing"]
-    assert [row.status for row in found.jobs] == [FAILED] * 3 + [PASSED] * len(others)
+    assert [row.status for row in found.jobs] == [FAILED] + [NOT_JUDGED] * 2 + [PASSED] * len(others)
 
 
 @pytest.mark.parametrize(("code", "name"), [(-9, "SIGKILL"), (-11, "SIGSEGV"), (143, "SIGTERM"), (3, "")])
@@ -655,7 +659,7 @@ def test_one_that_needs_more_than_there_is_is_not_started(asked: Jobs, monkeypat
     stub = Stub({job.name: answer(job) for job in asked.jobs})
     found = run(asked, stub, monkeypatch, memory=10**6)
     assert large.name not in stub.started
-    assert found.jobs[0].status is FAILED
+    assert (found.status, found.jobs[0].status) == (NOT_JUDGED, NOT_JUDGED)
     assert "needs about 1.0 GB of memory" in found.jobs[0].sentence
 
 
@@ -803,7 +807,7 @@ def test_a_task_that_a_cluster_lost_takes_no_other_down(
 
     monkeypatch.setattr(ray, "get", lost)
     found = ports.port_all(replace(asked, jobs=asked.jobs[:2]), engine="ray", memory=1000)
-    assert [(row.status, row.sentence) for row in found.jobs] == [(FAILED, "worker died")] * 2
+    assert [(row.status, row.sentence) for row in found.jobs] == [(NOT_JUDGED, "worker died")] * 2
 
 
 def test_a_cluster_that_is_not_installed_costs_one_line(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
