@@ -242,7 +242,7 @@ def write_raw(root: Path, picked: list[tuple[Record, Record]], folder: Path) -> 
     groups = [sample[side] for _, sample in picked for side in ("inputs", "outputs", "relevant", "vectors")]
     files = [file["npy"] for group in groups for file in group.values()]
     files += [codes["codebook"]["npy"] for component in components.values() for codes in component["codes"].values()]
-    arrays = [(name[: -len(".npy")] + ".bin", name, None) for name in files]
+    arrays: list[tuple[str, str, int | None]] = [(name[: -len(".npy")] + ".bin", name, None) for name in files]
     for component in components.values():
         for name in component["calibration"]["stacked"].values():
             runs = range(component["calibration"]["count"])
