@@ -357,8 +357,11 @@ RESEALED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
         lambda files: files.update({"golden/vqgan-decoder/000/outputs/pixel_values.npy": b"1"}),
         "expected a .npy file, found damage",
     ),
-    "an array of objects": (_header("'descr': '|O'"), "as the record says, found object[1, 16, 16, 3]"),
-    "another dtype": (_header("'descr': '<f8'"), "as the record says, found float64[1, 16, 16, 3]"),
+    "an array of objects": (
+        _header("'descr': '|O'"),
+        "expected numbers and no negative sizes, found object[1, 16, 16, 3]",
+    ),
+    "another dtype": (_header("'descr': '<i4'"), "as the record says, found int32[1, 16, 16, 3]"),
     "Fortran order": (_header("'descr': '<f4', 'fortran_order': True"), "in Fortran order"),
     "an open bracket": (_header("'descr': ('<f4'"), "expected a .npy file, found damage"),
     "more bytes": (
