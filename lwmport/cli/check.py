@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.types import Severity, Status
@@ -42,6 +43,7 @@ COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NO
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx", help="The file that --fix writes."
 )
+@shared("inputs", "samples")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """List every place where ARTIFACT breaks a rule of a target.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lwmport.choices import lines
+from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     metavar="DIR|auto",
     help="Samples for int8: a folder with INPUT.npy files, or auto to make new ones.",
 )
+@shared("inputs", "samples")
 @click.option("--checkpoint", help="The checkpoint that was converted, for --calibration auto.")
 @click.option(
     "--keep-float32",

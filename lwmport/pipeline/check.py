@@ -1,22 +1,26 @@
 """Model files, ours or not, against a target's rules; and a mended copy of one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.foreign_inputs import feeds_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
-from lwmport.requests import by_fields, check_types
+from lwmport.requests import by_fields, check_samples, check_types
+from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
 from lwmport.targets.graphs.opening import READERS, is_saved_model
+from lwmport.targets.graphs.record import Value
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.registry import TARGETS
-from lwmport.types import Preflight, Status
+from lwmport.types import Array, Preflight, Status, TensorSpec
 
 LARGEST: Final = 2**31
 
@@ -25,7 +29,8 @@ LARGEST: Final = 2**31
 class CheckRequest:
     """What to check, and for whom. ``toolkit`` is the version of the vendor's tools, of CANN for Ascend.
 
-    ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``.
+    ``inputs`` is a .npz, a .jsonl or a folder of pictures that a corrected copy is also proved on, and ``samples`` how
+    many of them. ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``.
     """
 
     artifact: Path
@@ -34,10 +39,15 @@ class CheckRequest:
     toolkit: str | None = None
     precision: str | None = None
     input_shape: str | None = None
+    inputs: Path | None = None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
         check_types(self)
+        check_samples(self.samples)
+        if self.samples is not None and self.inputs is None:
+            raise UsageError("expected --samples beside --inputs, found it alone; leave it out")
 
     @property
     def conditions(self) -> Conditions:
@@ -91,6 +101,8 @@ def check_artifacts(request: CheckRequest, observer: Observer | None = None) -> 
     """
     observer = observer or Silent()
     conditions = request.conditions
+    if request.inputs is not None:
+        raise UsageError("expected --inputs beside --fix, which runs the model, found it alone; leave it out")
     found = []
     for path in models_of(request.artifact):
         observer.phase(f"check {path.name} for {request.target}")
@@ -107,7 +119,14 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     (observer or Silent()).phase(f"mend {request.artifact.name} for {request.target}, and prove that it is the same")
     if not request.artifact.is_file():
         raise UsageError(f"expected one ONNX file for --fix, found {request.artifact}")
-    return mend(request.artifact, out, request.conditions)
+    given = None if request.inputs is None else partial(_feeds, GivenInputs(request.inputs), request.samples)
+    return mend(request.artifact, out, request.conditions, given)
+
+
+def _feeds(given: GivenInputs, count: int | None, inputs: Sequence[Value]) -> list[dict[str, Array]]:
+    """Return a user's samples for the inputs of a graph."""
+    specs = tuple(TensorSpec(name=value.name, shape=value.shape or (), dtype=value.dtype) for value in inputs)
+    return [dict(feed) for feed in feeds_of(given, specs, count=count)]
 
 
 def with_preflight(section: ComponentReport, path: Path) -> ComponentReport:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lwmport.choices import Choice
-from lwmport.reports.record import ComponentReport, Destination, Report, WeightsSource
+from lwmport.reports.record import ComponentReport, Destination, InputsFact, Report, WeightsSource
 from lwmport.types import Status
 from lwmport.verdicts import combined
 
@@ -31,6 +31,7 @@ def assemble(  # noqa: PLR0913 - keywords, one a field of the record
     machine: str,
     commands: tuple[str, ...],
     choices: tuple[Choice, ...] = (),
+    inputs: InputsFact | None = None,
     destination: Destination | None = None,
     left_out: tuple[str, ...] = (),
 ) -> Report:
@@ -45,6 +46,7 @@ def assemble(  # noqa: PLR0913 - keywords, one a field of the record
         machine=machine,
         commands=commands,
         choices=choices,
+        inputs=inputs,
         destination=destination,
         left_out=left_out,
     )

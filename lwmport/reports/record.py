@@ -159,12 +159,21 @@ class WeightsSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputsFact:
+    """What the models were judged on: in a few words, where that comes from, and how many runs of each."""
+
+    words: str
+    source: str
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """The whole report. Build it with `lwmport.reports.answer.assemble`, which derives ``status`` and ``sentence``.
 
-    ``choices`` are what the verdict depends on beside the tensors, and where each of it came from. ``destination`` is
-    None where the models are for no device in particular. ``left_out`` are components of the same model that this
-    report does not judge.
+    ``choices`` are what the verdict depends on beside the tensors, and where each of it came from. ``inputs`` is what
+    was judged on. ``destination`` is None where the models are for no device in particular. ``left_out`` are components
+    of the same model that this report does not judge.
     """
 
     title: str
@@ -176,6 +185,7 @@ class Report:
     machine: str
     commands: tuple[str, ...]
     choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
+    inputs: InputsFact | None = field(default=None, metadata=ADDED)
     destination: Destination | None = field(default=None, metadata=ADDED)
     left_out: tuple[str, ...] = field(default=(), metadata=ADDED)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lwmport.atomic import is_interruption
 from lwmport.errors import PortError, RunnerError, said
+from lwmport.handoff.arrays import array_of
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
 from lwmport.manifest import Manifest
@@ -153,11 +154,8 @@ def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array]:
-    """Return arrays from their raw form: no header of a .npy is believed."""
-    return {
-        name: np.frombuffer(archive.read(file.bin, LARGEST_ARRAY), file.dtype).reshape(file.shape)
-        for name, file in files.items()
-    }
+    """Return arrays, each as its record tells it: no header of a .npy is believed."""
+    return {name: array_of(archive.read(file.npy, LARGEST_ARRAY), file) for name, file in files.items()}
 
 
 def _not_judged(part: ComponentSpec, reason: str) -> Validation:

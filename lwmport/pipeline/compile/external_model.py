@@ -7,6 +7,7 @@ from typing import Final
 
 from lwmport.errors import ArtifactError
 from lwmport.targets.compile.job import check_ranks
+from lwmport.targets.compile.scales import output_scales
 from lwmport.targets.graphs.record import Value
 from lwmport.types import Signature, TensorSpec, dtype_of
 
@@ -29,6 +30,7 @@ class ModelFile:
     public: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
     quantised: bool = False
+    scales: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_foreign(path: Path, *, public_names: bool) -> ModelFile:
@@ -61,6 +63,7 @@ def read_foreign(path: Path, *, public_names: bool) -> ModelFile:
         operators={operator: count for (_, operator), count in graph.operators.items()},
         public=public,
         own=False,
+        scales={public.get(name, name): scale for name, scale in output_scales(graph).items()},
         quantised=any(constant.dtype in QUANTISED for constant in graph.constants.values()),
     )
 

@@ -3,18 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
 
 from lwmport import atomic, owned
 from lwmport.choices import Choice
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry
+from lwmport.models.spec import FamilySpec
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
+from lwmport.pipeline.foreign_inputs import feeds_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
-from lwmport.requests import by_fields, check_types
+from lwmport.requests import by_fields, check_samples, check_types
+from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.targets.compile import record
 from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
 from lwmport.targets.compile.devices import check_calibration, check_options
@@ -25,6 +30,9 @@ from lwmport.types import Array, Compilation, Status
 
 AUTO: Final = "auto"
 
+Feeds: TypeAlias = tuple[Mapping[str, Array], ...]
+"""The inputs of several runs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompileRequest:
@@ -32,7 +40,9 @@ class CompileRequest:
 
     ``artifact`` is a model file or a folder with a manifest. ``calibration`` is a folder with INPUT.npy files, each
     [samples, ...], or ``auto``: samples of the component, made anew. ``choices`` are those of whoever asks, where that
-    is somebody who chose device and precision for the user.
+    is somebody who chose device and precision for the user. ``inputs`` is a .npz, a .jsonl or a folder of pictures
+    (`lwmport.runtime.given_inputs`), and ``samples`` how many of them: what the compiled model is compared on where the
+    target runs it here, and quantised on where its compiler quantises.
     """
 
     artifact: Path
@@ -49,10 +59,17 @@ class CompileRequest:
     extra: tuple[str, ...] = ()
     run: bool = True
     choices: tuple[Choice, ...] = ()
+    inputs: Path | None = None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
         check_types(self)
+        check_samples(self.samples)
+        if self.samples is not None and self.inputs is None:
+            raise UsageError("expected --samples beside --inputs, found it alone; leave it out")
+        if self.inputs is not None and self.calibration:
+            raise UsageError("expected --inputs or --calibration, found both; either holds the samples")
 
     @property
     def folder(self) -> Path:
@@ -167,7 +184,8 @@ def _own(request: CompileRequest, found: Converted, part: ComponentEntry, observ
         signature=part.signature,
         operators=part.operators,
     )
-    return _job(request, model, calibration)
+    feeds = _feeds(request, model, found.family.spec) if request.inputs else ()
+    return _job(request, model, calibration or _stacked(request, feeds), feeds)
 
 
 def _foreign(request: CompileRequest) -> CompileJob:
@@ -179,12 +197,36 @@ def _foreign(request: CompileRequest) -> CompileJob:
             f"expected --calibration DIR with {', '.join(names)} for {request.artifact}, which no manifest describes, "
             f"found {AUTO}, which makes samples for models of lwmport's own"
         )
-    return _job(
-        request, model, given_samples(Path(request.calibration), model.signature) if request.calibration else None
+    feeds = _feeds(request, model, None) if request.inputs else ()
+    samples = given_samples(Path(request.calibration), model.signature) if request.calibration else None
+    return _job(request, model, samples or _stacked(request, feeds), feeds)
+
+
+def _feeds(request: CompileRequest, model: ModelFile, family: FamilySpec | None) -> Feeds:
+    """Return the user's inputs of each run.
+
+    Raises:
+        UsageError: the model does not take them.
+    """
+    gear = next(iter(request.gears), {})
+    specs = (
+        replace(spec, shape=tuple(gear.get(str(dim), dim) for dim in spec.shape)) for spec in model.signature.inputs
     )
+    return feeds_of(GivenInputs(Path(str(request.inputs))), tuple(specs), family, request.samples)
 
 
-def _job(request: CompileRequest, model: ModelFile, calibration: Mapping[str, Array] | None) -> CompileJob:
+def _stacked(request: CompileRequest, feeds: Feeds) -> dict[str, Array] | None:
+    """Return the user's inputs as samples to quantise on, where the target's compiler quantises."""
+    if not feeds or not TARGETS[request.target].quantises:
+        return None
+    if len({tuple(array.shape for array in feed.values()) for feed in feeds}) > 1:
+        raise UsageError(f"expected samples of one shape in {request.inputs} to quantise on, found several")
+    return {name: np.stack([feed[name] for feed in feeds]) for name in feeds[0]}
+
+
+def _job(
+    request: CompileRequest, model: ModelFile, calibration: Mapping[str, Array] | None, feeds: Feeds
+) -> CompileJob:
     return CompileJob(
         path=model.path,
         name=model.name,
@@ -198,6 +240,8 @@ def _job(request: CompileRequest, model: ModelFile, calibration: Mapping[str, Ar
         precision=request.precision or TARGETS[request.target].precision,
         gears=request.gears,
         calibration=calibration,
+        given=feeds,
+        scales=model.scales,
         keep_float32=request.keep_float32,
         pictures_as_bytes=request.pictures_as_bytes,
         extra=request.extra,

@@ -20,12 +20,13 @@ from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
+from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
-from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource
+from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Component
 
@@ -37,6 +38,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     """Run every artifact beside the reference and write the report into the folder."""
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
+    told: list[InputWords] = []
     precision = work.family.options.precision
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
         facts = (work.request.format, work.dialect.name, precision)
@@ -47,7 +49,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
             continue
         work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
         weights = component_weights(work.family, component, work.weights)
-        run = gather(component, weights, trial_batch(part.signature), work.observer.progress)
+        sampling = work.sampling.of(part.signature.inputs[0].shape[0])
+        run = gather(component, weights, trial_batch(part.signature), work.observer.progress, sampling)
+        told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
         pictures.update(judgement.pictures)
@@ -58,7 +62,12 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
             narrow = next(item for item in work.family.components if item.name == component.name)
             sections.append(_judge_direct(work, narrow, run, weights_sha256))
     report = new_report(
-        work.request.component, work.weights.source, tuple(sections), work.request.commands(), work.choices
+        work.request.component,
+        work.weights.source,
+        tuple(sections),
+        work.request.commands(),
+        choices=work.choices,
+        inputs=together(told),
     )
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
@@ -111,8 +120,10 @@ def new_report(
     source: Mapping[str, Any],
     sections: tuple[ComponentReport, ...],
     commands: tuple[str, ...],
+    *,
     choices: tuple[Choice, ...] = (),
     left_out: tuple[str, ...] = (),
+    inputs: InputWords | None = None,
 ) -> Report:
     """Return the report on some components of one model; ``left_out`` are its others, which are not judged."""
     forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
@@ -126,4 +137,5 @@ def new_report(
         choices=choices,
         destination=destination_of(sections),
         left_out=left_out,
+        inputs=None if inputs is None else InputsFact(words=inputs.words, source=inputs.source, samples=inputs.samples),
     )

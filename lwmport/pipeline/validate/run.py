@@ -13,13 +13,15 @@ from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.destination import place_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted
+from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Judgement, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
+from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
-from lwmport.requests import by_fields, check_types
+from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status
@@ -33,7 +35,9 @@ class ValidateRequest:
     """What to judge, against what, and where a report goes, if anywhere.
 
     ``runner`` is what runs the artifact (a key of `lwmport.runtime.registry.RUNNERS`, or another package's), by default
-    the usual one of its suffix. ``device`` is the number of the card, for a runner that has several.
+    the usual one of its suffix. ``device`` is the number of the card, for a runner that has several. ``inputs`` is a
+    .npz, a .jsonl or a folder of pictures to run on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
+    is how many runs.
     """
 
     artifact: Path
@@ -42,10 +46,13 @@ class ValidateRequest:
     out: Path | None = None
     runner: str | None = None
     device: int | None = None
+    inputs: Path | None = None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
         check_types(self)
+        check_samples(self.samples)
 
 
 @by_fields(ValidateRequest)
@@ -65,18 +72,28 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
+    sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
+    for subject in found.items if request.inputs else ():
+        component, held = converted.component(subject.part.name), converted.component_weights(subject.part.name)
+        own = sampling.of(subject.part.signature.inputs[0].shape[0])
+        TestInputs(component, held, own).check(trial_batch(subject.part.signature))
     observer.phase(f"digests of {found.place}")
     faults = {} if found.compiled else _faults(found)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
+    told: list[InputWords] = []
     for subject in found.items:
-        section, drawn = _section(request, subject, converted, faults, observer)
+        section, drawn, words = _section(request, subject, converted, (faults, sampling), observer)
         sections.append(section)
+        told += [words] if words else []
         pictures.update(drawn)
     judged = [subject.part.name for subject in found.items]
     left_out = tuple(part.name for part in found.made.components if part.name not in judged)
     title = ", ".join(judged) if left_out else made.component
-    report = new_report(title, made.weights, tuple(sections), made.reproduce, made.choices, left_out)
+    inputs = together(told)
+    report = new_report(
+        title, made.weights, tuple(sections), made.reproduce, choices=made.choices, left_out=left_out, inputs=inputs
+    )
     if request.out is not None:
         with atomic.new_folder(request.out, last="report.json", owned=owned.Earlier(listed)) as scratch:
             write_report(report, scratch, pictures)
@@ -112,19 +129,25 @@ def _faults(found: Subjects) -> dict[str, Fault]:
 
 
 def _section(
-    request: ValidateRequest, subject: Subject, converted: Converted, faults: Mapping[str, Fault], observer: Observer
-) -> tuple[ComponentReport, Mapping[str, bytes]]:
-    """Return what is found on one model file, as it lies there now, and the pictures of it."""
+    request: ValidateRequest,
+    subject: Subject,
+    converted: Converted,
+    known: tuple[Mapping[str, Fault], Sampling],
+    observer: Observer,
+) -> tuple[ComponentReport, Mapping[str, bytes], InputWords | None]:
+    """Return what is found on one model file as it lies there now, the pictures of it, and what it was judged on."""
+    faults, sampling = known
     part, made = subject.part, converted.manifest
     names = [file.name for file in (*part.files, *(part.taps.files if part.taps else ()))]
     wrong = tuple(faults[name] for name in names if name in faults)
     reasons = [fault.reason for fault in wrong if fault.status is Status.NOT_JUDGED]
     reason = "; ".join(reasons) or why_not(subject.path, request.runner)
     costs: Sequence[str] = ()
+    words: InputWords | None = None
     if reason:
         judgement = unjudged(part.name, subject.path.name, request.reference, reason)
     else:
-        judgement, costs = _judged(request, subject, converted, observer)
+        judgement, costs, words = _judged(request, subject, converted, sampling, observer)
     if judgement.validation.status is Status.NOT_JUDGED:
         wrong = tuple(replace(fault, status=Status.NOT_JUDGED) for fault in wrong if fault.reason not in reasons)
     precision = subject.judged_in(converted.family.options.precision)
@@ -133,18 +156,19 @@ def _section(
     section = component_report(_now(subject, faults), judgement, facts, cost, made.weights_sha256)
     where, on_device = place_of(subject.path, request.runner)
     notes = (*section.notes, *costs)
-    return replace(section, notes=notes, faults=wrong, where=where, on_device=on_device), judgement.pictures
+    return replace(section, notes=notes, faults=wrong, where=where, on_device=on_device), judgement.pictures, words
 
 
 def _judged(
-    request: ValidateRequest, subject: Subject, converted: Converted, observer: Observer
-) -> tuple[Judgement, Sequence[str]]:
-    """Return the verdict on the numbers of one model file, and what its storage costs."""
+    request: ValidateRequest, subject: Subject, converted: Converted, sampling: Sampling, observer: Observer
+) -> tuple[Judgement, Sequence[str], InputWords | None]:
+    """Return the verdict on the numbers of one model file, what its storage costs, and what it was judged on."""
     part = subject.part
     component, held = converted.component(part.name), converted.component_weights(part.name)
     named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
-    run = gather(component, held, trial_batch(part.signature), observer.progress)
+    own = sampling.of(part.signature.inputs[0].shape[0])
+    run = gather(component, held, trial_batch(part.signature), observer.progress, own)
     notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
         other = _other(Path(request.reference), part)
@@ -152,7 +176,7 @@ def _judged(
             run = held_against(run, runner, f"{other.parent.name}/{other.name}")
     precision = subject.judged_in(converted.family.options.precision)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
-    return judge(subject.path, part.signature, run, precision, observer.phase, opener), notes
+    return judge(subject.path, part.signature, run, precision, observer.phase, opener), notes, run.words
 
 
 def _now(subject: Subject, faults: Mapping[str, Fault]) -> manifest.ComponentEntry:

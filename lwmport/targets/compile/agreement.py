@@ -1,7 +1,7 @@
 """How near a compiled model is to its artifact: numbers by their error, integers by how many of them differ."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,11 @@ LEAST_EQUAL: Final = {"float32": 1.0, "bfloat16": 0.9, "int8": 0.9}
 STEPS: Final = ("int8", "uint8")
 """Outputs of a quantised model in these dtypes are numbers, in steps of its scale."""
 
+SHARE: Final = {"float32": 1e-4, "bfloat16": 1e-2, "int8": 2e-2}
+"""Where the range of an output is known (a probability): the root mean square error that is allowed, as a share of it.
+Below 10 times as much an output says nothing: a detector that finds nothing gives numbers near 0, and an error that
+means nothing is a large part of them."""
+
 NOT_JUDGED: Final = "not judged: "
 
 
@@ -31,7 +36,8 @@ NOT_JUDGED: Final = "not judged: "
 class Verdict:
     """Why an output is wrong, if it is. ``moved``: some integers differ; ``follows``: numbers that may follow.
 
-    ``left`` says what of the output was not judged, for the artifact itself has no finite number there.
+    ``left`` says what of the output was not judged, for the artifact itself has no finite number there. ``small``: it
+    was not judged, for it is next to nothing on these samples.
     """
 
     detail: str
@@ -39,6 +45,21 @@ class Verdict:
     moved: bool = False
     follows: bool = False
     left: str = ""
+    small: bool = False
+
+
+def together(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the outputs of several runs as one: behind each other where their shapes allow it, else by run."""
+    if len(runs) == 1:
+        return dict(runs[0])
+    found: dict[str, Array] = {}
+    for name in runs[0]:
+        arrays = [run[name] for run in runs if name in run]
+        if len({array.shape for array in arrays}) == 1 and len(arrays) == len(runs):
+            found[name] = np.stack(arrays)
+        else:
+            found |= {f"{name} of run {number}": run[name] for number, run in enumerate(runs) if name in run}
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +71,26 @@ class Agreement:
     details: Mapping[str, str]
 
 
-def agreement(artifact: str, expected: Mapping[str, Array], found: Mapping[str, Array], precision: str) -> Agreement:
+def agreement(
+    artifact: str,
+    expected: Mapping[str, Array],
+    found: Mapping[str, Array],
+    precision: str,
+    scales: Mapping[str, float] | None = None,
+) -> Agreement:
     """Return how near the outputs of a compiled model are to those of the artifact with this file name.
 
     ``precision`` is what the compiled model computes in: int8 for an artifact that is quantised already.
 
     Two kinds of numbers are not judged: those that may follow from integers that changed, and those that are NaN or
-    infinite in the artifact's own output. The samples are random, and the model may not be made for them.
+    infinite in the artifact's own output. The samples may be ones that the model is not made for. ``scales`` are the
+    largest magnitudes of outputs whose range is known.
     """
-    verdicts = {name: compare(name, array, found.get(name), precision) for name, array in expected.items()}
+    known = scales or {}
+    verdicts = {
+        name: compare(name, array, found.get(name), precision, known.get(name, 0.0)) for name, array in expected.items()
+    }
+    small = [name for name, verdict in verdicts.items() if verdict.small]
     changed = [name for name, verdict in verdicts.items() if verdict.moved]
     follows = [name for name, verdict in verdicts.items() if changed and verdict.follows]
     details = {
@@ -69,23 +101,25 @@ def agreement(artifact: str, expected: Mapping[str, Array], found: Mapping[str, 
     left = [verdict.left for verdict in verdicts.values() if verdict.left]
     if follows:
         words = f"; {NOT_JUDGED}{', '.join(follows)}, for integers of {', '.join(changed)} changed that they may follow"
-    elif all(verdict.left == name for name, verdict in verdicts.items()):
+    elif all(verdict.left == name or verdict.small for name, verdict in verdicts.items()):
         words = ""
     else:
         but = f", but for some integers of {', '.join(changed)}" if changed else ""
         words = f" and agrees with {artifact} on samples{but}"
     if left:
         words += f"; {NOT_JUDGED}{', '.join(left)}, not finite in the output of {artifact} itself on these samples"
+    if small:
+        words += f"; {NOT_JUDGED}{', '.join(small)}, next to 0 of its range on these samples; give --inputs"
     return Agreement(reason=next(wrong, ""), words=words, details=details)
 
 
-def compare(name: str, expected: Array, found: Array | None, precision: str) -> Verdict:
-    """Return how near an output is to the artifact's own."""
+def compare(name: str, expected: Array, found: Array | None, precision: str, scale: float = 0.0) -> Verdict:
+    """Return how near an output is to the artifact's own; ``scale`` is its largest magnitude, 0 if unknown."""
     reason = broken(TensorSpec(name=name, shape=expected.shape, dtype=str(expected.dtype)), found)
     if found is None or reason:
         return Verdict(reason=reason, detail="wrong")
     if np.issubdtype(expected.dtype, np.floating) or (precision == "int8" and expected.dtype.name in STEPS):
-        return _numbers(name, expected, found, LEAST_DB[precision])
+        return _numbers(name, expected, found, LEAST_DB[precision], SHARE[precision] * scale)
     share = equal_share(expected, found)
     low = share < LEAST_EQUAL[precision]
     wanted = f", expected at most {1 - LEAST_EQUAL[precision]:.0%}"
@@ -93,7 +127,7 @@ def compare(name: str, expected: Array, found: Array | None, precision: str) -> 
     return Verdict(reason=reason, detail=f"{share:.2%} equal", moved=share < 1)
 
 
-def _numbers(name: str, expected: Array, found: Array, least: float) -> Verdict:
+def _numbers(name: str, expected: Array, found: Array, least: float, allowed: float) -> Verdict:
     judged, size = np.isfinite(expected), expected.size
     lost = int(np.count_nonzero(judged & ~np.isfinite(found)))
     if lost:
@@ -109,7 +143,16 @@ def _numbers(name: str, expected: Array, found: Array, least: float) -> Verdict:
     detail = ("equal" if ratio == math.inf else f"{ratio:.1f} dB") + (
         f", {open_:,} of {size:,} not judged" * bool(left)
     )
+    if allowed and ratio < least and _root(found.astype(np.float64) - expected) <= allowed:
+        if _root(expected) < 10 * allowed:
+            return Verdict(detail=f"{NOT_JUDGED}{detail}, but next to 0 of its range", left=left, small=True)
+        return Verdict(detail=f"{detail}, within {allowed:g} of its range", left=left)
     if ratio >= least:
         return Verdict(detail=detail, left=left)
     reason = f"{name}: {ratio:.1f} dB from the artifact's own output, expected at least {least:.0f} dB"
     return Verdict(reason=reason, detail=detail, follows=True, left=left)
+
+
+def _root(array: Array) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.square(array.astype(np.float64)).mean())) if array.size else 0.0

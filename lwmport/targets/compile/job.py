@@ -27,7 +27,8 @@ class CompileJob:
     the device within the target. ``calibration`` holds samples for quantisation by input name, each array
     [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
     model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
-    ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
+    ``given`` are a user's inputs of several runs to compare on, ``scales`` the largest magnitudes of those outputs
+    whose range is known. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     """
 
     path: Path
@@ -44,6 +45,8 @@ class CompileJob:
     calibration: Mapping[str, Array] | None = None
     keep_float32: tuple[str, ...] = ()
     nodes: frozenset[str] | None = None
+    given: tuple[Mapping[str, Array], ...] = ()
+    scales: Mapping[str, float] = field(default_factory=dict)
     pictures_as_bytes: bool = False
     extra: tuple[str, ...] = ()
     toolchain: Path | None = None

@@ -14,7 +14,7 @@ from lwmport.errors import MissingExtraError, RunnerError, UsageError
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.registry import open_runner
 from lwmport.runtime.spec import RunnerContext
-from lwmport.targets.compile.agreement import agreement
+from lwmport.targets.compile.agreement import agreement, together
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.record import results
 from lwmport.targets.compile.samples import samples
@@ -94,12 +94,14 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
         with disk.blamed(scratch, size, RunnerError):
             made = _make(job, engine, scratch)
         with contextlib.closing(made.open()) as runner:
-            found, seconds = _timed(runner, given)
+            first, seconds = _timed(runner, given[0])
+            found = together([first, *(runner.run(feed) for feed in given[1:])])
     except MissingExtraError as error:
         return Status.SKIPPED, str(error), {}
     except RunnerError as error:
         return Status.FAILED, str(error), {}
-    agrees = agreement(job.path.name, expected, found, "int8" if job.quantised else job.precision)
+    precision = "int8" if job.quantised else job.precision
+    agrees = agreement(job.path.name, together(expected), found, precision, job.scales)
     details = {"seconds": f"{seconds:.4f}", **agrees.details}
     if agrees.reason:
         return Status.FAILED, agrees.reason, details
@@ -108,22 +110,25 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
     return Status.PASSED, f"{word} in {engine}{agrees.words}", details
 
 
-def _expected(job: CompileJob) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return samples and the artifact's own outputs on them.
+def _expected(job: CompileJob) -> tuple[list[Mapping[str, Array]], list[dict[str, Array]]]:
+    """Return samples, the user's or some of our own, and the artifact's own outputs on each.
 
     Where a stranger's model refuses them, an integer may be the place of a table's only row: then all integers without
     a range are 0. The ranges of our own models are known.
     """
+    if job.given:
+        with contextlib.closing(open_runner(job.path)) as runner:
+            return list(job.given), [runner.run(feed) for feed in job.given]
     gear = job.gears[0] if job.gears else {}
     given = samples(job.signature.inputs, gear)
     with contextlib.closing(open_runner(job.path)) as runner:
         try:
-            return given, runner.run(given)
+            return [given], [runner.run(given)]
         except RunnerError:
             if job.own:
                 raise
             given = samples(job.signature.inputs, gear, masks=False)
-            return given, runner.run(given)
+            return [given], [runner.run(given)]
 
 
 def _scarcity(job: CompileJob, engine: str, size: int) -> str:

@@ -10,7 +10,7 @@ from lwmport.targets.fix import cast_cleanup, folding, functions, numbers, opset
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.masks import soften
 from lwmport.targets.fix.memory_check import check_room
-from lwmport.targets.fix.proof import Proof, prove, together
+from lwmport.targets.fix.proof import Giver, Proof, prove, together
 from lwmport.targets.fix.writing import data_of, refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph
@@ -39,8 +39,10 @@ class Mended:
         return f"{self.proof.sentence}; {self.condition}" if self.condition else self.proof.sentence
 
 
-def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
+def mend(path: Path, out: Path, conditions: Conditions, given: Giver | None = None) -> Mended:
     """Write a mended copy of an ONNX model, if it computes the same on random inputs.
+
+    ``given`` returns further inputs, a user's, for the inputs of the mended model.
 
     Raises:
         ArtifactError: its weights are not there.
@@ -73,7 +75,7 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
                 files, proofs = write(draft, path), []
             stamp.put(path)
             after = read(path)
-            proof = together([*proofs, prove(known, after, wide=not proofs)])
+            proof = together([*proofs, prove(known, after, wide=not proofs, given=given)])
         if not proof.equal:
             raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
         found = judge(after, replace(conditions, shapes=None))

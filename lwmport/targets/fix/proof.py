@@ -1,10 +1,10 @@
 """Two ONNX files held against each other in ONNX Runtime, on random inputs that both take."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -35,12 +35,15 @@ EACH: Final = (1e-2, 1e-2)
 
 THREADS: Final = 2
 
+Giver: TypeAlias = Callable[[Sequence[Value]], list[Feed]]
+"""Returns a user's inputs of several runs for the inputs of a model."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
     """How far two models are apart: the largest error over the largest value, over all outputs and inputs.
 
-    ``element`` is the largest error of one element over what is allowed there.
+    ``element`` is the largest error of one element over what is allowed there. ``given`` of the runs are a user's.
     """
 
     error: float
@@ -48,6 +51,7 @@ class Proof:
     output: str
     runs: int
     element: float = 0.0
+    given: int = 0
 
     @property
     def equal(self) -> bool:
@@ -63,15 +67,16 @@ class Proof:
     @property
     def sentence(self) -> str:
         """The proof in words."""
+        own = f" and {self.given} of --inputs" if self.given else ""
         word = "agree" if self.equal else "do not agree"
         beyond = f"; elements of it are {self.element:.2g} times as far off as allowed" if not self.element <= 1 else ""
         return (
-            f"before and after {word} on {self.runs} random inputs: largest error {self.error:.2g} of the largest "
+            f"before and after {word} on {self.runs - self.given} random inputs{own}: largest error {self.error:.2g} of the largest "
             f"value of {self.output}, {self.tolerance:g} allowed{beyond}"
         )
 
 
-def prove(before: Graph, after: Graph, *, wide: bool = True) -> Proof:
+def prove(before: Graph, after: Graph, *, wide: bool = True, given: Giver | None = None) -> Proof:
     """Return how far the models of two graphs are apart; integers, flags and shapes have to be the same.
 
     Both see inputs in [-1, 1) and indices, and, if ``wide``, large floats and large integers, unless the first model
@@ -84,7 +89,9 @@ def prove(before: Graph, after: Graph, *, wide: bool = True) -> Proof:
     """
     values = after_shapes(before, after)
     trials = [{value.name: sample(value, before, seed) for value in values} for seed in SEEDS]
-    return agreement((before, after), trials, wide_trials(values, before) if wide else ())
+    own = given(values) if given else []
+    found = agreement((before, after), [*trials, *own], wide_trials(values, before) if wide else ())
+    return replace(found, given=len(own))
 
 
 def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = ()) -> Proof:
@@ -112,7 +119,8 @@ def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[
 
 def together(proofs: Sequence[Proof]) -> Proof:
     """Return the worst of some proofs, with the runs of the longest."""
-    return replace(max(proofs, key=lambda proof: proof.worst), runs=max(proof.runs for proof in proofs))
+    runs, given = max(proof.runs for proof in proofs), max(proof.given for proof in proofs)
+    return replace(max(proofs, key=lambda proof: proof.worst), runs=runs, given=given)
 
 
 def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: Mapping[str, str]) -> Proof:

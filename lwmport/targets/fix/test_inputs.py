@@ -8,8 +8,13 @@ import numpy as np
 from lwmport.errors import UsageError
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.targets.rules.shapes import SHAPE_OPERANDS
-from lwmport.types import Array, dtype_of
+from lwmport.types import Array, TensorSpec, dtype_of
+from lwmport.validators.drawn import as_picture, drawn, layout_of_picture
+from lwmport.validators.pictures import scaled
 from lwmport.validators.relative import is_float
+
+DRAWN: Final = 0
+"""The seed of the inputs among which pictures are drawn."""
 
 WIDE: Final = 2
 """The seed of the inputs of extraordinary size."""
@@ -77,6 +82,8 @@ def after_shapes(before: Graph, after: Graph) -> list[Value]:
 def sample(value: Value, graph: Graph, seed: int) -> Array:
     """Return a random input: floats in [-1, 1), indices that the table they look into has, flags.
 
+    With the seed `DRAWN`, what looks like a picture is a drawing: on noise a detector finds nothing.
+
     Raises:
         UsageError: a size is not known, or the elements are no numbers.
     """
@@ -93,6 +100,11 @@ def sample(value: Value, graph: Graph, seed: int) -> Array:
     element = dtype_of(value.dtype)
     if element.kind == "b":
         return random.integers(0, 2, shape).astype(element)
+    layout = layout_of_picture(shape, value.dtype) if seed == DRAWN else ""
+    if layout:
+        sizes = dict(zip(layout, shape, strict=True))
+        picture = drawn(sizes["N"], (sizes["H"], sizes["W"]), sizes["C"], seed)
+        return scaled(picture, as_picture(TensorSpec(name=value.name, shape=shape, dtype=value.dtype)))
     if element.kind in "iu":
         return random.integers(0, _entries(value.name, graph), shape).astype(element)
     return random.uniform(-1, 1, shape).astype(element)
