@@ -9,6 +9,7 @@ import click
 
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.types import Compilation
@@ -79,7 +80,7 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
 
 
 def _print(found: "Compilation", out: Path) -> None:
-    click.echo(f"{status_word(found.status)}  {found.artifact} for {found.target}: {found.reason}")
+    click.echo(f"{status_word(found.status)}  {printable(f'{found.artifact} for {found.target}: {found.reason}')}")
     if found.status != "passed":
         click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}:")
         for command in found.commands:
