@@ -11,6 +11,7 @@ from lwmport.choices import lines
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.types import Compilation
@@ -85,9 +86,9 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
 
 
 def _print(found: "Compilation", out: Path) -> None:
-    click.echo(f"{status_word(found.status)}  {found.artifact} for {found.target}: {found.reason}")
+    click.echo(f"{status_word(found.status)}  {printable(f'{found.artifact} for {found.target}: {found.reason}')}")
     for line in lines(found.choices):
-        click.echo(f"  {line}")
+        click.echo(f"  {printable(line)}")
     if found.status != "passed":
         click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}:")
         for command in found.commands:

@@ -9,6 +9,7 @@ from lwmport.choices import WEIGHTS, is_random, lines
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.types import Status
 from lwmport.verdicts import exit_code
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.pipeline.convert.request import Outcome
@@ -46,7 +47,7 @@ def _print(outcome: "Outcome", page: Path | None) -> None:
     weights = outcome.manifest.weights
     click.echo(f"weights: {weights['description']}")
     for line in lines(choice for choice in outcome.manifest.choices if choice.name != WEIGHTS):
-        click.echo(f"  {line}")
+        click.echo(f"  {printable(line)}")
     if outcome.report is None:
         click.echo(f"{status_word(outcome.status)}  {NOT_ASKED}")
         return
@@ -67,16 +68,16 @@ def _print_section(section: "ComponentReport", note: str) -> None:
     validation = section.validation
     click.echo(f"{status_word(section.status)}  {section.title}{_on(validation.inputs)}")
     for fault in section.faults:
-        click.echo(f"  {status_word(fault.status)}  {fault.reason}")
+        click.echo(f"  {status_word(fault.status)}  {printable(fault.reason)}")
     if validation.status is Status.NOT_JUDGED:
-        click.echo(f"  {validation.reason}")
+        click.echo(f"  {printable(validation.reason)}")
     if len(validation.diffs) <= FEW:
         for diff in validation.diffs:
-            click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}{note}")
+            click.echo(f"  {status_word(diff.status)}  {printable(f'{diff.name}: {diff.reason}')}{note}")
     else:
         shown, left = shown_cases(cases_of(section))
         for case in shown:
-            click.echo(f"  {status_word(case.status)}  {case.sentence}{note}")
+            click.echo(f"  {status_word(case.status)}  {printable(case.sentence)}{note}")
         if left:
             click.echo(f"  and {len(left)} more cases, all passed")
     for remark in section.notes[:FEW]:

@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import sys
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -35,14 +36,23 @@ def reserve() -> None:
         os.dup2(2, 1)
 
 
+UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\n]")
+"""What may be no printable character."""
+
+
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    """Print one JSON document; what a terminal would obey is escaped as JSON does, so no value changes."""
+    text = UNPRINTABLE.sub(_escaped, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
     if not _reserved:
         click.echo(text)
         return
     with open(_reserved[0], "w", encoding="utf-8", closefd=False) as file:
         file.write(f"{text}\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found.group()
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def status_word(status: str) -> str:

@@ -13,6 +13,7 @@ from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.options import OPTIONS, Place, flag_of, of_place
 from lwmport.verdicts import exit_code
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.pipeline.port.run import PortOutcome
@@ -79,7 +80,7 @@ def _print(found: "PortOutcome") -> None:
     for line in lines(found.choices):
         click.echo(f"  {line}")
     for stage in found.stages:
-        click.echo(f"{status_word(stage.status)}  {stage.name}: {stage.reason}")
+        click.echo(f"{status_word(stage.status)}  {stage.name}: {printable(stage.reason)}")
     click.echo(f"{status_word(found.status)}  {found.title}: {found.sentence}")
 
 

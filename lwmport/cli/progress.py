@@ -14,6 +14,7 @@ import click
 
 from lwmport.cli.interruption import check
 from lwmport.cli.output import is_dumb, size
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +52,7 @@ class PlainProgress:
     def phase(self, text: str) -> None:
         """Print the phase and the seconds since the start."""
         check()
+        text = printable(text)
         self._next, self._first, self._phase = STEP, None, text
         self._tell(text)
 
@@ -112,7 +114,7 @@ class BarProgress:
         check()
         from rich.markup import escape
 
-        self._console.print(f"[dim]{escape(text)}[/dim]", highlight=False)
+        self._console.print(f"[dim]{escape(printable(text))}[/dim]", highlight=False)
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task("", total=None)
