@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 ENDED: Final = ("traceback", "died", "hung")
+SHAPED: Final = frozenset({"CastLike", "EyeLike", "Shape"})
+"""Operators that read no value of an operand: the parser may drop an input that only they read."""
+
 MOST: Final = 40
 """Names of models that a list of counts keeps."""
 
@@ -46,12 +49,14 @@ def compass_config(path: Path) -> dict[str, str]:
         graph = open_graph(path)
     except PortError:
         return config
+    idle = [value.name for value in graph.inputs if {node.op for node in graph.readers.get(value.name, ())} <= SHAPED]
     shapes = [",".join(map(str, value.shape or ())) for value in graph.inputs]
     return {
         **config,
         "input": ",".join(value.name for value in graph.inputs),
         "input_shape": ",".join(f"[{shape}]" for shape in shapes),
         "output": ",".join(value.name for value in graph.outputs),
+        "idle": str(len(idle)),
     }
 
 

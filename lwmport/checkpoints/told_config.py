@@ -145,9 +145,7 @@ def check_agrees(spec: FamilySpec, told: ToldConfig, config: Mapping[str, Any], 
             )
 
 
-def _question(
-    spec: FamilySpec, component: str, opened: Checkpoint, missing: Sequence[str], named: str = ""
-) -> str:
+def _question(spec: FamilySpec, component: str, opened: Checkpoint, missing: Sequence[str], named: str = "") -> str:
     words = {item.field: item.word for item in spec.untold}
     lacking = ", ".join(words[name] for name in missing)
     names = offers_of(spec, component, opened.specs)
@@ -159,9 +157,7 @@ def _question(
     )
 
 
-def _missing(
-    spec: FamilySpec, config: str | Mapping[str, Any], settings: tuple[str, ...] = ()
-) -> tuple[str, ...]:
+def _missing(spec: FamilySpec, config: str | Mapping[str, Any], settings: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the fields that no tensor tells and that neither a configuration nor a setting says; a name says all."""
     fields = _fields_of(config)
     if fields is None:
@@ -182,7 +178,9 @@ def _named(asked: str | Mapping[str, Any]) -> ToldConfig:
     return ToldConfig(config=asked, name=name, source=f"--config {name}")
 
 
-def config_choices(family: Family, told: ToldConfig, settings: tuple[str, ...], specs: Collection[str]) -> tuple[Choice, ...]:
+def config_choices(
+    family: Family, told: ToldConfig, settings: tuple[str, ...], specs: Collection[str]
+) -> tuple[Choice, ...]:
     """Return the choices of a model's configuration: which it is, and each field that changes what is computed.
 
     ``specs`` are the names of the tensors of the checkpoint, none for seeded weights.

@@ -26,9 +26,7 @@ def samples(specs: tuple[TensorSpec, ...], gear: Gear, *, masks: bool = True) ->
     specs = tuple(map(as_picture, specs))
     sides = {dim: SIDE for spec in specs for dim in _sides(spec)}
     gear = {**dict.fromkeys(names, DYNAMIC), **sides, **gear}
-    return within_tables(
-        specs, {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs}
-    )
+    return within_tables(specs, {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs})
 
 
 def _sides(spec: TensorSpec) -> list[str]:
