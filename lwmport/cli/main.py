@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from lwmport import __version__
-from lwmport.cli import interruption
+from lwmport.cli import interruption, room
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
@@ -40,6 +40,7 @@ def cli() -> None:
 
     Exit codes: 0 passed, 1 a check failed, 2 usage, 3 cannot (one line says why).
     """
+    room.check(click.get_current_context().invoked_subcommand, sys.argv[1:])
 
 
 for command in (port, convert, check, compile_, validate, report, inspect, checkpoint, list_, doctor, bundle, verify):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lwmport import atomic, manifest, owned
 from lwmport.errors import UsageError
+from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.observer import Observer, Silent
@@ -16,6 +17,7 @@ from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
+from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
 from lwmport.requests import by_fields, check_types
@@ -63,6 +65,9 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
+    earlier = owned.Earlier(listed)
+    if request.out is not None:
+        check_names(request.out, REPORT, earlier)
     changed = _changed(found)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
@@ -72,7 +77,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         pictures.update(drawn)
     report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
     if request.out is not None:
-        with atomic.new_folder(request.out, last="report.json", owned=owned.Earlier(listed)) as scratch:
+        with atomic.new_folder(request.out, last="report.json", owned=earlier) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
         out=request.out or found.place,
