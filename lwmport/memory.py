@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from lwmport.errors import PortError
+
 STATUS: Final = Path("/proc/self/status")
 MEMINFO: Final = Path("/proc/meminfo")
 GROUPS: Final = Path("/proc/self/cgroup")
@@ -67,6 +69,26 @@ def free_bytes() -> int | None:
     return min(
         (size for size in (found, *(limit - used for limit, used in _limits())) if size is not None), default=None
     )
+
+
+def address_space() -> int | None:
+    """Return the limit of the address space of the process, in bytes; None where there is none."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def check_free(needed: int, what: str) -> None:
+    """Return if so many bytes more are free for the process.
+
+    Raises:
+        PortError: there are fewer.
+    """
+    free = free_bytes()
+    if free is not None and free < needed:
+        raise PortError(
+            f"expected about {needed:,} bytes of free memory to {what}, found {free:,}; close other programs, or use a "
+            "larger machine"
+        )
 
 
 def is_scarce(count: int) -> bool:
@@ -160,7 +182,10 @@ def _counted(path: Path, name: str, unit: int = 1) -> int | None:
 
 
 def _limits() -> Iterator[tuple[int, int]]:
-    """Yield (limit, used) in bytes of every control group with a limit that the process is in."""
+    """Yield (limit, used) in bytes of every control group with a limit that the process is in, and of its addresses."""
+    space = address_space()
+    if space is not None:
+        yield space, min(space, _field("VmSize") or 0)
     for folder, most, now, reclaimable in _groups():
         with contextlib.suppress(OSError, ValueError):
             limit = int((folder / most).read_text(encoding="ascii"))

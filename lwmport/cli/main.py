@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from lwmport import __version__
-from lwmport.cli import interruption
+from lwmport.cli import interruption, room
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
@@ -42,6 +42,7 @@ def cli() -> None:
     """
     if is_plain():
         click.get_current_context().color = False
+    room.check(click.get_current_context().invoked_subcommand, sys.argv[1:])
 
 
 for command in (port, convert, check, compile_, validate, report, inspect, checkpoint, list_, doctor, bundle, verify):

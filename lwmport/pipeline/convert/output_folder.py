@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lwmport import atomic, manifest, placing
-from lwmport.errors import ArtifactError, PortError
+from lwmport.errors import ArtifactError, UsageError
 from lwmport.types import SharedData
 
 ADVICE = "choose another --out, or delete what is there"
@@ -17,21 +17,21 @@ def check_free(out: Path, components: Collection[str], form: str, shared: Shared
     of several, where they are now in another file than ``shared``.
 
     Raises:
-        PortError: there is such an artifact, or a manifest that is none of ours; nothing was touched.
+        UsageError: there is such an artifact, or a manifest that is none of ours; nothing was touched.
     """
     if not (out / manifest.NAME).exists():
         return
     try:
         found = manifest.read(out)
     except ArtifactError as error:
-        raise PortError(
+        raise UsageError(
             f"expected a manifest of a conversion at {out / manifest.NAME}, or none, found something else; {ADVICE}"
         ) from error
     files = dict.fromkeys(file.name for part in found.components for file in part.files)
     kept = [name for name in files if found.artifact_format != form or not _is_replaced(name, components, shared)]
     if kept:
         asked = ", ".join(components)
-        raise PortError(
+        raise UsageError(
             f"expected {out} without another conversion, for {asked} to {form}, "
             f"found {', '.join(kept)} of {found.component} to {found.artifact_format}; {ADVICE}"
         )

@@ -87,7 +87,8 @@ def _check(work: Work) -> None:
         check_takes(request.runner, request.suffix)
         check_startable(request.runner)
     check_free(request.out, names, request.format, work.shared)
-    planned = [f"{name}{request.suffix}" for name in names] if request.suffix else []
+    planned = [f"{name}{request.suffix}" for name in names]
+    planned += [f"{name}.data" for name in planned] if request.format == "onnx" else []
     check_names(request.out, [*planned, manifest.NAME, *(REPORT if request.validate else ())], work.earlier)
     _check_inputs(work)
 
@@ -122,6 +123,8 @@ def _plan(work: Work) -> ConversionPlan:
     planned = with_taps(planned, family) if request.taps else planned
     planned = with_validation(planned, family, work.weights) if request.validate else planned
     work.observer.phase(f"plan: {planned.sentence}")
+    if planned.peak_bytes is not None:
+        memory.check_free(planned.peak_bytes - (memory.anonymous_bytes() or 0), "convert it")
     if done:
         work.observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")
     return planned

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lwmport import atomic, manifest, owned
 from lwmport.errors import UsageError
+from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.destination import place_of
@@ -19,6 +20,7 @@ from lwmport.pipeline.validate.reference_runs import gather, held_against, trial
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
+from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
 from lwmport.requests import by_fields, check_samples, check_types
@@ -72,6 +74,9 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
+    earlier = owned.Earlier(listed)
+    if request.out is not None:
+        check_names(request.out, REPORT, earlier)
     sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
     for subject in found.items if request.inputs else ():
         component, held = converted.component(subject.part.name), converted.component_weights(subject.part.name)
@@ -95,7 +100,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         title, made.weights, tuple(sections), made.reproduce, choices=made.choices, left_out=left_out, inputs=inputs
     )
     if request.out is not None:
-        with atomic.new_folder(request.out, last="report.json", owned=owned.Earlier(listed)) as scratch:
+        with atomic.new_folder(request.out, last="report.json", owned=earlier) as scratch:
             write_report(report, scratch, pictures)
     return Outcome(
         out=found.place,
