@@ -16,13 +16,14 @@ FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
 
 
-def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None) -> str:
+def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None, *, reported: bool = True) -> str:
     """Return README.txt: what to do, in five steps.
 
     Args:
         spec: the models.
         scripts: the scripts that compile the components.
         runtime: the runner of verify.py that runs the models as they are; None if it has none.
+        reported: whether there is an accuracy report of the models.
     """
     target = TARGETS[spec.target]
     models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
@@ -50,12 +51,12 @@ def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None) -> str:
         "",
         "verify.py        the checker; python verify.py --help",
         "spec.md, .json   tensors, pre- and post-processing, tolerances",
-        "models/          the models as they were validated, with their manifest",
+        f"models/          the models{' as they were validated' if reported else ''}, with their manifest",
         "golden/          inputs and the reference's outputs",
-        "calibration/     inputs for a quantizer",
+        "calibration/     inputs for a quantizer, where compile/ has none of its own",
         "compile/         commands and configuration for the target's compiler",
         "check/           what the target's rules say about each model, and its operators",
-        "report/          accuracy report of the models on a CPU",
+        *(["report/          accuracy report of the models on a CPU"] if reported else []),
         "bundle.json      every file with its SHA-256",
     ]
     return "\n".join(lines) + "\n"
