@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.cli.progress import progress
 
@@ -12,8 +13,23 @@ if TYPE_CHECKING:
     from lwmport.pipeline.bundle.run import BundleOutcome
 
 
+class Samples(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A number of samples, or the file that holds them."""
+
+    name = "samples"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
+        """Return the number, or the path."""
+        text = str(value)
+        if not text.lstrip("-").isdecimal():
+            return Path(text)
+        if int(text) < 1:
+            self.fail(f"expected a number of at least 1, or a file, found {text}", param, ctx)
+        return int(text)
+
+
 @click.command(short_help="Pack converted models for a vendor's engineer.")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="FOLDER|FILE.onnx", type=click.Path(path_type=Path))
 @click.option("--target", required=True, help="The target that the bundle is for: see 'lwmport list'.")
 @click.option(
     "--out",
@@ -23,8 +39,12 @@ if TYPE_CHECKING:
     help="The zip to write.",
 )
 @click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
+@shared("inputs")
 @click.option(
-    "--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples of each component."
+    "--samples",
+    type=Samples(),
+    metavar="N|F.npz",
+    help="Golden samples of each component, by default 3; or the file of --inputs.",
 )
 @click.option(
     "--calibration",
@@ -43,7 +63,7 @@ if TYPE_CHECKING:
 @click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
-    """Pack the models that 'lwmport convert' wrote into FOLDER as a zip for a vendor's engineer.
+    """Pack the models that 'lwmport convert' wrote into FOLDER, or any ONNX file, as a zip for a vendor's engineer.
 
     The zip also has golden samples, the compile commands and a program that checks the models. Exit code 1 means that
     the target's rules found an error in a model; the zip is still written, and it has the findings.
@@ -52,6 +72,10 @@ def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FB
     from lwmport.pipeline.bundle.run import bundle as run
     from lwmport.targets.compile.job import read_gears
 
+    if isinstance(options["samples"], Path):
+        if options["inputs"] is not None:
+            raise click.UsageError("expected a number as --samples beside --inputs, found a file")
+        options |= {"inputs": options["samples"], "samples": None}
     with progress() as observer:
         found = run(BundleRequest(gears=read_gears(gears), **options), observer)
     if as_json:

@@ -26,7 +26,7 @@ def readme(
         scripts: the scripts that compile the components.
         runtime: the runner of verify.py that runs the models as they are; None if it has none.
         choices: what the models depend on beside their tensors, a line for each source.
-        answer: what was proven before the models were sent, and what was not done.
+        answer: what was proven before the models were sent, and what was not done; nothing if there is no report.
     """
     target = TARGETS[spec.target]
     models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
@@ -57,12 +57,12 @@ def readme(
         "",
         "verify.py        the checker; python verify.py --help",
         "spec.md, .json   tensors, pre- and post-processing, tolerances",
-        "models/          the models as they were validated, with their manifest",
+        f"models/          the models{' as they were validated' if answer else ''}, with their manifest",
         "golden/          inputs and the reference's outputs",
-        "calibration/     inputs for a quantizer",
+        "calibration/     inputs for a quantizer, where compile/ has none of its own",
         "compile/         commands and configuration for the target's compiler",
         "check/           what the target's rules say about each model, and its operators",
-        "report/          accuracy report of the models on a CPU",
+        *(["report/          accuracy report of the models on a CPU"] if answer else []),
         "bundle.json      every file with its SHA-256",
     ]
     return "\n".join(lines) + "\n"

@@ -58,8 +58,15 @@ def own_paths(staging: Staging, folder: Path) -> Iterator[None]:
         raise type(error)(str(error).replace(str(staging.folder / MODELS), str(folder))) from error
 
 
-def compile_files(
-    staging: Staging, device: Device, part: ComponentEntry, form: str, calibration: Mapping[str, Array]
+def compile_files(  # noqa: PLR0913 - what a job has, the last two of a stranger's model
+    staging: Staging,
+    device: Device,
+    part: ComponentEntry,
+    form: str,
+    calibration: Mapping[str, Array],
+    *,
+    own: bool = True,
+    quantised: bool = False,
 ) -> tuple[str, ...]:
     """Put the compiler's script and configuration into ``compile/COMPONENT`` and return its commands; nothing is run.
 
@@ -79,6 +86,8 @@ def compile_files(
         precision=device.precision,
         gears=device.gears,
         calibration=calibration,
+        own=own,
+        quantised=quantised,
         run=False,
     )
     made = TARGETS[device.target].compile_artifact(job, out)

@@ -136,6 +136,8 @@ def reference_of(made: Manifest) -> str:
     """Return what the models are judged by. A family that is not installed here leaves the bundle's own tolerances."""
     if spec_of(made.family):
         return REFERENCE
+    if not made.family:
+        return f"{REFERENCE}, by the bundle's own tolerances"
     return f"{REFERENCE}, by the bundle's own tolerances: the family {made.family!r} is not installed here"
 
 

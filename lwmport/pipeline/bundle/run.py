@@ -1,14 +1,14 @@
 """From a folder that `convert` wrote to the zip that a vendor's engineer starts from."""
 
+import hashlib
 import inspect
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 import lwmport
 from lwmport import atomic, digest, manifest
@@ -17,7 +17,7 @@ from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.handoff import record, standalone, texts
 from lwmport.handoff.packing import pack
 from lwmport.handoff.processing import processing_of
-from lwmport.handoff.record import Bundle, Calibration, Codes, ComponentSpec, Sample, Spec
+from lwmport.handoff.record import Bundle, Calibration, Codes, ComponentSpec, Spec
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family
@@ -30,50 +30,62 @@ from lwmport.pipeline.bundle.bundle_targets import (
     own_paths,
     runtime_of,
 )
-from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
+from lwmport.pipeline.bundle.foreign import Ready, is_foreign, open_foreign, stage_foreign
+from lwmport.pipeline.bundle.samples import Golden, Samples, calibration_of, joined, observed, sample_of, take
 from lwmport.pipeline.destination import HERE, device_name
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart, check_free
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
+from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
 from lwmport.reports.answer import answered
 from lwmport.reports.files import pictures_in, read_report, write_report
 from lwmport.reports.record import Destination, Report
 from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
-from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances
+from lwmport.types import Preflight, Status, TensorSpec, Tolerance, Tolerances
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
 
 MOST_READ: Final = 1 << 20
 """Bytes of a zip's record in which its format is looked for."""
-CALIBRATION: Final = ".calibration.npy"
-"""How a compiler's own file of samples ends."""
 
 PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
+
+
+SAMPLES: Final = 3
+"""Golden samples of each component where nobody says how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleRequest:
     """What to hand over, for whom, and where to put it.
 
-    ``samples`` golden runs and ``calibration`` inputs of each component; ``soc``, ``precision`` and ``gears`` (sizes of
-    dynamic dimensions) are the compiler's.
+    ``folder`` is one that `convert` wrote, or a model file of anybody's (`lwmport.pipeline.bundle.foreign`).
+    ``samples`` golden runs (`SAMPLES` by default) and ``calibration`` inputs of each component come from ``inputs``
+    (`lwmport.runtime.given_inputs`) or are our own. ``soc``, ``precision`` and ``gears`` (sizes of dynamic dimensions)
+    are the compiler's.
     """
 
     folder: Path
     target: str
     out: Path
     checkpoint: str | None = None
-    samples: int = 3
+    samples: int | None = None
     calibration: int = 8
     soc: str | None = None
     precision: str | None = None
     gears: tuple[Gear, ...] = ()
+    inputs: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
         check_types(self)
+
+    @property
+    def golden(self) -> int:
+        """How many golden samples there are at most."""
+        return SAMPLES if self.samples is None else self.samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +124,27 @@ class _Work:
         """The manifest of the folder."""
         return self.found.manifest
 
+    @cached_property
+    def sampling(self) -> Sampling:
+        """What the golden samples are made of."""
+        request = self.request
+        return sampling_for(request.inputs, None, request.checkpoint, self.found.family.references)
+
+    def check_inputs(self) -> None:
+        """Return if every component takes the user's inputs.
+
+        Raises:
+            UsageError: one does not.
+        """
+        for part in self.made.components if self.request.inputs else ():
+            component, weights = self.found.component(part.name), self.found.component_weights(part.name)
+            own = self.sampling.of(part.signature.inputs[0].shape[0])
+            TestInputs(component, weights, own).check(trial_batch(part.signature))
+
 
 @by_fields(BundleRequest)
 def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
-    """Write the bundle of a folder that `convert` wrote and validated.
+    """Write the bundle of a folder that `convert` wrote and validated, or of a model file that is not ours.
 
     Raises:
         ArtifactError: the folder has no passed report, its files are not those that were converted, or its manifest
@@ -126,19 +155,32 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
     """
     observer = observer or Silent()
     TARGETS.require(request.target)
-    if request.samples < 1 or request.calibration < 0:
-        raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
+    if request.golden < 1 or request.calibration < 0:
+        raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.golden} and "
                          f"{request.calibration}")  # fmt: skip
     device = device_for(request.target, request.soc, request.precision, request.gears)
-    found = reopen(request.folder, request.checkpoint)
-    _check_validated(found, request.folder)
-    _check_apart(request, found.manifest)
-    found.weights  # noqa: B018 - opened and checked before anything is written
+    if is_foreign(request.folder):
+        foreign = open_foreign(request.folder, device, (request.inputs, request.golden, request.calibration))
+        check_free(request.out, is_bundle)
+        check_apart(request.out, *foreign.paths, *((request.inputs,) if request.inputs else ()))
+        own = None
+    else:
+        found = reopen(request.folder, request.checkpoint)
+        _check_validated(found, request.folder)
+        _check_apart(request, found.manifest)
+        found.weights  # noqa: B018 - opened and checked before anything is written
+        own = found
     with atomic.scratch_folder(request.out) as scratch:
+        staging = Staging(folder=scratch)
+        if own is None:
+            ready = stage_foreign(foreign, device, staging, observer)
+            _put_texts(staging, ready.spec, None, foreign.notice)
+            staging.put(f"{MODELS}/{manifest.NAME}", ready.manifest_bytes)
+            return _pack(request, ready, staging, observer)
         report = _destined(read_report(request.folder), request)
-        work = _Work(request=request, found=found, staging=Staging(folder=scratch), observer=observer, report=report)
-        commands, preflights = _stage(work, device)
-        return _pack(work, commands, preflights)
+        work = _Work(request=request, found=own, staging=staging, observer=observer, report=report)
+        work.check_inputs()
+        return _pack(request, _stage(work, device), staging, observer)
 
 
 def _check_validated(found: Converted, folder: Path) -> None:
@@ -184,12 +226,8 @@ def _check_apart(request: BundleRequest, made: Manifest) -> None:
     check_apart(request.out, *files, *(path for path in others if not (again and path.is_dir())))
 
 
-def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tuple[Preflight, ...]]:
-    """Gather everything that goes into the zip but its own record.
-
-    Returns:
-        The commands that compile the models, by component, and what the target's rules say about them.
-    """
+def _stage(work: _Work, device: Device) -> Ready:
+    """Gather everything that goes into the zip but its own record."""
     request, staging, made = work.request, work.staging, work.made
     (staging.folder / MODELS).symlink_to(request.folder.absolute(), target_is_directory=True)
     _put_given(work)
@@ -205,8 +243,8 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
             shown.setdefault(credit, name)
         work.observer.phase(f"{part.name}: compiler of {request.target}")
         with own_paths(staging, request.folder):
-            commands[part.name] = compile_files(staging, device, part, made.artifact_format, _joined(samples))
-        specs.append(replace(spec, calibration=_calibration(staging, part.name, samples)))
+            commands[part.name] = compile_files(staging, device, part, made.artifact_format, joined(samples))
+        specs.append(replace(spec, calibration=calibration_of(staging, part.name, samples.calibration)))
     whole = Spec(
         format=record.SPEC_FORMAT,
         target=request.target,
@@ -215,8 +253,18 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
         components=tuple(specs),
     )
     runtime = runtime_of(device, made.artifact_format)
-    _put_texts(work, whole, runtime, {name: credit for credit, name in shown.items()})
-    return commands, tuple(found for found in preflights if found is not None)
+    credits_ = {name: credit for credit, name in shown.items()}
+    seeded = is_random(made.weights)
+    notice = texts.notice(whole, work.found.family.spec, credits_, lwmport.__version__, seeded=seeded)
+    _put_texts(staging, whole, runtime, notice, lines(made.choices), work.report.sentence)
+    return Ready(
+        root=request.folder,
+        manifest=made,
+        manifest_bytes=(request.folder / manifest.NAME).read_bytes(),
+        spec=whole,
+        commands=commands,
+        preflights=tuple(found for found in preflights if found is not None),
+    )
 
 
 def _reference(family: Family) -> str:
@@ -237,15 +285,14 @@ def _put_given(work: _Work) -> None:
         staging.put(path.relative_to(staging.folder).as_posix(), path)
 
 
-def _put_texts(work: _Work, spec: Spec, runtime: str | None, shown: Mapping[str, str]) -> None:
-    staging = work.staging
+def _put_texts(  # noqa: PLR0913 - what the texts say, each of it once
+    staging: Staging, spec: Spec, runtime: str | None, notice: str, choices: tuple[str, ...] = (), answer: str = ""
+) -> None:
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
-    told = texts.readme(spec, scripts, runtime, lines(work.made.choices), work.report.sentence)
-    staging.put("README.txt", told.encode())
-    seeded = is_random(work.made.weights)
-    notice = texts.notice(spec, work.found.family.spec, shown, lwmport.__version__, seeded=seeded)
+    readme = texts.readme(spec, scripts, runtime, choices, answer)
+    staging.put("README.txt", readme.encode())
     staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())
     staging.put(record.CHECKER, inspect.getsource(standalone).encode())
@@ -267,9 +314,9 @@ def _license() -> bytes:
 def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Samples]:
     """Return the specification of one component, and the samples that are in it."""
     component, weights = work.found.component(part.name), work.found.component_weights(part.name)
-    counts = (work.request.samples, work.request.calibration)
-    batch = trial_batch(part.signature)
-    samples = take(component, weights, part.signature, batch, counts, work.observer)
+    counts = (work.request.golden, work.request.calibration)
+    batch, sampling = trial_batch(part.signature), work.sampling.of(part.signature.inputs[0].shape[0])
+    samples = take(component, weights, part.signature, batch, counts, work.observer, sampling=sampling)
     staging = work.staging
     spec = ComponentSpec(
         name=part.name,
@@ -282,22 +329,10 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Sample
         observed=observed(samples.golden),
         tolerances={spec.name: _tolerances(work.found.family.spec.tolerances, spec) for spec in part.signature.outputs},
         codes=_codes(staging, part.name, samples.golden[0]),
-        samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
+        samples=tuple(sample_of(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
         calibration=Calibration(count=0, stacked={}),
     )
     return spec, samples
-
-
-def _sample(staging: Staging, component: str, number: int, golden: Golden) -> Sample:
-    folder = f"golden/{component}/{number:03}"
-    return Sample(
-        name=f"{number:03}",
-        title=golden.title,
-        inputs=staging.arrays(f"{folder}/inputs", golden.inputs),
-        outputs=staging.arrays(f"{folder}/outputs", golden.outputs),
-        relevant=staging.arrays(f"{folder}/relevant", golden.relevant),
-        vectors=staging.arrays(f"{folder}/vectors", {name: one.vectors for name, one in golden.quantized.items()}),
-    )
 
 
 def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]:
@@ -308,57 +343,38 @@ def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]
     }
 
 
-def _calibration(staging: Staging, component: str, samples: Samples) -> Calibration:
-    """Return where the calibration inputs lie: among the compiler's files, where it has its own, else for themselves.
-
-    So each lies there once: a language model's caches are larger than the model.
-    """
-    beside = f"compile/{component}/"
-    if any(name.startswith(beside) and name.endswith(CALIBRATION) for name in staging.contents):
-        return Calibration(count=len(samples.calibration), stacked={})
-    return staging.calibration(f"calibration/{component}", samples.calibration)
-
-
-def _joined(samples: Samples) -> dict[str, Array]:
-    """Return the calibration inputs [runs, ...] by name."""
-    runs = samples.calibration or tuple(golden.inputs for golden in samples.golden)
-    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-
-
 def _tolerances(rows: Tolerances, spec: TensorSpec) -> dict[str, Tolerance]:
     return {precision: tolerance_for(rows, spec, precision) for precision in PRECISIONS}
 
 
-def _pack(work: _Work, commands: Mapping[str, tuple[str, ...]], preflights: tuple[Preflight, ...]) -> BundleOutcome:
+def _pack(request: BundleRequest, ready: Ready, staging: Staging, observer: Observer) -> BundleOutcome:
     """Write the zip, and check on the way that the models are those of the manifest."""
-    request = work.request
-    manifest_sha256 = digest.of_file(request.folder / manifest.NAME)
     made = Bundle(
         format=record.FORMAT,
         lwmport=lwmport.__version__,
         target=request.target,
-        manifest_sha256=manifest_sha256,
+        manifest_sha256=hashlib.sha256(ready.manifest_bytes).hexdigest(),
         files=(),
     )
-    promised = {f"models/{file.name}": file for part in work.made.components for file in part.files}
+    promised = {f"models/{file.name}": file for part in ready.manifest.components for file in part.files}
 
     def seal(files: tuple[FileEntry, ...]) -> bytes:
         for file in files:
             expected = promised.get(file.name)
             if expected and (expected.bytes, expected.sha256) != (file.bytes, file.sha256):
-                where = request.folder / expected.name
+                where = ready.root / expected.name
                 raise ArtifactError(f"expected {where} as it was converted, found another digest; convert again")
         return record.seal(replace(made, files=files))
 
-    work.observer.phase(f"write {request.out}")
+    observer.phase(f"write {request.out}")
     with atomic.new_file(request.out) as file:
-        files = pack(file, work.staging.contents, (record.NAME, seal), work.observer.progress)
-    work.observer.phase(f"digest of {request.out}")
+        files = pack(file, staging.contents, (record.NAME, seal), observer.progress)
+    observer.phase(f"digest of {request.out}")
     return BundleOutcome(
         out=request.out,
         bytes=request.out.stat().st_size,
         sha256=digest.of_file(request.out),
         bundle=replace(made, files=files[:-1]),
-        commands=commands,
-        preflights=preflights,
+        commands=ready.commands,
+        preflights=ready.preflights,
     )

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from lwmport.handoff.record import Calibration, Sample
+from lwmport.handoff.staging import Staging
 from lwmport.models.spec import CaseInputs
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.validate.test_inputs import TestInputs
+from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, Trial
 from lwmport.runtime.runners.jax import quantized, reference
 from lwmport.types import Array, Component, Quantized, Signature, TensorSpec, Weights
 
@@ -38,6 +41,40 @@ class Samples:
     credits: tuple[tuple[str, str], ...] = ()
 
 
+CALIBRATION: Final = ".calibration.npy"
+"""How a compiler's own file of samples ends."""
+
+
+def sample_of(staging: Staging, component: str, number: int, golden: Golden) -> Sample:
+    """Take a golden run into a bundle, and return its record."""
+    folder = f"golden/{component}/{number:03}"
+    return Sample(
+        name=f"{number:03}",
+        title=golden.title,
+        inputs=staging.arrays(f"{folder}/inputs", golden.inputs),
+        outputs=staging.arrays(f"{folder}/outputs", golden.outputs),
+        relevant=staging.arrays(f"{folder}/relevant", golden.relevant),
+        vectors=staging.arrays(f"{folder}/vectors", {name: one.vectors for name, one in golden.quantized.items()}),
+    )
+
+
+def calibration_of(staging: Staging, component: str, runs: tuple[Mapping[str, Array], ...]) -> Calibration:
+    """Return where the calibration inputs lie: among the compiler's files, where it has its own, else for themselves.
+
+    So each lies there once: a language model's caches are larger than the model.
+    """
+    beside = f"compile/{component}/"
+    if any(name.startswith(beside) and name.endswith(CALIBRATION) for name in staging.contents):
+        return Calibration(count=len(runs), stacked={})
+    return staging.calibration(f"calibration/{component}", runs)
+
+
+def joined(samples: Samples) -> dict[str, Array]:
+    """Return the calibration inputs [runs, ...] by name."""
+    runs = samples.calibration or alike([golden.inputs for golden in samples.golden])
+    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """Inputs of one run, before a reference has seen them."""
@@ -46,13 +83,15 @@ class _Run:
     made: CaseInputs
 
 
-def take(
+def take(  # noqa: PLR0913 - the last two have defaults
     component: Component,
     weights: Weights,
     signature: Signature,
     batch: int,
     counts: tuple[int, int],
     observer: Observer | None = None,
+    *,
+    sampling: Sampling | None = None,
 ) -> Samples:
     """Return samples of a component, in the dtypes of an artifact's signature.
 
@@ -63,12 +102,18 @@ def take(
         batch: items a run.
         counts: how many golden samples, and how many for calibration.
         observer: told what is being made.
+        sampling: the user's inputs, if any: the first are golden samples, those behind them are for calibration. Where
+            they are fewer, there are fewer of each.
     """
     observer = observer or Silent()
     observer.phase(f"{component.name}: inputs of {counts[0]} golden samples and {counts[1]} for calibration")
-    runs = list(_runs(component, weights, batch, counts))
+    if sampling is None or sampling.given is None:
+        runs = list(_runs(component, weights, batch, counts))
+    else:
+        runs = _given(TestInputs(component, weights, sampling).trials(batch))[: sum(counts)]
+        counts = (min(counts[0], len(runs)), counts[1])
     shown = tuple(dict.fromkeys(title for run in runs for title in run.made.titles))
-    calibration = tuple(_cast(run.made.inputs, signature.inputs) for run in runs[counts[0] :])
+    calibration = alike([_cast(run.made.inputs, signature.inputs) for run in runs[counts[0] :]])
     if not counts[0]:
         return Samples(golden=(), calibration=calibration, credits=shown)
     golden, runner = runs[: counts[0]], reference(component, weights)
@@ -112,6 +157,16 @@ def _golden(run: _Run, made: Mapping[str, Array], made_of: Mapping[str, Quantize
 def _cast(arrays: Mapping[str, Array], specs: tuple[TensorSpec, ...]) -> dict[str, Array]:
     """Return arrays in the order and the dtypes of a signature."""
     return {spec.name: arrays[spec.name].astype(spec.dtype, copy=False) for spec in specs}
+
+
+def _given(trials: Sequence[Trial]) -> list[_Run]:
+    return [_Run(title=trial.made.description, made=trial.made) for trial in trials]
+
+
+def alike(runs: Sequence[Mapping[str, Array]]) -> tuple[Mapping[str, Array], ...]:
+    """Return the runs that have the shapes of the first: a quantizer reads them as one array."""
+    shapes = [{name: array.shape for name, array in run.items()} for run in runs]
+    return tuple(run for run, shape in zip(runs, shapes, strict=True) if shape == next(iter(shapes)))
 
 
 def _runs(component: Component, weights: Weights, batch: int, counts: tuple[int, int]) -> Iterator[_Run]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -148,6 +149,7 @@ class PortRequest:
             {
                 "request": plain.encode_asked(replace(self, conversion=replace(self.conversion, out=Path()))),
                 "checkpoint": _identity(self.conversion.checkpoint),
+                **({} if self.conversion.inputs is None else {"inputs": _identity(str(self.conversion.inputs))}),
                 "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
                 "versions": extras.versions(),
             }
@@ -309,8 +311,9 @@ def _check(request: PortRequest, _: Observer) -> Stage:
 
 
 def _compile(request: PortRequest, observer: Observer) -> Stage:
-    tools = installed(request.target, request.toolchain)
-    calibration = request.calibration or (AUTO if TARGETS[request.target].quantises else None)
+    tools, quantises = installed(request.target, request.toolchain), TARGETS[request.target].quantises
+    given = _whole(request) if request.calibration is None else None
+    calibration = request.calibration or (AUTO if quantises and not given else None)
     found = compile_artifacts(
         CompileRequest(
             artifact=request.models,
@@ -326,6 +329,8 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
             pictures_as_bytes=request.pictures_as_bytes,
             extra=request.extra,
             choices=request.compile_choices,
+            inputs=given,
+            samples=request.conversion.samples if given else None,
         ),
         observer,
     )
@@ -350,6 +355,19 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
     )
 
 
+def _whole(request: PortRequest) -> Path | None:
+    """Return the user's inputs where every model takes them as they are, which is what a compiler is compared on.
+
+    Where a component is fed by another one, or its family fills inputs in, the compiler's own samples serve.
+    """
+    given, made = request.conversion.inputs, manifest.read(request.models)
+    if given is None or given.is_dir() or given.suffix != ".npz":
+        return None
+    with zipfile.ZipFile(given) as archive:
+        names = {name.removesuffix(".npy") for name in archive.namelist()}
+    return given if all({spec.name for spec in part.signature.inputs} == names for part in made.components) else None
+
+
 def _bundle(request: PortRequest, observer: Observer) -> Stage:
     found = bundle(
         BundleRequest(
@@ -360,6 +378,8 @@ def _bundle(request: PortRequest, observer: Observer) -> Stage:
             soc=request.chip,
             precision=request.compile_precision,
             gears=read_gears(request.gears),
+            inputs=request.conversion.inputs,
+            samples=request.conversion.samples,
         ),
         observer,
     )

@@ -71,8 +71,8 @@ class Proof:
         word = "agree" if self.equal else "do not agree"
         beyond = f"; elements of it are {self.element:.2g} times as far off as allowed" if not self.element <= 1 else ""
         return (
-            f"before and after {word} on {self.runs - self.given} random inputs{own}: largest error {self.error:.2g} of the largest "
-            f"value of {self.output}, {self.tolerance:g} allowed{beyond}"
+            f"before and after {word} on {self.runs - self.given} random inputs{own}: largest error {self.error:.2g} "
+            f"of the largest value of {self.output}, {self.tolerance:g} allowed{beyond}"
         )
 
 
