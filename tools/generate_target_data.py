@@ -11,7 +11,8 @@ repository, and each list names the versions that it was made from. They are UTF
   ``Any``);
 - ``migraphx_parser_ops.txt``: no columns, a name that the parser registers on each line.
 
-Only names, versions, dtypes and the devices that a kernel is not listed for are taken over.
+Only names, versions, dtypes and the devices that a kernel is not listed for are taken over. The list of ONNX Runtime's
+kernels comes from the installed one; without a folder it is the only list that is made.
 """
 
 import csv
@@ -93,6 +94,60 @@ def migraphx(rows: Iterable[Mapping[str, str]], parsed: Iterable[str]) -> dict[s
     }
 
 
+OPEN: Final = 2**31 - 1
+"""The last version of a kernel that ONNX Runtime has not ended."""
+
+
+def onnxruntime_cpu() -> dict[str, Any]:
+    """Return the kernels of the installed ONNX Runtime's CPU provider.
+
+    ``opset`` is the newest one that it reads, ``operators`` map a name to the ``versions`` of its schema and to
+    ``kernels`` as [first version, last version (0: not ended), {type parameter: key in ``types``}]. Values that are no
+    tensors are left out.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    versions: dict[str, set[int]] = {}
+    for schema in state.get_all_operator_schema():
+        versions.setdefault(_key(schema.domain, schema.name), set()).add(schema.since_version)
+    keys: dict[tuple[str, ...], str] = {}
+    operators: dict[str, dict[str, Any]] = {}
+    for kernel in state.get_all_opkernel_def():
+        if kernel.provider != "CPUExecutionProvider" or kernel.domain not in RUNTIME_DOMAINS:
+            continue
+        name, (first, last) = _key(kernel.domain, kernel.op_name), kernel.version_range
+        known = {"versions": sorted(versions.get(name, {first})), "kernels": []}
+        held = {
+            parameter: keys.setdefault(types, f"t{len(keys)}")
+            for parameter, types in ((one, _tensors(many)) for one, many in sorted(kernel.type_constraints.items()))
+            if types
+        }
+        operators.setdefault(name, known)["kernels"].append([first, 0 if last == OPEN else last, held])
+    return {
+        "source": f"ONNX Runtime {onnxruntime.__version__}, kernels of its CPU provider",
+        "opset": NEWEST,
+        "types": {key: list(types) for types, key in keys.items()},
+        "operators": operators,
+    }
+
+
+RUNTIME_DOMAINS: Final = ("", "ai.onnx.ml")
+NEWEST: Final = 26
+"""The newest opset that ONNX Runtime 1.31 reads; 27 is "under development"."""
+
+
+def _key(domain: str, name: str) -> str:
+    return f"{domain}::{name}" if domain else name
+
+
+def _tensors(types: Iterable[str]) -> tuple[str, ...]:
+    """Return numpy's names of those types that are tensors."""
+    names = {"float": "float32", "double": "float64"}
+    plain = sorted(name.removeprefix("tensor(").removesuffix(")") for name in types if name.startswith("tensor("))
+    return tuple(names.get(name, name) for name in plain)
+
+
 def _dtypes(text: str) -> list[str]:
     """Return numpy's names of the types in a table's cell; an empty list stands for any."""
     if text.strip() == "Any":
@@ -108,23 +163,28 @@ def _dtypes(text: str) -> list[str]:
     return found
 
 
-def main(folder: Path) -> None:
-    """Write every list anew."""
+def main(folder: Path | None = None) -> None:
+    """Write every list anew, or that of the installed runtime alone."""
+    lists = {"onnxruntime_cpu": onnxruntime_cpu(), **({} if folder is None else _from_tables(folder))}
+    for name, content in lists.items():
+        with atomic.new_file(DATA / f"{name}.json") as file:
+            file.write(_text(content).encode())
+
+
+def _from_tables(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the lists of vendors."""
 
     def rows(name: str) -> list[dict[str, str]]:
         with (folder / name).open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
     parsed = (folder / "migraphx_parser_ops.txt").read_text(encoding="utf-8").splitlines()
-    lists = {
+    return {
         "ascend_onnx": ascend(rows("ascend_onnx_ops.csv")),
         "compass_onnx": compass_onnx(rows("compass_onnx_ops.csv")),
         "compass_tflite": compass_tflite(rows("compass_tflite_ops.csv")),
         "migraphx_onnx": migraphx(rows("migraphx_onnx_ops.csv"), parsed),
     }
-    for name, content in lists.items():
-        with atomic.new_file(DATA / f"{name}.json") as file:
-            file.write(_text(content).encode())
 
 
 def _text(content: Mapping[str, Any]) -> str:
@@ -140,4 +200,4 @@ def _text(content: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -11,6 +11,7 @@ from onnx import helper
 
 FLOAT, DOUBLE, HALF, BFLOAT = (getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"))
 INT32, INT64, BOOL = onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL
+INT16, STRING = onnx.TensorProto.INT16, onnx.TensorProto.STRING
 
 Build: TypeAlias = Callable[[Path], Path]
 
@@ -370,6 +371,12 @@ def ended(*, output: bool) -> Build:
     return built(lambda: model([node("Relu", "x", "y")], outputs=None if output else []))
 
 
+def counted(start: Any) -> Build:
+    limits = {"start": np.asarray(start, np.int64), "step": np.asarray(1, np.int64)}
+    ends = [value("x", [], INT64)], [value("y", None, INT64)]
+    return built(model([node("Range", "start x step", "y")], *ends, constants=limits))
+
+
 def instance_norm(rank: int) -> Build:
     ones = np.ones(4, np.float32)
     shape = [1, 4, 8, 8, 8][:rank]
@@ -529,6 +536,10 @@ CASES: dict[str, Case] = {
     "P05": Case(of_2_gib, RELU),
     "P06": Case(one("Relu", inputs=[value("x", ["n", 4])]), RELU),
     "P07": Case(ended(output=False), ended(output=True)),
+    "P12": Case(one("Max", "x", "x", inputs=[value("x", [2], INT16)]), one("Max", "x", "x")),
+    "P13": Case(one("Relu", alpha=1.0), RELU),
+    "P14": Case(counted([0]), counted(0)),
+    "P15": Case(one("StringNormalizer", inputs=[value("x", [2], STRING)]), RELU),
     "P08": Case(masked(np.nan), masked(-np.inf)),
     "P09": Case(one("Add", "x", "c", constants={"c": np.ones(1, np.float16)}, inputs=[value("x", [1], HALF)]), RELU),
     "P10": Case(tflite(custom="FlexOwn"), tflite()),

@@ -11,6 +11,7 @@ from lwmport.types import Severity
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _ALL: Final = ("onnx", "tflite", "frozen_graph")
+_RUN: Final = "ONNX Runtime 1.31, run on ONNX's own suite"
 CONTRIB: Final = ("", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
 
 RULES: Final = (
@@ -18,8 +19,8 @@ RULES: Final = (
         id="P01",
         severity=ERROR,
         title="opset",
-        look=registration.opset_within(7, 26),
-        vendor="Opset is under development, or not supported",
+        look=looks.opset,
+        vendor="Opset 27 is under development and support for this is limited; of one below 7 it warns, and may run it",
         fix="convert at opset 21",
         source="ONNX Runtime, docs/Versioning.md",
     ),
@@ -27,7 +28,7 @@ RULES: Final = (
         id="P02",
         severity=ERROR,
         title="operator that ONNX does not have",
-        look=registration.unknown_to_onnx,
+        look=looks.unknown,
         vendor="No Op registered for it, or: is not a registered function/op",
         fix="use another opset or operator",
         source="onnx, docs/Operators.md",
@@ -60,11 +61,14 @@ RULES: Final = (
         forms=_ALL,
         fixable=True,
     ),
-    replace(
-        shared.ENDS,
+    Rule(
         id="P07",
-        vendor="it runs on nothing, or returns nothing",
-        source="onnx, docs/IR.md",
+        severity=ERROR,
+        title="no output",
+        look=looks.nothing_out,
+        vendor="At least one output should be requested",
+        fix="give the graph an output",
+        source=_RUN,
         forms=_ALL,
     ),
     Rule(
@@ -97,4 +101,40 @@ RULES: Final = (
         forms=("tflite",),
     ),
     replace(shared.NOT_WHOLE, id="P11", vendor="This is an invalid model"),
+    Rule(
+        id="P12",
+        severity=ERROR,
+        title="operator without a kernel",
+        look=looks.without_kernel,
+        vendor="NOT_IMPLEMENTED: Could not find an implementation",
+        fix="cast to float32 or int64 around it, or convert at another opset",
+        source="data/onnxruntime_cpu.json",
+    ),
+    Rule(
+        id="P13",
+        severity=ERROR,
+        title="attribute that ONNX Runtime refuses",
+        look=looks.refused_attributes,
+        vendor="Unrecognized attribute; or: Batchwise recurrent operations (layout == 1) are not supported",
+        fix="leave the attribute out; put a Transpose before and behind a layout of 1",
+        source=_RUN,
+    ),
+    Rule(
+        id="P14",
+        severity=ERROR,
+        title="operand of a size that ONNX Runtime refuses",
+        look=looks.refused_operands,
+        vendor="Input to 'Range' op should be scalars; Non per-tensor quantization is not supported now",
+        fix="give the operand the size that the kernel wants",
+        source=_RUN,
+    ),
+    Rule(
+        id="P15",
+        severity=WARNING,
+        title="locale of the machine",
+        look=looks.locales,
+        vendor="Failed to construct locale, where the machine has not installed it",
+        fix="install the locale on each machine, or normalise texts before the model",
+        source=_RUN,
+    ),
 )

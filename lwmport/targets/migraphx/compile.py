@@ -33,6 +33,8 @@ REPETITIONS: Final = "100"
 SDK: Final = Sdk(variables=("ROCM_PATH",), places=("/opt/rocm", "/opt/dtk"), scripts=("env.sh",))
 """DTK has an ``env.sh`` that must be sourced; ROCm has none."""
 
+SHAPES: Final = "two operands do not fit: fix the sizes of the inputs, and fold shapes with 'lwmport check --fix'"
+
 HINTS: Final = {
     "killed": "close other programs",
     "library": "source /opt/dtk/env.sh on a DCU, or install the ROCm that this MIGraphX was built for",
@@ -40,6 +42,16 @@ HINTS: Final = {
     "num_heads attribute required": "MIGraphX takes Attention for ONNX Runtime's own: convert with --dialect migraphx",
     "Position_id 2D dims": "MIGraphX takes RotaryEmbedding for ONNX Runtime's own: convert with --dialect migraphx",
     "PARSE_TENSOR: Invalid tensor type": "MIGraphX does not read this dtype: convert with --precision float16",
+    "Failed reading onnx file": "the file is no ONNX model, or its .data file is not beside it",
+    "dynamic shape is not supported": "fix each size: lwmport check --target migraphx --fix --input-shape 'NAME:1,...'",
+    "Wrong number of elements for reshape": "an attention block with as many channels as rows and columns is mistaken: "
+    "quantise another size, or compile in float16",
+    "Invalid MLIR created": "MLIR's kernels fail on this operator: set MIGRAPHX_DISABLE_MLIR=1 and compile again",
+    "Dangling reference in module": "a fault of this version of MIGraphX: use a newer one, or leave the operator out",
+    "Dimensions do not match": SHAPES,
+    "inconsistent sizes": SHAPES,
+    "Wrong number of arguments": "a fault of this version of MIGraphX in fusing operators: use another version",
+    "should contain only one element": "run 'lwmport check --target migraphx', and give the operand one element",
     "unordered_map::at": "an option names an input that the model does not have",
     "Out of bounds index": "an integer input was filled at random: each one needs --fill0",
     "HIP out of memory": "the card's memory is too small for this model",

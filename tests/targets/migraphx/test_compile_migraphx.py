@@ -9,8 +9,8 @@ import pytest
 
 from lwmport.errors import UsageError
 from lwmport.targets.compile.job import CompileJob
-from lwmport.targets.compile.plan import Place
-from lwmport.targets.migraphx.compile import VENDOR, plan
+from lwmport.targets.compile.plan import Place, Run, Step
+from lwmport.targets.migraphx.compile import VENDOR, judge, plan
 from lwmport.targets.migraphx.target import MIGRAPHX
 from lwmport.types import Status, TensorSpec
 
@@ -131,3 +131,32 @@ def test_the_environment_of_a_dcu_is_sourced(
     (folder / "env.sh").write_text("export DTK=1\n")
     found = VENDOR(replace(job_of(), toolchain=folder), tmp_path / "out")
     assert found.status is Status.PASSED, found.reason
+
+
+ABORTED = "terminate called after throwing an instance of 'migraphx::version_2_12_0::exception'\n  what():  {}\nAborted (core dumped)\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        (
+            "/a/src/onnx/parse_pad.cpp:12: parse: PARSE_PAD: mode is not known",
+            "compile exited with 134: PARSE_PAD: mode is not known",
+        ),
+        (
+            "/a-b/src/include/check_shapes.hpp:66: has: Dimensions do not match",
+            "Dimensions do not match; two operands do not fit",
+        ),
+        ("std::bad_alloc", "compile exited with 134: std::bad_alloc"),
+    ],
+)
+def test_what_an_exception_says_is_quoted_and_not_that_it_aborted(what: str, expected: str) -> None:
+    step = Step(name="compile", tools=("migraphx-driver",), options=())
+    found = judge(Run(step=step, code=134, said="Reading: model.onnx\n" + ABORTED.format(what)))
+    assert found.startswith(expected)
+
+
+def test_a_program_that_aborts_without_an_exception_is_quoted_by_its_last_words() -> None:
+    step = Step(name="compile", tools=("migraphx-driver",), options=())
+    found = judge(Run(step=step, code=139, said="Compiling ...\nSegmentation fault (core dumped)\n"))
+    assert found == "compile exited with 139: Compiling ... - Segmentation fault (core dumped)"
