@@ -20,6 +20,7 @@ EXTRAS: Final = {
     "ray": "ray",
     "tensorflow": "tf",
     "tf2onnx": "tf",
+    "tokenizers": "hf",
     "torch": "torch",
     "transformers": "hf",
 }

@@ -334,6 +334,22 @@ OPTIONS: Final = (
         more="[Which runner judges](report.md#which-runner-judges)",
     ),
     Option(
+        key="inputs",
+        place=Place.CONVERSION,
+        kind=Kind.PATH,
+        metavar="F.npz|F.jsonl|DIR",
+        help="The inputs to run on: arrays by name, one sample a line, or a folder of pictures. By default our own.",
+        more="[Your own inputs](#your-own-inputs)",
+    ),
+    Option(
+        key="samples",
+        place=Place.CONVERSION,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="N",
+        help="How many samples to run on. By default 3 photographs, one text, or all of --inputs.",
+    ),
+    Option(
         key="taps",
         place=Place.CONVERSION,
         commands=("convert",),

@@ -100,6 +100,16 @@ def check_types(record: Any) -> None:
             object.__setattr__(record, name, fitted)
 
 
+def check_samples(count: int | None) -> None:
+    """Return if a number of samples is one that can be run, or None for the usual one.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if count is not None and count < 1:
+        raise UsageError(f"expected a whole number of at least 1 as samples, found {count!r}")
+
+
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)

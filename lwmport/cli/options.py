@@ -51,6 +51,18 @@ def options_of(command: str) -> Callable[[_Command], _Command]:
     return add
 
 
+def shared(*keys: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds options, by their keys, to a command that has others of its own."""
+
+    def add(function: _Command) -> _Command:
+        for option in reversed(OPTIONS):
+            if option.key in keys:
+                function = _decorator(option, "")(function)
+        return function
+
+    return add
+
+
 def taken(values: dict[str, Any], place: Place) -> dict[str, Any]:
     """Return field -> value of the options of one record, which are taken out of a command's arguments."""
     return {option.name: values.pop(option.key) for option in of_place(place) if option.key in values}

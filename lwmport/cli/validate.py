@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lwmport.cli import outcome
+from lwmport.cli.options import shared
 from lwmport.cli.progress import progress
 
 
@@ -24,6 +25,7 @@ from lwmport.cli.progress import progress
 @click.option(
     "--device", type=click.IntRange(0), metavar="N", help="The number of the card, for a runner that has several."
 )
+@shared("inputs", "samples")
 @click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
 @click.option(
     "--out",

@@ -13,6 +13,7 @@ from lwmport.graphs.program import Program
 from lwmport.graphs.simplify import simplify
 from lwmport.graphs.symbols import names_of, sizes_of
 from lwmport.graphs.taps import find_taps, tapped
+from lwmport.models.jax_cpu import cpu
 from lwmport.registry import check_known
 from lwmport.types import TAPS, Component, Kind, Signature, TensorSpec
 
@@ -35,6 +36,7 @@ def trace(component: Component, batch: int | str = 1, taps: str = "") -> Program
     """
     if batch != DYNAMIC and (type(batch) is not int or batch < 1):
         raise UsageError(f"expected a batch of at least 1 or {DYNAMIC!r}, found {batch!r}")
+    cpu()
     sizes = sizes_of(component.signature, {BATCH: int(batch)} if batch != DYNAMIC else {})
     names = tuple(sorted(component.weights))
     inputs = [_abstract(spec, sizes) for spec in component.signature.inputs]

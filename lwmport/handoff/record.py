@@ -14,7 +14,7 @@ from lwmport.manifest import FileEntry
 from lwmport.types import ADDED, Normalisation, TensorSpec, Tolerance
 
 FORMAT: Final = "lwmport-bundle/1"
-SPEC_FORMAT: Final = "lwmport-spec/2"
+SPEC_FORMAT: Final = "lwmport-spec/3"
 NAME: Final = "bundle.json"
 SPEC_NAME: Final = "spec.json"
 CHECKER: Final = "verify.py"
@@ -23,10 +23,9 @@ SEAL: Final = "seal"
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayFile:
-    """One array in two forms: ``npy`` as numpy writes it, ``bin`` raw, in C order and little-endian."""
+    """One array as numpy writes it, in C order and little-endian; ``verify.py --raw`` makes a raw file of it."""
 
     npy: str
-    bin: str
     shape: tuple[int, ...]
     dtype: str
 
@@ -77,11 +76,13 @@ class Processing:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Inputs for a quantizer: per input one raw file for each of ``count`` runs, and one .npy [count, ...] of all."""
+    """Inputs for a quantizer, of ``count`` runs: one .npy [count, ...] for each input.
+
+    There are no files where the compiler's own file of samples, in ``compile/``, holds them.
+    """
 
     count: int
     stacked: Mapping[str, str]
-    raw: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)

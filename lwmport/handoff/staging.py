@@ -1,4 +1,4 @@
-"""What is made for a bundle lies in a scratch folder until it is packed; arrays are written in both forms at once."""
+"""What is made for a bundle lies in a scratch folder until it is packed; each array is written once, as .npy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,37 +34,21 @@ class Staging:
         self.put(name, record.text(plain.encode(value)))
 
     def array(self, stem: str, array: Array) -> ArrayFile:
-        """Take an array as ``STEM.npy`` and ``STEM.bin``."""
+        """Take an array as ``STEM.npy``."""
         values = little(array)
-        for suffix in ("npy", "bin"):
-            path = self._path(f"{stem}.{suffix}")
-            if suffix == "npy":
-                np.save(path, values, allow_pickle=False)
-            else:
-                values.tofile(path)
-        return ArrayFile(npy=f"{stem}.npy", bin=f"{stem}.bin", shape=values.shape, dtype=values.dtype.name)
+        np.save(self._path(f"{stem}.npy"), values, allow_pickle=False)
+        return ArrayFile(npy=f"{stem}.npy", shape=values.shape, dtype=values.dtype.name)
 
     def arrays(self, folder: str, arrays: Mapping[str, Array]) -> dict[str, ArrayFile]:
         """Take arrays by name into a folder."""
         return {name: self.array(f"{folder}/{name}", array) for name, array in arrays.items()}
 
     def calibration(self, folder: str, runs: tuple[Mapping[str, Array], ...]) -> Calibration:
-        """Take the inputs of several runs as quantizers read them.
-
-        Each input as one raw file a run, and as one .npy [runs, ...] of all of them. A compiler that wants another
-        form gets it beside its configuration.
-        """
-        inputs = tuple(runs[0]) if runs else ()
-        raw: dict[str, tuple[str, ...]] = {}
-        for name in inputs:
-            files = tuple(f"{folder}/{name}/{number:03}.bin" for number in range(len(runs)))
-            for file, run in zip(files, runs, strict=True):
-                little(run[name]).tofile(self._path(file))
-            raw[name] = files
-            np.save(
-                self._path(f"{folder}/{name}.npy"), np.stack([little(run[name]) for run in runs]), allow_pickle=False
-            )
-        return Calibration(count=len(runs), stacked={name: f"{folder}/{name}.npy" for name in inputs}, raw=raw)
+        """Take the inputs of several runs for a quantizer: each input as one .npy [runs, ...]."""
+        stacked = {name: f"{folder}/{name}.npy" for name in (runs[0] if runs else ())}
+        for name, file in stacked.items():
+            np.save(self._path(file), np.stack([little(run[name]) for run in runs]), allow_pickle=False)
+        return Calibration(count=len(runs), stacked=stacked)
 
     def _path(self, name: str) -> Path:
         path = self.folder.joinpath(*name.split("/"))

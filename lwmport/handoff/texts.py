@@ -37,7 +37,8 @@ def readme(spec: Spec, scripts: tuple[str, ...], runtime: str | None) -> str:
         "   python verify.py",
         "3. Compile. Commands, configuration and calibration data lie in compile/; they run from where they lie.",
         *(f"   {line}" for line in (*_steps(scripts), *target.by_hand)),
-        "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs (.npy, or .bin: raw, C order, little-endian).",
+        "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs, .npy files. Where raw ones (.bin: C order,",
+        "   little-endian) are wanted, this writes them beside them: python verify.py --raw .",
         "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
         "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 2 where nothing",
         "   could be judged; what fails is diagnosed. A model compiled for float16 is judged with --precision float16;",
@@ -96,7 +97,7 @@ def markdown(spec: Spec) -> str:
         lines += _tensors("inputs", part.inputs, part.observed) + _tensors("outputs", part.outputs, part.observed)
         lines += _processing(part.processing) + _tolerances(part) + _samples(part.samples)
         if part.calibration.count:
-            lines += ["", f"Calibration: {part.calibration.count} runs in {_folders(part)}."]
+            lines += ["", f"Calibration: {part.calibration.count} runs in {_folder(part)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -139,5 +140,6 @@ def _samples(samples: tuple[Sample, ...]) -> list[str]:
     return ["", "Golden samples:", "", *(f"- `{sample.name}`: {sample.title}" for sample in samples)]
 
 
-def _folders(part: ComponentSpec) -> str:
-    return f"`calibration/{part.name}`"
+def _folder(part: ComponentSpec) -> str:
+    own = f"calibration/{part.name}" if part.calibration.stacked else f"compile/{part.name}"
+    return f"`{own}`"

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from lwmport.errors import ConfigError, PortError, UsageError, said
 from lwmport.models.configuration import Config
+from lwmport.models.jax_cpu import steady
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import FamilySpec, PartSpec
 from lwmport.models.specs import FAMILIES, owner_of
@@ -204,7 +205,8 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
     """Return one component in float32."""
-    made: Component = _asked(spec, part.factory, config, options)
+    with steady():
+        made: Component = _asked(spec, part.factory, config, options)
     if not isinstance(made, Component):
         raise ConfigError(f"expected {part.factory!r} of {owner_of(spec)} to make a component, found {made!r}")
     if made.family not in {spec.name, *spec.aliases}:

@@ -87,6 +87,10 @@ class FamilySpec:
             first tensor that is found counts.
         stacking: how its checkpoints may stack layers. None: they do not.
         inputs: reference to its `InputMaker`. Empty: photographs for pictures, seeded numbers for the rest.
+        complete: reference to its `Completer`. Empty: whoever gives inputs of their own gives every input.
+        tokens: the input that holds the tokens of a text. Empty: no component reads any.
+        logits: outputs that are logits: on their last axis, of each token that may be next. They are also judged by
+            what a reader of the text would notice (`lwmport.validators.language`).
         preprocessing: input -> how a picture becomes that input. A picture that is not named is scaled to its
             ``value_range``.
         words: ``inputs/NAME`` or ``outputs/NAME`` (without what stands behind a dot) -> what the tensor is outside
@@ -111,6 +115,9 @@ class FamilySpec:
     marks: Mapping[str, str] = field(default_factory=dict)
     stacking: Stacking | None = None
     inputs: str = ""
+    complete: str = ""
+    tokens: str = ""
+    logits: tuple[str, ...] = ()
     preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=Tolerances)
@@ -149,3 +156,17 @@ class InputMaker(Protocol):
 
     def make(self, component: Component, batch: int, number: int, case: str) -> CaseInputs:
         """Return the inputs of one run. Each ``number`` gives other ones; the case ``""`` is the usual one."""
+
+
+class Completer(Protocol):
+    """Fills in the inputs that a user leaves out: what follows from the tokens."""
+
+    def __call__(self, component: Component, given: Mapping[str, Array]) -> CaseInputs:
+        """Return all inputs of one run.
+
+        ``given`` has the input that `FamilySpec.tokens` names, [batch, tokens] whatever number of tokens the component
+        takes, and whatever else was given.
+
+        Raises:
+            UsageError: the component takes fewer tokens, or a token lies outside of its table.
+        """

@@ -30,6 +30,12 @@ def tolerances_of(family: str) -> Tolerances:
     return Tolerances() if spec is None else spec.tolerances
 
 
+def logits_of(family: str) -> tuple[str, ...]:
+    """Return the outputs of a family that are logits; none of an unknown one."""
+    spec = spec_of(family)
+    return () if spec is None else spec.logits
+
+
 def owner_of(spec: FamilySpec) -> str:
     """Return a family, and the package that brings it if that is another than ours, for a message."""
     package = FAMILIES.provider(spec.name)

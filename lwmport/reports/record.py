@@ -1,11 +1,11 @@
 """What a report says, as frozen records that are plain JSON: no times of day, so equal numbers give equal bytes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lwmport import digest, plain
-from lwmport.types import Preflight, Signature, Status, Validation
+from lwmport.types import ADDED, Preflight, Signature, Status, Validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +117,15 @@ class WeightsSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputsFact:
+    """What the models were judged on: in a few words, where that comes from, and how many runs of each."""
+
+    words: str
+    source: str
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """The whole report. Build it with `assemble`, which derives ``status`` and ``sentence``."""
 
@@ -128,9 +137,10 @@ class Report:
     versions: Mapping[str, str]
     machine: str
     commands: tuple[str, ...]
+    inputs: InputsFact | None = field(default=None, metadata=ADDED)
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - keywords, one a field of the record
     *,
     title: str,
     weights: WeightsSource,
@@ -138,6 +148,7 @@ def assemble(
     versions: Mapping[str, str],
     machine: str,
     commands: tuple[str, ...],
+    inputs: InputsFact | None = None,
 ) -> Report:
     """Return the report with the verdict that its components add up to."""
     status, sentence = overall(components)
@@ -150,6 +161,7 @@ def assemble(
         versions=dict(versions),
         machine=machine,
         commands=commands,
+        inputs=inputs,
     )
 
 

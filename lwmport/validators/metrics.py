@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from lwmport.types import Kind
+from lwmport.types import ADDED, Kind
 from lwmport.validators.histogram import Histogram
 
 
@@ -19,6 +19,26 @@ class Position:
     index: tuple[int, ...]
     reference: float
     candidate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageMetrics:
+    """What logits have besides (`lwmport.validators.language`).
+
+    Attributes:
+        positions: how many were compared; padding does not count.
+        top1_agreement: the share of them at which both choose the same token.
+        mean_kl_nats: the mean of the KL divergences from the reference, nats; likewise ``max_kl_nats``, the largest.
+        greedy_tokens: how many tokens of each text agree before the first that does not, over all texts.
+        texts: how many texts there were.
+    """
+
+    positions: int
+    top1_agreement: float
+    mean_kl_nats: float
+    max_kl_nats: float
+    greedy_tokens: int
+    texts: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +67,7 @@ class ValueMetrics:
         worst: where |d| is largest, the first in C order; None when nothing was compared.
         first_out: the first element out of tolerance in C order, if any.
         histogram: counts of |d|.
+        language: what the logits choose, where they are logits.
     """
 
     elements: int
@@ -69,6 +90,7 @@ class ValueMetrics:
     worst: Position | None
     first_out: Position | None
     histogram: Histogram
+    language: LanguageMetrics | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ What differs is a result, never an exception: a missing, extra or renamed output
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lwmport.types import Array, Kind, Quantized, Status, TensorDiff, TensorSpec, Tolerance, Tolerances, Validation
 from lwmport.validators.indices import index_metrics
+from lwmport.validators.language import language_metrics, language_words
 from lwmport.validators.metrics import IndexMetrics, Metrics, ValueMetrics, as_mapping
 from lwmport.validators.promise import fits
 from lwmport.validators.quality import picture_metrics
@@ -34,7 +35,15 @@ class _Ties:
     near: NDArray[np.bool_] | None = None
 
 
-def compare_outputs(
+@dataclass(frozen=True)
+class _Meaning:
+    """What an output is beside its numbers."""
+
+    ties: _Ties
+    logits: bool
+
+
+def compare_outputs(  # noqa: PLR0913 - keywords, most with a default
     rows: Tolerances,
     outputs: tuple[TensorSpec, ...],
     reference: Mapping[str, Array],
@@ -42,6 +51,7 @@ def compare_outputs(
     *,
     precision: str = "float32",
     quantized: Mapping[str, Quantized] = NOTHING_QUANTIZED,
+    logits: Collection[str] = (),
 ) -> tuple[TensorDiff, ...]:
     """Return one `TensorDiff` for each output of the signature, and one for each output that it does not have.
 
@@ -53,19 +63,27 @@ def compare_outputs(
         precision: what the artifact computes in.
         quantized: by output of indices, what they were made of. Where the tolerance admits near ties, the states are
             expected to be those of the code that the candidate chose.
+        logits: the outputs that are logits, which are also judged by what they choose. It decides nothing.
     """
     extra = [name for name in candidate if name not in {spec.name for spec in outputs}]
     ties = {spec.name: _Ties(quantized.get(spec.name)) for spec in outputs}
     expected = dict(reference)
     for spec in outputs:
         allowed, made_of = tolerance_for(rows, spec, precision).near_ties, quantized.get(spec.name)
-        if allowed is None or made_of is None or _structure(spec, reference, candidate):
+        if allowed is None or made_of is None or structure(spec, reference, candidate):
             continue
         near = near_ties(reference[spec.name], candidate[spec.name], made_of, allowed)
         ties[spec.name] = _Ties(made_of, near)
         expected[made_of.states] = followed(reference[made_of.states], candidate[spec.name], made_of, near)
     diffs = [
-        _compare(spec, tolerance_for(rows, spec, precision), expected, candidate, ties[spec.name]) for spec in outputs
+        _compare(
+            spec,
+            tolerance_for(rows, spec, precision),
+            expected,
+            candidate,
+            _Meaning(ties=ties[spec.name], logits=spec.name in logits),
+        )
+        for spec in outputs
     ]
     return (*diffs, *(_unexpected(name, outputs) for name in extra))
 
@@ -124,17 +142,22 @@ def _compare(
     tolerance: Tolerance,
     reference: Mapping[str, Array],
     candidate: Mapping[str, Array],
-    ties: "_Ties",
+    meaning: _Meaning,
 ) -> TensorDiff:
-    reason = _structure(spec, reference, candidate)
+    reason = structure(spec, reference, candidate)
     if reason:
         return _diff(spec, Status.FAILED, reason, tolerance)
-    metrics = _measure(spec, tolerance, reference[spec.name], candidate[spec.name], ties)
+    metrics = _measure(spec, tolerance, reference[spec.name], candidate[spec.name], meaning.ties)
     failure = _failure(metrics, tolerance)
-    return _diff(spec, Status.FAILED if failure else Status.PASSED, failure or _success(metrics), tolerance, metrics)
+    reason = failure or _success(metrics)
+    if meaning.logits and isinstance(metrics, ValueMetrics):
+        language = language_metrics(reference[spec.name], candidate[spec.name])
+        metrics = replace(metrics, language=language)
+        reason += f"; {language_words(language)}" if language else ""
+    return _diff(spec, Status.FAILED if failure else Status.PASSED, reason, tolerance, metrics)
 
 
-def _structure(spec: TensorSpec, reference: Mapping[str, Array], candidate: Mapping[str, Array]) -> str:
+def structure(spec: TensorSpec, reference: Mapping[str, Array], candidate: Mapping[str, Array]) -> str:
     """Return why two outputs cannot be compared element by element, or nothing."""
     for side, arrays in (("reference", reference), ("candidate", candidate)):
         if spec.name not in arrays:
@@ -150,7 +173,7 @@ def _structure(spec: TensorSpec, reference: Mapping[str, Array], candidate: Mapp
     return "" if reference[spec.name].size else "empty: there is no element to compare"
 
 
-def _measure(spec: TensorSpec, tolerance: Tolerance, reference: Array, candidate: Array, ties: "_Ties") -> Metrics:
+def _measure(spec: TensorSpec, tolerance: Tolerance, reference: Array, candidate: Array, ties: _Ties) -> Metrics:
     if is_exact(spec):
         return index_metrics(reference, candidate, ties.quantized, ties.near)
     if spec.kind is Kind.PICTURE:

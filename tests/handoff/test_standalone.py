@@ -249,6 +249,7 @@ NO_ARRAYS: dict[str, bytes] = {
     "records": _saved(np.zeros((1, 8, 8, 3), "f4,f4")),
     "dates": _saved(np.zeros((1, 8, 8, 3), "M8[s]")),
     "a size without end": _saved(np.zeros((1, 8, 8, 3), np.float32)).replace(b"(1, 8, 8, 3), }", b"(1<<60,), }    "),
+    "an open bracket": _saved(np.zeros((1, 8, 8, 3), np.float32)).replace(b"(1, 8, 8, 3), }", b"(1, 8, 8, 3,   "),
     "more than there is memory": _saved(np.zeros((1, 8, 8, 3), np.float32)).replace(
         b"(1, 8, 8, 3), }      ", b"(99999999999999,), }"[:21].ljust(21)
     ),
@@ -362,7 +363,6 @@ def test_vectors_and_codebooks_are_held_against_the_codes(
 ) -> None:
     stem, array, reason = VECTORS[name]
     np.save(tied / f"{stem}.npy", array)
-    array.tofile(tied / f"{stem}.bin")
     _sealed(tied)
     out = write(tied / "out", _chosen_from(tied))
     for words in ((), ("--outputs", out, "--sample", "000", "--precision", "float16")):
@@ -388,12 +388,19 @@ def test_a_limit_that_is_no_number_costs_one_line(number: str, tied: Path, capsy
     assert code in {1, 2}
 
 
-def test_the_two_forms_of_a_codebook_are_one(tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tied / "golden/small/codebooks/codes.bin").write_bytes(bytes(8000))
-    _sealed(tied)
-    code, found = judged(capsys, tied)
-    assert code == 1
-    assert "golden/small/codebooks/codes.npy: its raw form" in found["failures"][0]
+def test_raw_files_are_made_on_demand(tied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not list(tied.rglob("*.bin"))
+    code, found = judged(capsys, tied, "--raw", tmp_path / "raw")
+    assert (code, found["status"]) == (0, "passed")
+    made = {path.relative_to(tmp_path / "raw").as_posix() for path in (tmp_path / "raw").rglob("*.bin")}
+    arrays = {path.relative_to(tied).as_posix()[:-4] for path in tied.glob("golden/**/*.npy")}
+    assert made == {f"{name}.bin" for name in arrays} | {"calibration/small/x/000.bin"}
+    for name in arrays:
+        array = np.load(tied / f"{name}.npy")
+        assert (tmp_path / f"raw/{name}.bin").read_bytes() == array.tobytes()
+    assert judged(capsys, tied, "--raw", tied)[0] == 0
+    assert judged(capsys, tied)[0] == 0, "raw files beside the others change nothing"
+    assert judged(capsys, tied, "--outputs", tied / "golden/small/000/outputs", "--sample", "000")[0] == 0
 
 
 def test_the_bundle_with_codes_passes(tied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -470,21 +477,18 @@ def _codes_file(unpacked: Path) -> Path:
 
 
 GOLDEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "two forms": (lambda folder: np.save(_codes_file(folder), np.zeros((1, 6, 4), np.int32)), "holds other values"),
     "dtype": (lambda folder: np.save(_codes_file(folder), np.zeros((1, 6, 4), np.int64)), "found int64"),
     "shape": (lambda folder: np.save(_codes_file(folder), np.zeros((1, 4, 6), np.int32)), r"found int32\[1, 4, 6\]"),
-    "NaN": (lambda folder: _both(folder, "pixels", np.full((1, 8, 8, 3), np.nan, np.float32)), "holds NaN"),
+    "NaN": (lambda folder: _change(folder, "pixels", np.full((1, 8, 8, 3), np.nan, np.float32)), "holds NaN"),
     "range": (
-        lambda folder: _both(folder, "codes", np.full((1, 6, 4), 1000, np.int32)),
+        lambda folder: _change(folder, "codes", np.full((1, 6, 4), 1000, np.int32)),
         "expected values from 0 to 999",
     ),
 }
 
 
-def _both(folder: Path, name: str, array: Array) -> None:
-    stem = folder / "golden/small/000/outputs"
-    np.save(stem / f"{name}.npy", array)
-    array.tofile(stem / f"{name}.bin")
+def _change(folder: Path, name: str, array: Array) -> None:
+    np.save(folder / "golden/small/000/outputs" / f"{name}.npy", array)
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -108,6 +108,9 @@ FAMILY: Final = FamilySpec(
     marks={"transformer/vte/embedding": "vision-llama", "transformer/wte/embedding": "llama"},
     stacking=Stacking(flag="scan_layers", axis="param_scan_axis", assumed={"num_attention_heads": 1}),
     inputs="lwmport.models.llama.test_inputs:INPUTS",
+    complete="lwmport.models.llama.given_tokens:completed",
+    tokens="input_ids",
+    logits=("logits", "text_logits", "vision_logits"),
     words={
         "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",
         "inputs/hidden_states": f"{_STATES}: what llama-embed gives, or the block before",

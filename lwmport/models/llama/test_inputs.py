@@ -1,15 +1,18 @@
-"""Inputs of the language components to judge on: seeded tokens, padded on the left, in front of them a cache.
+"""Inputs of the language components to judge on: tokens of a text, padded on the left, in front of them a cache.
+
+The text is the one that ships (`lwmport.models.llama.sample_text`); caches, states and codes of pictures are seeded.
 
 What a padded token computes is nobody's: it averages over whatever a backend lets it see. ``CaseInputs.relevant`` says
 which elements of an output count.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
+from lwmport.models.llama.sample_text import IDS
 from lwmport.models.spec import CaseInputs
 from lwmport.types import Array, Component, State, TensorSpec, Update, size_of
 
@@ -17,6 +20,9 @@ RING: Final[Mapping[str, int]] = {"queries": 8, "keys": 8}
 """Tokens of a ring step where the signature leaves them open."""
 
 SEED: Final = 20
+
+STEP: Final = 37
+"""How many tokens farther on the text begins for each further item: no two of the first 175 begin at one place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +39,18 @@ USUAL: Final = Case(name="", sequence=9, past=6, padded=True)
 """Of a component whose lengths are fixed, or that has no cache."""
 
 CASES: Final[tuple[Case, ...]] = (
-    Case(name="prefill", sequence=9, past=0, padded=False),
+    Case(name="prefill", sequence=64, past=0, padded=False),
     Case(name="continuation", sequence=9, past=6, padded=False),
     Case(name="decode", sequence=1, past=6, padded=False),
     Case(name="padded prefill", sequence=9, past=0, padded=True),
     Case(name="padded decode", sequence=1, past=6, padded=True),
 )
-"""Each may take another operator: a fused one takes what has no padding, or one token, and loops take the rest."""
+"""Of a prefill, 64 positions of a text tell how often two models choose the same token. Each may take another
+operator: a fused one takes what has no padding, or one token, and loops take the rest."""
 
 
 class LanguageInputs:
-    """Seeded tokens (`lwmport.models.spec.InputMaker`)."""
+    """Tokens of a text (`lwmport.models.spec.InputMaker`)."""
 
     def cases(self, component: Component) -> tuple[str, ...]:
         """Return the names of the cases that a component is tried on."""
@@ -66,7 +73,15 @@ def cases_of(component: Component) -> tuple[Case, ...]:
     found = CASES
     if "sequence" not in names:
         found = tuple({(case.past, case.padded): case for case in reversed(CASES)}.values())[::-1]
-    return tuple(case for case in found if _fits(component, case))
+    return tuple(case for case in found if _fits(component, _shorter(component, case)))
+
+
+def _shorter(component: Component, case: Case) -> Case:
+    """Return the case with no more new tokens than the model has positions."""
+    spec = next((spec for spec in component.signature.inputs if spec.name == "position_ids"), None)
+    if spec is None or spec.value_range is None or spec.shape[1] != "sequence":
+        return case
+    return replace(case, sequence=min(case.sequence, max(int(spec.value_range[1]) + 1 - case.past, 1)))
 
 
 def _fits(component: Component, case: Case) -> bool:
@@ -78,35 +93,66 @@ def _fits(component: Component, case: Case) -> bool:
 
 
 def language_inputs(component: Component, batch: int, seed: int = SEED, case: Case = USUAL) -> CaseInputs:
-    """Return inputs that fit a component's signature, with the lengths of ``case`` where it leaves them open."""
+    """Return inputs that fit a component's signature, with the lengths of ``case`` where it leaves them open.
+
+    ``seed`` also says where in the text they begin: `SEED` at its beginning, each further number a run later.
+    """
+    case = _shorter(component, case)
     sizes = {**RING, "batch": batch, "sequence": case.sequence, "past": case.past}
     random = np.random.default_rng(seed)
     specs = {spec.name: spec for spec in component.signature.inputs}
     shapes = {name: tuple(size_of(dim, sizes) for dim in spec.shape) for name, spec in specs.items()}
-    mask = _mask(shapes, padded=case.padded)
+    mask = mask_for(shapes, padded=case.padded)
     counted = np.ones_like(mask) if "cache_position" in specs else mask
-    inputs = {name: _array(specs[name], shapes[name], mask, random) for name in specs}
+    inputs = {name: array_for(specs[name], shapes[name], mask, random) for name in specs}
+    if "input_ids" in inputs:
+        inputs["input_ids"] = read(shapes["input_ids"], seed - SEED, specs["input_ids"])
     if "vision_masks" in inputs:
         mode = component.config["sample_mode"]
         if shapes["vision_masks"][1] == 1 and mode != "all":  # a token alone is what the model sampled
             inputs["vision_masks"][:] = mode == "vision"
         rows = np.where(inputs["vision_masks"], component.config["vision_vocab_size"], component.config["vocab_size"])
         inputs["input_ids"] %= rows
-    states = {state.output: state for state in component.signature.states}
-    relevant = {
-        spec.name: _counting(states.get(spec.name), tuple(size_of(dim, sizes) for dim in spec.shape), counted)
-        for spec in component.signature.outputs
-    }
-    padded = int((counted == 0).sum())
-    tokens = shapes.get("input_ids", shapes.get("hidden_states", shapes.get("query", ())))
     return CaseInputs(
         inputs=inputs,
-        relevant=relevant,
-        description=f"seeded inputs {list(tokens)} (seed {seed}), {padded} tokens of padding on the left",
+        relevant=relevant_of(component, sizes, counted),
+        description=_described(shapes, int((counted == 0).sum()), seed),
     )
 
 
-def _mask(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:
+def _described(shapes: Mapping[str, tuple[int, ...]], padded: int, seed: int) -> str:
+    """Return what the inputs are: how many tokens of which text, and what is in front of them."""
+    batch, count, *_ = shapes.get("input_ids", shapes.get("hidden_states", shapes.get("query", (1, 1))))
+    cached = next((shape[2] for name, shape in shapes.items() if "." in name), 0)
+    what = "tokens of the text that ships" if "input_ids" in shapes else f"seeded inputs (seed {seed})"
+    parts = [f"{batch} x {count} {what}" if batch > 1 else f"{count} {what}"]
+    parts += [f"behind a seeded cache of {cached}"] if cached else []
+    parts += [f"{padded} of padding on the left"] if padded else []
+    return ", ".join(parts)
+
+
+def read(shape: tuple[int, ...], number: int, spec: TensorSpec) -> Array:
+    """Return tokens [batch, tokens] of the text that ships, each item from another place on, round and round.
+
+    A token that the model's table does not have is taken modulo its number of rows.
+    """
+    batch, count = shape
+    starts = (number * batch + np.arange(batch)) * STEP
+    places = (starts[:, None] + np.arange(count)) % len(IDS)
+    rows = int(spec.value_range[1]) + 1 if spec.value_range else max(IDS) + 1
+    return (np.asarray(IDS)[places] % rows).astype(spec.dtype)
+
+
+def relevant_of(component: Component, sizes: Mapping[str, int], counted: Array) -> dict[str, Array]:
+    """Return which elements of each output count, where ``counted`` [batch, tokens] is 0 for padding."""
+    states = {state.output: state for state in component.signature.states}
+    return {
+        spec.name: _counting(states.get(spec.name), tuple(size_of(dim, sizes) for dim in spec.shape), counted)
+        for spec in component.signature.outputs
+    }
+
+
+def mask_for(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:
     """Return 1 for every token and 0 for padding, [batch, tokens]: padding lies left, in the last item of the batch.
 
     A cache of fixed length is filled up to its middle.
@@ -126,7 +172,8 @@ def filled(shapes: Mapping[str, tuple[int, ...]]) -> int:
     return max(length // 2, min(length, tokens + 4))
 
 
-def _array(spec: TensorSpec, shape: tuple[int, ...], mask: Array, random: np.random.Generator) -> Array:
+def array_for(spec: TensorSpec, shape: tuple[int, ...], mask: Array, random: np.random.Generator) -> Array:
+    """Return one input: what follows from the mask, integers in their range, or numbers of standard deviation 1."""
     rule = _RULES.get(spec.name)
     if rule is not None:
         found = rule(shape, mask)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import ChildError, MissingExtraError, PortError, RunnerError
+from lwmport.handoff.arrays import array_of
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
 from lwmport.manifest import Manifest
@@ -150,11 +151,8 @@ def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 
 def _arrays(archive: Archive, files: Mapping[str, ArrayFile]) -> dict[str, Array]:
-    """Return arrays from their raw form: no header of a .npy is believed."""
-    return {
-        name: np.frombuffer(archive.read(file.bin, LARGEST_ARRAY), file.dtype).reshape(file.shape)
-        for name, file in files.items()
-    }
+    """Return arrays, each as its record tells it: no header of a .npy is believed."""
+    return {name: array_of(archive.read(file.npy, LARGEST_ARRAY), file) for name, file in files.items()}
 
 
 def _skipped(part: ComponentSpec, reason: str) -> Validation:

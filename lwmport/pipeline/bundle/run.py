@@ -18,7 +18,7 @@ from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.handoff import record, standalone, texts
 from lwmport.handoff.packing import pack
 from lwmport.handoff.processing import processing_of
-from lwmport.handoff.record import Bundle, Codes, ComponentSpec, Sample, Spec
+from lwmport.handoff.record import Bundle, Calibration, Codes, ComponentSpec, Sample, Spec
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family
@@ -42,6 +42,9 @@ from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances
 from lwmport.validators.tolerances import DEFAULTS, tolerance_for
+
+CALIBRATION: Final = ".calibration.npy"
+"""How a compiler's own file of samples ends."""
 
 PRECISIONS: Final = tuple(name for name in DEFAULTS if name != "float64")
 
@@ -178,12 +181,12 @@ def _stage(work: _Work, device: Device) -> tuple[dict[str, tuple[str, ...]], tup
         work.observer.phase(f"{part.name}: rules of {request.target}")
         preflights.append(check_files(staging, device, part, made.artifact_format, request.folder))
         spec, samples = _component(work, part)
-        specs.append(spec)
         for name, credit in samples.credits:
             shown.setdefault(credit, name)
         work.observer.phase(f"{part.name}: compiler of {request.target}")
         with own_paths(staging, request.folder):
             commands[part.name] = compile_files(staging, device, part, made.artifact_format, _joined(samples))
+        specs.append(replace(spec, calibration=_calibration(staging, part.name, samples)))
     whole = Spec(
         format=record.SPEC_FORMAT,
         target=request.target,
@@ -259,7 +262,7 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Sample
         tolerances={spec.name: _tolerances(work.found.family.spec.tolerances, spec) for spec in part.signature.outputs},
         codes=_codes(staging, part.name, samples.golden[0]),
         samples=tuple(_sample(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
-        calibration=staging.calibration(f"calibration/{part.name}", samples.calibration),
+        calibration=Calibration(count=0, stacked={}),
     )
     return spec, samples
 
@@ -282,6 +285,17 @@ def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]
         name: Codes(states=one.states, codebook=staging.array(f"golden/{component}/codebooks/{name}", one.codebook))
         for name, one in golden.quantized.items()
     }
+
+
+def _calibration(staging: Staging, component: str, samples: Samples) -> Calibration:
+    """Return where the calibration inputs lie: among the compiler's files, where it has its own, else for themselves.
+
+    So each lies there once: a language model's caches are larger than the model.
+    """
+    beside = f"compile/{component}/"
+    if any(name.startswith(beside) and name.endswith(CALIBRATION) for name in staging.contents):
+        return Calibration(count=len(samples.calibration), stacked={})
+    return staging.calibration(f"calibration/{component}", samples.calibration)
 
 
 def _joined(samples: Samples) -> dict[str, Array]:

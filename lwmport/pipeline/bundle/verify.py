@@ -4,7 +4,6 @@ Nothing inside is executed but the models, and those only by runtimes that read 
 """
 
 import hashlib
-import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from lwmport import digest, manifest, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.handoff import names, record
+from lwmport.handoff.arrays import array_of
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
 from lwmport.manifest import Manifest
@@ -28,8 +26,6 @@ from lwmport.types import Status, Validation
 
 MANIFEST: Final = f"models/{manifest.NAME}"
 LARGEST_JSON: Final = 64 << 20
-DTYPES: Final = ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
-"""Dtypes of arrays in a bundle: numbers alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +198,9 @@ def _wrong_masks(sample: Sample) -> Iterator[str]:
     for name, mask in sample.relevant.items():
         output = sample.outputs.get(name)
         if output is None:
-            yield f"{mask.bin}: expected an output {name} for it in {record.SPEC_NAME}, found none"
+            yield f"{mask.npy}: expected an output {name} for it in {record.SPEC_NAME}, found none"
         elif not broadcasts(mask.shape, output.shape):
-            yield f"{mask.bin}: expected a shape that broadcasts to {list(output.shape)}, found {list(mask.shape)}"
+            yield f"{mask.npy}: expected a shape that broadcasts to {list(output.shape)}, found {list(mask.shape)}"
 
 
 def _wrong_codes(part: ComponentSpec) -> Iterator[str]:
@@ -215,7 +211,7 @@ def _wrong_codes(part: ComponentSpec) -> Iterator[str]:
             files = sample.outputs.get(name), sample.outputs.get(codes.states), sample.vectors.get(name)
             indices, states, vectors = (() if file is None else file.shape for file in files)
             if len(shape) != 2 or not shape[0] or not states == vectors == (*indices, shape[1]):
-                yield f"{codes.codebook.bin}: expected the codes that {name} and {codes.states} of {sample.name} fit"
+                yield f"{codes.codebook.npy}: expected the codes that {name} and {codes.states} of {sample.name} fit"
 
 
 def _files(sample: Sample) -> Iterator[ArrayFile]:
@@ -224,16 +220,11 @@ def _files(sample: Sample) -> Iterator[ArrayFile]:
 
 
 def _wrong_array(archive: Archive, file: ArrayFile) -> Iterator[str]:
-    """Yield why the two forms of an array are not one."""
-    for name in (file.npy, file.bin):
-        if name not in archive.entries:
-            yield f"{name}: missing"
-            return
-    if file.dtype not in DTYPES or any(size < 0 for size in file.shape):
-        yield f"{file.bin}: expected numbers and no negative sizes, found {file.dtype}{list(file.shape)}"
+    """Yield why an array is not the one that its record tells."""
+    if file.npy not in archive.entries:
+        yield f"{file.npy}: missing"
         return
-    raw = archive.read(file.bin, LARGEST_ARRAY)
-    if not archive.read(file.npy, LARGEST_ARRAY + (1 << 16)).endswith(raw):
-        yield f"{file.npy}: holds other values than {file.bin}"
-    if len(raw) != math.prod(file.shape) * np.dtype(file.dtype).itemsize:
-        yield f"{file.bin}: expected {file.dtype}{list(file.shape)}, found {len(raw)} bytes"
+    try:
+        array_of(archive.read(file.npy, LARGEST_ARRAY), file)
+    except ArtifactError as error:
+        yield str(error)

@@ -29,7 +29,9 @@ class ConvertRequest:
 
     ``taps`` is one of `lwmport.types.TAPS`: which values inside each model a second file beside it gives as outputs.
     ``resume`` is whether to go on with what an interrupted run of the same request has left, rather than delete it.
-    ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix.
+    ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix. ``inputs`` is
+    a .npz, a .jsonl or a folder of pictures to judge on (`lwmport.runtime.given_inputs`), by default our own;
+    ``samples`` is how many runs.
     """
 
     component: str
@@ -46,6 +48,8 @@ class ConvertRequest:
     resume: bool = True
     runner: str | None = field(default=None, metadata=ADDED)
     taps: str | None = field(default=None, metadata=ADDED)
+    inputs: Path | None = field(default=None, metadata=ADDED)
+    samples: int | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:
@@ -73,15 +77,17 @@ class ConvertRequest:
         """Return the command lines that convert and validate again, with the names of files and not their folders."""
         config = self.config if isinstance(self.config, str) else "config.json"
         checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
+        inputs = {} if self.inputs is None else {"inputs": self.inputs.name}
         values = {
             **values_of(self, Place.CONVERSION),
             **values_of(self.options, Place.MODEL),
             **checkpoint,
+            **inputs,
             "config": Path(config).name if is_file(config) else config,
             "resume": True,
             "out": "DIR",
         }
-        runner = {"runner": self.runner}
+        runner = {"runner": self.runner, "samples": self.samples, **inputs}
         return (
             shlex.join(["lwmport", "convert", *words(values)]),
             shlex.join(["lwmport", "validate", "DIR", *words({**checkpoint, **runner})]),

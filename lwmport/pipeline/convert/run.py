@@ -4,6 +4,7 @@ import time
 
 import lwmport
 from lwmport import atomic, extras, manifest, memory
+from lwmport.checkpoints.model_weights import component_weights
 from lwmport.converters import converter_for
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
@@ -16,6 +17,8 @@ from lwmport.pipeline.convert.taps import check_taps, old_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.convert.work import Work, open_request
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.validate.reference_runs import DYNAMIC_TRIAL
+from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.record import Conversion
@@ -86,6 +89,22 @@ def _check(work: Work) -> None:
         check_takes(request.runner, request.suffix)
         check_startable(request.runner)
     check_free(request.out, names, request.format, work.shared)
+    _check_inputs(work)
+
+
+def _check_inputs(work: Work) -> None:
+    """Return if every component takes the user's inputs, before anything is converted.
+
+    Raises:
+        UsageError: one does not.
+    """
+    if work.request.inputs is None:
+        return
+    asked = work.request.batch
+    batch = asked if isinstance(asked, int) else DYNAMIC_TRIAL
+    for component in work.family.references:
+        weights = component_weights(work.family, component, work.weights)
+        TestInputs(component, weights, work.sampling.of(asked)).check(batch)
 
 
 def _plan(work: Work) -> ConversionPlan:

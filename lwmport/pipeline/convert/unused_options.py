@@ -34,6 +34,10 @@ def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing beside another option."""
     if request.seed and request.checkpoint is not None:
         yield "seed", f"--seed of seeded weights alone, found --seed {request.seed} beside --checkpoint"
+    for key in ("inputs", "samples"):
+        value = getattr(request, key)
+        if value is not None and not request.validate:
+            yield key, f"--{key} of artifacts that are judged, found --{key} {value} beside --no-validate"
     if request.runner is not None and not request.validate:
         yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
 

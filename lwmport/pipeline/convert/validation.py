@@ -17,11 +17,12 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
+from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.files import write_report
-from lwmport.reports.record import ComponentReport, Conversion, Report, WeightsSource, assemble
+from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource, assemble
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Component
 
@@ -33,11 +34,14 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     """Run every artifact beside the reference and write the report into the folder."""
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
+    told: list[InputWords] = []
     precision = work.family.options.precision
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
         work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
         weights = component_weights(work.family, component, work.weights)
-        run = gather(component, weights, trial_batch(part.signature), work.observer.progress)
+        sampling = work.sampling.of(part.signature.inputs[0].shape[0])
+        run = gather(component, weights, trial_batch(part.signature), work.observer.progress, sampling)
+        told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
         pictures.update(judgement.pictures)
@@ -48,7 +52,8 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
             sections.append(_judge_direct(work, narrow, run, weights_sha256))
-    report = new_report(work.request.component, work.weights.source, tuple(sections), work.request.commands())
+    commands = work.request.commands()
+    report = new_report(work.request.component, work.weights.source, tuple(sections), commands, together(told))
     work.observer.phase("write the report")
     write_report(report, work.folder, pictures)
     return report
@@ -89,7 +94,11 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def new_report(
-    title: str, source: Mapping[str, Any], sections: tuple[ComponentReport, ...], commands: tuple[str, ...]
+    title: str,
+    source: Mapping[str, Any],
+    sections: tuple[ComponentReport, ...],
+    commands: tuple[str, ...],
+    inputs: InputWords | None = None,
 ) -> Report:
     """Return the report on some components of one model."""
     forms = sorted({f"{section.artifact.format} ({section.artifact.dialect})" for section in sections})
@@ -100,4 +109,5 @@ def new_report(
         versions=extras.versions(),
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         commands=commands,
+        inputs=None if inputs is None else InputsFact(words=inputs.words, source=inputs.source, samples=inputs.samples),
     )

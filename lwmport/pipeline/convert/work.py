@@ -19,6 +19,7 @@ from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.sharing import shared_data
 from lwmport.pipeline.convert.unused_options import check_unused
 from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.reports.record import Conversion
 from lwmport.types import Component, Dialect, SharedData
 
@@ -48,6 +49,12 @@ class Work:
     programs: dict[tuple[str, str], Program] = field(default_factory=dict)
     parts: list[ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """What the models are judged on."""
+        request = self.request
+        return sampling_for(request.inputs, request.samples, request.checkpoint, self.family.references)
 
     @cached_property
     def identity(self) -> str:

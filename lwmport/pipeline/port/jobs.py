@@ -154,8 +154,8 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     if "checkpoint" in found:
         prefix, separator, name = found["checkpoint"].rpartition("::")
         found["checkpoint"] = f"{prefix}{separator}{path.parent / name}"
-    for name in ("config", "toolchain"):
-        if name in found and (name == "toolchain" or is_file(found[name])):
+    for name in ("config", "inputs", "toolchain"):
+        if name in found and (name != "config" or is_file(found[name])):
             found[name] = str(path.parent / found[name])
     return found
 

@@ -3,16 +3,18 @@
 import contextlib
 import os
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from lwmport import digest
 from lwmport.errors import PortError
 from lwmport.manifest import ComponentEntry, FileEntry
-from lwmport.models.specs import tolerances_of
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, quantized_for, threads, timed
+from lwmport.models.specs import logits_of, tolerances_of
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, joined, quantized_for, threads, timed_all
 from lwmport.reports.pictures import draw
 from lwmport.reports.record import (
     ArtifactFacts,
@@ -27,7 +29,7 @@ from lwmport.reports.record import (
 from lwmport.runtime import registry
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Runner, Signature, TensorDiff, Validation
-from lwmport.validators.outputs import compare_outputs, verdict
+from lwmport.validators.outputs import compare_outputs, structure, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +89,8 @@ def judge(
     sides = {side: taken for side, taken in both if taken}
     diffs = tuple(
         diff
-        for one, outputs in zip((run, *run.others), trial.outputs, strict=True)
-        for diff in _compared(one, signature, outputs, precision)
+        for runs, outputs in _by_case(run.all, trial.outputs)
+        for diff in _compared_all(runs, signature, outputs, precision)
     )
     validation = verdict(
         component=run.component.name,
@@ -133,14 +135,40 @@ def _tried(
     try:
         with contextlib.closing(opener(path, signature)) as runner:
             trial.runner, trial.notes = runner.name, runner.notes
-            trial.outputs[0], trial.seconds = timed(runner, run.fed(signature.inputs))
-            for number, one in enumerate(run.others, start=1):
+
+            def told(number: int) -> None:
                 if runner.streamed:
-                    tell(f"{run.component.name}: {one.case} in {runner.name}")
-                trial.outputs[number] = runner.run(one.fed(signature.inputs))
+                    tell(f"{run.component.name}: {run.all[number].case or f'sample {number}'} in {runner.name}")
+
+            found, trial.seconds = timed_all(runner, [one.fed(signature.inputs) for one in run.all], told)
+            trial.outputs[:] = found
     except PortError as error:
         trial.refusal = str(error)
     return trial
+
+
+def _by_case(
+    runs: Sequence[ReferenceRun], outputs: Sequence[Mapping[str, Array]]
+) -> Iterator[tuple[list[ReferenceRun], list[Mapping[str, Array]]]]:
+    """Yield the runs of each case with the artifact's outputs."""
+    for case in dict.fromkeys(run.case for run in runs):
+        places = [place for place, run in enumerate(runs) if run.case == case]
+        yield [runs[place] for place in places], [outputs[place] for place in places]
+
+
+def _compared_all(
+    runs: Sequence[ReferenceRun], signature: Signature, candidates: Sequence[Mapping[str, Array]], precision: str
+) -> tuple[TensorDiff, ...]:
+    """Return the outputs of all runs of one case as one; of the first run alone that has not what is promised."""
+    for run, candidate in zip(runs, candidates, strict=True):
+        promised = _as_promised(run.outputs, signature)
+        if set(candidate) != set(promised) or any(structure(spec, promised, candidate) for spec in signature.outputs):
+            return _compared(run, signature, candidate, precision)
+    if len(runs) == 1:
+        return _compared(runs[0], signature, candidates[0], precision)
+    whole = tuple(replace(spec, shape=("samples", *spec.shape[1:])) for spec in signature.outputs)
+    found = {spec.name: np.concatenate([one[spec.name] for one in candidates]) for spec in signature.outputs}
+    return _compared(joined(runs), replace(signature, outputs=whole), found, precision)
 
 
 def _compared(
@@ -154,6 +182,7 @@ def _compared(
         run.counted(candidate),
         precision=precision,
         quantized=quantized_for(run, candidate),
+        logits=logits_of(run.component.family),
     )
     return tuple(replace(diff, name=f"{run.case}/{diff.name}") for diff in diffs) if run.case else diffs
 

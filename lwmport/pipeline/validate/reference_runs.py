@@ -1,7 +1,7 @@
 """Inputs to judge on, and both sides' outputs on them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from lwmport.checkpoints.stored_weights import reference_name
 from lwmport.errors import CheckpointError
-from lwmport.pipeline.validate.test_inputs import TestInputs
+from lwmport.pipeline.validate.input_words import InputWords, input_words
+from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, described
 from lwmport.processors import processors
 from lwmport.runtime.runners.jax import quantized, reference
 from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
@@ -29,7 +30,8 @@ DYNAMIC_TRIAL: Final = 2
 class ReferenceRun:
     """What a component was run on, what the reference made of it, and how long that took.
 
-    ``case`` names it where there are several; ``others`` are the other ones.
+    ``case`` names what it is tried on, where there are several; ``others`` are the other runs. Those of one case are
+    compared as one. ``words`` tell what all of them are made of.
     """
 
     component: Component
@@ -44,6 +46,12 @@ class ReferenceRun:
     relevant: Mapping[str, Array] = field(default_factory=dict)
     case: str = ""
     others: "tuple[ReferenceRun, ...]" = ()
+    words: InputWords | None = None
+
+    @property
+    def all(self) -> "tuple[ReferenceRun, ...]":
+        """This run and the others."""
+        return (self, *self.others)
 
     def counted(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return outputs with zeros where nothing counts: what is computed for padding is nobody's."""
@@ -61,39 +69,96 @@ class ReferenceRun:
         return {spec.name: self.inputs[spec.name].astype(spec.dtype, copy=False) for spec in specs}
 
 
-def gather(component: Component, weights: Weights, batch: int, progress: Progress = lambda *_: None) -> ReferenceRun:
-    """Return JAX's outputs in every case that the component is judged on; only the first case is timed.
+def gather(
+    component: Component,
+    weights: Weights,
+    batch: int,
+    progress: Progress = lambda *_: None,
+    sampling: Sampling | None = None,
+) -> ReferenceRun:
+    """Return JAX's outputs in every run that the component is judged on; only those like the first are timed.
 
     ``progress`` is called with the weights that are read, if they do not fit into memory.
 
     Raises:
         CheckpointError: the reference gives numbers that are not finite; the weights at fault are named.
+        UsageError: the component does not take the user's inputs.
     """
-    maker = TestInputs(component, weights)
-    cases = maker.cases
-    trials = [maker.make(batch, case=case) for case in cases]
+    sampling = sampling or Sampling()
+    trials = TestInputs(component, weights, sampling).trials(batch)
     runner = reference(component, weights)
-    outputs = runner.run_all([trial.inputs for trial in trials], progress)
+    feeds = [trial.made.inputs for trial in trials]
+    if runner.streamed:
+        outputs = runner.run_all(feeds, progress)
+        seconds: tuple[float, ...] = ()
+    else:
+        outputs, seconds = timed_all(runner, feeds)
     _check_finite(component, weights, *outputs)
-    seconds = timings(runner, trials[0].inputs)
     found = [
         ReferenceRun(
             component=component,
-            inputs=trial.inputs,
-            titles=trial.titles,
-            description=trial.description,
+            inputs=trial.made.inputs,
+            titles=trial.made.titles,
+            description=trial.made.description,
             outputs=made,
-            seconds=seconds if case == cases[0] else (),
+            seconds=() if number else seconds,
             reference=reference_name(runner.name, weights),
             batch=batch,
-            quantized=lambda trial=trial: quantized(component, weights, [trial.inputs])[0],  # type: ignore[misc]
-            relevant=trial.relevant,
-            case=case,
+            quantized=lambda trial=trial: quantized(component, weights, [trial.made.inputs])[0],  # type: ignore[misc]
+            relevant=trial.made.relevant,
+            case=trial.case,
         )
-        for case, trial, made in zip(cases, trials, outputs, strict=True)
+        for number, (trial, made) in enumerate(zip(trials, outputs, strict=True))
     ]
-    described = "; ".join(f"{one.case}: {one.description}" if one.case else one.description for one in found)
-    return replace(found[0], description=described, others=tuple(found[1:]))
+    found = _told_apart(found)
+    return replace(
+        found[0],
+        description=described(trials),
+        others=tuple(found[1:]),
+        words=input_words(component, sampling, trials),
+    )
+
+
+def _told_apart(runs: list[ReferenceRun]) -> list[ReferenceRun]:
+    """Return the runs; those of one case whose outputs cannot lie in one array each get a name of their own."""
+    groups: dict[str, list[ReferenceRun]] = {}
+    for run in runs:
+        groups.setdefault(run.case, []).append(run)
+    found: list[ReferenceRun] = []
+    for case, group in groups.items():
+        shapes = {tuple((name, array.ndim, array.shape[1:]) for name, array in run.outputs.items()) for run in group}
+        alike = len(shapes) == 1 and all(array.ndim for array in group[0].outputs.values())
+        named = (replace(run, case=f"{case} sample {number}".strip()) for number, run in enumerate(group))
+        found += group if alike or len(group) == 1 else named
+    return found
+
+
+def joined(runs: Sequence[ReferenceRun]) -> ReferenceRun:
+    """Return the runs of one case as one, whose outputs lie behind each other on the first axis."""
+    if len(runs) == 1:
+        return runs[0]
+    first = runs[0]
+    return replace(
+        first,
+        outputs={name: np.concatenate([one.outputs[name] for one in runs]) for name in first.outputs},
+        relevant={name: np.concatenate([_of_each(one, name) for one in runs]) for name in first.relevant},
+        quantized=lambda: _quantized_of(runs),
+    )
+
+
+def _of_each(run: ReferenceRun, name: str) -> Array:
+    """Return a mask with an entry for each item of the batch, so that those of several runs lie behind each other."""
+    mask, items = run.relevant[name], run.outputs[name].shape[0]
+    return mask if len(mask) == items else np.repeat(mask, items, axis=0)
+
+
+def _quantized_of(runs: Sequence[ReferenceRun]) -> dict[str, Quantized]:
+    """Return what all runs quantized, as one."""
+    found = [run.quantized() for run in runs]
+    return {
+        name: replace(one, vectors=np.concatenate([made[name].vectors for made in found]))
+        for name, one in found[0].items()
+    }
 
 
 def trial_batch(signature: Signature) -> int:
@@ -121,9 +186,11 @@ def _finite(array: Array) -> bool:
 
 def held_against(run: ReferenceRun, runner: Runner, name: str) -> ReferenceRun:
     """Return the run with the outputs of another runner, called ``name``, as the reference."""
-    outputs, seconds = timed(runner, run.inputs)
-    others = tuple(replace(one, outputs=runner.run(one.inputs), reference=name) for one in run.others)
-    return replace(run, outputs=outputs, seconds=seconds, reference=name, others=others)
+    outputs, seconds = timed_all(runner, [one.inputs for one in run.all])
+    others = tuple(
+        replace(one, outputs=made, reference=name) for one, made in zip(run.others, outputs[1:], strict=True)
+    )
+    return replace(run, outputs=outputs[0], seconds=seconds, reference=name, others=others)
 
 
 def quantized_for(run: ReferenceRun, candidate: Mapping[str, Array]) -> dict[str, Quantized]:
@@ -135,19 +202,41 @@ def quantized_for(run: ReferenceRun, candidate: Mapping[str, Array]) -> dict[str
     return run.quantized() if differ else {}
 
 
-def timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], tuple[float, ...]]:
-    """Return the outputs of the first run and the seconds of each run after it."""
-    return runner.run(inputs), timings(runner, inputs)
+def timed_all(
+    runner: Runner, feeds: Sequence[Mapping[str, Array]], tell: Callable[[int], None] = lambda _: None
+) -> tuple[list[dict[str, Array]], tuple[float, ...]]:
+    """Return the outputs of each run, and the seconds of those behind the first that have its shapes.
 
-
-def timings(runner: Runner, inputs: Mapping[str, Array]) -> tuple[float, ...]:
-    """Return the seconds of further runs; none of a runner that reads the weights as it goes."""
+    The first is run again where these are fewer than `REPEATS`. A runner that reads the weights as it goes is not
+    timed. ``tell`` is called with the number of each run behind the first.
+    """
+    outputs = [runner.run(feeds[0])]
+    shapes = _shapes(feeds[0])
     taken: list[float] = []
+    for number, feed in enumerate(feeds[1:], start=1):
+        tell(number)
+        start = time.perf_counter()
+        outputs.append(runner.run(feed))
+        if _shapes(feed) == shapes and not runner.streamed and len(taken) < REPEATS:
+            taken.append(time.perf_counter() - start)
+    return outputs, (*taken, *timings(runner, feeds[0], taken))
+
+
+def _shapes(feed: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in feed.items()}
+
+
+def timings(runner: Runner, inputs: Mapping[str, Array], before: Sequence[float] = ()) -> tuple[float, ...]:
+    """Return the seconds of further runs; none of a runner that reads the weights as it goes.
+
+    ``before`` are the seconds of runs that were timed already.
+    """
+    taken = list(before)
     while not runner.streamed and len(taken) < REPEATS and sum(taken) < PATIENCE:
         start = time.perf_counter()
         runner.run(inputs)
         taken.append(time.perf_counter() - start)
-    return tuple(taken)
+    return tuple(taken[len(before) :])
 
 
 def threads() -> int:

@@ -12,13 +12,15 @@ from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted
+from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
+from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion
-from lwmport.requests import by_fields, check_types
+from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status
@@ -31,7 +33,9 @@ class ValidateRequest:
     """What to judge, against what, and where a report goes, if anywhere.
 
     ``runner`` is what runs the artifact (a key of `lwmport.runtime.registry.RUNNERS`, or another package's), by default
-    the usual one of its suffix. ``device`` is the number of the card, for a runner that has several.
+    the usual one of its suffix. ``device`` is the number of the card, for a runner that has several. ``inputs`` is a
+    .npz, a .jsonl or a folder of pictures to run on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
+    is how many runs.
     """
 
     artifact: Path
@@ -40,10 +44,13 @@ class ValidateRequest:
     out: Path | None = None
     runner: str | None = None
     device: int | None = None
+    inputs: Path | None = None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
         check_types(self)
+        check_samples(self.samples)
 
 
 @by_fields(ValidateRequest)
@@ -63,14 +70,21 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
+    sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
+    for subject in found.items if request.inputs else ():
+        component, held = converted.component(subject.part.name), converted.component_weights(subject.part.name)
+        own = sampling.of(subject.part.signature.inputs[0].shape[0])
+        TestInputs(component, held, own).check(trial_batch(subject.part.signature))
     changed = _changed(found)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
+    told: list[InputWords] = []
     for subject in found.items:
-        section, drawn = _section(request, subject, converted, observer)
+        section, drawn, words = _section(request, subject, converted, observer, sampling)
         sections.append(section)
+        told += [words] if words else []
         pictures.update(drawn)
-    report = new_report(made.family, made.weights, tuple(sections), made.reproduce)
+    report = new_report(made.family, made.weights, tuple(sections), made.reproduce, together(told))
     if request.out is not None:
         with atomic.new_folder(request.out) as scratch:
             write_report(report, scratch, pictures)
@@ -106,13 +120,14 @@ def _changed(found: Subjects) -> tuple[str, ...]:
 
 
 def _section(
-    request: ValidateRequest, subject: Subject, converted: Converted, observer: Observer
-) -> tuple[ComponentReport, Mapping[str, bytes]]:
+    request: ValidateRequest, subject: Subject, converted: Converted, observer: Observer, sampling: Sampling
+) -> tuple[ComponentReport, Mapping[str, bytes], InputWords | None]:
     part, made = subject.part, converted.manifest
     component, held = converted.component(part.name), converted.component_weights(part.name)
     named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
-    run = gather(component, held, trial_batch(part.signature), observer.progress)
+    own = sampling.of(part.signature.inputs[0].shape[0])
+    run = gather(component, held, trial_batch(part.signature), observer.progress, own)
     notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
         other = _other(Path(request.reference), part)
@@ -124,7 +139,7 @@ def _section(
     cost = Conversion(seconds=0.0, peak_bytes=None)
     facts = (subject.form, made.dialect, precision)
     section = component_report(part, judgement, facts, cost, made.weights_sha256)
-    return replace(section, notes=(*section.notes, *notes)), judgement.pictures
+    return replace(section, notes=(*section.notes, *notes)), judgement.pictures, run.words
 
 
 def _other(reference: Path, part: manifest.ComponentEntry) -> Path:

@@ -9,6 +9,7 @@ from jax.extend import core
 
 from lwmport import memory
 from lwmport.graphs.taps import tapped
+from lwmport.models.jax_cpu import cpu
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import check_inputs
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner, tapped_jaxpr
@@ -61,7 +62,7 @@ class JaxRunner(BaseRunner):
     def __init__(self, component: Component, weights: Weights) -> None:
         self.component = component
         self.inputs, self.outputs = component.signature.inputs, component.signature.outputs
-        self._device = jax.devices("cpu")[0]
+        self._device = cpu()
         self._weights = {
             name: jax.device_put(weights.read(name).astype(spec.dtype), self._device)
             for name, spec in component.weights.items()

@@ -15,6 +15,7 @@ from jax.extend import core
 from lwmport.graphs.atoms import is_literal, value_of
 from lwmport.graphs.inline import inline
 from lwmport.graphs.trace import taps_of
+from lwmport.models.jax_cpu import cpu
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import check_inputs
 from lwmport.types import Array, Component, Progress, Weights
@@ -36,7 +37,7 @@ class StreamedJaxRunner(BaseRunner):
         self.component = component
         self.inputs, self.outputs = component.signature.inputs, component.signature.outputs
         self._weights = weights
-        self._device = jax.devices("cpu")[0]
+        self._device = cpu()
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return self.run_all([inputs])[0]

@@ -12,7 +12,6 @@ from lwmport.onnx_dtypes import BITS, KINDS, NUMBERS
 from lwmport.types import Array, dtype_of
 
 
-
 def is_plain(name: str) -> bool:
     """Return whether arrays of a dtype are taken as they are; what is no dtype of a tensor is left to the runtime."""
     try:

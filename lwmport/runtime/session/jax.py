@@ -6,6 +6,7 @@ from typing import Any, Final
 import jax
 import numpy as np
 
+from lwmport.models.jax_cpu import cpu
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.runtime.session.arrays import ArraysBackend
@@ -38,7 +39,7 @@ class JaxBackend:
     closed: bool = False
 
     def __init__(self, components: Mapping[str, Component], weights: Weights) -> None:
-        self._device = jax.devices("cpu")[0]
+        self._device = cpu()
         self._components = components
         self._layouts = {phase: layout_of(one.name, one.signature) for phase, one in components.items()}
         specs = {name: spec for component in components.values() for name, spec in component.weights.items()}

@@ -77,7 +77,9 @@ def test_it_holds_what_an_engineer_needs(made: Path) -> None:
     (encoder, decoder) = spec["components"]
     assert {sample["title"] for sample in encoder["samples"]} == {"photographs: astronaut", "photographs: coffee"}
     assert encoder["samples"][0]["inputs"]["pixel_values"]["npy"] in names
-    assert len(decoder["calibration"]["raw"]["codebook_indices"]) == 3
+    assert decoder["calibration"]["count"] == 3
+    assert decoder["calibration"]["stacked"]["codebook_indices"] in names
+    assert not [name for name in names if name.endswith(".bin")], "arrays are there once"
     assert encoder["processing"]["inputs/pixel_values"]["scaling"]["mean"] == 127.5
     assert decoder["tolerances"]["pixel_values"]["float16"]["atol"] == 2e-2
     ranges = {**encoder["observed"], **decoder["observed"]}
@@ -100,6 +102,18 @@ def test_the_same_folder_gives_the_same_bytes(converted: Path, made: Path, tmp_p
     bundle(request(converted, tmp_path / "again.zip"))
     assert (tmp_path / "again.zip").read_bytes() == made.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["again.zip"]
+
+
+def test_calibration_that_the_compiler_has_as_its_own_lies_there_alone(converted: Path, tmp_path: Path) -> None:
+    bundle(request(converted, tmp_path / "aipu.zip", target="aipu", soc="X2_1204MP3"))
+    with zipfile.ZipFile(tmp_path / "aipu.zip") as archive:
+        names, spec = archive.namelist(), json.loads(archive.read("spec.json"))
+        table = archive.read("spec.md").decode()
+        (own,) = (name for name in names if name.startswith("compile/vqgan-decoder/") and name.endswith(".npy"))
+        assert np.load(io.BytesIO(archive.read(own))).shape == (3, 16, 16)
+    assert not [name for name in names if name.startswith("calibration/")]
+    assert spec["components"][1]["calibration"] == {"count": 3, "stacked": {}}
+    assert "Calibration: 3 runs in `compile/vqgan-decoder`." in table
 
 
 @pytest.mark.parametrize("name", ["vqgan-decoder.onnx", "vqgan-decoder.onnx.data", "manifest.json", "report.html"])
@@ -257,12 +271,26 @@ def test_a_changed_byte_of_a_model_is_told_with_1(made: Path, tmp_path: Path) ->
     assert "models/vqgan-decoder.onnx.data: changed" in done.stdout
 
 
+PIXELS = "golden/vqgan-decoder/000/outputs/pixel_values.npy"
+
+
+def _header(words: str) -> Callable[[dict[str, bytes]], None]:
+    """Return what gives an array another header; later words of one key count."""
+
+    def change(contents: dict[str, bytes]) -> None:
+        text = f"{{'fortran_order': False, {words}, 'shape': (1, 16, 16, 3)}}".ljust(117) + "\n"
+        head = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+        contents[PIXELS] = head + contents[PIXELS][128:]
+
+    return change
+
+
 def _golden_negated(contents: dict[str, bytes]) -> None:
     stem = "golden/vqgan-decoder/000/outputs/pixel_values"
     array = -np.load(io.BytesIO(contents[f"{stem}.npy"]))
     file = io.BytesIO()
     np.save(file, array)
-    contents |= {f"{stem}.npy": file.getvalue(), f"{stem}.bin": array.tobytes()}
+    contents[f"{stem}.npy"] = file.getvalue()
 
 
 def _manifest_of_another_model(contents: dict[str, bytes]) -> None:
@@ -280,9 +308,9 @@ def _masked(shape: tuple[int, ...], output: str = "pixel_values") -> Callable[[d
         stem = f"golden/vqgan-decoder/000/relevant/{output}"
         array, file = np.ones(shape, bool), io.BytesIO()
         np.save(file, array)
-        contents |= {f"{stem}.npy": file.getvalue(), f"{stem}.bin": array.tobytes()}
+        contents[f"{stem}.npy"] = file.getvalue()
         spec = json.loads(contents["spec.json"])
-        mask = {"npy": f"{stem}.npy", "bin": f"{stem}.bin", "shape": list(shape), "dtype": "bool"}
+        mask = {"npy": f"{stem}.npy", "shape": list(shape), "dtype": "bool"}
         spec["components"][1]["samples"][0]["relevant"][output] = mask
         contents["spec.json"] = record.text(spec)
 
@@ -325,9 +353,20 @@ def _negative_sizes(contents: dict[str, bytes]) -> None:
 
 RESEALED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "model": (edit("models/vqgan-decoder.onnx.data", b"\0", b"\1"), "not the file that models/manifest.json names"),
-    "two forms": (
-        lambda files: files.update({"golden/vqgan-decoder/000/outputs/pixel_values.bin": b"1"}),
-        "other values",
+    "no array": (
+        lambda files: files.update({"golden/vqgan-decoder/000/outputs/pixel_values.npy": b"1"}),
+        "expected a .npy file, found damage",
+    ),
+    "an array of objects": (
+        _header("'descr': '|O'"),
+        "expected numbers and no negative sizes, found object[1, 16, 16, 3]",
+    ),
+    "another dtype": (_header("'descr': '<i4'"), "as the record says, found int32[1, 16, 16, 3]"),
+    "Fortran order": (_header("'descr': '<f4', 'fortran_order': True"), "in Fortran order"),
+    "an open bracket": (_header("'descr': ('<f4'"), "expected a .npy file, found damage"),
+    "more bytes": (
+        lambda files: files.update({PIXELS: files[PIXELS] + b"1"}),
+        "expected float32[1, 16, 16, 3], found 3073 bytes",
     ),
     "a mask of another size": (_masked((1, 7, 1, 1)), "expected a shape that broadcasts to [1, 16, 16, 3]"),
     "a mask of more axes": (_masked((1, 1, 16, 16, 3)), "expected a shape that broadcasts to [1, 16, 16, 3]"),

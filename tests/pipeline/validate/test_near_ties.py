@@ -80,19 +80,18 @@ def test_near_ties_pass_in_float16_and_in_both_checkers(checkpoint: Path, tmp_pa
 
     path = tmp_path / "ties.zip"
     asked = {"target": "ascend", "soc": "Ascend310P3", "checkpoint": str(checkpoint)}
-    bundle(BundleRequest(folder=outcome.out, out=path, samples=1, **asked))
+    bundle(BundleRequest(folder=outcome.out, out=path, samples=3, **asked))
     found = verify(VerifyRequest(path=path))
     assert found.status is Status.PASSED
     (judged,) = found.validations
-    assert judged.diffs[0].metrics["near_ties"] == codes.metrics["near_ties"]
+    found_again = [diff for diff in judged.diffs if diff.name.endswith("/codebook_indices")]
+    assert sum(diff.metrics["near_ties"] for diff in found_again) == codes.metrics["near_ties"]
 
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path)
-    assert {row["output"]: row["passed"] for row in checked(tmp_path)} == {
-        "codebook_indices": True,
-        "quantized_states": True,
-    }
-    assert not any(row["passed"] for row in checked(tmp_path, "--precision", "float32"))
+    assert {row["output"] for row in checked(tmp_path) if row["passed"]} == {"codebook_indices", "quantized_states"}
+    assert all(row["passed"] for row in checked(tmp_path))
+    assert not all(row["passed"] for row in checked(tmp_path, "--precision", "float32"))
 
 
 def checked(folder: Path, *words: str) -> list[dict[str, Any]]:
@@ -105,5 +104,5 @@ def checked(folder: Path, *words: str) -> list[dict[str, Any]]:
 
 def test_in_float32_every_code_is_the_references(checkpoint: Path) -> None:
     outcome = convert(checkpoint, "float32")
-    assert outcome.report.components[0].validation.diffs[0].reason == "all 256 integers are equal"
+    assert outcome.report.components[0].validation.diffs[0].reason == "all 768 integers are equal"
     assert outcome.status is Status.PASSED
