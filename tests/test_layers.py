@@ -55,6 +55,7 @@ HOMES = {
     "onnxruntime": (
         "runtime/runners/onnxruntime.py",
         "runtime/runners/onnxruntime_optimised.py",
+        "runtime/runners/onnxruntime_values.py",
         "runtime/devices/providers.py",
         "runtime/session/onnxruntime.py",
     ),

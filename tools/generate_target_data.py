@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic
+from lwmport.onnx_dtypes import KINDS
 
 DATA: Final = Path(__file__).parents[1] / "lwmport" / "targets" / "data"
 
@@ -143,9 +144,7 @@ def _key(domain: str, name: str) -> str:
 
 def _tensors(types: Iterable[str]) -> tuple[str, ...]:
     """Return numpy's names of those types that are tensors."""
-    names = {"float": "float32", "double": "float64"}
-    plain = sorted(name.removeprefix("tensor(").removesuffix(")") for name in types if name.startswith("tensor("))
-    return tuple(names.get(name, name) for name in plain)
+    return tuple(KINDS[name] for name in sorted(types) if name in KINDS)
 
 
 def _dtypes(text: str) -> list[str]:

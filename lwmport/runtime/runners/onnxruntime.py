@@ -9,23 +9,14 @@ import onnxruntime
 
 from lwmport import memory
 from lwmport.errors import RunnerError, one_line
+from lwmport.onnx_dtypes import KINDS
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.error_lines import watched
 from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.memory_footprint import held_bytes
+from lwmport.runtime.runners import onnxruntime_values
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, TensorSpec
-
-DTYPES: Final = {
-    "tensor(bool)": "bool",
-    "tensor(double)": "float64",
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(uint8)": "uint8",
-}
-"""ONNX Runtime's names of dtypes -> numpy's."""
 
 NPU: Final = "npu:NPU"
 """What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
@@ -56,11 +47,15 @@ class OnnxRuntimeRunner(BaseRunner):
             raise RunnerError(f"ONNX Runtime refused {path}: {one_line(error)}") from error
         self.name = ", ".join([self.name, *notes])
         self.inputs, self.outputs = specs_of(self.session)
+        self._dtypes = {spec.dtype for spec in (*self.inputs, *self.outputs)}
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         try:
             with watched("ONNX Runtime"):
-                found = self.session.run([spec.name for spec in self.outputs], dict(inputs))
+                if all(map(onnxruntime_values.is_plain, self._dtypes)):
+                    found = self.session.run([spec.name for spec in self.outputs], dict(inputs))
+                else:
+                    found = onnxruntime_values.run(self.session, inputs)
         except RunnerError:
             raise
         except Exception as error:  # as above
@@ -79,7 +74,7 @@ def open_model(path: Path, context: RunnerContext) -> OnnxRuntimeRunner:
 def specs_of(session: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Return the inputs and the outputs of a session."""
     inputs, outputs = (
-        tuple(spec_of(item.name, item.shape, DTYPES.get(item.type, item.type)) for item in items)
+        tuple(spec_of(item.name, item.shape, KINDS.get(item.type, item.type)) for item in items)
         for items in (session.get_inputs(), session.get_outputs())
     )
     return inputs, outputs

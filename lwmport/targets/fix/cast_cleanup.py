@@ -2,10 +2,8 @@
 
 import onnx
 
+from lwmport.onnx_dtypes import DTYPES, NUMBERS
 from lwmport.targets.fix.draft import Draft, attribute, without
-from lwmport.targets.graphs.onnx_file import DTYPES
-
-NUMBERS = {name: number for number, name in DTYPES.items()}
 
 
 def casts(draft: Draft) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import onnx
 
+from lwmport.onnx_dtypes import KINDS
 from lwmport.targets.fix.draft import Draft, attribute, without
 
 Adapter: TypeAlias = Callable[[Draft, onnx.GraphProto, onnx.NodeProto, int], onnx.NodeProto | None]
@@ -101,8 +102,8 @@ def _typed(draft: Draft, node: onnx.NodeProto, old: Any) -> bool:
         dtype = draft.graph.dtype(name)
         formal = old.inputs[min(place, len(old.inputs) - 1)] if old.inputs else None
         if name and dtype and formal is not None:
-            word = {"float32": "float", "float64": "double"}.get(dtype, dtype)
-            if f"tensor({word})" not in allowed.get(formal.type_str, {formal.type_str}):
+            kinds = allowed.get(formal.type_str, {formal.type_str})
+            if not any(KINDS.get(kind) == dtype for kind in kinds):
                 return False
     return True
 

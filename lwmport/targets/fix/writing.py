@@ -11,10 +11,11 @@ import onnx
 from lwmport import atomic
 from lwmport.converters.onnx.writer import IR_VERSION, PAGE
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.onnx_dtypes import DTYPES
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.numbers import clip_mask
 from lwmport.targets.graphs.external import BLOCK
-from lwmport.targets.graphs.onnx_file import DTYPES, place_of
+from lwmport.targets.graphs.onnx_file import place_of
 from lwmport.targets.graphs.skeleton import ITSELF
 from lwmport.types import dtype_of
 

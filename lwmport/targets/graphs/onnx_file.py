@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.onnx_dtypes import BITS, DTYPES
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
 from lwmport.targets.graphs.inference import constant_of, settle
@@ -26,14 +27,6 @@ from lwmport.targets.graphs.record import (
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim
-
-DTYPES: Final = {
-    number: {"float": "float32", "double": "float64"}.get(name.lower(), name.lower())
-    for name, number in onnx.TensorProto.DataType.items()
-    if name != "UNDEFINED"
-}
-"""Numbers of TensorProto.DataType -> numpy's names."""
-
 
 DOMAINS: Final = 1000
 """Opsets of a model, one for each domain."""
@@ -259,8 +252,10 @@ def place_of(path: Path, tensor: onnx.TensorProto) -> tuple[Path | None, int, in
 
 
 _READABLE: Final = {
-    name for name in DTYPES.values() if name not in {"string", "int4", "uint4", "float4e2m1", "complex64", "complex128"}
-} - {name for name in DTYPES.values() if name.startswith(("float8", "int2", "uint2"))}
+    name
+    for name in DTYPES.values()
+    if name not in {"string", "complex64", "complex128", *BITS} and not name.startswith(("float8", "float6"))
+}
 
 
 def _number(text: str) -> int:

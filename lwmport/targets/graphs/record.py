@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from lwmport.onnx_dtypes import BITS
 from lwmport.types import Array, Dim, dtype_of
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -76,7 +77,7 @@ def product(sizes: Iterable[int]) -> int:
 def bytes_of(shape: Iterable[int], dtype: str) -> int:
     """Return the bytes of a tensor, at most `LARGEST`; a dtype that is not known counts as one byte."""
     try:
-        return min(product(shape) * dtype_of(dtype).itemsize, LARGEST)
+        return min(-(-product(shape) * BITS.get(dtype, 8 * dtype_of(dtype).itemsize) // 8), LARGEST)
     except TypeError:
         return product(shape)
 
