@@ -10,7 +10,13 @@ from lwmport.types import Status
 
 
 def converted(size: int, out: Path, **options: object) -> lwmport.Outcome:
-    settings = (f"hidden_size={2 * size}", "num_attention_heads=2", "intermediate_size=32", "vocab_size=32", "max_sequence_length=64")
+    settings = (
+        f"hidden_size={2 * size}",
+        "num_attention_heads=2",
+        "intermediate_size=32",
+        "vocab_size=32",
+        "max_sequence_length=64",
+    )
     dialect = options.pop("dialect", None)
     return lwmport.convert(
         lwmport.Request(
