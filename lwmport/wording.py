@@ -1,7 +1,19 @@
-"""Text from a file, made fit for one line of a message: printable, and short whatever the file claims."""
+"""Text made fit for one line of a message: printable, and short whatever a file claims or a list holds."""
+
+from collections.abc import Iterable
 
 LONGEST = 120
 """Characters of a foreign name that a message shows."""
+
+MOST = 5
+"""Names of a list that a message shows."""
+
+
+def few(names: Iterable[str], most: int = MOST) -> str:
+    """Return the first names of a list and how many there are more: ``a, b, c, d, e and 12 more``."""
+    found = list(names)
+    rest = len(found) - most
+    return ", ".join(found[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def shown(text: str) -> str:

@@ -14,11 +14,13 @@ from lwmport.options import Place
 @options_of("convert")
 def convert(**values: Any) -> int:
     """Convert a component to a format, run it beside JAX, and write models, manifest and report into --out."""
+    from lwmport.converters import CONVERTERS
     from lwmport.models.options import Options
     from lwmport.pipeline.convert.request import ConvertRequest
     from lwmport.pipeline.convert.run import convert as run
 
     fields, own = taken(values, Place.CONVERSION), taken(values, Place.COMMAND)
+    fields["format"] = CONVERTERS.name_of(fields["format"])
     fields["dialect"] = _dialect(fields["format"], fields["dialect"], own["via"], own["flavor"])
     request = ConvertRequest(options=Options(**taken(values, Place.MODEL)), **fields)
     with progress() as observer:

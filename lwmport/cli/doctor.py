@@ -25,9 +25,10 @@ def doctor(*, target: str | None, as_json: bool) -> int:
     from lwmport import extras, plain
     from lwmport.targets.doctor.examine import examine
     from lwmport.targets.doctor.probe import probe
+    from lwmport.targets.registry import TARGETS
     from lwmport.types import Status
 
-    found = examine(probe(), target, extras.versions())
+    found = examine(probe(), None if target is None else TARGETS.name_of(target), extras.versions())
     if as_json:
         print_json(plain.encode(found))
     else:

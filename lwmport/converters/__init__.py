@@ -14,6 +14,18 @@ CONVERTERS: Final = Registry(
         "saved_model": "lwmport.converters.saved_model.convert:convert",
         "tflite": "lwmport.converters.tflite.convert:convert",
     },
+    aliases={
+        "graphdef": ("frozen_graph",),
+        "pb": ("frozen_graph",),
+        "huggingface": ("hf",),
+        "hugging_face": ("hf",),
+        "transformers": ("hf",),
+        "tensorflow": ("saved_model", "frozen_graph"),
+        "tf": ("saved_model", "frozen_graph"),
+        "savedmodel": ("saved_model",),
+        "litert": ("tflite",),
+        "tf_lite": ("tflite",),
+    },
 )
 """Format -> ``convert(program, weights, dialect, out, progress) -> Artifact``, which writes into the folder ``out``.
 

@@ -73,6 +73,8 @@ class FamilySpec:
         configs: reference to a mapping: name -> configuration. Each has ``to_json`` and ``from_json``.
         configure: reference to ``configure(config, options, part=name, specs=specs) -> Config``, for a family whose
             configuration follows from more than a name or fields. Empty: ``configs`` and ``--set`` are all there is.
+        names: reference to ``names(part)``: the names of the configurations that a component has. Empty: ``configs``.
+        other_names: other words for configurations, such as the names under which weights are released -> the names.
         usual: the name of the configuration that is meant where none is named. Empty: the first of ``configs``.
         aliases: other names that its models have in manifests.
         groups: names that stand for several components -> those components.
@@ -101,6 +103,8 @@ class FamilySpec:
     components: tuple[PartSpec, ...]
     configs: str = ""
     configure: str = ""
+    names: str = ""
+    other_names: Mapping[str, str] = field(default_factory=dict)
     usual: str = ""
     aliases: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

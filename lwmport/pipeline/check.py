@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
@@ -36,8 +37,9 @@ class CheckRequest:
     input_shape: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
 
     @property
     def conditions(self) -> Conditions:

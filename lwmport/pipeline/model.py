@@ -9,6 +9,7 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.pipeline.validate.subject import Subject, subjects_of
+from lwmport.runtime.registry import RUNNERS
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
 from lwmport.types import Array, Runner, Signature
 
@@ -60,7 +61,7 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
         RunnerError: the runtime refuses the file.
         UsageError: the runner is unknown, or does not take such a file.
     """
-    path = Path(path)
+    path, runner = Path(path), None if runner is None else RUNNERS.name_of(runner)
     found = _tapped(path) or subjects_of(path).items
     if len(found) != 1:
         names = ", ".join(item.part.path for item in found)

@@ -9,7 +9,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted
 from lwmport.processors import processors
-from lwmport.runtime.registry import open_runner, runner_for
+from lwmport.runtime.registry import RUNNERS, open_runner, runner_for
 from lwmport.runtime.session.backend import ARRAYS, BACKENDS, Backend, PhaseModel
 from lwmport.runtime.session.token_session import TokenSession
 from lwmport.runtime.spec import RunnerContext
@@ -45,6 +45,7 @@ class Session(TokenSession):
         checkpoint: str | None = None,
     ) -> None:
         folder = Path(folder)
+        runner = None if runner is None else JAX if runner.casefold() == JAX else RUNNERS.name_of(runner)
         made = manifest.read(folder)
         entries = _entries(made, folder)
         if runner == JAX:

@@ -30,6 +30,7 @@ _OURS: Final = {
             needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
             priority=2,
             bundled=True,
+            aliases=("ort",),
         ),
         RunnerSpec(
             name="litert",
@@ -39,6 +40,7 @@ _OURS: Final = {
             needs=(module("ai_edge_litert"),),
             priority=2,
             bundled=True,
+            aliases=("tflite", "tensorflow-lite"),
         ),
         RunnerSpec(
             name="tensorflow",
@@ -47,6 +49,7 @@ _OURS: Final = {
             opener="lwmport.runtime.runners.tensorflow:open_model",
             needs=(module("tensorflow"),),
             risk="a TensorFlow graph may read and write files",
+            aliases=("tf",),
         ),
         RunnerSpec(
             name="transformers",
@@ -56,6 +59,7 @@ _OURS: Final = {
             needs=(module("transformers"), module("torch")),
             priority=2,
             risk=_UNKNOWN,
+            aliases=("hf", "huggingface"),
         ),
         RunnerSpec(
             name="openvino",
@@ -63,6 +67,7 @@ _OURS: Final = {
             suffixes=(".onnx", ".tflite", ".xml"),
             opener="lwmport.runtime.runners.openvino:open_model",
             needs=(module("openvino"),),
+            aliases=("ov",),
         ),
         RunnerSpec(
             name="ascend",

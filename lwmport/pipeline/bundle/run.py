@@ -32,6 +32,7 @@ from lwmport.pipeline.bundle.bundle_targets import (
     runtime_of,
 )
 from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
 from lwmport.pipeline.reopen import Converted, reopen
@@ -65,8 +66,9 @@ class BundleRequest:
     gears: tuple[Gear, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spec
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import check_startable
@@ -46,8 +47,9 @@ class VerifyRequest:
     runner: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
 
 
 @dataclass(frozen=True, kw_only=True)

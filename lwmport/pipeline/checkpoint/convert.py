@@ -21,6 +21,7 @@ from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
 from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
 from lwmport.pipeline.convert import resume
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
 from lwmport.registry import check_known
@@ -59,7 +60,8 @@ class Conversion:
     shard_bytes: int = SHARD_BYTES
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together."""
+        """Refuse what does not go together, and give everything that has a name its one name."""
+        settle(self)
         check_known("checkpoint format", self.form, FORMATS)
         if self.dtype is not None:
             check_known("dtype", self.dtype, DTYPES)

@@ -11,6 +11,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
@@ -47,8 +48,9 @@ class CompileRequest:
     run: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
 
     @property
     def folder(self) -> Path:

@@ -16,6 +16,7 @@ from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.compile.run import AUTO, CompileRequest, compile_artifacts, status_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
@@ -57,6 +58,7 @@ class PortRequest:
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
         check_types(self)
+        settle(self, format=self.conversion.format)
         TARGETS.require(self.target)
         target, form = TARGETS[self.target], self.conversion.format
         check_known(f"format for {self.target}", form, target.formats)
@@ -140,7 +142,7 @@ def usual_format(target: str) -> str:
     Raises:
         UsageError: no such target.
     """
-    return next(iter(TARGETS[target].formats))
+    return next(iter(TARGETS[TARGETS.name_of(target)].formats))
 
 
 @by_fields(PortRequest)

@@ -10,6 +10,7 @@ from lwmport import atomic, manifest
 from lwmport.errors import UsageError
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
@@ -42,8 +43,9 @@ class ValidateRequest:
     device: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
 
 
 @by_fields(ValidateRequest)
