@@ -89,7 +89,7 @@ def words_of(name: str, given: Fields) -> Words | None:
         option = choices[name]
         return Words(kind=option.what or option.key, known=option.choices, aliases=option.aliases)
     try:
-        return WORDS[name](given) if name in WORDS else None
+        return WORDS[name]({key: value for key, value in given.items() if value}) if name in WORDS else None
     except (KeyError, PortError):
         return None
 
