@@ -19,6 +19,7 @@ EXTRAS: Final = {
     "openvino": "openvino",
     "ray": "ray",
     "tensorflow": "tf",
+    "tensorstore": "orbax",
     "tf2onnx": "tf",
     "torch": "torch",
     "transformers": "hf",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from lwmport import digest
 from lwmport.checkpoints.cursor import opened
@@ -16,10 +16,7 @@ from lwmport.checkpoints.lazy.stored import lazy_of
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec
-from lwmport.wording import shown
-
-NAMED: Final = 5
-"""Tensors that are left over and named in a line; the others are counted there."""
+from lwmport.wording import few, shown
 
 
 class Checkpoint:
@@ -31,6 +28,7 @@ class Checkpoint:
         entries: where each tensor lies, by name.
         config: the fields of the model's configuration that stand beside the tensors, by LWM's names; empty for a
             file, which has none.
+        note: what of the files was read, where that is not all, in words.
         left_over: the tensors that a model has no use for, as far as it was fitted to one.
     """
 
@@ -41,10 +39,12 @@ class Checkpoint:
         entries: Mapping[str, TensorEntry],
         files: Mapping[str, os.stat_result],
         config: Mapping[str, Any] | None = None,
+        note: str = "",
     ) -> None:
         self.path = path
         self.left_over: tuple[str, ...] = ()
         self.format = format_name
+        self.note = note
         self.entries = MappingProxyType(dict(entries))
         self.config = MappingProxyType(dict(config or {}))
         self._specs = MappingProxyType({name: entry.spec for name, entry in entries.items()})
@@ -58,15 +58,16 @@ class Checkpoint:
     @property
     def total_bytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(entry.nbytes for entry in self.entries.values())
+        return sum(spec.nbytes for spec in self.specs.values())
 
     @property
     def source(self) -> Mapping[str, Any]:
         """Which file or folder this is; without the folder it is in, which differs from machine to machine."""
-        size, count = sum(size for size, _ in self._states.values()), len(self.entries)
+        size, count = sum(size for size, _ in self._states.values()), len(self.specs)
+        note = f" ({self.note})" if self.note else ""
         facts = {
             "kind": "file",
-            "description": f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes{self._unused()}",
+            "description": f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes{note}{self._unused()}",
             "file": self.path.name,
             "format": self.format,
             "bytes": size,
@@ -78,9 +79,7 @@ class Checkpoint:
         """Return how many tensors are left over, in words that end a description."""
         if not self.left_over:
             return ""
-        names = ", ".join(map(shown, self.left_over[:NAMED]))
-        more = f" and {len(self.left_over) - NAMED} more" if len(self.left_over) > NAMED else ""
-        return f", of which {len(self.left_over)} are left over: {names}{more}"
+        return f", of which {len(self.left_over)} are left over: {few(map(shown, self.left_over))}"
 
     def digest(self) -> str:
         """Return the SHA-256 of the file, which reads all of it, in pieces; of a folder, that of its files' digests."""
@@ -132,12 +131,21 @@ class Checkpoint:
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {shown(name)}: {error}") from error
 
-    def _entry(self, name: str) -> TensorEntry:
-        if name in self.entries:
-            return self.entries[name]
-        near = difflib.get_close_matches(name, self.entries, n=1)
+    def check_name(self, name: str) -> None:
+        """Return if there is a tensor of this name.
+
+        Raises:
+            CheckpointError: there is none; the message names the nearest.
+        """
+        if name in self.specs:
+            return
+        near = difflib.get_close_matches(name, self.specs, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise CheckpointError(f"{self.path}: expected one of {len(self.entries)} tensors, found {name!r}{hint}")
+        raise CheckpointError(f"{self.path}: expected one of {len(self.specs)} tensors, found {name!r}{hint}")
+
+    def _entry(self, name: str) -> TensorEntry:
+        self.check_name(name)
+        return self.entries[name]
 
     def _check_unchanged(self, file: str, status: os.stat_result) -> None:
         """Refuse a file that changed: one that shrank would kill the process when its mapping is touched."""

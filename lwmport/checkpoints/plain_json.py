@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import CheckpointError
+from lwmport.instead import HEAD, instead
 from lwmport.wording import kind_of, shown
 
 MAX_JSON: Final = 100_000_000
@@ -20,7 +21,11 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_JSON:
             raise CheckpointError(f"{path.name}: expected at most {MAX_JSON:,} bytes, found {path.stat().st_size:,}")
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        content = path.read_bytes()
+        placeholder = instead(content[:HEAD])
+        if placeholder:
+            raise CheckpointError(f"{path.name}: expected JSON, found {placeholder}")
+        found = json.loads(content.decode(), object_pairs_hook=_once)
     except OSError as error:
         raise CheckpointError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     # Text nested without end costs the parser its stack, long digits its patience; neither is a configuration.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from lwmport.errors import ConfigError, PortError, UsageError, said
+from lwmport.instead import in_place_of
 from lwmport.models.configuration import Config
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import FamilySpec, PartSpec
@@ -295,7 +296,7 @@ def _fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         values = json.loads(Path(config).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        found = error.strerror if isinstance(error, OSError) else error
+        found = error.strerror if isinstance(error, OSError) else in_place_of(Path(config)) or error
         raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {found}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"expected a JSON object in {config}, found {type(values).__name__}")

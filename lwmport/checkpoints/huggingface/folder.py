@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
+from lwmport.checkpoints.detection import check_whole
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
 from lwmport.checkpoints.huggingface.layouts import layout_from_hf
 from lwmport.checkpoints.huggingface.rows import divided
@@ -15,6 +16,7 @@ from lwmport.checkpoints.safetensors import index as safetensors_index
 from lwmport.checkpoints.torch import index as torch_index
 from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
+from lwmport.instead import HEAD
 from lwmport.models import specs
 from lwmport.models.huggingface import HuggingFace
 from lwmport.models.spec import FamilySpec
@@ -122,8 +124,7 @@ def _indexed(
     if not path.is_file():
         raise CheckpointError("expected a file, found none" if not path.exists() else "expected a file, found no file")
     with opened(path) as cursor:
-        if not cursor.left:
-            raise CheckpointError("expected tensors, found an empty file")
+        check_whole(cursor.window(0, min(HEAD, cursor.left)).take(min(HEAD, cursor.left)))
         return read(cursor), cursor.status()
 
 
