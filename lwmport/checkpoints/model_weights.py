@@ -1,6 +1,6 @@
 """A model with its weights: a checkpoint that fits it, or seeded ones where none is given."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lwmport.checkpoints.fit import fit
@@ -9,9 +9,10 @@ from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.stored_weights import StoredWeights
-from lwmport.errors import UsageError
+from lwmport.errors import CheckpointError, ConfigError, UsageError
 from lwmport.models.families import USUAL, Family, family_with, resolve
 from lwmport.models.options import Options
+from lwmport.models.specs import named_by_huggingface, recognised
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
 
@@ -33,8 +34,25 @@ def open_model(
     """
     opened = None if checkpoint is None else open_checkpoint(checkpoint, family_with(component).name)
     specs = None if opened is None else opened.specs
-    family = resolve(component, config_of(opened, config), options, specs)
-    return family, fitting(family, opened, seed)
+    try:
+        family = resolve(component, config_of(opened, config), options, specs)
+        return family, fitting(family, opened, seed)
+    except (CheckpointError, ConfigError) as error:
+        advice = "" if specs is None else other_model(component, specs)
+        raise type(error)(f"{error}{advice}") from error
+
+
+def other_model(component: str, names: Collection[str]) -> str:
+    """Return what a checkpoint looks like that is none of a component's model, as the end of a message."""
+    found = recognised(names)
+    asked, other = family_with(component), family_with(found) if found else None
+    wholes = sorted({*asked.marks.values()}, key=len, reverse=True)
+    whole = next((name for name in wholes if component.startswith(name)), component)
+    if other is not None and (other.name != asked.name or (found in wholes and whole in wholes and found != whole)):
+        return f"; this looks like {found}: --component {found}"
+    if named_by_huggingface(names):
+        return "; its tensors have Hugging Face's names: name its folder, with config.json in it"
+    return ""
 
 
 def config_of(checkpoint: Checkpoint | None, asked: str | Mapping[str, Any]) -> str | Mapping[str, Any]:

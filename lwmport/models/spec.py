@@ -87,6 +87,8 @@ class FamilySpec:
         native: the checkpoint format that ``lwmport checkpoint make`` writes if none is named.
         marks: tensor by which a checkpoint of the family is known -> the component whose weights it then holds. The
             first tensor that is found counts.
+        signs: tensor that no other family has -> the component or the group to ask for: what a checkpoint looks like
+            that was given for another model, where no mark says so.
         stacking: how its checkpoints may stack layers. None: they do not.
         inputs: reference to its `InputMaker`. Empty: photographs for pictures, seeded numbers for the rest.
         preprocessing: input -> how a picture becomes that input. A picture that is not named is scaled to its
@@ -113,6 +115,7 @@ class FamilySpec:
     strict: bool = False
     native: str = "safetensors"
     marks: Mapping[str, str] = field(default_factory=dict)
+    signs: Mapping[str, str] = field(default_factory=dict)
     stacking: Stacking | None = None
     inputs: str = ""
     preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
