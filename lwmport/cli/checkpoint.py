@@ -53,6 +53,11 @@ def make(out: Path, **options: Any) -> None:
     help="The configuration, for what no shape tells: heads, rotary angles, epsilon.",
 )
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of the configuration.")
+@click.option(
+    "--adapter",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of a LoRA adapter, which is merged into the model tensor by tensor.",
+)
 @click.option("--stacked/--unstacked", default=None, help=f"{STACKED} By default they stay as they are.")
 @click.option(
     "--axis", type=click.IntRange(0, 1), help="The axis of the layers in stacked tensors. By default it stays as it is."
@@ -67,8 +72,8 @@ def make(out: Path, **options: Any) -> None:
 def convert(source: str, out: Path, shard_gb: float, **options: Any) -> None:
     """Write the checkpoint SOURCE in another format. Values keep every bit, unless --dtype changes them.
 
-    SOURCE is a file or a Hugging Face folder. It may have one of LWM's prefixes: params::, flax_params:: or
-    trainstate_params::.
+    SOURCE is a file, a Hugging Face folder or an Orbax folder. It may have one of LWM's prefixes: params::,
+    flax_params:: or trainstate_params::. A LoRA adapter whose model lies on this machine may be the SOURCE too.
     """
     from lwmport.pipeline.checkpoint.convert import Conversion
     from lwmport.pipeline.checkpoint.convert import convert as run

@@ -1,12 +1,14 @@
 """From one checkpoint format to another, tensor by tensor: LWM's own, safetensors and Hugging Face, there and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport.atomic import UNFINISHED, new_folder
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.layers import LazyWeights
+from lwmport.checkpoints.lora import Adapter, merged, open_adapter, recorded_base
 from lwmport.checkpoints.model_weights import config_of, fit_to
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
@@ -45,6 +47,7 @@ class Conversion:
         stacked: whether the layers become one tensor; None for as they are (one each in Hugging Face's).
         axis: of the layers in what is written, 0 or 1; None for as it is.
         shard_bytes: bytes of a file in a folder.
+        adapter: the folder of a LoRA adapter that is merged into the model; None for none.
 
     Raises:
         UsageError: an unknown format or dtype, or what does not go together.
@@ -58,6 +61,7 @@ class Conversion:
     stacked: bool | None = None
     axis: int | None = None
     shard_bytes: int = SHARD_BYTES
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not go together, and give everything that has a name its one name."""
@@ -81,18 +85,26 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         PortError: the files cannot be written.
     """
     asked = family_with(conversion.component).name if conversion.component else ""
+    base = recorded_base(Path(source)) if conversion.adapter is None else None
+    if base is not None:
+        source, conversion = str(base), replace(conversion, adapter=Path(source))
+    adapter = None if conversion.adapter is None else open_adapter(conversion.adapter)
     checkpoint = open_checkpoint(source, asked)
     named = conversion.config
-    check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
+    read = [checkpoint.path] if conversion.adapter is None else [checkpoint.path, conversion.adapter]
+    check_apart(out, *read, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()
-    observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
+    merging = f", with the LoRA adapter {conversion.adapter}," if conversion.adapter else ""
+    observer.phase(f"convert {checkpoint.source['description']}{merging} to {conversion.form}: {out}")
     component = conversion.component or _marked(checkpoint)
+    if component is None and adapter is not None:
+        raise UsageError(f"expected --component beside --adapter, found no model that {source} is known as")
     if component is None:
         return _unknown(checkpoint, out, conversion, observer)
     family = _family(component, checkpoint, conversion)
     if conversion.form == HF:
-        return _folder(family, checkpoint, out, conversion, observer)
-    return _file(_arranged(family, component, checkpoint, conversion), out, conversion.form, observer)
+        return _folder(family, checkpoint, (out, adapter), conversion, observer)
+    return _file(_arranged(family, component, (checkpoint, adapter), conversion), out, conversion.form, observer)
 
 
 def _marked(checkpoint: Checkpoint) -> str | None:
@@ -124,21 +136,34 @@ def _named(spec: FamilySpec, checkpoint: Checkpoint, conversion: Conversion) -> 
     """Return the configuration that is meant: a folder's own, the one that was named, or any where it is no matter."""
     if checkpoint.config:
         return config_of(checkpoint, conversion.config or USUAL)
-    if conversion.config is None and conversion.form == HF and spec.huggingface is not None:
+    told = "--to hf" if conversion.form == HF else "--adapter" if conversion.adapter else ""
+    if conversion.config is None and told and spec.huggingface is not None:
         raise UsageError(
-            f"expected --config for --to hf, such as --config {spec.huggingface.example}: {spec.huggingface.untold} go "
-            "into config.json, and no tensor tells them"
+            f"expected --config for {told}, such as --config {spec.huggingface.example}: {spec.huggingface.untold} "
+            "are needed, and no tensor tells them"
         )
     return conversion.config or (spec.stacking.assumed if spec.stacking else USUAL)
 
 
-def _arranged(family: Family, component: str, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
+def _layers(family: Family, checkpoint: Checkpoint, adapter: Adapter | None, dtype: str | None) -> LazyWeights:
+    """Return the tensors of a model, one a layer, with what an adapter adds to them."""
+    if adapter is None:
+        return layered(family, checkpoint, dtype)
+    if family.spec.huggingface is None:
+        raise UsageError(f"expected a model that Hugging Face has a folder for with --adapter, found {family.name}")
+    return merged(layered(family, checkpoint), adapter, family.spec.huggingface, family.config, dtype)
+
+
+def _arranged(
+    family: Family, component: str, given: tuple[Checkpoint, Adapter | None], conversion: Conversion
+) -> Weights:
     """Return the tensors as they are to be: as they are if nothing else is asked for."""
+    checkpoint, adapter = given
     stacked = True if conversion.axis is not None and conversion.stacked is None else conversion.stacked
     wanted = restacked(family, component, stacked=stacked, axis=conversion.axis)
-    if wanted.config == family.config or not (wanted.sources or family.sources):
+    if adapter is None and (wanted.config == family.config or not (wanted.sources or family.sources)):
         return retyped(checkpoint, conversion.dtype)
-    return arranged(wanted, layered(family, checkpoint, conversion.dtype))
+    return arranged(wanted, _layers(family, checkpoint, adapter, conversion.dtype))
 
 
 def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights:
@@ -147,17 +172,25 @@ def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights
     return weights
 
 
-def _folder(family: Family, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
+def _folder(
+    family: Family,
+    checkpoint: Checkpoint,
+    given: tuple[Path, Adapter | None],
+    conversion: Conversion,
+    observer: Observer,
+) -> Weights:
     """Write a Hugging Face folder; what an interrupted run of the same conversion has written is not written again."""
+    out, adapter = given
     if out.exists() and (not out.is_dir() or any(entry.name != UNFINISHED for entry in out.iterdir())):
         raise UsageError(f"expected a folder that is new or empty, found {out}; remove it or name another")
     folder = family.spec.huggingface
     if folder is None:
         raise UsageError(f"expected a model that Hugging Face has a folder for with --to hf, found {family.name}")
-    weights = layered(family, checkpoint, conversion.dtype)
+    weights = _layers(family, checkpoint, adapter, conversion.dtype)
     tensors = items(folder, family.config, weights)
     total = sum(item.spec.nbytes for item in tensors)
     facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": dict(family.config)}
+    facts = facts if adapter is None else {**facts, "adapter": adapter.digest()}
     identity = resume.identity(facts, checkpoint)
     check_room(out, total - resume.done_bytes(out, identity))
     with resume.told(out, identity), new_folder(out, request=identity) as scratch:
