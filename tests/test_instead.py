@@ -29,7 +29,10 @@ def tar() -> bytes:
 
 
 PLACES: dict[str, tuple[bytes, str]] = {
-    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS pointer.*run git lfs pull"),
+    "lfs": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+        "Git LFS pointer.*run git lfs pull",
+    ),
     "annex": (b"/annex/objects/SHA256E-s12--00.bin\n", "git-annex pointer.*run git annex get"),
     "page": (b"\n <!DOCTYPE html><html><title>Sign in</title>", "a web page.*download it again"),
     "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a web page.*download it again"),
@@ -79,9 +82,13 @@ ROADS: dict[str, Callable[[Path, bytes], object]] = {
     "a file": lambda folder, content: open_checkpoint(put(folder / "streaming_params", content)),
     "safetensors": lambda folder, content: open_checkpoint(put(folder / "model.safetensors", content)),
     "a folder's config": lambda folder, content: open_checkpoint(put(hf(folder) / "config.json", content).parent),
-    "a folder's safetensors": lambda folder, content: open_checkpoint(put(hf(folder) / "model.safetensors", content).parent),
+    "a folder's safetensors": lambda folder, content: open_checkpoint(
+        put(hf(folder) / "model.safetensors", content).parent
+    ),
     "a folder's index": lambda folder, content: open_checkpoint(
-        put(shards(folder, b"", "model.safetensors", "m-1.safetensors") / "model.safetensors.index.json", content).parent
+        put(
+            shards(folder, b"", "model.safetensors", "m-1.safetensors") / "model.safetensors.index.json", content
+        ).parent
     ),
     "a folder's shard": lambda folder, content: open_checkpoint(
         shards(folder, content, "model.safetensors", "m-1.safetensors")

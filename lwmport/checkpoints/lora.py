@@ -92,7 +92,9 @@ class Adapter:
         """Return what the product of a module's two matrices is multiplied by."""
         alphas = self.config.get("alpha_pattern") or {}
         if not isinstance(alphas, dict) or not all(re.fullmatch(r"[\w.]+", key) for key in alphas):
-            raise CheckpointError(f"{ADAPTER}: expected names of modules in alpha_pattern, found patterns; merge it with PEFT")
+            raise CheckpointError(
+                f"{ADAPTER}: expected names of modules in alpha_pattern, found patterns; merge it with PEFT"
+            )
         fitting = (value for key, value in alphas.items() if module == key or module.endswith(f".{key}"))
         alpha = next(fitting, self.config.get("lora_alpha", 8))
         if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
@@ -123,7 +125,9 @@ def recorded_base(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def merged(layers: Weights, adapter: Adapter, huggingface: HuggingFace, config: Mapping[str, Any], dtype: str | None) -> LazyWeights:
+def merged(
+    layers: Weights, adapter: Adapter, huggingface: HuggingFace, config: Mapping[str, Any], dtype: str | None
+) -> LazyWeights:
     """Return a model's tensors, one a layer, with the adapter in them; each is added in float32 and rounded once.
 
     Args:
@@ -147,7 +151,9 @@ def merged(layers: Weights, adapter: Adapter, huggingface: HuggingFace, config: 
         heads = int(config[huggingface.heads])
         base = lazy_tensor(layers, there.name)
         wanted = dtype or base.spec.dtype
-        tensors[there.name] = _typed(_changed(base, adapter, module, change, (there, heads, wanted)), wanted, there.name)
+        tensors[there.name] = _typed(
+            _changed(base, adapter, module, change, (there, heads, wanted)), wanted, there.name
+        )
     count = len(adapter.tensors.specs)
     description = f"{layers.source['description']}, with the LoRA adapter {adapter.folder.name} ({count} tensors)"
     source = {**layers.source, "description": description, "adapter": adapter.digest()}
@@ -161,7 +167,9 @@ def _typed(tensor: Lazy, dtype: str | None, name: str) -> Lazy:
 def _check_kind(config: Mapping[str, Any]) -> None:
     kind = config.get("peft_type")
     if kind != KIND:
-        raise CheckpointError(f"{ADAPTER}: expected the peft_type {KIND}, found {shown(str(kind))}, which is not merged")
+        raise CheckpointError(
+            f"{ADAPTER}: expected the peft_type {KIND}, found {shown(str(kind))}, which is not merged"
+        )
     for name, why in REFUSED.items():
         if config.get(name):
             raise CheckpointError(f"{ADAPTER}: expected a plain LoRA, found {name}: {why}; merge it with PEFT")
@@ -203,7 +211,9 @@ def _changes(adapter: Adapter) -> dict[str, _Change]:
         else:
             strangers.append(shown(name))
     if strangers:
-        raise CheckpointError(f"{adapter.folder}: expected the tensors of a LoRA, found {len(strangers)} others: {few(strangers)}")
+        raise CheckpointError(
+            f"{adapter.folder}: expected the tensors of a LoRA, found {len(strangers)} others: {few(strangers)}"
+        )
     halves = [module for module, change in found.items() if bool(change.a) != bool(change.b)]
     if halves or not found:
         told = few(map(shown, halves)) or "no tensors"

@@ -100,7 +100,11 @@ class _Place:
     def kvstore(self, path: str) -> dict[str, Any]:
         """Return where the parts of an array lie."""
         base = {"driver": "file", "path": f"{self.folder}/"}
-        return {"driver": "ocdbt", "base": base, "path": path} if self._ocdbt else {**base, "path": f"{base['path']}{path}"}
+        return (
+            {"driver": "ocdbt", "base": base, "path": path}
+            if self._ocdbt
+            else {**base, "path": f"{base['path']}{path}"}
+        )
 
     def keys(self) -> list[str]:
         """Return the names of everything that is stored."""
@@ -191,5 +195,3 @@ def _files(folder: Path) -> dict[str, os.stat_result]:
         if len(found) > MAX_FILES:
             raise CheckpointError(f"expected at most {MAX_FILES:,} files in the folder, found more")
     return found
-
-

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.cli.completion import files, names
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.cli.progress import progress
 
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Pack converted models for a vendor's engineer.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--target", required=True, help="The target that the bundle is for: see 'lwmport list'.")
+@click.option(
+    "--target",
+    required=True,
+    shell_complete=names("target"),
+    help="The target that the bundle is for: see 'lwmport list'.",
+)
 @click.option(
     "--out",
     required=True,
@@ -22,7 +28,9 @@ if TYPE_CHECKING:
     metavar="FILE.zip",
     help="The zip to write.",
 )
-@click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
+@click.option(
+    "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
+)
 @click.option(
     "--samples", type=click.IntRange(1), default=3, show_default=True, help="Golden samples of each component."
 )
@@ -33,8 +41,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Inputs of each component for calibration.",
 )
-@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. Needed for ascend.")
-@click.option("--precision", help="The precision of the compiled models: see 'lwmport compile --help'.")
+@click.option(
+    "--soc",
+    shell_complete=names("soc"),
+    help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. Needed for ascend.",
+)
+@click.option(
+    "--precision",
+    shell_complete=names("precision"),
+    help="The precision of the compiled models: see 'lwmport compile --help'.",
+)
 @click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def bundle(as_json: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options

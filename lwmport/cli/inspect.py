@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.cli.completion import files
 from lwmport.cli.output import print_json, size
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ OPERATORS = 12
 
 
 @click.command(short_help="Say what a model, a bundle or a checkpoint is, without loading it.")
-@click.argument("path")
+@click.argument("path", shell_complete=files)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are options
     """Say what is at PATH, what it says of itself, and what can be done with it.

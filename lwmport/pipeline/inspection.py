@@ -174,7 +174,10 @@ def _part(
 
 def _saved_model(path: Path) -> Inspection:
     read, found = read_saved_model(path), find(path)
-    facts = {"tags": few(map(shown, read.tags)), "producer": f"TensorFlow {shown(read.version)}" if read.version else ""}
+    facts = {
+        "tags": few(map(shown, read.tags)),
+        "producer": f"TensorFlow {shown(read.version)}" if read.version else "",
+    }
     operators = dict(sorted(read.operators.items(), key=lambda item: (-item[1], item[0])))
     parts = [_part(name, one.inputs, one.outputs, operators) for name, one in read.signatures.items()]
     return Inspection(
@@ -240,7 +243,10 @@ def _unpacked(path: Path) -> Inspection:
 
 
 def _of_bundle(path: Path, read: Callable[[str], bytes], size: int) -> Inspection:
-    bundle, spec = record.unseal(read(record.NAME), record.NAME), record.read_spec(read(record.SPEC_NAME), record.SPEC_NAME)
+    bundle, spec = (
+        record.unseal(read(record.NAME), record.NAME),
+        record.read_spec(read(record.SPEC_NAME), record.SPEC_NAME),
+    )
     parts = [_part(f"{part.name}: {part.model}", part.inputs, part.outputs, {}) for part in spec.components]
     facts = {
         "target": bundle.target,
@@ -381,5 +387,3 @@ def _told(facts: Mapping[str, str]) -> dict[str, str]:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from lwmport.checkpoints.opening import FOLDERS
 from lwmport.checkpoints.writers.write import WRITERS
 from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import DIALECTS
@@ -50,6 +49,9 @@ COMPUTED: Final = ("float32", "float16", "bfloat16", "mixed", "int8")
 
 def _dialects(given: Fields) -> Words:
     form = given.get("format")
+    if "target" in given:
+        target = TARGETS[given["target"]]
+        return Words(kind=f"dialect for {target.name}", known=target.dialects_of(form or next(iter(target.formats))))
     known = (dialect for dialect in (*DIALECTS.values(), *ALL_DIALECTS.values()) if form in (None, dialect.format))
     return Words(kind="dialect", known=tuple(dialect.name for dialect in known))
 
@@ -69,7 +71,7 @@ WORDS: Final[Mapping[str, Callable[[Fields], Words]]] = {
     ),
     "dialect": _dialects,
     "dtype": lambda _: Words(kind="dtype", known=COMPUTED[:3], aliases=DTYPES),
-    "form": lambda _: Words(kind="checkpoint format", known=(*WRITERS, *FOLDERS), aliases=CHECKPOINTS),
+    "form": lambda _: Words(kind="checkpoint format", known=(*WRITERS, "hf"), aliases=CHECKPOINTS),
     "format": lambda _: Words(kind="format", known=tuple(CONVERTERS), aliases=CONVERTERS.aliases),
     "precision": lambda _: Words(kind="precision", known=COMPUTED, aliases=DTYPES),
     "runner": lambda _: Words(kind="runner", known=tuple(RUNNERS), aliases=RUNNERS.aliases),

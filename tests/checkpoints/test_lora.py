@@ -92,7 +92,10 @@ def test_other_scales_ranks_and_names(bases: dict[str, str], tmp_path: Path) -> 
     adapter = written(
         tmp_path / "adapter", tensors, use_rslora=True, alpha_pattern={"q_proj": 3}, rank_pattern={"q_proj": 2}
     )
-    before, after = load_file(Path(bases["hf"]) / "model.safetensors"), merged_hf(bases["hf"], adapter, tmp_path / "out")
+    before, after = (
+        load_file(Path(bases["hf"]) / "model.safetensors"),
+        merged_hf(bases["hf"], adapter, tmp_path / "out"),
+    )
     names = list(tensors)
     for module, alpha, rank, (a, b) in ((q, 3, 2, names[:2]), (v, 6, RANK, names[2:])):
         wanted = before[f"{module}.weight"] + np.float32(alpha / np.sqrt(rank)) * (tensors[b] @ tensors[a])
@@ -108,12 +111,17 @@ def test_an_embedding_and_saved_modules(bases: dict[str, str], tmp_path: Path) -
         "base_model.model.model.layers.0.self_attn.q_proj.weight": random(16, 16),
     }
     adapter = written(tmp_path / "adapter", tensors, modules_to_save=["lm_head", "norm", "q_proj"])
-    before, after = load_file(Path(bases["hf"]) / "model.safetensors"), merged_hf(bases["one"], adapter, tmp_path / "out")
+    before, after = (
+        load_file(Path(bases["hf"]) / "model.safetensors"),
+        merged_hf(bases["one"], adapter, tmp_path / "out"),
+    )
     a, b = (tensors[f"base_model.model.model.embed_tokens.lora_embedding_{part}"] for part in "AB")
     wanted = before["model.embed_tokens.weight"] + np.float32(6 / RANK) * (a.T @ b.T)
     np.testing.assert_allclose(after["model.embed_tokens.weight"], wanted, rtol=1e-5, atol=1e-5)
     for name in ("lm_head.weight", "model.norm.weight", "model.layers.0.self_attn.q_proj.weight"):
-        (given,) = [array for key, array in tensors.items() if key.replace(".modules_to_save.default", "").endswith(name)]
+        (given,) = [
+            array for key, array in tensors.items() if key.replace(".modules_to_save.default", "").endswith(name)
+        ]
         np.testing.assert_array_equal(after[name], given)
 
 
@@ -148,7 +156,9 @@ def test_an_adapter_whose_model_is_here_is_a_source(bases: dict[str, str], tmp_p
 
 def test_an_adapter_in_the_place_of_a_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     adapter = written(tmp_path / "adapter", plain())
-    with pytest.raises(CheckpointError, match="a LoRA adapter of somewhere/else.*lwmport checkpoint convert BASE --adapter"):
+    with pytest.raises(
+        CheckpointError, match="a LoRA adapter of somewhere/else.*lwmport checkpoint convert BASE --adapter"
+    ):
         open_checkpoint(adapter)
 
 

@@ -34,7 +34,10 @@ def bundled(converted: Path) -> Path:
 
 def foreign(folder: Path, *, external: bool = False) -> Path:
     weights = numpy_helper.from_array(np.zeros((256, 4), np.float32), "w")
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("Gelu", ["y"], ["z"], domain="com.microsoft")]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+        helper.make_node("Gelu", ["y"], ["z"], domain="com.microsoft"),
+    ]
     graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 256])],
                               [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])], [weights])  # fmt: skip
     sets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
@@ -56,7 +59,11 @@ def saved_model(folder: Path) -> Path:
     entry = coded(1, "pixels") + coded(2, tensor)
     signature = coded(1, entry) + coded(2, coded(1, "codes") + coded(2, coded(2, 3) + coded(3, coded(3, 1))))
     graph = coded(1, coded(1, "a") + coded(2, "Relu")) + coded(2, coded(1, coded(3, coded(2, "Relu"))))
-    whole = coded(1, coded(4, "serve") + coded(5, "2.16.1")) + coded(2, graph) + coded(5, coded(1, "predict") + coded(2, signature))
+    whole = (
+        coded(1, coded(4, "serve") + coded(5, "2.16.1"))
+        + coded(2, graph)
+        + coded(5, coded(1, "predict") + coded(2, signature))
+    )
     folder.mkdir()
     (folder / "saved_model.pb").write_bytes(coded(1, 1) + coded(2, whole))
     return folder
@@ -151,8 +158,12 @@ def test_a_bundle_says_for_whom_it_is(bundled: Path, tmp_path: Path) -> None:
 
 def test_an_adapter_and_a_compiled_file(tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
-    (tmp_path / "adapter" / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "base_model_name_or_path": "b/m"}')
-    save_file({"lm_head.lora_A.weight": np.ones((4, 2), np.float32)}, tmp_path / "adapter" / "adapter_model.safetensors")
+    (tmp_path / "adapter" / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "r": 4, "base_model_name_or_path": "b/m"}'
+    )
+    save_file(
+        {"lm_head.lora_A.weight": np.ones((4, 2), np.float32)}, tmp_path / "adapter" / "adapter_model.safetensors"
+    )
     found = inspect(str(tmp_path / "adapter"))
     assert (found.kind, found.facts["base"], found.facts["rank"]) == ("a LoRA adapter", "b/m", "4")
     assert "checkpoint convert BASE --adapter" in found.next[0]

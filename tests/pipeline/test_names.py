@@ -23,7 +23,9 @@ from lwmport.targets.registry import TARGETS
 KNOWN: dict[str, Any] = {"component": "llama", "target": "ascend", "format": "onnx"}
 FIELDS = ("component", "config", "dialect", "dtype", "form", "format", "precision", "runner", "soc", "target", "taps")
 SPELLINGS = [
-    pytest.param(field, name, id=f"{field} {name}") for field in FIELDS for name in words_of(field, KNOWN).known  # type: ignore[union-attr]
+    pytest.param(field, name, id=f"{field} {name}")
+    for field in FIELDS
+    for name in words_of(field, KNOWN).known  # type: ignore[union-attr]
 ]
 
 
@@ -102,7 +104,9 @@ def test_a_chip_is_found_by_its_name_and_by_a_family_that_is_one_chip(target: st
 
 
 def test_a_family_of_several_chips_is_asked_back_for() -> None:
-    with pytest.raises(UsageError, match="expected one device of aipu, found 'X2', which may mean X2_1204 or X2_1204MP3"):
+    with pytest.raises(
+        UsageError, match="expected one device of aipu, found 'X2', which may mean X2_1204 or X2_1204MP3"
+    ):
         named({"target": "aipu", "soc": "X2"})
 
 
@@ -119,7 +123,13 @@ def test_requests_hold_the_one_name(tmp_path: Path) -> None:
     options = Options(precision="FP16", attention="Loop", sample_mode="ALL", store="")
     assert (options.precision, options.attention, options.sample_mode) == ("float16", "loop", "all")
     conversion = lwmport.ConvertRequest(
-        component="Vision_LLaMA", format="ONNX", out=tmp_path, config="LWM-Chat-1M", dialect="ORT", taps="LAYERS", runner="ort"
+        component="Vision_LLaMA",
+        format="ONNX",
+        out=tmp_path,
+        config="LWM-Chat-1M",
+        dialect="ORT",
+        taps="LAYERS",
+        runner="ort",
     )
     found = (conversion.component, conversion.format, conversion.config, conversion.dialect, conversion.taps)
     assert found == ("vision-llama", "onnx", "lwm-chat-1m", "ort", "layers")
@@ -134,7 +144,12 @@ def test_requests_hold_the_one_name(tmp_path: Path) -> None:
     assert lwmport.ValidateRequest(artifact="x", runner="OpenVINO").runner == "openvino"
     assert lwmport.VerifyRequest(path="x", runner="ORT").runner == "onnxruntime"
     recipe = Recipe(component="LLaMA", config="Debug", form="stream", dtype="bf16")
-    assert (recipe.component, recipe.config, recipe.form, recipe.dtype) == ("llama", "debug", "msgpack_stream", "bfloat16")
+    assert (recipe.component, recipe.config, recipe.form, recipe.dtype) == (
+        "llama",
+        "debug",
+        "msgpack_stream",
+        "bfloat16",
+    )
     assert Conversion(form="HuggingFace", dtype="half").dtype == "float16"
 
 
@@ -156,7 +171,9 @@ def test_jobs_hold_the_one_name(tmp_path: Path) -> None:
 def test_a_job_with_a_word_for_several_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "jobs.toml"
     file.write_text('[[jobs]]\ncomponent = "vqgan"\ntarget = "npu"\n')
-    with pytest.raises(UsageError, match=r"jobs\.toml: expected one target, found 'npu', which may mean ascend or aipu"):
+    with pytest.raises(
+        UsageError, match=r"jobs\.toml: expected one target, found 'npu', which may mean ascend or aipu"
+    ):
         read_jobs(file)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lwmport.errors import ConfigError
 from lwmport.models.configuration import PlainConfig
-from lwmport.models.layers import GROUPS
+from lwmport.models.group_norm import GROUPS
 
 
 @dataclass(frozen=True, kw_only=True)
