@@ -94,6 +94,17 @@ def missing(error: ModuleNotFoundError) -> MissingExtraError | ModuleNotFoundErr
     )
 
 
+def check_installed(*modules: str) -> None:
+    """Return if some optional modules could be imported; none is.
+
+    Raises:
+        MissingExtraError: one is not installed; the message holds the line that installs it.
+    """
+    for module in modules:
+        if not installed(module):
+            raise missing(ModuleNotFoundError(name=module))
+
+
 def installed(module: str) -> bool:
     """Return whether the module could be imported, without importing it."""
     try:

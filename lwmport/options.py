@@ -378,6 +378,15 @@ OPTIONS: Final = (
         help="Continue an interrupted run of the same request in --out, or delete what it left. By default --resume.",
     ),
     Option(
+        key="dry_run",
+        place=Place.COMMAND,
+        commands=("convert",),
+        kind=Kind.FLAG,
+        default=False,
+        job=False,
+        help="Only say what would be written, from what, at what cost and how it would be judged; write nothing.",
+    ),
+    Option(
         key="out",
         place=Place.CONVERSION,
         kind=Kind.FOLDER,

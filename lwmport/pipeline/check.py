@@ -8,6 +8,7 @@ from typing import Final
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
 from lwmport.requests import by_fields, check_types
@@ -109,6 +110,7 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     (observer or Silent()).phase(f"mend {request.artifact.name} for {request.target}, and prove that it is the same")
     if not request.artifact.is_file():
         raise UsageError(f"expected one ONNX file for --fix, found {request.artifact}")
+    check_writable(out.parent)
     return mend(request.artifact, out, request.conditions)
 
 

@@ -1,7 +1,9 @@
 """What a command reads stays as it is: nothing that it writes takes the place of a file that it was given."""
 
+import os
 from pathlib import Path
 
+from lwmport import disk
 from lwmport.errors import UsageError
 
 
@@ -20,6 +22,19 @@ def check_apart(out: Path, *read: Path) -> None:
         if found:
             which = "one of the files" if found == out else str(found)
             raise UsageError(f"expected --out apart from what is read, found {out}, which is {which}; name another")
+
+
+def check_writable(folder: Path) -> None:
+    """Return if files can be written into a folder that need not exist yet; nothing is written.
+
+    Raises:
+        UsageError: something else is in its place or above it, or it belongs to somebody else.
+    """
+    there = disk.existing(folder)
+    if not there.is_dir():
+        raise UsageError(f"expected a folder at {there} for the results, found a file; name another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"expected a folder that can be written at {there}, found one that cannot; name another --out")
 
 
 def check_new(out: Path) -> None:

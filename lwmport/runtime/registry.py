@@ -236,6 +236,16 @@ def check_startable(name: str, *paths: Path) -> None:
         raise RunnerError(f"the runner {name} cannot start here: {reason}")
 
 
+def check_runs(suffix: str, name: str | None = None) -> None:
+    """Return if the runner of that name, else the usual one, runs files with this ending, and can start here.
+
+    Raises:
+        UsageError: as in `runner_for`.
+        RunnerError: something that it needs is missing here.
+    """
+    check_startable(runner_for(Path(f"model{suffix}"), name).name)
+
+
 def open_runner(path: Path, context: RunnerContext | None = None, name: str | None = None) -> Runner:
     """Return a model file, ready to run in the runner of that name, else in the usual one of its suffix.
 

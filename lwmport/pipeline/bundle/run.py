@@ -34,7 +34,7 @@ from lwmport.pipeline.bundle.bundle_targets import (
 from lwmport.pipeline.bundle.samples import Golden, Samples, observed, take
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.output_checks import check_apart
+from lwmport.pipeline.output_checks import check_apart, check_writable
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
 from lwmport.reports.files import read_report
@@ -124,6 +124,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.samples} and "
                          f"{request.calibration}")  # fmt: skip
     device = device_for(request.target, request.soc, request.precision, request.gears)
+    check_writable(request.out.parent)
     found = reopen(request.folder, request.checkpoint)
     _check_validated(found, request.folder)
     _check_apart(request, found.manifest)

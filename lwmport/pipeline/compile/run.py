@@ -13,11 +13,13 @@ from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_sa
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
 from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
+from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Compilation, Status
@@ -100,6 +102,9 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
+    if target.chips and (request.soc or target.asks_chip):
+        chip_of(target, request.soc, request.precision or target.precision)
+    check_writable(request.folder)
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
     jobs = _jobs(request, observer)

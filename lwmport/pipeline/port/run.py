@@ -18,6 +18,7 @@ from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.registry import check_known
@@ -158,6 +159,7 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     observer = observer or Silent()
     if request.runner is not None:
         check_startable(request.runner)
+    check_writable(request.out)
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     existed = request.out.exists()
     try:

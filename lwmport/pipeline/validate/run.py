@@ -12,6 +12,7 @@ from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
@@ -65,6 +66,8 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
     made, converted = found.described, found.converted(request.checkpoint)
     _check_runner(request, found)
+    if request.out is not None:
+        check_writable(request.out)
     changed = _changed(found)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
@@ -90,8 +93,8 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
 def _check_runner(request: ValidateRequest, found: Subjects) -> None:
     """Refuse a runner that does not take the files or cannot start here, and a number of a device that it has not."""
     paths = [subject.path for subject in found.items]
-    if request.runner is not None:
-        check_startable(request.runner, *paths)
+    for path in paths:
+        check_startable(runner_for(path, request.runner).name, path)
     for path in paths if request.device is not None else ():
         spec = runner_for(path, request.runner)
         if not spec.numbered:
