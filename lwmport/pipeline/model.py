@@ -9,6 +9,7 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.pipeline.validate.subject import Subject, subjects_of
+from lwmport.requests import check_arguments
 from lwmport.runtime.registry import RUNNERS
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
 from lwmport.types import Array, Runner, Signature
@@ -61,6 +62,7 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
         RunnerError: the runtime refuses the file.
         UsageError: the runner is unknown, or does not take such a file.
     """
+    check_arguments("load", (path, str | Path, "path"), (runner, str | None, "runner"))
     path, runner = Path(path), None if runner is None else RUNNERS.name_of(runner)
     found = _tapped(path) or subjects_of(path).items
     if len(found) != 1:

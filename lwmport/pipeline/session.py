@@ -9,6 +9,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted
 from lwmport.processors import processors
+from lwmport.requests import check_arguments
 from lwmport.runtime.registry import RUNNERS, open_runner, runner_for
 from lwmport.runtime.session.backend import ARRAYS, BACKENDS, Backend, PhaseModel
 from lwmport.runtime.session.token_session import TokenSession
@@ -44,6 +45,13 @@ class Session(TokenSession):
         threads: int | None = None,
         checkpoint: str | None = None,
     ) -> None:
+        check_arguments(
+            "Session",
+            (folder, str | Path, "folder"),
+            (runner, str | None, "runner"),
+            (threads, int | None, "threads"),
+            (checkpoint, str | None, "checkpoint"),
+        )
         folder = Path(folder)
         runner = None if runner is None else JAX if runner.casefold() == JAX else RUNNERS.name_of(runner)
         made = manifest.read(folder)
