@@ -100,10 +100,15 @@ def check_known(kind: str, name: str, known: Iterable[str], aliases: Aliases = N
     names = list(known)
     if name in names:
         return
+    raise UsageError(f"expected a {kind} out of {unknown(name, names, aliases)}")
+
+
+def unknown(name: str, known: Iterable[str], aliases: Aliases = NO_ALIASES) -> str:
+    """Return the end of a message on an unknown name: what is known, nearest first, what was found, what is nearest."""
+    names = list(known)
     near = nearest(name, names, aliases)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    listed = few([*near, *(other for other in names if other not in near)])
-    raise UsageError(f"expected a {kind} out of {listed}, found {name!r}{hint}")
+    return f"{few([*near, *(other for other in names if other not in near)])}, found {name!r}{hint}"
 
 
 def nearest(name: str, known: Iterable[str], aliases: Aliases = NO_ALIASES) -> list[str]:
@@ -123,7 +128,7 @@ def _likeness(one: str, other: str) -> float:
     """Return how near a word is to what was written, from 0 to 2: 1 and more where it holds all of it."""
     ratio = difflib.SequenceMatcher(None, other, one).ratio()
     begun = len(one) > 1 and other.startswith(one)
-    within = len(one) > 2 and one in other  # noqa: PLR2004 - two letters are in every word
+    within = len(one) > 2 and one in other
     return ratio + (1.0 if begun else 0.5 if within else 0.0)
 
 

@@ -38,32 +38,19 @@ WORDS: Final[Mapping[Any, str]] = {
 class Asked(Protocol[_Fields, _Asked_contra, _Observer_contra, _Made_co]):
     """A function that takes a request, or the fields of one by name, and an observer.
 
-    The fields and their types are those of the request's own class, so that an editor completes them.
+    The fields and their types are those of the request's own class, so that an editor completes them. The last form is
+    that of fields which become their types, such as a text for a path. Each raises a UsageError for what is no such
+    request, for fields that it does not have, and for other types.
     """
 
     @overload
-    def __call__(self, request: _Asked_contra, observer: _Observer_contra | None = None) -> _Made_co:
-        """Return what comes of the request.
-
-        Raises:
-            UsageError: it is no such request, or the observer is none.
-        """
+    def __call__(self, request: _Asked_contra, observer: _Observer_contra | None = None) -> _Made_co: ...
 
     @overload
-    def __call__(self, *arguments: _Fields.args, **fields: _Fields.kwargs) -> _Made_co:
-        """Return what comes of a request with these fields.
-
-        Raises:
-            UsageError: fields that such a request does not have, or of another type.
-        """
+    def __call__(self, *arguments: _Fields.args, **fields: _Fields.kwargs) -> _Made_co: ...
 
     @overload
-    def __call__(self, *, observer: _Observer_contra | None = None, **fields: Any) -> _Made_co:
-        """Return the same of fields that become the types of the request, such as a text for a path, and tell one.
-
-        Raises:
-            UsageError: fields that such a request does not have, or of another type.
-        """
+    def __call__(self, *, observer: _Observer_contra | None = None, **fields: Any) -> _Made_co: ...
 
 
 class Decorator(Protocol[_Fields, _Request]):
@@ -93,9 +80,7 @@ def by_fields(kind: Callable[_Fields, _Request]) -> Decorator[_Fields, _Request]
 def _signature(function: Callable[..., Any], kind: Callable[..., Any]) -> inspect.Signature:
     """Return what a function takes in all: request and observer, and the fields of the request by name."""
     own = [one.replace(default=None) for one in inspect.signature(function).parameters.values()]
-    optional = [
-        one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in inspect.signature(kind).parameters.values()
-    ]
+    optional = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in inspect.signature(kind).parameters.values()]
     return inspect.Signature([*own, *optional], return_annotation=inspect.signature(function).return_annotation)
 
 
@@ -167,23 +152,35 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _fitted(hint: Any, value: Any) -> Any:
     """Return a value as the type wants it, or `_WRONG`."""
-    origin, members = get_origin(hint), get_args(hint)
+    origin = get_origin(hint)
+    if hint is Any:
+        return value
+    if origin is not None:
+        return _composed(origin, get_args(hint), value)
+    if hint in (str, Path) and isinstance(value, str | os.PathLike):
+        return value if isinstance(value, hint) else hint(os.fspath(value))
+    if hint is int:
+        return _whole(value)
+    return value if isinstance(value, hint) else _WRONG
+
+
+def _composed(origin: Any, members: tuple[Any, ...], value: Any) -> Any:
+    """Return a value as one of several types, as a list or as a mapping wants it, or `_WRONG`."""
     if origin in (Union, types.UnionType):
         found = (_fitted(member, value) for member in members)
         return next((item for item in found if item is not _WRONG), _WRONG)
-    if hint is Any:
-        return value
     if origin is tuple:
         return _items(members[0], value)
-    if origin is not None and issubclass(origin, Mapping):
+    if issubclass(origin, Mapping):
         return _table(members, value)
-    if hint in (str, Path) and isinstance(value, str | os.PathLike):
-        return value if isinstance(value, hint) else hint(os.fspath(value))
-    if hint is int and not isinstance(value, bool) and isinstance(value, Integral):
-        return value if isinstance(value, int) else int(value)  # numpy's whole numbers are none of Python's
-    if hint is int:
+    return value if isinstance(value, origin) else _WRONG
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number as Python's: numpy's are none of it. A truth is no number."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
         return _WRONG
-    return value if isinstance(value, origin or hint) else _WRONG
+    return value if isinstance(value, int) else int(value)
 
 
 def _items(hint: Any, values: Any) -> Any:

@@ -176,8 +176,8 @@ def _check_kind(config: Mapping[str, Any]) -> None:
     start = str(config.get("init_lora_weights", "")).casefold()
     if any(start.startswith(name) for name in CHANGED_BASE):
         raise CheckpointError(
-            f"{ADAPTER}: expected changes of the model as it is, found init_lora_weights {shown(start)!r}, which changes "
-            "the model itself; save it with PEFT's path_initial_model_for_weight_conversion"
+            f"{ADAPTER}: expected changes of the model as it is, found init_lora_weights {shown(start)!r}, which "
+            "changes the model itself; save it with PEFT's path_initial_model_for_weight_conversion"
         )
 
 

@@ -23,8 +23,8 @@ Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[Comp
 def completion(shell: str) -> None:
     """Print the script for SHELL, which completes commands, options and the values of options.
 
-    For bash, put 'eval "$(lwmport completion bash)"' into ~/.bashrc. For zsh, put 'eval "$(lwmport completion zsh)"' into
-    ~/.zshrc, behind compinit. For fish, write the script to ~/.config/fish/completions/lwmport.fish.
+    For bash, put 'eval "$(lwmport completion bash)"' into ~/.bashrc. For zsh, put 'eval "$(lwmport completion zsh)"'
+    into ~/.zshrc, behind compinit. For fish, write the script to ~/.config/fish/completions/lwmport.fish.
     """
     kind = get_completion_class(shell)
     if kind is None:

@@ -10,9 +10,10 @@ from lwmport.errors import ArtifactError
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.pipeline.validate.subject import Subject, subjects_of
 from lwmport.requests import check_arguments
-from lwmport.runtime.registry import RUNNERS
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
+from lwmport.runtime.registry import RUNNERS
 from lwmport.types import Array, Runner, Signature
+from lwmport.wording import few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
     path, runner = Path(path), None if runner is None else RUNNERS.name_of(runner)
     found = _tapped(path) or subjects_of(path).items
     if len(found) != 1:
-        names = ", ".join(item.part.path for item in found)
+        names = few(item.part.path for item in found)
         raise ArtifactError(f"expected one of {names} in {path}, found the folder of all")
     (item,) = found
     opened = open_runner(item.path, item.part.signature, runner=runner, precision=item.hint)

@@ -15,6 +15,7 @@ from lwmport.runtime.session.backend import ARRAYS, BACKENDS, Backend, PhaseMode
 from lwmport.runtime.session.token_session import TokenSession
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import DECODE, Component, Signature
+from lwmport.wording import few
 
 JAX: Final = "jax"
 Parts = Mapping[str, tuple[str, Signature]]
@@ -79,7 +80,7 @@ def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
         )
     missing = sorted(set(made.phases.values()) - set(parts))
     if missing:
-        raise ArtifactError(f"{folder / manifest.NAME}: expected phases of its components, found {', '.join(missing)}")
+        raise ArtifactError(f"{folder / manifest.NAME}: expected phases of its components, found {few(missing)}")
     return {phase: parts[name] for phase, name in made.phases.items()}
 
 

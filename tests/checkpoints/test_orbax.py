@@ -22,6 +22,7 @@ TREE: dict[str, Any] = {
     "scale": np.float32(2.5),
 }
 STATE = {"step": np.int32(3), "params": {"params": TREE}, "opt_state": [{"mu": np.zeros(3, np.float32)}]}
+TREES = {"state": STATE, "parameters": TREE}
 FORMS: Mapping[str, Mapping[str, bool]] = {
     "ocdbt": {"use_ocdbt": True},
     "zarr": {"use_ocdbt": False},
@@ -30,20 +31,20 @@ FORMS: Mapping[str, Mapping[str, bool]] = {
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Path]:
-    def save(form: str, state: bool) -> Path:  # noqa: FBT001 - one of two trees
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    def save(form: str, tree: str) -> Path:
         folder = tmp_path_factory.mktemp("orbax") / form
         handler = ocp.PyTreeCheckpointHandler(**FORMS[form])
-        ocp.Checkpointer(handler).save(folder, STATE if state else TREE)
+        ocp.Checkpointer(handler).save(folder, TREES[tree])
         return folder
 
     return save
 
 
-@pytest.mark.parametrize("state", [True, False], ids=["train state", "parameters"])
+@pytest.mark.parametrize("tree", ["state", "parameters"])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_tensors(saved: Callable[[str, bool], Path], form: str, state: bool) -> None:  # noqa: FBT001
-    found = open_checkpoint(saved(form, state))
+def test_every_form_gives_the_same_tensors(saved: Callable[[str, str], Path], form: str, tree: str) -> None:
+    found = open_checkpoint(saved(form, tree))
     assert isinstance(found, OrbaxCheckpoint)
     wanted = {
         "transformer/h/0/w": TREE["transformer"]["h"]["0"]["w"],
@@ -59,7 +60,7 @@ def test_every_form_gives_the_same_tensors(saved: Callable[[str, bool], Path], f
     np.testing.assert_array_equal(found.read_slice("transformer/h/0/w", 0, 2), wanted["transformer/h/0/w"][2])
     np.testing.assert_array_equal(found.read_slice("transformer/h/0/w", 1, 1), wanted["transformer/h/0/w"][:, 1])
     assert found.total_bytes == 24 * 4 + 5 * 2 + 4
-    assert ("params of a train state, without 2 tensors of" in str(found.source["description"])) is state
+    assert ("params of a train state, without 2 tensors of" in str(found.source["description"])) is (tree == "state")
     assert found.digest() == open_checkpoint(found.path).digest()
 
 
@@ -68,15 +69,15 @@ def test_a_folder_that_holds_steps_names_the_arrays(tmp_path: Path) -> None:
     for step in (3, 12):
         manager.save(step, args=ocp.args.StandardSave(TREE))
     manager.wait_until_finished()
-    with pytest.raises(CheckpointError, match="the steps 3, 12 of an Orbax checkpoint; name one of them.*12/default"):
+    with pytest.raises(CheckpointError, match=r"the steps 3, 12 of an Orbax checkpoint; name one of them.*12/default"):
         open_checkpoint(tmp_path / "run")
-    with pytest.raises(CheckpointError, match="a step of an Orbax checkpoint with default; name .*3/default"):
+    with pytest.raises(CheckpointError, match=r"a step of an Orbax checkpoint with default; name .*3/default"):
         open_checkpoint(tmp_path / "run" / "3")
     assert len(open_checkpoint(tmp_path / "run" / "12" / "default").specs) == 3
 
 
-def test_damaged_arrays_are_one_line(saved: Callable[[str, bool], Path]) -> None:
-    folder = saved("zarr", False)
+def test_damaged_arrays_are_one_line(saved: Callable[[str, str], Path]) -> None:
+    folder = saved("zarr", "parameters")
     chunk = next(path for path in folder.rglob("0.0.0"))
     found = open_checkpoint(folder)
     chunk.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
@@ -88,16 +89,16 @@ def test_damaged_arrays_are_one_line(saved: Callable[[str, bool], Path]) -> None
         open_checkpoint(folder)
 
 
-def test_a_cut_folder_is_one_line(saved: Callable[[str, bool], Path]) -> None:
-    folder = saved("ocdbt", False)
+def test_a_cut_folder_is_one_line(saved: Callable[[str, str], Path]) -> None:
+    folder = saved("ocdbt", "parameters")
     (folder / "manifest.ocdbt").write_bytes(b"")
     with pytest.raises(CheckpointError, match="damaged"):
         open_checkpoint(folder)
 
 
 def test_without_tensorstore_the_extra_is_named(
-    saved: Callable[[str, bool], Path], monkeypatch: pytest.MonkeyPatch
+    saved: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorstore", None)
     with pytest.raises(MissingExtraError, match=r"lwmport\[orbax\]"):
-        open_checkpoint(saved("ocdbt", False))
+        open_checkpoint(saved("ocdbt", "parameters"))

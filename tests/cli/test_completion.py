@@ -56,7 +56,9 @@ def values(shell: str, line: str) -> list[str]:
     words = line.split(" ")
     asked = {"line": f"lwmport {line}", "number": str(len(words)), "last": words[-1]}
     variables = {name: form.format(**asked) for name, form in ASKED[shell].items()}
-    found = CliRunner().invoke(cli, [], prog_name="lwmport", env={"_LWMPORT_COMPLETE": f"{shell}_complete", **variables})
+    found = CliRunner().invoke(
+        cli, [], prog_name="lwmport", env={"_LWMPORT_COMPLETE": f"{shell}_complete", **variables}
+    )
     assert "rror" not in found.output
     lines = found.output.splitlines()
     if shell == "zsh":
@@ -71,7 +73,11 @@ def test_a_shell_gets_the_values(shell: str, line: str) -> None:
 
 
 def test_a_configuration_is_a_name_or_a_file() -> None:
-    line = {"_LWMPORT_COMPLETE": "bash_complete", "COMP_WORDS": "lwmport convert --component llama --config ", "COMP_CWORD": "5"}
+    line = {
+        "_LWMPORT_COMPLETE": "bash_complete",
+        "COMP_WORDS": "lwmport convert --component llama --config ",
+        "COMP_CWORD": "5",
+    }
     found = CliRunner().invoke(cli, [], prog_name="lwmport", env=line).output.splitlines()
     assert found[-1] == "file,"
     assert set(found[:-1]) == {f"plain,{name}" for name in config_names("llama")}
@@ -96,8 +102,8 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import sys; sys.argv[0] = \"lwmport\"; "
                        "from lwmport.cli import main; main()' \"$@\"\n")  # fmt: skip
     program.chmod(0o755)
-    script = 'eval "$(lwmport completion bash)"; COMP_WORDS=(lwmport port --target AS); COMP_CWORD=3; ' \
-             '_lwmport_completion lwmport AS --target; echo "${COMPREPLY[*]}"'  # fmt: skip
+    typed = "COMP_WORDS=(lwmport port --target AS); COMP_CWORD=3; _lwmport_completion lwmport AS --target"
+    script = f'eval "$(lwmport completion bash)"; {typed}; echo "${{COMPREPLY[*]}}"'
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=True)
     assert done.stdout.split() == ["ascend"]

@@ -48,7 +48,12 @@ def test_the_chips_are_those_of_the_targets(told: dict[str, Any]) -> None:
 
 
 def test_other_words_are_listed_and_mean_what_is_listed(told: dict[str, Any]) -> None:
-    for option, field in (("--target", "target"), ("--to", "format"), ("--precision", "precision"), ("--runner", "runner")):
+    for option, field in (
+        ("--target", "target"),
+        ("--to", "format"),
+        ("--precision", "precision"),
+        ("--runner", "runner"),
+    ):
         assert told["other words"][option]
         for item in told["other words"][option]:
             word, _, meaning = item.removesuffix(")").partition(" (")

@@ -38,8 +38,9 @@ def foreign(folder: Path, *, external: bool = False) -> Path:
         helper.make_node("MatMul", ["x", "w"], ["y"]),
         helper.make_node("Gelu", ["y"], ["z"], domain="com.microsoft"),
     ]
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 256])],
-                              [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])], [weights])  # fmt: skip
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 256])
+    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])
+    graph = helper.make_graph(nodes, "g", [x], [z], [weights])
     sets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=sets, producer_name="pytorch", producer_version="2.1", ir_version=8)
     onnx.save(model, folder / "m.onnx", save_as_external_data=external, location="m.data", size_threshold=0)

@@ -201,12 +201,12 @@ def test_the_right_suggestion_comes_first(text: str, names: tuple[str, ...]) -> 
 
 
 def test_an_alias_that_is_nearly_written_suggests_its_name() -> None:
-    with pytest.raises(UsageError, match="expected a target out of aipu, .*found 'zhouji'; did you mean 'aipu'"):
+    with pytest.raises(UsageError, match=r"expected a target out of aipu, .*found 'zhouji'; did you mean 'aipu'"):
         TARGETS.require("zhouji")
 
 
 def test_a_long_list_is_cut() -> None:
-    with pytest.raises(UsageError, match="expected a component out of .* and 10 more, found 'q'"):
+    with pytest.raises(UsageError, match=r"expected a component out of .* and 10 more, found 'q'"):
         check_known("component", "q", [f"name-{i}" for i in range(15)])
 
 

@@ -57,7 +57,9 @@ OUTS: dict[str, Callable[[Path, Path], object]] = {
 @pytest.mark.parametrize("command", OUTS)
 def test_an_out_below_a_file_is_refused_first(command: str, converted: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="expected a folder at .*file for the results, found a file; name another --out"):
+    with pytest.raises(
+        UsageError, match=r"expected a folder at .*file for the results, found a file; name another --out"
+    ):
         OUTS[command](converted, tmp_path / "file" / "deeper")
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -68,7 +70,7 @@ def test_a_folder_of_somebody_else_is_refused_first(
     command: str, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)  # whoever runs tests as root may write anywhere
-    with pytest.raises(UsageError, match="expected a folder that can be written at .*, found one that cannot"):
+    with pytest.raises(UsageError, match=r"expected a folder that can be written at .*, found one that cannot"):
         OUTS[command](converted, tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
@@ -95,7 +97,8 @@ def test_a_module_that_writes_the_format_is_missed_first(
 
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(
-    ("component", "form", "module"), [("vqgan-encoder", "onnx", "onnxruntime"), ("llama", "hf", "transformers"), ("llama", "hf", "torch")]
+    ("component", "form", "module"),
+    [("vqgan-encoder", "onnx", "onnxruntime"), ("llama", "hf", "transformers"), ("llama", "hf", "torch")],
 )
 def test_a_runtime_that_judges_is_missed_first(
     component: str, form: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -122,7 +125,9 @@ def test_a_runtime_of_the_artifact_is_missed_before_it_is_judged(
 
 
 @pytest.mark.usefixtures("no_work")
-@pytest.mark.parametrize(("form", "dialect"), [("frozen_graph", "graphdef"), ("tflite", "aipu-tflite"), ("onnx", "tf2onnx")])
+@pytest.mark.parametrize(
+    ("form", "dialect"), [("frozen_graph", "graphdef"), ("tflite", "aipu-tflite"), ("onnx", "tf2onnx")]
+)
 def test_weights_that_no_file_holds_are_refused_first(form: str, dialect: str, tmp_path: Path) -> None:
     with pytest.raises(LoweringError, match="expected at most 2147483647 bytes of weights"):
         lwmport.convert(component="llama", format=form, dialect=dialect, out=tmp_path / "out", validate=False)

@@ -20,7 +20,7 @@ from lwmport.instead import HEAD
 from lwmport.models import specs
 from lwmport.models.huggingface import HuggingFace
 from lwmport.models.spec import FamilySpec
-from lwmport.wording import shown
+from lwmport.wording import few, shown
 
 CONFIG: Final = "config.json"
 INDEX: Final = ".index.json"
@@ -154,7 +154,7 @@ def _renamed(
         view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
         add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
     if strangers and strict:
-        names = ", ".join(strangers[:5])
+        names = few(strangers)
         raise CheckpointError(
             f"expected the tensors of a plain {family.architecture}, found {len(strangers)} others: {names}"
         )

@@ -23,6 +23,7 @@ from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Compilation, Status
+from lwmport.wording import few
 
 AUTO: Final = "auto"
 
@@ -135,7 +136,7 @@ def _jobs(request: CompileRequest, observer: Observer) -> list[CompileJob]:
     found = find(request.artifact, request.checkpoint)
     if found is None:
         return [_foreign(request)]
-    observer.phase(f"{', '.join(part.name for part in found.parts)}: digests of their files")
+    observer.phase(f"{few(part.name for part in found.parts)}: digests of their files")
     changed = found.changed_files()
     if changed:
         raise ArtifactError(
@@ -167,7 +168,7 @@ def _foreign(request: CompileRequest) -> CompileJob:
     names = [f"{spec.name}.npy" for spec in model.signature.inputs]
     if request.calibration == AUTO:
         raise UsageError(
-            f"expected --calibration DIR with {', '.join(names)} for {request.artifact}, which no manifest describes, "
+            f"expected --calibration DIR with {few(names)} for {request.artifact}, which no manifest describes, "
             f"found {AUTO}, which makes samples for models of lwmport's own"
         )
     return _job(

@@ -94,7 +94,7 @@ class ConversionPlan:
         return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed])
 
 
-def plan_for(
+def plan_for(  # noqa: PLR0913 - what is written, from what, where, and how much of it is known
     family: Family,
     weights: Weights,
     form: str,

@@ -112,8 +112,8 @@ def _check_size(work: Work) -> None:
         size = sum(spec.nbytes for spec in component.weights.values())
         if size > LIMIT:
             raise LoweringError(
-                f"expected at most {LIMIT} bytes of weights (2 GiB) in the dialect {work.dialect.name!r}, found {size} in "
-                f"{component.name}; convert to another format, or one layer at a time"
+                f"expected at most {LIMIT} bytes of weights (2 GiB) in the dialect {work.dialect.name!r}, found {size} "
+                f"in {component.name}; convert to another format, or one layer at a time"
             )
 
 

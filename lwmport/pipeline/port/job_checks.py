@@ -7,6 +7,7 @@ from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.runtime.registry import check_runs, check_startable
 from lwmport.targets.compile.tools import installed
+from lwmport.wording import few
 
 
 def check_ready(asked: Jobs, *, here: bool) -> None:
@@ -24,7 +25,7 @@ def check_ready(asked: Jobs, *, here: bool) -> None:
         if fault:
             faults.setdefault(fault, []).append(job.name)
     if faults:
-        told = "; ".join(f"{fault} ({', '.join(names)})" for fault, names in faults.items())
+        told = "; ".join(f"{fault} ({few(names)})" for fault, names in faults.items())
         stopped = sum(map(len, faults.values()))
         raise PortError(f"{stopped} of {len(asked.jobs)} jobs cannot start, so that none was started: {told}")
 

@@ -21,6 +21,7 @@ from lwmport.pipeline.port.run import PortRequest, usual_format
 from lwmport.registry import check_known
 from lwmport.targets.registry import TARGETS
 from lwmport.types import WeightSpec
+from lwmport.wording import few
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
 FIELDS: Final = {option.key: option for option in JOB}
@@ -88,7 +89,7 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     names = [job.name for job in jobs]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise UsageError(f"{path}: expected every job once, found {', '.join(double)} more than once")
+        raise UsageError(f"{path}: expected every job once, found {few(double)} more than once")
     memory = values.get("memory")
     return Jobs(
         out=folder,

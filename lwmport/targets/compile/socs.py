@@ -1,7 +1,7 @@
 """The device that a command names, out of the target's own table."""
 
 from lwmport.errors import UsageError
-from lwmport.registry import nearest
+from lwmport.registry import unknown
 from lwmport.targets.chip import Chip
 from lwmport.targets.target import Target
 from lwmport.wording import few
@@ -15,11 +15,9 @@ def chip_of(target: Target, soc: str | None, precision: str) -> Chip:
     """
     found = target.chip(soc or "")
     if found is None:
-        near = nearest(soc or "", target.chips) if soc else []
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = unknown(soc, target.chips) if soc else f"{few(target.chips)}, found none"
         raise UsageError(
-            f"expected --soc out of {few([*near, *(name for name in target.chips if name not in near)])}, "
-            f"found {soc or 'none'}{hint}; 'lwmport list' has them all, and "
+            f"expected --soc out of {known}; 'lwmport list' has them all, and "
             f"'lwmport doctor --target {target.name}' names the card of this machine"
         )
     if precision == "bfloat16" and not found.bfloat16:

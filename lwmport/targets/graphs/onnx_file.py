@@ -16,6 +16,7 @@ from lwmport.targets.graphs.record import SMALL, UNNAMED, Constant, Graph, Node,
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim, dtype_of
+from lwmport.wording import few
 
 DTYPES: Final = {
     number: {"float": "float32", "double": "float64"}.get(name.lower(), name.lower())
@@ -84,7 +85,7 @@ def with_shapes(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
     inputs = {value.name: value for value in runtime_inputs(model)}
     for name, shape in shapes.items():
         if name not in inputs:
-            raise UsageError(f"expected one of the inputs {', '.join(inputs)} in --input-shape, found {name!r}")
+            raise UsageError(f"expected one of the inputs {few(inputs)} in --input-shape, found {name!r}")
         known = _shape(inputs[name].type)
         fits = known is None or (
             len(known) == len(shape)

@@ -46,12 +46,13 @@ def read_saved_model(folder: Path) -> SavedModel:
     path = folder / FILE
     data = mapped(path)
     try:
-        graphs = [message for message in _messages(Message(data, 0, len(data)), 2)]
-        if not graphs:
-            raise ArtifactError("expected a graph, found none")
-        return _read(graphs[0])
+        graph = next(_messages(Message(data, 0, len(data)), 2), None)
+        found = None if graph is None else _read(graph)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
+    if found is None:
+        raise ArtifactError(f"{path}: expected a SavedModel, found no graph in it")
+    return found
 
 
 def _read(graph: Message) -> SavedModel:

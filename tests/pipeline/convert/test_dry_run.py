@@ -42,7 +42,9 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_work")
 def test_a_whole_model_of_any_size_is_planned(tmp_path: Path) -> None:
-    found = dry_run(request(tmp_path / "out", component="llama", config="LWM-Text-1M", dialect="Ascend", validate=False))
+    found = dry_run(
+        request(tmp_path / "out", component="llama", config="LWM-Text-1M", dialect="Ascend", validate=False)
+    )
     assert [model.file for model in found.models] == ["llama-prefill.onnx", "llama-decode.onnx"]
     assert found.shared == "llama-weights.onnx.data"
     assert found.config["theta"] == 5e7
@@ -65,7 +67,12 @@ def test_the_plan_is_that_of_the_conversion(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(
     "more",
-    [{"component": "vqgn"}, {"format": "tflite", "opset": 13}, {"checkpoint": "none"}, {"options": lwmport.Options(sequence=3)}],
+    [
+        {"component": "vqgn"},
+        {"format": "tflite", "opset": 13},
+        {"checkpoint": "none"},
+        {"options": lwmport.Options(sequence=3)},
+    ],
     ids=str,
 )
 def test_what_convert_refuses_is_refused(more: dict[str, Any], tmp_path: Path) -> None:
@@ -76,7 +83,18 @@ def test_what_convert_refuses_is_refused(more: dict[str, Any], tmp_path: Path) -
 
 @pytest.mark.usefixtures("no_work")
 def test_the_command_prints_both_forms(tmp_path: Path) -> None:
-    words = ["convert", "--component", "vqgan", "--to", "ONNX", "--config", "debug", "--out", str(tmp_path / "o"), "--dry-run"]
+    words = [
+        "convert",
+        "--component",
+        "vqgan",
+        "--to",
+        "ONNX",
+        "--config",
+        "debug",
+        "--out",
+        str(tmp_path / "o"),
+        "--dry-run",
+    ]
     text = CliRunner().invoke(cli, words)
     told = json.loads(CliRunner().invoke(cli, [*words, "--json"]).output)
     assert text.exit_code == 0
