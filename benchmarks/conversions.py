@@ -83,10 +83,11 @@ def _convert_jax2onnx_native(job: Job) -> None:
     from flax import linen as nn
 
     from lwmport.models import layers
+    from lwmport.models.group_norm import GROUPS
     from lwmport.models.vqgan import network as vqgan
 
     def group_norm(**names: str) -> nn.GroupNorm:
-        return nn.GroupNorm(num_groups=layers.GROUPS, epsilon=layers.EPSILON, **names)
+        return nn.GroupNorm(num_groups=GROUPS, epsilon=layers.EPSILON, **names)
 
     with _inlined_composites(), mock.patch.object(vqgan, "GroupNorm", group_norm):
         _to_onnx(job, normalization_mode="prefer_native", opset=21)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lwmport.models.layers import EPSILON, GROUPS
+from lwmport.models.group_norm import GROUPS
+from lwmport.models.layers import EPSILON
 from lwmport.models.vqgan.config import VQGANConfig
 from lwmport.types import Array
 

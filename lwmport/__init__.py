@@ -150,4 +150,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Return the API: what `__all__` names, and what every module has."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Any, Final, Generic, TypeVar, cast
 
 from lwmport.errors import PortError, said
-from lwmport.registry import check_known, load
+from lwmport.registry import Aliases, check_known, load, meant
 
 _Record = TypeVar("_Record")
 _DO: Final = "change or uninstall that package"
@@ -36,7 +36,7 @@ class OpenRegistry(Mapping[str, _Record]):
         kind: what one record is, for messages: ``target``.
         table: name -> record of ours, or where it is: ``"module:attribute"``, imported when it is asked for.
         group: the entry-point group of other packages.
-        record: the type of a record, which has a ``name``.
+        record: the type of a record, which has a ``name``, and ``aliases`` where there are other words for it.
         check: called with a record of another package and those that are known already; raises a `PortError` if it
             contradicts itself or them.
     """
@@ -81,7 +81,24 @@ class OpenRegistry(Mapping[str, _Record]):
         """
         if name not in self.table and name in self.faults:
             raise PortError(self.faults[name])
-        check_known(self.kind, name, self)
+        check_known(self.kind, name, self, {} if name in self else self.aliases)
+
+    def name_of(self, text: str) -> str:
+        """Return the name of the record that a text means (`lwmport.registry.meant`); an unknown one as it is.
+
+        Raises:
+            UsageError: the text may mean several.
+        """
+        return text if text in self.table else meant(self.kind, text, self, self.aliases)
+
+    @property
+    def aliases(self) -> Aliases:
+        """Another word -> the names of the records that say it of themselves."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, record in self.items():
+            for word in getattr(record, "aliases", ()):
+                found[word] = (*found.get(word, ()), name)
+        return found
 
     @property
     def ours(self) -> dict[str, _Record]:

@@ -19,6 +19,7 @@ EXTRAS: Final = {
     "openvino": "openvino",
     "ray": "ray",
     "tensorflow": "tf",
+    "tensorstore": "orbax",
     "tf2onnx": "tf",
     "tokenizers": "hf",
     "torch": "torch",
@@ -99,6 +100,17 @@ def missing(error: ModuleNotFoundError) -> MissingExtraError | ModuleNotFoundErr
     return MissingExtraError(
         f"expected the module {name!r}, found none in this environment; run: pip install 'lwmport[{EXTRAS[name]}]'"
     )
+
+
+def check_installed(*modules: str) -> None:
+    """Return if some optional modules could be imported; none is.
+
+    Raises:
+        MissingExtraError: one is not installed; the message holds the line that installs it.
+    """
+    for module in modules:
+        if not installed(module):
+            raise missing(ModuleNotFoundError(name=module))
 
 
 def installed(module: str) -> bool:

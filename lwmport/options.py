@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import UsageError
-from lwmport.registry import check_known
+from lwmport.registry import Aliases, check_known, meant
 
 
 class Kind(StrEnum):
@@ -57,6 +57,7 @@ class Option:
         required: commands that cannot do without it.
         least: the least value of a number.
         choices: the values that it may have, where they are few and always the same.
+        aliases: other words for some of the choices.
         what: the word for a value in the message that lists the choices.
         metavar: what ``--help`` and the documents write for a value; the choices, where there are some.
         job: whether ``jobs.toml`` may say it of a job.
@@ -76,6 +77,7 @@ class Option:
     required: tuple[str, ...] = ()
     least: int = 0
     choices: tuple[str, ...] = ()
+    aliases: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     what: str = ""
     metavar: str = ""
     job: bool = True
@@ -120,6 +122,18 @@ class Option:
 
 DYNAMIC: Final = "dynamic"
 """The batch that is open."""
+
+DTYPES: Final[Aliases] = {
+    "bf16": ("bfloat16",),
+    "fp16": ("float16",),
+    "f16": ("float16",),
+    "half": ("float16",),
+    "fp32": ("float32",),
+    "f32": ("float32",),
+    "float": ("float32",),
+    "single": ("float32",),
+}
+"""Other words for the dtypes that a model computes in."""
 
 NUMBERS: Final = (Kind.NUMBER, Kind.BATCH)
 """Kinds that have a least value."""
@@ -281,6 +295,7 @@ OPTIONS: Final = (
         place=Place.MODEL,
         default="float32",
         choices=("float32", "float16", "bfloat16"),
+        aliases=DTYPES,
         what="precision",
         help="The dtype of weights, results and cache. bfloat16 needs --to hf.",
     ),
@@ -289,6 +304,7 @@ OPTIONS: Final = (
         place=Place.MODEL,
         default="",
         choices=("float16",),
+        aliases=DTYPES,
         what="scheme of storage",
         help="Store the weights in this dtype and compute in float32. By default they are stored in --precision.",
         more="Half the file: see [Storage](#storage)",
@@ -427,6 +443,15 @@ OPTIONS: Final = (
         help="Continue an interrupted run of the same request in --out, or delete what it left. By default --resume.",
     ),
     Option(
+        key="dry_run",
+        place=Place.COMMAND,
+        commands=("convert",),
+        kind=Kind.FLAG,
+        default=False,
+        job=False,
+        help="Only say what would be written, from what, at what cost and how it would be judged; write nothing.",
+    ),
+    Option(
         key="out",
         place=Place.CONVERSION,
         kind=Kind.FOLDER,
@@ -489,7 +514,7 @@ def values_of(record: Any, place: Place) -> dict[str, Any]:
 
 
 def check_values(record: Any, place: Place) -> None:
-    """Return if every number and every choice of a record is one that its option may have.
+    """Return if every number and every choice of a record is one that its option may have; choices by their one name.
 
     Raises:
         UsageError: one is not; the message says what was expected.
@@ -499,7 +524,9 @@ def check_values(record: Any, place: Place) -> None:
         if value == option.default:
             continue
         if option.choices:
-            check_known(option.what, value, option.choices)
+            value = meant(option.what, value, option.choices, option.aliases)
+            check_known(option.what, value, option.choices, option.aliases)
+            object.__setattr__(record, option.name, value)
         expected = option.expected(value)
         if option.kind in NUMBERS and expected:
             raise UsageError(f"expected {expected} as {option.name}, found {value!r}")

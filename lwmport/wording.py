@@ -1,5 +1,6 @@
-"""Text from a file, made fit for a message, a terminal or a page: printable, and short whatever the file claims."""
+"""Text made fit for a message, a terminal or a page: printable, and short whatever a file claims or a list holds."""
 
+from collections.abc import Iterable
 from typing import Final
 
 LONGEST: Final = 120
@@ -7,6 +8,9 @@ LONGEST: Final = 120
 
 LONGEST_SENTENCE: Final = 2000
 """Characters of what is said of one thing; of a longer text the middle is left out."""
+
+MOST: Final = 5
+"""Names of a list that a message shows."""
 
 
 def printable(text: str) -> str:
@@ -18,6 +22,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
+
+
+def few(names: Iterable[str], most: int = MOST) -> str:
+    """Return the first names of a list and how many there are more: ``a, b, c, d, e and 12 more``."""
+    found = list(names)
+    rest = len(found) - most
+    return ", ".join(found[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def shown(text: str) -> str:

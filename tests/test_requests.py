@@ -1,10 +1,13 @@
 """A request in Python: every field has its type, and what is wrong with it is one line."""
 
+import inspect
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lwmport
@@ -92,3 +95,59 @@ def test_values_become_what_is_declared() -> None:
 def test_other_types_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Sample(**given)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_function_shows_the_fields_of_its_request(name: str) -> None:
+    """What an editor or a notebook completes: nothing is listed twice."""
+    shown = inspect.signature(getattr(lwmport, FUNCTIONS[name])).parameters
+    own = inspect.signature(getattr(lwmport, name)).parameters
+    assert list(shown) == ["request", "observer", *own]
+    assert all(shown[key].annotation == own[key].annotation for key in own)
+    assert all(shown[key].default == own[key].default for key in own)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_an_observer_that_is_none_is_one_line(name: str) -> None:
+    with pytest.raises(UsageError, match="expected an observer with phase and progress, found 'loud'"):
+        getattr(lwmport, FUNCTIONS[name])(observer="loud", **REQUESTS[name])
+
+
+def test_dir_shows_the_api_and_nothing_else() -> None:
+    assert {name for name in dir(lwmport) if not name.startswith("__")} == set(lwmport.__all__) - {"__version__"}
+    assert "__version__" in dir(lwmport)
+    assert all(getattr(lwmport, name) is not None for name in dir(lwmport) if name in lwmport.__all__)
+
+
+WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
+    "load a number": (lambda: lwmport.load(3), "expected a text or a path as path of load, found 3"),  # type: ignore[arg-type]
+    "load by a number": (lambda: lwmport.load("x", runner=3), "expected a text or None as runner of load"),  # type: ignore[arg-type]
+    "a session of nothing": (lambda: lwmport.Session(None), "expected a text or a path as folder of Session"),  # type: ignore[arg-type]
+    "threads": (lambda: lwmport.Session("x", threads="many"), "expected a whole number or None as threads"),  # type: ignore[arg-type]
+    "a checkpoint": (lambda: lwmport.Session("x", checkpoint=["a"]), "as checkpoint of Session, found"),  # type: ignore[arg-type]
+    "two texts": (lambda: lwmport.convert("vqgan", "onnx"), "expected an observer"),  # type: ignore[call-overload]
+    "gears": (
+        lambda: lwmport.CompileRequest(artifact="x", target="cpu", gears=({"batch": "many"},)),  # type: ignore[arg-type,dict-item]
+        "expected several of a mapping from a text to a whole number as gears of CompileRequest",
+    ),
+    "options": (
+        lambda: lwmport.ConvertRequest(**CONVERSION, options={"precision": "float16"}),
+        "expected Options as options of ConvertRequest, found",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_CALLS)
+def test_a_wrong_type_is_an_error_of_ours(case: str) -> None:
+    call, message = WRONG_CALLS[case]
+    with pytest.raises(UsageError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    asked = lwmport.ConvertRequest(**CONVERSION, batch=np.int64(4), seed=np.uint8(3))
+    assert (asked.batch, asked.seed) == (4, 3)
+    assert type(asked.batch) is type(asked.seed) is int
+    with pytest.raises(UsageError, match="expected a whole number as seed"):
+        lwmport.ConvertRequest(**CONVERSION, seed=True)

@@ -5,23 +5,30 @@ from typing import Final
 
 from lwmport.checkpoints.safetensors.index import MAX_HEADER
 from lwmport.errors import CheckpointError
-
-HEAD: Final = 300
-"""Bytes that are looked at."""
+from lwmport.instead import instead
 
 PICKLE_TEXT: Final = re.compile(rb"\}|\]|\([]dltcioVXINJKM(}]|c[\w.]+\n[\w.]+\n")
 """How protocols 0 and 1 begin: an empty dict, a mark and what follows it, a name."""
 
 STRANGERS: Final = (
-    (rb"PK\x03\x04", "a zip archive, such as PyTorch's .bin (name its folder) or numpy's .npz"),
+    (rb"PK\x03\x04", "a zip archive, such as PyTorch's .bin (name its folder, with its config.json) or numpy's .npz"),
     (rb"\x89HDF", "an HDF5 file"),
-    (rb"\x1f\x8b", "a gzip archive: unpack it first"),
     (rb"GGUF", "a GGUF file"),
     (rb"\x93NUMPY", "one numpy array"),
-    (rb"version https://git-lfs", "a Git LFS pointer instead of the file: run git lfs pull"),
-    (rb"\s*<", "a web page instead of the file: download it again"),
 )
 """What is often found in place of a checkpoint: (how it begins, what it is). No other checkpoint begins so."""
+
+
+def check_whole(head: bytes) -> None:
+    """Return unless a file that begins with ``head`` is no file of tensors but what often lies in the place of one.
+
+    Raises:
+        CheckpointError: it is; the message says what, and what to do.
+    """
+    safetensors = head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= MAX_HEADER
+    found = "" if safetensors else instead(head)
+    if found:
+        raise CheckpointError(f"expected tensors, found {found}")
 
 
 def detect(head: bytes) -> str:
@@ -33,6 +40,9 @@ def detect(head: bytes) -> str:
     # First, because a header's length can begin like anything; nothing else has zeros and then "{" there.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= MAX_HEADER:
         return "safetensors"
+    placeholder = instead(head)
+    if placeholder:
+        raise CheckpointError(f"unknown format: it begins with {head[:16]!r}, {placeholder}")
     for start, what in STRANGERS:
         if re.match(start, head):
             raise CheckpointError(f"unknown format: it begins with {head[:16]!r}, {what}")

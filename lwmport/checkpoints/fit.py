@@ -6,6 +6,7 @@ from typing import Final
 
 from lwmport.errors import CheckpointError
 from lwmport.types import Weights, WeightSpec
+from lwmport.wording import few
 
 SUGGEST: Final = 10
 """Missing names up to which a similar one is looked for: with more, the model is another one altogether."""
@@ -23,7 +24,8 @@ def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str, *, strict
         strict: a tensor that is left over is an error too.
 
     Raises:
-        CheckpointError: they do not; the message lists every missing, superfluous, misshaped and mistyped tensor.
+        CheckpointError: they do not; the message counts every missing, superfluous, misshaped and mistyped tensor,
+            and names the first of each.
     """
     found = weights.specs
     left_over = tuple(name for name in found if name not in wanted)
@@ -33,7 +35,7 @@ def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str, *, strict
         "of another shape": _misshaped(found, wanted),
         "of another dtype": _mistyped(found, wanted),
     }
-    wrong = [f"{len(names)} {group}: {', '.join(names)}" for group, names in groups.items() if names]
+    wrong = [f"{len(names)} {group}: {few(names)}" for group, names in groups.items() if names]
     if wrong:
         source = weights.source["description"]
         raise CheckpointError(f"expected the {len(wanted)} tensors of {what}, found in {source}: {'; '.join(wrong)}")

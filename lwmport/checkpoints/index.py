@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from lwmport import digest
 from lwmport.checkpoints.cursor import opened
@@ -17,10 +17,7 @@ from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.choices import RANDOM
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec
-from lwmport.wording import shown
-
-NAMED: Final = 5
-"""Tensors that are left over and named in a line; the others are counted there."""
+from lwmport.wording import few, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +57,7 @@ class Checkpoint:
         assumed: the fields of ``config`` that nothing beside the tensors says: they have the format's own defaults.
         remarks: what was decided about tensors when they were indexed, in words.
         seed: the seed that the files say they were made of; None where they say none.
+        note: what of the files was read, where that is not all, in words.
         left_over: the tensors that a model has no use for, as far as it was fitted to one.
         random: which seed the tensors were made of, as far as somebody looked.
     """
@@ -75,12 +73,14 @@ class Checkpoint:
         assumed: tuple[str, ...] = (),
         remarks: tuple[str, ...] = (),
         seed: int | None = None,
+        note: str = "",
     ) -> None:
         self.path = path
         self.assumed, self.remarks, self.seed = assumed, remarks, seed
         self.random: Recognised | None = None
         self.left_over: tuple[str, ...] = ()
         self.format = format_name
+        self.note = note
         self.entries = MappingProxyType(dict(entries))
         self.config = MappingProxyType(dict(config or {}))
         self._specs = MappingProxyType({name: entry.spec for name, entry in entries.items()})
@@ -94,17 +94,19 @@ class Checkpoint:
     @property
     def total_bytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(entry.nbytes for entry in self.entries.values())
+        return sum(spec.nbytes for spec in self.specs.values())
 
     @property
     def source(self) -> Mapping[str, Any]:
         """Which file or folder this is; without the folder it is in, which differs from machine to machine."""
-        size, count = sum(size for size, _ in self._states.values()), len(self.entries)
+        size, count = sum(size for size, _ in self._states.values()), len(self.specs)
         origin = f"{self.random.words}: " if self.random else ""
+        note = f" ({self.note})" if self.note else ""
         said = "".join(f"; {remark}" for remark in self.remarks)
+        held = f"{self.format}, {count} tensors, {size:,} bytes{note}{self._unused()}"
         facts: dict[str, Any] = {
             "kind": "file",
-            "description": f"{origin}{self.path.name}: {self.format}, {count} tensors, {size:,} bytes{self._unused()}{said}",
+            "description": f"{origin}{self.path.name}: {held}{said}",
             "file": self.path.name,
             "format": self.format,
             "bytes": size,
@@ -118,9 +120,7 @@ class Checkpoint:
         """Return how many tensors are left over, in words that end a description."""
         if not self.left_over:
             return ""
-        names = ", ".join(map(shown, self.left_over[:NAMED]))
-        more = f" and {len(self.left_over) - NAMED} more" if len(self.left_over) > NAMED else ""
-        return f", of which {len(self.left_over)} are left over: {names}{more}"
+        return f", of which {len(self.left_over)} are left over: {few(map(shown, self.left_over))}"
 
     def digest(self) -> str:
         """Return the SHA-256 of the file, which reads all of it, in pieces; of a folder, that of its files' digests."""
@@ -162,12 +162,21 @@ class Checkpoint:
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {shown(name)}: {error}") from error
 
-    def _entry(self, name: str) -> TensorEntry:
-        if name in self.entries:
-            return self.entries[name]
-        near = difflib.get_close_matches(name, self.entries, n=1)
+    def check_name(self, name: str) -> None:
+        """Return if there is a tensor of this name.
+
+        Raises:
+            CheckpointError: there is none; the message names the nearest.
+        """
+        if name in self.specs:
+            return
+        near = difflib.get_close_matches(name, self.specs, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise CheckpointError(f"{self.path}: expected one of {len(self.entries)} tensors, found {name!r}{hint}")
+        raise CheckpointError(f"{self.path}: expected one of {len(self.specs)} tensors, found {name!r}{hint}")
+
+    def _entry(self, name: str) -> TensorEntry:
+        self.check_name(name)
+        return self.entries[name]
 
     def _check_unchanged(self, file: str, status: os.stat_result) -> None:
         """Refuse a file that changed: one that shrank would kill the process when its mapping is touched."""

@@ -1,6 +1,6 @@
 """A model with its weights: a checkpoint that fits it, or seeded ones where none is given."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,10 @@ from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.choices import CHOICES, WEIGHTS, Choice
+from lwmport.errors import CheckpointError, ConfigError
 from lwmport.models.families import Family, family_with, resolve
 from lwmport.models.options import Options
+from lwmport.models.specs import looks_like, named_by_huggingface
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
 
@@ -40,15 +42,32 @@ def open_model(
     opened = None if checkpoint is None else open_checkpoint(checkpoint, spec.name)
     specs = None if opened is None else opened.specs
     told = told_config(spec, component, opened, config, options.settings)
-    family = resolve(component, told.config, options, specs)
-    check_agrees(spec, told, family.config, options.settings)
-    weights = fitting(family, opened, seed)
+    try:
+        family = resolve(component, told.config, options, specs)
+        check_agrees(spec, told, family.config, options.settings)
+        weights = fitting(family, opened, seed)
+    except (CheckpointError, ConfigError) as error:
+        advice = "" if specs is None else other_model(component, specs)
+        raise type(error)(f"{error}{advice}") from error
     choices = (
         *config_choices(family, told, options.settings, specs or ()),
         *_model_choices(family.options),
         _weights_choice(weights),
     )
     return replace(family, choices=choices), weights
+
+
+def other_model(component: str, names: Collection[str]) -> str:
+    """Return what a checkpoint looks like that is none of a component's model, as the end of a message."""
+    found = looks_like(names)
+    asked, other = family_with(component), family_with(found) if found else None
+    wholes = sorted({*asked.marks.values()}, key=len, reverse=True)
+    whole = next((name for name in wholes if component.startswith(name)), component)
+    if other is not None and (other.name != asked.name or (found in wholes and whole in wholes and found != whole)):
+        return f"; this looks like {found}: --component {found}"
+    if named_by_huggingface(names):
+        return "; its tensors have Hugging Face's names: name its folder, with config.json in it"
+    return ""
 
 
 def _model_choices(options: Options) -> tuple[Choice, ...]:

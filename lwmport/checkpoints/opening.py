@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
-from lwmport.checkpoints.detection import HEAD, detect
+from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
+from lwmport.checkpoints.folders import kind_of_folder
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.tree import TrainStateError
 from lwmport.errors import CheckpointError
+from lwmport.instead import HEAD
 from lwmport.registry import Registry, check_known
 
 FORMATS: Final = Registry(
@@ -18,12 +21,22 @@ FORMATS: Final = Registry(
         "flax_msgpack": "lwmport.checkpoints.msgpack.flax_tree:index",
         "safetensors": "lwmport.checkpoints.safetensors.index:index",
         "train_state": "lwmport.checkpoints.msgpack.stream:index_train_state",
+        "flax_train_state": "lwmport.checkpoints.msgpack.flax_tree:index_train_state",
     },
 )
-"""Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
+"""Format -> what indexes it: ``index(cursor) -> entries``."""
 
-FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.huggingface.folder:index"})
-"""Format of a folder -> what indexes it: ``index(folder, family) -> FolderIndex``."""
+TRAIN_STATES: Final = {"msgpack_stream": "train_state", "flax_msgpack": "flax_train_state"}
+"""Format -> that of its files that hold a train state, of which the parameters alone are read."""
+
+NOTE: Final = "params of a train state, without what is beside them"
+
+FOLDERS: Final = Registry(
+    "folder of checkpoints",
+    {"hf": "lwmport.checkpoints.huggingface.folder:index", "orbax": "lwmport.checkpoints.orbax:open_folder"},
+)
+"""Format of a folder -> what indexes it: ``index(folder, family) -> FolderIndex``. An Orbax folder has no entries:
+``open_folder(folder)`` returns the checkpoint itself."""
 
 PREFIXES: Final = {
     "params": "msgpack_stream",
@@ -37,8 +50,9 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
     """Return the index of a checkpoint; ``text`` is its path, with one of `PREFIXES` and ``::`` before it or without.
 
     A folder is one of Hugging Face (``config.json`` beside safetensors or ``.bin`` files), seen as the tree of its
-    family. Where several families have such folders, it is that of ``family``. Only the parts between tensors are read,
-    so a file of many gigabytes opens at once.
+    family, or one of Orbax. Where several families have such folders, it is that of ``family``. Of a train state the
+    parameters are taken, and the description says so. Only the parts between tensors are read, so a file of many
+    gigabytes opens at once.
 
     Raises:
         CheckpointError: missing, empty, damaged, hostile, or of a format that is not in `FORMATS`.
@@ -51,7 +65,8 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
-            return Checkpoint(path, form, entries, {"": cursor.status()})
+            note = NOTE if form in TRAIN_STATES.values() and wanted != "train_state" else ""
+            return Checkpoint(path, form, entries, {"": cursor.status()}, note=note)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -75,16 +90,23 @@ def _check_file(path: Path) -> None:
 def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if wanted:
         raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
-    if not (path / "config.json").exists():
-        raise CheckpointError("expected a file or a Hugging Face folder, found a folder without config.json")
-    found = FOLDERS["hf"](path, family)
+    form = kind_of_folder(path)
+    if form == "orbax":
+        whole: Checkpoint = FOLDERS[form](path)
+        return whole
+    found = FOLDERS[form](path, family)
     told = {"assumed": found.assumed, "remarks": found.remarks, "seed": found.seed}
     return Checkpoint(path, "hf", found.entries, found.files, found.config, **told)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:
     form = _format(cursor, wanted)
-    entries: dict[str, TensorEntry] = FORMATS[form](cursor)
+    start = cursor.position
+    try:
+        entries: dict[str, TensorEntry] = FORMATS[form](cursor)
+    except TrainStateError:
+        form, cursor.position = TRAIN_STATES[form], start
+        entries = FORMATS[form](cursor)
     if not entries:
         raise CheckpointError(f"expected tensors, found a {form} file without any")
     return form, entries
@@ -100,6 +122,8 @@ def _format(cursor: Cursor, wanted: str) -> str:
         raise CheckpointError(f"{error}; expected {', '.join(FORMATS)}") from error
     if not wanted:
         return found
-    if found != wanted and (wanted, found) != ("train_state", "msgpack_stream"):
+    if wanted == TRAIN_STATES["msgpack_stream"] and found in TRAIN_STATES:
+        return TRAIN_STATES[found]
+    if found != wanted:
         raise CheckpointError(f"expected {wanted} because of the prefix, found {found}; leave the prefix out")
     return wanted

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lwmport.errors import CheckpointError
+from lwmport.instead import HEAD, instead
 from lwmport.small_files import read_small
 from lwmport.wording import kind_of, shown
 
@@ -16,7 +17,11 @@ def read_object(path: Path) -> dict[str, Any]:
         CheckpointError: there is no such file, it is no JSON, no object, too large, or names a key twice.
     """
     try:
-        found = json.loads(read_small(path).decode(), object_pairs_hook=_once)
+        content = read_small(path)
+        placeholder = instead(content[:HEAD])
+        if placeholder:
+            raise CheckpointError(f"{path.name}: expected JSON, found {placeholder}")
+        found = json.loads(content.decode(), object_pairs_hook=_once)
     except OSError as error:
         raise CheckpointError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     # Text nested without end costs the parser its stack, long digits its patience; neither is a configuration.

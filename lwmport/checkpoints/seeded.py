@@ -22,6 +22,7 @@ from lwmport.checkpoints.fit import is_floating
 from lwmport.checkpoints.lazy.tensors import Linear
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, WeightSpec, dtype_of
+from lwmport.wording import few
 
 PIECE: Final = 1 << 15
 """Values made at once: the words take a quarter of a MiB and stay in the processor's cache, whatever the tensor's size.
@@ -52,7 +53,7 @@ class SeededWeights:
     def __init__(self, specs: Mapping[str, WeightSpec], seed: int) -> None:
         others = [f"{name} ({spec.dtype})" for name, spec in specs.items() if not is_floating(spec.dtype)]
         if others:
-            raise CheckpointError(f"expected floating tensors to fill with random numbers, found {', '.join(others)}")
+            raise CheckpointError(f"expected floating tensors to fill with random numbers, found {few(others)}")
         self.seed = seed
         self._specs = dict(specs)
 

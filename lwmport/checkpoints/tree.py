@@ -1,6 +1,6 @@
 """Nested dicts become flat names (``encoder/Conv_0/kernel``), with bounds that no honest file reaches."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
@@ -11,8 +11,18 @@ MAX_DEPTH: Final = 200
 MAX_NAME: Final = 1024
 """Characters of a whole name, and of one part of it."""
 
+PARAMS: Final = "params"
+"""Where flax's variables hold the parameters, and a train state holds those."""
+
+BESIDE: Final = frozenset({"opt_state", "step", "tx", "apply_fn", "rng", "dropout_rng", "ema_params", "loss_scale"})
+"""What stands beside the parameters in a train state (flax/training/train_state.py, and what is often added)."""
+
 Leaf = Callable[[object], TensorEntry | None]
 """Returns the entry of a tensor, None for a dict to descend into, and raises for anything else."""
+
+
+class TrainStateError(CheckpointError):
+    """The tensors are those of a train state; its parameters can be asked for."""
 
 
 def flatten(tree: object, leaf: Leaf) -> dict[str, TensorEntry]:
@@ -62,6 +72,12 @@ def put(node: dict[str, object], key: object, value: object) -> None:
     if name in node:
         raise CheckpointError(f"expected each key once in a dict, found {shown(name)!r} twice")
     node[name] = value
+
+
+def is_train_state(keys: Iterable[str]) -> bool:
+    """Return whether a tree with these keys at its top is the state of a training: parameters and what is beside."""
+    found = set(keys)
+    return PARAMS in found and bool(found & BESIDE)
 
 
 def without_params(entries: Mapping[str, TensorEntry]) -> dict[str, TensorEntry]:

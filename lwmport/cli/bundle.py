@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.cli.completion import files, names
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.cli.progress import progress
@@ -30,7 +31,12 @@ class Samples(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 @click.command(short_help="Pack converted models for a vendor's engineer.")
 @click.argument("folder", metavar="FOLDER|FILE.onnx", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="The target that the bundle is for: see 'lwmport list'.")
+@click.option(
+    "--target",
+    required=True,
+    shell_complete=names("target"),
+    help="The target that the bundle is for: see 'lwmport list'.",
+)
 @click.option(
     "--out",
     required=True,
@@ -38,7 +44,9 @@ class Samples(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     metavar="FILE.zip",
     help="The zip to write.",
 )
-@click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
+@click.option(
+    "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
+)
 @shared("inputs")
 @click.option(
     "--samples",
@@ -53,11 +61,16 @@ class Samples(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     show_default=True,
     help="Inputs of each component for calibration.",
 )
-@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. Needed for ascend.")
+@click.option(
+    "--soc",
+    shell_complete=names("soc"),
+    help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. Needed for ascend.",
+)
 @click.option(
     "--compile-precision",
     "--precision",
     "precision",
+    shell_complete=names("precision"),
     help="The precision of the compiled models: see 'lwmport compile --help'. --precision is an old name of this option.",
 )
 @click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")

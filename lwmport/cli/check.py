@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lwmport.cli.completion import names
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
@@ -22,8 +23,12 @@ COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NO
 
 @click.command(short_help="Check a model file of any origin against the rules of a target.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="The target that has the rules: see 'lwmport list'.")
-@click.option("--soc", help="The chip: Ascend310P3 (the default for ascend), X2_1204MP3, gfx936.")
+@click.option(
+    "--target", required=True, shell_complete=names("target"), help="The target that has the rules: see 'lwmport list'."
+)
+@click.option(
+    "--soc", shell_complete=names("soc"), help="The chip: Ascend310P3 (the default for ascend), X2_1204MP3, gfx936."
+)
 @click.option(
     "--cann",
     "toolkit",
@@ -34,6 +39,7 @@ COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NO
     "--compile-precision",
     "--precision",
     "precision",
+    shell_complete=names("precision", "float16", "bfloat16", "float32"),
     help="The precision of the compiled model: float16, bfloat16 or float32. By default the compiler's usual one. "
     "--precision is an old name of this option.",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lwmport.choices import lines
+from lwmport.cli.completion import files, names
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
 
 @click.command("compile", short_help="Compile artifacts with a vendor's tool, or write its exact command.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="The target that has the compiler: see 'lwmport list'.")
-@click.option("--soc", help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. For cpu: the runtime.")
+@click.option(
+    "--target",
+    required=True,
+    shell_complete=names("target"),
+    help="The target that has the compiler: see 'lwmport list'.",
+)
+@click.option(
+    "--soc",
+    shell_complete=names("soc"),
+    help="The device within the target: Ascend310P3, X2_1204MP3, gfx936. For cpu: the runtime.",
+)
 @click.option(
     "--compile-precision",
     "--precision",
     "precision",
+    shell_complete=names("precision"),
     help="The precision of the compiled model: float32, mixed, float16, bfloat16 or int8. Not every target has all. "
     "--precision is an old name of this option.",
 )
@@ -35,7 +46,7 @@ if TYPE_CHECKING:
     help="Samples for int8: a folder with INPUT.npy files, or auto to make new ones.",
 )
 @shared("inputs", "samples")
-@click.option("--checkpoint", help="The checkpoint that was converted, for --calibration auto.")
+@click.option("--checkpoint", shell_complete=files, help="The checkpoint that was converted, for --calibration auto.")
 @click.option(
     "--keep-float32",
     multiple=True,

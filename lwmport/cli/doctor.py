@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lwmport.cli.completion import names
 from lwmport.cli.output import print_json, size, status_word
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 @click.command(short_help="List what this machine has, and what is missing for a target.")
 @click.option(
-    "--target", help="The target to check this machine for: see 'lwmport list'. By default no target in particular."
+    "--target",
+    shell_complete=names("target"),
+    help="The target to check this machine for: see 'lwmport list'. By default no target in particular.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def doctor(*, target: str | None, as_json: bool) -> int:
@@ -25,9 +28,10 @@ def doctor(*, target: str | None, as_json: bool) -> int:
     from lwmport import extras, plain
     from lwmport.targets.doctor.examine import examine
     from lwmport.targets.doctor.probe import probe
+    from lwmport.targets.registry import TARGETS
     from lwmport.types import Status
 
-    found = examine(probe(), target, extras.versions())
+    found = examine(probe(), None if target is None else TARGETS.name_of(target), extras.versions())
     if as_json:
         print_json(plain.encode(found))
     else:

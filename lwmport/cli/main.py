@@ -15,6 +15,7 @@ from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
 from lwmport.cli.compile import compile_
+from lwmport.cli.completion import completion
 from lwmport.cli.convert import convert
 from lwmport.cli.doctor import doctor
 from lwmport.cli.inspect import inspect
@@ -45,7 +46,21 @@ def cli() -> None:
     room.check(click.get_current_context().invoked_subcommand, sys.argv[1:])
 
 
-for command in (port, convert, check, compile_, validate, report, inspect, checkpoint, list_, doctor, bundle, verify):
+for command in (
+    port,
+    convert,
+    check,
+    compile_,
+    validate,
+    report,
+    inspect,
+    checkpoint,
+    list_,
+    doctor,
+    bundle,
+    verify,
+    completion,
+):
     cli.add_command(command)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lwmport.cli.completion import Completer, files, names
 from lwmport.options import DYNAMIC, OPTIONS, Kind, Option, Place, of_place
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -28,7 +29,7 @@ class Batch(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 TYPES: Final[Mapping[Kind, Callable[[Option], Any]]] = {
     Kind.TEXT: lambda _: click.STRING,
     Kind.TEXTS: lambda _: click.STRING,
-    Kind.CHOICE: lambda option: click.Choice(option.choices),
+    Kind.CHOICE: lambda option: click.Choice(option.choices, case_sensitive=False),
     Kind.NUMBER: lambda option: click.IntRange(option.least),
     Kind.BATCH: lambda _: Batch(),
     Kind.PATH: lambda _: click.Path(path_type=Path),
@@ -74,12 +75,21 @@ def _decorator(option: Option, command: str) -> Callable[[_Command], _Command]:
         word,
         option.key,
         type=TYPES[option.kind](option),
-        default=option.default,
-        required=command in option.required,
+        **({"required": True} if command in option.required else {"default": option.default}),
         multiple=option.kind is Kind.TEXTS,
         is_flag=option.kind in (Kind.SWITCH, Kind.FLAG),
         show_default=option.kind not in (Kind.SWITCH, Kind.FLAG) and option.default not in (None, "", ()),
         metavar=option.form or None,
+        shell_complete=_completer(option),
         help=option.help_of(command),
     )
     return found
+
+
+def _completer(option: Option) -> Completer | None:
+    """Return what completes a value; None where the type of the value knows, or nobody does."""
+    if option.choices and option.kind is not Kind.CHOICE:
+        return names(option.name, *option.choices)
+    if option.name == "checkpoint":
+        return files
+    return names(option.name) if option.kind is Kind.TEXT else None

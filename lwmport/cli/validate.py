@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lwmport.cli import outcome
+from lwmport.cli.completion import files, names
 from lwmport.cli.options import shared
 from lwmport.cli.progress import progress
 
@@ -14,19 +15,25 @@ from lwmport.cli.progress import progress
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option(
     "--reference",
+    shell_complete=files,
     default="jax",
     show_default=True,
     metavar="jax|PATH",
     help="The reference: jax, or the path of another model.",
 )
 @click.option(
-    "--runner", metavar="NAME", help="The runner of the model: see 'lwmport list'. By default its suffix decides."
+    "--runner",
+    shell_complete=names("runner"),
+    metavar="NAME",
+    help="The runner of the model: see 'lwmport list'. By default its suffix decides.",
 )
 @click.option(
     "--device", type=click.IntRange(0), metavar="N", help="The number of the card, for a runner that has several."
 )
 @shared("inputs", "samples")
-@click.option("--checkpoint", help="The checkpoint that was converted. Weights made from a seed need none.")
+@click.option(
+    "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

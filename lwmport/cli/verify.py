@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.cli.completion import names
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.verdicts import exit_code
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     help="Run the models on the golden samples, or only check the files.",
 )
 @click.option(
-    "--runner", metavar="NAME", help="The runner of the models: see 'lwmport list'. By default their suffix decides."
+    "--runner",
+    shell_complete=names("runner"),
+    metavar="NAME",
+    help="The runner of the models: see 'lwmport list'. By default their suffix decides.",
 )
 @click.option(
     "--results",

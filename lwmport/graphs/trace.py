@@ -16,6 +16,7 @@ from lwmport.graphs.taps import find_taps, tapped
 from lwmport.models.jax_cpu import cpu
 from lwmport.registry import check_known
 from lwmport.types import TAPS, Component, Kind, Signature, TensorSpec
+from lwmport.wording import few
 
 DYNAMIC = "dynamic"
 BATCH = "batch"
@@ -130,7 +131,7 @@ def _check_names(component: Component, found: dict[str, Any]) -> None:
     names = [spec.name for spec in component.signature.outputs]
     if sorted(found) != sorted(names):
         raise LoweringError(
-            f"expected {component.name} to return {', '.join(names)}, found {', '.join(found) or 'nothing'}; "
+            f"expected {component.name} to return {few(names)}, found {few(found) or 'nothing'}; "
             "the model and its signature disagree"
         )
 

@@ -1,10 +1,12 @@
 """What every configuration of a model can do, and a base for one whose fields are its JSON values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Protocol, Self
 
 from lwmport.errors import ConfigError
+from lwmport.registry import nearest
+from lwmport.wording import few
 
 
 class Config(Protocol):
@@ -37,8 +39,15 @@ class PlainConfig:
         usual = {field.name: field.default for field in fields(cls)}  # type: ignore[arg-type]
         unknown = sorted(set(values) - set(usual))
         if unknown:
-            raise ConfigError(f"expected fields out of {', '.join(usual)}, found {', '.join(unknown)}")
+            raise ConfigError(f"expected fields out of {unknown_fields(unknown, usual)}")
         return cls(**{name: _as(name, value, usual[name]) for name, value in values.items()})
+
+
+def unknown_fields(found: Iterable[str], known: Iterable[str]) -> str:
+    """Return the end of a message on unknown fields: those that there are, the nearest first, and what was found."""
+    found, known = list(found), sorted(known)
+    near = [name for one in found for name in nearest(one, known)[:1]]
+    return f"{few(dict.fromkeys([*near, *known]))}, found {few(found)}"
 
 
 def _as(name: str, value: Any, usual: Any) -> Any:

@@ -9,13 +9,14 @@ from typing import Any, Final, Generic, TypeVar
 
 from lwmport.choices import Choice
 from lwmport.errors import ConfigError, PortError, UsageError, said
+from lwmport.instead import in_place_of
 from lwmport.models.configuration import Config
 from lwmport.models.jax_cpu import steady
 from lwmport.models.options import Options, changed
 from lwmport.models.spec import FamilySpec, PartSpec
 from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
-from lwmport.registry import check_known, load
+from lwmport.registry import Aliases, check_known, load, meant
 from lwmport.small_files import read_small
 from lwmport.types import Component, WeightSpec
 
@@ -192,6 +193,34 @@ def parts_of(name: str, options: Options) -> tuple[str, ...]:
     return GROUPS.get(name, (name,))
 
 
+def config_names(name: str) -> tuple[str, ...]:
+    """Return the names of the configurations that a component or a group has, `USUAL` first.
+
+    Raises:
+        UsageError: no family has such a component.
+    """
+    spec = family_with(name)
+    if spec.names:
+        found: tuple[str, ...] = _asked(spec, spec.names, name)
+    else:
+        found = tuple(load(spec.configs, owner_of(spec))) if spec.configs else ()
+    return tuple(dict.fromkeys((USUAL, *found)))
+
+
+def config_aliases(name: str) -> Aliases:
+    """Return other words for the configurations of a component or a group -> the names that they may mean."""
+    return {word: (config,) for word, config in family_with(name).other_names.items()}
+
+
+def config_name(name: str, text: str) -> str:
+    """Return the name of the configuration that a text means for a component; a file and an unknown name as they are.
+
+    Raises:
+        UsageError: no family has such a component.
+    """
+    return text if Path(text).is_file() else meant("configuration", text, config_names(name), config_aliases(name))
+
+
 def is_file(text: str) -> bool:
     """Return whether a configuration is meant as a file rather than by its name."""
     return text.endswith(".json") or "/" in text
@@ -199,6 +228,7 @@ def is_file(text: str) -> bool:
 
 def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Options, part: str, specs: Any) -> Config:
     """Return the configuration of a model: named, or read from fields, with the settings of a user on top."""
+    config = config_name(part, config) if isinstance(config, str) else config
     given = read_fields(config) if not isinstance(config, str) or is_file(config) else config
     given = spec.usual or given if given == USUAL else given
     if spec.configure:
@@ -282,7 +312,7 @@ def read_fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         values = json.loads(read_small(Path(config)).decode())
     except (OSError, ValueError, RecursionError) as error:
-        found = error.strerror if isinstance(error, OSError) else error
+        found = error.strerror if isinstance(error, OSError) else in_place_of(Path(config)) or error
         raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {found}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"expected a JSON object in {config}, found {type(values).__name__}")

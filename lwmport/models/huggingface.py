@@ -80,6 +80,7 @@ class HuggingFace:
     Attributes:
         architecture: the class of transformers, as ``config.json`` names it.
         kind: its ``model_type``.
+        first: the tensor that every such folder has, by its name there; empty if none is told.
         components: the components that can be written as such a folder.
         untold: what ``config.json`` says and no tensor tells, in words.
         example: a configuration that has it, to name in a message.
@@ -101,6 +102,7 @@ class HuggingFace:
 
     architecture: str
     kind: str
+    first: str = ""
     components: tuple[str, ...]
     untold: str
     example: str

@@ -4,10 +4,10 @@ import jax
 from flax import linen as nn
 
 from lwmport.models.composites import basic as composites
+from lwmport.models.group_norm import GROUPS
 
-GROUPS = 32
 EPSILON = 1e-6
-"""flax's defaults for GroupNorm, which LWM uses everywhere."""
+"""flax's default for GroupNorm, which LWM uses everywhere."""
 
 
 class GroupNorm(nn.Module):

@@ -88,6 +88,8 @@ class FamilySpec:
         configs: reference to a mapping: name -> configuration. Each has ``to_json`` and ``from_json``.
         configure: reference to ``configure(config, options, part=name, specs=specs) -> Config``, for a family whose
             configuration follows from more than a name or fields. Empty: ``configs`` and ``--set`` are all there is.
+        names: reference to ``names(part)``: the names of the configurations that a component has. Empty: ``configs``.
+        other_names: other words for configurations, such as the names under which weights are released -> the names.
         usual: the name of the configuration that is meant where none is named. Empty: the first of ``configs``.
         chosen: the fields of the configuration that manifests and reports name, with where each value came from.
         offers: reference to ``offers(component, specs) -> names``: the configurations that fit the tensors of a
@@ -104,6 +106,8 @@ class FamilySpec:
         native: the checkpoint format that ``lwmport checkpoint make`` writes if none is named.
         marks: tensor by which a checkpoint of the family is known -> the component whose weights it then holds. The
             first tensor that is found counts.
+        signs: tensor that no other family has -> the component or the group to ask for: what a checkpoint looks like
+            that was given for another model, where no mark says so.
         stacking: how its checkpoints may stack layers. None: they do not.
         inputs: reference to its `InputMaker`. Empty: photographs for pictures, seeded numbers for the rest.
         complete: reference to its `Completer`. Empty: whoever gives inputs of their own gives every input.
@@ -124,6 +128,8 @@ class FamilySpec:
     components: tuple[PartSpec, ...]
     configs: str = ""
     configure: str = ""
+    names: str = ""
+    other_names: Mapping[str, str] = field(default_factory=dict)
     usual: str = ""
     chosen: tuple[ChosenField, ...] = ()
     offers: str = ""
@@ -134,6 +140,7 @@ class FamilySpec:
     strict: bool = False
     native: str = "safetensors"
     marks: Mapping[str, str] = field(default_factory=dict)
+    signs: Mapping[str, str] = field(default_factory=dict)
     stacking: Stacking | None = None
     inputs: str = ""
     complete: str = ""

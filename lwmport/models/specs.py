@@ -1,7 +1,7 @@
 """Which families there are: our own by the table here, and those that installed packages bring by an entry point."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Final
 
@@ -34,6 +34,18 @@ def logits_of(family: str) -> tuple[str, ...]:
     """Return the outputs of a family that are logits; none of an unknown one."""
     spec = spec_of(family)
     return () if spec is None else spec.logits
+
+
+def looks_like(names: Collection[str]) -> str:
+    """Return the component that a checkpoint with these tensors is for, by marks and signs; an empty text if unknown."""
+    known = [sign for spec in FAMILIES.values() for sign in (*spec.marks.items(), *spec.signs.items())]
+    return next((component for tensor, component in known if tensor in names), "")
+
+
+def named_by_huggingface(names: Collection[str]) -> bool:
+    """Return whether tensors have the names of a family's folder of Hugging Face, and not the family's own."""
+    folders = [spec.huggingface for spec in FAMILIES.values() if spec.huggingface is not None]
+    return any(folder.first in names for folder in folders)
 
 
 def owner_of(spec: FamilySpec) -> str:

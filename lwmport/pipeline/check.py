@@ -8,7 +8,9 @@ from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.foreign_inputs import feeds_of
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
 from lwmport.requests import by_fields, check_samples, check_types
@@ -43,8 +45,9 @@ class CheckRequest:
     samples: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
         check_samples(self.samples)
         if self.samples is not None and self.inputs is None:
             raise UsageError("expected --samples beside --inputs, found it alone; leave it out")
@@ -119,6 +122,7 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     (observer or Silent()).phase(f"mend {request.artifact.name} for {request.target}, and prove that it is the same")
     if not request.artifact.is_file():
         raise UsageError(f"expected one ONNX file for --fix, found {request.artifact}")
+    check_writable(out.parent)
     given = None if request.inputs is None else partial(_feeds, GivenInputs(request.inputs), request.samples)
     return mend(request.artifact, out, request.conditions, given)
 

@@ -9,8 +9,11 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.validate.judge import open_runner
 from lwmport.pipeline.validate.subject import Subject, subjects_of
+from lwmport.requests import check_arguments
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
+from lwmport.runtime.registry import RUNNERS
 from lwmport.types import Array, Runner, Signature
+from lwmport.wording import few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +63,11 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
         RunnerError: the runtime refuses the file.
         UsageError: the runner is unknown, or does not take such a file.
     """
-    path = Path(path)
+    check_arguments("load", (path, str | Path, "path"), (runner, str | None, "runner"))
+    path, runner = Path(path), None if runner is None else RUNNERS.name_of(runner)
     found = _tapped(path) or subjects_of(path).items
     if len(found) != 1:
-        names = ", ".join(item.part.path for item in found)
+        names = few(item.part.path for item in found)
         raise ArtifactError(f"expected one of {names} in {path}, found the folder of all")
     (item,) = found
     opened = open_runner(item.path, item.part.signature, runner=runner, precision=item.hint)

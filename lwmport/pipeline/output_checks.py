@@ -1,9 +1,10 @@
 """What a command reads stays as it is: nothing that it writes takes the place of a file that it was given."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lwmport import placing
+from lwmport import disk, placing
 from lwmport.errors import UsageError
 
 
@@ -22,6 +23,19 @@ def check_apart(out: Path, *read: Path) -> None:
         if found:
             which = "one of the files" if found == out else str(found)
             raise UsageError(f"expected a new place as --out, found {out}, which is {which}; name another")
+
+
+def check_writable(folder: Path) -> None:
+    """Return if files can be written into a folder that need not exist yet; nothing is written.
+
+    Raises:
+        UsageError: something else is in its place or above it, or it belongs to somebody else.
+    """
+    there = disk.existing(folder)
+    if not there.is_dir():
+        raise UsageError(f"expected a folder at {there} for the results, found a file; name another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"expected a folder that can be written at {there}, found one that cannot; name another --out")
 
 
 def check_new(out: Path) -> None:

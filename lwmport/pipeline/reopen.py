@@ -15,6 +15,7 @@ from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
 from lwmport.types import Component, Weights
+from lwmport.wording import few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Converted:
         """
         found = {component.name: component for component in self.family.references}
         if name not in found:
-            raise ArtifactError(f"expected components out of {', '.join(found)} in the manifest, found {name}")
+            raise ArtifactError(f"expected components out of {few(found)} in the manifest, found {name}")
         return found[name]
 
     def component_weights(self, name: str) -> Weights:
@@ -86,7 +87,7 @@ def reopen(artifact: Path, checkpoint: str | None = None) -> Converted:
     if found is not None:
         return found
     folder = artifact if artifact.is_dir() else artifact.parent
-    names = ", ".join(part.path for part in manifest.read(folder).components)
+    names = few(part.path for part in manifest.read(folder).components)
     raise ArtifactError(f"expected an artifact that {folder / manifest.NAME} names ({names}), found {artifact}")
 
 
@@ -99,7 +100,7 @@ def find(artifact: Path, checkpoint: str | None = None) -> Converted | None:
     folder = folder_of(artifact)
     made = manifest.read(folder) if (folder / manifest.NAME).is_file() else None
     if not artifact.exists():
-        names = "" if made is None else ", ".join(part.path for part in made.components)
+        names = "" if made is None else few(part.path for part in made.components)
         wanted = f"one of {names} in {folder}" if names else "a model file or a folder of artifacts"
         raise ArtifactError(f"expected {wanted}, found nothing at {artifact}")
     if made is None:

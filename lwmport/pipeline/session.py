@@ -9,11 +9,13 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted
 from lwmport.processors import processors
-from lwmport.runtime.registry import open_runner, runner_for
+from lwmport.requests import check_arguments
+from lwmport.runtime.registry import RUNNERS, open_runner, runner_for
 from lwmport.runtime.session.backend import ARRAYS, BACKENDS, Backend, PhaseModel
 from lwmport.runtime.session.token_session import TokenSession
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import DECODE, Component, Signature
+from lwmport.wording import few
 
 JAX: Final = "jax"
 Parts = Mapping[str, tuple[str, Signature]]
@@ -44,7 +46,15 @@ class Session(TokenSession):
         threads: int | None = None,
         checkpoint: str | None = None,
     ) -> None:
+        check_arguments(
+            "Session",
+            (folder, str | Path, "folder"),
+            (runner, str | None, "runner"),
+            (threads, int | None, "threads"),
+            (checkpoint, str | None, "checkpoint"),
+        )
         folder = Path(folder)
+        runner = None if runner is None else JAX if runner.casefold() == JAX else RUNNERS.name_of(runner)
         made = manifest.read(folder)
         entries = _entries(made, folder)
         if runner == JAX:
@@ -70,7 +80,7 @@ def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
         )
     missing = sorted(set(made.phases.values()) - set(parts))
     if missing:
-        raise ArtifactError(f"{folder / manifest.NAME}: expected phases of its components, found {', '.join(missing)}")
+        raise ArtifactError(f"{folder / manifest.NAME}: expected phases of its components, found {few(missing)}")
     return {phase: parts[name] for phase, name in made.phases.items()}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from lwmport.errors import RunnerError
 from lwmport.types import Array, Kind, Signature, TensorSpec, TwoTables
 from lwmport.validators.promise import broken
+from lwmport.wording import few
 
 CODES: Final = "codebook_indices"
 CODES_HINT: Final = "; end-of-frame tokens are no codes, take them out first"
@@ -21,7 +22,7 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Mapping[str, Array]) -> 
     """
     names = [spec.name for spec in specs]
     if sorted(inputs) != sorted(names):
-        raise RunnerError(f"expected the inputs {', '.join(names)}, found {', '.join(inputs) or 'none'}")
+        raise RunnerError(f"expected the inputs {few(names)}, found {few(inputs) or 'none'}")
     for spec in specs:
         _check(spec, inputs[spec.name])
         if spec.tables is not None and spec.tables.chosen_by in inputs:

@@ -30,6 +30,7 @@ _OURS: Final = {
             needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
             priority=2,
             bundled=True,
+            aliases=("ort",),
         ),
         RunnerSpec(
             name="litert",
@@ -39,6 +40,7 @@ _OURS: Final = {
             needs=(module("ai_edge_litert"),),
             priority=2,
             bundled=True,
+            aliases=("tflite", "tensorflow-lite"),
         ),
         RunnerSpec(
             name="tensorflow",
@@ -47,6 +49,7 @@ _OURS: Final = {
             opener="lwmport.runtime.runners.tensorflow:open_model",
             needs=(module("tensorflow"),),
             risk="a TensorFlow graph may read and write files",
+            aliases=("tf",),
         ),
         RunnerSpec(
             name="transformers",
@@ -56,6 +59,7 @@ _OURS: Final = {
             needs=(module("transformers"), module("torch")),
             priority=2,
             risk=_UNKNOWN,
+            aliases=("hf", "huggingface"),
         ),
         RunnerSpec(
             name="openvino",
@@ -63,6 +67,7 @@ _OURS: Final = {
             suffixes=(".onnx", ".tflite", ".xml"),
             opener="lwmport.runtime.runners.openvino:open_model",
             needs=(module("openvino"),),
+            aliases=("ov",),
         ),
         RunnerSpec(
             name="ascend",
@@ -229,6 +234,16 @@ def check_startable(name: str, *paths: Path) -> None:
     reason = RUNNERS[name].why_not()
     if reason:
         raise RunnerError(f"the runner {name} cannot start here: {reason}")
+
+
+def check_runs(suffix: str, name: str | None = None) -> None:
+    """Return if the runner of that name, else the usual one, runs files with this ending, and can start here.
+
+    Raises:
+        UsageError: as in `runner_for`.
+        RunnerError: something that it needs is missing here.
+    """
+    check_startable(runner_for(Path(f"model{suffix}"), name).name)
 
 
 def open_runner(path: Path, context: RunnerContext | None = None, name: str | None = None) -> Runner:

@@ -41,6 +41,7 @@ class RunnerSpec:
     Attributes:
         name: what ``--runner`` takes.
         title: what runs, and where, in a few words.
+        aliases: other words for it that ``--runner`` takes.
         suffixes: the endings of the files that it opens.
         opener: a function from a path and a `RunnerContext` to a `lwmport.types.Runner`, or where it is:
             ``"module:attribute"``, imported when a model is opened.
@@ -62,6 +63,7 @@ class RunnerSpec:
     numbered: bool = False
     risk: str = ""
     bundled: bool = False
+    aliases: tuple[str, ...] = ()
 
     def why_not(self) -> str:
         """Return in one line what is missing here and what to do, or an empty text. No runtime is imported."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from lwmport.errors import UsageError
-from lwmport.registry import check_known, load
+from lwmport.registry import check_known, load, meant
 from lwmport.targets.chip import Chip
 from lwmport.types import Compilation, Dialect
 
@@ -36,6 +36,7 @@ class Target:
         summary: who compiles for it, and to what, on one line.
         formats: format -> the dialect that is meant for it; the first format is the usual one.
         others: further dialects of its own.
+        aliases: other words for it that ``--target`` takes. A word that two targets have is asked back for.
         rules: reference to a tuple of `lwmport.targets.rules.rule.Rule`.
         checked_precision: what the rules are asked about if nothing is said: what its compiler does of itself.
         compiler: reference to ``compile_artifact(job, out)``: a `lwmport.targets.compile.vendor.Vendor`, or a function.
@@ -70,6 +71,7 @@ class Target:
     rules: str
     compiler: str
     others: tuple[Dialect, ...] = ()
+    aliases: tuple[str, ...] = ()
     checked_precision: str = "float32"
     makes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     precision: str = "float32"
@@ -111,6 +113,25 @@ class Target:
         """Return the chip of a name, or the one that the name is a part of; None if there is none."""
         found = self.chips.get(name)
         return found or (self.chips.get(re.sub(f"(?:{self.chip_parts})$", "", name)) if self.chip_parts else None)
+
+    def device_name(self, text: str) -> str:
+        """Return the name of the device that a text means (`lwmport.registry.meant`); an unknown one as it is.
+
+        A family that has one chip alone stands for that chip.
+
+        Raises:
+            UsageError: the text is the family of several chips.
+        """
+        kind = f"device of {self.name}"
+        if self.engines:
+            return meant(kind, text, dict.fromkeys(name for names in load(self.engines).values() for name in names))
+        part = re.fullmatch(f"(.+?)({self.chip_parts})", text, re.IGNORECASE) if self.chip_parts else None
+        if part and self.chip(base := meant(kind, part[1], self.chips)):
+            return base + part[2].lower()
+        families: dict[str, tuple[str, ...]] = {}
+        for name, chip in self.chips.items():
+            families[chip.family] = (*families.get(chip.family, ()), name)
+        return meant(kind, text, self.chips, families)
 
     def made_of(self, form: str, soc: str | None = None) -> tuple[str, ...]:
         """Return how the files end that its compiler makes of a format for a device, the usual one if none is named.

@@ -21,6 +21,7 @@ from lwmport.validators.quality import picture_metrics
 from lwmport.validators.ties import followed, most, near_ties
 from lwmport.validators.tolerances import is_exact, tolerance_for
 from lwmport.validators.values import value_metrics
+from lwmport.wording import few
 
 NOTHING_QUANTIZED: Final[Mapping[str, Quantized]] = MappingProxyType({})
 NO_TIMINGS: Final[Mapping[str, float]] = MappingProxyType({})
@@ -271,7 +272,7 @@ def _shape(shape: tuple[int | str, ...]) -> str:
 
 
 def _listing(names: Collection[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
+    return few(map(repr, names)) or "none"
 
 
 def _near(name: str, names: Collection[str]) -> str:

@@ -48,8 +48,9 @@ def test_a_transposed_kernel_does_not_fit(in_memory: Callable[..., Any]) -> None
         fit(in_memory({"k": np.zeros((3, 2), np.float32)}), wanted(k=(2, 3)), "the model")
 
 
-def test_another_model_altogether_is_listed_at_once(in_memory: Callable[..., Any]) -> None:
+def test_another_model_altogether_is_counted_and_cut_at_five(in_memory: Callable[..., Any]) -> None:
     weights = in_memory({f"layers/{i}/weight": np.zeros(1) for i in range(2000)})
     model = wanted(**{f"layers__{i}__kernel": (1,) for i in range(2000)})
-    with pytest.raises(CheckpointError, match=r"2000 missing.*layers/1999/kernel.*2000 not wanted.*layers/1999/weight"):
+    with pytest.raises(CheckpointError, match=r"2000 missing: .* and 1,995 more; 2000 not wanted: .*") as error:
         fit(weights, model, "the model")
+    assert len(str(error.value)) < 500

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
+from lwmport.checkpoints.detection import check_whole
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
 from lwmport.checkpoints.huggingface.layouts import layout_from_hf
 from lwmport.checkpoints.huggingface.left_out import check_left_out, listed, settle_tied
@@ -19,10 +20,11 @@ from lwmport.checkpoints.safetensors import index as safetensors_index
 from lwmport.checkpoints.torch import index as torch_index
 from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
+from lwmport.instead import HEAD
 from lwmport.models import specs
 from lwmport.models.huggingface import HfConfig, HuggingFace
 from lwmport.models.spec import FamilySpec
-from lwmport.wording import shown
+from lwmport.wording import few, shown
 
 CONFIG: Final = "config.json"
 INDEX: Final = ".index.json"
@@ -175,8 +177,7 @@ def _indexed(
     if not path.is_file():
         raise CheckpointError("expected a file, found none" if not path.exists() else "expected a file, found no file")
     with opened(path) as cursor:
-        if not cursor.left:
-            raise CheckpointError("expected tensors, found an empty file")
+        check_whole(cursor.window(0, min(HEAD, cursor.left)).take(min(HEAD, cursor.left)))
         return read(cursor), cursor.status()
 
 
@@ -206,7 +207,7 @@ def _renamed(
         view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
         add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
     if strangers and strict:
-        names = ", ".join(strangers[:5])
+        names = few(strangers)
         raise CheckpointError(
             f"expected the tensors of a plain {family.architecture}, found {len(strangers)} others: {names}"
         )

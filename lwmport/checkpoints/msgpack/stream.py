@@ -6,7 +6,7 @@ from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.msgpack.flax_arrays import array_entry
 from lwmport.checkpoints.msgpack.walk import Blob, Extension, Walker
-from lwmport.checkpoints.tree import MAX_DEPTH, add, without_params
+from lwmport.checkpoints.tree import BESIDE, MAX_DEPTH, TrainStateError, add, without_params
 from lwmport.errors import CheckpointError
 from lwmport.wording import kind_of, shown
 
@@ -27,7 +27,7 @@ def index(cursor: Cursor) -> dict[str, TensorEntry]:
     inside = "/".join(TRAIN_STATE) + "/"
     others = sum(not name.startswith(inside) for name in entries)
     if others < len(entries):
-        raise CheckpointError(
+        raise TrainStateError(
             f"expected parameters alone, found a train state with {others} tensors beside them; "
             "open it as trainstate_params::PATH"
         )
@@ -72,7 +72,8 @@ def _value(blob: Blob, cursor: Cursor, name: str) -> TensorEntry:
     entry = array_entry(value, walker.cursor) if isinstance(value, Extension | dict) else None
     if entry is None:
         hint = "; a train state is opened as trainstate_params::PATH"
-        raise CheckpointError(f"{shown(name)}: expected an array, found {kind_of(value)}{hint}")
+        kind = TrainStateError if name in BESIDE else CheckpointError
+        raise kind(f"{shown(name)}: expected an array, found {kind_of(value)}{hint}")
     if walker.cursor.left:
         raise CheckpointError(f"{shown(name)}: damaged: {walker.cursor.left} bytes after the array")
     return entry

@@ -10,6 +10,7 @@ from lwmport.checkpoints.entry import DTYPES
 from lwmport.checkpoints.streaming import PIECE, pieces_of
 from lwmport.errors import CheckpointError
 from lwmport.types import Array, Weights, WeightSpec, dtype_of
+from lwmport.wording import few
 
 Progress: TypeAlias = Callable[[str, int], None]
 """Called with the name of a tensor and the bytes of all tensors written so far."""
@@ -80,7 +81,7 @@ def check_writable(weights: Weights) -> None:
         raise CheckpointError("expected tensors to write, found none")
     for name, spec in weights.specs.items():
         if spec.dtype not in DTYPES:
-            raise CheckpointError(f"{name}: expected one of {', '.join(sorted(DTYPES))}, found {spec.dtype}")
+            raise CheckpointError(f"{name}: expected one of {few(sorted(DTYPES))}, found {spec.dtype}")
     nested(list(weights.specs))
 
 

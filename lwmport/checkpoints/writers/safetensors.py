@@ -8,6 +8,7 @@ from lwmport.checkpoints.safetensors.index import DTYPES
 from lwmport.checkpoints.writers.base import Sink
 from lwmport.errors import CheckpointError
 from lwmport.types import WeightSpec, dtype_of
+from lwmport.wording import few
 
 NAMES: Final = {numpy_name: name for name, numpy_name in DTYPES.items()}
 
@@ -35,7 +36,7 @@ def data_order(specs: Mapping[str, WeightSpec]) -> list[str]:
     """
     strangers = [f"{name} ({spec.dtype})" for name, spec in specs.items() if spec.dtype not in NAMES]
     if strangers:
-        raise CheckpointError(f"expected dtypes that safetensors has, found {', '.join(strangers)}")
+        raise CheckpointError(f"expected dtypes that safetensors has, found {few(strangers)}")
     return sorted(specs, key=lambda name: (-dtype_of(specs[name].dtype).itemsize, name))
 
 

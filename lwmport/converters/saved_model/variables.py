@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lwmport.errors import LoweringError
 from lwmport.types import Array, Progress
+from lwmport.wording import few
 
 GROUP_BYTES: Final = 32 << 20
 """Small tensors are written together, up to about this size."""
@@ -113,7 +114,7 @@ class Variables:
         expected = sorted([OBJECTS, *(name + SUFFIX for name in self._made)])
         if found != expected:
             odd = sorted(set(found) ^ set(expected))
-            raise LoweringError(f"expected TensorFlow to save {len(expected)} values, found others: {', '.join(odd)}")
+            raise LoweringError(f"expected TensorFlow to save {len(expected)} values, found others: {few(odd)}")
 
     def _place(self, name: str) -> None:
         *above, last = name.split("/")

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
 from lwmport.errors import ConfigError
+from lwmport.models.configuration import unknown_fields
 
 SAMPLE_MODES: Final = ("text", "vision", "all")
 """Which heads a vision-language model gives, and which table one token alone is looked up in."""
@@ -93,7 +94,7 @@ class LlamaConfig:
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(given) - known)
         if unknown:
-            raise ConfigError(f"expected LLaMA fields out of {', '.join(sorted(known))}, found {', '.join(unknown)}")
+            raise ConfigError(f"expected LLaMA fields out of {unknown_fields(unknown, known)}")
         return cls(**given)
 
 

@@ -17,8 +17,18 @@ RELEASED: Final = "lwm"
 TOLD: Final = ("hidden_size", "intermediate_size", "num_hidden_layers")
 """What the shapes of a checkpoint tell, of the fields that tell a size from others."""
 
+_TEXT: Final = frozenset({"llama", "llama-decode", "llama-prefill"})
+"""Components of the text model alone."""
+
 CODES: Final = "transformer/vte/embedding"
 """The tensor that only a vision-language model has."""
+
+
+def names(part: str) -> tuple[str, ...]:
+    """Return the names of the configurations that a component has; a single layer may be of either model."""
+    text = part in _TEXT
+    known = {} if part.startswith("vision") else CONFIGS
+    return tuple(dict.fromkeys((RELEASED, *known, *({} if text else VISION_CONFIGS))))
 
 
 def configure(
@@ -62,7 +72,7 @@ def _check_tokens(config: LlamaConfig, options: Options) -> None:
 
 def _chosen(config: str | Mapping[str, Any], part: str, specs: Mapping[str, WeightSpec] | None) -> LlamaConfig:
     """Return the configuration before settings: of the model with codes where the part or anything else says so."""
-    text = part in {"llama", "llama-decode", "llama-prefill"}
+    text = part in _TEXT
     if not isinstance(config, str):
         if text and "vision_vocab_size" in config:
             raise ConfigError(

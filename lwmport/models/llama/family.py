@@ -3,6 +3,7 @@
 from typing import Final
 
 from lwmport.models.llama.huggingface.record import HUGGINGFACE
+from lwmport.models.llama.released import OTHER_NAMES
 from lwmport.models.llama.tolerances import TOLERANCES
 from lwmport.models.notices import LICENSE, LWM
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, Stacking
@@ -110,6 +111,8 @@ FAMILY: Final = FamilySpec(
         ChosenField(field="vision_vocab_size", word="codes", tensor="transformer/vte/embedding"),
     ),
     offers="lwmport.models.llama.configure:offers",
+    names="lwmport.models.llama.configure:names",
+    other_names=OTHER_NAMES,
     weights="lwmport.models.llama.weights:checkpoint_weights",
     sources="lwmport.models.llama.weights:stacked_sources",
     strict=True,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from lwmport.errors import ConfigError
-from lwmport.models.configuration import PlainConfig
-from lwmport.models.layers import GROUPS
+from lwmport.models.configuration import PlainConfig, unknown_fields
+from lwmport.models.group_norm import GROUPS
 
 LARGEST: Final = 2**31 - 1
 """The largest size: what counts elements along an axis is 32 bits wide in most runtimes."""
@@ -86,7 +86,7 @@ class VQGANConfig(PlainConfig):
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(given) - known)
         if unknown:
-            raise ConfigError(f"expected VQGAN fields out of {', '.join(sorted(known))}, found {', '.join(unknown)}")
+            raise ConfigError(f"expected VQGAN fields out of {unknown_fields(unknown, known)}")
         for name in ("channel_mult", "attn_resolutions"):
             if name in given:
                 if not isinstance(given[name], list | tuple):

@@ -23,6 +23,7 @@ FAMILY: Final = FamilySpec(
     weights="lwmport.models.vqgan.components:vqgan_weights",
     strict=True,
     native="pickle",
+    signs={"quantize/embeddings": "vqgan"},
     words={"inputs/codebook_indices": "codes; other tokens are taken out first"},
     tolerances=TOLERANCES,
     notice=LWM,

@@ -44,7 +44,7 @@ def device_for(target: str, soc: str | None, precision: str | None, gears: tuple
     """
     asked = TARGETS[target]
     precision = precision or asked.precision
-    if asked.asks_chip:
+    if asked.chips and (soc or asked.asks_chip):
         chip_of(asked, soc, precision)
     return Device(target=target, soc=soc, precision=precision, gears=gears)
 

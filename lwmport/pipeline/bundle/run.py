@@ -33,8 +33,9 @@ from lwmport.pipeline.bundle.bundle_targets import (
 from lwmport.pipeline.bundle.foreign import Ready, is_foreign, open_foreign, stage_foreign
 from lwmport.pipeline.bundle.samples import Golden, Samples, calibration_of, joined, observed, sample_of, take
 from lwmport.pipeline.destination import HERE, device_name
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.output_checks import check_apart, check_free
+from lwmport.pipeline.output_checks import check_apart, check_free, check_writable
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
 from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
@@ -79,8 +80,9 @@ class BundleRequest:
     inputs: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
 
     @property
     def golden(self) -> int:
@@ -159,6 +161,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         raise UsageError(f"expected at least 1 golden sample and 0 for calibration, found {request.golden} and "
                          f"{request.calibration}")  # fmt: skip
     device = device_for(request.target, request.soc, request.precision, request.gears)
+    check_writable(request.out.parent)
     if is_foreign(request.folder):
         foreign = open_foreign(request.folder, device, (request.inputs, request.golden, request.calibration))
         check_free(request.out, is_bundle)

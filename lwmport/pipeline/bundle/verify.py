@@ -20,6 +20,7 @@ from lwmport.handoff.record import ArrayFile, Bundle, ComponentSpec, Sample, Spe
 from lwmport.manifest import Manifest
 from lwmport.pipeline.bundle.replay import LARGEST_ARRAY, How, broadcasts, replay
 from lwmport.pipeline.bundle.results import SUFFIX, Results, judge_results
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.reports.record import Report
 from lwmport.requests import by_fields, check_types
@@ -51,8 +52,9 @@ class VerifyRequest:
     out: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has, and options that would change nothing."""
+        """Refuse types that no field has and options that would change nothing; give all that has a name its one name."""
         check_types(self)
+        settle(self)
         beside = [name for name in ("device", "precision", "out") if getattr(self, name) is not None]
         if self.results is None and beside:
             raise UsageError(f"expected --results beside --{beside[0]}, found none; add it, or leave --{beside[0]} out")

@@ -10,6 +10,8 @@ from lwmport.checkpoints import sidecar
 from lwmport.checkpoints.description import component_of
 from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.layers import LazyWeights
+from lwmport.checkpoints.lora import Adapter, merged, open_adapter, recorded_base
 from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
@@ -24,6 +26,7 @@ from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
 from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
 from lwmport.pipeline.convert import resume
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart
 from lwmport.registry import check_known
@@ -47,6 +50,7 @@ class Conversion:
         stacked: whether the layers become one tensor; None for as they are (one each in Hugging Face's).
         axis: of the layers in what is written, 0 or 1; None for as it is.
         shard_bytes: bytes of a file in a folder.
+        adapter: the folder of a LoRA adapter that is merged into the model; None for none.
 
     Raises:
         UsageError: an unknown format or dtype, or what does not go together.
@@ -60,9 +64,11 @@ class Conversion:
     stacked: bool | None = None
     axis: int | None = None
     shard_bytes: int = SHARD_BYTES
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together."""
+        """Refuse what does not go together, and give everything that has a name its one name."""
+        settle(self)
         check_known("checkpoint format", self.form, FORMATS)
         if self.dtype is not None:
             check_known("dtype", self.dtype, DTYPES)
@@ -82,23 +88,32 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         PortError: the files cannot be written.
     """
     asked = family_with(conversion.component).name if conversion.component else ""
+    base = recorded_base(Path(source)) if conversion.adapter is None else None
+    if base is not None:
+        source, conversion = str(base), replace(conversion, adapter=Path(source))
+    adapter = None if conversion.adapter is None else open_adapter(conversion.adapter)
     checkpoint = open_checkpoint(source, asked)
     named = conversion.config
-    check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
+    read = [checkpoint.path] if conversion.adapter is None else [checkpoint.path, conversion.adapter]
+    check_apart(out, *read, *([Path(named)] if named and is_file(named) else []))
     observer = observer or Silent()
-    observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
+    merging = f", with the LoRA adapter {conversion.adapter}," if conversion.adapter else ""
+    observer.phase(f"convert {checkpoint.source['description']}{merging} to {conversion.form}: {out}")
     component = conversion.component or component_of(checkpoint)
+    if component is None and adapter is not None:
+        raise UsageError(f"expected --component beside --adapter, found no model that {source} is known as")
     if component is None:
         return _unknown(checkpoint, out, conversion, observer)
     family, is_told = _family(component, checkpoint, conversion)
     if conversion.form == HF:
-        return _folder(family, checkpoint, out, conversion, observer)
+        return _folder(family, checkpoint, (out, adapter), conversion, observer)
     sidecar.check_free(out)
     wanted = _wanted(family, component, conversion)
-    written = _file(_arranged(family, wanted, checkpoint, conversion), out, conversion.form, observer)
+    written = _file(_arranged(family, wanted, (checkpoint, adapter), conversion), out, conversion.form, observer)
     if is_told:
         made = open_checkpoint(out)
-        sidecar.write_beside(made, family.spec.name, wanted.config, checkpoint.random and checkpoint.random.seed)
+        seed = checkpoint.random.seed if checkpoint.random and adapter is None else None
+        sidecar.write_beside(made, family.spec.name, wanted.config, seed)
     return written
 
 
@@ -122,7 +137,7 @@ def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> t
     try:
         told = told_config(spec, component, checkpoint, conversion.config or USUAL, settings)
     except UsageError:
-        if conversion.config or conversion.form == HF or spec.stacking is None:
+        if conversion.config or conversion.adapter or conversion.form == HF or spec.stacking is None:
             raise
         told = None
     config = told.config if told else spec.stacking.assumed if spec.stacking else USUAL
@@ -140,11 +155,23 @@ def _wanted(family: Family, component: str, conversion: Conversion) -> Family:
     return restacked(family, component, stacked=stacked, axis=conversion.axis)
 
 
-def _arranged(family: Family, wanted: Family, checkpoint: Checkpoint, conversion: Conversion) -> Weights:
+def _layers(family: Family, checkpoint: Checkpoint, adapter: Adapter | None, dtype: str | None) -> LazyWeights:
+    """Return the tensors of a model, one a layer, with what an adapter adds to them."""
+    if adapter is None:
+        return layered(family, checkpoint, dtype)
+    if family.spec.huggingface is None:
+        raise UsageError(f"expected a model that Hugging Face has a folder for with --adapter, found {family.name}")
+    return merged(layered(family, checkpoint), adapter, family.spec.huggingface, family.config, dtype)
+
+
+def _arranged(
+    family: Family, wanted: Family, given: tuple[Checkpoint, Adapter | None], conversion: Conversion
+) -> Weights:
     """Return the tensors as they are to be: as they are if nothing else is asked for."""
-    if wanted.config == family.config or not (wanted.sources or family.sources):
+    checkpoint, adapter = given
+    if adapter is None and (wanted.config == family.config or not (wanted.sources or family.sources)):
         return retyped(checkpoint, conversion.dtype)
-    return arranged(wanted, layered(family, checkpoint, conversion.dtype))
+    return arranged(wanted, _layers(family, checkpoint, adapter, conversion.dtype))
 
 
 def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights:
@@ -153,17 +180,25 @@ def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights
     return weights
 
 
-def _folder(family: Family, checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
+def _folder(
+    family: Family,
+    checkpoint: Checkpoint,
+    given: tuple[Path, Adapter | None],
+    conversion: Conversion,
+    observer: Observer,
+) -> Weights:
     """Write a Hugging Face folder; what an interrupted run of the same conversion has written is not written again."""
+    out, adapter = given
     if os.path.lexists(out) and (not out.is_dir() or any(not entry.name.startswith(PREFIX) for entry in out.iterdir())):
         raise UsageError(f"expected a folder that is new or empty, found {out}; remove it or name another")
     folder = family.spec.huggingface
     if folder is None:
         raise UsageError(f"expected a model that Hugging Face has a folder for with --to hf, found {family.name}")
-    weights = layered(family, checkpoint, conversion.dtype)
+    weights = _layers(family, checkpoint, adapter, conversion.dtype)
     tensors = items(folder, family.config, weights)
     total = sum(item.spec.nbytes for item in tensors)
     facts = {"dtype": conversion.dtype, "shard_bytes": conversion.shard_bytes, "config": dict(family.config)}
+    facts = facts if adapter is None else {**facts, "adapter": adapter.digest()}
     identity = resume.identity(facts, checkpoint)
     check_room(out, total - resume.done_bytes(out, identity))
     with resume.told(out, identity), new_folder(out, request=identity) as scratch:

@@ -12,6 +12,7 @@ from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
 from lwmport.pipeline.checkpoint.trees import arranged, layer_specs, restacked
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_new
 from lwmport.registry import check_known
@@ -47,7 +48,8 @@ class Recipe:
     stacked: bool | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no writer knows."""
+        """Refuse what no writer knows, and give everything that has a name its one name."""
+        settle(self)
         check_known("dtype", self.dtype, DTYPES)
         if self.form is not None:
             check_known("checkpoint format", self.form, WRITERS)

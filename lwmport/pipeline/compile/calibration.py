@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.errors import ArtifactError, one_line
+from lwmport.instead import in_place_of
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.reopen import Converted
 from lwmport.targets.compile.job import Gear
@@ -48,7 +49,8 @@ def given_samples(folder: Path, signature: Signature) -> dict[str, Array]:
                 raise ArtifactError(f"expected an array of samples at {path}, found no file: a folder, pipe or device")
             found[spec.name] = np.lib.format.open_memmap(path, mode="r")
         except UNREADABLE as error:
-            raise ArtifactError(f"expected an array of samples at {path}, found: {one_line(error)}") from error
+            found_there = in_place_of(path) or one_line(error)
+            raise ArtifactError(f"expected an array of samples at {path}, found: {found_there}") from error
         _check_samples(path, found[spec.name], spec)
     return found
 

@@ -15,7 +15,9 @@ from lwmport.models.spec import FamilySpec
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
 from lwmport.pipeline.foreign_inputs import feeds_of
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
 from lwmport.requests import by_fields, check_samples, check_types
@@ -24,9 +26,11 @@ from lwmport.targets.compile import record
 from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
 from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
+from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Compilation, Status
+from lwmport.wording import few
 
 AUTO: Final = "auto"
 
@@ -63,8 +67,9 @@ class CompileRequest:
     samples: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
         check_samples(self.samples)
         if self.samples is not None and self.inputs is None:
             raise UsageError("expected --samples beside --inputs, found it alone; leave it out")
@@ -119,6 +124,9 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
+    if target.chips and (request.soc or target.asks_chip):
+        chip_of(target, request.soc, request.precision or target.precision)
+    check_writable(request.folder)
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
     found_models = find(request.artifact, request.checkpoint)
@@ -161,7 +169,7 @@ def _told(made: Compilation, request: CompileRequest, job: CompileJob, model: st
 def _jobs(request: CompileRequest, found: Converted | None, observer: Observer) -> list[CompileJob]:
     if found is None:
         return [_foreign(request)]
-    observer.phase(f"{', '.join(part.name for part in found.parts)}: digests of their files")
+    observer.phase(f"{few(part.name for part in found.parts)}: digests of their files")
     changed = found.changed_files()
     if changed:
         raise ArtifactError(
@@ -194,7 +202,7 @@ def _foreign(request: CompileRequest) -> CompileJob:
     names = [f"{spec.name}.npy" for spec in model.signature.inputs]
     if request.calibration == AUTO:
         raise UsageError(
-            f"expected --calibration DIR with {', '.join(names)} for {request.artifact}, which no manifest describes, "
+            f"expected --calibration DIR with {few(names)} for {request.artifact}, which no manifest describes, "
             f"found {AUTO}, which makes samples for models of lwmport's own"
         )
     feeds = _feeds(request, model, None) if request.inputs else ()

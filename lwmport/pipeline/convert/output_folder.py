@@ -6,6 +6,7 @@ from pathlib import Path
 from lwmport import atomic, manifest, placing
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.types import SharedData
+from lwmport.wording import few
 
 ADVICE = "choose another --out, or delete what is there"
 
@@ -30,10 +31,10 @@ def check_free(out: Path, components: Collection[str], form: str, shared: Shared
     files = dict.fromkeys(file.name for part in found.components for file in part.files)
     kept = [name for name in files if found.artifact_format != form or not _is_replaced(name, components, shared)]
     if kept:
-        asked = ", ".join(components)
+        asked = few(components)
         raise UsageError(
             f"expected {out} without another conversion, for {asked} to {form}, "
-            f"found {', '.join(kept)} of {found.component} to {found.artifact_format}; {ADVICE}"
+            f"found {few(kept)} of {found.component} to {found.artifact_format}; {ADVICE}"
         )
 
 

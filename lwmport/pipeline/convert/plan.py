@@ -103,12 +103,20 @@ class ConversionPlan:
         return ", ".join([f"read {read}", f"write {write} ({free} free)", *memory_needed, *time_needed, *more])
 
 
-def plan_for(
-    family: Family, weights: Weights, form: str, out: Path, done_bytes: int, parts: tuple[Component, ...] | None = None
+def plan_for(  # noqa: PLR0913 - what is written, from what, where, and how much of it is known
+    family: Family,
+    weights: Weights,
+    form: str,
+    out: Path,
+    done_bytes: int,
+    parts: tuple[Component, ...] | None = None,
+    *,
+    trial: bool = True,
 ) -> ConversionPlan:
     """Return the plan of a conversion into a folder.
 
     ``parts`` are the components whose weights are written, as often as they are; each of the family once by default.
+    ``trial`` is whether a large conversion may write a little first, to learn how fast the disk is.
 
     Raises:
         PortError: the disk has no room for it, or cannot be written.
@@ -124,7 +132,7 @@ def plan_for(
         done_bytes=done_bytes,
         free_bytes=free,
         peak_bytes=_peak(family, parts, form, made_up=not digested),
-        seconds=_seconds(family, form, written - done_bytes, out) if form in STREAMED else None,
+        seconds=_seconds(family, form, written - done_bytes, out if trial else None) if form in STREAMED else None,
     )
 
 
@@ -193,8 +201,8 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
     return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, flight))
 
 
-def _seconds(family: Family, form: str, count: int, out: Path) -> float:
-    rate = min(RATE, _disk_rate(out)) if count >= PROBE_FROM else RATE
+def _seconds(family: Family, form: str, count: int, out: Path | None) -> float:
+    rate = min(RATE, _disk_rate(out)) if out is not None and count >= PROBE_FROM else RATE
     start = 0.0 if form == "hf" else len(family.components) * (START + LAYER_SECONDS * _layers(family))
     return start + count / rate
 

@@ -14,6 +14,7 @@ from lwmport.models.families import is_file
 from lwmport.models.options import Options
 from lwmport.options import Place, check_values, values_of, words
 from lwmport.pipeline.convert.plan import ConversionPlan
+from lwmport.pipeline.names import settle
 from lwmport.registry import check_known
 from lwmport.reports.record import Report
 from lwmport.requests import check_types
@@ -60,8 +61,9 @@ class ConvertRequest:
         return SUFFIXES.get(self.format, f".{self.format}")
 
     def __post_init__(self) -> None:
-        """Refuse types and values that no conversion takes."""
+        """Refuse types and values that no conversion takes, and give everything that has a name its one name."""
         check_types(self)
+        settle(self)
         check_values(self, Place.CONVERSION)
 
     @property

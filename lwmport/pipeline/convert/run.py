@@ -5,7 +5,8 @@ import time
 import lwmport
 from lwmport import atomic, extras, manifest, memory
 from lwmport.checkpoints.model_weights import component_weights
-from lwmport.converters import converter_for
+from lwmport.converters import LIMIT, converter_for, is_limited
+from lwmport.errors import LoweringError, RunnerError
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
@@ -17,13 +18,14 @@ from lwmport.pipeline.convert.taps import check_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.convert.work import Work, open_request
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.validate.reference_runs import DYNAMIC_TRIAL
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
-from lwmport.runtime.registry import check_startable, check_takes
+from lwmport.runtime.registry import check_runs, check_takes
 from lwmport.types import Component, Status
 
 
@@ -36,19 +38,27 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
     Raises:
         PortError: it cannot be done, see the subclasses; nothing was written then.
     """
-    dialect, family, weights = open_request(request)
-    observer = observer or Silent()
-    if weights.source.get("left_over"):
-        observer.phase(f"checkpoint {weights.source['description']}")
-    work = Work(request=request, dialect=dialect, family=family, weights=weights, observer=observer)
+    work = opened(request, observer or Silent())
+    if work.weights.source.get("left_over"):
+        work.observer.phase(f"checkpoint {work.weights.source['description']}")
     return _filled(work)
+
+
+def opened(request: ConvertRequest, observer: Observer) -> Work:
+    """Return a work of which nothing is done yet.
+
+    Raises:
+        PortError: no such model, an option that it does not take, or weights that cannot be read or do not fit.
+    """
+    dialect, family, weights = open_request(request)
+    return Work(request=request, dialect=dialect, family=family, weights=weights, observer=observer)
 
 
 def _filled(work: Work) -> Outcome:
     """Return what came of a work: its folder is filled whole or not at all."""
     out = work.request.out
-    _check(work)
-    planned = _plan(work)
+    check(work)
+    plan = _plan(work)
     with (
         resume.told(out, work.identity),
         atomic.new_folder(
@@ -72,20 +82,24 @@ def _filled(work: Work) -> Outcome:
         peak_bytes=peak,
         status=status,
         own_peak_bytes=own.peak_bytes,
-        plan=planned,
+        plan=plan,
     )
 
 
-def _check(work: Work) -> None:
-    """Return if the folder is free, and the runner that is named can start here.
+def check(work: Work) -> None:
+    """Return if the folder is free and can be written, and everything that converts and judges is there.
 
     Raises:
         PortError: it is not, or cannot.
     """
     request, names = work.request, [component.name for component in work.family.components]
+    converter_for(work.dialect)  # a module that it needs is missed now, and the plan knows its memory
     if request.runner is not None:
         check_takes(request.runner, request.suffix)
-        check_startable(request.runner)
+    if request.validate:
+        _check_judge(request)
+    _check_size(work)
+    check_writable(request.out)
     check_free(request.out, names, request.format, work.shared)
     planned = [f"{name}{request.suffix}" for name in names]
     planned += [f"{name}.data" for name in planned] if request.format == "onnx" else []
@@ -108,26 +122,58 @@ def _check_inputs(work: Work) -> None:
         TestInputs(component, weights, work.sampling.of(asked)).check(batch)
 
 
+def _check_size(work: Work) -> None:
+    """Return if the weights of each component fit into what holds them in the dialect.
+
+    Raises:
+        LoweringError: they are larger.
+    """
+    for component in work.family.components if is_limited(work.dialect) else ():
+        size = sum(spec.nbytes for spec in component.weights.values())
+        if size > LIMIT:
+            raise LoweringError(
+                f"expected at most {LIMIT} bytes of weights (2 GiB) in the dialect {work.dialect.name!r}, found {size} "
+                f"in {component.name}; convert to another format, or one layer at a time"
+            )
+
+
+def _check_judge(request: ConvertRequest) -> None:
+    """Return if what is going to run the models can start here: to learn it after a conversion is too late."""
+    try:
+        check_runs(request.suffix, request.runner)
+    except RunnerError as error:
+        raise RunnerError(f"{error}; or add --no-validate, and judge the models elsewhere") from error
+
+
+def planned(work: Work, *, trial: bool = True) -> ConversionPlan:
+    """Return the plan of a work.
+
+    Raises:
+        PortError: the disk has no room, or the machine cannot hold what validation needs.
+    """
+    request, family = work.request, work.family
+    if request.validate:
+        check_validation(family, request.format)
+    done = resume.done_bytes(request.out, work.identity) if request.resume else 0
+    found = plan_for(family, work.weights, request.format, request.out, done, work.written, trial=trial)
+    found = with_taps(found, family) if request.taps else found
+    return with_validation(found, family, work.weights) if request.validate else found
+
+
 def _plan(work: Work) -> ConversionPlan:
     """Return the plan, after telling it.
 
     Raises:
         PortError: the disk has no room, or the machine cannot hold what validation needs.
     """
-    request, family = work.request, work.family
-    converter_for(work.dialect)  # imported now, so that the plan knows its memory
-    if request.validate:
-        check_validation(family, request.format)
-    done = resume.done_bytes(request.out, work.identity) if request.resume else 0
-    planned = plan_for(family, work.weights, request.format, request.out, done, work.written)
-    planned = with_taps(planned, family) if request.taps else planned
-    planned = with_validation(planned, family, work.weights) if request.validate else planned
-    work.observer.phase(f"plan: {planned.sentence}")
-    if planned.peak_bytes is not None:
-        memory.check_free(planned.peak_bytes - (memory.anonymous_bytes() or 0), "convert it")
-    if done:
-        work.observer.phase(f"resume: {numbers.size(done)} are done by an interrupted run (--no-resume starts afresh)")
-    return planned
+    found = planned(work)
+    work.observer.phase(f"plan: {found.sentence}")
+    if found.peak_bytes is not None:
+        memory.check_free(found.peak_bytes - (memory.anonymous_bytes() or 0), "convert it")
+    if found.done_bytes:
+        done = numbers.size(found.done_bytes)
+        work.observer.phase(f"resume: {done} are done by an interrupted run (--no-resume starts afresh)")
+    return found
 
 
 def _convert_all(work: Work) -> str:

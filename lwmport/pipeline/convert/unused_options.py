@@ -11,6 +11,7 @@ from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
+from lwmport.wording import few
 
 
 def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
@@ -46,7 +47,7 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     """Yield options that the dialect does not have, whatever the component is."""
     whom, store = _whom(request, dialect), request.options.store
     if store and store not in dialect.stores:
-        yield "store", f"--store {store} in a dialect out of {', '.join(storing(store))}, found {whom}"
+        yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
     if request.taps and not can_tap(dialect):
         yield "taps", f"--taps of a model in {', '.join(FORMATS)}, found --taps {request.taps} for {whom}"
 
@@ -81,7 +82,7 @@ def storing(store: str) -> tuple[str, ...]:
 def _listed(name: str, components: tuple[str, ...]) -> str:
     """Return who takes an option; a cache of fixed length is what a static dialect gives of the whole components."""
     if name != "max_length":
-        return ", ".join(components)
+        return few(components)
     return (
-        f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {', '.join(STATIC_GROUPS)})"
+        f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {few(STATIC_GROUPS)})"
     )

@@ -1,10 +1,13 @@
 """What the jobs of a file need is there before the first of them starts."""
 
+from lwmport.converters import converter_for
 from lwmport.errors import PortError
 from lwmport.pipeline.convert.work import open_request
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.port.jobs import Jobs, PortJob
-from lwmport.runtime.registry import check_startable
+from lwmport.runtime.registry import check_runs, check_startable
 from lwmport.targets.compile.tools import installed
+from lwmport.wording import few
 
 
 def check_ready(asked: Jobs, *, here: bool) -> None:
@@ -22,7 +25,7 @@ def check_ready(asked: Jobs, *, here: bool) -> None:
         if fault:
             faults.setdefault(fault, []).append(job.name)
     if faults:
-        told = "; ".join(f"{fault} ({', '.join(names)})" for fault, names in faults.items())
+        told = "; ".join(f"{fault} ({few(names)})" for fault, names in faults.items())
         stopped = sum(map(len, faults.values()))
         raise PortError(f"{stopped} of {len(asked.jobs)} jobs cannot start, so that none was started: {told}")
 
@@ -34,6 +37,10 @@ def _fault(job: PortJob, *, here: bool) -> str:
             installed(request.target, request.toolchain)
         if here and request.runner is not None:
             check_startable(request.runner)
+        if here:
+            converter_for(request.converted.lowering)
+            check_runs(conversion.suffix, request.converted.runner)
+        check_writable(request.out)
         if conversion.checkpoint is not None:
             open_request(request.converted)
     except PortError as error:

@@ -15,12 +15,14 @@ from lwmport.models.options import Options
 from lwmport.options import JOB, Kind, Place, flag_of, of_place
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.unused_options import check_unused
+from lwmport.pipeline.names import named
 from lwmport.pipeline.port.exclusion import left_out
 from lwmport.pipeline.port.run import PortRequest, usual_format
 from lwmport.registry import check_known
 from lwmport.small_files import read_small
 from lwmport.targets.registry import TARGETS
 from lwmport.types import WeightSpec
+from lwmport.wording import few
 
 TABLES: Final = ("out", "workers", "memory", "defaults", "matrix", "jobs", "exclude")
 FIELDS: Final = {option.key: option for option in JOB}
@@ -75,9 +77,10 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     folder = out or path.parent / _text(values.get("out", "ports"), "out", path)
     defaults = _table(values, "defaults", path)
     given = [*_matrix(_table(values, "matrix", path), path), *_tables(values, "jobs", path)]
-    merged = [{**defaults, **item} for item in given]
+    merged = [_named({**defaults, **item}, path) for item in given]
     every = [(_beside(path, item), defaults.keys() - own.keys()) for item, own in zip(merged, given, strict=True)]
-    excluded = left_out([_meant(item) for item in merged], _tables(values, "exclude", path), FIELDS, path)
+    rules = [_named(rule, path) for rule in _tables(values, "exclude", path)]
+    excluded = left_out([_meant(item) for item in merged], rules, FIELDS, path)
     kept = [pair for pair, out_of_it in zip(every, excluded, strict=True) if not out_of_it]
     fields = [item for item, _ in kept]
     if not fields:
@@ -87,7 +90,7 @@ def read_jobs(path: Path, out: Path | None = None) -> Jobs:
     names = [job.name for job in jobs]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise UsageError(f"{path}: expected every job once, found {', '.join(double)} more than once")
+        raise UsageError(f"{path}: expected every job once, found {few(double)} more than once")
     memory = values.get("memory")
     return Jobs(
         out=folder,
@@ -134,6 +137,28 @@ def _tables(values: Mapping[str, Any], name: str, path: Path) -> list[dict[str, 
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise UsageError(f"{path}: expected tables [[{name}]], found {type(found).__name__}")
     return found
+
+
+def _named(fields: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the fields of a job or of a rule, with the one name of everything that has one.
+
+    Raises:
+        UsageError: a text may mean several.
+    """
+    fields_of = {key: FIELDS[key].name if key in FIELDS else key for key in fields}
+    plain = {fields_of[key]: value for key, value in fields.items()}
+    try:
+        whole = named(plain)
+        return {key: _each(fields_of[key], value, whole) for key, value in fields.items()}
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _each(name: str, value: Any, given: Mapping[str, Any]) -> Any:
+    """Return a value by its one name; of a list, which a rule may have, each."""
+    if isinstance(value, list):
+        return [named({**given, name: item})[name] for item in value]
+    return given[name]
 
 
 def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:

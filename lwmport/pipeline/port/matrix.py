@@ -51,6 +51,7 @@ def port_all(
         MissingExtraError: the engine is not installed.
     """
     observer = observer or Silent()
+    engine = ENGINES.name_of(engine)
     chosen: Engine = ENGINES[engine]()
     places = next(count for count in (workers, asked.workers, processors()) if count is not None)
     free = (free_bytes() or FALLBACK) * 9 // 10

@@ -19,7 +19,9 @@ from lwmport.pipeline.compile.run import AUTO, CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.destination import device_name, place_of
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.port.compiled_run import check_fits, judge_compiled
 from lwmport.pipeline.port.ledger import Facts, Ledger, Stage, facts, state
 from lwmport.pipeline.port.standing import COMPILED, MODELS, PREFLIGHT, check_ours, withdraw
@@ -75,6 +77,7 @@ class PortRequest:
     def __post_init__(self) -> None:
         """Refuse what no target takes."""
         check_types(self)
+        settle(self, format=self.conversion.format)
         TARGETS.require(self.target)
         target, form = TARGETS[self.target], self.conversion.format
         check_known(f"format for {self.target}", form, target.formats)
@@ -176,7 +179,7 @@ def usual_format(target: str) -> str:
     Raises:
         UsageError: no such target.
     """
-    return next(iter(TARGETS[target].formats))
+    return next(iter(TARGETS[TARGETS.name_of(target)].formats))
 
 
 @by_fields(PortRequest)
@@ -193,6 +196,7 @@ def port(request: PortRequest, observer: Observer | None = None) -> PortOutcome:
     if request.runner is not None:
         check_startable(request.runner)
     check_ours(request.out, request.bundle)
+    check_writable(request.out)
     ledger, tools = _ledger(request), installed(request.target, request.toolchain)
     existed = request.out.exists()
     try:

@@ -12,7 +12,9 @@ from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
 from lwmport.pipeline.destination import place_of
+from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Judgement, component_report, judge, open_runner, unjudged, why_not
@@ -52,9 +54,10 @@ class ValidateRequest:
     samples: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has."""
+        """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
         check_samples(self.samples)
+        settle(self)
 
 
 @by_fields(ValidateRequest)
@@ -76,6 +79,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     _check_runner(request, found)
     earlier = owned.Earlier(listed)
     if request.out is not None:
+        check_writable(request.out)
         check_names(request.out, REPORT, earlier)
     sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
     for subject in found.items if request.inputs else ():
@@ -116,8 +120,8 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
 def _check_runner(request: ValidateRequest, found: Subjects) -> None:
     """Refuse a runner that does not take the files or cannot start here, and a number of a device that it has not."""
     paths = [subject.path for subject in found.items]
-    if request.runner is not None:
-        check_startable(request.runner, *paths)
+    for path in paths:
+        check_startable(runner_for(path, request.runner).name, path)
     for path in paths if request.device is not None else ():
         spec = runner_for(path, request.runner)
         if not spec.numbered:

@@ -20,6 +20,7 @@ from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.small_files import read_small
 from lwmport.types import Compilation
 from lwmport.validators.tolerances import DEFAULTS
+from lwmport.wording import few
 
 RECORDS: Final = "*.compilation.json"
 LIMIT: Final = 16 * 2**20
@@ -126,7 +127,7 @@ def _named(artifact: Path, reference: Path) -> tuple[Path, str]:
     parts = [part for part in made.components if reference in {folder, folder / part.path}]
     own = [part for part in parts if part.name == artifact.stem] if len(parts) > 1 else parts
     if not own:
-        names = ", ".join(part.path for part in made.components)
+        names = few(part.path for part in made.components)
         raise ArtifactError(
             f"expected one of {names} in {folder} as the model that {artifact} was compiled from, found {reference}"
         )
@@ -137,7 +138,7 @@ def _compiled(artifact: Path, folder: Path, component: str, precision: str = "")
     made = manifest.read(folder)
     found = [part for part in made.components if part.name == component]
     if not found:
-        names = ", ".join(part.name for part in made.components)
+        names = few(part.name for part in made.components)
         raise ArtifactError(f"expected {component}, which {artifact} was compiled from, in {folder}, found {names}")
     files = [manifest.file_entry(artifact.parent, path) for path in _files(artifact)]
     part = replace(found[0], path=artifact.name, files=tuple(files), operators={}, details={})
@@ -165,7 +166,7 @@ def _unknown(artifact: Path, folder: Path) -> ArtifactError:
             f"expected a manifest at {path}, or a COMPONENT.compilation.json beside {artifact} that lists it, found "
             "neither; convert into this folder first, or name the converted model by --reference"
         )
-    names = ", ".join(part.path for part in manifest.read(folder).components)
+    names = few(part.path for part in manifest.read(folder).components)
     return ArtifactError(
         f"expected an artifact that {path} names ({names}), found {artifact}; a compiled file needs its "
         "COMPONENT.compilation.json beside it, or --reference"

@@ -12,6 +12,7 @@ from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.devices.tensors import from_port, promised_by, sizes_of
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Signature
+from lwmport.wording import few
 
 
 class MigraphxRunner(BaseRunner):
@@ -35,7 +36,7 @@ class MigraphxRunner(BaseRunner):
             raise RunnerError(f"MIGraphX refused {path}: {one_line(error)}") from error
         wanted = sorted(spec.name for spec in self.inputs)
         if found != wanted:
-            raise RunnerError(f"expected the inputs {', '.join(wanted)} in {path}, found {', '.join(found) or 'none'}")
+            raise RunnerError(f"expected the inputs {few(wanted)} in {path}, found {few(found) or 'none'}")
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         sizes = sizes_of(self.inputs, dict(inputs))

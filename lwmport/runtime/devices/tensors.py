@@ -11,6 +11,7 @@ import numpy as np
 from lwmport.errors import RunnerError
 from lwmport.types import Array, Signature, TensorSpec, dtype_of
 from lwmport.validators.promise import broken
+from lwmport.wording import few
 
 MOST_ORDERS: Final = 5040
 """Orders of outputs that are tried: those of seven."""
@@ -127,7 +128,7 @@ def _by_shape(specs: Sequence[TensorSpec], ports: Sequence[DeviceTensor], what: 
     orders = itertools.islice(itertools.permutations(straight), MOST_ORDERS)
     fitting = [order for order in orders if _all_fit(specs, ports, order)]
     if len(fitting) != 1:
-        shapes = ", ".join(f"{port.name}{list(port.shape)}" for port in ports)
+        shapes = few(f"{port.name}{list(port.shape)}" for port in ports)
         raise RunnerError(f"expected the {what} {_names(specs)}, found {shapes}: {len(fitting)} orders fit the shapes")
     return fitting[0]
 
@@ -177,4 +178,4 @@ def _cast(array: Array, wanted: "np.dtype[np.generic]", name: str) -> Array:
 
 
 def _names(items: "Sequence[TensorSpec] | Sequence[DeviceTensor]") -> str:
-    return ", ".join(item.name for item in items)
+    return few(item.name for item in items)

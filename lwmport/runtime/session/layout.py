@@ -8,6 +8,7 @@ import numpy as np
 
 from lwmport.errors import ArtifactError
 from lwmport.types import Array, Signature, TensorSpec, Update, dtype_of
+from lwmport.wording import few
 
 IDS: Final = "input_ids"
 CODES: Final = "vision_masks"
@@ -79,7 +80,7 @@ def _check_whole(name: str, inputs: set[str], signature: Signature) -> None:
     if strange or not needed <= inputs:
         raise ArtifactError(
             f"expected a whole language model, which takes {IDS}, {MASK}, {POSITIONS} and its states, "
-            f"found {name}, which takes {', '.join(strange) or 'not all of these'}; convert the whole model"
+            f"found {name}, which takes {few(strange) or 'not all of these'}; convert the whole model"
         )
 
 

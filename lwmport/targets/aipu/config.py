@@ -12,6 +12,7 @@ from lwmport.targets.aipu.attention import attention_keys
 from lwmport.targets.compile.job import CompileJob, sized
 from lwmport.targets.compile.plan import Place
 from lwmport.types import Array, Kind, TensorSpec, dtype_of
+from lwmport.wording import few
 
 TYPES: Final = {"onnx": "onnx", "tflite": "tflite", "frozen_graph": "tensorflow"}
 
@@ -91,7 +92,7 @@ def _fitting(job: CompileJob, spec: TensorSpec, shape: tuple[int, ...]) -> Array
     name = spec.name
     found = (job.calibration or {}).get(name)
     if found is None:
-        given = ", ".join(job.calibration or {}) or "none"
+        given = few(job.calibration or {}) or "none"
         auto = "auto, or " if job.own else ""
         raise UsageError(
             f"expected samples of the input {name} to quantise with, found {given}; give --calibration {auto}DIR with "

@@ -24,6 +24,7 @@ AIPU: Final = Target(
     title="Zhouyi (AIPU)",
     summary="Arm China's Zhouyi NPUs: Compass makes an aipu.bin",
     formats={"onnx": dialects.AIPU, "tflite": dialects.AIPU_TFLITE},
+    aliases=("zhouyi", "compass", "npu"),
     rules="lwmport.targets.aipu.rules:RULES",
     compiler="lwmport.targets.aipu.compile:VENDOR",
     makes={"": (".bin", ".cix", ".txt")},

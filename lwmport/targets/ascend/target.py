@@ -13,6 +13,7 @@ ASCEND: Final = Target(
     summary="Huawei Ascend NPUs: CANN's ATC makes an .om",
     formats={"onnx": dialects.ASCEND, "frozen_graph": DIALECTS["graphdef"]},
     others=(dialects.ASCEND_NPU,),
+    aliases=("huawei", "cann", "npu"),
     rules="lwmport.targets.ascend.rules:RULES",
     checked_precision="float16",
     compiler="lwmport.targets.ascend.compile:VENDOR",

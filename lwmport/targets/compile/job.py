@@ -10,6 +10,7 @@ from lwmport.registry import check_known
 from lwmport.targets.graphs.record import Value
 from lwmport.targets.target import Target
 from lwmport.types import Array, Signature, TensorSpec, size_of
+from lwmport.wording import few
 
 Gear: TypeAlias = Mapping[str, int]
 """One set of sizes for the dynamic dimensions: ``{"batch": 4}``."""
@@ -80,7 +81,7 @@ def check_ranks(path: Path, inputs: Iterable[Value]) -> None:
     unknown = [value.name for value in inputs if value.shape is None]
     if unknown:
         raise UsageError(
-            f"expected the number of axes of each input of {path}, found none for {', '.join(unknown)}; settle it: "
+            f"expected the number of axes of each input of {path}, found none for {few(unknown)}; settle it: "
             f'lwmport check {path.name} --fix --input-shape "{unknown[0]}:1,..." --out F.onnx'
         )
 
@@ -103,14 +104,14 @@ def check_gears(job: CompileJob, limit: tuple[int, int]) -> None:
     for gear in job.gears:
         if sorted(gear) != sorted(dynamic):
             raise UsageError(
-                f"expected sizes for the dynamic dimensions {', '.join(dynamic) or '(none)'} of {job.path.name}, "
-                f"found {', '.join(gear)}"
+                f"expected sizes for the dynamic dimensions {few(dynamic) or '(none)'} of {job.path.name}, "
+                f"found {few(gear)}"
             )
     if dynamic and not limit[0] <= len(job.gears) <= limit[1]:
         wanted = f"{limit[0]} to {limit[1]} gears" if limit[1] > 1 else "one size each"
         example = ";".join(f"{name}={','.join('1248'[: max(limit[0], 1)])}" for name in dynamic)
         raise UsageError(
-            f"expected {wanted} for the dynamic dimensions {', '.join(dynamic)} of {job.path.name}, "
+            f"expected {wanted} for the dynamic dimensions {few(dynamic)} of {job.path.name}, "
             f"found {len(job.gears)}; give --gears '{example}', or convert with a static batch"
         )
 

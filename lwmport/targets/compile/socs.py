@@ -1,10 +1,10 @@
 """The device that a command names, out of the target's own table."""
 
-import difflib
-
 from lwmport.errors import UsageError
+from lwmport.registry import unknown
 from lwmport.targets.chip import Chip
 from lwmport.targets.target import Target
+from lwmport.wording import few
 
 
 def chip_of(target: Target, soc: str | None, precision: str) -> Chip:
@@ -15,10 +15,9 @@ def chip_of(target: Target, soc: str | None, precision: str) -> Chip:
     """
     found = target.chip(soc or "")
     if found is None:
-        near = difflib.get_close_matches(soc or "", target.chips, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = unknown(soc, target.chips) if soc else f"{few(target.chips)}, found none"
         raise UsageError(
-            f"expected --soc out of {', '.join(target.chips)}, found {soc or 'none'}{hint}; "
+            f"expected --soc out of {known}; 'lwmport list' has them all, and "
             f"'lwmport doctor --target {target.name}' names the card of this machine"
         )
     if precision == "bfloat16" and not found.bfloat16:

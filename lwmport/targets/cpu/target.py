@@ -10,6 +10,7 @@ CPU: Final = Target(
     title="CPU",
     summary="ONNX Runtime, LiteRT or OpenVINO on a CPU",
     formats={"onnx": dialects.CPU, "tflite": dialects.CPU_TFLITE},
+    aliases=("x86", "host"),
     rules="lwmport.targets.cpu.rules:RULES",
     compiler="lwmport.targets.cpu.compile:compile_artifact",
     makes={"onnxruntime": (".onnx",), "openvino": (".xml",)},

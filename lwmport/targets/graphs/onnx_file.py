@@ -27,6 +27,7 @@ from lwmport.targets.graphs.record import (
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim
+from lwmport.wording import few
 
 DOMAINS: Final = 1000
 """Opsets of a model, one for each domain."""
@@ -93,7 +94,7 @@ def with_shapes(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
     inputs = {value.name: value for value in runtime_inputs(model)}
     for name, shape in shapes.items():
         if name not in inputs:
-            raise UsageError(f"expected one of the inputs {', '.join(inputs)} in --input-shape, found {name!r}")
+            raise UsageError(f"expected one of the inputs {few(inputs)} in --input-shape, found {name!r}")
         known = _shape(inputs[name].type)
         fits = known is None or (
             len(known) == len(shape)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.instead import in_place_of
 from lwmport.registry import Registry
 from lwmport.targets.graphs.record import Graph, Shapes
 
@@ -41,5 +42,8 @@ def open_graph(path: Path, shapes: Shapes | None = None) -> Graph:
         )
     if not path.is_file():
         raise ArtifactError(f"expected a model file ({', '.join(READERS)}), found none at {path}")
-    graph: Graph = READERS[path.suffix](path, shapes)
+    placeholder = in_place_of(path)
+    if placeholder:
+        raise ArtifactError(f"{path}: expected a model, found {placeholder}")
+    graph: Graph = READERS[path.suffix.lower()](path, shapes)
     return graph

@@ -11,6 +11,7 @@ MIGRAPHX: Final = Target(
     title="MIGraphX",
     summary="AMD GPUs and Hygon DCUs: MIGraphX makes an .mxr, or runs under ONNX Runtime",
     formats={"onnx": dialects.MIGRAPHX},
+    aliases=("dcu", "rocm", "hygon", "amd", "amdgpu"),
     rules="lwmport.targets.migraphx.rules:RULES",
     compiler="lwmport.targets.migraphx.compile:VENDOR",
     makes={"": (".mxr",)},

@@ -78,3 +78,27 @@ def test_damage_is_one_clear_line(content: bytes, message: str, opened: Callable
     with pytest.raises(CheckpointError, match=message) as error:
         opened(content)
     assert str(error.value).isprintable()
+
+
+PARAMS = {"params": {"a": {"kernel": np.ones((2, 3), np.float32)}}}
+STATE = {"step": 7, "params": PARAMS, "opt_state": {"0": {"mu": np.ones(3)}}}
+
+
+@pytest.mark.parametrize("prefix", ["", "trainstate_params::", "flax_params::"])
+def test_a_train_state_gives_its_parameters(prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / "state.msgpack"
+    path.write_bytes(flax.serialization.msgpack_serialize(STATE))
+    found = open_checkpoint(f"{prefix}{path}")
+    assert set(found.specs) == {"a/kernel"}
+    np.testing.assert_array_equal(found.read("a/kernel"), np.ones((2, 3)))
+    assert ("params of a train state" in str(found.source["description"])) is (prefix != "trainstate_params::")
+
+
+def test_a_tree_that_is_no_train_state_is_not_taken_apart(tmp_path: Path) -> None:
+    path = tmp_path / "tree.msgpack"
+    tree = {"params": {"a": np.ones(2)}, "batch_stats": {"b": np.ones(3)}}
+    path.write_bytes(flax.serialization.msgpack_serialize(tree))
+    assert set(open_checkpoint(path).specs) == {"params/a", "batch_stats/b"}
+    path.write_bytes(flax.serialization.msgpack_serialize({"a": np.ones(2)}))
+    with pytest.raises(CheckpointError, match="expected a train state with params, found none"):
+        open_checkpoint(f"trainstate_params::{path}")

@@ -58,9 +58,14 @@ def test_the_parameters_of_a_train_state(write: Callable[[bytes], Path], same: C
     assert checkpoint.format == "train_state"
 
 
-def test_a_train_state_opened_as_parameters_says_how_to_open_it(opened: Callable[[bytes], Checkpoint]) -> None:
-    with pytest.raises(CheckpointError, match="step: expected an array, found an int; a train state is opened as"):
-        opened(streamed(TRAIN_STATE))
+@pytest.mark.parametrize("prefix", ["", "params::"])
+def test_a_train_state_gives_its_parameters_and_says_so(
+    prefix: str, write: Callable[[bytes], Path], same: Callable[..., None]
+) -> None:
+    checkpoint = open_checkpoint(f"{prefix}{write(streamed(TRAIN_STATE))}")
+    same(checkpoint, {"wte/embedding": MATRIX, "norm": np.ones(2, np.float32)})
+    assert checkpoint.format == "train_state"
+    assert "(params of a train state, without what is beside them)" in str(checkpoint.source["description"])
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 8, 10, 3, 1])

@@ -30,6 +30,7 @@ def _tokens(config: Mapping[str, Any]) -> dict[str, Any]:
 HUGGINGFACE: Final = HuggingFace(
     architecture=ARCHITECTURE,
     kind=KIND,
+    first="model.embed_tokens.weight",
     components=("llama", "vision-llama"),
     untold="the number of heads, the base of the rotary angles and the epsilon",
     example="lwm-text-1m",
