@@ -61,7 +61,9 @@ def metadata(choices: Iterable[Choice]) -> dict[str, str]:
 
     A file of weights is not named: the models are the same wherever it lies.
     """
-    told = (choice for choice in choices if choice.name not in {CONFIGURATION, WEIGHTS} or "random" in str(choice.value))
+    told = (
+        choice for choice in choices if choice.name not in {CONFIGURATION, WEIGHTS} or "random" in str(choice.value)
+    )
     return {
         choice.name: str(choice.value) if choice.name == WEIGHTS else f"{value_words(choice.value)} ({choice.source})"
         for choice in told

@@ -29,7 +29,9 @@ def test_metadata_names_no_file() -> None:
 
 
 def test_metadata_says_that_weights_are_random() -> None:
-    assert metadata([Choice("weights", "random (seed 3), not trained", "x")]) == {"weights": "random (seed 3), not trained"}
+    assert metadata([Choice("weights", "random (seed 3), not trained", "x")]) == {
+        "weights": "random (seed 3), not trained"
+    }
 
 
 @pytest.mark.parametrize(("value", "words"), [(1e-6, "1e-06"), (5e7, "50000000"), (True, "yes"), ("x", "x"), (2, "2")])

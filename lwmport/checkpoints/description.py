@@ -1,4 +1,4 @@
-"""What is known of a checkpoint beside its list of tensors: which configurations fit, what stands beside it, its seed."""
+"""What is known of a checkpoint beside its tensors: which configurations fit, what stands beside it, its seed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,11 @@ def described(checkpoint: Checkpoint) -> Mapping[str, Any]:
     Entries of which nothing is known are left out.
     """
     component, beside = component_of(checkpoint), sidecar_of(checkpoint)
-    found: dict[str, Any] = {"component": component, "beside": beside and beside.name, "remarks": [*checkpoint.remarks]}
+    found: dict[str, Any] = {
+        "component": component,
+        "beside": beside and beside.name,
+        "remarks": [*checkpoint.findings.remarks],
+    }
     if component is not None:
         spec = family_with(component)
         try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lwmport import plain
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
@@ -13,7 +14,6 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
-from lwmport import plain
 from lwmport.choices import CHOICES, WEIGHTS, Choice
 from lwmport.models.families import Family, family_with, resolve
 from lwmport.models.options import Options
@@ -80,7 +80,7 @@ def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpo
         return SeededWeights(seeded_specs(family), seed)
     fit_to(family, opened)
     beside = sidecar_of(opened)
-    seeds = [seed for seed in (opened.seed, beside.seed if beside else None) if seed is not None]
+    seeds = [seed for seed in (opened.findings.seed, beside.seed if beside else None) if seed is not None]
     opened.random = recognised(opened, seeded_specs(family), family.sources, seeds)
     return opened
 

@@ -1,12 +1,13 @@
 """Any checkpoint is opened here: by LWM's prefix if it has one, else by what the file holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import HEAD, detect
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.errors import CheckpointError
 from lwmport.registry import Registry, check_known
 
@@ -21,6 +22,9 @@ FORMATS: Final = Registry(
     },
 )
 """Format -> what indexes it: ``index(cursor) -> entries``. A train state is a stream, and only asked for by prefix."""
+
+REMARKS: Final[Mapping[str, tuple[str, ...]]] = {"train_state": ("the state of the optimiser in it is left out",)}
+"""Format -> what of a file is not read, in words."""
 
 FOLDERS: Final = Registry("folder of checkpoints", {"hf": "lwmport.checkpoints.huggingface.folder:index"})
 """Format of a folder -> what indexes it: ``index(folder, family) -> FolderIndex``."""
@@ -51,7 +55,8 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
-            return Checkpoint(path, form, entries, {"": cursor.status()})
+            findings = Findings(remarks=REMARKS.get(form, ()))
+            return Checkpoint(path, form, entries, {"": cursor.status()}, findings=findings)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -78,8 +83,7 @@ def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if not (path / "config.json").exists():
         raise CheckpointError("expected a file or a Hugging Face folder, found a folder without config.json")
     found = FOLDERS["hf"](path, family)
-    told = {"assumed": found.assumed, "remarks": found.remarks, "seed": found.seed}
-    return Checkpoint(path, "hf", found.entries, found.files, found.config, **told)
+    return Checkpoint(path, "hf", found.entries, found.files, found.config, found.findings)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

@@ -76,7 +76,7 @@ def _without_checkpoint(spec: FamilySpec, asked: str | Mapping[str, Any]) -> Tol
         return ToldConfig(config=asked, name=spec.usual or USUAL, source=f"default of {spec.name}")
     told = _named(asked)
     left_out = _missing(spec, asked)
-    sources = {name: f"LWM's default, for {told.name} leaves it out" for name in left_out}
+    sources = dict.fromkeys(left_out, f"LWM's default, for {told.name} leaves it out")
     return ToldConfig(config=asked, name=told.name, source=told.source, sources=sources)
 
 
@@ -85,7 +85,7 @@ def _own(opened: Checkpoint, asked: str | Mapping[str, Any]) -> ToldConfig:
     if asked not in (USUAL, dict(opened.config)):
         raise UsageError(f"expected no --config: {opened.path.name} has its own; use --set to change a field")
     left_out = "transformers' default, for config.json leaves it out"
-    sources = dict.fromkeys(opened.assumed, left_out)
+    sources = dict.fromkeys(opened.findings.assumed, left_out)
     return ToldConfig(config=dict(opened.config), name="config.json", source="config.json", sources=sources)
 
 
@@ -102,7 +102,7 @@ def _unasked(
     return ToldConfig(config=USUAL, name=spec.usual or USUAL, source=source)
 
 
-def _asked(  # noqa: PLR0913 - the sides of one question
+def _asked(
     spec: FamilySpec,
     component: str,
     opened: Checkpoint,
@@ -145,23 +145,19 @@ def check_agrees(spec: FamilySpec, told: ToldConfig, config: Mapping[str, Any], 
             )
 
 
-def _question(
-    spec: FamilySpec, component: str, opened: Checkpoint, missing: Sequence[str], named: str = ""
-) -> str:
+def _question(spec: FamilySpec, component: str, opened: Checkpoint, missing: Sequence[str], named: str = "") -> str:
     words = {item.field: item.word for item in spec.untold}
     lacking = ", ".join(words[name] for name in missing)
     names = offers_of(spec, component, opened.specs)
     fits = f"its shapes fit --config {' or '.join(names[:OFFERED])}; for another " if names else ""
     found = f"{named} without them" if named else "none"
     return (
-        f"expected --config for {opened.path.name}, because no tensor tells {lacking}, found {found}; {fits}use --config "
-        f"FILE.json with {', '.join(missing)}, or --set {missing[0]}=VALUE for each"
+        f"expected --config for {opened.path.name}, because no tensor tells {lacking}, found {found}; {fits}use "
+        f"--config FILE.json with {', '.join(missing)}, or --set {missing[0]}=VALUE for each"
     )
 
 
-def _missing(
-    spec: FamilySpec, config: str | Mapping[str, Any], settings: tuple[str, ...] = ()
-) -> tuple[str, ...]:
+def _missing(spec: FamilySpec, config: str | Mapping[str, Any], settings: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the fields that no tensor tells and that neither a configuration nor a setting says; a name says all."""
     fields = _fields_of(config)
     if fields is None:
@@ -182,7 +178,9 @@ def _named(asked: str | Mapping[str, Any]) -> ToldConfig:
     return ToldConfig(config=asked, name=name, source=f"--config {name}")
 
 
-def config_choices(family: Family, told: ToldConfig, settings: tuple[str, ...], specs: Collection[str]) -> tuple[Choice, ...]:
+def config_choices(
+    family: Family, told: ToldConfig, settings: tuple[str, ...], specs: Collection[str]
+) -> tuple[Choice, ...]:
     """Return the choices of a model's configuration: which it is, and each field that changes what is computed.
 
     ``specs`` are the names of the tensors of the checkpoint, none for seeded weights.

@@ -135,7 +135,7 @@ class Report:
     choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - the fields of the record
     *,
     title: str,
     weights: WeightsSource,

@@ -50,7 +50,9 @@ def token_inputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, ...
         )
         return (_indices("input_ids", shape, rows, what), codes)
     tables = TwoTables(chosen_by=codes.name, rows=(config.vocab_size, config.vision_vocab_size))
-    ids = _indices("input_ids", shape, max(tables.rows), f"tokens below {tables.rows[0]} or codes below {tables.rows[1]}")
+    ids = _indices(
+        "input_ids", shape, max(tables.rows), f"tokens below {tables.rows[0]} or codes below {tables.rows[1]}"
+    )
     return (replace(ids, tables=tables), codes)
 
 

@@ -21,9 +21,7 @@ def samples(specs: tuple[TensorSpec, ...], gear: Gear, *, masks: bool = True) ->
     generator = np.random.default_rng(SEED)
     names = dynamic_names(Signature(inputs=specs, outputs=()))
     gear = {**dict.fromkeys(names, DYNAMIC), **gear}
-    return within_tables(
-        specs, {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs}
-    )
+    return within_tables(specs, {spec.name: _sample(spec, sized(spec, gear), generator, masks=masks) for spec in specs})
 
 
 def _sample(spec: TensorSpec, shape: tuple[int, ...], generator: np.random.Generator, *, masks: bool) -> Array:

@@ -36,7 +36,9 @@ def _group_query(graph: Graph, node: Node) -> str:
 def _multi_head(graph: Graph, node: Node) -> str:
     heads, width = _number(node, "num_heads"), _last(graph, node.input(0))
     whole = len(graph.shape(node.input(0)) or ()) == 3
-    return f"hidden size {width}, which is no multiple of num_heads {heads}" if whole and heads and width % heads else ""
+    return (
+        f"hidden size {width}, which is no multiple of num_heads {heads}" if whole and heads and width % heads else ""
+    )
 
 
 def _rotary(graph: Graph, node: Node) -> str:

@@ -364,7 +364,9 @@ def test_random_weights_are_known_wherever_they_go(
 
 def test_weights_that_are_random_in_part_are_told_so(config: Callable[..., str], tmp_path: Path) -> None:
     make(Recipe(component="llama", config=config(), stacked=False, form="safetensors"), tmp_path / "it")
-    arrays = {name: open_checkpoint(tmp_path / "it").read(name).copy() for name in open_checkpoint(tmp_path / "it").specs}
+    arrays = {
+        name: open_checkpoint(tmp_path / "it").read(name).copy() for name in open_checkpoint(tmp_path / "it").specs
+    }
     arrays["lm_head/kernel"] += 1
     (tmp_path / "part").write_bytes(stream(arrays))
     _, weights = open_model("llama", str(tmp_path / "part"), config(), Options(), 0)

@@ -38,7 +38,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def converted(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("converted") / "out"
     done = CliRunner().invoke(
-        cli, ["convert", "--component", "llama", "--to", "onnx", "--checkpoint", f"params::{checkpoint}", "--out", str(out)]
+        cli,
+        ["convert", "--component", "llama", "--to", "onnx", "--checkpoint", f"params::{checkpoint}", "--out", str(out)],
     )
     assert done.exit_code == 0, done.output
     (out.parent / "terminal").write_text(done.output)
@@ -51,7 +52,10 @@ def request(checkpoint: Path, out: Path, **more: Any) -> lwmport.Request:
 
 
 def test_the_manifest_says_each_value_and_its_source(converted: Path) -> None:
-    found = {item["name"]: (item["value"], item["source"]) for item in json.loads((converted / "manifest.json").read_text())["choices"]}
+    found = {
+        item["name"]: (item["value"], item["source"])
+        for item in json.loads((converted / "manifest.json").read_text())["choices"]
+    }
     assert found["heads"] == (2, TOLD)
     assert found["theta"] == (5e7, TOLD)
     assert found["epsilon"] == (1e-6, TOLD)
@@ -91,7 +95,9 @@ def test_what_nothing_tells_is_asked_for(given: Mapping[str, Any], checkpoint: P
     alone = tmp_path / "alone.stream"
     alone.write_bytes(checkpoint.read_bytes())
     lacking = "heads, positions" if given else "heads, theta, epsilon, positions"
-    with pytest.raises(UsageError, match=f"expected --config for alone.stream, because no tensor tells {lacking}, found none"):
+    with pytest.raises(
+        UsageError, match=f"expected --config for alone.stream, because no tensor tells {lacking}, found none"
+    ):
         lwmport.convert(request(alone, tmp_path / "out", **given))
     with pytest.raises(UsageError, match=f"no tensor tells {lacking}"):
         port(PortRequest(conversion=request(alone, tmp_path / "out", validate=True, **given), target="cpu"))
@@ -130,7 +136,14 @@ def test_the_configurations_that_fit_are_offered(name: str, offered: tuple[str, 
 
 
 def test_seeded_weights_need_no_question_and_say_the_default(tmp_path: Path) -> None:
-    asked = lwmport.Request(component="llama-embed", format="onnx", out=tmp_path, config="debug", validate=False, options=Options(settings=SMALL))
+    asked = lwmport.Request(
+        component="llama-embed",
+        format="onnx",
+        out=tmp_path,
+        config="debug",
+        validate=False,
+        options=Options(settings=SMALL),
+    )
     choices = lwmport.convert(asked).manifest.choices
     assert Choice("theta", 10000.0, "--config debug") in choices
     assert Choice("weights", "random (seed 0), not trained", "no --checkpoint") in choices

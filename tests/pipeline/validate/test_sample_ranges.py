@@ -46,7 +46,12 @@ def test_samples_are_rows_of_their_tables(name: str, mode: str | None, sequence:
 
 
 def check_inputs_of(component: Component, inputs: dict[str, np.ndarray]) -> None:
-    sized = {name: array.astype(spec.dtype) for spec in component.signature.inputs for name, array in inputs.items() if name == spec.name}
+    sized = {
+        name: array.astype(spec.dtype)
+        for spec in component.signature.inputs
+        for name, array in inputs.items()
+        if name == spec.name
+    }
     check_inputs(component.signature.inputs, sized)
     if "vision_masks" in sized and component.signature.inputs[0].tables:
         codes = sized["vision_masks"] != 0
@@ -61,5 +66,7 @@ def test_a_word_among_the_codes_is_refused_in_one_line() -> None:
     ids = np.full_like(inputs["input_ids"], 39)
     check_inputs(component.signature.inputs, {**inputs, "vision_masks": masks, "input_ids": ids})
     ids[0, 2] = 299
-    with pytest.raises(RunnerError, match=r"expected input_ids below 40 where vision_masks is True, found 299 at \[0, 2\]"):
+    with pytest.raises(
+        RunnerError, match=r"expected input_ids below 40 where vision_masks is True, found 299 at \[0, 2\]"
+    ):
         check_inputs(component.signature.inputs, {**inputs, "vision_masks": masks, "input_ids": ids})

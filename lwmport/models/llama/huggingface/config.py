@@ -80,9 +80,25 @@ NEUTRAL: Final[Mapping[str, tuple[Any, str]]] = {
 HARMLESS: Final = frozenset(
     [
         *("_name_or_path", "architectures", "attention_dropout", "auto_map", "bos_token_id", "dtype", "eos_token_id"),
-        *("initializer_range", "is_decoder", "model_type", "pad_token_id", "pretraining_tp", "torch_dtype", "use_cache"),
+        *(
+            "initializer_range",
+            "is_decoder",
+            "model_type",
+            "pad_token_id",
+            "pretraining_tp",
+            "torch_dtype",
+            "use_cache",
+        ),
         *("transformers_version", "_attn_implementation", "output_attentions", "output_hidden_states", "return_dict"),
-        *("id2label", "label2id", "problem_type", "task_specific_params", "tokenizer_class", "torchscript", "_commit_hash"),
+        *(
+            "id2label",
+            "label2id",
+            "problem_type",
+            "task_specific_params",
+            "tokenizer_class",
+            "torchscript",
+            "_commit_hash",
+        ),
         *("chunk_size_feed_forward", "cross_attention_hidden_size", "finetuning_task", "prefix", "sep_token_id"),
         *("decoder_start_token_id", "use_bfloat16", "tf_legacy_loss", "remove_invalid_values", "lwmport"),
     ]
