@@ -7,6 +7,7 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.told_config import told_config
+from lwmport.choices import RANDOM
 from lwmport.errors import PortError
 from lwmport.models.families import USUAL, family_with, offers_of, resolve
 from lwmport.models.options import Options
@@ -38,7 +39,7 @@ def described(checkpoint: Checkpoint) -> Mapping[str, Any]:
             found["fits"] = [] if checkpoint.config or beside else [*offers_of(spec, component, checkpoint.specs)]
             told = told_config(spec, component, checkpoint, (found["fits"] or [USUAL])[0])
             fitting(resolve(component, told.config, Options(), checkpoint.specs), checkpoint)
-            found["random_seed"] = checkpoint.random and checkpoint.random.seed
+            found["random_seed"] = checkpoint.source.get(RANDOM)
         except PortError:
             pass  # it is a damaged or another model, which only its tensors tell of
     return {name: value for name, value in found.items() if value not in (None, [])}

@@ -96,8 +96,8 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     wanted = _wanted(family, component, conversion)
     written = _file(_arranged(family, wanted, checkpoint, conversion), out, conversion.form, observer)
     if is_told:
-        made = open_checkpoint(out)
-        sidecar.write_beside(made, family.spec.name, wanted.config, checkpoint.random and checkpoint.random.seed)
+        seed = checkpoint.random.seed if checkpoint.random and checkpoint.random.whole else None
+        sidecar.write_beside(open_checkpoint(out), family.spec.name, wanted.config, seed)
     return written
 
 
