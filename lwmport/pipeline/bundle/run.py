@@ -14,7 +14,7 @@ import numpy as np
 
 import lwmport
 from lwmport import atomic, digest, manifest
-from lwmport.choices import is_random, lines
+from lwmport.choices import Choice, is_random, lines
 from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.handoff import record, standalone, texts
 from lwmport.handoff.packing import pack
@@ -39,6 +39,7 @@ from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.reference_runs import trial_batch
 from lwmport.reports.files import read_report
 from lwmport.requests import by_fields, check_types
+from lwmport.targets.compile.choices import compile_choices
 from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Array, Preflight, Status, TensorSpec, Tolerance, Tolerances
@@ -220,12 +221,22 @@ def _put_texts(work: _Work, spec: Spec, runtime: str | None, shown: Mapping[str,
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
-    staging.put("README.txt", texts.readme(spec, scripts, runtime, lines(work.made.choices)).encode())
+    staging.put("README.txt", texts.readme(spec, scripts, runtime, lines(_choices(work))).encode())
     seeded = is_random(work.made.weights)
     notice = texts.notice(spec, work.found.family.spec, shown, lwmport.__version__, seeded=seeded)
     staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())
     staging.put(record.CHECKER, inspect.getsource(standalone).encode())
+
+
+def _choices(work: _Work) -> tuple[Choice, ...]:
+    """Return what the models depend on, and what their compiler is told, as far as their manifest does not say it."""
+    request, made = work.request, work.made
+    compiled = compile_choices(
+        request.target, made.artifact_format, request.soc, request.precision, work.found.precision
+    )
+    told = {choice.name for choice in made.choices}
+    return (*made.choices, *(choice for choice in compiled if choice.name not in told))
 
 
 def _license() -> bytes:
