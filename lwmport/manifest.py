@@ -70,8 +70,8 @@ class Manifest:
     """Everything that vouches for the artifacts in one folder.
 
     ``component`` is what was asked for, ``config`` the model's configuration, ``options`` how components were cut out
-    of it (`lwmport.models.options.Options`). ``phases`` are phase of generation -> the component that runs it. ``choices`` are
-    what the artifacts depend on beside their tensors, and where each of it came from.
+    of it (`lwmport.models.options.Options`). ``phases`` are phase of generation -> the component that runs it.
+    ``choices`` are what the artifacts depend on beside their tensors, and where each of it came from.
     """
 
     format: str

@@ -1,4 +1,4 @@
-"""What is known of a checkpoint beside its list of tensors: which configurations fit, what stands beside it, its seed."""
+"""What is known of a checkpoint beside its tensors: which configurations fit, what stands beside it, its seed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.told_config import told_config
+from lwmport.choices import RANDOM
 from lwmport.errors import PortError
 from lwmport.models.families import USUAL, family_with, offers_of, resolve
 from lwmport.models.options import Options
@@ -27,14 +28,18 @@ def described(checkpoint: Checkpoint) -> Mapping[str, Any]:
     Entries of which nothing is known are left out.
     """
     component, beside = component_of(checkpoint), sidecar_of(checkpoint)
-    found: dict[str, Any] = {"component": component, "beside": beside and beside.name, "remarks": [*checkpoint.remarks]}
+    found: dict[str, Any] = {
+        "component": component,
+        "beside": beside and beside.name,
+        "remarks": [*checkpoint.findings.remarks],
+    }
     if component is not None:
         spec = family_with(component)
         try:
             found["fits"] = [] if checkpoint.config or beside else [*offers_of(spec, component, checkpoint.specs)]
             told = told_config(spec, component, checkpoint, (found["fits"] or [USUAL])[0])
             fitting(resolve(component, told.config, Options(), checkpoint.specs), checkpoint)
-            found["random_seed"] = checkpoint.random and checkpoint.random.seed
+            found["random_seed"] = checkpoint.source.get(RANDOM)
         except PortError:
             pass  # it is a damaged or another model, which only its tensors tell of
     return {name: value for name, value in found.items() if value not in (None, [])}

@@ -45,6 +45,21 @@ class Recognised:
         return f"random weights (seed {self.seed}), not trained" if self.whole else self.value
 
 
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What was found out when a checkpoint was indexed.
+
+    Attributes:
+        assumed: the fields of its configuration that nothing says: they have the format's own defaults.
+        remarks: what was decided about tensors, files and keys, in words: nothing is left out in silence.
+        seed: the seed that the files say they were made of; None where they say none.
+    """
+
+    assumed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    seed: int | None = None
+
+
 class Checkpoint:
     """The tensors of one file or one folder, read one at a time (`lwmport.types.Weights`).
 
@@ -54,10 +69,7 @@ class Checkpoint:
         entries: where each tensor lies, by name.
         config: the fields of the model's configuration that stand beside the tensors, by LWM's names; empty for a
             file, which has none.
-        assumed: the fields of ``config`` that nothing beside the tensors says: they have the format's own defaults.
-        remarks: what was decided about tensors when they were indexed, in words.
-        seed: the seed that the files say they were made of; None where they say none.
-        note: what of the files was read, where that is not all, in words.
+        findings: what was found out when it was indexed.
         left_over: the tensors that a model has no use for, as far as it was fitted to one.
         random: which seed the tensors were made of, as far as somebody looked.
     """
@@ -69,18 +81,13 @@ class Checkpoint:
         entries: Mapping[str, TensorEntry],
         files: Mapping[str, os.stat_result],
         config: Mapping[str, Any] | None = None,
-        *,
-        assumed: tuple[str, ...] = (),
-        remarks: tuple[str, ...] = (),
-        seed: int | None = None,
-        note: str = "",
+        findings: "Findings | None" = None,
     ) -> None:
         self.path = path
-        self.assumed, self.remarks, self.seed = assumed, remarks, seed
+        self.findings = findings or Findings()
         self.random: Recognised | None = None
         self.left_over: tuple[str, ...] = ()
         self.format = format_name
-        self.note = note
         self.entries = MappingProxyType(dict(entries))
         self.config = MappingProxyType(dict(config or {}))
         self._specs = MappingProxyType({name: entry.spec for name, entry in entries.items()})
@@ -101,12 +108,11 @@ class Checkpoint:
         """Which file or folder this is; without the folder it is in, which differs from machine to machine."""
         size, count = sum(size for size, _ in self._states.values()), len(self.specs)
         origin = f"{self.random.words}: " if self.random else ""
-        note = f" ({self.note})" if self.note else ""
-        said = "".join(f"; {remark}" for remark in self.remarks)
-        held = f"{self.format}, {count} tensors, {size:,} bytes{note}{self._unused()}"
+        said = "".join(f"; {remark}" for remark in self.findings.remarks)
+        held = f"{self.path.name}: {self.format}, {count} tensors, {size:,} bytes"
         facts: dict[str, Any] = {
             "kind": "file",
-            "description": f"{origin}{self.path.name}: {held}{said}",
+            "description": f"{origin}{held}{self._unused()}{said}",
             "file": self.path.name,
             "format": self.format,
             "bytes": size,

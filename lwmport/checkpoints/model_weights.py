@@ -99,7 +99,7 @@ def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpo
         return SeededWeights(seeded_specs(family), seed)
     fit_to(family, opened)
     beside = sidecar_of(opened)
-    seeds = [seed for seed in (opened.seed, beside.seed if beside else None) if seed is not None]
+    seeds = [seed for seed in (opened.findings.seed, beside.seed if beside else None) if seed is not None]
     opened.random = recognised(opened, seeded_specs(family), family.sources, seeds)
     return opened
 

@@ -7,7 +7,7 @@ from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.folders import kind_of_folder
-from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.tree import TrainStateError
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD
@@ -29,7 +29,8 @@ FORMATS: Final = Registry(
 TRAIN_STATES: Final = {"msgpack_stream": "train_state", "flax_msgpack": "flax_train_state"}
 """Format -> that of its files that hold a train state, of which the parameters alone are read."""
 
-NOTE: Final = "params of a train state, without what is beside them"
+REMARKS: Final = dict.fromkeys(TRAIN_STATES.values(), ("the state of the optimiser in it is left out",))
+"""Format -> what of a file is not read, in words."""
 
 FOLDERS: Final = Registry(
     "folder of checkpoints",
@@ -65,8 +66,8 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
-            note = NOTE if form in TRAIN_STATES.values() and wanted != "train_state" else ""
-            return Checkpoint(path, form, entries, {"": cursor.status()}, note=note)
+            findings = Findings(remarks=REMARKS.get(form, ()))
+            return Checkpoint(path, form, entries, {"": cursor.status()}, findings=findings)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -95,8 +96,7 @@ def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
         whole: Checkpoint = FOLDERS[form](path)
         return whole
     found = FOLDERS[form](path, family)
-    told = {"assumed": found.assumed, "remarks": found.remarks, "seed": found.seed}
-    return Checkpoint(path, "hf", found.entries, found.files, found.config, **told)
+    return Checkpoint(path, "hf", found.entries, found.files, found.config, found.findings)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

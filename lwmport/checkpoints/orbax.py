@@ -12,7 +12,7 @@ import numpy as np
 
 from lwmport import extras
 from lwmport.checkpoints.entry import DTYPES, check_shape
-from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.plain_json import read_object
 from lwmport.checkpoints.tree import MAX_NAME, PARAMS, is_train_state
@@ -47,7 +47,7 @@ class OrbaxCheckpoint(Checkpoint):
     def __init__(
         self, folder: Path, tensors: Mapping[str, Lazy], files: Mapping[str, os.stat_result], note: str
     ) -> None:
-        super().__init__(folder, "orbax", {}, files, note=note)
+        super().__init__(folder, "orbax", {}, files, findings=Findings(remarks=(note,) if note else ()))
         self._tensors = dict(tensors)
         self._specs = {name: tensor.spec for name, tensor in tensors.items()}  # type: ignore[assignment]
 

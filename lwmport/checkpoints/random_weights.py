@@ -17,8 +17,7 @@ from lwmport.checkpoints.seeded import Seeded
 from lwmport.types import Array, WeightSpec, dtype_of
 
 SEEDS: Final = range(10_000)
-"""The seeds that are tried where nothing says one: 0.2 seconds. Another one has to be told (`lwmport.checkpoints.sidecar`).
-"""
+"""The seeds that are tried where nothing says one, in about a second; `lwmport.checkpoints.sidecar` tells others."""
 
 VALUES: Final = 8
 """Values of a tensor that are compared: eight equal ones by chance are one in 10^30 in float32."""

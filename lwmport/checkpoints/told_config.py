@@ -76,7 +76,7 @@ def _without_checkpoint(spec: FamilySpec, asked: str | Mapping[str, Any]) -> Tol
         return ToldConfig(config=asked, name=spec.usual or USUAL, source=f"default of {spec.name}")
     told = _named(asked)
     left_out = _missing(spec, asked)
-    sources = {name: f"LWM's default, for {told.name} leaves it out" for name in left_out}
+    sources = dict.fromkeys(left_out, f"LWM's default, for {told.name} leaves it out")
     return ToldConfig(config=asked, name=told.name, source=told.source, sources=sources)
 
 
@@ -85,7 +85,7 @@ def _own(opened: Checkpoint, asked: str | Mapping[str, Any]) -> ToldConfig:
     if asked not in (USUAL, dict(opened.config)):
         raise UsageError(f"expected no --config: {opened.path.name} has its own; use --set to change a field")
     left_out = "transformers' default, for config.json leaves it out"
-    sources = dict.fromkeys(opened.assumed, left_out)
+    sources = dict.fromkeys(opened.findings.assumed, left_out)
     return ToldConfig(config=dict(opened.config), name="config.json", source="config.json", sources=sources)
 
 
@@ -102,7 +102,7 @@ def _unasked(
     return ToldConfig(config=USUAL, name=spec.usual or USUAL, source=source)
 
 
-def _asked(  # noqa: PLR0913 - the sides of one question
+def _asked(
     spec: FamilySpec,
     component: str,
     opened: Checkpoint,
@@ -152,8 +152,8 @@ def _question(spec: FamilySpec, component: str, opened: Checkpoint, missing: Seq
     fits = f"its shapes fit --config {' or '.join(names[:OFFERED])}; for another " if names else ""
     found = f"{named} without them" if named else "none"
     return (
-        f"expected --config for {opened.path.name}, because no tensor tells {lacking}, found {found}; {fits}use --config "
-        f"FILE.json with {', '.join(missing)}, or --set {missing[0]}=VALUE for each"
+        f"expected --config for {opened.path.name}, because no tensor tells {lacking}, found {found}; {fits}use "
+        f"--config FILE.json with {', '.join(missing)}, or --set {missing[0]}=VALUE for each"
     )
 
 

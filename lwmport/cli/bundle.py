@@ -71,7 +71,7 @@ class Samples(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     "--precision",
     "precision",
     shell_complete=names("precision"),
-    help="The precision of the compiled models: see 'lwmport compile --help'. --precision is an old name of this option.",
+    help="The precision of the compiled models: see 'lwmport compile --help'. --precision is its old name.",
 )
 @click.option("--gears", metavar="NAME=N,N[;...]", help="The sizes of dynamic dimensions: 'batch=1,2,4'.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")

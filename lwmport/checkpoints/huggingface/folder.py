@@ -14,7 +14,7 @@ from lwmport.checkpoints.huggingface.layouts import layout_from_hf
 from lwmport.checkpoints.huggingface.left_out import check_left_out, listed, settle_tied
 from lwmport.checkpoints.huggingface.marker import seed_of
 from lwmport.checkpoints.huggingface.rows import divided
-from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.plain_json import read_object
 from lwmport.checkpoints.safetensors import index as safetensors_index
 from lwmport.checkpoints.torch import index as torch_index
@@ -48,17 +48,13 @@ class FolderIndex:
         entries: the tensors, by the family's names.
         files: the files that are read.
         config: the configuration with the family's field names.
-        assumed: fields of it that ``config.json`` leaves out.
-        remarks: what was decided about tensors, files and keys, in words: nothing is left out in silence.
-        seed: that of random weights, where ``config.json`` says one.
+        findings: what was found out on the way.
     """
 
     entries: dict[str, TensorEntry]
     files: Files
     config: dict[str, Any]
-    assumed: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
-    seed: int | None = None
+    findings: Findings
 
 
 def index(folder: Path, asked: str = "") -> FolderIndex:
@@ -94,9 +90,7 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
         entries=divided(renamed, family.rows(config)),
         files=states,
         config=config,
-        assumed=told.assumed,
-        remarks=(*remarks, *others),
-        seed=seed_of(fields),
+        findings=Findings(assumed=told.assumed, remarks=(*remarks, *others), seed=seed_of(fields)),
     )
 
 

@@ -57,7 +57,9 @@ def build(program: Program, weights: Weights, dialect: Dialect) -> tuple[GraphBu
     Raises:
         LoweringError: the program holds an operation that the dialect cannot express.
     """
-    rules, forms = native_rules(dialect), native_forms(dialect)
+    forms = native_forms(dialect)
+    several = {composite: _rule_of(tuple(found.values())) for composite, found in forms.items() if _is_limited(found)}
+    rules = {**native_rules(dialect), **several}
     refused: dict[str, str] = {}
     expanded = program.expand(lambda equation: _stays(equation, forms, refused), in_blocks)
     emitter = Emitter(expanded, weights, dialect.opset, PRIMITIVES, rules)
@@ -96,8 +98,8 @@ def _constants(graph: GraphBuilder) -> Iterator[tuple[str | None, str, int]]:
 
 
 def native_rules(dialect: Dialect) -> dict[str, Rule]:
-    """Return the rule of every composite that the dialect writes as operators of its own at its opset."""
-    return {composite: _rule_of(tuple(forms.values())) for composite, forms in native_forms(dialect).items()}
+    """Return the rule of the best form of every composite that the dialect has operators for at its opset."""
+    return {composite: next(iter(forms.values())).rule for composite, forms in native_forms(dialect).items()}
 
 
 def native_forms(dialect: Dialect) -> dict[str, dict[str, Form]]:
@@ -109,10 +111,13 @@ def native_forms(dialect: Dialect) -> dict[str, dict[str, Form]]:
     return {composite: forms for composite, forms in usable.items() if forms}
 
 
+def _is_limited(forms: Mapping[str, Form]) -> bool:
+    """Return whether another form may be needed than the best."""
+    return len(forms) > 1 and next(iter(forms.values())).takes is not ANY
+
+
 def _rule_of(forms: tuple[Form, ...]) -> Rule:
     """Return the rule that writes an equation in the first form that takes it."""
-    if len(forms) == 1 or forms[0].takes is ANY:
-        return forms[0].rule
 
     def rule(e: Emitter, equation: Any) -> None:
         next(form for form in forms if form.takes(equation)).rule(e, equation)

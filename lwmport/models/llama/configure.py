@@ -102,7 +102,7 @@ def offers(part: str, specs: Mapping[str, WeightSpec]) -> tuple[str, ...]:
     usual = known["debug"]
     found = settled(usual.updated({"num_attention_heads": 1}), specs)
     sizes = [getattr(found, name) for name in TOLD]
-    return tuple(name for name in reversed(known) if [getattr(known[name], field) for field in TOLD] == sizes)
+    return tuple(name for name in reversed(list(known)) if [getattr(known[name], field) for field in TOLD] == sizes)
 
 
 def _size_of(specs: Mapping[str, WeightSpec] | None) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 import lwmport
 from lwmport import atomic, digest, manifest
-from lwmport.choices import is_random, lines
+from lwmport.choices import Choice, is_random, lines
 from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.handoff import record, standalone, texts
 from lwmport.handoff.packing import pack
@@ -43,6 +43,7 @@ from lwmport.reports.answer import answered
 from lwmport.reports.files import pictures_in, read_report, write_report
 from lwmport.reports.record import Destination, Report
 from lwmport.requests import by_fields, check_types
+from lwmport.targets.compile.choices import compile_choices
 from lwmport.targets.compile.job import Gear
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Preflight, Status, TensorSpec, Tolerance, Tolerances
@@ -259,7 +260,7 @@ def _stage(work: _Work, device: Device) -> Ready:
     credits_ = {name: credit for credit, name in shown.items()}
     seeded = is_random(made.weights)
     notice = texts.notice(whole, work.found.family.spec, credits_, lwmport.__version__, seeded=seeded)
-    _put_texts(staging, whole, runtime, notice, lines(made.choices), work.report.sentence)
+    _put_texts(staging, whole, runtime, notice, lines(_choices(work)), work.report.sentence)
     return Ready(
         root=request.folder,
         manifest=made,
@@ -299,6 +300,16 @@ def _put_texts(  # noqa: PLR0913 - what the texts say, each of it once
     staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())
     staging.put(record.CHECKER, inspect.getsource(standalone).encode())
+
+
+def _choices(work: _Work) -> tuple[Choice, ...]:
+    """Return what the models depend on, and what their compiler is told, as far as their manifest does not say it."""
+    request, made = work.request, work.made
+    compiled = compile_choices(
+        request.target, made.artifact_format, request.soc, request.precision, work.found.precision
+    )
+    told = {choice.name for choice in made.choices}
+    return (*made.choices, *(choice for choice in compiled if choice.name not in told))
 
 
 def _license() -> bytes:

@@ -111,9 +111,8 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     wanted = _wanted(family, component, conversion)
     written = _file(_arranged(family, wanted, (checkpoint, adapter), conversion), out, conversion.form, observer)
     if is_told:
-        made = open_checkpoint(out)
-        seed = checkpoint.random.seed if checkpoint.random and adapter is None else None
-        sidecar.write_beside(made, family.spec.name, wanted.config, seed)
+        known = checkpoint.random if checkpoint.random and checkpoint.random.whole and adapter is None else None
+        sidecar.write_beside(open_checkpoint(out), family.spec.name, wanted.config, known.seed if known else None)
     return written
 
 

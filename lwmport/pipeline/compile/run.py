@@ -158,7 +158,7 @@ def _write(made: Compilation, folder: Path) -> None:
 
 
 def _told(made: Compilation, request: CompileRequest, job: CompileJob, model: str) -> Compilation:
-    """Return a compilation with its choices; what it computes in is what the model is in, where its compiler keeps it."""
+    """Return a compilation with its choices, and what it computes in: what the model is in, if that is kept."""
     choices = request.choices or compile_choices(request.target, job.format, request.soc, request.precision, model)
     details = made.details
     if model != USUAL and details.get("precision") == USUAL and not TARGETS[request.target].engines:

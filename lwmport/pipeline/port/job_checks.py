@@ -1,7 +1,7 @@
 """What the jobs of a file need is there before the first of them starts."""
 
 from lwmport.converters import converter_for
-from lwmport.errors import PortError
+from lwmport.errors import PortError, UsageError
 from lwmport.pipeline.convert.work import open_request
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.port.jobs import Jobs, PortJob
@@ -20,17 +20,20 @@ def check_ready(asked: Jobs, *, here: bool) -> None:
         PortError: some have not; the message says each fault once, with the jobs that it stops.
     """
     faults: dict[str, list[str]] = {}
+    kinds: set[type[PortError]] = set()
     for job in asked.jobs:
         fault = _fault(job, here=here)
         if fault:
-            faults.setdefault(fault, []).append(job.name)
+            faults.setdefault(str(fault), []).append(job.name)
+            kinds.add(UsageError if isinstance(fault, UsageError) else PortError)
     if faults:
         told = "; ".join(f"{fault} ({few(names)})" for fault, names in faults.items())
         stopped = sum(map(len, faults.values()))
-        raise PortError(f"{stopped} of {len(asked.jobs)} jobs cannot start, so that none was started: {told}")
+        kind = UsageError if kinds == {UsageError} else PortError
+        raise kind(f"{stopped} of {len(asked.jobs)} jobs cannot start, so that none was started: {told}")
 
 
-def _fault(job: PortJob, *, here: bool) -> str:
+def _fault(job: PortJob, *, here: bool) -> PortError | None:
     request, conversion = job.request, job.request.conversion
     try:
         if here and request.toolchain is not None:
@@ -44,5 +47,5 @@ def _fault(job: PortJob, *, here: bool) -> str:
         if conversion.checkpoint is not None:
             open_request(request.converted)
     except PortError as error:
-        return str(error)
-    return ""
+        return error
+    return None

@@ -1,5 +1,6 @@
 """``jobs.toml``: a matrix of ports, and single ones beside it."""
 
+import contextlib
 import itertools
 import re
 import tomllib
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport.errors import UnusedOptionError, UsageError
+from lwmport.checkpoints.model_weights import open_model
+from lwmport.errors import PortError, UnusedOptionError, UsageError
 from lwmport.memory import is_scarce
-from lwmport.models.families import is_file, resolve
+from lwmport.models.families import Family, is_file, resolve
 from lwmport.models.options import Options
 from lwmport.options import JOB, Kind, Place, flag_of, of_place
 from lwmport.pipeline.convert.request import ConvertRequest
@@ -233,8 +235,17 @@ def _placed(fields: Mapping[str, Any], place: Place) -> dict[str, Any]:
 
 def _needed(conversion: ConvertRequest) -> int:
     """Return an estimate of the memory that a port needs at its worst moment, the comparison with the reference."""
-    family = resolve(conversion.component, conversion.config, conversion.options)
+    family = _family(conversion)
     return BASE_BYTES + COPIES * max(_held(component.weights, conversion.format) for component in family.references)
+
+
+def _family(conversion: ConvertRequest) -> Family:
+    """Return the model of a job, as its checkpoint tells it where there is one; what is wrong with it is told later."""
+    asked = (conversion.component, conversion.config, conversion.options)
+    with contextlib.suppress(PortError):
+        if conversion.checkpoint is not None:
+            return open_model(asked[0], conversion.checkpoint, *asked[1:], conversion.seed)[0]
+    return resolve(*asked)
 
 
 def _held(weights: Mapping[str, WeightSpec], form: str) -> int:

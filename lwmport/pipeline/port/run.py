@@ -31,7 +31,7 @@ from lwmport.reports.files import read_report, rewrite
 from lwmport.reports.record import Destination, Report
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable
-from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
+from lwmport.targets.compile.choices import compile_choices, computed_in
 from lwmport.targets.compile.devices import check_calibration, check_device, check_options
 from lwmport.targets.compile.job import PRECISIONS, read_gears
 from lwmport.targets.compile.tools import installed
@@ -291,8 +291,6 @@ def _convert(request: PortRequest, observer: Observer) -> Stage:
 def _check(request: PortRequest, _: Observer) -> Stage:
     made = manifest.read(request.models)
     compiled = computed_in(request.target, request.compile_precision, request.conversion.options.precision)
-    if compiled == USUAL and request.compile_precision is None:
-        compiled = TARGETS[request.target].precision
     conditions = Conditions(
         target=request.target, chip=request.chip or "", precision=RULE_PRECISIONS.get(compiled, compiled)
     )

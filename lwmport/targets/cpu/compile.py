@@ -33,6 +33,10 @@ another."""
 PRECISIONS: Final = ("float32", "bfloat16")
 
 
+class _NotJudgedError(RunnerError):
+    """The artifact does not run, so that nothing can be held against it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Made:
     files: tuple[Path, ...]
@@ -86,17 +90,12 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
         return Status.SKIPPED, _scarcity(job, engine, size), {}
     try:
         given, expected = _expected(job)
-    except MissingExtraError as error:
-        return Status.SKIPPED, str(error), {}
-    except RunnerError as error:
-        return Status.SKIPPED, f"not judged, for {job.path.name} itself does not run on samples: {error}", {}
-    try:
         with disk.blamed(scratch, size, RunnerError):
             made = _make(job, engine, scratch)
         with contextlib.closing(made.open()) as runner:
             first, seconds = _timed(runner, given[0])
             found = together([first, *(runner.run(feed) for feed in given[1:])])
-    except MissingExtraError as error:
+    except (MissingExtraError, _NotJudgedError) as error:
         return Status.SKIPPED, str(error), {}
     except RunnerError as error:
         return Status.FAILED, str(error), {}
@@ -115,20 +114,23 @@ def _expected(job: CompileJob) -> tuple[list[Mapping[str, Array]], list[dict[str
 
     Where a stranger's model refuses them, an integer may be the place of a table's only row: then all integers without
     a range are 0. The ranges of our own models are known.
+
+    Raises:
+        _NotJudgedError: it runs on none of them.
     """
     if job.given:
         with contextlib.closing(open_runner(job.path)) as runner:
             return list(job.given), [runner.run(feed) for feed in job.given]
     gear = job.gears[0] if job.gears else {}
-    given = samples(job.signature.inputs, gear)
+    reason = ""
     with contextlib.closing(open_runner(job.path)) as runner:
-        try:
-            return [given], [runner.run(given)]
-        except RunnerError:
-            if job.own:
-                raise
-            given = samples(job.signature.inputs, gear, masks=False)
-            return [given], [runner.run(given)]
+        for masks in (True,) if job.own else (True, False):
+            given = samples(job.signature.inputs, gear, masks=masks)
+            try:
+                return [given], [runner.run(given)]
+            except RunnerError as error:
+                reason = reason or str(error)
+    raise _NotJudgedError(f"not judged, for {job.path.name} itself does not run on samples: {reason}")
 
 
 def _scarcity(job: CompileJob, engine: str, size: int) -> str:

@@ -80,7 +80,8 @@ OF_A_CACHE = {"TensorScatter", "Where"}
 
 OF_LANGUAGE = {
     "Attention", "RMSNormalization", "RotaryEmbedding", "com.microsoft.GroupQueryAttention",
-    "com.microsoft.RotaryEmbedding", "com.microsoft.SkipSimplifiedLayerNormalization",
+    "com.microsoft.MultiHeadAttention", "com.microsoft.RotaryEmbedding",
+    "com.microsoft.SkipSimplifiedLayerNormalization",
 }  # fmt: skip
 """Forms that test_language_models.py holds to JAX in every dialect."""
 

@@ -88,6 +88,7 @@ def test_a_bundle_says_it(converted: Path, checkpoint: Path, tmp_path: Path) -> 
         readme = found.read("README.txt").decode()
     assert "heads 2, theta 50000000, epsilon 1e-06, positions 64" in readme
     assert "random weights (seed 11), not trained" in readme
+    assert "compile precision float32, runtime onnxruntime (default of cpu)" in readme
 
 
 @pytest.mark.parametrize("given", [{}, {"options": Options(settings=("theta=5e7", "rms_norm_eps=1e-6"))}])
