@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lwmport import atomic, digest, plain
 from lwmport.errors import ArtifactError
+from lwmport.instead import in_place_of
 from lwmport.types import ADDED, Artifact, Signature
 
 FORMAT: Final = "lwmport-manifest/1"
@@ -133,7 +134,7 @@ def read(folder: Path) -> Manifest:
             raise ArtifactError(f"{path}: expected a manifest of at most {LIMIT} bytes, found more")
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        found = error.strerror if isinstance(error, OSError) else error
+        found = error.strerror if isinstance(error, OSError) else in_place_of(path) or error
         raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error
     manifest = plain.decode(Manifest, value, str(path))
     if manifest.format != FORMAT:

@@ -1,6 +1,7 @@
 """A model with its weights: a checkpoint that fits it, or seeded ones where none is given."""
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from lwmport.checkpoints.fit import fit
@@ -34,11 +35,22 @@ def open_model(
     """
     opened = None if checkpoint is None else open_checkpoint(checkpoint, family_with(component).name)
     specs = None if opened is None else opened.specs
-    try:
+    with advised(component, specs):
         family = resolve(component, config_of(opened, config), options, specs)
         return family, fitting(family, opened, seed)
+
+
+@contextlib.contextmanager
+def advised(component: str, names: Collection[str] | None) -> Iterator[None]:
+    """Let errors inside the block end in what a checkpoint with these tensors looks like; None for no checkpoint.
+
+    Raises:
+        CheckpointError: as inside the block, as a ConfigError is.
+    """
+    try:
+        yield
     except (CheckpointError, ConfigError) as error:
-        advice = "" if specs is None else other_model(component, specs)
+        advice = "" if names is None else other_model(component, names)
         raise type(error)(f"{error}{advice}") from error
 
 

@@ -9,7 +9,7 @@ from lwmport.atomic import UNFINISHED, new_folder
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LazyWeights
 from lwmport.checkpoints.lora import Adapter, merged, open_adapter, recorded_base
-from lwmport.checkpoints.model_weights import config_of, fit_to
+from lwmport.checkpoints.model_weights import advised, config_of, fit_to
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
@@ -127,8 +127,9 @@ def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer
 def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> Family:
     """Return what the checkpoint is: settled by its tensors, and held against them."""
     named = _named(family_with(component), checkpoint, conversion)
-    family = resolve(component, named, Options(settings=conversion.settings), checkpoint.specs)
-    fit_to(family, checkpoint)
+    with advised(component, checkpoint.specs):
+        family = resolve(component, named, Options(settings=conversion.settings), checkpoint.specs)
+        fit_to(family, checkpoint)
     return family
 
 

@@ -14,6 +14,7 @@ from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.pipeline.port.run import STAGES, PortOutcome, title_of
 from lwmport.pipeline.validate.reference_runs import threads
+from lwmport.registry import meant
 from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
 from lwmport.types import Status
 
@@ -50,7 +51,7 @@ def port_all(
         MissingExtraError: the engine is not installed.
     """
     observer = observer or Silent()
-    engine = ENGINES.name_of(engine)
+    engine = meant("engine", engine, ENGINES)
     chosen: Engine = ENGINES[engine]()
     places = next(count for count in (workers, asked.workers, threads()) if count is not None)
     free = (free_bytes() or FALLBACK) * 9 // 10
