@@ -12,6 +12,7 @@ from typing import Any, Final
 from lwmport import atomic, digest, owned, plain
 from lwmport.choices import Choice
 from lwmport.errors import ArtifactError
+from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
 from lwmport.types import ADDED, Artifact, Signature
 
@@ -135,7 +136,7 @@ def read(folder: Path) -> Manifest:
     try:
         value = json.loads(read_small(path, LIMIT))
     except (OSError, ValueError, RecursionError) as error:
-        found = error.strerror if isinstance(error, OSError) else error
+        found = error.strerror if isinstance(error, OSError) else in_place_of(path) or error
         raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error
     manifest = plain.decode(Manifest, value, str(path))
     if manifest.format != FORMAT:

@@ -12,12 +12,16 @@ import onnx
 import pytest
 from safetensors.numpy import save_file
 
+from lwmport import manifest
+from lwmport.checkpoints.lora import open_adapter
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import PortError
+from lwmport.handoff.opening import Archive
 from lwmport.instead import instead
 from lwmport.models.families import resolve
 from lwmport.pipeline.compile.calibration import given_samples
 from lwmport.targets.graphs.opening import open_graph
+from lwmport.targets.graphs.saved_model import read_saved_model
 from lwmport.types import Signature, TensorSpec
 
 
@@ -101,6 +105,13 @@ ROADS: dict[str, Callable[[Path, bytes], object]] = {
     "a .tflite": lambda folder, content: open_graph(put(folder / "m.tflite", content)),
     "a .pb": lambda folder, content: open_graph(put(folder / "m.pb", content)),
     "samples": sampled,
+    "a SavedModel": lambda folder, content: read_saved_model(put(folder / "saved_model.pb", content).parent),
+    "a bundle": lambda folder, content: Archive(put(folder / "b.zip", content)),
+    "a manifest": lambda folder, content: manifest.read(put(folder / "manifest.json", content).parent),
+    "an adapter": lambda folder, content: open_adapter(
+        put(folder / "adapter_model.safetensors", content)
+        and put(folder / "adapter_config.json", b'{"peft_type": "LORA"}').parent
+    ),
 }
 
 

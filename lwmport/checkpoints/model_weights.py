@@ -1,6 +1,7 @@
 """A model with its weights: a checkpoint that fits it, or seeded ones where none is given."""
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,19 +43,30 @@ def open_model(
     opened = None if checkpoint is None else open_checkpoint(checkpoint, spec.name)
     specs = None if opened is None else opened.specs
     told = told_config(spec, component, opened, config, options.settings)
-    try:
+    with advised(component, specs):
         family = resolve(component, told.config, options, specs)
         check_agrees(spec, told, family.config, options.settings)
         weights = fitting(family, opened, seed)
-    except (CheckpointError, ConfigError) as error:
-        advice = "" if specs is None else other_model(component, specs)
-        raise type(error)(f"{error}{advice}") from error
     choices = (
         *config_choices(family, told, options.settings, specs or ()),
         *_model_choices(family.options),
         _weights_choice(weights),
     )
     return replace(family, choices=choices), weights
+
+
+@contextlib.contextmanager
+def advised(component: str, names: Collection[str] | None) -> Iterator[None]:
+    """Let errors inside the block end in what a checkpoint with these tensors looks like; None for no checkpoint.
+
+    Raises:
+        CheckpointError: as inside the block, as a ConfigError is.
+    """
+    try:
+        yield
+    except (CheckpointError, ConfigError) as error:
+        advice = "" if names is None else other_model(component, names)
+        raise type(error)(f"{error}{advice}") from error
 
 
 def other_model(component: str, names: Collection[str]) -> str:

@@ -69,7 +69,7 @@ def _dialects(dialects: dict[str, list[str]], name: str) -> str:
 def catalogue() -> dict[str, dict[str, Any]]:
     """Return title -> name -> text, list or table of all that ``lwmport list`` shows."""
     from lwmport import extras
-    from lwmport.checkpoints.opening import FORMATS
+    from lwmport.checkpoints.opening import FOLDERS, FORMATS
     from lwmport.converters import CONVERTERS
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
     from lwmport.models.families import GROUPS, SUMMARIES
@@ -98,7 +98,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
         "targets": {**{name: target.summary for name, target in TARGETS.items()}, **_left_out(TARGETS)},
         "chips": chips(),
         "runners": {**{name: _runner(spec) for name, spec in RUNNERS.items()}, **_left_out(RUNNERS)},
-        "checkpoints": dict.fromkeys(FORMATS, "read"),
+        "checkpoints": dict.fromkeys((*FORMATS, *FOLDERS), "read"),
         "other words": other_words(),
         "installed": {**versions, **missing},
     }

@@ -15,6 +15,7 @@ from typing import IO, Final, Self
 from lwmport.errors import ArtifactError
 from lwmport.handoff import layout, names
 from lwmport.handoff.layout import Entry
+from lwmport.instead import in_place_of
 
 PIECE: Final = 1 << 20
 MOST_ENTRIES: Final = 100_000
@@ -43,6 +44,9 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        placeholder = in_place_of(path)
+        if placeholder:
+            raise ArtifactError(f"expected a bundle at {path}, found {placeholder}")
         try:
             self._file: IO[bytes] = path.open("rb")
         except OSError as error:

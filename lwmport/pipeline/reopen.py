@@ -7,7 +7,7 @@ from typing import Any
 
 from lwmport import manifest
 from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.model_weights import component_weights, fitting
+from lwmport.checkpoints.model_weights import advised, component_weights, fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import ArtifactError, CheckpointError
@@ -126,7 +126,8 @@ def reopen_weights(family: Family, made: Manifest, checkpoint: str | None) -> Ch
             f"expected the checkpoint that was converted ({made.weights.get('description')}); name it with --checkpoint"
         )
     opened = None if checkpoint is None else open_checkpoint(checkpoint, family.spec.name)
-    weights = fitting(family, opened, int(seed))
+    with advised(made.component, None if opened is None else opened.specs):
+        weights = fitting(family, opened, int(seed))
     if weights.digest() != made.weights_sha256:
         raise CheckpointError(
             f"expected the weights that were converted, sha256 {made.weights_sha256}, "

@@ -10,6 +10,7 @@ from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError, ConfigError, PortError
 from lwmport.models.options import Options
+from lwmport.pipeline.checkpoint.convert import Conversion, convert
 from lwmport.pipeline.checkpoint.make import Recipe, make
 
 
@@ -50,3 +51,11 @@ def test_a_checkpoint_of_the_right_model_in_another_size_is_no_other_model(check
     assert "looks like" not in str(caught.value)
     assert len(str(caught.value)) < 1500
     assert open_checkpoint(checkpoints["vqgan"]).specs
+
+
+def test_a_checkpoint_that_is_written_in_another_format_is_told_too(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    asked = Conversion(form="safetensors", component="vqgan", config="debug")
+    with pytest.raises(CheckpointError, match="this looks like llama: --component llama"):
+        convert(str(checkpoints["llama"]), tmp_path / "out", asked)

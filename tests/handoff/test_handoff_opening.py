@@ -90,7 +90,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "bytes behind": (lambda: ours() + b"x", "ends with its directory"),
     "a comment": (lambda: ours()[:-2] + b"\1\0x", "ends with its directory"),
     "cut": (lambda: ours()[:-30], "ends with its directory"),
-    "empty": (lambda: b"", "0 bytes"),
+    "empty": (lambda: b"", "an empty file"),
     "no zip": (lambda: b"hello, this is no zip at all", "ends with its directory"),
     "no ASCII": (lambda: zipped(("ü", b"1")), "ascii"),
 }

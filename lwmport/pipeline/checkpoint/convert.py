@@ -12,7 +12,7 @@ from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LazyWeights
 from lwmport.checkpoints.lora import Adapter, merged, open_adapter, recorded_base
-from lwmport.checkpoints.model_weights import fitting
+from lwmport.checkpoints.model_weights import advised, fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
@@ -140,11 +140,12 @@ def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> t
             raise
         told = None
     config = told.config if told else spec.stacking.assumed if spec.stacking else USUAL
-    family = resolve(component, config, Options(settings=settings), checkpoint.specs)
-    if told:
-        check_agrees(spec, told, family.config, settings)
-        family = replace(family, choices=config_choices(family, told, settings, checkpoint.specs))
-    fitting(family, checkpoint)
+    with advised(component, checkpoint.specs):
+        family = resolve(component, config, Options(settings=settings), checkpoint.specs)
+        if told:
+            check_agrees(spec, told, family.config, settings)
+            family = replace(family, choices=config_choices(family, told, settings, checkpoint.specs))
+        fitting(family, checkpoint)
     return family, told is not None
 
 

@@ -14,6 +14,7 @@ from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
 from lwmport.pipeline.port.run import STAGES, PortOutcome, choices_of, title_of
 from lwmport.processors import processors
+from lwmport.registry import meant
 from lwmport.reports.ports import PortReport, PortRow, StageFact, check_pages, write_index
 from lwmport.types import Status
 from lwmport.verdicts import EXIT_CODES
@@ -51,7 +52,7 @@ def port_all(
         MissingExtraError: the engine is not installed.
     """
     observer = observer or Silent()
-    engine = ENGINES.name_of(engine)
+    engine = meant("engine", engine, ENGINES)
     chosen: Engine = ENGINES[engine]()
     places = next(count for count in (workers, asked.workers, processors()) if count is not None)
     free = (free_bytes() or FALLBACK) * 9 // 10

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.errors import ArtifactError
+from lwmport.instead import in_place_of
 from lwmport.targets.graphs.graphdef_file import DTYPES
 from lwmport.targets.graphs.record import UNNAMED, Value
 from lwmport.targets.graphs.wire import BYTES, Field, Message, mapped, signed
@@ -44,6 +45,9 @@ def read_saved_model(folder: Path) -> SavedModel:
         ArtifactError: it is no SavedModel.
     """
     path = folder / FILE
+    placeholder = in_place_of(path)
+    if placeholder:
+        raise ArtifactError(f"{path}: expected a SavedModel, found {placeholder}")
     data = mapped(path)
     try:
         graph = next(_messages(Message(data, 0, len(data)), 2), None)

@@ -12,6 +12,7 @@ from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.targets.compile.job import read_gears
 from lwmport.targets.graphs.opening import open_graph
 from lwmport.targets.graphs.record import Value, numbered
+from lwmport.targets.registry import TARGETS
 from lwmport.types import Status
 
 FLOAT = onnx.TensorProto.FLOAT
@@ -57,7 +58,8 @@ def test_a_name_that_is_taken_is_passed_over() -> None:
 @pytest.mark.parametrize("target", ["ascend", "cpu"])
 def test_an_input_of_unknown_rank_is_refused(target: str, foreign: Callable[..., Path], tmp_path: Path) -> None:
     """Its output may be: nobody has to make one."""
-    request = CompileRequest(artifact=foreign(a=[1, 2], b=None), target=target, out=tmp_path / "out")
+    soc = TARGETS[target].usual_chip or None
+    request = CompileRequest(artifact=foreign(a=[1, 2], b=None), target=target, soc=soc, out=tmp_path / "out")
     with pytest.raises(
         UsageError, match=r'number of axes of each input .* none for b; .* --input-shape "b:1,'
     ) as caught:
