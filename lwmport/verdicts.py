@@ -6,6 +6,7 @@ digest. *Not judged* means that there was nothing to compare: no runtime, no fil
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -62,13 +63,20 @@ def file_faults(folder: Path, files: Iterable[Judged]) -> tuple[Fault, ...]:
     return tuple(fault for file in files if (fault := _fault(folder / file.name, file)))
 
 
+@lru_cache(maxsize=32)
+def _digest(path: Path, _size: int, _changed: int) -> str:
+    """Return the digest of a file as it is now: one that several models share is read once."""
+    return digest.of_file(path)
+
+
 def _fault(path: Path, file: Judged) -> Fault | None:
     if not path.is_file():
         return Fault(status=Status.NOT_JUDGED, reason=f"{file.name}: expected a file of the artifact, found none")
-    size = path.stat().st_size
-    if size < file.bytes:
-        return Fault(status=Status.NOT_JUDGED, reason=f"{file.name}: expected {file.bytes} bytes, found {size}: cut")
-    found = digest.of_file(path)
+    facts = path.stat()
+    if facts.st_size < file.bytes:
+        reason = f"{file.name}: expected {file.bytes} bytes, found {facts.st_size}: cut"
+        return Fault(status=Status.NOT_JUDGED, reason=reason)
+    found = _digest(path, facts.st_size, facts.st_mtime_ns)
     if found == file.sha256:
         return None
     return Fault(

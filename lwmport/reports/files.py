@@ -98,7 +98,7 @@ def rechecked(report: Report, folder: Path) -> Report:
     """
     if not (folder / manifest.NAME).is_file():
         return answered(replace(report, components=tuple(_beside(part, folder) for part in report.components)))
-    promised = {part.name: part.files for part in manifest.read(folder).components}
+    promised = {part.name: part for part in manifest.read(folder).components}
     judged = {part.validation.component for part in report.components}
     stranger = Fault(status=Status.FAILED, reason=f"{manifest.NAME} names other models than those that were judged")
     if not judged & promised.keys():
@@ -141,11 +141,11 @@ def _beside(part: ComponentReport, folder: Path) -> ComponentReport:
 
 
 def _faults(
-    part: ComponentReport, folder: Path, promised: tuple[manifest.FileEntry, ...], stranger: Fault
+    part: ComponentReport, folder: Path, promised: manifest.ComponentEntry, stranger: Fault
 ) -> tuple[Fault, ...]:
     """Return what is wrong with files: they are not those that were judged, or the manifest promises other ones."""
-    found = file_faults(folder, part.artifact.files)
-    judged, told = ({(file.name, file.sha256) for file in files} for files in (part.artifact.files, promised))
+    found = manifest.part_faults(promised, folder, part.artifact.files)
+    judged, told = ({(file.name, file.sha256) for file in files} for files in (part.artifact.files, promised.files))
     return found if found or judged == told else (stranger,)
 
 

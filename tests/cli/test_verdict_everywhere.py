@@ -176,6 +176,17 @@ def test_a_manifest_of_another_artifact_fails_everywhere(folder: Path, tmp_path:
     assert run("validate", folder)[0] == 1
 
 
+def test_a_tapped_model_that_was_edited_fails_everywhere(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    lwmport.convert(component="llama-head", format="onnx", out=folder, config=SMALL, taps="layers")
+    assert run("report", folder)[0] == run("validate", folder)[0] == 0
+    (tapped,) = folder.glob("*.taps.onnx")
+    cut(tapped)
+    assert run("report", folder)[0] == run("validate", folder)[0] == 1
+    tapped.unlink()
+    assert run("report", folder)[0] == run("validate", folder)[0] == 0
+
+
 def test_an_edited_report_is_refused(folder: Path) -> None:
     text = (folder / "report.json").read_text()
     (folder / "report.json").write_text(text.replace("Numerically equal", "Bit for bit the same"))

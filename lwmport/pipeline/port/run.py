@@ -440,7 +440,7 @@ def _verdict(stages: list[Stage], answer: str) -> tuple[Status, str]:
     status = combined(stage.status for stage in stages if stage.status is not Status.SKIPPED)
     for stage in stages:
         if stage.status is status is not Status.PASSED:
-            return status, f"{stage.name} {status}: {stage.reason}"
+            return status, f"{stage.name} {status}: {stage.reason.removeprefix('Not judged: ')}"
     skipped = [stage for stage in stages if stage.status is Status.SKIPPED]
     left = "; ".join(f"{stage.name} skipped: {stage.reason}" for stage in skipped)
     done = f"Ready to send; {left}" if skipped else "Converted, validated, checked, compiled and bundled."

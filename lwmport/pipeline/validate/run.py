@@ -29,7 +29,7 @@ from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status
-from lwmport.verdicts import Fault, file_faults
+from lwmport.verdicts import Fault
 
 JAX = "jax"
 
@@ -86,13 +86,13 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         component, held = converted.component(subject.part.name), converted.component_weights(subject.part.name)
         own = sampling.of(subject.part.signature.inputs[0].shape[0])
         TestInputs(component, held, own).check(trial_batch(subject.part.signature))
-    observer.phase(f"digests of {found.place}")
-    faults = {} if found.compiled else _faults(found)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     told: list[InputWords] = []
     for subject in found.items:
-        section, drawn, words = _section(request, subject, converted, (faults, sampling), observer)
+        observer.phase(f"{subject.part.name}: digests of its files")
+        wrong = () if found.compiled else manifest.part_faults(subject.part, found.folder)
+        section, drawn, words = _section(request, subject, converted, (wrong, sampling), observer)
         sections.append(section)
         told += [words] if words else []
         pictures.update(drawn)
@@ -129,26 +129,19 @@ def _check_runner(request: ValidateRequest, found: Subjects) -> None:
             raise UsageError(f"expected --device with --runner {names}, found it for {spec.name}; leave --device out")
 
 
-def _faults(found: Subjects) -> dict[str, Fault]:
-    """Return what is wrong with each file of converted models; a tapped model may be missing."""
-    parts = [subject.part for subject in found.items]
-    taps = [file for part in parts if part.taps for file in part.taps.files if (found.folder / file.name).exists()]
-    files = dict.fromkeys([file for part in parts for file in part.files] + taps)
-    return {file.name: fault for file in files for fault in file_faults(found.folder, [file])}
-
-
 def _section(
     request: ValidateRequest,
     subject: Subject,
     converted: Converted,
-    known: tuple[Mapping[str, Fault], Sampling],
+    known: tuple[tuple[Fault, ...], Sampling],
     observer: Observer,
 ) -> tuple[ComponentReport, Mapping[str, bytes], InputWords | None]:
-    """Return what is found on one model file as it lies there now, the pictures of it, and what it was judged on."""
-    faults, sampling = known
+    """Return what is found on one model file, the pictures of it, and what it was judged on.
+
+    ``known`` is what is wrong with its files, and what is sampled.
+    """
+    wrong, sampling = known
     part, made = subject.part, converted.manifest
-    names = [file.name for file in (*part.files, *(part.taps.files if part.taps else ()))]
-    wrong = tuple(faults[name] for name in names if name in faults)
     reasons = [fault.reason for fault in wrong if fault.status is Status.NOT_JUDGED]
     reason = "; ".join(reasons) or why_not(subject.path, request.runner)
     costs: Sequence[str] = ()
@@ -162,7 +155,7 @@ def _section(
     precision = subject.judged_in(converted.family.options.precision)
     facts = (subject.form, made.dialect, precision)
     cost = Conversion(seconds=0.0, peak_bytes=None)
-    section = component_report(_now(subject, faults), judgement, facts, cost, made.weights_sha256)
+    section = component_report(_now(subject, wrong), judgement, facts, cost, made.weights_sha256)
     where, on_device = place_of(subject.path, request.runner)
     notes = (*section.notes, *costs)
     return replace(section, notes=notes, faults=wrong, where=where, on_device=on_device), judgement.pictures, words
@@ -188,15 +181,12 @@ def _judged(
     return judge(subject.path, part.signature, run, precision, observer.phase, opener), notes, run.words
 
 
-def _now(subject: Subject, faults: Mapping[str, Fault]) -> manifest.ComponentEntry:
+def _now(subject: Subject, wrong: tuple[Fault, ...]) -> manifest.ComponentEntry:
     """Return the entry of a model with its files as they are now: what is judged is what a report vouches for."""
     folder = subject.path.parent
-    files = [
-        file if file.name not in faults else manifest.file_entry(folder, folder / file.name)
-        for file in subject.part.files
-        if (folder / file.name).is_file()
-    ]
-    return replace(subject.part, files=tuple(files))
+    there = [file.name for file in subject.part.files if (folder / file.name).is_file()]
+    files = [manifest.file_entry(folder, folder / name) for name in there]
+    return replace(subject.part, files=tuple(files)) if wrong else subject.part
 
 
 def _other(reference: Path, part: manifest.ComponentEntry) -> Path:
