@@ -44,8 +44,11 @@ ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 @pytest.mark.parametrize(
     ("array", "count"),
-    [(ROWS[:1], 1), (ROWS, 3), (ROWS[:, None], 3), (ROWS[:1][None], 1), (ROWS.astype(np.float16), 3), (ROWS.T.copy().T, 3)],
-)  # fmt: skip
+    [
+        *((ROWS[:1], 1), (ROWS, 3), (ROWS[:, None], 3), (ROWS[:1][None], 1)),
+        *((ROWS.astype(np.float16), 3), (ROWS.T.copy().T, 3)),
+    ],
+)
 def test_an_array_is_one_sample_or_all(array: Array, count: int, tmp_path: Path) -> None:
     found = taken(npz(tmp_path, x=array), X)
     assert len(found) == count
@@ -78,7 +81,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[TensorSpec, ...], str]] = {
     "dtype": ({"x": ROWS.astype(np.float64)}, (X,), r"expected x as float32, found float64; convert it: ARRAY\.astype"),
     "integers": ({"x": ROWS.astype(np.int32)}, (X,), "expected x as float32, found int32"),
     "flags": ({"ids": np.ones((1, 2), bool)}, (IDS,), "expected ids as int64, found bool"),
-    "shape": ({"x": ROWS[:, :3]}, (X,), r"expected x as float32\[1, 4\], or \[samples, 1, 4\] for .* found float32\[3, 3\]"),
+    "shape": ({"x": ROWS[:, :3]}, (X,), r"x as float32\[1, 4\], or \[samples, 1, 4\] for .* found float32\[3, 3\]"),
     "none": ({"x": ROWS[:0]}, (X,), r"found float32\[0, 4\]"),
     "range": ({"ids": np.array([[3, 10]])}, (IDS,), "expected ids from 0 to 9, found 3 to 10"),
     "negative": ({"ids": np.array([[-1, 2]])}, (IDS,), "expected ids from 0 to 9, found -1 to 2"),
@@ -93,7 +96,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[TensorSpec, ...], str]] = {
         "expected batch 1 of cache as of ids, found 2",
     ),
     "sums": (
-        {"ids": np.zeros((1, 3), np.int64), "cache": np.zeros((1, 2, 4), np.float32), "mask": np.ones((1, 3), np.int64)},
+        {"ids": np.zeros((1, 3), np.int64), "cache": np.zeros((1, 2, 4), np.float32), "mask": np.ones((1, 3), int)},
         (IDS, CACHE, MASK),
         r"expected past \+ tokens = 7 of mask, found 3",
     ),
@@ -230,7 +233,7 @@ def test_pictures_are_prepared_as_the_family_says(tmp_path: Path) -> None:
 
 
 def test_a_folder_and_its_pictures_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="expected 1 to 10000 pictures .* found none"):
+    with pytest.raises(UsageError, match=r"expected 1 to 10000 pictures .* found none"):
         GivenInputs(tmp_path)
     folder = pictures(tmp_path, 1)
     with pytest.raises(UsageError, match=r"expected a .npz or a .jsonl with x, found a folder of pictures"):
