@@ -363,7 +363,8 @@ def _whole(request: PortRequest) -> Path | None:
     Where a component is fed by another one, or its family fills inputs in, the compiler's own samples serve.
     """
     given, made = request.conversion.inputs, manifest.read(request.models)
-    if given is None or given.is_dir() or given.suffix != ".npz":
+    narrow = request.conversion.options.precision != "float32"
+    if given is None or narrow or given.suffix != ".npz" or given.is_dir():
         return None
     with zipfile.ZipFile(given) as archive:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
