@@ -244,6 +244,13 @@ def test_wrong_usage_is_json_for_a_machine(
     assert said in told.err
 
 
+def test_a_file_where_a_folder_is_meant_costs_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = lwmport(*CONVERT, "--no-validate", "--out", tmp_path / "file")
+    assert done.returncode == UsageError.exit_code
+    assert done.stderr == f"error: expected another path, found: Directory '{tmp_path / 'file'}' is a file.\n"
+
+
 def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = lwmport(*CONVERT, "--no-validate", "--out", tmp_path / "file" / "out")
