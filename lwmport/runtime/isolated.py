@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lwmport import child, plain
-from lwmport.errors import RunnerError
+from lwmport.errors import PortError, RunnerError
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.registry import open_runner, runner_for
 from lwmport.runtime.spec import RunnerContext
@@ -22,7 +22,7 @@ class Runs:
     """
 
     runner: str
-    outputs: tuple[Mapping[str, Array] | RunnerError, ...]
+    outputs: tuple[Mapping[str, Array] | PortError, ...]
     said: str = ""
 
 
@@ -45,6 +45,7 @@ def run_all(
     """
     runner_for(path, runner)
     given = sum(array.nbytes for trial in trials for array in trial.values())
+    bounds, about = child.Bounds.of(held_bytes(path), values + given), f"the runs of {path.name}"
     answer = child.call(
         _outputs,
         {
@@ -53,11 +54,13 @@ def run_all(
             "context": plain.encode(context or RunnerContext()),
             "runner": runner,
         },
-        child.Bounds.of(held_bytes(path), values + given),
-        about=f"the runs of {path.name}",
+        bounds,
+        about,
     )
     name, found = answer.value
-    outputs = tuple(RunnerError(item) if isinstance(item, str) else item for item in found)
+    outputs = tuple(
+        child.failure("RunnerError", item, about, bounds) if isinstance(item, str) else item for item in found
+    )
     return Runs(runner=name, outputs=outputs, said=answer.said)
 
 
