@@ -38,6 +38,9 @@ BYTES_PER_SECOND: Final = 2 << 20
 LEAST_BYTES: Final = 3 << 29
 """What every child has: an interpreter with a runtime takes 200 MB of it, the threads of the runtime some more."""
 
+THREAD_BYTES: Final = 16 << 20
+"""The stack of a thread, of which a runtime has one for each processor, and what it takes beside it."""
+
 COPIES: Final = 4
 """How often weights and values may be in memory: mapped, packed, folded, and on their way back."""
 
@@ -72,7 +75,7 @@ class Bounds:
 
         The user's own, in the environment, come first. Memory is no more than what is free here.
         """
-        need = LEAST_BYTES + COPIES * (held + values)
+        need = LEAST_BYTES + THREAD_BYTES * processors() + COPIES * (held + values)
         free = memory.free_bytes()
         found = cls(
             seconds=LEAST_SECONDS + (held + values) / BYTES_PER_SECOND,
