@@ -46,9 +46,14 @@ if TYPE_CHECKING:
 PASSED, FAILED, USAGE, CANNOT = 0, 1, 2, 3
 
 
+def printable(text: str) -> str:
+    """Return text of a file without what a terminal would obey: that is shown as escapes."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def cannot(reason: object, words_given: list[str], code: int = CANNOT) -> int:
     """Say in one line why nothing was judged, and in a document to who asked for one; return the exit code."""
-    line = " ".join(str(reason).split())
+    line = printable(" ".join(str(reason).split()))
     if "--json" in words_given:
         document = {"status": "not judged" if code == CANNOT else "error", "error": line, "exit_code": code}
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
@@ -1142,7 +1147,7 @@ def show(failures: list[str], rows: list[Row], said: list[str], as_json: bool) -
     lines = ["FAILED  " + failure for failure in failures] + (table(rows) if rows else [])
     ending = [] if verdict == "passed" else [f"{len(failures) + sum(not found.passed for found in rows)} failures"]
     lines.append(f"{verdict.upper()}  {', '.join([*said, *ending])}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(map(printable, lines)) + "\n")
 
 
 def main(words_given: list[str] | None = None, root: Path | None = None) -> int:
@@ -1205,7 +1210,9 @@ def script() -> int:
         return watched(words_given, options.seconds)
     if options.runner:
         bound_memory(options.runner)
-    return main()
+    with contextlib.suppress(KeyboardInterrupt):
+        return main()
+    return 130
 
 
 if __name__ == "__main__":

@@ -882,3 +882,12 @@ def test_models_run_in_a_process_that_is_watched(unpacked: Path) -> None:
     done = subprocess.run([*words, "--seconds", "0"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, done.stderr)
     assert "expected the models to end within 0 s" in done.stderr
+
+
+def test_names_of_a_bundle_are_shown_printably(capsys: pytest.CaptureFixture[str]) -> None:
+    standalone.show(["a\x1b[2J\u202eb: missing"], [], ["\x9b1 files"], as_json=False)
+    standalone.cannot("no \x1b[2J\u202e file", [])
+    said = capsys.readouterr()
+    assert all(line.isprintable() for line in (said.out + said.err).splitlines())
+    assert r"a\x1b[2J\u202eb: missing" in said.out
+    assert said.err == "error: no \\x1b[2J\\u202e file\n"

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.atomic import is_interruption
-from lwmport.errors import PortError, RunnerError, said
+from lwmport.errors import PortError, said
 from lwmport.handoff.arrays import array_of
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
@@ -97,9 +97,9 @@ def _refusal(part: ComponentSpec, how: How) -> str:
 
 
 def _judge(
-    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array] | RunnerError
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array] | PortError
 ) -> Iterator[TensorDiff]:
-    if isinstance(found, RunnerError):
+    if isinstance(found, PortError):
         raise found
     yield from compared(archive, made, part, sample, found, part.precision)
 
