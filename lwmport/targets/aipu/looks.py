@@ -149,12 +149,15 @@ def without_form(subject: Subject) -> Iterator[Hit]:
 
 
 def refused_resizes(subject: Subject) -> Iterator[Hit]:
-    """Yield Resize nodes that the IR has no form for: it has those of 2 or 3 axes behind batch and channel."""
+    """Yield Resize nodes that the IR has no form for: it has those of 1 to 3 axes behind batch and channel.
+
+    Cubic interpolation is written as linear, without a word.
+    """
     for node in subject.graph.of("Resize", "Upsample"):
         shape, scales = subject.graph.shape(node.input(0)), nodes.scales_of(subject.graph, node)
         if node.attributes.get("mode") == "cubic":
             yield Hit.at(node, "cubic interpolation")
-        if shape is not None and len(shape) not in (4, 5):
+        if shape is not None and len(shape) not in (3, 4, 5):
             yield Hit.at(node, f"an operand of {len(shape)} axes")
         elif scales is not None and any(scale != 1 for scale in scales[:2]):
             yield Hit.at(node, "other sizes of batch or channels")
