@@ -61,6 +61,12 @@ NO_FORM: Final = frozenset(
 
 BITWISE: Final = ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")
 
+SEVERAL: Final = ("Max", "Mean", "Min", "Sum")
+"""Operators that are written as a chain of operators of two operands."""
+
+ARITHMETIC: Final = ("Add", "Div", "Mul", "Sub")
+"""Operators that broadcast since opset 7; before it, the parser asks for shapes that it has not inferred yet."""
+
 PACKED: Final = ("int4", "uint4")
 """dtypes that the IR has as constants only."""
 
@@ -142,8 +148,12 @@ def without_form(subject: Subject) -> Iterator[Hit]:
             yield Hit.at(node, "a Dropout that drops")
         elif node.op in BITWISE and any(name in subject.graph.known for name in node.inputs):
             yield Hit.at(node, f"{node.op} with a constant")
-        elif node.op == "Mul" and subject.graph.opset < 7:
-            yield Hit.at(node, "Mul as it was before opset 7")
+        elif node.op in ARITHMETIC and subject.graph.opset < 7 and _reads_computed(subject.graph, node):
+            yield Hit.at(node, f"{node.op} of a computed value, as it was before opset 7")
+        elif node.op in SEVERAL and len(node.inputs) == 1:
+            yield Hit.at(node, f"{node.op} of one operand")
+        elif node.op == "Mean" and len({subject.graph.shape(name) for name in node.inputs}) > 1:
+            yield Hit.at(node, "Mean of operands of other shapes")
         elif node.op in {"Cast", "QuantizeLinear"} and subject.graph.dtype(node.outputs[0]) in PACKED:
             yield Hit.at(node, f"{node.op} to {subject.graph.dtype(node.outputs[0])}")
 
@@ -168,6 +178,10 @@ def _called(graph: Graph) -> Iterator[Node]:
     for node in graph.nodes:
         if node.domain in registration.STANDARD and (not node.scope or node.scope.startswith("/")):
             yield node
+
+
+def _reads_computed(graph: Graph, node: Node) -> bool:
+    return any(name in graph.makers and name not in graph.constants for name in node.inputs)
 
 
 def _is_training(graph: Graph, node: Node) -> bool:

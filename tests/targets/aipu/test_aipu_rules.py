@@ -1,7 +1,7 @@
 """The verdict on a model for Zhouyi is that of Compass's parser, as it was run on each of these models.
 
-What it refuses stands beside what it takes and reads wrongly: cubic pixels as linear ones, axes that are computed as the
-first, and weights that are computed as numbers of its own making.
+What it refuses stands beside what it takes and reads wrongly: cubic pixels as linear ones, axes that are computed as
+the first, a window of attention as none, and weights that are computed as numbers of its own making.
 """
 
 from pathlib import Path
@@ -71,7 +71,7 @@ def sequence() -> onnx.ModelProto:
 
 
 def multiplied(opset: int) -> Build:
-    return one("Mul", "x", "x", opset=opset)
+    return built(model([node("Relu", "x", "t"), node("Mul", "x t", "y")], opset=opset))
 
 
 TAKEN: dict[str, Build] = {
@@ -123,6 +123,7 @@ REFUSED: dict[str, Build] = {
     "a cast to int4": one("Cast", to=INT4, outputs=[value("y", None, INT4)], opset=21),
     "a window of attention": windowed(left_window_size=2),
     "a product before opset 7": multiplied(6),
+    "the largest of one": one("Max"),
     "a size": one("Size", outputs=[value("y", [], INT64)]),
 }
 
