@@ -5,7 +5,7 @@ passes (front_end/onnx/passes/back_passes.py) say which those are, and running i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from lwmport.targets.aipu import operators
@@ -63,6 +63,8 @@ BITWISE: Final = ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")
 
 SEVERAL: Final = ("Max", "Mean", "Min", "Sum")
 """Operators that are written as a chain of operators of two operands."""
+
+SCALED: Final = ("DequantizeLinear", "QuantizeLinear")
 
 ARITHMETIC: Final = ("Add", "Div", "Mul", "Sub")
 """Operators that broadcast since opset 7; before it, the parser asks for shapes that it has not inferred yet."""
@@ -150,9 +152,11 @@ def without_form(subject: Subject) -> Iterator[Hit]:
             yield Hit.at(node, f"{node.op} with a constant")
         elif node.op in ARITHMETIC and subject.graph.opset < 7 and _reads_computed(subject.graph, node):
             yield Hit.at(node, f"{node.op} of a computed value, as it was before opset 7")
+        elif node.op in SCALED and node.input(2) and not _alike(subject.graph, node.inputs[1:3]):
+            yield Hit.at(node, "a scale and a zero point of other shapes")
         elif node.op in SEVERAL and len(node.inputs) == 1:
             yield Hit.at(node, f"{node.op} of one operand")
-        elif node.op == "Mean" and len({subject.graph.shape(name) for name in node.inputs}) > 1:
+        elif node.op == "Mean" and not _alike(subject.graph, node.inputs):
             yield Hit.at(node, "Mean of operands of other shapes")
         elif node.op in {"Cast", "QuantizeLinear"} and subject.graph.dtype(node.outputs[0]) in PACKED:
             yield Hit.at(node, f"{node.op} to {subject.graph.dtype(node.outputs[0])}")
@@ -182,6 +186,11 @@ def _called(graph: Graph) -> Iterator[Node]:
 
 def _reads_computed(graph: Graph, node: Node) -> bool:
     return any(name in graph.makers and name not in graph.constants for name in node.inputs)
+
+
+def _alike(graph: Graph, names: Sequence[str]) -> bool:
+    """Return whether values have the same shape, as far as it is known."""
+    return len({shape for shape in map(graph.shape, names) if shape is not None}) < 2
 
 
 def _is_training(graph: Graph, node: Node) -> bool:

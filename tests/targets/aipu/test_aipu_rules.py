@@ -16,6 +16,7 @@ from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Status
 
 INT4, INT8, UINT8 = (getattr(onnx.TensorProto, name) for name in ("INT4", "INT8", "UINT8"))
+INTEGERS = [value("x", [4], INT8)]
 RNG = np.random.default_rng(0)
 PICTURE = [1, 4, 8, 8]
 
@@ -123,6 +124,9 @@ REFUSED: dict[str, Build] = {
     "a cast to int4": one("Cast", to=INT4, outputs=[value("y", None, INT4)], opset=21),
     "a window of attention": windowed(left_window_size=2),
     "a product before opset 7": multiplied(6),
+    "a scale and a zero point of other shapes": one(
+        "DequantizeLinear", "x", "s", "z", constants={"s": np.float32(1), "z": np.zeros(1, np.int8)}, inputs=INTEGERS
+    ),
     "the largest of one": one("Max"),
     "a size": one("Size", outputs=[value("y", [], INT64)]),
 }
