@@ -142,24 +142,37 @@ def computed_operands(subject: Subject) -> Iterator[Hit]:
 def without_form(subject: Subject) -> Iterator[Hit]:
     """Yield nodes that the parser reads and that its IR has no form for."""
     for node in _called(subject.graph):
-        if node.op in NO_FORM:
-            yield Hit.at(node, f"{node.op}, which the IR does not have")
-        elif node.op == "LSTM" and node.input(7):
-            yield Hit.at(node, "an LSTM with peepholes")
-        elif node.op == "Dropout" and _is_training(subject.graph, node):
-            yield Hit.at(node, "a Dropout that drops")
-        elif node.op in BITWISE and any(name in subject.graph.known for name in node.inputs):
-            yield Hit.at(node, f"{node.op} with a constant")
-        elif node.op in ARITHMETIC and subject.graph.opset < 7 and _reads_computed(subject.graph, node):
-            yield Hit.at(node, f"{node.op} of a computed value, as it was before opset 7")
-        elif node.op in SCALED and node.input(2) and not _alike(subject.graph, node.inputs[1:3]):
-            yield Hit.at(node, "a scale and a zero point of other shapes")
-        elif node.op in SEVERAL and len(node.inputs) == 1:
-            yield Hit.at(node, f"{node.op} of one operand")
-        elif node.op == "Mean" and not _alike(subject.graph, node.inputs):
-            yield Hit.at(node, "Mean of operands of other shapes")
-        elif node.op in {"Cast", "QuantizeLinear"} and subject.graph.dtype(node.outputs[0]) in PACKED:
-            yield Hit.at(node, f"{node.op} to {subject.graph.dtype(node.outputs[0])}")
+        lack = _lack(subject.graph, node) or _refused_operands(subject.graph, node)
+        if lack:
+            yield Hit.at(node, lack)
+
+
+def _lack(graph: Graph, node: Node) -> str:
+    """Return what of a node the IR does not have, in words; empty for nothing."""
+    if node.op in NO_FORM:
+        return f"{node.op}, which the IR does not have"
+    if node.op == "LSTM" and node.input(7):
+        return "an LSTM with peepholes"
+    if node.op == "Dropout" and _is_training(graph, node):
+        return "a Dropout that drops"
+    if node.op in {"Cast", "QuantizeLinear"} and graph.dtype(node.outputs[0]) in PACKED:
+        return f"{node.op} to {graph.dtype(node.outputs[0])}"
+    return ""
+
+
+def _refused_operands(graph: Graph, node: Node) -> str:
+    """Return what is wrong with the operands of a node that the IR has in other forms, in words; empty for nothing."""
+    if node.op in BITWISE and any(name in graph.known for name in node.inputs):
+        return f"{node.op} with a constant"
+    if node.op in ARITHMETIC and graph.opset < 7 and _reads_computed(graph, node):
+        return f"{node.op} of a computed value, as it was before opset 7"
+    if node.op in SCALED and node.input(2) and not _alike(graph, node.inputs[1:3]):
+        return "a scale and a zero point of other shapes"
+    if node.op in SEVERAL and len(node.inputs) == 1:
+        return f"{node.op} of one operand"
+    if node.op == "Mean" and not _alike(graph, node.inputs):
+        return "Mean of operands of other shapes"
+    return ""
 
 
 def refused_resizes(subject: Subject) -> Iterator[Hit]:
