@@ -76,8 +76,8 @@ def resize(
     coordinates: str, nearest: str = "floor", scale: float = 2.0, *, sizes: Sequence[float] = (), **attributes: Any
 ) -> Build:
     constants = {"scales": np.asarray(sizes or [1, 1, scale, scale], np.float32)}
-    modes = {"coordinate_transformation_mode": coordinates, "nearest_mode": nearest, "mode": "nearest"}
-    return one("Resize", "x", "-", "scales", constants=constants, opset=19, **modes, **attributes)
+    modes = {"coordinate_transformation_mode": coordinates, "nearest_mode": nearest, "mode": "nearest", **attributes}
+    return one("Resize", "x", "-", "scales", constants=constants, opset=19, **modes)
 
 
 def with_body(op: str) -> Build:

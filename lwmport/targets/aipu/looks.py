@@ -5,7 +5,7 @@ passes (front_end/onnx/passes/back_passes.py) say which those are, and running i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from lwmport.targets.aipu import operators
@@ -60,6 +60,14 @@ NO_FORM: Final = frozenset(
 """Operators that the parser reads, and that its IR has no form for."""
 
 BITWISE: Final = ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")
+
+SEVERAL: Final = ("Max", "Mean", "Min", "Sum")
+"""Operators that are written as a chain of operators of two operands."""
+
+SCALED: Final = ("DequantizeLinear", "QuantizeLinear")
+
+ARITHMETIC: Final = ("Add", "Div", "Mul", "Sub")
+"""Operators that broadcast since opset 7; before it, the parser asks for shapes that it has not inferred yet."""
 
 PACKED: Final = ("int4", "uint4")
 """dtypes that the IR has as constants only."""
@@ -134,27 +142,49 @@ def computed_operands(subject: Subject) -> Iterator[Hit]:
 def without_form(subject: Subject) -> Iterator[Hit]:
     """Yield nodes that the parser reads and that its IR has no form for."""
     for node in _called(subject.graph):
-        if node.op in NO_FORM:
-            yield Hit.at(node, f"{node.op}, which the IR does not have")
-        elif node.op == "LSTM" and node.input(7):
-            yield Hit.at(node, "an LSTM with peepholes")
-        elif node.op == "Dropout" and _is_training(subject.graph, node):
-            yield Hit.at(node, "a Dropout that drops")
-        elif node.op in BITWISE and any(name in subject.graph.known for name in node.inputs):
-            yield Hit.at(node, f"{node.op} with a constant")
-        elif node.op == "Mul" and subject.graph.opset < 7:
-            yield Hit.at(node, "Mul as it was before opset 7")
-        elif node.op in {"Cast", "QuantizeLinear"} and subject.graph.dtype(node.outputs[0]) in PACKED:
-            yield Hit.at(node, f"{node.op} to {subject.graph.dtype(node.outputs[0])}")
+        lack = _lack(subject.graph, node) or _refused_operands(subject.graph, node)
+        if lack:
+            yield Hit.at(node, lack)
+
+
+def _lack(graph: Graph, node: Node) -> str:
+    """Return what of a node the IR does not have, in words; empty for nothing."""
+    if node.op in NO_FORM:
+        return f"{node.op}, which the IR does not have"
+    if node.op == "LSTM" and node.input(7):
+        return "an LSTM with peepholes"
+    if node.op == "Dropout" and _is_training(graph, node):
+        return "a Dropout that drops"
+    if node.op in {"Cast", "QuantizeLinear"} and graph.dtype(node.outputs[0]) in PACKED:
+        return f"{node.op} to {graph.dtype(node.outputs[0])}"
+    return ""
+
+
+def _refused_operands(graph: Graph, node: Node) -> str:
+    """Return what is wrong with the operands of a node that the IR has in other forms, in words; empty for nothing."""
+    if node.op in BITWISE and any(name in graph.known for name in node.inputs):
+        return f"{node.op} with a constant"
+    if node.op in ARITHMETIC and graph.opset < 7 and _reads_computed(graph, node):
+        return f"{node.op} of a computed value, as it was before opset 7"
+    if node.op in SCALED and node.input(2) and not _alike(graph, node.inputs[1:3]):
+        return "a scale and a zero point of other shapes"
+    if node.op in SEVERAL and len(node.inputs) == 1:
+        return f"{node.op} of one operand"
+    if node.op == "Mean" and not _alike(graph, node.inputs):
+        return "Mean of operands of other shapes"
+    return ""
 
 
 def refused_resizes(subject: Subject) -> Iterator[Hit]:
-    """Yield Resize nodes that the IR has no form for: it has those of 2 or 3 axes behind batch and channel."""
+    """Yield Resize nodes that the IR has no form for: it has those of 1 to 3 axes behind batch and channel.
+
+    Cubic interpolation is written as linear, without a word.
+    """
     for node in subject.graph.of("Resize", "Upsample"):
         shape, scales = subject.graph.shape(node.input(0)), nodes.scales_of(subject.graph, node)
         if node.attributes.get("mode") == "cubic":
             yield Hit.at(node, "cubic interpolation")
-        if shape is not None and len(shape) not in (4, 5):
+        if shape is not None and len(shape) not in (3, 4, 5):
             yield Hit.at(node, f"an operand of {len(shape)} axes")
         elif scales is not None and any(scale != 1 for scale in scales[:2]):
             yield Hit.at(node, "other sizes of batch or channels")
@@ -165,6 +195,15 @@ def _called(graph: Graph) -> Iterator[Node]:
     for node in graph.nodes:
         if node.domain in registration.STANDARD and (not node.scope or node.scope.startswith("/")):
             yield node
+
+
+def _reads_computed(graph: Graph, node: Node) -> bool:
+    return any(name in graph.makers and name not in graph.constants for name in node.inputs)
+
+
+def _alike(graph: Graph, names: Sequence[str]) -> bool:
+    """Return whether values have the same shape, as far as it is known."""
+    return len({shape for shape in map(graph.shape, names) if shape is not None}) < 2
 
 
 def _is_training(graph: Graph, node: Node) -> bool:

@@ -294,8 +294,8 @@ RULES: Final = (
         severity=ERROR,
         title="resize",
         look=looks.refused_resizes,
-        vendor="Can only support Resize Op with 4D/5D inputs; Writing Resize op that is not supported in serialize",
-        fix="resize 2 axes, or 3, behind batch and channels, by nearest or linear",
+        vendor="Writing Resize op that is not supported in serialize; cubic is made linear, and the pixels are wrong",
+        fix="resize the axes behind batch and channels alone, by nearest or linear",
         source=_SUITE,
     ),
     Rule(
