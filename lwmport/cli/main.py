@@ -101,8 +101,6 @@ def main() -> NoReturn:
         interruption.wait()
         if is_out_of_memory(error):
             _fail(OUT_OF_MEMORY, CANNOT)
-        if interruption.asked():
-            _fail(INTERRUPTION, INTERRUPTED)  # a lock that a thread waits for turns the request into an error of its own
         _fail(*_unforeseen(error))
     interruption.wait()
     sys.exit(result if isinstance(result, int) else 0)
