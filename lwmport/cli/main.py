@@ -78,7 +78,9 @@ def main() -> NoReturn:
         sys.exit(end.exit_code)
     except click.ClickException as error:
         if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
-            _fail(f"expected another path, found: {error.message}", error.exit_code)  # what is there, not how to call us
+            _fail(
+                f"expected another path, found: {error.message}", error.exit_code
+            )  # what is there, not how to call us
         _tell(error.format_message(), error.exit_code)
         error.show()
         sys.exit(error.exit_code)

@@ -83,6 +83,4 @@ def _listed(name: str, components: tuple[str, ...]) -> str:
     """Return who takes an option; a cache of fixed length is what a static dialect gives of the whole components."""
     if name != "max_length":
         return few(components)
-    return (
-        f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {few(STATIC_GROUPS)})"
-    )
+    return f"a cache of fixed length (NAME-prefill, NAME-decode, or NAME in a static dialect: {few(STATIC_GROUPS)})"
