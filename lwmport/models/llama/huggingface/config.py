@@ -78,14 +78,15 @@ NEUTRAL: Final[Mapping[str, tuple[Any, str]]] = {
 """Keys that change what a model computes -> the one value that leaves LWM's LLaMA as it is, and why."""
 
 HARMLESS: Final = frozenset(
-    (
-        "_attn_implementation _commit_hash _name_or_path architectures attention_dropout auto_map bos_token_id "
-        "chunk_size_feed_forward cross_attention_hidden_size decoder_start_token_id dtype eos_token_id finetuning_task "
-        "id2label initializer_range is_decoder label2id lwmport model_type output_attentions output_hidden_states "
-        "pad_token_id prefix pretraining_tp problem_type remove_invalid_values return_dict sep_token_id "
-        "task_specific_params tf_legacy_loss tokenizer_class torch_dtype torchscript transformers_version use_bfloat16 "
-        "use_cache"
-    ).split()
+    [
+        *("_attn_implementation", "_commit_hash", "_name_or_path", "architectures", "attention_dropout", "auto_map"),
+        *("bos_token_id", "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id"),
+        *("dtype", "eos_token_id", "finetuning_task", "id2label", "initializer_range", "is_decoder", "label2id"),
+        *("lwmport", "model_type", "output_attentions", "output_hidden_states", "pad_token_id", "prefix"),
+        *("pretraining_tp", "problem_type", "remove_invalid_values", "return_dict", "sep_token_id"),
+        *("task_specific_params", "tf_legacy_loss", "tokenizer_class", "torch_dtype", "torchscript"),
+        *("transformers_version", "use_bfloat16", "use_cache"),
+    ]
 )
 """Keys that change nothing of what a model computes."""
 
