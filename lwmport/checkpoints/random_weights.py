@@ -20,7 +20,7 @@ SEEDS: Final = range(10_000)
 """The seeds that are tried where nothing says one, in about a second; `lwmport.checkpoints.sidecar` tells others."""
 
 VALUES: Final = 8
-"""Values of a tensor that are compared: eight equal ones by chance are one in 10^30 in float32."""
+"""Values of a tensor that are compared: eight that are equal by chance are one in 10^16 in bfloat16."""
 
 PROBES: Final = 2
 """Tensors that the seeds are tried on."""
@@ -61,14 +61,11 @@ def recognised(
 def _looked_at(checkpoint: Checkpoint, specs: Mapping[str, WeightSpec], sources: Sources) -> list[str]:
     """Return the names of tensors to look at, those that are cheap to read first."""
     held = {name: sources[name][0] if name in sources else name for name in specs}
-    floats = [name for name, there in held.items() if is_floating(checkpoint.specs[there].dtype) and _size(specs[name])]
+    large = [name for name, spec in specs.items() if math.prod(spec.shape) >= VALUES]  # fewer are equal by chance
+    floats = [name for name in large if is_floating(checkpoint.specs[held[name]].dtype)]
     turned = [name for name in floats if checkpoint.entries[held[name]].axes]
     plain = [name for name in floats if not checkpoint.entries[held[name]].axes]
     return plain + turned[:TURNED]
-
-
-def _size(spec: WeightSpec) -> int:
-    return math.prod(spec.shape)
 
 
 def _first(checkpoint: Checkpoint, name: str, spec: WeightSpec, sources: Sources) -> Array:

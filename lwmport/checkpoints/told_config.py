@@ -93,8 +93,7 @@ def _unasked(
     spec: FamilySpec, component: str, opened: Checkpoint, beside: Sidecar | None, settings: tuple[str, ...]
 ) -> ToldConfig:
     if beside is not None:
-        source = f"{beside.name}, written by lwmport"
-        return ToldConfig(config=dict(beside.config), name=beside.name, source=source)
+        return ToldConfig(config=dict(beside.config), name=beside.name, source=_told_by(beside))
     missing = _missing(spec, {}, settings) if spec.offers else ()
     if missing:
         raise UsageError(_question(spec, component, opened, missing))
@@ -123,9 +122,13 @@ def _asked(
     return replace(
         told,
         config={**fields, **added} if added else asked,
-        sources=dict.fromkeys(added, f"{beside.name}, written by lwmport" if beside else ""),
+        sources=dict.fromkeys(added, _told_by(beside)),
         beside=beside,
     )
+
+
+def _told_by(beside: Sidecar | None) -> str:
+    return f"{beside.name}, written by lwmport" if beside else ""
 
 
 def check_agrees(spec: FamilySpec, told: ToldConfig, config: Mapping[str, Any], settings: tuple[str, ...]) -> None:
@@ -135,13 +138,14 @@ def check_agrees(spec: FamilySpec, told: ToldConfig, config: Mapping[str, Any], 
         UsageError: it does not, and nobody changed that field with ``--set``.
     """
     beside, changed = told.beside, changes(settings)
-    for item in spec.untold if beside else ():
-        known = beside.config.get(item.field) if beside else None
-        found = config.get(item.field)
+    if beside is None:
+        return
+    for item in spec.untold:
+        known, found = beside.config.get(item.field), config.get(item.field)
         if known is not None and item.field not in changed and found != known:
             raise UsageError(
-                f"expected {item.field} {known} as {beside and beside.name} says, which lwmport wrote beside the "
-                f"checkpoint, found {found} in {told.source}; leave --config out, or say --set {item.field}={found}"
+                f"expected {item.field} {known} as {beside.name} says, which lwmport wrote beside the checkpoint, "
+                f"found {found} in {told.source}; leave --config out, or say --set {item.field}={found}"
             )
 
 

@@ -19,6 +19,10 @@ STANDARD_ERROR: Final = 2
 _ALONE: Final = threading.Lock()
 
 
+class ReportedError(RunnerError):
+    """A runtime wrote an error line, and returned all the same: what it returned is not judged."""
+
+
 @contextlib.contextmanager
 def watched(runtime: str) -> Iterator[None]:
     """Raise if a runtime writes an error line to standard error inside the block; all other lines are passed on.
@@ -27,7 +31,7 @@ def watched(runtime: str) -> Iterator[None]:
     block itself goes on as it is: what the runtime wrote about it is in it too.
 
     Raises:
-        RunnerError: it wrote one; the line is in the message.
+        ReportedError: it wrote one; the line is in the message.
     """
     if not _ALONE.acquire(blocking=False):
         yield
@@ -44,7 +48,7 @@ def watched(runtime: str) -> Iterator[None]:
     os.write(STANDARD_ERROR, b"".join(line for line in lines if line not in wrong))
     if wrong:
         said = COLOUR.sub(b"", wrong[0]).decode(errors="replace").strip()
-        raise RunnerError(f"{runtime} reports an error, so that what it returned is not judged: {said}")
+        raise ReportedError(f"{runtime} reports an error, so that what it returned is not judged: {said}")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lwmport import disk, memory
 from lwmport.errors import MissingExtraError, RunnerError, UsageError
+from lwmport.runtime.error_lines import ReportedError
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.registry import open_runner
 from lwmport.runtime.spec import RunnerContext
@@ -95,7 +96,7 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
         with contextlib.closing(made.open()) as runner:
             first, seconds = _timed(runner, given[0])
             found = together([first, *(runner.run(feed) for feed in given[1:])])
-    except (MissingExtraError, _NotJudgedError) as error:
+    except (MissingExtraError, ReportedError, _NotJudgedError) as error:
         return Status.SKIPPED, str(error), {}
     except RunnerError as error:
         return Status.FAILED, str(error), {}

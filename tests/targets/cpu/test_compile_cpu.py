@@ -16,6 +16,8 @@ from lwmport.models.options import Options
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.runtime.error_lines import ReportedError
+from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu import compile as cpu
@@ -336,3 +338,23 @@ def test_what_no_engine_takes_is_refused(name: str, job_of: Callable[..., Compil
     fields, message = BAD[name]
     with pytest.raises(UsageError, match=message):
         cpu.compile_artifact(replace(job_of(), **fields), tmp_path / "out")
+
+
+def test_a_run_about_which_the_runtime_reports_an_error_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error line beside a result: neither a pass nor a failure."""
+
+    def reported(*_: object) -> None:
+        raise ReportedError("ONNX Runtime reports an error, so that what it returned is not judged: [E:onnxruntime")
+
+    monkeypatch.setattr(OnnxRuntimeRunner, "_run", reported)
+    path = tmp_path / "relu.onnx"
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Relu", ["x"], ["y"])], "relu", [value("x", 1, [1, 4])], [value("y", 1, [1, 4])]
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    (found,) = compile_artifacts(CompileRequest(artifact=path, target="cpu", out=tmp_path / "out"))
+    assert found.status is Status.SKIPPED
+    assert "not judged" in found.reason

@@ -79,28 +79,13 @@ NEUTRAL: Final[Mapping[str, tuple[Any, str]]] = {
 
 HARMLESS: Final = frozenset(
     [
-        *("_name_or_path", "architectures", "attention_dropout", "auto_map", "bos_token_id", "dtype", "eos_token_id"),
-        *(
-            "initializer_range",
-            "is_decoder",
-            "model_type",
-            "pad_token_id",
-            "pretraining_tp",
-            "torch_dtype",
-            "use_cache",
-        ),
-        *("transformers_version", "_attn_implementation", "output_attentions", "output_hidden_states", "return_dict"),
-        *(
-            "id2label",
-            "label2id",
-            "problem_type",
-            "task_specific_params",
-            "tokenizer_class",
-            "torchscript",
-            "_commit_hash",
-        ),
-        *("chunk_size_feed_forward", "cross_attention_hidden_size", "finetuning_task", "prefix", "sep_token_id"),
-        *("decoder_start_token_id", "use_bfloat16", "tf_legacy_loss", "remove_invalid_values", "lwmport"),
+        *("_attn_implementation", "_commit_hash", "_name_or_path", "architectures", "attention_dropout", "auto_map"),
+        *("bos_token_id", "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id"),
+        *("dtype", "eos_token_id", "finetuning_task", "id2label", "initializer_range", "is_decoder", "label2id"),
+        *("lwmport", "model_type", "output_attentions", "output_hidden_states", "pad_token_id", "prefix"),
+        *("pretraining_tp", "problem_type", "remove_invalid_values", "return_dict", "sep_token_id"),
+        *("task_specific_params", "tf_legacy_loss", "tokenizer_class", "torch_dtype", "torchscript"),
+        *("transformers_version", "use_bfloat16", "use_cache"),
     ]
 )
 """Keys that change nothing of what a model computes."""
@@ -204,12 +189,13 @@ def _check_rope(name: str, rope: object) -> None:
 def _rope(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the entries on rotary angles say, from transformers 5 on the base too."""
     entries = (values.get(name) for name in ROPES)
-    return {key: value for entry in entries if isinstance(entry, Mapping) for key, value in entry.items()}
+    found = (entry.items() for entry in entries if isinstance(entry, Mapping))
+    return {key: value for items in found for key, value in items if value is not None}
 
 
 def _theta(values: Mapping[str, Any]) -> float:
     """Return the base of the angles; what stands in the entries on angles counts, as in transformers 5."""
-    return _number({**values, **_rope(values)}, "rope_theta")
+    return _number({"rope_theta": values["rope_theta"], **_rope(values)}, "rope_theta")
 
 
 def _size(values: Mapping[str, Any], name: str) -> int:
