@@ -5,7 +5,7 @@ It holds no time and no path, so that the same request gives the same bytes.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from lwmport.choices import Choice
 from lwmport.errors import ArtifactError
 from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
-from lwmport.types import ADDED, Artifact, Signature, Status
+from lwmport.types import ADDED, Artifact, Signature
 from lwmport.verdicts import Fault, Judged, file_faults
 
 FORMAT: Final = "lwmport-manifest/1"
@@ -165,11 +165,10 @@ def listed(folder: Path) -> Mapping[str, str] | None:
 def part_faults(part: ComponentEntry, folder: Path, files: Iterable[Judged] | None = None) -> tuple[Fault, ...]:
     """Return what is wrong with the files of a component, by default those that its entry names.
 
-    A tapped model may be missing, for a bundle leaves it out. It is no part of what is run, so it fails if it is cut.
+    A tapped model may be missing, for a bundle leaves it out.
     """
-    taps = [file for file in part.taps.files if (folder / file.name).exists()] if part.taps else []
-    tapped = (replace(fault, status=Status.FAILED) for fault in file_faults(folder, taps))
-    return (*file_faults(folder, part.files if files is None else files), *tapped)
+    taps = [file for file in part.taps.files if (folder / file.name).is_file()] if part.taps else []
+    return (*file_faults(folder, part.files if files is None else files), *file_faults(folder, taps))
 
 
 def changed_files(parts: Iterable[ComponentEntry], folder: Path) -> list[str]:

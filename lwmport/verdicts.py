@@ -59,7 +59,10 @@ def exit_code(status: Status) -> int:
 
 
 def file_faults(folder: Path, files: Iterable[Judged]) -> tuple[Fault, ...]:
-    """Return what is wrong with files: one that is missing or cut cannot be judged, one with another digest fails."""
+    """Return what is wrong with files: one that is missing cannot be judged, one with another digest fails.
+
+    Whoever runs a model with such a file, and finds that it does not run, has not judged it.
+    """
     return tuple(fault for file in files if (fault := _fault(folder / file.name, file)))
 
 
@@ -73,14 +76,11 @@ def _fault(path: Path, file: Judged) -> Fault | None:
     if not path.is_file():
         return Fault(status=Status.NOT_JUDGED, reason=f"{file.name}: expected a file of the artifact, found none")
     facts = path.stat()
-    if facts.st_size < file.bytes:
-        reason = f"{file.name}: expected {file.bytes} bytes, found {facts.st_size}: cut"
-        return Fault(status=Status.NOT_JUDGED, reason=reason)
     found = _digest(path, facts.st_size, facts.st_mtime_ns)
     if found == file.sha256:
         return None
     return Fault(
         status=Status.FAILED,
-        reason=f"{file.name} is not the file that was converted: its digest differs, "
-        f"expected sha256 {file.sha256[:12]}, found {found[:12]}",
+        reason=f"{file.name} is not the file that was converted: its digest differs, expected {file.bytes} bytes, "
+        f"sha256 {file.sha256[:12]}, found {facts.st_size}, {found[:12]}",
     )

@@ -23,16 +23,15 @@ def test_each_verdict_has_its_exit_code() -> None:
     assert [exit_code(status) for status in (P, F, N)] == [0, 1, 3]
 
 
-def test_a_missing_or_cut_file_is_not_judged_a_changed_one_fails(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_judged_a_changed_one_fails(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(b"abcd")
     entry = manifest.file_entry(tmp_path, path)
     assert file_faults(tmp_path, [entry]) == ()
-    cases = {b"abcx": (F, "its digest differs"), b"abcde": (F, "its digest differs"), b"abc": (N, "found 3: cut")}
-    for content, (status, words) in cases.items():
+    for content in (b"abcx", b"abcde", b"abc"):
         path.write_bytes(content)
         (fault,) = file_faults(tmp_path, [entry])
-        assert fault.status is status
-        assert words in fault.reason
+        assert fault.status is F
+        assert "its digest differs, expected 4 bytes" in fault.reason
     (fault,) = file_faults(tmp_path, [replace(entry, name="b.onnx")])
     assert (fault.status, fault.reason) == (N, "b.onnx: expected a file of the artifact, found none")

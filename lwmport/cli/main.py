@@ -43,7 +43,7 @@ UNFORESEEN = f"lwmport did not foresee this: please report it, with what {TRACEB
 def cli() -> None:
     """Port LWM from JAX to ONNX and other runtimes, and prove that the numbers hold.
 
-    Exit codes: 0 passed, 1 a check failed, 2 usage, 3 cannot (one line says why).
+    Exit codes: 0 passed, 1 a check failed, 2 usage, 3 not judged, or cannot (one line says why).
     """
     if is_plain():
         click.get_current_context().color = False

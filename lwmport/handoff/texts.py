@@ -50,6 +50,8 @@ def readme(
         "   for int8 no tolerance is promised: read the SQNR in the table.",
         f"   {FROM_FILES}",
         *([f"   {run}"] if run != FROM_FILES else []),
+        "   Send DIR back (with a run, --save DIR writes it): lwmport verify BUNDLE.zip --results DIR puts it into the",
+        "   report.",
         "",
         f"Reference: {spec.reference}. Weights: {spec.weights}.",
         *(["What they depend on, and where each value came from:"] if choices else []),

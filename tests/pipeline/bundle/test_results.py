@@ -156,6 +156,7 @@ def test_the_readme_says_what_was_proven_and_what_was_not(unpacked: Path) -> Non
     said = " ".join((unpacked / "README.txt").read_text().split())
     assert "Numerically equal on a CPU (1 photograph): 1 of 1 outputs agree with JAX, every value within" in said
     assert "Not compiled for, not run on Ascend 310P3." in said
+    assert "lwmport verify BUNDLE.zip --results DIR puts it into the report." in said
     assert "Not compiled for, not run on Ascend 310P3." in (unpacked / "report" / "report.md").read_text()
 
 
