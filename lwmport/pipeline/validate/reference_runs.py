@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -30,7 +31,8 @@ class ReferenceRun:
     """What a component was run on, what the reference made of it, and how long that took.
 
     ``case`` names what it is tried on, where there are several; ``others`` are the other runs. Those of one case are
-    compared as one. ``words`` tell what all of them are made of.
+    compared as one. ``words`` tell what all of them are made of. ``quantize`` returns what several runs quantized: the
+    weights are read once for all.
     """
 
     component: Component
@@ -46,6 +48,7 @@ class ReferenceRun:
     case: str = ""
     others: "tuple[ReferenceRun, ...]" = ()
     words: InputWords | None = None
+    quantize: Callable[[Sequence[Mapping[str, Array]]], list[dict[str, Quantized]]] | None = None
 
     @property
     def all(self) -> "tuple[ReferenceRun, ...]":
@@ -87,6 +90,7 @@ def gather(
     trials = TestInputs(component, weights, sampling).trials(batch)
     runner = reference(component, weights)
     feeds = [trial.made.inputs for trial in trials]
+    quantize = partial(quantized, component, weights)
     if runner.streamed:
         outputs: list[Mapping[str, Array]] = list(runner.run_all(feeds, progress))
         seconds: tuple[float, ...] = ()
@@ -104,7 +108,8 @@ def gather(
             seconds=() if number else seconds,
             reference=reference_name(runner.name, weights),
             batch=batch,
-            quantized=lambda trial=trial: quantized(component, weights, [trial.made.inputs])[0],  # type: ignore[misc]
+            quantized=lambda trial=trial: quantize([trial.made.inputs])[0],  # type: ignore[misc]
+            quantize=quantize,
             relevant=trial.made.relevant,
             case=trial.case,
         )
@@ -154,7 +159,8 @@ def _of_each(run: ReferenceRun, name: str) -> Array:
 
 def _quantized_of(runs: Sequence[ReferenceRun]) -> dict[str, Quantized]:
     """Return what all runs quantized, as one."""
-    found = [run.quantized() for run in runs]
+    together, feeds = runs[0].quantize, [run.inputs for run in runs]
+    found = [run.quantized() for run in runs] if together is None else together(feeds)
     return {
         name: replace(one, vectors=np.concatenate([made[name].vectors for made in found]))
         for name, one in found[0].items()
