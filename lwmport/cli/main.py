@@ -47,7 +47,7 @@ for command in (port, convert, check, compile_, validate, report, inspect, check
     cli.add_command(command)
 
 
-def main() -> NoReturn:
+def main() -> NoReturn:  # noqa: C901 - one line for each kind of end
     """Run the command line and exit."""
     interruption.listen()
     try:
@@ -56,11 +56,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
-            _fail(f"expected another path, found: {error.message}", error.exit_code)  # what is there, not how to call us
-        _tell(error.format_message(), error.exit_code)
-        error.show()
-        sys.exit(error.exit_code)
+        _refuse(error)
     except (click.Abort, KeyboardInterrupt) as end:
         interruption.wait()
         said = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
@@ -85,6 +81,15 @@ def main() -> NoReturn:
         _fail(INTERRUPTION, INTERRUPTED)  # a lock that a thread waits for turns the request into an error of its own
     interruption.wait()
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _refuse(error: click.ClickException) -> NoReturn:
+    """Say what is wrong with the words of a command; of a path it is what is there, not how the command is called."""
+    if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
+        _fail(f"expected another path, found: {error.message}", error.exit_code)
+    _tell(error.format_message(), error.exit_code)
+    error.show()
+    sys.exit(error.exit_code)
 
 
 def _fail(text: str, code: int) -> NoReturn:

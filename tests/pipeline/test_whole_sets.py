@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 import lwmport
-from lwmport import atomic, placing
-from lwmport.cli.main import cli
+from lwmport import atomic
 from lwmport.errors import UsageError
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.check import CheckRequest, fix_artifact

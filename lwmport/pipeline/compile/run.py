@@ -14,8 +14,8 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
 from lwmport.requests import by_fields, check_types
-from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile import record
+from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
