@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside their final name, flushed to disk, then renamed; many of them at once."""
+"""Files appear whole or not at all: written beside their final name, flushed to disk, then renamed, many at once."""
 
 import contextlib
 import fcntl
@@ -195,7 +195,7 @@ def abandon() -> list[Path]:
     For a process that ends without unwinding: nothing of it runs afterwards.
     """
     kept = []
-    for live in list(_live):
+    for live in _live:
         if live.resumable and _is_resumable(live.scratch, KeyboardInterrupt()):
             kept.append(live.scratch)
         elif live.scratch.is_dir():

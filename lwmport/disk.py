@@ -31,21 +31,21 @@ def check_room(path: Path, needed: int) -> int:
 
 
 @contextlib.contextmanager
-def blamed(folder: Path, needed: int, *kinds: type[Exception]) -> Iterator[None]:
+def blamed(folder: Path, needed: int, kind: type[Exception] = Exception) -> Iterator[None]:
     """Turn an error of somebody's who writes ``needed`` bytes into a folder into one about the disk, if that is full.
 
     Runtimes and frameworks say something else then, or something long.
 
     Raises:
-        PortError: fewer than ``needed`` bytes are free after an error out of ``kinds``, or of any if none are named.
+        PortError: fewer than ``needed`` bytes are free after an error of this kind.
     """
     try:
         yield
-    except kinds or Exception as error:
+    except kind as error:
         free = shutil.disk_usage(existing(folder)).free
         if free < needed:
             raise PortError(
-                f"cannot write into {folder}: expected {needed:,} bytes free, found {free:,} left on its disk; free some "
-                "or choose another folder"
+                f"cannot write into {folder}: expected {needed:,} bytes free, found {free:,} left on its disk; free "
+                "some or choose another folder"
             ) from error
         raise

@@ -1,8 +1,8 @@
 """A finished set of files takes the place of an earlier one, by one system call wherever the system has one.
 
 The set lies in a scratch folder. Files that stand beside the earlier set and are none of ours are linked into it, and
-then the two folders change names (``renameat2`` with ``RENAME_EXCHANGE``, renameat2(2); a plain ``rename`` where nothing
-stands there yet). What has its final name is then the old set or the new one, whenever the process is killed.
+then the two folders change names (``renameat2`` with ``RENAME_EXCHANGE``, renameat2(2); a plain ``rename`` where
+nothing stands there yet). What has its final name is then the old set or the new one, whenever the process is killed.
 
 Some systems and places have no such call: a network disk, a mount point, the folder that a shell stands in, a folder
 with much of the user's in it. There the file that vouches for the others goes first and comes last, and `PLACING` says
@@ -51,7 +51,7 @@ def refuse_link(path: Path) -> None:
     """
     if path.is_symlink():
         raise UsageError(
-            f"expected a file or a folder at {path}, found a link to {os.readlink(path)}; remove the link or choose "
+            f"expected a file or a folder at {path}, found a link to {path.readlink()}; remove the link or choose "
             f"another --out"
         )
 
@@ -85,8 +85,8 @@ def noted(final: Path) -> set[str]:
 def check_way(final: Path, names: Collection[str], owned: Collection[str], new: Path | None = None) -> None:
     """Return if nothing is in the way of some files in a folder but ``owned`` ones.
 
-    A file that is the same as the new one, which is ``new`` or below it, is not in the way. In a folder that is part of the set
-    (pictures, a SavedModel) every other file is, for its reader would take it for a part.
+    A file that is the same as the new one, which is ``new`` or below it, is not in the way. In a folder that is part of
+    the set (pictures, a SavedModel) every other file is, for its reader would take it for a part.
 
     Raises:
         UsageError: something is; nothing was touched.
@@ -173,7 +173,7 @@ def _move(scratch: Path, final: Path, folders: list[str], files: list[str], last
 
 
 def _exchange(scratch: Path, final: Path, files: list[str], old: set[str], *, others: bool) -> bool:
-    """Let the two folders change names, and delete the old one; return False, with nothing changed, if that cannot be."""
+    """Let the two folders change names, and delete the old one; if that cannot be, change nothing and return False."""
     carried = _carried(scratch, final, files, old)
     if carried is None or (carried and not others) or not _is_exchangeable(final):
         return False
@@ -257,10 +257,11 @@ def _swap(new: Path, final: Path) -> None:
     """Let two folders change names; where the final one is empty, the new one takes its place."""
     try:
         new.rename(final)
-        return
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
+    else:
+        return
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

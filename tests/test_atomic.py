@@ -165,7 +165,7 @@ def test_a_link_in_the_place_of_what_is_ours_is_refused(name: str, dead: bool, t
     (elsewhere / "sub" / "precious").write_text("precious")
     out.mkdir()
     (out / LINKS[name]).symlink_to(tmp_path / "nowhere" if dead else elsewhere)
-    with pytest.raises(UsageError, match="found a link"), new_folder(out, request="a") as scratch:
+    with pytest.raises(UsageError, match="found a link"), new_folder(out, request="a") as scratch:  # noqa: PT012 - it ends
         (scratch / "pictures").mkdir()
         (scratch / "pictures" / "a.png").write_text("new")
         (scratch / "model").write_text("new")
@@ -202,7 +202,7 @@ def test_a_folder_behind_a_link_is_filled_but_an_earlier_set_there_is_not_delete
     with new_folder(link) as scratch:
         (scratch / "model").write_text("old")
     assert (real / "model").read_text() == "old"
-    with pytest.raises(UsageError, match="name .*real"), new_folder(link, owned=earlier("model")) as scratch:
+    with pytest.raises(UsageError, match=r"name .*real"), new_folder(link, owned=earlier("model")) as scratch:
         pass
     assert (real / "model").read_text() == "old"
     (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
@@ -221,7 +221,7 @@ def test_unfinished_work_that_can_say_nothing_is_not_left(tmp_path: Path, monkey
 
 
 def test_what_is_under_way_can_be_given_up_from_anywhere(tmp_path: Path) -> None:
-    with pytest.raises(PortError, match="No such file"), new_folder(tmp_path / "deep" / "out") as scratch:
+    with pytest.raises(PortError, match="No such file"), new_folder(tmp_path / "deep" / "out") as scratch:  # noqa: PT012 - it ends
         (scratch / "model").write_text("half")
         assert atomic.abandon() == []
         assert not list(tmp_path.iterdir())
@@ -230,7 +230,7 @@ def test_what_is_under_way_can_be_given_up_from_anywhere(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("_little_is_much")
 def test_what_another_run_can_go_on_with_is_kept_when_work_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path, request="a") as scratch:
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path, request="a") as scratch:  # noqa: PT012 - it ends
         (scratch / "x").write_text("half")
         (scratch / ".x.journal").write_text("")
         assert atomic.abandon() == [scratch]
@@ -240,8 +240,8 @@ def test_what_another_run_can_go_on_with_is_kept_when_work_is_given_up(tmp_path:
 @pytest.mark.parametrize("text", ["same", "other"])
 def test_a_file_that_may_not_be_written_over_is_left_unless_it_is_the_same(text: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text(text)
-    with pytest.raises(UsageError, match="found x") if text == "other" else contextlib.nullcontext():
-        with new_file(tmp_path / "x", over=False) as file:
-            file.write(b"same")
+    ending = pytest.raises(UsageError, match="found x") if text == "other" else contextlib.nullcontext()
+    with ending, new_file(tmp_path / "x", over=False) as file:
+        file.write(b"same")
     assert (tmp_path / "x").read_text() == text
     assert len(list(tmp_path.iterdir())) == 1

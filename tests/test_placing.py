@@ -94,7 +94,7 @@ def test_killed_at_any_call_the_set_is_the_old_one_or_the_new_one(
         assert found(out) in ({**old, **foreign}, {**NEW, **foreign}), f"at change {count}"
         work(out)
         assert found(out) == {**NEW, **foreign}, f"at change {count}"
-        assert [path for path in tmp_path.rglob(f"{PREFIX}*")] == []
+        assert list(tmp_path.rglob(f"{PREFIX}*")) == []
     assert count > 10
 
 
@@ -116,7 +116,7 @@ def test_where_folders_cannot_be_exchanged_the_manifest_vouches_for_a_whole_set_
             assert state in ({**old, **mine}, {**NEW, **mine}), f"at change {count}"
         work(out)
         assert found(out) == {**NEW, **mine}, f"at change {count}"
-        assert [path for path in tmp_path.rglob(f"{PREFIX}*")] == []
+        assert list(tmp_path.rglob(f"{PREFIX}*")) == []
     assert count > 10
 
 
@@ -135,7 +135,7 @@ def test_what_is_the_users_is_not_touched(mine: dict[str, str], tmp_path: Path) 
     with pytest.raises(UsageError, match=f"found {named}"):
         work(tmp_path)
     assert found(tmp_path) == mine
-    assert [path for path in tmp_path.rglob(f"{PREFIX}*")] == []
+    assert list(tmp_path.rglob(f"{PREFIX}*")) == []
 
 
 def test_the_same_file_is_not_in_the_way(tmp_path: Path) -> None:

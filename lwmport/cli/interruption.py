@@ -1,8 +1,8 @@
 """A request to end (Ctrl-C, SIGTERM) ends the process within two seconds, wherever it is at work.
 
-An exception is not enough. One that is raised within a callback of JAX's may be lost; one that unwinds through a runtime
-that computes has ended in a segmentation fault; and while a runtime computes, no code of Python's runs in the main
-thread. So the process does not unwind. The handler, or where the main thread does not come to it a thread that the
+An exception is not enough. One that is raised within a callback of JAX's may be lost; one that unwinds through a
+runtime that computes has ended in a segmentation fault; and while a runtime computes, no code of Python's runs in the
+main thread. So the process does not unwind. The handler, or where the main thread does not come to it a thread that the
 system's own handler wakes (`signal.set_wakeup_fd`), deletes what is under way, keeps what another run can go on with,
 ends the processes that were started, says so in one line and leaves.
 """
@@ -49,7 +49,7 @@ def listen() -> None:
     sys.unraisablehook = _unraisable
     if not _pipe:
         _pipe.extend(os.pipe())
-        os.set_blocking(_pipe[1], False)  # noqa: FBT003 - the system's own name for it
+        os.set_blocking(_pipe[1], False)
         os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_forget)
         threading.Thread(target=_watch, name="interruption", daemon=True).start()
     signal.set_wakeup_fd(_pipe[1], warn_on_full_buffer=False)
@@ -126,7 +126,7 @@ def _told(kept: list[Path]) -> str:
 
 
 def _stop_children() -> None:
-    """Ask the processes that were started to end, and end those that do not; one with a group of its own goes with it."""
+    """Ask the processes that were started to end, and end those that do not, with their groups where they have one."""
     children = _children()
     for child in children:
         with contextlib.suppress(OSError):

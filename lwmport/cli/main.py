@@ -68,7 +68,7 @@ for command in (
     cli.add_command(command)
 
 
-def main() -> NoReturn:
+def main() -> NoReturn:  # noqa: C901 - one line for each kind of end
     """Run the command line and exit."""
     interruption.listen()
     try:
@@ -77,6 +77,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
+<<<<<<< HEAD
         if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
             _fail(
                 f"expected another path, found: {error.message}", error.exit_code
@@ -84,6 +85,9 @@ def main() -> NoReturn:
         _tell(error.format_message(), error.exit_code)
         error.show()
         sys.exit(error.exit_code)
+=======
+        _refuse(error)
+>>>>>>> files
     except (click.Abort, KeyboardInterrupt) as end:
         interruption.wait()
         words = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
@@ -108,6 +112,7 @@ def main() -> NoReturn:
     sys.exit(result if isinstance(result, int) else 0)
 
 
+<<<<<<< HEAD
 def _unforeseen(error: Exception) -> tuple[str, int]:
     """Return what is said of an error that is none of ours, and the exit code.
 
@@ -118,6 +123,15 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
     if TRACEBACK in os.environ:
         raise error
     return f"{said(error)}; {UNFORESEEN}", CANNOT
+=======
+def _refuse(error: click.ClickException) -> NoReturn:
+    """Say what is wrong with the words of a command; of a path it is what is there, not how the command is called."""
+    if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
+        _fail(f"expected another path, found: {error.message}", error.exit_code)
+    _tell(error.format_message(), error.exit_code)
+    error.show()
+    sys.exit(error.exit_code)
+>>>>>>> files
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -59,7 +59,7 @@ def check_free(out: Path, is_ours: Callable[[Path], bool]) -> bool:
         return False
     if not out.is_file() or not is_ours(out):
         raise UsageError(
-            f"expected nothing at {out}, or what this command wrote before, found something else; move it away or choose "
-            f"another --out"
+            f"expected nothing at {out}, or what this command wrote before, found something else; move it away or "
+            "choose another --out"
         )
     return True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,10 +45,14 @@ def withdraw(out: Path, bundle: Path, stages: tuple[str, ...]) -> None:
     folder = out / COMPILED
     if "compile" in stages and folder.is_dir():
         for path in sorted(folder.glob(RECORDS)):
-            placing.clear(folder, [path.name, *owned.Earlier(lambda _, path=path: listed(path))(folder)])
+            placing.clear(folder, owned.Earlier(partial(_listed, path.name))(folder))
         placing.rmdir(folder)
     if "check" in stages:
         (out / PREFLIGHT).unlink(missing_ok=True)
+
+
+def _listed(name: str, folder: Path) -> Mapping[str, str] | None:
+    return listed(folder / name)
 
 
 def _files(out: Path, bundle: Path) -> Mapping[Path, Callable[[Path], bool]]:

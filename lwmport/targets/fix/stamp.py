@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
 from lwmport import atomic, digest
 from lwmport.targets.fix.writing import data_of
