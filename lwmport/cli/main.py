@@ -77,17 +77,7 @@ def main() -> NoReturn:  # noqa: C901 - one line for each kind of end
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-<<<<<<< HEAD
-        if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
-            _fail(
-                f"expected another path, found: {error.message}", error.exit_code
-            )  # what is there, not how to call us
-        _tell(error.format_message(), error.exit_code)
-        error.show()
-        sys.exit(error.exit_code)
-=======
         _refuse(error)
->>>>>>> files
     except (click.Abort, KeyboardInterrupt) as end:
         interruption.wait()
         words = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
@@ -112,7 +102,6 @@ def main() -> NoReturn:  # noqa: C901 - one line for each kind of end
     sys.exit(result if isinstance(result, int) else 0)
 
 
-<<<<<<< HEAD
 def _unforeseen(error: Exception) -> tuple[str, int]:
     """Return what is said of an error that is none of ours, and the exit code.
 
@@ -123,7 +112,8 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
     if TRACEBACK in os.environ:
         raise error
     return f"{said(error)}; {UNFORESEEN}", CANNOT
-=======
+
+
 def _refuse(error: click.ClickException) -> NoReturn:
     """Say what is wrong with the words of a command; of a path it is what is there, not how the command is called."""
     if type(error) is click.BadParameter and isinstance(getattr(error.param, "type", None), click.Path):
@@ -131,7 +121,6 @@ def _refuse(error: click.ClickException) -> NoReturn:
     _tell(error.format_message(), error.exit_code)
     error.show()
     sys.exit(error.exit_code)
->>>>>>> files
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -20,15 +20,10 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
-<<<<<<< HEAD
 from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.targets.compile import record
 from lwmport.targets.compile.choices import USUAL, compile_choices, computed_in
-=======
-from lwmport.requests import by_fields, check_types
-from lwmport.targets.compile import record
->>>>>>> files
 from lwmport.targets.compile.devices import check_calibration, check_options
 from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.socs import chip_of
