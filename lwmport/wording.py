@@ -1,9 +1,13 @@
 """Text from a file, made fit for a message, a terminal or a page: printable, and short whatever the file claims."""
 
+import re
 from typing import Final
 
 LONGEST: Final = 120
 """Characters of a foreign name that a message shows."""
+
+LONG_WORD: Final = re.compile(r"\S{600,}")
+"""What no file of anybody is called."""
 
 LONGEST_SENTENCE: Final = 2000
 """Characters of what is said of one thing; of a longer text the middle is left out."""
@@ -24,6 +28,11 @@ def shown(text: str) -> str:
     """Return a foreign name on one line: printable, cut to `LONGEST` characters."""
     escaped = printable(text[:LONGEST]).replace("\n", "\\n").replace("\t", "\\t")
     return escaped if len(escaped) <= LONGEST and len(text) <= LONGEST else f"{escaped[:LONGEST]}..."
+
+
+def message(text: str) -> str:
+    """Return a message that may hold foreign names: printable, and each word of it no longer than a long path."""
+    return printable(LONG_WORD.sub(lambda found: f"{found.group()[:200]}...{found.group()[-100:]}", text))
 
 
 def told(text: str) -> str:
