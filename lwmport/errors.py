@@ -4,7 +4,7 @@ A message says what was expected, what was found, where, and what to do. "Out of
 not an error: exceptions are for "could not judge".
 """
 
-from lwmport.wording import printable
+from lwmport.wording import message
 
 
 class PortError(Exception):
@@ -16,7 +16,7 @@ class PortError(Exception):
     exit_code = 3
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(printable(text))
+        super().__init__(message(text))
 
 
 class UsageError(PortError):

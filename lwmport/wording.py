@@ -1,10 +1,14 @@
 """Text made fit for a message, a terminal or a page: printable, and short whatever a file claims or a list holds."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
 LONGEST: Final = 120
 """Characters of a foreign name that a message shows."""
+
+LONG_WORD: Final = re.compile(r"\S{600,}")
+"""What no file of anybody is called."""
 
 LONGEST_SENTENCE: Final = 2000
 """Characters of what is said of one thing; of a longer text the middle is left out."""
@@ -35,6 +39,11 @@ def shown(text: str) -> str:
     """Return a foreign name on one line: printable, cut to `LONGEST` characters."""
     escaped = printable(text[:LONGEST]).replace("\n", "\\n").replace("\t", "\\t")
     return escaped if len(escaped) <= LONGEST and len(text) <= LONGEST else f"{escaped[:LONGEST]}..."
+
+
+def message(text: str) -> str:
+    """Return a message that may hold foreign names: printable, and each word of it no longer than a long path."""
+    return printable(LONG_WORD.sub(lambda found: f"{found.group()[:200]}...{found.group()[-100:]}", text))
 
 
 def told(text: str) -> str:

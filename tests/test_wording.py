@@ -21,6 +21,12 @@ def test_what_a_reader_sees_stays() -> None:
     assert shown("two\nlines") == r"two\nlines"
 
 
+def test_a_long_name_in_a_message_is_cut_and_a_long_list_is_not() -> None:
+    assert str(PortError(f"expected x, found {'y' * 5000}")) == f"expected x, found {'y' * 200}...{'y' * 100}"
+    names = ", ".join(f"layer/{number}" for number in range(1000))
+    assert str(PortError(names)) == names
+
+
 def test_a_long_name_is_cut_at_its_end_and_a_long_sentence_within() -> None:
     assert shown("a" * 1000) == "a" * LONGEST + "..."
     sentence = told("begin" + "x" * 10_000 + "end")

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -18,11 +18,12 @@ import lwmport
 from lwmport import digest, manifest
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers.write import write_checkpoint
-from lwmport.errors import ArtifactError, CheckpointError, PortError, UsageError
+from lwmport.errors import ArtifactError, CheckpointError, ChildError, PortError, UsageError
 from lwmport.handoff import record
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.packing import pack
 from lwmport.models.families import resolve
+from lwmport.pipeline.bundle import replay
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.bundle.verify import VerifyRequest, verify
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
@@ -410,6 +411,24 @@ def test_a_bundle_that_agrees_with_itself_still_has_to_agree_with_its_models(mad
     assert [validation.status for validation in found.validations] == [Status.PASSED, Status.FAILED]
     with pytest.raises(AssertionError):
         assert verify(VerifyRequest(path=path, sha256=digest.of_file(made), run=False)).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [("time", Status.SKIPPED), ("memory", Status.SKIPPED), ("signal", Status.FAILED), ("error", Status.FAILED)],
+)
+def test_a_model_that_does_not_end_well_is_not_judged_or_failed(
+    cause: str, status: Status, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes too much may be right elsewhere; a model that its runtime dies of is none that runs."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise ChildError("expected the runs to end", cause=cause)
+
+    monkeypatch.setattr(replay, "run_all", refuse)
+    found = verify(VerifyRequest(path=made))
+    assert [validation.status for validation in found.validations] == [status, status]
+    assert all("expected the runs to end" in f"{part.reason} {part.runner}" for part in found.validations)
 
 
 def test_a_manifest_that_leads_out_is_refused(made: Path, tmp_path: Path) -> None:
