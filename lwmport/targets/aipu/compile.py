@@ -39,12 +39,21 @@ MARKS: Final = ("[E]", "[F]")
 GUESSED: Final = re.compile(r"Infer of .* meets issues")
 """A warning of the parser, after which it goes on with what it has: a convolution without its padding, as seen."""
 
+CHECK: Final = "run 'lwmport check --target aipu'"
+
 HINTS: Final = {
     "killed": "the parser needs about four times the model file: compile one block at a time",
     "library": "source the environment of the SDK",
     "len() of unsized object": "a 0-d tensor is external data: convert with --dialect aipu, which keeps it inline",
     "only 0-dimensional arrays can be converted": "the parser needs numpy 2.2.6: pip install numpy==2.2.6",
-    "is not supported in serialize": "an operator has no form on the device: run 'lwmport check --target aipu'",
+    "is not supported in serialize": f"an operator has no form on the device: {CHECK}",
+    "Meets invalid Conv/ConvTranspose": f"weights have to be constants: {CHECK}",
+    "Meets invalid ConvTranspose": f"weights have to be constants: {CHECK}",
+    "Got invalid output shape": f"a shape follows from values that are computed: {CHECK}",
+    "Meets invalid weights": f"weights have to be constants: {CHECK}",
+    "that cannot be converted in rename_cast": "the IR does not have this dtype: cast to float32 or int32",
+    "is not connected": "a part of the model leads from no input to no output: leave it out",
+    " meets issues": f"the parser went on without this shape: {CHECK}",
     "is not DAG": "loops of unknown length are not taken: convert with --dialect aipu",
     "No module named 'AIPUBuilder.core'": "this needs the closed part of the SDK (MiniPkg)",
     "Currently not support per-block": "weights per block do not go with float16 activations: leave out the option",
