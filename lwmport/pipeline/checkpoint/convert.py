@@ -83,7 +83,8 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     asked = family_with(conversion.component).name if conversion.component else ""
     checkpoint = open_checkpoint(source, asked)
     named = conversion.config
-    check_apart(out, checkpoint.path, *([Path(named)] if named and is_file(named) else []))
+    read = [checkpoint.path, sidecar.path_beside(checkpoint.path), *([Path(named)] if named and is_file(named) else [])]
+    check_apart(out, *read)
     observer = observer or Silent()
     observer.phase(f"convert {checkpoint.source['description']} to {conversion.form}: {out}")
     component = conversion.component or component_of(checkpoint)
