@@ -36,8 +36,9 @@ def test_make_convert_and_inspect(tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     stream = tmp_path / "it.stream"
     lwmport("checkpoint", "make", "--component", "llama", *SMALL, "--out", stream)
+    (tmp_path / "it.stream.lwmport.json").unlink()
     for words, code, message in (
-        (("convert", stream, "--to", "hf", "--out", tmp_path / "x"), 2, "expected --config for --to hf"),
+        (("convert", stream, "--to", "hf", "--out", tmp_path / "x"), 2, "expected --config for it.stream"),
         (("convert", stream, "--to", "gguf", "--out", tmp_path / "x"), 2, "expected a checkpoint format out of"),
         (("convert", tmp_path / "no", "--to", "hf", "--out", tmp_path / "x"), 3, "no such file"),
         (("make", "--component", "llama", "--dtype", "int8", "--out", tmp_path / "x"), 2, "expected a dtype out of"),
@@ -60,5 +61,9 @@ def test_what_is_read_is_never_written_over(tmp_path: Path) -> None:
     done = lwmport("checkpoint", "make", "--component", "llama", *SMALL, "--seed", "1", "--out", stream)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("remove it or choose another --out")
+    beside = tmp_path / "it.stream.lwmport.json"
+    done = lwmport("checkpoint", "convert", stream, "--to", "pickle", "--out", beside)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"error: expected --out apart from what is read, found {beside}")
     assert stream.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["it.stream"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.stream", beside.name]

@@ -94,8 +94,8 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     adapter = None if conversion.adapter is None else open_adapter(conversion.adapter)
     checkpoint = open_checkpoint(source, asked)
     named = conversion.config
-    read = [checkpoint.path] if conversion.adapter is None else [checkpoint.path, conversion.adapter]
-    check_apart(out, *read, *([Path(named)] if named and is_file(named) else []))
+    read = [checkpoint.path, sidecar.path_beside(checkpoint.path), *([Path(named)] if named and is_file(named) else [])]
+    check_apart(out, *read, *([conversion.adapter] if conversion.adapter else []))
     observer = observer or Silent()
     merging = f", with the LoRA adapter {conversion.adapter}," if conversion.adapter else ""
     observer.phase(f"convert {checkpoint.source['description']}{merging} to {conversion.form}: {out}")
