@@ -191,11 +191,22 @@ def test_a_stage_whose_files_were_touched_runs_again_with_all_behind_it(
     assert ran[4:] == ["check", "compile", "bundle"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"format": "lwmport-port/1"}', b"\xff"])
-def test_a_damaged_ledger_counts_for_nothing(content: bytes, ran: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b'{"format": "lwmport-port/1"}', b'{"format": "lwmport-port/3", "stages": 1}'])
+def test_a_ledger_of_ours_that_says_nothing_counts_for_nothing(content: bytes, ran: list[str], tmp_path: Path) -> None:
     (tmp_path / LEDGER).write_bytes(content)
     assert port(request(tmp_path)).status is PASSED
     assert ran == [*road.STAGES]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+def test_a_file_of_the_users_with_the_name_of_the_ledger_is_refused(
+    content: bytes, ran: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / LEDGER).write_bytes(content)
+    with pytest.raises(UsageError, match="expected nothing at"):
+        port(request(tmp_path))
+    assert (tmp_path / LEDGER).read_bytes() == content
+    assert ran == []
 
 
 def test_a_run_that_died_goes_on_where_it_was(ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
