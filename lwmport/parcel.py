@@ -50,7 +50,7 @@ def read(file: IO[bytes]) -> Any:
         raise ArtifactError(f"expected a value between two processes, found {size} bytes that are none")
     try:
         return _unpacked(json.loads(file.read(length)), file, 8 + length)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ArtifactError(f"expected a value between two processes, found {type(error).__name__}") from error
 
 

@@ -1,5 +1,6 @@
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,3 +42,10 @@ def test_no_number_of_the_sender_is_trusted(name: str) -> None:
 def test_what_is_cut_is_refused(content: bytes) -> None:
     with pytest.raises(ArtifactError, match="expected a value between two processes"):
         parcel.read(io.BytesIO(content))
+
+
+def test_a_real_file_is_trusted_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "answer"
+    path.write_bytes(sent(LIES["a place before the file"]).getvalue())
+    with path.open("rb") as file, pytest.raises(ArtifactError, match="expected a value between two processes"):
+        parcel.read(file)
