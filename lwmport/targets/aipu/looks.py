@@ -115,16 +115,15 @@ def newer_tflite(subject: Subject) -> Iterator[Hit]:
 
 def newer_forms(subject: Subject) -> Iterator[Hit]:
     """Yield nodes with an operand or an attribute that the parser's newest version of the operator does not have."""
-    import onnx
-
     for node in subject.graph.nodes:
         known = operators.versions("", node.op) if node.domain in registration.STANDARD else None
         if not known or registration.since(node.op, subject.graph.opset) <= max(known):
             continue
-        old, new = (onnx.defs.get_schema(node.op, opset) for opset in (max(known), subject.graph.opset))
+        old, new = (registration.schema_of(node.op, opset) for opset in (max(known), subject.graph.opset))
+        if old is None or new is None:
+            continue
         for name, value in node.attributes.items():
-            usual = new.attributes[name].default_value if name in new.attributes else None
-            if name not in old.attributes and usual is not None and value != onnx.helper.get_attribute_value(usual):
+            if name not in old.attributes and value != registration.usual_value(new, name):
                 yield Hit.at(node, f"the attribute {name}, which version {max(known)} does not have")
         if any(node.inputs[old.max_input :]):
             yield Hit.at(node, f"{len(node.inputs)} operands, where version {max(known)} has {old.max_input}")

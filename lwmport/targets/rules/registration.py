@@ -1,7 +1,7 @@
 """Looks at what a parser finds an operator by: opset, domain, name, function, body."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from lwmport.targets.rules.rule import Hit, Look, Subject
 
@@ -40,12 +40,28 @@ def foreign_domains_without_function(*known: str) -> Look:
     return look
 
 
+def schema_of(operator: str, opset: int, domain: str = "") -> Any:
+    """Return ONNX's schema of an operator at an opset, None if it has none."""
+    from lwmport.targets.graphs import one_node
+
+    return one_node.schema_of(operator, opset, domain)
+
+
+def usual_value(schema: Any, attribute: str) -> Any:
+    """Return what an attribute of a schema is where it is left out, as a node has it; None if nothing is known of it."""
+    import onnx
+
+    found = schema.attributes[attribute].default_value if attribute in schema.attributes else None
+    if found is None or not found.type:
+        return None
+    value = onnx.helper.get_attribute_value(found)
+    return value.decode() if isinstance(value, bytes) else tuple(value) if isinstance(value, list) else value
+
+
 def since(operator: str, opset: int) -> int:
     """Return the version of an operator that an opset means, 0 if it has none."""
-    from lwmport.targets.graphs.one_node import schema_of
-
-    schema = schema_of(operator, opset)
-    return 0 if schema is None else int(schema.since_version)
+    found = schema_of(operator, opset)
+    return 0 if found is None else int(found.since_version)
 
 
 def unknown_to_onnx(subject: Subject) -> Iterator[Hit]:
