@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lwmport.errors import (
         ArtifactError,
         CheckpointError,
+        ChildError,
         ConfigError,
         LoweringError,
         MissingExtraError,
@@ -69,6 +70,7 @@ __all__ = [
     "PortOutcome",
     "PortRequest",
     "Request",
+    "ChildError",
     "RunnerError",
     "Session",
     "Status",
@@ -110,6 +112,7 @@ _API = {
     "PortOutcome": "lwmport.pipeline.port.run:PortOutcome",
     "PortRequest": "lwmport.pipeline.port.run:PortRequest",
     "Request": "lwmport.pipeline.convert.request:ConvertRequest",
+    "ChildError": "lwmport.errors:ChildError",
     "RunnerError": "lwmport.errors:RunnerError",
     "Session": "lwmport.pipeline.session:Session",
     "Status": "lwmport.types:Status",

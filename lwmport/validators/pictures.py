@@ -5,13 +5,15 @@ They ship inside the scikit-image wheel, are in the public domain or CC0, and ar
 
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image
 
 from lwmport.errors import PortError, UsageError
 from lwmport.types import Array, Normalisation, TensorSpec
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LEVELS: Final = 255
 """The largest value of an 8-bit channel."""
@@ -59,7 +61,7 @@ def pixels(count: int, size: tuple[int, int]) -> Array:
     return np.stack([cut(_open(photograph), size) for photograph in PHOTOGRAPHS[:count]])
 
 
-def cut(image: Image.Image, size: tuple[int, int]) -> Array:
+def cut(image: "Image.Image", size: tuple[int, int]) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255].
 
     It is resized with Pillow's default filter (bicubic) so that it covers them, and the centre is cut out:
@@ -114,7 +116,9 @@ def channels_last(spec: TensorSpec) -> tuple[int, int, int]:
     return int(height or 0), int(width or 0), int(channels or 0)
 
 
-def _open(photograph: Photograph) -> Image.Image:
+def _open(photograph: Photograph) -> "Image.Image":
+    from PIL import Image
+
     file = resources.files("skimage") / "data" / photograph.file
     try:
         with file.open("rb") as stream, Image.open(stream) as image:

@@ -870,7 +870,7 @@ def test_a_model_that_does_not_end_well_costs_one_line(
     script = tmp_path / "verify.py"
     script.write_text(work)
     monkeypatch.setattr(standalone, "__file__", str(script))
-    assert standalone.watched(["--runner", "onnxruntime", "--json"], seconds) == 2
+    assert standalone.watched(["--runner", "onnxruntime", "--json"], seconds) == 3
     said = capsys.readouterr()
     assert said.err.startswith(f"error: {line}")
     assert said.err.count("\n") == 1
@@ -880,7 +880,7 @@ def test_a_model_that_does_not_end_well_costs_one_line(
 def test_models_run_in_a_process_that_is_watched(unpacked: Path) -> None:
     words = [sys.executable, str(unpacked / "verify.py"), "--runner", "onnxruntime"]
     done = subprocess.run([*words, "--seconds", "0"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, done.stderr)
+    assert (done.returncode, done.stderr) == (3, done.stderr)
     assert "expected the models to end within 0 s" in done.stderr
 
 

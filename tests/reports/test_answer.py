@@ -1,12 +1,12 @@
 """The sentences that page, Markdown, terminal, index and bundle say: what was proven, on what, where, what was not."""
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
+from lwmport.choices import Choice
 from lwmport.reports import render
 from lwmport.reports.answer import answer, answered, assemble, words_of_inputs
-from lwmport.reports.record import ComponentReport, Destination, Report
+from lwmport.reports.record import ComponentReport, Destination, InputsFact, Report
 from lwmport.types import Status
 from lwmport.verdicts import Fault
 
@@ -111,19 +111,11 @@ def test_many_outputs_are_counted_not_listed(bad) -> None:  # noqa: ANN001
     assert "present.4.key, and 59 more)" in with_parts(bad.report, long).sentence
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Chosen(Report):
-    """A report that also says what was chosen, by whom, and on how many inputs."""
-
-    choices: tuple[Any, ...] = ()
-    inputs: Any = None
-
-
 def test_choices_and_inputs_of_the_record_stand_on_the_first_screen(good) -> None:  # noqa: ANN001
-    fields = {field.name: getattr(good.report, field.name) for field in dataclasses.fields(good.report)}
-    choice = SimpleNamespace(name="theta", value="10000000", source="--config lwm-chat-1m")
-    report = answered(Chosen(**fields, choices=(choice,), inputs=SimpleNamespace(words="3 photographs")))
+    choice = Choice("theta", 10000000, "--config lwm-chat-1m")
+    facts = InputsFact(words="3 photographs", source="its own", samples=3)
+    report = answered(dataclasses.replace(good.report, choices=(choice,), inputs=facts))
     assert "on a CPU (3 photographs)" in report.sentence
     first = render.html(report, good.files).partition("<nav")[0]
-    assert all(words in first for words in ("theta", "10000000", "--config lwm-chat-1m", "3 photographs"))
-    assert "| theta | 10000000 | --config lwm-chat-1m |" in render.markdown(report)
+    assert all(words in first for words in ("theta 10000000 (--config lwm-chat-1m)", "3 photographs"))
+    assert "- theta 10000000 (--config lwm-chat-1m)" in render.markdown(report)

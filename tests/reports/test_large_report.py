@@ -121,7 +121,7 @@ def test_a_tolerance_is_told_once(good: Any) -> None:
 
 def test_the_terminal_shows_a_row_a_case_and_the_banner_last(good: Any, capsys: pytest.CaptureFixture[str]) -> None:
     report = large(good.report)
-    manifest = SimpleNamespace(components=(), weights={"description": "seed 0", "kind": "seeded"})
+    manifest = SimpleNamespace(components=(), choices=(), weights={"description": "seed 0", "kind": "seeded"})
     found = SimpleNamespace(
         report=report, manifest=manifest, status=report.status, seconds=0, failures=(), out=Path("out")
     )

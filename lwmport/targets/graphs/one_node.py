@@ -33,10 +33,10 @@ def outputs_of(
 
 
 @lru_cache(maxsize=4096)
-def schema_of(operator: str, opset: int) -> Any:
-    """Return ONNX's record of an operator of the default domain at an opset, None if there is none."""
+def schema_of(operator: str, opset: int, domain: str = "") -> Any:
+    """Return ONNX's record of an operator at an opset, None if there is none."""
     try:
-        return onnx.defs.get_schema(operator, min(max(opset, 0), NEWEST))
+        return onnx.defs.get_schema(operator, min(max(opset, 0), NEWEST), domain)
     except onnx.defs.SchemaError:
         return None
 
