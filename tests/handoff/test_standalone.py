@@ -874,7 +874,7 @@ def test_a_model_that_does_not_end_well_costs_one_line(
     said = capsys.readouterr()
     assert said.err.startswith(f"error: {line}")
     assert said.err.count("\n") == 1
-    assert json.loads(said.out)["exit_code"] == 2
+    assert json.loads(said.out)["exit_code"] == 3
 
 
 def test_models_run_in_a_process_that_is_watched(unpacked: Path) -> None:
