@@ -362,10 +362,11 @@ def _whole(request: PortRequest) -> Path | None:
 
     Where a component is fed by another one, or its family fills inputs in, the compiler's own samples serve.
     """
-    given, made = request.conversion.inputs, manifest.read(request.models)
+    given = request.conversion.inputs
     narrow = request.conversion.options.precision != "float32"
     if given is None or narrow or given.suffix != ".npz" or given.is_dir():
         return None
+    made = manifest.read(request.models)
     with zipfile.ZipFile(given) as archive:
         names = {name.removesuffix(".npy") for name in archive.namelist()}
     return given if all({spec.name for spec in part.signature.inputs} == names for part in made.components) else None
