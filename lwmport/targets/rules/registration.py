@@ -48,7 +48,7 @@ def schema_of(operator: str, opset: int, domain: str = "") -> Any:
 
 
 def usual_value(schema: Any, attribute: str) -> Any:
-    """Return what an attribute of a schema is where it is left out, as a node has it; None if nothing is known of it."""
+    """Return what an attribute of a schema is where it is left out, as a node has it; None if it is nothing."""
     import onnx
 
     found = schema.attributes[attribute].default_value if attribute in schema.attributes else None

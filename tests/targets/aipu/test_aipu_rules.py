@@ -1,4 +1,4 @@
-"""The verdict on a model for Zhouyi is that of Compass's parser, as it was run on each of these models.
+"""The verdict on a model for Zhouyi is that of Compass's parser, run on each of these or on one of the suite like it.
 
 What it refuses stands beside what it takes and reads wrongly: cubic pixels as linear ones, axes that are computed as
 the first, a window of attention as none, and weights that are computed as numbers of its own making.
