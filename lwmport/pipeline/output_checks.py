@@ -48,18 +48,15 @@ def check_new(out: Path) -> None:
         raise UsageError(f"expected a free place at {out}, found a file; remove it or choose another --out")
 
 
-def check_free(out: Path, is_ours: Callable[[Path], bool]) -> bool:
-    """Return whether a file of ours stands at ``out``, which a new one may replace; False where there is nothing.
+def check_free(out: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Return if there is nothing at ``out``, or a file of ours, which a new one may replace.
 
     Raises:
         UsageError: a link, a folder, or a file that is none of ours.
     """
     placing.refuse_link(out)
-    if not out.exists():
-        return False
-    if not out.is_file() or not is_ours(out):
+    if out.exists() and not (out.is_file() and is_ours(out)):
         raise UsageError(
             f"expected nothing at {out}, or what this command wrote before, found something else; move it away or "
             "choose another --out"
         )
-    return True

@@ -226,8 +226,9 @@ def _check_apart(request: BundleRequest, made: Manifest) -> None:
     """Refuse an ``out`` that is a file of the folder, unless that is an earlier bundle, or the checkpoint."""
     files = [request.folder / file.name for part in made.components for file in part.files]
     others = [request.folder, *([Path(request.checkpoint.rpartition("::")[2])] if request.checkpoint else [])]
-    again = check_free(request.out, is_bundle)
+    again = is_bundle(request.out)
     check_apart(request.out, *files, *(path for path in others if not (again and path.is_dir())))
+    check_free(request.out, is_bundle)
 
 
 def _stage(work: _Work, device: Device) -> Ready:
