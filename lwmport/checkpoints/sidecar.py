@@ -88,13 +88,12 @@ def check_free(checkpoint: Path) -> None:
         raise UsageError(f"expected nothing or a file of lwmport's at {path}, found another; remove it or rename it")
 
 
-def write_beside(checkpoint: Checkpoint, family: str, config: Mapping[str, Any], seed: int | None) -> Path:
-    """Write the file beside a checkpoint and return its path.
+def write_beside(path: Path, checkpoint: Checkpoint, family: str, config: Mapping[str, Any], seed: int | None) -> None:
+    """Write the file beside a checkpoint that has the name ``path``, or is about to have it.
 
     Raises:
         PortError: it cannot be written.
     """
-    path = path_beside(checkpoint.path)
     made = {
         "format": FORMAT,
         "family": family,
@@ -102,9 +101,8 @@ def write_beside(checkpoint: Checkpoint, family: str, config: Mapping[str, Any],
         "seed": seed,
         "tensors_sha256": fingerprint(checkpoint),
     }
-    with new_file(path) as file:
+    with new_file(path_beside(path)) as file:
         file.write(json.dumps(made, indent=1, allow_nan=False).encode() + b"\n")
-    return path
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

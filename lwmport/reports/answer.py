@@ -6,7 +6,7 @@ Page, Markdown, terminal, index and a bundle's README say the same, for all of t
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from lwmport.choices import Choice
 from lwmport.reports.record import ComponentReport, Destination, InputsFact, Report, WeightsSource
@@ -99,9 +99,8 @@ def undone(report: Report) -> str:
 
 def words_of_inputs(part: ComponentReport, report: Report) -> str:
     """Return on what a component was judged, in few words: what the record says, else what its description does."""
-    told: Any = getattr(part, "inputs", None) or getattr(report, "inputs", None)
-    if told:
-        return str(told["words"] if isinstance(told, Mapping) else told.words)
+    if report.inputs and not part.on_device:  # a device is judged on the golden samples of a bundle
+        return report.inputs.words
     described = part.validation.inputs
     pictures = PHOTOGRAPHS.search(described)
     if pictures:

@@ -10,13 +10,14 @@ from safetensors.numpy import save_file
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.sidecar import check_free, path_beside, sidecar_of, write_beside
 from lwmport.errors import UsageError
+from lwmport.pipeline.checkpoint.make import Recipe, make
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "it.safetensors"
     save_file({"a": np.arange(5000, dtype=np.float32), "b": np.ones(3, np.float32)}, path)
-    write_beside(open_checkpoint(path), "llama", {"theta": 5e7}, 3)
+    write_beside(path, open_checkpoint(path), "llama", {"theta": 5e7}, 3)
     return path
 
 
@@ -56,3 +57,18 @@ def test_a_file_of_somebody_elses_stays(tmp_path: Path, file: Path) -> None:
     path_beside(file).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="found another"):
         check_free(file)
+
+
+def test_no_end_of_the_process_leaves_a_checkpoint_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, calls = tmp_path / "it.stream", []
+    replace = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        calls.append(Path(target).name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    make(Recipe(component="llama", config="debug"), out)
+    assert path_beside(out).is_file()
+    assert sidecar_of(open_checkpoint(out)) is not None
+    assert calls.index(path_beside(out).name) < calls.index(out.name)

@@ -1,5 +1,6 @@
 """Any weights are written to any format, one tensor in memory at a time, whole or not at all."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +39,17 @@ def check_replaced(path: Path, total: int) -> None:
         raise UsageError(f"expected nothing yet at {path}, found another file; remove it or choose another --out")
 
 
-def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: Progress | None = None) -> None:
+def write_checkpoint(
+    weights: Weights,
+    path: Path,
+    format_name: str,
+    progress: Progress | None = None,
+    beside: Callable[[Path], object] | None = None,
+) -> None:
     """Write all weights to one file of a format out of `WRITERS`.
+
+    ``beside`` is called with where the file lies, whole, to write what stands beside it. That comes before its final
+    name, so that no end of the process leaves the file alone; over the same file as before it comes behind.
 
     Raises:
         UsageError: an unknown format.
@@ -53,3 +63,9 @@ def write_checkpoint(weights: Weights, path: Path, format_name: str, progress: P
     check_room(path, total)
     with new_file(path, over=False) as file:
         write(Sink(file, weights, progress or silent))
+        if beside and not path.exists():
+            file.flush()
+            beside(Path(file.name))
+            return
+    if beside:
+        beside(path)

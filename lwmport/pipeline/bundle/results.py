@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from lwmport import atomic, extras
+from lwmport import atomic, extras, owned
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.handoff import record, standalone
 from lwmport.handoff.opening import Archive
@@ -19,7 +19,7 @@ from lwmport.pipeline.bundle.replay import compared, reference_of
 from lwmport.pipeline.destination import device_name
 from lwmport.pipeline.validate.judge import Judgement, component_report
 from lwmport.reports.answer import answered, assemble, counted
-from lwmport.reports.files import pictures_in, read_report, write_report
+from lwmport.reports.files import listed, pictures_in, read_report, write_report
 from lwmport.reports.record import ComponentReport, Conversion, Destination, Report, WeightsSource
 from lwmport.types import Array, Status, TensorDiff
 from lwmport.validators.outputs import not_judged, verdict
@@ -74,7 +74,7 @@ def judge_results(archive: Archive, made: Manifest, spec: Spec, results: Results
                 commands=(*report.commands, f"lwmport verify {archive.path.name} --results DIR"),
             )
         )
-        with atomic.new_folder(results.out) as folder:
+        with atomic.new_folder(results.out, last="report.json", owned=owned.Earlier(listed)) as folder:
             write_report(report, folder, pictures_in(report, root / "report"))
     return report
 

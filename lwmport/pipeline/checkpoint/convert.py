@@ -1,6 +1,7 @@
 """From one checkpoint format to another, tensor by tensor: LWM's own, safetensors and Hugging Face, there and back."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -109,11 +110,14 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         return _folder(family, checkpoint, (out, adapter), conversion, observer)
     sidecar.check_free(out)
     wanted = _wanted(family, component, conversion)
-    written = _file(_arranged(family, wanted, (checkpoint, adapter), conversion), out, conversion.form, observer)
-    if is_told:
-        known = checkpoint.random if checkpoint.random and checkpoint.random.whole and adapter is None else None
-        sidecar.write_beside(open_checkpoint(out), family.spec.name, wanted.config, known.seed if known else None)
-    return written
+    known = checkpoint.random if checkpoint.random and checkpoint.random.whole and adapter is None else None
+
+    def beside(file: Path) -> None:
+        seed = known.seed if known else None
+        sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, seed)
+
+    weights = _arranged(family, wanted, (checkpoint, adapter), conversion)
+    return _file(weights, out, conversion.form, observer, beside if is_told else None)
 
 
 def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
@@ -174,9 +178,11 @@ def _arranged(
     return arranged(wanted, _layers(family, checkpoint, adapter, conversion.dtype))
 
 
-def _file(weights: Weights, out: Path, form: str, observer: Observer) -> Weights:
+def _file(
+    weights: Weights, out: Path, form: str, observer: Observer, beside: Callable[[Path], None] | None = None
+) -> Weights:
     total = sum(spec.nbytes for spec in weights.specs.values())
-    write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total))
+    write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total), beside)
     return weights
 
 

@@ -74,8 +74,10 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
     observer = observer or Silent()
     observer.phase(f"write {weights.source['description']} to {out}")
     form = recipe.form or family.spec.native
-    write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total))
-    sidecar.write_beside(open_checkpoint(out), family.spec.name, wanted.config, recipe.seed)
+    def beside(file: Path) -> None:
+        sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, recipe.seed)
+
+    write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total), beside)
     return weights
 
 
