@@ -56,7 +56,7 @@ def element_error(reference: Array, candidate: Array, absolute: float, relative:
 
 def is_float(array: Array) -> bool:
     """Return whether an array is of floats."""
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat", "float"))
 
 
 def _numbers(reference: Array, candidate: Array) -> tuple[Array, Array] | None:

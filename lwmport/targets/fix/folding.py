@@ -93,10 +93,6 @@ def drop_unread(draft: Draft) -> None:
     for place in reversed(range(len(graph.initializer))):
         if graph.initializer[place].name not in read:
             del graph.initializer[place]
-    given = {tensor.name for tensor in graph.initializer}
-    for place in reversed(range(len(graph.input))):
-        if graph.input[place].name in given:  # IR version 3 lists initializers as inputs
-            del graph.input[place]
     del graph.value_info[:]
     draft.changed()
     typed, _ = settle(draft.model)

@@ -1,22 +1,38 @@
 """The passes in their order, the proof, and the file, which is written only if the numbers stayed."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
+
+import onnx
 
 from lwmport import atomic
-from lwmport.errors import PortError, UsageError
+from lwmport.errors import PortError, UnmendedError, UsageError, one_line
 from lwmport.targets.fix import cast_cleanup, folding, functions, numbers, opsets, parser_workarounds
 from lwmport.targets.fix.draft import Draft
-from lwmport.targets.fix.masks import soften
+from lwmport.targets.fix.masks import SCALES, SEEDS, hole_trials, left_out, soften, undo
 from lwmport.targets.fix.memory_check import check_room
 from lwmport.targets.fix.proof import Proof, prove, together
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, masked_trials
+from lwmport.targets.fix.trials import HINT
 from lwmport.targets.fix.writing import refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
-from lwmport.targets.graphs.record import Graph
+from lwmport.targets.graphs.record import Graph, Value
 from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
 from lwmport.targets.registry import TARGETS
 from lwmport.types import Preflight
+from lwmport.wording import shown
+
+
+class Given(Protocol):
+    """Inputs that a user gives to prove on; ``words`` say what they are."""
+
+    words: str
+
+    def of(self, inputs: Sequence[Value]) -> Sequence[Feed]:
+        """Return the runs of a model with these inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +55,12 @@ class Mended:
         return f"{self.proof.sentence}; {self.condition}" if self.condition else self.proof.sentence
 
 
-def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
-    """Write a mended copy of an ONNX model, if it computes the same on random inputs.
+def mend(path: Path, out: Path, conditions: Conditions, given: Given | None = None) -> Mended:
+    """Write a mended copy of an ONNX model, if it computes the same on random inputs, or on those that are given.
 
     Raises:
         ArtifactError: its weights are not there.
+        ChildError: the model dies on the inputs, or takes more memory or time than it may.
         PortError: the mended model does not compute the same, or its trials do not fit into memory; nothing is written.
         RunnerError: ONNX Runtime refuses the model before or after.
         UsageError: sizes of inputs are missing, the file is no ONNX model, or ``out`` or the data beside it is the file
@@ -58,27 +75,83 @@ def mend(path: Path, out: Path, conditions: Conditions) -> Mended:
     before = draft.graph
     subject_of(before, conditions)
     check_room(before)
-    improve(draft, conditions)
-    with atomic.new_folder(out.parent) as scratch:
-        with tempfile.TemporaryDirectory(dir=scratch) as spare:
-            known = runnable(before, Path(spare))
-            masks = numbers.masks_of(draft) if is_narrow(conditions) else []
-            path, softening = scratch / out.name, None
-            if masks:
-                limit = abs(TARGETS[conditions.target].fix_table.mask)
-                files, softening = soften(draft, masks, limit, (Path(spare) / "unmasked.onnx", path))
-                proofs = [prove(known, softening.masked.before), softening.usual]
-            else:
-                files, proofs = write(draft, path), []
-            after = read(path)
-            proof = together([*proofs, prove(known, after, wide=not proofs)])
-        if not proof.equal:
-            raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
-        found = judge(after, replace(conditions, shapes=None))
-        names = tuple(out.parent / file.name for file in files)
-    condition = softening.condition if softening else ""
+    feeds = given.of(before.inputs) if given else ()
+    try:
+        improve(draft, conditions)
+        with atomic.new_folder(out.parent) as scratch:
+            with tempfile.TemporaryDirectory(dir=scratch) as spare:
+                known = runnable(before, Path(spare))
+                files, proof, condition = _written(draft, known, conditions, (Path(spare), scratch / out.name), feeds)
+                after = read(scratch / out.name)
+            found = judge(after, replace(conditions, shapes=None))
+            names = tuple(out.parent / file.name for file in files)
+    except (PortError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise unmended(path, draft, error) from error
+    if given:
+        proof = replace(proof, inputs=given.words)
     notes = tuple(draft.notes)
     return Mended(path=out, files=names, notes=notes, proof=proof, preflight=found, condition=condition)
+
+
+def unmended(path: Path, draft: Draft, error: Exception) -> UnmendedError:
+    """Return what says of an exception of another kind where it came up; it is a fault of ours."""
+    node = draft.at
+    where = f"{node.op_type} {shown(node.name or next(iter(node.output), ''))}" if node is not None else "the model"
+    return UnmendedError(
+        f"lwmport could not mend {path}: {type(error).__name__}: {shown(one_line(error))[:300]} (at {where}); nothing "
+        f"was written; please report it with the file, for that is a fault of lwmport's"
+    )
+
+
+def _written(
+    draft: Draft, known: Graph, conditions: Conditions, places: tuple[Path, Path], feeds: Sequence[Feed]
+) -> tuple[list[Path], Proof, str]:
+    """Write a draft, with smaller masks if that changes nothing; return its files, the proof, and its condition.
+
+    Raises:
+        PortError: it does not compute the same.
+    """
+    spare, path = places
+    masks = numbers.masks_of(draft) if is_narrow(conditions) else []
+    if not masks:
+        files = write(draft, path)
+        return files, _held(prove(known, read(path), given=feeds), draft), ""
+    limit = abs(TARGETS[conditions.target].fix_table.mask)
+    model = onnx.ModelProto()
+    model.CopyFrom(draft.model)
+    notes = len(draft.notes)
+    files, found = soften(draft, masks, limit, (spare / "unmasked.onnx", path), feeds)
+    usual = _held(prove(known, found.masked.before, given=feeds), draft)
+    values = after_shapes(known, found.masked.after)
+    more = () if feeds else [*masked_trials(values, known, SEEDS, SCALES[0]), *hole_trials(values, known)]
+    leaves = left_out(found.masked, known)
+    softened = prove(known, found.masked.after, wide=False, given=feeds, more=more, left_out=leaves)
+    if softened.equal:
+        return files, together([usual, softened]), found.condition
+    undo(draft, model, notes)
+    count = f"{len(masks)} mask{' as it is' if len(masks) == 1 else 's as they are'}"
+    draft.changed(f"left {count}: with smaller numbers the outputs are others where a row is masked whole")
+    for left in files:
+        left.unlink()
+    return write(draft, path), usual, ""
+
+
+def _held(proof: Proof, draft: Draft) -> Proof:
+    """Return a proof that shows that the numbers stayed.
+
+    Raises:
+        PortError: it shows the opposite, or nothing.
+    """
+    if not proof.equal:
+        raise PortError(f"{proof.sentence}; nothing was written (done: {'; '.join(draft.notes) or 'nothing'})")
+    if proof.silent:
+        raise PortError(
+            f"expected numbers in {', '.join(sorted(proof.silent))} to prove that they stay, found NaN or infinities "
+            f"alone on all inputs that were tried; {HINT}; nothing was written"
+        )
+    return proof
 
 
 def is_narrow(conditions: Conditions) -> bool:

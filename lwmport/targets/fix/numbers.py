@@ -1,12 +1,13 @@
 """Masks and bounds that are finite, indices and arithmetic in int32, and no double precision."""
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import onnx
 
 from lwmport.targets.fix.draft import Draft, without
+from lwmport.targets.fix.scores import softmaxes
+from lwmport.targets.graphs.record import Node
 from lwmport.targets.rules.numbers import ARITHMETIC, HALF_MAX, INDEX_MAKERS
 from lwmport.targets.rules.rule import span_of
 from lwmport.types import Array
@@ -21,25 +22,51 @@ BOUNDS: Final = frozenset({"Clip", "Max", "Min", "Pad"})
 """Operators that hold values to a constant: what it lets through must stay, so it is brought to float16's end only."""
 
 
+WIDENING: Final = frozenset({"Pad"})
+"""Bounds that are masks where what they make leads to a softmax."""
+
+
 def masks_of(draft: Draft) -> list[str]:
     """Return the constants beyond float16 that serve as masks and bound nothing."""
-    return _beyond_half(draft, lambda readers: bool(readers & MASKED) and not readers & BOUNDS)
+    return [name for name, (masked, bounded) in _beyond_half(draft).items() if masked and not bounded]
 
 
 def finite_bounds(draft: Draft) -> None:
-    """Bring constants beyond float16 that bound values to the largest that float16 has, and its negative."""
-    clip(draft, _beyond_half(draft, lambda readers: bool(readers & BOUNDS)), HALF_MAX)
+    """Bring constants beyond float16 that bound values to the largest that float16 has, and its negative.
+
+    One that is a mask as well stays that, and becomes two.
+    """
+    split: dict[str, str] = {}
+    for name, (masked, bounded) in _beyond_half(draft).items():
+        value = draft.constant(name) if masked and bounded else None
+        if value is not None:
+            split[name] = draft.new_constant(draft.model.graph, value, f"{name}/bound")
+            nodes = {node.outputs[0] for node in bounded if node.outputs}
+            for graph in draft.bodies():
+                for node in graph.node:
+                    if node.output and node.output[0] in nodes:
+                        node.input[:] = [split.get(other, other) if other == name else other for other in node.input]
+    if split:
+        draft.changed()
+    clip(draft, [name for name, (_, bounded) in _beyond_half(draft).items() if bounded], HALF_MAX)
 
 
-def _beyond_half(draft: Draft, fits: Callable[[set[str]], bool]) -> list[str]:
-    found = []
+def _beyond_half(draft: Draft) -> dict[str, tuple[list[Node], list[Node]]]:
+    """Return constants beyond float16 with the nodes that read them as masks, and those that read them as bounds."""
+    found = {}
     graph = draft.graph
     for name, constant in graph.constants.items():
         if constant.dtype not in {"float16", "float32", "float64"}:
             continue
-        span = span_of(constant) if fits({node.op for node in graph.readers.get(name, ())}) else None
+        masked, bounded = [], []
+        for node in graph.readers.get(name, ()):
+            if node.op in MASKED or (node.op in WIDENING and softmaxes(graph, node.outputs)):
+                masked.append(node)
+            elif node.op in BOUNDS:
+                bounded.append(node)
+        span = span_of(constant) if masked or bounded else None
         if span is not None and (span.infinite or span.largest > HALF_MAX):
-            found.append(name)
+            found[name] = masked, bounded
     return found
 
 

@@ -1,46 +1,43 @@
 """Two ONNX files held against each other in ONNX Runtime, on random inputs that both take."""
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
-from lwmport.errors import ArtifactError, RunnerError
-from lwmport.runtime.registry import open_runner
-from lwmport.runtime.spec import RunnerContext
-from lwmport.targets.fix.test_inputs import Feed, after_shapes, sample, wide_trials
+from lwmport.errors import ArtifactError
+from lwmport.targets.fix import trials as runs
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, sample, seeds_of, wide_trials
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import Array
 from lwmport.validators.relative import element_error, is_float, peak_error
 
-SEEDS: Final = (0, 1)
-UNSTABLE: Final = 1e-6
-"""The relative change of the inputs that a model has to bear for a trial with large ones to say anything."""
+EIGHT_BITS: Final = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
 
-TOLERANCE: Final = {"float16": 2e-2, "bfloat16": 1e-1}
+TOLERANCE: Final = {"float16": 2e-2, "bfloat16": 1e-1, **dict.fromkeys(EIGHT_BITS, 0.3)}
 """dtype of an output -> the error that is allowed, relative to the largest value; `USUAL` for the others."""
 
 USUAL: Final = 1e-4
 """Two orders of summation differ by that much after a hundred layers; a wrong operator by far more."""
 
-ELEMENTS: Final = {"float16": (1.0, 0.1), "bfloat16": (4.0, 0.2)}
+ELEMENTS: Final = {"float16": (1.0, 0.1), "bfloat16": (4.0, 0.2), **dict.fromkeys(EIGHT_BITS, (8.0, 0.5))}
 """dtype of an output -> the error that is allowed at each element: (share of `lwmport.validators.relative.SMALLER`,
 share of the element)."""
 
 EACH: Final = (1e-2, 1e-2)
 """The same for the others. The largest value may be a mask of -1e4, which must not hide an error elsewhere."""
 
-THREADS: Final = 2
+LeftOut: TypeAlias = Callable[[Sequence[Feed]], Sequence[Mapping[str, Array]]]
+"""Returns, for each of some inputs, output -> which of its elements mean nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
     """How far two models are apart: the largest error over the largest value, over all outputs and inputs.
 
-    ``element`` is the largest error of one element over what is allowed there.
+    ``element`` is the largest error of one element over what is allowed there, ``silent`` are outputs of which no run
+    said anything, ``inputs`` what the runs were on, in words.
     """
 
     error: float
@@ -48,6 +45,8 @@ class Proof:
     output: str
     runs: int
     element: float = 0.0
+    silent: frozenset[str] = frozenset()
+    inputs: str = ""
 
     @property
     def equal(self) -> bool:
@@ -65,32 +64,46 @@ class Proof:
         """The proof in words."""
         word = "agree" if self.equal else "do not agree"
         beyond = f"; elements of it are {self.element:.2g} times as far off as allowed" if not self.element <= 1 else ""
+        inputs = self.inputs or f"{self.runs} random inputs"
         return (
-            f"before and after {word} on {self.runs} random inputs: largest error {self.error:.2g} of the largest "
+            f"before and after {word} on {inputs}: largest error {self.error:.2g} of the largest "
             f"value of {self.output}, {self.tolerance:g} allowed{beyond}"
         )
 
 
-def prove(before: Graph, after: Graph, *, wide: bool = True) -> Proof:
+def prove(
+    before: Graph,
+    after: Graph,
+    *,
+    wide: bool = True,
+    given: Sequence[Feed] = (),
+    more: Sequence[Feed] = (),
+    left_out: LeftOut | None = None,
+) -> Proof:
     """Return how far the models of two graphs are apart; integers, flags and shapes have to be the same.
 
-    Both see inputs in [-1, 1) and indices, and, if ``wide``, large floats and large integers, unless the first model
-    fails on them, or makes of them what is not finite or hangs on the last digits of its inputs.
+    Both see ``given``, or else inputs in [-1, 1), indices, and values that comparisons name, and ``more``; and, if
+    ``wide``, large floats and large integers, unless the first model fails on them, or makes of them what is not finite or hangs on
+    the last digits of its inputs.
 
     Raises:
         ArtifactError: the two have other inputs or outputs.
         UsageError: an input's size is not known.
         RunnerError: ONNX Runtime refuses one of them.
     """
+    if given:
+        return agreement((before, after), given, left_out=left_out)
     values = after_shapes(before, after)
-    trials = [{value.name: sample(value, before, seed) for value in values} for seed in SEEDS]
-    return agreement((before, after), trials, wide_trials(values, before) if wide else ())
+    trials = [{value.name: sample(value, before, seed) for value in values} for seed in seeds_of(values, before)]
+    return agreement((before, after), [*trials, *more], wide_trials(values, before) if wide else (), left_out)
 
 
-def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = ()) -> Proof:
+def agreement(
+    pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = (), left_out: LeftOut | None = None
+) -> Proof:
     """Return how far two models are apart on some inputs; of 0 runs if none of them says anything.
 
-    Those in ``wide`` are left out where the first model is not steady on them.
+    Those in ``wide`` are left out where the first model is not steady on them, elements in ``left_out`` always.
 
     Raises:
         ArtifactError: the two have other inputs or outputs.
@@ -99,55 +112,85 @@ def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[
     before, after = pair
     renamed = _paired(before.inputs, after.inputs, "inputs")
     outputs = _paired(before.outputs, after.outputs, "outputs")
-    known = _expected(before.path, trials, wide)
+    known = [(feed, made) for feed, made, near in runs.first(before, trials, wide) if near is None or _steady(made, near)]
     if not known:
         return Proof(error=0.0, tolerance=USUAL, output="", runs=0)
-    with contextlib.closing(open_runner(after.path, RunnerContext(threads=THREADS))) as runner:
-        proofs = [
-            compare(expected, runner.run({renamed[name]: array for name, array in trial.items()}), outputs)
-            for trial, expected in known
-        ]
-    return together([replace(proof, runs=len(known)) for proof in proofs])
+    nothing = left_out([feed for feed, _ in known]) if left_out else [{} for _ in known]
+    found = runs.second(after, [{renamed[name]: array for name, array in feed.items()} for feed, _ in known])
+    proofs = [
+        compare(expected, mended, outputs, masked)
+        for (_, expected), mended, masked in zip(known, found, nothing, strict=True)
+    ]
+    silent = set(outputs).intersection(*(proof.silent for proof in proofs)) if proofs else set()
+    return replace(together([replace(proof, runs=len(known)) for proof in proofs]), silent=frozenset(silent))
+
+
+def agreements(pair: tuple[Graph, Graph], sets: Sequence[Sequence[Feed]]) -> list[Proof]:
+    """Return `agreement` for each set of wide inputs; all are run at once."""
+    before, after = pair
+    renamed = _paired(before.inputs, after.inputs, "inputs")
+    outputs = _paired(before.outputs, after.outputs, "outputs")
+    places = {id(feed): place for place, feeds in enumerate(sets) for feed in feeds}
+    found = runs.first(before, (), [feed for feeds in sets for feed in feeds])
+    known = [(feed, made) for feed, made, near in found if near is not None and _steady(made, near)]
+    mended = runs.second(after, [{renamed[name]: array for name, array in feed.items()} for feed, _ in known])
+    proofs: list[list[Proof]] = [[] for _ in sets]
+    for (feed, expected), made in zip(known, mended, strict=True):
+        proofs[places[id(feed)]].append(compare(expected, made, outputs))
+    nothing = Proof(error=0.0, tolerance=USUAL, output="", runs=0)
+    return [together([replace(proof, runs=len(some)) for proof in some] or [nothing]) for some in proofs]
+
+
+def _steady(made: Mapping[str, Array], near: Mapping[str, Array]) -> bool:
+    """Return whether outputs are finite, and stay where the last digits of the inputs change."""
+    finite = all(np.isfinite(array).all() for array in made.values() if is_float(array))
+    return bool(finite) and compare(made, near, {name: name for name in made}).equal
 
 
 def together(proofs: Sequence[Proof]) -> Proof:
     """Return the worst of some proofs, with the runs of the longest."""
-    return replace(max(proofs, key=lambda proof: proof.worst), runs=max(proof.runs for proof in proofs))
+    worst = max(proofs, key=lambda proof: proof.worst)
+    return replace(worst, runs=max(proof.runs for proof in proofs))
 
 
-def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: Mapping[str, str]) -> Proof:
-    """Return how far the outputs of one run are from those of another, where ``outputs`` says which are which."""
-    proofs = [
-        Proof(
-            error=peak_error(expected[old], found[new]),
-            tolerance=TOLERANCE.get(expected[old].dtype.name, USUAL),
-            output=old,
-            runs=1,
-            element=element_error(expected[old], found[new], *ELEMENTS.get(expected[old].dtype.name, EACH)),
-        )
-        for old, new in outputs.items()
-    ]
-    return together(proofs or [Proof(error=0.0, tolerance=USUAL, output="", runs=1)])
+def compare(
+    expected: Mapping[str, Array],
+    found: Mapping[str, Array],
+    outputs: Mapping[str, str],
+    left_out: Mapping[str, Array] | None = None,
+) -> Proof:
+    """Return how far the outputs of one run are from those of another, where ``outputs`` says which are which.
+
+    ``left_out`` says which elements of an output mean nothing.
+    """
+    proofs = [_compared(old, expected[old], found[new], (left_out or {}).get(old)) for old, new in outputs.items()]
+    nothing = Proof(error=0.0, tolerance=USUAL, output="", runs=1)
+    silent = frozenset(proof.output for proof in proofs if proof.silent)
+    return replace(together(proofs or [nothing]), silent=silent)
 
 
-def _expected(path: Path, trials: Sequence[Feed], wide: Sequence[Feed]) -> list[tuple[Feed, Mapping[str, Array]]]:
-    """Return trials with the outputs of the first model: all usual ones, and the wide ones that it is steady on."""
-    with contextlib.closing(open_runner(path, RunnerContext(threads=THREADS))) as runner:
-        found: list[tuple[Feed, Mapping[str, Array]]] = [(trial, runner.run(trial)) for trial in trials]
-        for trial in wide:
-            with contextlib.suppress(RunnerError):
-                outputs = runner.run(trial)
-                nearly = {name: _shaken(array) if is_float(array) else array for name, array in trial.items()}
-                finite = all(np.isfinite(array).all() for array in outputs.values() if is_float(array))
-                if finite and compare(outputs, runner.run(nearly), {name: name for name in outputs}).equal:
-                    found.append((trial, outputs))
-    return found
+def _compared(name: str, expected: Array, found: Array, left_out: Array | None) -> Proof:
+    dtype = expected.dtype.name
+    nothing = Proof(error=0.0, tolerance=TOLERANCE.get(dtype, USUAL), output=name, runs=1)
+    if left_out is not None and expected.shape == found.shape == left_out.shape:
+        expected, found = expected[~left_out], found[~left_out]
+    if expected.shape == found.shape and expected.dtype == found.dtype and _says_nothing(expected, found, left_out):
+        return replace(nothing, silent=frozenset({name}))
+    return replace(
+        nothing,
+        error=peak_error(expected, found),
+        element=element_error(expected, found, *ELEMENTS.get(dtype, EACH)),
+    )
 
 
-def _shaken(array: Array) -> Array:
-    """Return floats that differ in their last digits; those of half precision stay, for they have none to spare."""
-    factor = 1 + UNSTABLE * np.where(np.arange(array.size).reshape(array.shape) % 2, 1, -1)
-    return (array * factor).astype(array.dtype)
+def _says_nothing(expected: Array, found: Array, left_out: Array | None) -> bool:
+    """Return whether no number is left, or none but the same NaN and infinities in both."""
+    if not expected.size:
+        return left_out is not None and bool(left_out.any())
+    if not is_float(expected):
+        return False
+    one, other = expected.astype(np.float64), found.astype(np.float64)
+    return not np.isfinite(one).any() and np.array_equal(one, other, equal_nan=True)
 
 
 def _paired(before: tuple[Value, ...], after: tuple[Value, ...], what: str) -> dict[str, str]:
