@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 import onnx
 
+from lwmport.targets.fix import folding
 from lwmport.targets.fix.draft import Draft
 from lwmport.targets.fix.scores import ENDS
 from lwmport.targets.graphs.record import Graph, Node
@@ -50,6 +51,7 @@ def follow(draft: Draft, masks: list[str], limit: float) -> None:
 
     count = draft.rewrite(rule)
     if count:
+        folding.drop_unread(draft)
         draft.changed(f"let {count} nodes that look for a mask look for {-limit:g}")
 
 

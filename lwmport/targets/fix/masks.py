@@ -11,10 +11,10 @@ import onnx
 from lwmport.errors import PortError
 from lwmport.targets.fix import guards, numbers
 from lwmport.targets.fix.draft import Draft
-from lwmport.targets.fix.proof import LeftOut, agreements
+from lwmport.targets.fix.proof import LeftOut, Proof, agreements
 from lwmport.targets.fix.scores import Masked, meaningless, spread
-from lwmport.targets.fix.test_inputs import Feed, after_shapes, holed, masked_trials
-from lwmport.targets.fix.writing import data_of, write
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, holed, masked_trials, usual_trials
+from lwmport.targets.fix.writing import write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.targets.rules.numbers import HALF_MAX
@@ -36,12 +36,10 @@ HOLES: Final = ((7, "first"), (8, "rows"), (9, "shown rows"), (10, "all"))
 class Softening:
     """What was found of a model with smaller masks on masked inputs.
 
-    ``apart`` is how far scores lie apart on inputs of ordinary size, None where that could not be seen, ``same`` the
-    largest scale on which the models agree, and ``other`` the one on which they do not, if there is one.
+    ``same`` is the largest scale on which the models agree, and ``other`` the one on which they do not, if there is one.
     """
 
     masked: Masked
-    apart: float | None
     same: float
     other: float | None
 
@@ -50,7 +48,7 @@ class Softening:
         """When the masks hide what they hid, and what was tried, in words."""
         number, limit = len(self.masked.masks), self.masked.limit
         count = f"{number} mask{' is' if number == 1 else 's are'}"
-        seen = "their distance could not be measured" if self.apart is None else f"{self.apart:.3g} was measured"
+        seen = "their distance could not be measured" if self.masked.apart is None else f"{self.masked.apart:.3g} was measured"
         broken = f", but not at {self.other:g} times" if self.other else ""
         return (
             f"only while the scores of a row lie within {limit - SPARE:g} of each other and of 0 and one of them is "
@@ -59,8 +57,10 @@ class Softening:
         )
 
 
-def soften(draft: Draft, masks: Sequence[str], limit: float, paths: tuple[Path, Path], given: Sequence[Feed] = ()) -> tuple[list[Path], Softening]:
-    """Write a draft as it is to the first path, and with masks of ``-limit`` to the second; return files and findings.
+def soften(
+    draft: Draft, masks: Sequence[str], limit: float, paths: tuple[Path, Path], given: Sequence[Feed] = ()
+) -> Masked:
+    """Write a draft as it is to the first path, and with masks of ``-limit`` to the second.
 
     Masks of -50 hide scores of ordinary size alone. Where those of random inputs lie further apart, larger masks are
     written, as far as float16 goes. ``given`` are the inputs to try, random ones if there are none.
@@ -75,8 +75,7 @@ def soften(draft: Draft, masks: Sequence[str], limit: float, paths: tuple[Path, 
     model.CopyFrom(draft.model)
     before = read(write(draft, paths[0])[0])
     found = _clipped(draft, Masked(before=before, after=before, masks=tuple(masks), limit=limit), paths[1])
-    trials = given or masked_trials(after_shapes(found.before, found.after), found.before, SEEDS, SCALES[0])
-    apart = spread(found, trials)
+    apart = spread(found, given or _trials(after_shapes(found.before, found.after), found.before))
     if apart is not None and apart + SPARE > limit:
         undo(draft, model, len(draft.notes) - found.notes)
         limit = float(math.ceil(apart + SPARE))
@@ -86,9 +85,7 @@ def soften(draft: Draft, masks: Sequence[str], limit: float, paths: tuple[Path, 
                 f"mask that float16 holds hides them; nothing was written"
             )
         found = _clipped(draft, replace(found, limit=limit), paths[1])
-    same, other = (SCALES[0], None) if given else _tried(found)
-    files = [path for path in (paths[1], data_of(paths[1])) if path.exists()]
-    return files, Softening(masked=found, apart=apart, same=same, other=other)
+    return replace(found, apart=apart)
 
 
 def _clipped(draft: Draft, found: Masked, path: Path) -> Masked:
@@ -107,9 +104,10 @@ def undo(draft: Draft, model: onnx.ModelProto, notes: int) -> None:
     del draft.notes[notes:]
 
 
-def hole_trials(values: Sequence[Value], graph: Graph) -> list[Feed]:
-    """Return inputs whose masks hide the first entries, some rows whole, and, meaning the opposite, show those."""
-    return [{value.name: holed(value, graph, seed, kind) for value in values} for seed, kind in HOLES]
+def _trials(values: Sequence[Value], graph: Graph) -> list[Feed]:
+    """Return usual inputs, and those whose masks hide the last entries, the first, some rows whole, or all."""
+    holes = [{value.name: holed(value, graph, seed, kind) for value in values} for seed, kind in HOLES]
+    return [*usual_trials(values, graph), *masked_trials(values, graph, SEEDS, SCALES[0]), *holes]
 
 
 def left_out(found: Masked, known: Graph) -> LeftOut:
@@ -127,21 +125,27 @@ def left_out(found: Masked, known: Graph) -> LeftOut:
     return of
 
 
-def _tried(found: Masked) -> tuple[float, float | None]:
-    """Return the largest scale of masked inputs on which two models agree, and the one on which they do not.
+def try_out(found: Masked, known: Graph, given: Sequence[Feed] = ()) -> tuple[Proof, Softening]:
+    """Return how far a model with smaller masks is from what it was, on usual and on masked inputs, and how far it goes.
 
     Sizes on which the first model is not steady say nothing, and are passed over; so are all but the first where no
     input is a float.
     """
-    values = after_shapes(found.before, found.after)
+    values = after_shapes(known, found.after)
+    trials = given
+    sets: list[list[Feed]] = []
+    if not given:
+        trials = _trials(values, known)
+        larger = SCALES[1:] if _has_floats(values) else ()
+        sets = [masked_trials(values, known, SEEDS, scale) for scale in larger]
+    usual, others = agreements((known, found.after), trials, sets, left_out(found, known))
     same, other = SCALES[0], None
-    sets = [masked_trials(values, found.before, SEEDS, scale) for scale in (SCALES[1:] if _has_floats(values) else ())]
-    for scale, proof in zip(SCALES[1:], agreements((found.before, found.after), sets), strict=False):
+    for scale, proof in zip(SCALES[1:], others, strict=False):
         if not proof.equal:
             other = scale
             break
         same = scale if proof.runs else same
-    return same, other
+    return usual, Softening(masked=found, same=same, other=other)
 
 
 def _has_floats(values: Sequence[Value]) -> bool:

@@ -10,14 +10,14 @@ import onnx
 
 from lwmport import atomic
 from lwmport.errors import PortError, UnmendedError, UsageError, one_line
-from lwmport.targets.fix import cast_cleanup, folding, functions, numbers, opsets, parser_workarounds
+from lwmport.targets.fix import branches, cast_cleanup, folding, functions, numbers, opsets, parser_workarounds
 from lwmport.targets.fix.draft import Draft
-from lwmport.targets.fix.masks import SCALES, SEEDS, hole_trials, left_out, soften, undo
+from lwmport.targets.fix.masks import soften, try_out, undo
 from lwmport.targets.fix.memory_check import check_room
 from lwmport.targets.fix.proof import Proof, prove, together
-from lwmport.targets.fix.test_inputs import Feed, after_shapes, masked_trials
+from lwmport.targets.fix.test_inputs import Feed
 from lwmport.targets.fix.trials import HINT
-from lwmport.targets.fix.writing import refuse_sources, write
+from lwmport.targets.fix.writing import data_of, refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.targets.preflight import Conditions, judge, subject_of, version_of
@@ -122,14 +122,12 @@ def _written(
     model = onnx.ModelProto()
     model.CopyFrom(draft.model)
     notes = len(draft.notes)
-    files, found = soften(draft, masks, limit, (spare / "unmasked.onnx", path), feeds)
-    usual = _held(prove(known, found.masked.before, given=feeds), draft)
-    values = after_shapes(known, found.masked.after)
-    more = () if feeds else [*masked_trials(values, known, SEEDS, SCALES[0]), *hole_trials(values, known)]
-    leaves = left_out(found.masked, known)
-    softened = prove(known, found.masked.after, wide=False, given=feeds, more=more, left_out=leaves)
+    found = soften(draft, masks, limit, (spare / "unmasked.onnx", path), feeds)
+    usual = _held(prove(known, found.before, given=feeds), draft)
+    softened, softening = try_out(found, known, feeds)
+    files = [one for one in (path, data_of(path)) if one.exists()]
     if softened.equal:
-        return files, together([usual, softened]), found.condition
+        return files, together([usual, softened]), softening.condition
     undo(draft, model, notes)
     count = f"{len(masks)} mask{' as it is' if len(masks) == 1 else 's as they are'}"
     draft.changed(f"left {count}: with smaller numbers the outputs are others where a row is masked whole")
@@ -175,6 +173,9 @@ def improve(draft: Draft, conditions: Conditions) -> None:
     fixes = TARGETS[conditions.target].fix_table
     opset = fixes.opset(draft.opset, version_of(conditions.toolkit))
     functions.inline_functions(draft)
+    folding.drop_identities(draft)
+    folding.fold(draft)
+    branches.take_known(draft)
     folding.drop_identities(draft)
     folding.fold(draft)
     functions.decompose(draft, fixes.refuses, opset)

@@ -7,6 +7,7 @@ import onnx
 
 from lwmport.targets.fix.draft import Draft, without
 from lwmport.targets.fix.scores import softmaxes
+from lwmport.targets.graphs.one_node import schema_of
 from lwmport.targets.graphs.record import Node
 from lwmport.targets.rules.numbers import ARITHMETIC, HALF_MAX, INDEX_MAKERS
 from lwmport.targets.rules.rule import span_of
@@ -24,6 +25,18 @@ BOUNDS: Final = frozenset({"Clip", "Max", "Min", "Pad"})
 
 WIDENING: Final = frozenset({"Pad"})
 """Bounds that are masks where what they make leads to a softmax."""
+
+
+DTYPE_ATTRIBUTES: Final = frozenset(
+    {
+        ("Cast", "to"),
+        *((name, "dtype") for name in ("Bernoulli", "EyeLike", "RandomNormal", "RandomNormalLike", "RandomUniform")),
+        ("RandomUniformLike", "dtype"),
+        *((f"{name}Window", "output_datatype") for name in ("Blackman", "Hamming", "Hann")),
+        ("MelWeightMatrix", "output_datatype"),
+    }
+)
+"""(operator, attribute) that says the dtype of the result."""
 
 
 def masks_of(draft: Draft) -> list[str]:
@@ -117,14 +130,18 @@ def arithmetic_in_int32(draft: Draft) -> None:
     graph = draft.graph
 
     def rule(draft: Draft, body: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
-        wide = [name for name in node.input if name and graph.dtype(name) == "int64"]
+        if node.domain or node.op_type not in ARITHMETIC:
+            return None
+        fixed = _fixed_places(node, draft.opset)  # axes, which the operator wants as int64
+        names = [name for place, name in enumerate(node.input) if name and place not in fixed]
+        wide = [name for name in names if graph.dtype(name) == "int64"]
         runtime = [name for name in wide if name not in graph.known]
-        if node.domain or node.op_type not in ARITHMETIC or not runtime:
+        if not runtime:
             return None
         made: list[onnx.NodeProto] = []
         copy = without(node)
         for place, name in enumerate(node.input):
-            if name not in wide:
+            if name not in wide or place in fixed:
                 continue
             value = draft.constant(name)
             if value is not None:
@@ -145,6 +162,13 @@ def arithmetic_in_int32(draft: Draft) -> None:
     if count:
         _join_casts(draft)
         draft.changed(f"computed {count} nodes in int32 instead of int64")
+
+
+def _fixed_places(node: onnx.NodeProto, opset: int) -> set[int]:
+    """Return the operands of a node that have one dtype, whatever the others have."""
+    schema = schema_of(node.op_type, opset)
+    formals = schema.inputs if schema is not None else ()
+    return {place for place, formal in enumerate(formals) if formal.type_str.startswith("tensor(")}
 
 
 def _cast(draft: Draft, made: list[onnx.NodeProto], name: str, to: int) -> str:
@@ -181,8 +205,13 @@ def no_doubles(draft: Draft) -> None:
     for body in draft.bodies():
         for node in body.node:
             for item in node.attribute:
-                if node.op_type == "Cast" and item.name == "to" and item.i == DOUBLE:
+                if (node.op_type, item.name) in DTYPE_ATTRIBUTES and item.i == DOUBLE:
                     item.i = FLOAT
+                    count += 1
+                if node.op_type == "ConstantOfShape" and item.t.data_type == DOUBLE:
+                    item.t.CopyFrom(
+                        onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(item.t).astype(np.float32))
+                    )
                     count += 1
         for value in (*body.output, *body.value_info):
             if value.type.tensor_type.elem_type == DOUBLE:

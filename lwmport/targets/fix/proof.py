@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from lwmport.errors import ArtifactError
-from lwmport.targets.fix import trials as runs
-from lwmport.targets.fix.test_inputs import Feed, after_shapes, sample, seeds_of, wide_trials
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, usual_trials, wide_trials
+from lwmport.targets.fix.trials import pair
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import Array
 from lwmport.validators.relative import element_error, is_float, peak_error
@@ -77,13 +77,12 @@ def prove(
     *,
     wide: bool = True,
     given: Sequence[Feed] = (),
-    more: Sequence[Feed] = (),
     left_out: LeftOut | None = None,
 ) -> Proof:
     """Return how far the models of two graphs are apart; integers, flags and shapes have to be the same.
 
-    Both see ``given``, or else inputs in [-1, 1), indices, and values that comparisons name, and ``more``; and, if
-    ``wide``, large floats and large integers, unless the first model fails on them, or makes of them what is not finite or hangs on
+    Both see ``given``, or else inputs in [-1, 1), indices, and values that comparisons name; and, if ``wide``, large
+    floats and large integers, unless the first model fails on them, or makes of them what is not finite or hangs on
     the last digits of its inputs.
 
     Raises:
@@ -94,12 +93,11 @@ def prove(
     if given:
         return agreement((before, after), given, left_out=left_out)
     values = after_shapes(before, after)
-    trials = [{value.name: sample(value, before, seed) for value in values} for seed in seeds_of(values, before)]
-    return agreement((before, after), [*trials, *more], wide_trials(values, before) if wide else (), left_out)
+    return agreement((before, after), usual_trials(values, before), wide_trials(values, before) if wide else (), left_out)
 
 
 def agreement(
-    pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = (), left_out: LeftOut | None = None
+    models: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = (), left_out: LeftOut | None = None
 ) -> Proof:
     """Return how far two models are apart on some inputs; of 0 runs if none of them says anything.
 
@@ -109,36 +107,45 @@ def agreement(
         ArtifactError: the two have other inputs or outputs.
         RunnerError: ONNX Runtime refuses one of them.
     """
-    before, after = pair
+    usual, others = agreements(models, trials, [wide], left_out)
+    runs = usual.runs + others[0].runs
+    silent = usual.silent if usual.runs else others[0].silent
+    return replace(together([usual, *(other for other in others if other.runs)]), runs=runs, silent=silent)
+
+
+def agreements(
+    models: tuple[Graph, Graph],
+    trials: Sequence[Feed],
+    sets: Sequence[Sequence[Feed]],
+    left_out: LeftOut | None = None,
+) -> tuple[Proof, list[Proof]]:
+    """Return how far two models are apart on some inputs, and on each of some sets of wide ones; see `agreement`."""
+    before, after = models
     renamed = _paired(before.inputs, after.inputs, "inputs")
     outputs = _paired(before.outputs, after.outputs, "outputs")
-    known = [(feed, made) for feed, made, near in runs.first(before, trials, wide) if near is None or _steady(made, near)]
-    if not known:
-        return Proof(error=0.0, tolerance=USUAL, output="", runs=0)
-    nothing = left_out([feed for feed, _ in known]) if left_out else [{} for _ in known]
-    found = runs.second(after, [{renamed[name]: array for name, array in feed.items()} for feed, _ in known])
+    more = [feed for feeds in sets for feed in feeds]
+    found = pair(before, after, renamed, (trials, more))
+    known = [trial for trial in found if trial.near is None or _steady(trial.before, trial.near)]
+    usual = [trial for trial in known if trial.near is None]
+    nothing = left_out([trial.feed for trial in usual]) if left_out else [{} for _ in usual]
     proofs = [
-        compare(expected, mended, outputs, masked)
-        for (_, expected), mended, masked in zip(known, found, nothing, strict=True)
+        compare(trial.before, trial.after, outputs, masked) for trial, masked in zip(usual, nothing, strict=True)
     ]
-    silent = set(outputs).intersection(*(proof.silent for proof in proofs)) if proofs else set()
-    return replace(together([replace(proof, runs=len(known)) for proof in proofs]), silent=frozenset(silent))
+    ends = [len(trials) + sum(len(feeds) for feeds in sets[: place + 1]) for place in range(len(sets))]
+    starts = [len(trials), *ends]
+    others = [
+        _all_of([compare(trial.before, trial.after, outputs) for trial in known if start <= trial.place < end])
+        for start, end in zip(starts, ends, strict=False)
+    ]
+    return _all_of(proofs), others
 
 
-def agreements(pair: tuple[Graph, Graph], sets: Sequence[Sequence[Feed]]) -> list[Proof]:
-    """Return `agreement` for each set of wide inputs; all are run at once."""
-    before, after = pair
-    renamed = _paired(before.inputs, after.inputs, "inputs")
-    outputs = _paired(before.outputs, after.outputs, "outputs")
-    places = {id(feed): place for place, feeds in enumerate(sets) for feed in feeds}
-    found = runs.first(before, (), [feed for feeds in sets for feed in feeds])
-    known = [(feed, made) for feed, made, near in found if near is not None and _steady(made, near)]
-    mended = runs.second(after, [{renamed[name]: array for name, array in feed.items()} for feed, _ in known])
-    proofs: list[list[Proof]] = [[] for _ in sets]
-    for (feed, expected), made in zip(known, mended, strict=True):
-        proofs[places[id(feed)]].append(compare(expected, made, outputs))
-    nothing = Proof(error=0.0, tolerance=USUAL, output="", runs=0)
-    return [together([replace(proof, runs=len(some)) for proof in some] or [nothing]) for some in proofs]
+def _all_of(proofs: Sequence[Proof]) -> Proof:
+    """Return the worst of some proofs with the number of runs, and the outputs of which none says anything."""
+    if not proofs:
+        return Proof(error=0.0, tolerance=USUAL, output="", runs=0)
+    silent = frozenset.intersection(*(proof.silent for proof in proofs))
+    return replace(together(proofs), runs=len(proofs), silent=silent)
 
 
 def _steady(made: Mapping[str, Array], near: Mapping[str, Array]) -> bool:

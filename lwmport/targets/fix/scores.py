@@ -5,26 +5,22 @@ any weights: what follows from that row means nothing, unless the model itself s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import onnx
 
 from lwmport import memory
-from lwmport.errors import ChildError, RunnerError
+from lwmport.errors import RunnerError
 from lwmport.onnx_dtypes import NUMBERS
-from lwmport.runtime.isolated import run_all
-from lwmport.runtime.spec import RunnerContext
-from lwmport.targets.fix.memory_check import TRIALS, largest_within, nbytes
+from lwmport.targets.fix.memory_check import TRIALS, nbytes
 from lwmport.targets.fix.test_inputs import Feed
+from lwmport.targets.fix.trials import Job, run
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules.numbers import HALF_MAX
 from lwmport.types import Array
 from lwmport.validators.relative import is_float
-
-THREADS: Final = 2
 
 ENDS: Final = ("LogSoftmax", "Softmax")
 """Operators whose operand are scores."""
@@ -43,7 +39,8 @@ STEADY: Final = 1e-5
 class Masked:
     """A model before and after its constants ``masks`` became ``-limit``; it is the same else, and so are its names.
 
-    ``notes`` is how many lines say what was done.
+    ``notes`` is how many lines say what was done, ``apart`` how far scores lie apart on inputs of ordinary size, None
+    where that could not be seen.
     """
 
     before: Graph
@@ -51,6 +48,7 @@ class Masked:
     masks: tuple[str, ...]
     limit: float
     notes: int = 0
+    apart: float | None = None
 
 
 def spread(found: Masked, trials: Sequence[Feed]) -> float | None:
@@ -86,11 +84,12 @@ def meaningless(found: Masked, feeds: Sequence[Feed]) -> list[Mapping[str, Array
             asked.append({**feed, **_others(graph, nodes, known, mended, broken=broken)})
     if not any(array.any() for feed in asked for name, array in feed.items() if name.endswith(ROWS)):
         return [{} for _ in feeds]
-    made = _run(graph, _copy_with(graph, nodes, _with_others), asked)
-    if made is None:
+    runs = _run([_copy_with(graph, nodes, _with_others)], asked)
+    if runs is None:
         return [{} for _ in feeds]
+    made = runs[0]
     return [
-        {value.name: _changed(known[value.name], *(run[value.name] for run in made[2 * place : 2 * place + 2]))
+        {value.name: _changed(known[value.name], *(one[value.name] for one in made[2 * place : 2 * place + 2]))
          for value in graph.outputs}
         for place, (known, _) in enumerate(pairs)
     ]  # fmt: skip
@@ -149,19 +148,16 @@ def _seen(found: Masked, feeds: Sequence[Feed]) -> list[tuple[Mapping[str, Array
     free = memory.free_bytes()
     if not nodes or not feeds or (free is not None and TRIALS * size > free):
         return None
-    runs = [_run(graph, _copy_with(graph, nodes, _with_scores), feeds) for graph in (found.before, found.after)]
-    return None if runs[0] is None or runs[1] is None else list(zip(*runs, strict=True))
+    runs = _run([_copy_with(graph, nodes, _with_scores) for graph in (found.before, found.after)], feeds)
+    return None if runs is None else list(zip(*runs, strict=True))
 
 
-def _run(graph: Graph, path: Path, feeds: Sequence[Feed]) -> list[Mapping[str, Array]] | None:
-    """Return the outputs of a copy on each input, None where it is refused or fails on one: the model itself did not."""
-    try:
-        made = run_all(path, feeds, RunnerContext(threads=THREADS), values=largest_within(graph)).outputs
-    except ChildError:
-        raise
-    except RunnerError:
-        return None
-    return None if any(isinstance(one, RunnerError) for one in made) else [one for one in made if isinstance(one, dict)]
+def _run(copies: Sequence[Graph], feeds: Sequence[Feed]) -> list[list[Mapping[str, Array]]] | None:
+    """Return the outputs of copies on each input, None where one is refused or fails: the models themselves did not."""
+    names = {name: name for feed in feeds[:1] for name in feed}
+    made = run([Job(graph=copy, names=names, places=range(len(feeds))) for copy in copies], feeds)
+    kept = [[one for one in outcome if not isinstance(one, RunnerError)] for outcome in made]
+    return kept if all(len(outcome) == len(feeds) for outcome in kept) else None
 
 
 def _axes(node: Node, graph: Graph, rank: int) -> tuple[int, ...]:
@@ -181,13 +177,13 @@ def _distance(known: Array, mended: Array, limit: float, axes: tuple[int, ...]) 
     return float(far.max(initial=0.0))
 
 
-def _copy_with(graph: Graph, nodes: Sequence[Node], change: Any) -> Path:
-    """Return a copy of a model, beside it, that is changed at its softmaxes."""
+def _copy_with(graph: Graph, nodes: Sequence[Node], change: Any) -> Graph:
+    """Write and return a copy of a model, beside it, that is changed at its softmaxes."""
     model = onnx.load(graph.path, load_external_data=False)
     change(model, nodes, graph)
     path = graph.path.with_name(PROBE)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    return path
+    return replace(graph, path=path)
 
 
 def _with_scores(model: onnx.ModelProto, nodes: Sequence[Node], _graph: Graph) -> None:

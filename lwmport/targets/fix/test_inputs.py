@@ -41,6 +41,11 @@ OFTEN: Final = 0.25
 Feed: TypeAlias = dict[str, Array]
 
 
+def usual_trials(values: Sequence[Value], graph: Graph) -> list[Feed]:
+    """Return inputs of ordinary size: floats in [-1, 1), indices, flags, and what operators take and comparisons name."""
+    return [{value.name: sample(value, graph, seed) for value in values} for seed in seeds_of(values, graph)]
+
+
 def wide_trials(values: Sequence[Value], graph: Graph) -> list[Feed]:
     """Return inputs of extraordinary size: floats scaled, then integers that no table is read at and no shape made of.
 
