@@ -35,7 +35,7 @@ def _parse(config: dict[str, str]) -> dict[str, Any]:
     guesses: list[str] = []
     logger.error = logger.fatal = lambda text, *_, **__: errors.append(str(text))
     logger.warning = lambda text, *_, **__: guesses.append(str(text)) if GUESS in str(text) else None
-    done = False
+    idle, done = int(config.pop("idle", "0")), False
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = bool(parse({**config, "output_dir": folder}))
@@ -48,7 +48,7 @@ def _parse(config: dict[str, str]) -> dict[str, Any]:
     wanted = len([name for name in config.get("input", "").split(",") if name])
     found = re.search(r"^input_tensors=\[(.*)\]$", written, re.MULTILINE)
     lost = wanted - len([name for name in found[1].split(",") if name]) if found else 0
-    takes = done and bool(written) and not errors and not guesses and lost <= 0
+    takes = done and bool(written) and not errors and not guesses and lost <= idle
     return {"takes": takes, "errors": errors[:4], "guesses": guesses[:4], "lost": lost}
 
 

@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 ENDED: Final = ("traceback", "died", "hung")
+SHAPED: Final = frozenset({"CastLike", "EyeLike", "Shape"})
+"""Operators that read no value of an operand: the parser may drop an input that only they read."""
+
+EQUAL: Final = "equal"
+"""What a runtime's outputs are to the suite's own. Where they are not of themselves, as with random numbers, no copy of
+the model is blamed for it."""
+
 MOST: Final = 40
 """Names of models that a list of counts keeps."""
 
@@ -15,7 +22,8 @@ def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     by: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for line in lines:
         by[line["stage"]][line["model"]] = line
-    found: dict[str, Any] = {"models": len(by.get("check", {})), "stages": {}, "faults": {}}
+    found: dict[str, Any] = {"models": len(by["check"]), "stages": {}, "faults": {}}
+    steady = {model for model, result in by["runtime"].items() if result.get("said") == EQUAL}
     for stage, results in by.items():
         words: Counter[str] = Counter()
         faults: dict[str, list[str]] = defaultdict(list)
@@ -23,7 +31,7 @@ def count(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             for name, part in _parts(stage, result):
                 word = _word(part)
                 words[f"{name}{word}"] += 1
-                if word in ENDED or (word.startswith(("passed", "mended")) and _wrong(part)):
+                if word in ENDED or (model in steady and _wrong(part)):
                     faults[f"{name}{word if word in ENDED else 'wrong numbers'}"].append(model)
         found["stages"][stage] = dict(sorted(words.items()))
         if faults:
@@ -46,12 +54,14 @@ def compass_config(path: Path) -> dict[str, str]:
         graph = open_graph(path)
     except PortError:
         return config
+    idle = [value.name for value in graph.inputs if {node.op for node in graph.readers.get(value.name, ())} <= SHAPED]
     shapes = [",".join(map(str, value.shape or ())) for value in graph.inputs]
     return {
         **config,
         "input": ",".join(value.name for value in graph.inputs),
         "input_shape": ",".join(f"[{shape}]" for shape in shapes),
         "output": ",".join(value.name for value in graph.outputs),
+        "idle": str(len(idle)),
     }
 
 
@@ -74,6 +84,7 @@ def _word(part: Mapping[str, Any]) -> str:
 
 
 def _wrong(part: Mapping[str, Any]) -> bool:
+    """Return whether a file that was written as equal does not compute what the suite's data say."""
     return str(part.get("truth", "")).startswith(("differs", "fails", "refused"))
 
 

@@ -72,10 +72,12 @@ def one(op: str, *inputs: str, **more: Any) -> Build:
     return built(model([node(op, " ".join(inputs) or "x", "y", **more)], **options))
 
 
-def resize(coordinates: str, nearest: str = "floor", scale: float = 2.0, **attributes: Any) -> Build:
-    constants = {"scales": np.asarray([1, 1, scale, scale], np.float32)}
-    modes = {"coordinate_transformation_mode": coordinates, "nearest_mode": nearest, "mode": "nearest"}
-    return one("Resize", "x", "-", "scales", constants=constants, opset=19, **modes, **attributes)
+def resize(
+    coordinates: str, nearest: str = "floor", scale: float = 2.0, *, sizes: Sequence[float] = (), **attributes: Any
+) -> Build:
+    constants = {"scales": np.asarray(sizes or [1, 1, scale, scale], np.float32)}
+    modes = {"coordinate_transformation_mode": coordinates, "nearest_mode": nearest, "mode": "nearest", **attributes}
+    return one("Resize", "x", "-", "scales", constants=constants, opset=19, **modes)
 
 
 def with_body(op: str) -> Build:
@@ -371,6 +373,20 @@ def ended(*, output: bool) -> Build:
     return built(lambda: model([node("Relu", "x", "y")], outputs=None if output else []))
 
 
+DEFORMED = [value("x", [1, 1, 3, 3]), value("w", [1, 1, 2, 2]), value("o", [1, 8, 2, 2])]
+
+
+def windowed(**attributes: Any) -> Build:
+    return one("Attention", "x", "x", "x", inputs=[value("x", [1, 2, 4, 8])], opset=25, **attributes)
+
+
+def with_weights(*, computed: bool) -> Build:
+    weights, shape = np.ones((2, 4, 1, 1), np.float32), [value("x", [1, 4, 8, 8])]
+    if computed:
+        return one("Conv", "x", "w", inputs=[*shape, value("w", [2, 4, 1, 1])])
+    return one("Conv", "x", "w", inputs=shape, constants={"w": weights})
+
+
 def counted(start: Any) -> Build:
     limits = {"start": np.asarray(start, np.int64), "step": np.asarray(1, np.int64)}
     ends = [value("x", [], INT64)], [value("y", None, INT64)]
@@ -455,6 +471,7 @@ CASES: dict[str, Case] = {
     "A31": Case(tflite(), RELU),
     "A32": Case(masked(np.nan), masked(0.0)),
     "A33": Case(built(cyclic), RELU),
+    "A36": Case(built(model([node("Relu", "x", "y")], ai__onnx__ml=2)), RELU),
     "A34": Case(rms_norm(), RELU, {"chip": "Ascend310B1"}),
     "A35": Case(rms_norm(epsilon=1e-5), rms_norm(epsilon=1e-6)),
     "Z01": Case(one("Relu", inputs=[value("x", ["n", 4])]), RELU),
@@ -492,6 +509,10 @@ CASES: dict[str, Case] = {
     "Z28": Case(sliced(0), sliced(2)),
     "Z29": Case(allowing_zero(1), allowing_zero(0)),
     "Z30": Case(gather_nd(1), gather_nd(2)),
+    "Z31": Case(with_weights(computed=True), with_weights(computed=False)),
+    "Z32": Case(one("DeformConv", "x", "w", "o", inputs=DEFORMED, opset=19), RELU),
+    "Z33": Case(resize("half_pixel", sizes=(2, 1, 2, 2)), resize("half_pixel")),
+    "Z34": Case(windowed(left_window_size=2), windowed(left_window_size=-1)),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),
@@ -548,7 +569,6 @@ CASES: dict[str, Case] = {
 """Rule -> its case."""
 
 FORM_CASES: dict[str, Case] = {
-    "A09 frozen_graph": Case(frozen((1, 0)), frozen()),
     "A10 frozen_graph": Case(frozen((-1, 4)), frozen()),
     "A11 frozen_graph": Case(frozen_mask(-1e9), frozen_mask(-1e4)),
     "M06 frozen_graph": Case(frozen((-1, 4)), frozen()),

@@ -10,6 +10,7 @@ from lwmport.types import Severity
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _RUN: Final = "Compass_Unified_Parser 4.3, run on graphs like these"
+_SUITE: Final = "Compass_Unified_Parser 4.3, run on ONNX's own suite"
 _ALL: Final = ("onnx", "tflite", "frozen_graph")
 
 RULES: Final = (
@@ -182,7 +183,7 @@ RULES: Final = (
         id="Z19",
         severity=ERROR,
         title="dtype",
-        look=numbers.dtypes_of("float64", "complex", "string", "float8", "float4"),
+        look=numbers.dtypes_of("float64", "complex", "string", "float8", "float4", "int2", "uint2"),
         vendor="the IR has no such dtype",
         fix="cast to float32",
         source="Compass_Optimizer, dtypes of the IR",
@@ -266,6 +267,45 @@ RULES: Final = (
         vendor="cannot select an axis to squeeze out which has size not equal to one; exit code 255",
         fix="write it as Gather: torch.nn.functional.embedding for table[indices]",
         source=_RUN,
+        fixable=True,
+    ),
+    Rule(
+        id="Z31",
+        severity=ERROR,
+        title="operand that has to be a constant",
+        look=looks.computed_operands,
+        vendor="it fails; or it takes a value of its own making, drops the input, and the numbers are wrong",
+        fix="make it a constant: fix the input shapes, fold, or export the weights with the model",
+        source=_SUITE,
+        fixable=True,
+    ),
+    Rule(
+        id="Z32",
+        severity=ERROR,
+        title="operator without a form in the IR",
+        look=looks.without_form,
+        vendor="Writing OP op that is not supported in serialize; exit code 255",
+        fix="write it as other operators; export for inference; quantise with Compass's optimizer",
+        source=_SUITE,
+        fixable=True,
+    ),
+    Rule(
+        id="Z33",
+        severity=ERROR,
+        title="resize",
+        look=looks.refused_resizes,
+        vendor="Writing Resize op that is not supported in serialize; cubic is made linear, and the pixels are wrong",
+        fix="resize the axes behind batch and channels alone, by nearest or linear",
+        source=_SUITE,
+    ),
+    Rule(
+        id="Z34",
+        severity=ERROR,
+        title="newer form of an operator",
+        look=looks.newer_forms,
+        vendor="it fails; or nothing: what is newer is ignored, and the numbers are wrong",
+        fix="leave it out, or write it as older operators",
+        source=f"data/compass_onnx.json; {_SUITE}",
         fixable=True,
     ),
 )

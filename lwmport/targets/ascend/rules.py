@@ -69,9 +69,9 @@ RULES: Final = (
         severity=ERROR,
         title="node names",
         look=files.node_names,
-        vendor="E13009: the name of an operator is duplicate or empty",
-        fix="name every node once",
-        source=_PARSER,
+        vendor="E13009: the name is repeated in the graph",
+        fix="name every node once, and none like an input",
+        source="hicann/ge, parser/parser/common/pre_checker.cc; nodes without a name get one in onnx_parser.cc",
         fixable=True,
     ),
     replace(
@@ -98,7 +98,7 @@ RULES: Final = (
         severity=ERROR,
         title="dynamic shape",
         look=shapes.dynamic_inputs,
-        vendor="E10001 or E10011: the input shape is invalid",
+        vendor="E10001: maybe you should set input_shape; ATC takes a size below 0, or none, as -1",
         fix='give each size: --input-shape "NAME:1,3,256,256"; or let ATC have gears with --dynamic_dims',
         source="ATC's --input_shape and --dynamic_dims",
         forms=_BOTH,
@@ -334,6 +334,16 @@ RULES: Final = (
         vendor="it compiles, and other numbers come out; with other operands E19999",
         fix="convert with --dialect ascend-npu, which writes what the plugins read, or --dialect ascend",
         source="hicann/ops-nn and ops-math, npu_*_onnx_plugin.cpp; CANN's prototype of RotaryMul",
+    ),
+    Rule(
+        id="A36",
+        severity=WARNING,
+        title="domain that is imported beside the default one",
+        look=registration.several_versions,
+        vendor="E16005 in an older CANN: the model has 2 domain_version fields, but only one is allowed",
+        fix="import no domain that is not used",
+        source=f"{_PARSER} of today takes several; users of CANN 5 report E16005",
+        fixable=True,
     ),
 )
 """A01 to A20 follow what users report to fail; the others, what the lists and sources say besides."""

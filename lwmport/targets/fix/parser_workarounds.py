@@ -22,6 +22,7 @@ def names(draft: Draft) -> None:
     counts: Counter[str] = Counter()
     renamed = 0
     for graph in draft.bodies():
+        counts.update(value.name for value in graph.input)  # an input is a node for a parser
         for node in graph.node:
             hint = node.name or node.op_type
             counts[hint] += 1

@@ -97,7 +97,7 @@ def with_shapes(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
         known = _shape(inputs[name].type)
         fits = known is None or (
             len(known) == len(shape)
-            and all(isinstance(old, str) or old == new for old, new in zip(known, shape, strict=True))
+            and all(isinstance(old, str) or old in {0, new} for old, new in zip(known, shape, strict=True))
         )
         if not fits:
             raise UsageError(f"expected a shape that fits {name}{list(known or ())}, found {list(shape)}")
@@ -109,7 +109,7 @@ def with_shapes(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
         del model.graph.value_info[:]
         for output in model.graph.output:
             for dim in output.type.tensor_type.shape.dim:
-                if not dim.HasField("dim_value"):
+                if not dim.HasField("dim_value") or dim.dim_value <= 0:
                     dim.Clear()
     return model
 
@@ -270,7 +270,8 @@ def _shape(kind: onnx.TypeProto) -> tuple[Dim, ...] | None:
     if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
     return tuple(
-        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or UNNAMED) for dim in kind.tensor_type.shape.dim
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else (dim.dim_param or UNNAMED)
+        for dim in kind.tensor_type.shape.dim
     )
 
 

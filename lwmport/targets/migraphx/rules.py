@@ -9,6 +9,7 @@ from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+_PARSER: Final = "AMDMIGraphX of May 2026, src/onnx/parse_*.cpp, and its documents"
 _DOCUMENTS: Final = "AMDMIGraphX 2.16.0, documents"
 _RUN: Final = "AMDMIGraphX 2.16.0, run with its reference target"
 
@@ -78,10 +79,10 @@ RULES: Final = (
         id="M07",
         severity=ERROR,
         title="shape settled at run time",
-        look=shapes.computed_shape_operands,
-        vendor="dynamic shape is not supported; under ONNX Runtime the node runs on the CPU",
+        look=looks.computed_operands,
+        vendor="must be constant, or: dynamic shape is not supported; under ONNX Runtime the node runs on the CPU",
         fix="fix the input shapes and fold the constants",
-        source=_DOCUMENTS,
+        source=_PARSER,
         fixable=True,
     ),
     Rule(
@@ -91,7 +92,7 @@ RULES: Final = (
         look=looks.refused_resizes,
         vendor="the mode is not supported",
         fix="use nearest or linear with asymmetric or half_pixel coordinates",
-        source=_DOCUMENTS,
+        source=_PARSER,
     ),
     Rule(
         id="M09",
@@ -109,7 +110,7 @@ RULES: Final = (
         look=looks.refused_attributes,
         vendor="the value is not supported",
         fix="use another value of the attribute",
-        source=_DOCUMENTS,
+        source=_PARSER,
         fixable=True,
     ),
     Rule(

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Final
 
 from lwmport.targets.graphs import external
@@ -21,14 +22,18 @@ SHAPE_OPTION: Final = re.compile(r"[\s,:;\"'\\$`]")
 
 
 def node_names(subject: Subject) -> Iterator[Hit]:
-    """Yield names that two nodes have, and nodes without any; each body and function has names of its own."""
-    counts = Counter((node.scope, node.name) for node in subject.graph.nodes)
-    for node in subject.graph.nodes:
-        if not node.name:
-            yield Hit(where=next(iter(node.outputs), ""), operator=node.op, found="a node without a name")
-    for (_, name), count in counts.items():
-        if name and count > 1:
-            yield Hit(where=name, found=f"{count} nodes of this name")
+    """Yield names that two nodes have, each body and function apart; an input is a node too.
+
+    A node without a name gets that of its operator and a number, which another node may have.
+    """
+    graph = subject.graph
+    counts = Counter({("", value.name): 1 for value in graph.inputs})
+    nameless = count()
+    for node in sorted(graph.nodes, key=lambda node: bool(node.scope)):  # names are given to the main graph first
+        counts[node.scope, node.name or f"{node.op}_{next(nameless)}"] += 1
+    for (_, name), times in counts.items():
+        if times > 1:
+            yield Hit(where=name, found=f"{times} nodes or inputs of this name")
 
 
 def option_names(subject: Subject) -> Iterator[Hit]:
@@ -81,14 +86,13 @@ def sparse_constants(subject: Subject) -> Iterator[Hit]:
 
 
 def ends(subject: Subject) -> Iterator[Hit]:
-    """Yield a hit for a graph without inputs or outputs, and for each of them with a size of zero."""
+    """Yield a hit for a graph without inputs or outputs, and for each output with a size of zero."""
     graph = subject.graph
     for name, values in (("input", graph.inputs), ("output", graph.outputs)):
         if not values:
             yield Hit(found=f"a graph without an {name}")
-        yield from (
-            Hit(where=value.name, found=f"{name} {shown(value)}") for value in values if 0 in (value.shape or ())
-        )
+    empty = (value for value in graph.outputs if 0 in (value.shape or ()))
+    yield from (Hit(where=value.name, found=f"output {shown(value)}") for value in empty)
 
 
 def broken(subject: Subject) -> Iterator[Hit]:

@@ -1,9 +1,9 @@
 """Looks at shapes: dynamic, empty, or settled only while the model runs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
-from lwmport.targets.graphs.record import Node
+from lwmport.targets.graphs.record import RANDOM, Graph, Node
 from lwmport.targets.rules.files import shown
 from lwmport.targets.rules.rule import Hit, Look, Subject
 
@@ -32,24 +32,41 @@ COUNTED: Final = ("NonZero", "NonMaxSuppression", "Unique", "Compress")
 SCALED: Final = ("Resize", "Upsample")
 """Operators of which a parser needs the scales even where the file tells the size of the result."""
 
+MADE_FROM_NOTHING: Final = ("Range", "ConstantOfShape", *SCALED)
+"""Operators whose shape operands have to be known, and not only follow from the sizes of the inputs."""
+
 
 def dynamic_inputs(subject: Subject) -> Iterator[Hit]:
+    """Yield inputs with a size that is not a number above 0: a size of 0 stands for an unknown one in old exports."""
+    for value in subject.graph.inputs:
+        if not value.static or 0 in (value.shape or ()):
+            yield Hit(where=value.name, found=shown(value))
+
+
+def unknown_sizes(subject: Subject) -> Iterator[Hit]:
     """Yield inputs with a size that is not a number."""
     return (Hit(where=value.name, found=shown(value)) for value in subject.graph.inputs if not value.static)
 
 
 def settled_at_run_time(subject: Subject) -> Iterator[Hit]:
-    """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand."""
+    """Yield nodes whose output's shape depends on values: counted ones, and those with a computed shape operand.
+
+    What follows from the sizes of the inputs is settled with them.
+    """
     yield from (Hit.at(node, "as many outputs as values that fit") for node in subject.graph.of(*COUNTED))
-    for node in subject.graph.of("Range", "ConstantOfShape", "Resize", "Upsample"):
-        if _computed(subject, node) and (node.op in SCALED or not _known(subject, node)):
-            yield Hit.at(node, f"the operand {_computed(subject, node)[0]} is computed")
+    sized = _by_sizes(subject.graph)
+    for node in subject.graph.of(*SHAPE_OPERANDS):
+        if node.scope and not node.scope.startswith("/"):  # a function knows its operands where it is called
+            continue
+        computed = _computed(node, subject.graph.known if node.op in MADE_FROM_NOTHING else sized)
+        if computed and (node.op in SCALED or not _known(subject, node)):
+            yield Hit.at(node, f"the operand {computed[0]} is computed")
 
 
 def computed_shape_operands(subject: Subject) -> Iterator[Hit]:
     """Yield nodes whose shape operands are not constants."""
     for node in subject.graph.of(*SHAPE_OPERANDS):
-        computed = _computed(subject, node)
+        computed = _computed(node, subject.graph.known)
         if computed:
             yield Hit.at(node, f"the operand {computed[0]} is computed")
 
@@ -83,10 +100,21 @@ def square_coincidence(subject: Subject) -> Iterator[Hit]:
             yield Hit.at(node, f"channels, height and width are all {shape[1]}")
 
 
-def _computed(subject: Subject, node: Node) -> list[str]:
-    places = SHAPE_OPERANDS[node.op]
-    names = [node.input(place) for place in places]
-    return [name for name in names if name and name not in subject.graph.known]
+def _computed(node: Node, known: Collection[str]) -> list[str]:
+    """Return the shape operands of a node that are not known."""
+    names = [node.input(place) for place in SHAPE_OPERANDS[node.op]]
+    return [name for name in names if name and name not in known]
+
+
+def _by_sizes(graph: Graph) -> frozenset[str]:
+    """Return what follows from constants and the sizes of values."""
+    found = set(graph.constants)
+    for node in graph.nodes:
+        if node.op in {"Shape", "Size"} or (
+            node.op not in RANDOM and all(name in found for name in node.inputs if name)
+        ):
+            found.update(node.outputs)
+    return frozenset(found)
 
 
 def _known(subject: Subject, node: Node) -> bool:

@@ -8,7 +8,22 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from rule_cases import CASES, FLOAT, HALF, INT32, INT64, Build, built, group_norm, model, node, one, resize, value
+from rule_cases import (
+    CASES,
+    FLOAT,
+    HALF,
+    INT32,
+    INT64,
+    Build,
+    built,
+    group_norm,
+    model,
+    names_of,
+    node,
+    one,
+    resize,
+    value,
+)
 
 from lwmport import memory
 from lwmport.errors import PortError, RunnerError, UsageError
@@ -121,7 +136,8 @@ MENDED: dict[str, tuple[str, Build, set[str], set[str]]] = {
         set(),
     ),
     "names": ("ascend", CASES["A06"].bad, {"A06"}, set()),
-    "no names": ("ascend", built(lambda: model([node("Relu", "x", "y", None)])), {"A06"}, set()),
+    "a name that CANN gives too": ("ascend", names_of(None, "Relu_0"), {"A06"}, set()),
+    "a node named as an input": ("ascend", names_of("x", "other"), {"A06"}, set()),
     "name of an input": ("ascend", CASES["A22"].bad, {"A22"}, set()),
     "indices": ("ascend", CASES["A14"].bad, {"A14"}, set()),
     "arithmetic on ids": ("ascend", embedded(), {"A15"}, set()),

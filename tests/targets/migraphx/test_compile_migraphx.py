@@ -133,7 +133,10 @@ def test_the_environment_of_a_dcu_is_sourced(
     assert found.status is Status.PASSED, found.reason
 
 
-ABORTED = "terminate called after throwing an instance of 'migraphx::version_2_12_0::exception'\n  what():  {}\nAborted (core dumped)\n"
+ABORTED = (
+    "terminate called after throwing an instance of 'migraphx::version_2_12_0::exception'\n"
+    "  what():  {}\nAborted (core dumped)\n"
+)
 
 
 @pytest.mark.parametrize(
