@@ -38,6 +38,9 @@ BYTES_PER_SECOND: Final = 2 << 20
 LEAST_BYTES: Final = 3 << 29
 """What every child has: an interpreter with a runtime takes 200 MB of it, the threads of the runtime some more."""
 
+THREAD_BYTES: Final = 16 << 20
+"""The stack of a thread, of which a runtime has one for each processor, and what it takes beside it."""
+
 COPIES: Final = 4
 """How often weights and values may be in memory: mapped, packed, folded, and on their way back."""
 
@@ -72,7 +75,7 @@ class Bounds:
 
         The user's own, in the environment, come first. Memory is no more than what is free here.
         """
-        need = LEAST_BYTES + COPIES * (held + values)
+        need = LEAST_BYTES + THREAD_BYTES * processors() + COPIES * (held + values)
         free = memory.free_bytes()
         found = cls(
             seconds=LEAST_SECONDS + (held + values) / BYTES_PER_SECOND,
@@ -107,7 +110,7 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], bounds: Bou
             raise _death(code, about, bounds, words)
         found = parcel.read(answer)
     if "value" not in found:
-        raise _failure(str(found.get("kind")), str(found.get("error")), about, bounds)
+        raise failure(str(found.get("kind")), str(found.get("error")), about, bounds)
     return Answer(found["value"], words)
 
 
@@ -137,9 +140,9 @@ def _run(files: list[int], said: IO[bytes], seconds: float) -> int | None:
 def _death(code: int | None, about: str, bounds: Bounds, words: str) -> PortError:
     """Return what to raise when a child ended with another exit code than 0; it is None where its time was up."""
     if code is None or -code == signal.SIGXCPU:
-        return _failure("TimeoutExpired", "", about, bounds)
+        return failure("TimeoutExpired", "", about, bounds)
     if -code == signal.SIGKILL or any(word in words for word in OUT_OF_MEMORY):
-        return _failure("MemoryError", "", about, bounds)
+        return failure("MemoryError", "", about, bounds)
     if code > 0:
         return ChildError(f"expected {about} to end, found exit code {code}: {_last(words)}")
     known = {int(number): number.name for number in signal.Signals}
@@ -151,8 +154,11 @@ def _death(code: int | None, about: str, bounds: Bounds, words: str) -> PortErro
     )
 
 
-def _failure(kind: str, text: str, about: str, bounds: Bounds) -> PortError:
-    """Return what to raise for an exception of a child."""
+def failure(kind: str, text: str, about: str, bounds: Bounds) -> PortError:
+    """Return what to raise for an exception of a child, by the name of its class and its text.
+
+    A runtime's own error becomes one of memory where its text says so.
+    """
     if kind == "MemoryError" or any(word in text for word in OUT_OF_MEMORY):
         return ChildError(
             f"expected {about} to take at most {bounds.nbytes:,} bytes of memory, found that it takes more; use "

@@ -4,11 +4,19 @@ A message says what was expected, what was found, where, and what to do. "Out of
 not an error: exceptions are for "could not judge".
 """
 
+from lwmport.wording import printable
+
 
 class PortError(Exception):
-    """The work cannot be done; the command line prints the message on one line and exits with 3."""
+    """The work cannot be done; the command line prints the message on one line and exits with 3.
+
+    A message may hold names out of a file that is not ours: it is printable, whatever they are.
+    """
 
     exit_code = 3
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(printable(text))
 
 
 class UsageError(PortError):

@@ -23,6 +23,9 @@ INTERVAL: Final = 0.05
 """Seconds between two looks."""
 
 
+_bounding: Final = threading.RLock()
+
+
 def peak_bytes() -> int:
     """Return the largest resident memory of the process so far, in bytes.
 
@@ -82,14 +85,15 @@ def bounded(nbytes: int) -> Iterator[None]:
     It is for native code that a few bytes of a file can send for gigabytes. Linux counts the memory that can be written
     (RLIMIT_DATA), of all threads together; elsewhere nothing is bounded.
     """
-    used, (soft, hard) = _field("VmData"), resource.getrlimit(resource.RLIMIT_DATA)
-    bounds = [bound for bound in (soft, hard) if bound != resource.RLIM_INFINITY]
-    if used is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (min([*bounds, used + nbytes]), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    with _bounding:  # the limit is the process's: of two blocks at once, the second would leave the first one's behind
+        used, (soft, hard) = _field("VmData"), resource.getrlimit(resource.RLIMIT_DATA)
+        bounds = [bound for bound in (soft, hard) if bound != resource.RLIM_INFINITY]
+        if used is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (min([*bounds, used + nbytes]), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 class AnonymousPeak:

@@ -14,6 +14,7 @@ import pytest
 from lwmport import child, memory
 from lwmport.child import Bounds, call
 from lwmport.errors import ChildError, RunnerError, UsageError
+from lwmport.processors import processors
 
 BOUNDS = Bounds(seconds=30, nbytes=1 << 30)
 
@@ -181,7 +182,7 @@ def test_bounds_grow_with_the_model_and_end_with_the_machine(monkeypatch: pytest
     monkeypatch.setattr(memory, "free_bytes", lambda: 20 << 30)
     small, large = Bounds.of(1000), Bounds.of(13 << 30)
     assert small.seconds < 60
-    assert small.nbytes < 2 << 30
+    assert child.LEAST_BYTES < small.nbytes < child.LEAST_BYTES + child.THREAD_BYTES * (processors() + 1)
     assert large.seconds > 3600
     assert large.nbytes == (20 << 30) - child.SPARED
     monkeypatch.setenv("LWMPORT_SECONDS", "7")

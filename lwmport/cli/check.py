@@ -10,6 +10,7 @@ import click
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.types import Severity, Status
+from lwmport.wording import printable, shown, told
 
 if TYPE_CHECKING:
     from lwmport.targets.fix.mending import Mended
@@ -39,6 +40,12 @@ COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NO
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx", help="The file that --fix writes."
 )
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    metavar="F.npz|F.jsonl",
+    help="The inputs on which --fix proves that the outputs are the same. By default random ones.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """List every place where ARTIFACT breaks a rule of a target.
@@ -51,6 +58,8 @@ def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  #
 
     if fix != (out is not None):
         raise click.UsageError("expected --fix and --out FILE.onnx together")
+    if options["inputs"] and not fix:
+        raise click.UsageError("expected --inputs with --fix, which runs the model")
     request = CheckRequest(**options)
     with progress() as observer:
         mended = fix_artifact(request, out, observer) if out is not None else None
@@ -70,8 +79,8 @@ def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  #
 
 def _print_fix(mended: "Mended") -> None:
     for note in mended.notes:
-        click.echo(f"fixed: {note}")
-    click.echo(f"{status_word('passed')}  {mended.sentence}")
+        click.echo(f"fixed: {printable(note)}")
+    click.echo(f"{status_word('passed')}  {printable(mended.sentence)}")
     click.echo(f"written: {', '.join(map(str, mended.files))}")
 
 
@@ -84,7 +93,7 @@ def _print(preflight: "Preflight") -> None:
         groups.setdefault((finding.rule, finding.operator, finding.found), []).append(finding)
     if groups:
         (_table if sys.stdout.isatty() else _lines)(list(groups.values()))
-    click.echo(f"{status_word(preflight.status)}  {preflight.artifact} for {whom}: {said}")
+    click.echo(f"{status_word(preflight.status)}  {printable(preflight.artifact)} for {whom}: {said}")
     if preflight.status is Status.FAILED and any(finding.fixable for finding in preflight.findings):
         click.echo("findings marked '--fix' can be corrected: add --fix --out FILE.onnx")
 
@@ -101,7 +110,7 @@ def _table(groups: "list[list[Finding]]") -> None:
         first = group[0]
         table.add_row(
             Text(f"{first.rule}\n{first.severity}", style=COLOURS[first.severity]),
-            Text(f"{first.title}: {first.found}\n{_place(group)}"),
+            Text(f"{first.title}: {told(first.found)}\n{_place(group)}"),
             Text(first.vendor),
             Text(f"{first.fix}{' (--fix)' if first.fixable else ''}"),
         )
@@ -112,7 +121,7 @@ def _lines(groups: "list[list[Finding]]") -> None:
     for group in groups:
         first = group[0]
         fix = f"{first.fix}{' (--fix)' if first.fixable else ''}"
-        click.echo(f"{first.rule} {first.severity}: {first.title}: {first.found}; {_place(group)}")
+        click.echo(f"{first.rule} {first.severity}: {first.title}: {told(first.found)}; {_place(group)}")
         click.echo(f"    {first.vendor}")
         click.echo(f"    do: {fix}")
 
@@ -120,10 +129,5 @@ def _lines(groups: "list[list[Finding]]") -> None:
 def _place(group: "list[Finding]") -> str:
     """Return where a group of like findings is: the first place, and how many there are more."""
     first = group[0]
-    what = " ".join(part for part in (first.operator, _printable(first.where)) if part) or "the whole model"
+    what = " ".join(part for part in (shown(first.operator), shown(first.where)) if part) or "the whole model"
     return f"at {what}{f' and {len(group) - 1} more' if len(group) > 1 else ''}"
-
-
-def _printable(text: str) -> str:
-    """Return a name from a file with what a terminal would obey shown as escapes."""
-    return text if text.isprintable() else ascii(text)[1:-1]

@@ -9,6 +9,7 @@ import click
 
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.types import Compilation
@@ -52,6 +53,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for the results. By default the folder TARGET beside the artifact.",
 )
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    metavar="F.npz|F.jsonl|DIR",
+    help="For cpu: the inputs to run on, by the names of the model's. By default made ones.",
+)
 @click.option("--dry-run", is_flag=True, help="Write the command and its configuration, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
@@ -79,7 +86,7 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
 
 
 def _print(found: "Compilation", out: Path) -> None:
-    click.echo(f"{status_word(found.status)}  {found.artifact} for {found.target}: {found.reason}")
+    click.echo(f"{status_word(found.status)}  {printable(f'{found.artifact} for {found.target}: {found.reason}')}")
     if found.status != "passed":
         click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}:")
         for command in found.commands:

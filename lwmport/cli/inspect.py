@@ -1,10 +1,12 @@
 """``lwmport inspect``."""
 
 import math
+from typing import Any
 
 import click
 
 from lwmport.cli.output import print_json, size
+from lwmport.wording import printable
 
 
 @click.command(short_help="List the tensors of a checkpoint without loading it.")
@@ -19,7 +21,7 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
     from lwmport.checkpoints.opening import open_checkpoint
 
     found = open_checkpoint(path)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
             "shape": list(entry.shape),
@@ -35,9 +37,10 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
         whole = {"total_bytes": found.total_bytes, "parameters": parameters, "config": dict(found.config)}
         print_json({**found.source, **whole, "tensor_list": rows})
         return
-    width = max(len(str(row["name"])) for row in rows)
-    for row in rows:
-        shape = "x".join(map(str, found.entries[str(row["name"])].shape)) or "scalar"
-        offset = "inline" if row["offset"] is None else f"{row['file']}@{row['offset']}"
-        click.echo(f"{row['name']:<{width}}  {row['dtype']:<9} {shape:<18} {row['bytes']:>12,} {offset}")
+    names = [printable(name) for name in found.entries]
+    width = max(map(len, names))
+    for name, row in zip(names, rows, strict=True):
+        shape = "x".join(map(str, row["shape"])) or "scalar"
+        offset = "inline" if row["offset"] is None else printable(f"{row['file']}@{row['offset']}")
+        click.echo(f"{name:<{width}}  {row['dtype']:<9} {shape:<18} {row['bytes']:>12,} {offset}")
     click.echo(f"{len(rows)} tensors, {parameters:,} parameters, {size(found.total_bytes)} ({found.format})")

@@ -24,11 +24,15 @@ from lwmport.cli.port import port
 from lwmport.cli.report import report
 from lwmport.cli.validate import validate
 from lwmport.cli.verify import verify
-from lwmport.errors import PortError
+from lwmport.errors import PortError, said
+from lwmport.wording import printable
 
 CANNOT = 3
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; nothing was left half-written; the same command starts again"
+
+TRACEBACK = "LWMPORT_TRACEBACK"
+UNFORESEEN = f"lwmport did not foresee this: please report it, with what {TRACEBACK}=1 before the command shows"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -57,8 +61,8 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as end:
-        said = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
-        _fail(said or INTERRUPTION, INTERRUPTED)
+        words = str(end) or str(end.__cause__ or "")  # click puts an error of its own before ours
+        _fail(words or INTERRUPTION, INTERRUPTED)
     except PortError as error:
         _fail(str(error), error.exit_code)
     except MemoryError:
@@ -69,16 +73,26 @@ def main() -> NoReturn:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"the system refused: {where}{error.strerror or error}", CANNOT)
-    except Exception:
-        if not interruption.asked():
-            raise
-        _fail(INTERRUPTION, INTERRUPTED)  # a lock that a thread waits for turns the request into an error of its own
+    except Exception as error:  # noqa: BLE001 - a traceback is nobody's answer
+        _fail(*_unforeseen(error))
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """Return what is said of an error that is none of ours, and the exit code.
+
+    A lock that a thread waits for turns the request to end into an error of its own.
+    """
+    if interruption.asked():
+        return INTERRUPTION, INTERRUPTED
+    if TRACEBACK in os.environ:
+        raise error
+    return f"{said(error)}; {UNFORESEEN}", CANNOT
 
 
 def _fail(text: str, code: int) -> NoReturn:
     """Print one line and exit; a machine that asked for JSON gets the same facts."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     _tell(line, code)
     click.echo(f"error: {line}", err=True)
     sys.exit(code)

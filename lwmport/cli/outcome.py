@@ -7,6 +7,7 @@ import click
 
 from lwmport.cli.output import print_json, size, status_word
 from lwmport.types import Status
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.pipeline.convert.request import Outcome
@@ -41,7 +42,7 @@ def _print(outcome: "Outcome", page: Path | None) -> None:
         validation = section.validation
         click.echo(f"{status_word(validation.status)}  {validation.component} on {validation.inputs}")
         for diff in validation.diffs:
-            click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}{note}")
+            click.echo(f"  {status_word(diff.status)}  {printable(f'{diff.name}: {diff.reason}')}{note}")
         for remark in section.notes:
             click.echo(f"  {remark}")
         for timing in section.timings:

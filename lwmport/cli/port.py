@@ -11,6 +11,7 @@ from lwmport.cli.options import options_of, taken
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.options import OPTIONS, Place, flag_of, of_place
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.pipeline.port.run import PortOutcome
@@ -75,7 +76,7 @@ def _one(values: dict[str, Any], *, as_json: bool) -> int:
 
 def _print(found: "PortOutcome") -> None:
     for stage in found.stages:
-        click.echo(f"{status_word(stage.status)}  {stage.name}: {stage.reason}")
+        click.echo(f"{status_word(stage.status)}  {stage.name}: {printable(stage.reason)}")
     click.echo(f"{status_word(found.status)}  {found.title}: {found.sentence}")
 
 

@@ -12,6 +12,7 @@ import click
 
 from lwmport.cli.interruption import check
 from lwmport.cli.output import size
+from lwmport.wording import printable
 
 STEP = 0.25
 """Part of the bytes after which a plain line is printed."""
@@ -36,7 +37,7 @@ class PlainProgress:
         """Print the phase and the seconds since the start."""
         check()
         self._next, self._first = STEP, None
-        click.echo(f"[{time.perf_counter() - self._start:6.1f} s] {text}", err=True)
+        click.echo(f"[{time.perf_counter() - self._start:6.1f} s] {printable(text)}", err=True)
 
     def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
         """Print a line when another quarter is done."""
@@ -81,7 +82,7 @@ class BarProgress:
         check()
         from rich.markup import escape
 
-        self._bar.console.print(f"[dim]{escape(text)}[/dim]", highlight=False)
+        self._bar.console.print(f"[dim]{escape(printable(text))}[/dim]", highlight=False)
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = None

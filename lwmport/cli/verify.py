@@ -7,6 +7,7 @@ import click
 
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.pipeline.bundle.verify import VerifyOutcome
@@ -43,16 +44,16 @@ def verify(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are op
 
 def _print(found: "VerifyOutcome") -> None:
     for failure in found.failures:
-        click.echo(f"{status_word('failed')}  {failure}")
+        click.echo(f"{status_word('failed')}  {printable(failure)}")
     for validation in found.validations:
         ran = f"with {validation.runner}, against {validation.reference}"
         how = "not run" if validation.status == "skipped" else ran
-        click.echo(f"{status_word(validation.status)}  {validation.component} {how}")
+        click.echo(f"{status_word(validation.status)}  {printable(f'{validation.component} {how}')}")
         for diff in validation.diffs:
-            click.echo(f"  {status_word(diff.status)}  {diff.name}: {diff.reason}")
+            click.echo(f"  {status_word(diff.status)}  {printable(f'{diff.name}: {diff.reason}')}")
         if not validation.diffs:
-            click.echo(f"  {validation.reason}")
-    click.echo(f"{status_word(found.status)}  {found.sentence}")
+            click.echo(f"  {printable(validation.reason)}")
+    click.echo(f"{status_word(found.status)}  {printable(found.sentence)}")
 
 
 def _document(found: "VerifyOutcome") -> dict[str, Any]:

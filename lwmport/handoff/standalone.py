@@ -28,9 +28,13 @@ import importlib
 import itertools
 import json
 import math
+import os
+import signal
+import subprocess
 import sys
 import tokenize
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -43,9 +47,14 @@ if TYPE_CHECKING:
 PASSED, FAILED, CANNOT = 0, 1, 2
 
 
+def printable(text: str) -> str:
+    """Return text of a file without what a terminal would obey: that is shown as escapes."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def cannot(reason: object, words_given: list[str]) -> int:
     """Say in one line why nothing was judged, and in a document to who asked for one; return the exit code."""
-    line = " ".join(str(reason).split())
+    line = printable(" ".join(str(reason).split()))
     if "--json" in words_given:
         document = {"status": "error", "error": line, "exit_code": CANNOT}
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
@@ -69,11 +78,22 @@ ACL_DTYPES = {0: "float32", 1: "float16", 2: "int8", 3: "int32", 4: "uint8", 9: 
 """aclDataType -> numpy's names."""
 ACL_ALREADY, ACL_TO_DEVICE, ACL_TO_HOST, ACL_UNWRITTEN = 100002, 1, 2, 0xFF
 USUAL_PROVIDER = "CPUExecutionProvider"
-DAMAGE = (
-    *(OSError, ValueError, EOFError, MemoryError, OverflowError, RecursionError, SyntaxError, TypeError),
-    tokenize.TokenError,
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    TokenError,
 )
-"""What numpy raises of a file that is none of its own."""
+"""What numpy raises on a damaged header: it is a Python expression, which is only read, never run."""
+SECONDS = 3600
+"""What a model has to run in; a model can hold a loop without an end."""
+IN_CHILD = "--in-child"
+"""Said to the process that runs a model, by the one that watches it."""
 WRONG_DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
 
 
@@ -173,7 +193,7 @@ def read_array(path: Path) -> Any:
                 raise CannotJudgeError(f"expected the mark of a .npy file, found {found}")
             content.seek(0)
             array = np.load(content, allow_pickle=False)
-    except DAMAGE as error:
+    except UNREADABLE as error:
         raise CannotJudgeError(" ".join(str(error).split()) or type(error).__name__) from error
     if array.dtype.kind not in "biufc":
         raise CannotJudgeError(f"expected numbers, found elements of {array.dtype}")
@@ -1060,6 +1080,8 @@ def arguments(words_given: list[str] | None) -> Any:
     parser.add_argument("--sample", action="append", default=[], help="judge only this one; may be repeated")
     parser.add_argument("--precision", help="what the model was compiled for: float32, float16, bfloat16")
     parser.add_argument("--allow-cast", action="store_true", help="take another dtype of the same kind")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="the models may take (default: %(default)s)")
+    parser.add_argument(IN_CHILD, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON document, of an error too")
     return parser.parse_args(words_given)
 
@@ -1108,7 +1130,7 @@ def show(failures: list[str], rows: list[Row], said: list[str], as_json: bool) -
     lines = ["FAILED  " + failure for failure in failures] + (table(rows) if rows else [])
     ending = [] if passed else [f"{len(failures) + sum(not found.passed for found in rows)} failures"]
     lines.append(f"{'PASSED' if passed else 'FAILED'}  {', '.join([*said, *ending])}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(map(printable, lines)) + "\n")
 
 
 def main(words_given: list[str] | None = None, root: Path | None = None) -> int:
@@ -1122,5 +1144,58 @@ def main(words_given: list[str] | None = None, root: Path | None = None) -> int:
     return FAILED if failures or not all(found.passed for found in rows) else PASSED
 
 
+def bound_memory(runtime: str) -> None:
+    """Let a runtime on the processor take what is free now: a model can ask for more than there is, and for all of it.
+
+    Only Linux says what is free, and only its newer kernels count all memory that can be written (RLIMIT_DATA).
+    """
+    with contextlib.suppress(ImportError, OSError, ValueError, StopIteration):
+        import resource
+
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if runtime in ("onnxruntime", "litert", "tflite") and soft == resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_DATA, (free, hard))
+
+
+def watched(words_given: list[str], seconds: int) -> int:
+    """Run this file again in a process of its own, and return its exit code, or say how it ended instead."""
+    own = [sys.executable, *(["-S"] if sys.flags.no_site else []), __file__]
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen([*own, *words_given, IN_CHILD], env={**os.environ, **paths})  # noqa: S603 - this file
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return cannot(
+            f"expected the models to end within {seconds} s, found them still at work; "
+            f"if they are only slow, pass --seconds with more", words_given)  # fmt: skip
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        process.kill()
+        process.wait()
+    if code >= 0:
+        return code
+    known = {int(number): number.name for number in signal.Signals}
+    return cannot(f"the runtime died of {known.get(-code, -code)}: it cannot run this model", words_given)
+
+
+def script() -> int:
+    """Judge the bundle in the folder of this file; what runs a model does so in a process that is watched."""
+    words_given = sys.argv[1:]
+    try:
+        options = arguments(words_given)
+    except CannotJudgeError:
+        return main()  # which says what is wrong
+    if options.runner and not options.in_child:
+        return watched(words_given, options.seconds)
+    if options.runner:
+        bound_memory(options.runner)
+    with contextlib.suppress(KeyboardInterrupt):
+        return main()
+    return 130
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script())

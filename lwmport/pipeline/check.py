@@ -8,6 +8,7 @@ from typing import Final
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import find
+from lwmport.pipeline.own_inputs import OwnInputs
 from lwmport.reports.record import ComponentReport
 from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_options
@@ -25,7 +26,8 @@ LARGEST: Final = 2**31
 class CheckRequest:
     """What to check, and for whom. ``toolkit`` is the version of the vendor's tools, of CANN for Ascend.
 
-    ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``.
+    ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``. ``inputs`` is what a mended copy
+    is proved on: a .npz or a .jsonl.
     """
 
     artifact: Path
@@ -34,6 +36,7 @@ class CheckRequest:
     toolkit: str | None = None
     precision: str | None = None
     input_shape: str | None = None
+    inputs: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
@@ -99,7 +102,7 @@ def check_artifacts(request: CheckRequest, observer: Observer | None = None) -> 
 
 
 def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = None) -> Mended:
-    """Write a mended copy of an ONNX model to ``out``, proved equal on random inputs.
+    """Write a mended copy of an ONNX model to ``out``, proved equal on random inputs, or on those of the request.
 
     Raises:
         PortError: it cannot be mended, or would not compute the same; nothing is written then.
@@ -107,7 +110,8 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     (observer or Silent()).phase(f"mend {request.artifact.name} for {request.target}, and prove that it is the same")
     if not request.artifact.is_file():
         raise UsageError(f"expected one ONNX file for --fix, found {request.artifact}")
-    return mend(request.artifact, out, request.conditions)
+    given = OwnInputs(request.inputs) if request.inputs else None
+    return mend(request.artifact, out, request.conditions, given)
 
 
 def with_preflight(section: ComponentReport, path: Path) -> ComponentReport:

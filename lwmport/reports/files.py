@@ -13,6 +13,7 @@ from lwmport import plain
 from lwmport.errors import ArtifactError
 from lwmport.reports import render
 from lwmport.reports.record import ComponentReport, Picture, Report, overall, validation_digest
+from lwmport.small_files import read_small
 from lwmport.types import Severity, Status, TensorDiff, Validation
 from lwmport.validators.metrics import RECORDS, as_mapping
 from lwmport.validators.outputs import summarise
@@ -84,13 +85,9 @@ def _refuse(constant: str) -> NoReturn:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
+        return read_small(path, limit)
     except OSError as error:
         raise ArtifactError(f"{path}: expected a file of a report, found: {error.strerror}") from error
-    if len(content) > limit:
-        raise ArtifactError(f"{path}: expected at most {limit} bytes, found more")
-    return content
 
 
 def _component(part: ComponentReport) -> ComponentReport:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from lwmport.reports import chart, glossary, numbers, view
 from lwmport.reports.record import Picture, Report
+from lwmport.wording import printable
 
 ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
 """Characters that mean something in Markdown, or in the HTML that it lets through."""
@@ -69,7 +70,7 @@ def escape_markdown(value: Any) -> str:
     """Return text in which nothing is markup and no line ends, safe in a table's cell."""
     if isinstance(value, Verbatim):
         return value
-    return ACTIVE.sub(r"\\\1", str(value)).replace("\n", " ")
+    return ACTIVE.sub(r"\\\1", printable(str(value))).replace("\n", " ")
 
 
 def fence(text: str) -> Verbatim:
@@ -88,11 +89,17 @@ def _image(picture: Picture) -> Verbatim:
     return Verbatim(f"![{escape_markdown(picture.alt)}]({picture.path})")
 
 
+def _without_controls(value: Any) -> Any:
+    """Return text with what no reader sees as escapes: a name of a file that is not ours could turn a line around."""
+    return printable(value) if type(value) is str else value
+
+
 @cache
 def _html() -> Environment:
     environment = Environment(
         loader=PackageLoader("lwmport.reports"),
         autoescape=True,
+        finalize=_without_controls,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

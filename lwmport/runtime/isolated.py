@@ -4,14 +4,20 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lwmport import child, plain
-from lwmport.errors import RunnerError
+from lwmport.errors import PortError, RunnerError
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.registry import open_runner, runner_for
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Runner
+
+DEVICE_SECONDS: Final = 3600.0
+"""What a vendor's runtime has at least, which may compile the model first."""
+
+DEVICE_BYTES: Final = 1 << 62
+"""No bound: a driver maps the memory of its device beside its own, and counts on all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,7 @@ class Runs:
     """
 
     runner: str
-    outputs: tuple[Mapping[str, Array] | RunnerError, ...]
+    outputs: tuple[Mapping[str, Array] | PortError, ...]
     said: str = ""
 
 
@@ -43,8 +49,11 @@ def run_all(
         UsageError: no runner takes it.
         MissingExtraError: the runtime is not installed.
     """
-    runner_for(path, runner)
+    spec = runner_for(path, runner)
     given = sum(array.nbytes for trial in trials for array in trial.values())
+    bounds, about = child.Bounds.of(held_bytes(path), values + given), f"the runs of {path.name}"
+    if spec.device:
+        bounds = child.Bounds(seconds=max(bounds.seconds, DEVICE_SECONDS), nbytes=DEVICE_BYTES)
     answer = child.call(
         _outputs,
         {
@@ -53,11 +62,13 @@ def run_all(
             "context": plain.encode(context or RunnerContext()),
             "runner": runner,
         },
-        child.Bounds.of(held_bytes(path), values + given),
-        about=f"the runs of {path.name}",
+        bounds,
+        about,
     )
     name, found = answer.value
-    outputs = tuple(RunnerError(item) if isinstance(item, str) else item for item in found)
+    outputs = tuple(
+        child.failure("RunnerError", item, about, bounds) if isinstance(item, str) else item for item in found
+    )
     return Runs(runner=name, outputs=outputs, said=answer.said)
 
 

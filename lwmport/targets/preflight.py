@@ -1,13 +1,13 @@
 """A model file against a target's rules: findings, gravest first, and a verdict."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from lwmport.errors import UsageError
+from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.registry import check_known
 from lwmport.targets.chip import Chip
 from lwmport.targets.graphs.opening import open_graph
@@ -106,12 +106,27 @@ def _findings(subject: Subject, rules: Iterable[Rule]) -> Iterable[Finding]:
     for rule in rules:
         if subject.graph.form not in rule.forms:
             continue
-        hits = iter(rule.look(subject))
+        hits = _hits(rule, subject)
         yield from (_finding(rule, hit, subject.graph.form) for hit in islice(hits, TOLD))
         severities = Counter(hit.severity or rule.severity for hit in hits)
         for severity, count in severities.items():
             more = Hit(found=f"the same at {count:,} places more", severity=severity)
             yield _finding(rule, more, subject.graph.form)
+
+
+def _hits(rule: Rule, subject: Subject) -> Iterator[Hit]:
+    """Yield the places where a rule applies.
+
+    Raises:
+        ArtifactError: the graph is odd in a way that the rule was not made for; then nothing is said of it.
+    """
+    try:
+        yield from rule.look(subject)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"expected a model whose nodes are as their operators in {subject.graph.path}, found one that the rule "
+            f"{rule.id} ({rule.title}) cannot be asked of: {type(error).__name__}: {one_line(error)}"
+        ) from error
 
 
 def _finding(rule: Rule, hit: Hit, form: str) -> Finding:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lwmport.targets.operators import OperatorList
     from lwmport.targets.rules.rule import Rule
 
-OPTIONS: Final = ("cann", "chip", "extra", "keep_float32", "pictures_as_bytes", "toolchain")
+OPTIONS: Final = ("cann", "chip", "extra", "inputs", "keep_float32", "pictures_as_bytes", "toolchain")
 """Options that change something for some targets only: of ``check`` the first two, of ``compile`` all but the first."""
 
 FLOATS: Final = ("float16", "bfloat16", "float32")

@@ -327,6 +327,24 @@ def test_an_error_that_a_request_to_end_has_become_is_that_request(
         module.main()
     assert caught.value.code == 130
     assert capsys.readouterr().err == f"error: {module.INTERRUPTION}\n"
-    monkeypatch.setattr(interruption, "asked", lambda: False)
-    with pytest.raises(RuntimeError, match="release unlocked lock"):
+
+
+def test_what_nobody_foresaw_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise RuntimeError("a name with \x1b[2J\nin it")
+
+    module = importlib.import_module("lwmport.cli.main")
+    monkeypatch.setattr(module.cli, "main", refuse)
+    monkeypatch.setattr(interruption, "listen", lambda: None)
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    assert caught.value.code == 3
+    assert capsys.readouterr().err == (
+        "error: RuntimeError: a name with \\x1b[2J in it; lwmport did not foresee this: please report it, with what "
+        "LWMPORT_TRACEBACK=1 before the command shows\n"
+    )
+    monkeypatch.setenv("LWMPORT_TRACEBACK", "1")
+    with pytest.raises(RuntimeError, match="a name with"):
         module.main()

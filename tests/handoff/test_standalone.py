@@ -245,6 +245,7 @@ NO_ARRAYS: dict[str, bytes] = {
     "a pickle": b"\x80\x04K\x01.",
     "cut": _saved(np.zeros((1, 8, 8, 3), np.float32))[:200],
     "the mark alone": b"\x93NUMPY",
+    "no closing bracket": _saved(np.zeros((1, 8, 8, 3), np.float32)).replace(b"}", b" "),
     "texts": _saved(np.full((1, 8, 8, 3), "1.5")),
     "records": _saved(np.zeros((1, 8, 8, 3), "f4,f4")),
     "dates": _saved(np.zeros((1, 8, 8, 3), "M8[s]")),
@@ -850,3 +851,40 @@ def test_inputs_go_in_the_order_of_the_file() -> None:
     for order, expected in ((["b", "a"], [2, 1]), (["other", "names"], [1, 2])):
         run = standalone.by_order(component, order, lambda arrays: [np.array(arrays)])
         assert run({"a": 1, "b": 2})["y"].tolist() == expected
+
+
+ENDS = {
+    "a loop without an end": ("while True: pass", 1, "expected the models to end within 1 s, found them still at work"),
+    "a death": ("import os; os.kill(os.getpid(), 8)", 60, "the runtime died of SIGFPE: it cannot run this model"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_model_that_does_not_end_well_costs_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work, seconds, line = ENDS[name]
+    script = tmp_path / "verify.py"
+    script.write_text(work)
+    monkeypatch.setattr(standalone, "__file__", str(script))
+    assert standalone.watched(["--runner", "onnxruntime", "--json"], seconds) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {line}")
+    assert said.err.count("\n") == 1
+    assert json.loads(said.out)["exit_code"] == 2
+
+
+def test_models_run_in_a_process_that_is_watched(unpacked: Path) -> None:
+    words = [sys.executable, str(unpacked / "verify.py"), "--runner", "onnxruntime"]
+    done = subprocess.run([*words, "--seconds", "0"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, done.stderr)
+    assert "expected the models to end within 0 s" in done.stderr
+
+
+def test_names_of_a_bundle_are_shown_printably(capsys: pytest.CaptureFixture[str]) -> None:
+    standalone.show(["a\x1b[2J\u202eb: missing"], [], ["\x9b1 files"], as_json=False)
+    standalone.cannot("no \x1b[2J\u202e file", [])
+    said = capsys.readouterr()
+    assert all(line.isprintable() for line in (said.out + said.err).splitlines())
+    assert r"a\x1b[2J\u202eb: missing" in said.out
+    assert said.err == "error: no \\x1b[2J\\u202e file\n"

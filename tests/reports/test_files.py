@@ -153,7 +153,7 @@ def test_a_link_out_of_the_folder_is_not_followed(good, folder: Path, tmp_path_f
 
 def test_a_report_of_any_size_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lwmport.reports.files.JSON_LIMIT", 100)
-    with pytest.raises(ArtifactError, match="expected at most 100 bytes, found more"):
+    with pytest.raises(ArtifactError, match="found: it has more than 100 bytes"):
         read_report(folder)
 
 

@@ -17,6 +17,7 @@ from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.targets.graphs.wire import mapped
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Status
+from lwmport.wording import shown
 
 
 def nested(depth: int) -> bytes:
@@ -189,8 +190,6 @@ def test_sizes_beyond_any_memory_allocate_nothing(tmp_path: Path) -> None:
 
 def test_names_are_only_names(tmp_path: Path) -> None:
     """What a terminal or a shell would obey is found, and is shown as text."""
-    from lwmport.cli.check import _printable
-
     name = "x\x1b[31m;rm -rf $HOME`"
     made = model(
         [node("Relu", name.replace(" ", "_"), "y", "\x1b[2Jnode")],
@@ -198,7 +197,7 @@ def test_names_are_only_names(tmp_path: Path) -> None:
     )
     found = check(built(made)(tmp_path), Conditions(target="ascend"))
     assert "A22" in {finding.rule for finding in found.findings}
-    assert all(_printable(finding.where).isprintable() for finding in found.findings)
+    assert all(shown(finding.where).isprintable() for finding in found.findings)
 
 
 @pytest.mark.parametrize(

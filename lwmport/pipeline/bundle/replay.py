@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.errors import ChildError, MissingExtraError, PortError, RunnerError
+from lwmport.errors import ChildError, MissingExtraError, PortError
 from lwmport.handoff.arrays import array_of
 from lwmport.handoff.opening import Archive
 from lwmport.handoff.record import ArrayFile, ComponentSpec, Sample
@@ -104,9 +104,9 @@ def _refusal(part: ComponentSpec, how: How) -> str:
 
 
 def _judge(
-    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array] | RunnerError
+    archive: Archive, made: Manifest, part: ComponentSpec, sample: Sample, found: Mapping[str, Array] | PortError
 ) -> Iterator[TensorDiff]:
-    if isinstance(found, RunnerError):
+    if isinstance(found, PortError):
         raise found
     masks = _arrays(archive, sample.relevant)
     counted = {name: _counted(array, masks.get(name)) for name, array in found.items()}

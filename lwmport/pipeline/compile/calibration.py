@@ -1,6 +1,7 @@
 """Samples to quantise with: those of a folder, or some that are made anew."""
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,18 @@ SAMPLES: Final = 8
 BLOCK: Final = 1 << 20
 """Values that are looked at at once: the samples may be larger than the memory."""
 
+UNREADABLE: Final = (
+    OSError,
+    OverflowError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    TokenError,
+    MemoryError,
+    RecursionError,
+)
+"""What numpy raises on a damaged header: it is a Python expression, which is only read, never run."""
+
 
 def given_samples(folder: Path, signature: Signature) -> dict[str, Array]:
     """Return the samples in a folder, an INPUT.npy [samples, ...] for each input; nothing in them is executed.
@@ -31,8 +44,10 @@ def given_samples(folder: Path, signature: Signature) -> dict[str, Array]:
     for spec in signature.inputs:
         path = folder / f"{spec.name}.npy"
         try:
+            if path.exists() and not path.is_file():
+                raise ArtifactError(f"expected an array of samples at {path}, found no file: a folder, pipe or device")
             found[spec.name] = np.lib.format.open_memmap(path, mode="r")
-        except (OSError, OverflowError, ValueError) as error:
+        except UNREADABLE as error:
             raise ArtifactError(f"expected an array of samples at {path}, found: {one_line(error)}") from error
         _check_samples(path, found[spec.name], spec)
     return found

@@ -11,6 +11,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
+from lwmport.pipeline.own_inputs import feeds_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
@@ -29,7 +30,8 @@ class CompileRequest:
     """What to compile, for which target and device, how, and where it goes.
 
     ``artifact`` is a model file or a folder with a manifest. ``calibration`` is a folder with INPUT.npy files, each
-    [samples, ...], or ``auto``: samples of the component, made anew.
+    [samples, ...], or ``auto``: samples of the component, made anew. ``inputs`` is what to run on for a target that runs
+    what it compiles: a .npz, a .jsonl or a folder of pictures.
     """
 
     artifact: Path
@@ -45,6 +47,7 @@ class CompileRequest:
     pictures_as_bytes: bool = False
     extra: tuple[str, ...] = ()
     run: bool = True
+    inputs: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has."""
@@ -96,7 +99,7 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         check_calibration(request.target)
     if request.checkpoint and request.calibration != AUTO:
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
-    names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
+    names = ("extra", "inputs", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
@@ -178,6 +181,7 @@ def _job(request: CompileRequest, model: ModelFile, calibration: Mapping[str, Ar
         public=model.public,
         own=model.own,
         quantised=model.quantised,
+        inputs=feeds_of(request.inputs, model.signature.inputs) if request.inputs else (),
         soc=request.soc,
         precision=request.precision or TARGETS[request.target].precision,
         gears=request.gears,

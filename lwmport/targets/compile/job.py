@@ -23,6 +23,7 @@ class CompileJob:
     """One artifact and what its compiler needs to know.
 
     ``own`` is whether samples can be made for the model, ``quantised`` whether it computes in 8 bits already.
+    ``inputs`` are those that a user gives to run on, none for made ones.
     ``public`` maps tensors to the names of inputs and outputs in ``signature``, where those are other ones. ``soc`` is
     the device within the target. ``calibration`` holds samples for quantisation by input name, each array
     [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
@@ -38,6 +39,7 @@ class CompileJob:
     public: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
     quantised: bool = False
+    inputs: tuple[Mapping[str, Array], ...] = ()
     soc: str | None = None
     precision: str = "float32"
     gears: tuple[Gear, ...] = ()

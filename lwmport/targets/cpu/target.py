@@ -15,6 +15,7 @@ CPU: Final = Target(
     makes={"onnxruntime": (".onnx",), "openvino": (".xml",)},
     engines="lwmport.targets.cpu.compile:ENGINES",
     public_names=True,
+    options=("inputs",),
     doctor="lwmport.targets.cpu.doctor:DOCTOR",
     verify="python verify.py --runner {runtime}",
 )

@@ -144,6 +144,13 @@ def sample(value: Value, graph: Graph, seed: int) -> Array:
     return _fitted(_settled(value.name, usual, graph, seed, random), usual, element)
 
 
+def fit(name: str, array: Array, graph: Graph) -> Array:
+    """Return an input with the numbers in place that its operators take, or that comparisons and tables name."""
+    if array.dtype.kind in "bOSU":
+        return array
+    return _fitted(_settled(name, array, graph, 0, np.random.default_rng([0, *name.encode()])), array, array.dtype)
+
+
 def _settled(name: str, usual: Array, graph: Graph, seed: int, random: np.random.Generator) -> Array:
     """Return usual numbers with those in their place that the operators take, or that comparisons and tables name."""
     found = usual.astype(np.float64).reshape(-1)

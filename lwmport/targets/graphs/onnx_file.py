@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
@@ -12,7 +12,9 @@ from lwmport.onnx_dtypes import BITS, DTYPES
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
 from lwmport.targets.graphs.inference import constant_of, settle
+from lwmport.targets.graphs.misfits import is_misfit, misfits
 from lwmport.targets.graphs.record import (
+    MISFIT,
     SMALL,
     UNNAMED,
     Constant,
@@ -125,10 +127,12 @@ def graph_of(model: onnx.ModelProto, path: Path) -> Graph:
     problems: list[Problem] = []
     constants: dict[str, Constant] = {}
     values: dict[str, Value] = {}
-    nodes = list(_nodes(model.graph, "", (path, constants, values, problems)))
+    opsets = {_domain(item.domain): item.version for item in model.opset_import}
+    nodes = list(_nodes(model.graph, "", _Found(path, constants, values, problems, opsets.get("", 0))))
     for function in model.functions:
         scope = f"{function.domain}.{function.name}"
-        nodes += [_node(node, scope) for node in function.node]
+        own = {_domain(item.domain): item.version for item in function.opset_import}
+        nodes += [_node(node, scope, own.get("", opsets.get("", 0)), problems) for node in function.node]
     return Graph(
         path=path,
         form="onnx",
@@ -138,18 +142,23 @@ def graph_of(model: onnx.ModelProto, path: Path) -> Graph:
         values=values,
         constants=constants,
         file_bytes=path.stat().st_size if path.exists() else 0,
-        opsets={_domain(item.domain): item.version for item in model.opset_import},
+        opsets=opsets,
         functions=tuple((function.domain, function.name) for function in model.functions),
         problems=tuple(problems),
     )
 
 
-_Found: TypeAlias = tuple[Path, dict[str, Constant], dict[str, Value], list[Problem]]
+class _Found(NamedTuple):
+    path: Path
+    constants: dict[str, Constant]
+    values: dict[str, Value]
+    problems: list[Problem]
+    opset: int
 
 
 def _nodes(graph: onnx.GraphProto, scope: str, found: _Found) -> Iterator[Node]:
     """Yield the nodes of a graph and of the bodies within, and note its values and constants."""
-    path, constants, values, problems = found
+    path, constants, values, problems, opset = found
     for value in (*graph.input, *graph.output, *graph.value_info):
         values[value.name] = _value(value)
     tensors = [(tensor.name, tensor) for tensor in graph.initializer]
@@ -165,20 +174,25 @@ def _nodes(graph: onnx.GraphProto, scope: str, found: _Found) -> Iterator[Node]:
         values.setdefault(name, Value(name=name, shape=constants[name].shape, dtype=constants[name].dtype))
         problems += [problem] if problem else []
     for node in graph.node:
-        yield _node(node, scope)
+        yield _node(node, scope, opset, problems)
         for item in node.attribute:
             for body in (*item.graphs, *([item.g] if item.HasField("g") else [])):
                 yield from _nodes(body, f"{scope}/{node.name or node.op_type}", found)
 
 
-def _node(node: onnx.NodeProto, scope: str) -> Node:
+def _node(node: onnx.NodeProto, scope: str, opset: int, problems: list[Problem]) -> Node:
+    """Return the record of a node, without attributes that its operator does not have so; they are noted."""
+    where = node.name or next(iter(node.output), "")
+    wrong = [Problem(kind=MISFIT, where=where, operator=node.op_type, found=found) for found in misfits(node, opset)]
+    problems += wrong
+    items = [item for item in node.attribute if not (wrong and is_misfit(node, item, opset))]
     return Node(
         name=node.name,
         op=node.op_type,
         domain=_domain(node.domain),
         inputs=tuple(node.input),
         outputs=tuple(node.output),
-        attributes={item.name: _attribute(item) for item in node.attribute},
+        attributes={item.name: _attribute(item) for item in items},
         scope=scope,
     )
 

@@ -132,13 +132,18 @@ class Node:
         return self.inputs[index] if index < len(self.inputs) else ""
 
 
+MISFIT: Final = "misfit"
+"""A node has what its operator does not have: see `lwmport.targets.graphs.misfits`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A fault of the file itself. ``kind`` says which: see `lwmport.targets.graphs.external`."""
+    """A fault of the file itself. ``kind`` says which: `MISFIT`, or one of `lwmport.targets.graphs.external`."""
 
     kind: str
     where: str
     found: str
+    operator: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Final
 
 from lwmport.targets.graphs import external
-from lwmport.targets.graphs.record import Value, product
+from lwmport.targets.graphs.record import MISFIT, Value, product
 from lwmport.targets.rules.rule import Hit, Look, Subject
 from lwmport.types import Dim
 
@@ -96,8 +96,11 @@ def ends(subject: Subject) -> Iterator[Hit]:
 
 
 def broken(subject: Subject) -> Iterator[Hit]:
-    """Yield operands that nothing before a node makes, values that two make, and sizes below zero."""
+    """Yield operands that nothing before a node makes, values that two make, sizes below zero, and odd attributes."""
     graph = subject.graph
+    for problem in graph.problems:
+        if problem.kind == MISFIT:
+            yield Hit(where=problem.where, operator=problem.operator, found=problem.found)
     constants = {name for node in graph.of("Constant") if not node.scope for name in node.outputs}
     made = {value.name for value in graph.inputs} | set(graph.constants) - constants
     for node in graph.nodes:
