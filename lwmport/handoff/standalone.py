@@ -32,7 +32,6 @@ import os
 import signal
 import subprocess
 import sys
-import tokenize
 from pathlib import Path
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn

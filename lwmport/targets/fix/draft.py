@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from lwmport.targets.graphs.inference import settle
+from lwmport.targets.graphs.one_node import NEWEST
 from lwmport.targets.graphs.onnx_file import array_of, graph_of, load, with_shapes
 from lwmport.targets.graphs.record import Graph, Shapes
 from lwmport.types import Array
@@ -51,7 +52,8 @@ class Draft:
     @property
     def opset(self) -> int:
         """The version of the default domain."""
-        return next((item.version for item in self.model.opset_import if item.domain in {"", "ai.onnx"}), 0)
+        found = next((item.version for item in self.model.opset_import if item.domain in {"", "ai.onnx"}), 0)
+        return min(max(int(found), 0), NEWEST)
 
     def changed(self, note: str = "") -> None:
         """Forget what was inferred, and write down why."""

@@ -71,9 +71,11 @@ def drop_identities(draft: Draft) -> None:
 
 
 def _end_of(same: dict[str, str], name: str) -> str:
-    """Return where a chain of identities begins."""
-    while name in same:
+    """Return where a chain of identities begins; in a circle, which no runtime takes, any of it."""
+    seen = {name}
+    while name in same and same[name] not in seen:
         name = same[name]
+        seen.add(name)
     return name
 
 

@@ -17,6 +17,7 @@ from lwmport.targets.fix.memory_check import check_room
 from lwmport.targets.fix.proof import Proof, prove, together
 from lwmport.targets.fix.test_inputs import Feed
 from lwmport.targets.fix.trials import HINT
+from lwmport.targets.fix.well_formed import check_nodes
 from lwmport.targets.fix.writing import data_of, refuse_sources, write
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.targets.graphs.record import Graph, Value
@@ -72,6 +73,7 @@ def mend(path: Path, out: Path, conditions: Conditions, given: Given | None = No
         raise UsageError(f"expected another file than {path} for --out: the fix is proved against it")
     draft = Draft(path, conditions.shapes)
     refuse_sources(draft, out)
+    check_nodes(draft)
     before = draft.graph
     subject_of(before, conditions)
     check_room(before)

@@ -29,6 +29,10 @@ UNSTABLE: Final = 1e-6
 """The relative change of the inputs that a model has to bear for a trial with large ones to say anything."""
 
 
+class Unopened(RunnerError):
+    """A runtime refused a model, whatever its inputs."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """Inputs that both models took, and what each made of them; ``near`` is what the first made of nearly the same.
@@ -73,7 +77,10 @@ def run(jobs: Sequence[Job], feeds: Sequence[Feed]) -> list[Outcome]:
         ),
         about=f"the runs of {jobs[0].graph.path.name}",
     )
-    return [[RunnerError(one) if isinstance(one, str) else one for one in outcome] for outcome in answer.value]
+    return [
+        [kind(one) if isinstance(one, str) else one for one in outcome]
+        for kind, outcome in ((RunnerError if opened else Unopened, outcome) for opened, outcome in answer.value)
+    ]
 
 
 def _run(models: list[list[Any]], feeds: list[Feed]) -> list[list[Any]]:
@@ -82,9 +89,9 @@ def _run(models: list[list[Any]], feeds: list[Feed]) -> list[list[Any]]:
         chosen = [{names[name]: array for name, array in feeds[place].items()} for place in places]
         try:
             with contextlib.closing(open_runner(path, RunnerContext(threads=THREADS))) as runner:
-                made.append([_attempt(runner, feed) for feed in chosen])
+                made.append([True, [_attempt(runner, feed) for feed in chosen]])
         except RunnerError as error:
-            made.append([str(error)] * len(chosen))
+            made.append([False, [str(error)] * len(chosen)])
     return made
 
 
@@ -117,7 +124,7 @@ def pair(before: Graph, after: Graph, names: Mapping[str, str], feeds: tuple[Seq
         raise _culprit(error, first, every, after) from error
     refusals = [one for one in made[: len(usual)] if isinstance(one, RunnerError)]
     if usual and len(refusals) == len(usual):
-        raise RunnerError(f"{refusals[0]}; {HINT}")
+        raise refusals[0] if isinstance(refusals[0], Unopened) else RunnerError(f"{refusals[0]}; {HINT}")
     found = []
     for place in range(count):
         outputs, other, near = made[place], mended[place], made[place + len(more)] if place >= len(usual) else None
