@@ -7,8 +7,8 @@ from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.reopen import find
 from lwmport.pipeline.own_inputs import OwnInputs
+from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
 from lwmport.requests import by_fields, check_types
 from lwmport.targets.compile.devices import check_options

@@ -15,7 +15,7 @@ SMALLER: Final = 0.05
 """The quantile of the magnitudes that are not 0 that an element is measured by where it is smaller than most."""
 
 LEAST: Final = 1e-6
-"""The share of the largest magnitude that this quantile counts as at least: weights of a softmax may all be denormal."""
+"""The share of the largest magnitude that this quantile counts as at least: weights of a softmax may be denormal."""
 
 
 def peak_error(reference: Array, candidate: Array) -> float:

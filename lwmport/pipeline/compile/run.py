@@ -11,8 +11,8 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.compile.calibration import SAMPLES, given_samples, made_samples
 from lwmport.pipeline.compile.external_model import ModelFile, read_foreign
-from lwmport.pipeline.own_inputs import feeds_of
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.own_inputs import feeds_of
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
 from lwmport.requests import by_fields, check_types
@@ -30,8 +30,8 @@ class CompileRequest:
     """What to compile, for which target and device, how, and where it goes.
 
     ``artifact`` is a model file or a folder with a manifest. ``calibration`` is a folder with INPUT.npy files, each
-    [samples, ...], or ``auto``: samples of the component, made anew. ``inputs`` is what to run on for a target that runs
-    what it compiles: a .npz, a .jsonl or a folder of pictures.
+    [samples, ...], or ``auto``: samples of the component, made anew. ``inputs`` is what to run on for a target that
+    runs what it compiles: a .npz, a .jsonl or a folder of pictures.
     """
 
     artifact: Path

@@ -54,7 +54,7 @@ def attempt(job: CompileJob, engine: str, scratch: Path, trials: list[dict[str, 
     return Attempt(expected=made["expected"], found=made["found"], seconds=made["seconds"])
 
 
-def work(
+def work(  # noqa: PLR0913, PLR0917 - keywords that go to another process
     path: Path,
     name: str,
     engine: str,
@@ -81,9 +81,7 @@ def work(
         return {"expected": expected, "found": found, "seconds": time.perf_counter() - start}
 
 
-def _opened(
-    path: Path, name: str, engine: str, precision: str, public: Mapping[str, str], scratch: Path
-) -> Runner:
+def _opened(path: Path, name: str, engine: str, precision: str, public: Mapping[str, str], scratch: Path) -> Runner:
     """Return what an engine makes of a model, ready to run; it writes it into a folder if it is a file of its own."""
     if engine == "onnxruntime":
         from lwmport.runtime.runners.onnxruntime_optimised import write_optimised

@@ -16,7 +16,18 @@ COMPARING: Final = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 SELECTING: Final = frozenset(
     {
-        *("Cast", "CastLike", "Clip", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity"),
+        *(
+            "Cast",
+            "CastLike",
+            "Clip",
+            "Concat",
+            "Expand",
+            "Flatten",
+            "Gather",
+            "GatherElements",
+            "GatherND",
+            "Identity",
+        ),
         *("If", "Max", "Min", "Pad", "ReduceMax", "ReduceMin", "Reshape", "ScatterND", "Slice", "Squeeze", "Tile"),
         *("Transpose", "Trilu", "Unsqueeze", "Where"),
     }

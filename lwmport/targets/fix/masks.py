@@ -29,14 +29,14 @@ SCALES: Final = (1.0, 10.0, 100.0, 1000.0)
 SEEDS: Final = (3, 4, 5, 6)
 
 HOLES: Final = ((7, "first"), (8, "rows"), (9, "shown rows"), (10, "all"))
-"""Seeds and kinds of inputs whose masks hide more than the last entries: see `lwmport.targets.fix.test_inputs.holed`."""
+"""Seeds and kinds of inputs whose masks hide more than the last entries: `lwmport.targets.fix.test_inputs.holed`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Softening:
     """What was found of a model with smaller masks on masked inputs.
 
-    ``same`` is the largest scale on which the models agree, and ``other`` the one on which they do not, if there is one.
+    ``same`` is the largest scale on which the models agree, ``other`` the one on which they do not, if there is one.
     """
 
     masked: Masked
@@ -48,7 +48,11 @@ class Softening:
         """When the masks hide what they hid, and what was tried, in words."""
         number, limit = len(self.masked.masks), self.masked.limit
         count = f"{number} mask{' is' if number == 1 else 's are'}"
-        seen = "their distance could not be measured" if self.masked.apart is None else f"{self.masked.apart:.3g} was measured"
+        seen = (
+            "their distance could not be measured"
+            if self.masked.apart is None
+            else f"{self.masked.apart:.3g} was measured"
+        )
         broken = f", but not at {self.other:g} times" if self.other else ""
         return (
             f"only while the scores of a row lie within {limit - SPARE:g} of each other and of 0 and one of them is "
@@ -126,7 +130,7 @@ def left_out(found: Masked, known: Graph) -> LeftOut:
 
 
 def try_out(found: Masked, known: Graph, given: Sequence[Feed] = ()) -> tuple[Proof, Softening]:
-    """Return how far a model with smaller masks is from what it was, on usual and on masked inputs, and how far it goes.
+    """Return how far a model with smaller masks is from what it was, on usual and masked inputs, and how far it goes.
 
     Sizes on which the first model is not steady say nothing, and are passed over; so are all but the first where no
     input is a float.

@@ -44,9 +44,7 @@ def largest_within(graph: Graph) -> int:
 
 def _within(graph: Graph, ends: Container[str]) -> dict[str, int]:
     left_out = graph.constants
-    return {
-        name: nbytes(value) for name, value in graph.values.items() if name not in left_out and name not in ends
-    }
+    return {name: nbytes(value) for name, value in graph.values.items() if name not in left_out and name not in ends}
 
 
 def nbytes(value: Value) -> int:

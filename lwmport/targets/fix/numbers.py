@@ -125,7 +125,7 @@ def cast_indices(draft: Draft) -> None:
         draft.changed(f"put a Cast behind {count} makers of indices")
 
 
-def arithmetic_in_int32(draft: Draft) -> None:
+def arithmetic_in_int32(draft: Draft) -> None:  # noqa: C901 - one rule
     """Compute in int32 what was computed in int64 at run time, with Casts around it."""
     graph = draft.graph
 
@@ -193,7 +193,7 @@ def _to(node: onnx.NodeProto) -> int:
     return next((int(item.i) for item in node.attribute if item.name == "to"), 0)
 
 
-def no_doubles(draft: Draft) -> None:
+def no_doubles(draft: Draft) -> None:  # noqa: C901 - constants, nodes and values
     """Keep small float64 constants, and casts to float64, in float32."""
     count = 0
     graph = draft.graph
@@ -209,9 +209,7 @@ def no_doubles(draft: Draft) -> None:
                     item.i = FLOAT
                     count += 1
                 if node.op_type == "ConstantOfShape" and item.t.data_type == DOUBLE:
-                    item.t.CopyFrom(
-                        onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(item.t).astype(np.float32))
-                    )
+                    item.t.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(item.t).astype(np.float32)))
                     count += 1
         for value in (*body.output, *body.value_info):
             if value.type.tensor_type.elem_type == DOUBLE:

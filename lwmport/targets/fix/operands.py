@@ -1,5 +1,7 @@
-"""What operators take at operands that are sizes, counts, steps, axes or indices: other numbers are refused there, fill
-the memory or divide by zero."""
+"""What operators take at operands that are sizes, counts, steps, axes or indices.
+
+Other numbers are refused there, fill the memory, or divide by zero.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -195,7 +197,11 @@ def _frame(place: int) -> Taken:
     """Return what takes the step (1) or the length (3) of a frame: those that give as many frames as the result has."""
 
     def taken(graph: Graph, node: Node, count: int, _random: np.random.Generator) -> list[int]:
-        signal, window, found = (_operand(graph, node, 0) or [1, WINDOW]), _operand(graph, node, 2), _result(graph, node)
+        signal, window, found = (
+            (_operand(graph, node, 0) or [1, WINDOW]),
+            _operand(graph, node, 2),
+            _result(graph, node),
+        )
         known = _numbers(graph, node, 3)
         length = window[0] if window else known[0] if known else max(signal[1] // 2, 1)
         frames = found[1] if found is not None and len(found) > 1 else 0
@@ -343,7 +349,9 @@ OTHERS: Final[dict[tuple[str, int], Taken]] = {
     ("QLinearMatMul", 6): _POSITIVE,
     ("QuantizeLinear", 1): _POSITIVE,
     ("RNN", 4): _below(_at(0, 0), 1),
-    ("ReverseSequence", 1): _below(lambda graph, node: _at(0, int(node.attributes.get("time_axis", 0)))(graph, node), 1),
+    ("ReverseSequence", 1): _below(
+        lambda graph, node: _at(0, int(node.attributes.get("time_axis", 0)))(graph, node), 1
+    ),
     ("RoiAlign", 2): _below(_at(0, 0)),
     ("RotaryEmbedding", 3): _below(_at(1, 0)),
     ("Scatter", 1): _below(_along(0)),

@@ -93,7 +93,9 @@ def prove(
     if given:
         return agreement((before, after), given, left_out=left_out)
     values = after_shapes(before, after)
-    return agreement((before, after), usual_trials(values, before), wide_trials(values, before) if wide else (), left_out)
+    return agreement(
+        (before, after), usual_trials(values, before), wide_trials(values, before) if wide else (), left_out
+    )
 
 
 def agreement(
@@ -128,9 +130,7 @@ def agreements(
     known = [trial for trial in found if trial.near is None or _steady(trial.before, trial.near)]
     usual = [trial for trial in known if trial.near is None]
     nothing = left_out([trial.feed for trial in usual]) if left_out else [{} for _ in usual]
-    proofs = [
-        compare(trial.before, trial.after, outputs, masked) for trial, masked in zip(usual, nothing, strict=True)
-    ]
+    proofs = [compare(trial.before, trial.after, outputs, masked) for trial, masked in zip(usual, nothing, strict=True)]
     ends = [len(trials) + sum(len(feeds) for feeds in sets[: place + 1]) for place in range(len(sets))]
     starts = [len(trials), *ends]
     others = [

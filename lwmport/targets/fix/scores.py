@@ -80,8 +80,7 @@ def meaningless(found: Masked, feeds: Sequence[Feed]) -> list[Mapping[str, Array
         return [{} for _ in feeds]
     asked: list[Feed] = []
     for feed, (known, mended) in zip(feeds, pairs, strict=True):
-        for broken in (True, False):
-            asked.append({**feed, **_others(graph, nodes, known, mended, broken=broken)})
+        asked += [{**feed, **_others(graph, nodes, known, mended, broken=broken)} for broken in (True, False)]
     if not any(array.any() for feed in asked for name, array in feed.items() if name.endswith(ROWS)):
         return [{} for _ in feeds]
     runs = _run([_copy_with(graph, nodes, _with_others)], asked)
@@ -98,7 +97,7 @@ def meaningless(found: Masked, feeds: Sequence[Feed]) -> list[Mapping[str, Array
 def _others(
     graph: Graph, nodes: Sequence[Node], known: Mapping[str, Array], mended: Mapping[str, Array], *, broken: bool
 ) -> dict[str, Array]:
-    """Return which rows of each softmax are hidden whole, those whose weights are NaN or the others, and new weights."""
+    """Return the rows of each softmax that are hidden whole, those of NaN or the others, and new weights."""
     random = np.random.default_rng(0)
     found = {}
     for node in nodes:

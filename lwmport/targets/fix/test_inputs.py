@@ -42,7 +42,7 @@ Feed: TypeAlias = dict[str, Array]
 
 
 def usual_trials(values: Sequence[Value], graph: Graph) -> list[Feed]:
-    """Return inputs of ordinary size: floats in [-1, 1), indices, flags, and what operators take and comparisons name."""
+    """Return inputs of ordinary size: floats in [-1, 1), flags, and what operators take and comparisons name."""
     return [{value.name: sample(value, graph, seed) for value in values} for seed in seeds_of(values, graph)]
 
 

@@ -29,7 +29,7 @@ UNSTABLE: Final = 1e-6
 """The relative change of the inputs that a model has to bear for a trial with large ones to say anything."""
 
 
-class Unopened(RunnerError):
+class UnopenedError(RunnerError):
     """A runtime refused a model, whatever its inputs."""
 
 
@@ -79,7 +79,7 @@ def run(jobs: Sequence[Job], feeds: Sequence[Feed]) -> list[Outcome]:
     )
     return [
         [kind(one) if isinstance(one, str) else one for one in outcome]
-        for kind, outcome in ((RunnerError if opened else Unopened, outcome) for opened, outcome in answer.value)
+        for kind, outcome in ((RunnerError if opened else UnopenedError, outcome) for opened, outcome in answer.value)
     ]
 
 
@@ -102,7 +102,9 @@ def _attempt(runner: Runner, feed: Feed) -> Outputs | str:
         return str(error)
 
 
-def pair(before: Graph, after: Graph, names: Mapping[str, str], feeds: tuple[Sequence[Feed], Sequence[Feed]]) -> list[Trial]:
+def pair(
+    before: Graph, after: Graph, names: Mapping[str, str], feeds: tuple[Sequence[Feed], Sequence[Feed]]
+) -> list[Trial]:
     """Return the trials of two models, whose names for inputs ``names`` pair, on usual inputs and on others.
 
     The others are left out where the first model fails on them, or dies.
@@ -124,7 +126,7 @@ def pair(before: Graph, after: Graph, names: Mapping[str, str], feeds: tuple[Seq
         raise _culprit(error, first, every, after) from error
     refusals = [one for one in made[: len(usual)] if isinstance(one, RunnerError)]
     if usual and len(refusals) == len(usual):
-        raise refusals[0] if isinstance(refusals[0], Unopened) else RunnerError(f"{refusals[0]}; {HINT}")
+        raise refusals[0] if isinstance(refusals[0], UnopenedError) else RunnerError(f"{refusals[0]}; {HINT}")
     found = []
     for place in range(count):
         outputs, other, near = made[place], mended[place], made[place + len(more)] if place >= len(usual) else None

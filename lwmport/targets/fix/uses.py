@@ -1,4 +1,4 @@
-"""Where the numbers of an input go: through what moves, casts, adds and multiplies them, to the operators that use them."""
+"""Where the numbers of an input go: through what moves, casts and counts them, to the operators that use them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -129,7 +129,7 @@ def _counted(use: Use, graph: Graph) -> Use | None:
 
 
 def named_values(name: str, size: int, graph: Graph) -> Array:
-    """Return the values of an input that comparisons and tables name, and for an order those beside: at most `NAMED`."""
+    """Return the values of an input that comparisons and tables name, for an order those beside: at most `NAMED`."""
     found: list[Array] = []
     for use in uses(name, size, graph):
         if use.node.op in COMPARING and len(use.node.inputs) == 2:

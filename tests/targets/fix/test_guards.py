@@ -1,4 +1,4 @@
-"""What looks for a mask goes with it, rows that mean nothing are left out of a proof, and those that mean something never."""
+"""What looks for a mask goes with it; rows that mean nothing are left out of a proof, and no others."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ NOT_FOLLOWED = [
 
 def attention(nodes: list[onnx.NodeProto], folder: Path, low: float = -np.inf) -> Path:
     inputs = [value(name, shape, BOOL if name == "m" else FLOAT) for name, shape in SHAPES.items()]
-    constants = {name: np.float32(number) for name, number in {"low": low, "low2": low, "far": -1e30, "nothing": 0}.items()}
+    constants = {
+        name: np.float32(number) for name, number in {"low": low, "low2": low, "far": -1e30, "nothing": 0}.items()
+    }
     used = {name for item in nodes for name in item.input}
     constants = {name: array for name, array in constants.items() if name in used}
     path = folder / "model.onnx"

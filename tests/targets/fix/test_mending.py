@@ -88,8 +88,8 @@ def branches(*, inner: bool) -> onnx.ModelProto:
     if inner:
         again = helper.make_graph([made, node("Abs", "z", "u")], "again", [], [value("u", None)])
         made = node("If", "c", "z2", then_branch=again, else_branch=then)
-        return model([made, node("Abs", "z2", "y")], constants={"c": np.asarray(True)})
-    return model([made, node("Abs", "z", "y")], constants={"c": np.asarray(False)})
+        return model([made, node("Abs", "z2", "y")], constants={"c": np.bool_(1)})
+    return model([made, node("Abs", "z", "y")], constants={"c": np.bool_(0)})
 
 
 @pytest.mark.parametrize(("inner", "wanted"), [(False, ["Neg", "Relu", "Abs"]), (True, ["Relu", "Neg", "Abs", "Abs"])])

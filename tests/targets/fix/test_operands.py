@@ -46,7 +46,12 @@ ODD: dict[str, tuple[list[onnx.NodeProto], list[Any], list[Any], dict[str, Any]]
         [value("y", [1, 2, 4])],
         {},
     ),
-    "split": ([node("Split", "x n", "y z", axis=1)], [X, value("n", [2], INT64)], [value("y", None), value("z", None)], {}),
+    "split": (
+        [node("Split", "x n", "y z", axis=1)],
+        [X, value("n", [2], INT64)],
+        [value("y", None), value("z", None)],
+        {},
+    ),
     "top": ([node("TopK", "x n", "y i")], [X, value("n", [1], INT64)], [value("y", [2, 3, 3])], {}),
     "unsqueeze": ([node("Unsqueeze", "x n", "y")], [X, value("n", [3], INT64)], [value("y", None)], {}),
     "cumulative": ([node("CumSum", "x n", "y")], [X, value("n", [], INT64)], [value("y", None)], {}),
