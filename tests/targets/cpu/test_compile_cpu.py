@@ -80,10 +80,10 @@ def test_the_optimised_model_of_every_component_opens_and_agrees(
 def test_an_engine_that_is_not_installed_is_skipped(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(_module: str) -> Any:
+    def none(*_arguments: Any) -> Any:
         raise extras.missing(ModuleNotFoundError(name="openvino"))
 
-    monkeypatch.setattr(extras, "require", none)
+    monkeypatch.setattr(cpu, "attempt", none)
     (found,) = compile_artifacts(CompileRequest(artifact=decoder, target="cpu", soc="openvino", out=tmp_path / "out"))
     assert found.status is Status.SKIPPED
     assert "pip install 'lwmport[openvino]'" in found.reason
