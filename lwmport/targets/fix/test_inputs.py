@@ -135,6 +135,7 @@ def sample(value: Value, graph: Graph, seed: int) -> Array:
     random = np.random.default_rng([seed, *value.name.encode()])
     shape = tuple(int(dim) for dim in value.shape if isinstance(dim, int))
     element = dtype_of(value.dtype)
+    usual: Array
     if element.kind == "b":
         usual = random.integers(0, 2, shape)
     elif value.dtype.startswith(("int", "uint")):
@@ -190,7 +191,7 @@ def _least(element: np.dtype[Any]) -> int:
 
 
 def _most(element: np.dtype[Any]) -> int:
-    return 2 ** min(_bits(element) - element.name.startswith("int"), 62) - 1
+    return int(2 ** min(_bits(element) - element.name.startswith("int"), 62)) - 1
 
 
 def seeds_of(values: Sequence[Value], graph: Graph) -> range:

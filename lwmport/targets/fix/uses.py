@@ -147,7 +147,7 @@ def named_values(name: str, size: int, graph: Graph) -> Array:
 
 def _some(values: Array) -> Array:
     """Return values, or `NAMED` of them from the first to the last where there are more."""
-    flat = np.unique(values.reshape(-1))
-    if flat.size <= NAMED:
-        return flat
-    return flat[np.linspace(0, flat.size - 1, NAMED).round().astype(int)]
+    flat: Array = np.unique(values.reshape(-1))
+    if flat.size > NAMED:
+        flat = flat[np.linspace(0, flat.size - 1, NAMED).round().astype(int)]
+    return flat
