@@ -567,7 +567,7 @@ def test_trials_that_would_fill_memory_are_not_made(name: str, tmp_path: Path, m
     conditions = Conditions(target="ascend", shapes={"x": (1, 64)})
     mend(source, tmp_path / "right" / "fixed.onnx", conditions)
     monkeypatch.setattr(memory, "free_bytes", lambda: 2000)
-    monkeypatch.setattr(proof, "sample", lambda *_: pytest.fail("an input was made"))
+    monkeypatch.setattr(proof, "usual_trials", lambda *_: pytest.fail("an input was made"))
     with pytest.raises(PortError, match=rf"found {largest}\[.*64\]: .* bytes where 2,000 are free; give smaller"):
         mend(source, tmp_path / "out" / "fixed.onnx", conditions)
     assert not (tmp_path / "out").exists()
