@@ -74,21 +74,24 @@ def work(  # noqa: PLR0913, PLR0917 - keywords that go to another process
                 refused = str(error)
         else:
             return {"refused": refused}
-    with contextlib.closing(_opened(path, name, engine, precision, public, scratch)) as runner:
+    with contextlib.closing(_opened(path, name, engine, precision, public, scratch, set(inputs))) as runner:
         found = runner.run(inputs)
         start = time.perf_counter()
         runner.run(inputs)
         return {"expected": expected, "found": found, "seconds": time.perf_counter() - start}
 
 
-def _opened(path: Path, name: str, engine: str, precision: str, public: Mapping[str, str], scratch: Path) -> Runner:
+def _opened(  # noqa: PLR0913, PLR0917 - as above
+    path: Path, name: str, engine: str, precision: str, public: Mapping[str, str], scratch: Path, inputs: set[str]
+) -> Runner:
     """Return what an engine makes of a model, ready to run; it writes it into a folder if it is a file of its own."""
     if engine == "onnxruntime":
         from lwmport.runtime.runners.onnxruntime_optimised import write_optimised
-        from lwmport.targets.fix.unique_names import mend_shadows
+        from lwmport.targets.fix.unique_names import keep_inputs, mend_shadows
 
         graph, _ = write_optimised(path, scratch / f"{name}.optimised.onnx")
         mend_shadows(graph)
+        keep_inputs(graph, inputs)
         return open_runner(graph, name=engine)
     if engine == "openvino":
         from lwmport.runtime.runners.openvino import write_ir

@@ -47,6 +47,8 @@ def test_an_input_goes_with_its_initializer(tmp_path: Path) -> None:
     found = mended(made, tmp_path)
     assert [one.name for one in onnx.load(found.path).graph.input] == ["x"]
     onnx.checker.check_model(onnx.load(found.path))
+    (done,) = compile_artifacts(CompileRequest(artifact=tmp_path / "model.onnx", target="cpu", out=tmp_path / "c"))
+    assert done.status is Status.PASSED, done.reason
 
 
 def test_a_size_below_zero_is_a_dynamic_one(tmp_path: Path) -> None:
