@@ -64,6 +64,10 @@ class ChildError(RunnerError):
         self.cause = cause
 
 
+class UnmendedError(PortError):
+    """A model made `lwmport check --fix` fail in a way that nobody thought of; a fault of ours."""
+
+
 class MissingExtraError(PortError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 

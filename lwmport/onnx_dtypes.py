@@ -1,4 +1,4 @@
-"""The dtypes of ONNX: its own words, the numbers in a file, and the names that they have here, numpy's and ml_dtypes'."""
+"""The dtypes of ONNX: its own words, the numbers in a file, and the names here, numpy's and ml_dtypes'."""
 
 from typing import Final
 

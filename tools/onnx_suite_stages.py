@@ -95,12 +95,14 @@ def _run(*words: str) -> dict[str, Any]:
     from click.testing import CliRunner
 
     from lwmport.cli.main import cli
-    from lwmport.errors import PortError
+    from lwmport.errors import PortError, UnmendedError
 
     ended = CliRunner().invoke(cli, [*words, "--json"], standalone_mode=False)
     if ended.exception is None:
         found: dict[str, Any] = json.loads(ended.stdout)
         return found
+    if isinstance(ended.exception, UnmendedError):  # one line for users, a fault of ours here
+        return {"exit": 70, "traceback": "".join(traceback.format_exception(ended.exception.__cause__)[-4:])[-1500:]}
     if isinstance(ended.exception, PortError | OSError | MemoryError):
         return {"exit": getattr(ended.exception, "exit_code", 3), "error": str(ended.exception)[:400]}
     return {"exit": 70, "traceback": "".join(traceback.format_exception(ended.exception)[-4:])[-1500:]}

@@ -63,6 +63,8 @@ def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  #
 
     if fix != (out is not None):
         raise click.UsageError("expected --fix and --out FILE.onnx together")
+    if options["inputs"] and not fix:
+        raise click.UsageError("expected --inputs with --fix, which runs the model")
     request = CheckRequest(**options)
     with progress() as observer:
         mended = fix_artifact(request, out, observer) if out is not None else None

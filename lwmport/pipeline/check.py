@@ -1,28 +1,25 @@
 """Model files, ours or not, against a target's rules; and a mended copy of one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lwmport.errors import ArtifactError, UsageError
-from lwmport.pipeline.foreign_inputs import feeds_of
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.own_inputs import OwnInputs
 from lwmport.pipeline.reopen import find
 from lwmport.reports.record import ComponentReport
 from lwmport.requests import by_fields, check_samples, check_types
-from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.targets.compile.devices import check_options
 from lwmport.targets.dialects import target_of
 from lwmport.targets.fix.mending import Mended, mend
 from lwmport.targets.graphs.opening import READERS, is_saved_model
-from lwmport.targets.graphs.record import Value
 from lwmport.targets.preflight import Conditions, check
 from lwmport.targets.registry import TARGETS
-from lwmport.types import Array, Preflight, Status, TensorSpec
+from lwmport.types import Preflight, Status
 
 LARGEST: Final = 2**31
 
@@ -31,8 +28,8 @@ LARGEST: Final = 2**31
 class CheckRequest:
     """What to check, and for whom. ``toolkit`` is the version of the vendor's tools, of CANN for Ascend.
 
-    ``inputs`` is a .npz, a .jsonl or a folder of pictures that a corrected copy is also proved on, and ``samples`` how
-    many of them. ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``.
+    ``inputs`` is a .npz, a .jsonl or a folder of pictures that a mended copy is proved on, and ``samples`` how many of
+    them. ``input_shape`` fixes inputs as ATC's option does: ``name:1,256,256,3;other:1,77``.
     """
 
     artifact: Path
@@ -114,7 +111,7 @@ def check_artifacts(request: CheckRequest, observer: Observer | None = None) -> 
 
 
 def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = None) -> Mended:
-    """Write a mended copy of an ONNX model to ``out``, proved equal on random inputs.
+    """Write a mended copy of an ONNX model to ``out``, proved equal on random inputs, or on those of the request.
 
     Raises:
         PortError: it cannot be mended, or would not compute the same; nothing is written then.
@@ -123,14 +120,8 @@ def fix_artifact(request: CheckRequest, out: Path, observer: Observer | None = N
     if not request.artifact.is_file():
         raise UsageError(f"expected one ONNX file for --fix, found {request.artifact}")
     check_writable(out.parent)
-    given = None if request.inputs is None else partial(_feeds, GivenInputs(request.inputs), request.samples)
+    given = OwnInputs(request.inputs, request.samples) if request.inputs else None
     return mend(request.artifact, out, request.conditions, given)
-
-
-def _feeds(given: GivenInputs, count: int | None, inputs: Sequence[Value]) -> list[dict[str, Array]]:
-    """Return a user's samples for the inputs of a graph."""
-    specs = tuple(TensorSpec(name=value.name, shape=value.shape or (), dtype=value.dtype) for value in inputs)
-    return [dict(feed) for feed in feeds_of(given, specs, count=count)]
 
 
 def with_preflight(section: ComponentReport, path: Path) -> ComponentReport:

@@ -14,6 +14,9 @@ from lwmport.types import Array
 SMALLER: Final = 0.05
 """The quantile of the magnitudes that are not 0 that an element is measured by where it is smaller than most."""
 
+LEAST: Final = 1e-6
+"""The share of the largest magnitude that this quantile counts as at least: weights of a softmax may be denormal."""
+
 
 def peak_error(reference: Array, candidate: Array) -> float:
     """Return the largest error over the largest value; infinite where shapes, integers or what is finite differ.
@@ -50,13 +53,13 @@ def element_error(reference: Array, candidate: Array, absolute: float, relative:
     one, other = _numbers(reference, candidate) or (np.zeros(0), np.zeros(0))
     sizes = np.abs(one)
     some = sizes[sizes > 0]
-    smaller = float(np.quantile(some, SMALLER)) if some.size else 1.0
+    smaller = max(float(np.quantile(some, SMALLER)), LEAST * float(sizes.max())) if some.size else 1.0
     return float((np.abs(one - other) / (absolute * smaller + relative * sizes)).max())
 
 
 def is_float(array: Array) -> bool:
     """Return whether an array is of floats."""
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat", "float"))
 
 
 def _numbers(reference: Array, candidate: Array) -> tuple[Array, Array] | None:

@@ -63,7 +63,8 @@ def _packed(array: Array, bits: int) -> Array:
 def _unpacked(raw: Array, bits: int, dtype: Any, count: int) -> Array:
     codes = (raw[:, None] >> (np.arange(8 // bits, dtype=np.uint8) * bits)) & (2**bits - 1)
     codes = codes.reshape(-1)[:count].astype(np.uint8)
+    found: Array = codes.view(dtype) if dtype.name.startswith("float") else codes.astype(dtype)
     if dtype.name in {"int2", "int4"}:
         signed = codes.astype(np.int8)
-        return np.where(codes >= 2 ** (bits - 1), signed - np.int8(2**bits), signed).astype(np.int8).astype(dtype)
-    return codes.view(dtype) if dtype.name.startswith("float") else codes.astype(dtype)
+        found = np.where(codes >= 2 ** (bits - 1), signed - np.int8(2**bits), signed).astype(np.int8).astype(dtype)
+    return found

@@ -1,26 +1,23 @@
 """This machine's processor: ONNX Runtime's optimised model, OpenVINO's IR, or the file as it is."""
 
-import contextlib
 import os
 import shlex
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport import disk, memory
-from lwmport.errors import MissingExtraError, RunnerError, UsageError
+from lwmport.errors import ChildError, MissingExtraError, RunnerError, UsageError
 from lwmport.runtime.error_lines import ReportedError
 from lwmport.runtime.memory_footprint import held_bytes
-from lwmport.runtime.registry import open_runner
-from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.compile.agreement import agreement, together
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.record import results
 from lwmport.targets.compile.samples import samples
+from lwmport.targets.cpu.attempt import attempt
 from lwmport.targets.cpu.target import CPU
-from lwmport.types import Array, Compilation, Runner, Status
+from lwmport.targets.fix.test_inputs import fit
+from lwmport.targets.graphs.onnx_file import read
+from lwmport.types import Array, Compilation, Status
 
 ENGINES: Final = {
     "onnx": ("onnxruntime", "openvino"),
@@ -34,20 +31,11 @@ another."""
 PRECISIONS: Final = ("float32", "bfloat16")
 
 
-class _NotJudgedError(RunnerError):
-    """The artifact does not run, so that nothing can be held against it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Made:
-    files: tuple[Path, ...]
-    open: Callable[[], Runner]
-
-
 def compile_artifact(job: CompileJob, out: Path) -> Compilation:
     """Compile for this processor, run the result beside the artifact, and return the verdict.
 
     Raises:
+        ChildError: a runtime died, took more memory or time than it may, or refused all samples.
         UsageError: the format has no such engine, the engine no such precision, or the model no such dimensions.
     """
     check_job(job, CPU, tuple(ENGINES), PRECISIONS)
@@ -90,48 +78,39 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
     if memory.is_scarce(size):
         return Status.SKIPPED, _scarcity(job, engine, size), {}
     try:
-        given, expected = _expected(job)
         with disk.blamed(scratch, size, RunnerError):
-            made = _make(job, engine, scratch)
-        with contextlib.closing(made.open()) as runner:
-            first, seconds = _timed(runner, given[0])
-            found = together([first, *(runner.run(feed) for feed in given[1:])])
-    except (MissingExtraError, ReportedError, _NotJudgedError) as error:
+            made = attempt(job, engine, scratch, _trials(job))
+    except (MissingExtraError, ReportedError) as error:
         return Status.SKIPPED, str(error), {}
+    except ChildError:
+        raise
     except RunnerError as error:
         return Status.FAILED, str(error), {}
     precision = "int8" if job.quantised else job.precision
-    agrees = agreement(job.path.name, together(expected), found, precision, job.scales)
-    details = {"seconds": f"{seconds:.4f}", **agrees.details}
+    agrees = agreement(job.path.name, together(made.expected), together(made.found), precision, job.scales)
+    details = {"seconds": f"{made.seconds:.4f}", **agrees.details}
     if agrees.reason:
         return Status.FAILED, agrees.reason, details
-    kept = ", ".join(path.name for path in made.files)
+    kept = ", ".join(sorted(path.name for path in scratch.iterdir()))
     word = f"{kept} runs" if kept else f"{job.path.name} needs no compilation: it loads and runs"
     return Status.PASSED, f"{word} in {engine}{agrees.words}", details
 
 
-def _expected(job: CompileJob) -> tuple[list[Mapping[str, Array]], list[dict[str, Array]]]:
-    """Return samples, the user's or some of our own, and the artifact's own outputs on each.
+def _trials(job: CompileJob) -> list[dict[str, Array]]:
+    """Return samples: those that are given, or made ones, the first of which the artifact takes.
 
-    Where a stranger's model refuses them, an integer may be the place of a table's only row: then all integers without
-    a range are 0. The ranges of our own models are known.
-
-    Raises:
-        _NotJudgedError: it runs on none of them.
+    Where it refuses some, an integer may be the place of a table's only row: then all integers without a range are 0.
+    The ranges of our own models are known.
     """
     if job.given:
-        with contextlib.closing(open_runner(job.path)) as runner:
-            return list(job.given), [runner.run(feed) for feed in job.given]
+        return [dict(feed) for feed in job.given]
     gear = job.gears[0] if job.gears else {}
-    reason = ""
-    with contextlib.closing(open_runner(job.path)) as runner:
-        for masks in (True,) if job.own else (True, False):
-            given = samples(job.signature.inputs, gear, masks=masks)
-            try:
-                return [given], [runner.run(given)]
-            except RunnerError as error:
-                reason = reason or str(error)
-    raise _NotJudgedError(f"not judged, for {job.path.name} itself does not run on samples: {reason}")
+    made = [samples(job.signature.inputs, gear, masks=masks) for masks in ((True,) if job.own else (True, False))]
+    if job.own or job.format != "onnx":
+        return made
+    graph = read(job.path)
+    fitted = [{name: fit(name, array, graph) for name, array in feed.items()} for feed in made]
+    return [*fitted, *made]
 
 
 def _scarcity(job: CompileJob, engine: str, size: int) -> str:
@@ -139,32 +118,6 @@ def _scarcity(job: CompileJob, engine: str, size: int) -> str:
         f"expected at least {2 * size:,} bytes of memory for {engine} to rewrite {job.path.name}, found "
         f"{memory.total_bytes():,}; run the command on a larger machine, or run {job.path.name} as it is"
     )
-
-
-def _make(job: CompileJob, engine: str, scratch: Path) -> _Made:
-    if engine == "onnxruntime":
-        from lwmport.runtime.runners.onnxruntime_optimised import write_optimised
-        from lwmport.targets.fix.unique_names import mend_shadows
-
-        graph, data = write_optimised(job.path, scratch / f"{job.name}.optimised.onnx")
-        mend_shadows(graph)
-        files = (graph, data) if data.exists() else (graph,)
-        return _Made(files=files, open=lambda: open_runner(graph, name=engine))
-    if engine == "openvino":
-        from lwmport.runtime.runners.openvino import write_ir
-
-        context = RunnerContext(precision=job.precision)
-        xml, weights = write_ir(job.path, scratch / f"{job.name}.xml", job.public)
-        return _Made(files=(xml, weights), open=lambda: open_runner(xml, context, engine))
-    return _Made(files=(), open=lambda: open_runner(job.path, name=engine))
-
-
-def _timed(runner: Runner, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
-    """Return the outputs of a first run and the seconds of a second one, on one thread."""
-    outputs = runner.run(inputs)
-    start = time.perf_counter()
-    runner.run(inputs)
-    return outputs, time.perf_counter() - start
 
 
 def _command(job: CompileJob, engine: str, out: Path) -> str:

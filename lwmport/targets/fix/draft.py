@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from lwmport.targets.graphs.inference import settle
+from lwmport.targets.graphs.one_node import NEWEST
 from lwmport.targets.graphs.onnx_file import array_of, graph_of, load, with_shapes
 from lwmport.targets.graphs.record import Graph, Shapes
 from lwmport.types import Array
@@ -17,13 +18,18 @@ Rewrite: TypeAlias = "Callable[[Draft, onnx.GraphProto, onnx.NodeProto], Sequenc
 
 
 class Draft:
-    """A skeleton that is being mended. ``notes`` say what was done, ``limits`` to what large constants are clipped."""
+    """A skeleton that is being mended. ``notes`` say what was done, ``limits`` to what large constants are clipped.
+
+    ``at`` is the node that a pass looked at last.
+    """
 
     def __init__(self, path: Path, shapes: Shapes | None = None) -> None:
         self.path = path
         self.model = with_shapes(load(path), shapes or {})
+        drop_given_inputs(self.model.graph)
         self.notes: list[str] = []
         self.limits: dict[str, float] = {}
+        self.at: onnx.NodeProto | None = None
         self._taken: set[str] = set()
         self._settled: tuple[Graph, dict[str, Array]] | None = None
 
@@ -46,7 +52,8 @@ class Draft:
     @property
     def opset(self) -> int:
         """The version of the default domain."""
-        return next((item.version for item in self.model.opset_import if item.domain in {"", "ai.onnx"}), 0)
+        found = next((item.version for item in self.model.opset_import if item.domain in {"", "ai.onnx"}), 0)
+        return min(max(int(found), 0), NEWEST)
 
     def changed(self, note: str = "") -> None:
         """Forget what was inferred, and write down why."""
@@ -75,12 +82,14 @@ class Draft:
         for graph in reversed(list(self.bodies())):
             nodes: list[onnx.NodeProto] = []
             for node in graph.node:
+                self.at = node
                 found = rule(self, graph, node)
                 count += found is not None
                 nodes.extend([node] if found is None else found)
             copies = [_copied(node) for node in nodes]
             del graph.node[:]
             graph.node.extend(copies)
+        self.at = None
         if count:
             self.changed()
         return count
@@ -108,6 +117,14 @@ class Draft:
             name, count = f"{hint}_{count}", count + 1
         self._taken.add(name)
         return name
+
+
+def drop_given_inputs(graph: onnx.GraphProto) -> None:
+    """Drop inputs that an initializer gives: IR version 3 lists all initializers as inputs."""
+    given = {tensor.name for tensor in graph.initializer}
+    for place in reversed(range(len(graph.input))):
+        if graph.input[place].name in given:
+            del graph.input[place]
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:

@@ -71,9 +71,11 @@ def drop_identities(draft: Draft) -> None:
 
 
 def _end_of(same: dict[str, str], name: str) -> str:
-    """Return where a chain of identities begins."""
-    while name in same:
+    """Return where a chain of identities begins; in a circle, which no runtime takes, any of it."""
+    seen = {name}
+    while name in same and same[name] not in seen:
         name = same[name]
+        seen.add(name)
     return name
 
 
@@ -93,10 +95,6 @@ def drop_unread(draft: Draft) -> None:
     for place in reversed(range(len(graph.initializer))):
         if graph.initializer[place].name not in read:
             del graph.initializer[place]
-    given = {tensor.name for tensor in graph.initializer}
-    for place in reversed(range(len(graph.input))):
-        if graph.input[place].name in given:  # IR version 3 lists initializers as inputs
-            del graph.input[place]
     del graph.value_info[:]
     draft.changed()
     typed, _ = settle(draft.model)

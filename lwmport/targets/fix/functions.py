@@ -5,11 +5,16 @@ from typing import Final
 import numpy as np
 import onnx
 import onnx.inliner
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
+from lwmport.errors import one_line
 from lwmport.targets.fix.draft import Draft, attribute
 from lwmport.targets.fix.fixes import Refuses
 from lwmport.targets.graphs.inference import settle
 from lwmport.types import dtype_of
+
+UNABLE: Final = (RuntimeError, ValueError, TypeError, onnx.checker.ValidationError, DecodeError)
+"""What ONNX's inliner raises where it can make nothing of a function."""
 
 ROUNDS: Final = 8
 """Bodies of functions may hold functions; none is nested deeper than this in ONNX."""
@@ -19,13 +24,18 @@ def inline_functions(draft: Draft) -> None:
     """Inline the functions that the model carries."""
     if draft.model.functions:
         names = ", ".join(sorted({f"{function.domain}.{function.name}" for function in draft.model.functions}))
-        draft.model = onnx.inliner.inline_local_functions(draft.model)
-        draft.changed(f"inlined {names}")
+        try:
+            draft.model = onnx.inliner.inline_local_functions(draft.model)
+        except UNABLE as error:
+            draft.changed(f"left the functions {names}: ONNX's inliner refuses them ({one_line(error)[:100]})")
+        else:
+            draft.changed(f"inlined {names}")
 
 
-def decompose(draft: Draft, refuses: Refuses, opset: int) -> None:
+def decompose(draft: Draft, refuses: Refuses, opset: int) -> None:  # noqa: C901 - two kinds of rewrites
     """Write operators that a target refuses at ``opset`` as what ONNX defines them by; group norm as CANN fuses it."""
     counts: dict[str, int] = {}
+    left: dict[str, str] = {}
 
     def group_norms(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
         if node.op_type != "GroupNormalization" or node.domain or not refuses(node.op_type, opset):
@@ -39,19 +49,30 @@ def decompose(draft: Draft, refuses: Refuses, opset: int) -> None:
             node.op_type
             for graph in draft.bodies()
             for node in graph.node
-            if not node.domain and refuses(node.op_type, opset) and _has_body(node.op_type, draft.opset)
+            if not node.domain
+            and node.op_type not in left
+            and refuses(node.op_type, opset)
+            and _has_body(node.op_type, draft.opset)
         }
         if not found:
             break
         for graph in draft.bodies():
             for node in graph.node:
                 if not node.domain and node.op_type in found:
-                    counts[node.op_type] = counts.get(node.op_type, 0) + 1
                     _spell_out(node, draft.opset)
-        typed = _typed(draft)
-        names = [("", name) for name in sorted(found)]
-        draft.model = onnx.inliner.inline_selected_functions(typed, names, inline_schema_functions=True)
-        draft.changed()
+        for name in sorted(found):
+            number = sum(node.op_type == name and not node.domain for graph in draft.bodies() for node in graph.node)
+            try:
+                draft.model = onnx.inliner.inline_selected_functions(
+                    _typed(draft), [("", name)], inline_schema_functions=True
+                )
+            except UNABLE as error:
+                left[name] = one_line(error)
+                continue
+            counts[name] = counts.get(name, 0) + number
+            draft.changed()
+    if left:
+        draft.changed(f"left {', '.join(left)}: ONNX's inliner refuses ({next(iter(left.values()))[:100]})")
     if counts:
         shown = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
         draft.changed(f"wrote {shown} as plain operators")
@@ -69,6 +90,8 @@ def _typed(draft: Draft) -> onnx.ModelProto:
     """Return the model with the type of every value: the inliner asks for those of initializers too."""
     typed, _ = settle(draft.model)
     known = {value.name for value in (*typed.graph.value_info, *typed.graph.input)}
+    # An operand that is left out in the middle has a name for the inliner too, and a name without a type is an error.
+    typed.graph.value_info.append(onnx.helper.make_tensor_value_info("", onnx.TensorProto.FLOAT, None))
     typed.graph.value_info.extend(
         onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         for tensor in draft.model.graph.initializer

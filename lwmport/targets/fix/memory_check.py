@@ -1,6 +1,7 @@
 """Whether the trials of a proof fit into memory, asked before anything is made for them."""
 
 import math
+from collections.abc import Container
 from typing import Final
 
 from lwmport import memory
@@ -23,7 +24,7 @@ def check_room(graph: Graph) -> None:
     """
     free = memory.free_bytes()
     ends = {value.name: nbytes(value) for value in (*graph.inputs, *graph.outputs)}
-    within = {name: nbytes(value) for name, value in graph.values.items() if name not in {*graph.constants, *ends}}
+    within = _within(graph, ends)
     need = TRIALS * sum(ends.values()) + VALUES * max(within.values(), default=0)
     if free is None or need <= free:
         return
@@ -34,6 +35,16 @@ def check_room(graph: Graph) -> None:
         f"{list(graph.shape(name) or ())}: the trials take about {need:,} bytes where {free:,} are free; give smaller "
         f"sizes with --input-shape, or use a larger machine; nothing was written"
     )
+
+
+def largest_within(graph: Graph) -> int:
+    """Return the bytes of the largest value within a model, as far as sizes are known."""
+    return max(_within(graph, ()).values(), default=0)
+
+
+def _within(graph: Graph, ends: Container[str]) -> dict[str, int]:
+    left_out = graph.constants
+    return {name: nbytes(value) for name, value in graph.values.items() if name not in left_out and name not in ends}
 
 
 def nbytes(value: Value) -> int:

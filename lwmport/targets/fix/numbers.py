@@ -1,12 +1,14 @@
 """Masks and bounds that are finite, indices and arithmetic in int32, and no double precision."""
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import onnx
 
 from lwmport.targets.fix.draft import Draft, without
+from lwmport.targets.fix.scores import softmaxes
+from lwmport.targets.graphs.one_node import schema_of
+from lwmport.targets.graphs.record import Node
 from lwmport.targets.rules.numbers import ARITHMETIC, HALF_MAX, INDEX_MAKERS
 from lwmport.targets.rules.rule import span_of
 from lwmport.types import Array
@@ -21,25 +23,63 @@ BOUNDS: Final = frozenset({"Clip", "Max", "Min", "Pad"})
 """Operators that hold values to a constant: what it lets through must stay, so it is brought to float16's end only."""
 
 
+WIDENING: Final = frozenset({"Pad"})
+"""Bounds that are masks where what they make leads to a softmax."""
+
+
+DTYPE_ATTRIBUTES: Final = frozenset(
+    {
+        ("Cast", "to"),
+        *((name, "dtype") for name in ("Bernoulli", "EyeLike", "RandomNormal", "RandomNormalLike", "RandomUniform")),
+        ("RandomUniformLike", "dtype"),
+        *((f"{name}Window", "output_datatype") for name in ("Blackman", "Hamming", "Hann")),
+        ("MelWeightMatrix", "output_datatype"),
+    }
+)
+"""(operator, attribute) that says the dtype of the result."""
+
+
 def masks_of(draft: Draft) -> list[str]:
     """Return the constants beyond float16 that serve as masks and bound nothing."""
-    return _beyond_half(draft, lambda readers: bool(readers & MASKED) and not readers & BOUNDS)
+    return [name for name, (masked, bounded) in _beyond_half(draft).items() if masked and not bounded]
 
 
 def finite_bounds(draft: Draft) -> None:
-    """Bring constants beyond float16 that bound values to the largest that float16 has, and its negative."""
-    clip(draft, _beyond_half(draft, lambda readers: bool(readers & BOUNDS)), HALF_MAX)
+    """Bring constants beyond float16 that bound values to the largest that float16 has, and its negative.
+
+    One that is a mask as well stays that, and becomes two.
+    """
+    split: dict[str, str] = {}
+    for name, (masked, bounded) in _beyond_half(draft).items():
+        value = draft.constant(name) if masked and bounded else None
+        if value is not None:
+            split[name] = draft.new_constant(draft.model.graph, value, f"{name}/bound")
+            nodes = {node.outputs[0] for node in bounded if node.outputs}
+            for graph in draft.bodies():
+                for node in graph.node:
+                    if node.output and node.output[0] in nodes:
+                        node.input[:] = [split.get(other, other) if other == name else other for other in node.input]
+    if split:
+        draft.changed()
+    clip(draft, [name for name, (_, bounded) in _beyond_half(draft).items() if bounded], HALF_MAX)
 
 
-def _beyond_half(draft: Draft, fits: Callable[[set[str]], bool]) -> list[str]:
-    found = []
+def _beyond_half(draft: Draft) -> dict[str, tuple[list[Node], list[Node]]]:
+    """Return constants beyond float16 with the nodes that read them as masks, and those that read them as bounds."""
+    found = {}
     graph = draft.graph
     for name, constant in graph.constants.items():
         if constant.dtype not in {"float16", "float32", "float64"}:
             continue
-        span = span_of(constant) if fits({node.op for node in graph.readers.get(name, ())}) else None
+        masked, bounded = [], []
+        for node in graph.readers.get(name, ()):
+            if node.op in MASKED or (node.op in WIDENING and softmaxes(graph, node.outputs)):
+                masked.append(node)
+            elif node.op in BOUNDS:
+                bounded.append(node)
+        span = span_of(constant) if masked or bounded else None
         if span is not None and (span.infinite or span.largest > HALF_MAX):
-            found.append(name)
+            found[name] = masked, bounded
     return found
 
 
@@ -85,19 +125,23 @@ def cast_indices(draft: Draft) -> None:
         draft.changed(f"put a Cast behind {count} makers of indices")
 
 
-def arithmetic_in_int32(draft: Draft) -> None:
+def arithmetic_in_int32(draft: Draft) -> None:  # noqa: C901 - one rule
     """Compute in int32 what was computed in int64 at run time, with Casts around it."""
     graph = draft.graph
 
     def rule(draft: Draft, body: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
-        wide = [name for name in node.input if name and graph.dtype(name) == "int64"]
+        if node.domain or node.op_type not in ARITHMETIC:
+            return None
+        fixed = _fixed_places(node, draft.opset)  # axes, which the operator wants as int64
+        names = [name for place, name in enumerate(node.input) if name and place not in fixed]
+        wide = [name for name in names if graph.dtype(name) == "int64"]
         runtime = [name for name in wide if name not in graph.known]
-        if node.domain or node.op_type not in ARITHMETIC or not runtime:
+        if not runtime:
             return None
         made: list[onnx.NodeProto] = []
         copy = without(node)
         for place, name in enumerate(node.input):
-            if name not in wide:
+            if name not in wide or place in fixed:
                 continue
             value = draft.constant(name)
             if value is not None:
@@ -118,6 +162,13 @@ def arithmetic_in_int32(draft: Draft) -> None:
     if count:
         _join_casts(draft)
         draft.changed(f"computed {count} nodes in int32 instead of int64")
+
+
+def _fixed_places(node: onnx.NodeProto, opset: int) -> set[int]:
+    """Return the operands of a node that have one dtype, whatever the others have."""
+    schema = schema_of(node.op_type, opset)
+    formals = schema.inputs if schema is not None else ()
+    return {place for place, formal in enumerate(formals) if formal.type_str.startswith("tensor(")}
 
 
 def _cast(draft: Draft, made: list[onnx.NodeProto], name: str, to: int) -> str:
@@ -142,7 +193,7 @@ def _to(node: onnx.NodeProto) -> int:
     return next((int(item.i) for item in node.attribute if item.name == "to"), 0)
 
 
-def no_doubles(draft: Draft) -> None:
+def no_doubles(draft: Draft) -> None:  # noqa: C901 - constants, nodes and values
     """Keep small float64 constants, and casts to float64, in float32."""
     count = 0
     graph = draft.graph
@@ -154,8 +205,11 @@ def no_doubles(draft: Draft) -> None:
     for body in draft.bodies():
         for node in body.node:
             for item in node.attribute:
-                if node.op_type == "Cast" and item.name == "to" and item.i == DOUBLE:
+                if (node.op_type, item.name) in DTYPE_ATTRIBUTES and item.i == DOUBLE:
                     item.i = FLOAT
+                    count += 1
+                if node.op_type == "ConstantOfShape" and item.t.data_type == DOUBLE:
+                    item.t.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(item.t).astype(np.float32)))
                     count += 1
         for value in (*body.output, *body.value_info):
             if value.type.tensor_type.elem_type == DOUBLE:

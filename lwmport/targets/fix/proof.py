@@ -1,49 +1,43 @@
 """Two ONNX files held against each other in ONNX Runtime, on random inputs that both take."""
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from lwmport.errors import ArtifactError, RunnerError
-from lwmport.runtime.registry import open_runner
-from lwmport.runtime.spec import RunnerContext
-from lwmport.targets.fix.test_inputs import Feed, after_shapes, sample, wide_trials
+from lwmport.errors import ArtifactError
+from lwmport.targets.fix.test_inputs import Feed, after_shapes, usual_trials, wide_trials
+from lwmport.targets.fix.trials import pair
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.types import Array
 from lwmport.validators.relative import element_error, is_float, peak_error
 
-SEEDS: Final = (0, 1)
-UNSTABLE: Final = 1e-6
-"""The relative change of the inputs that a model has to bear for a trial with large ones to say anything."""
+EIGHT_BITS: Final = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
 
-TOLERANCE: Final = {"float16": 2e-2, "bfloat16": 1e-1}
+TOLERANCE: Final = {"float16": 2e-2, "bfloat16": 1e-1, **dict.fromkeys(EIGHT_BITS, 0.3)}
 """dtype of an output -> the error that is allowed, relative to the largest value; `USUAL` for the others."""
 
 USUAL: Final = 1e-4
 """Two orders of summation differ by that much after a hundred layers; a wrong operator by far more."""
 
-ELEMENTS: Final = {"float16": (1.0, 0.1), "bfloat16": (4.0, 0.2)}
+ELEMENTS: Final = {"float16": (1.0, 0.1), "bfloat16": (4.0, 0.2), **dict.fromkeys(EIGHT_BITS, (8.0, 0.5))}
 """dtype of an output -> the error that is allowed at each element: (share of `lwmport.validators.relative.SMALLER`,
 share of the element)."""
 
 EACH: Final = (1e-2, 1e-2)
 """The same for the others. The largest value may be a mask of -1e4, which must not hide an error elsewhere."""
 
-THREADS: Final = 2
-
-Giver: TypeAlias = Callable[[Sequence[Value]], list[Feed]]
-"""Returns a user's inputs of several runs for the inputs of a model."""
+LeftOut: TypeAlias = Callable[[Sequence[Feed]], Sequence[Mapping[str, Array]]]
+"""Returns, for each of some inputs, output -> which of its elements mean nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
     """How far two models are apart: the largest error over the largest value, over all outputs and inputs.
 
-    ``element`` is the largest error of one element over what is allowed there. ``given`` of the runs are a user's.
+    ``element`` is the largest error of one element over what is allowed there, ``silent`` are outputs of which no run
+    said anything, ``inputs`` what the runs were on, in words.
     """
 
     error: float
@@ -51,7 +45,8 @@ class Proof:
     output: str
     runs: int
     element: float = 0.0
-    given: int = 0
+    silent: frozenset[str] = frozenset()
+    inputs: str = ""
 
     @property
     def equal(self) -> bool:
@@ -67,95 +62,142 @@ class Proof:
     @property
     def sentence(self) -> str:
         """The proof in words."""
-        own = f" and {self.given} of --inputs" if self.given else ""
         word = "agree" if self.equal else "do not agree"
         beyond = f"; elements of it are {self.element:.2g} times as far off as allowed" if not self.element <= 1 else ""
+        inputs = self.inputs or f"{self.runs} random inputs"
         return (
-            f"before and after {word} on {self.runs - self.given} random inputs{own}: largest error {self.error:.2g} "
-            f"of the largest value of {self.output}, {self.tolerance:g} allowed{beyond}"
+            f"before and after {word} on {inputs}: largest error {self.error:.2g} of the largest "
+            f"value of {self.output}, {self.tolerance:g} allowed{beyond}"
         )
 
 
-def prove(before: Graph, after: Graph, *, wide: bool = True, given: Giver | None = None) -> Proof:
+def prove(
+    before: Graph,
+    after: Graph,
+    *,
+    wide: bool = True,
+    given: Sequence[Feed] = (),
+    left_out: LeftOut | None = None,
+) -> Proof:
     """Return how far the models of two graphs are apart; integers, flags and shapes have to be the same.
 
-    Both see inputs in [-1, 1) and indices, and, if ``wide``, large floats and large integers, unless the first model
-    fails on them, or makes of them what is not finite or hangs on the last digits of its inputs.
+    Both see ``given``, or else inputs in [-1, 1), indices, and values that comparisons name; and, if ``wide``, large
+    floats and large integers, unless the first model fails on them, or makes of them what is not finite or hangs on
+    the last digits of its inputs.
 
     Raises:
         ArtifactError: the two have other inputs or outputs.
         UsageError: an input's size is not known.
         RunnerError: ONNX Runtime refuses one of them.
     """
+    if given:
+        return agreement((before, after), given, left_out=left_out)
     values = after_shapes(before, after)
-    trials = [{value.name: sample(value, before, seed) for value in values} for seed in SEEDS]
-    own = given(values) if given else []
-    found = agreement((before, after), [*trials, *own], wide_trials(values, before) if wide else ())
-    return replace(found, given=len(own))
+    return agreement(
+        (before, after), usual_trials(values, before), wide_trials(values, before) if wide else (), left_out
+    )
 
 
-def agreement(pair: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = ()) -> Proof:
+def agreement(
+    models: tuple[Graph, Graph], trials: Sequence[Feed], wide: Sequence[Feed] = (), left_out: LeftOut | None = None
+) -> Proof:
     """Return how far two models are apart on some inputs; of 0 runs if none of them says anything.
 
-    Those in ``wide`` are left out where the first model is not steady on them.
+    Those in ``wide`` are left out where the first model is not steady on them, elements in ``left_out`` always.
 
     Raises:
         ArtifactError: the two have other inputs or outputs.
         RunnerError: ONNX Runtime refuses one of them.
     """
-    before, after = pair
+    usual, others = agreements(models, trials, [wide], left_out)
+    runs = usual.runs + others[0].runs
+    silent = usual.silent if usual.runs else others[0].silent
+    return replace(together([usual, *(other for other in others if other.runs)]), runs=runs, silent=silent)
+
+
+def agreements(
+    models: tuple[Graph, Graph],
+    trials: Sequence[Feed],
+    sets: Sequence[Sequence[Feed]],
+    left_out: LeftOut | None = None,
+) -> tuple[Proof, list[Proof]]:
+    """Return how far two models are apart on some inputs, and on each of some sets of wide ones; see `agreement`."""
+    before, after = models
     renamed = _paired(before.inputs, after.inputs, "inputs")
     outputs = _paired(before.outputs, after.outputs, "outputs")
-    known = _expected(before.path, trials, wide)
-    if not known:
+    more = [feed for feeds in sets for feed in feeds]
+    found = pair(before, after, renamed, (trials, more))
+    known = [trial for trial in found if trial.near is None or _steady(trial.before, trial.near)]
+    usual = [trial for trial in known if trial.near is None]
+    nothing = left_out([trial.feed for trial in usual]) if left_out else [{} for _ in usual]
+    proofs = [compare(trial.before, trial.after, outputs, masked) for trial, masked in zip(usual, nothing, strict=True)]
+    ends = [len(trials) + sum(len(feeds) for feeds in sets[: place + 1]) for place in range(len(sets))]
+    starts = [len(trials), *ends]
+    others = [
+        _all_of([compare(trial.before, trial.after, outputs) for trial in known if start <= trial.place < end])
+        for start, end in zip(starts, ends, strict=False)
+    ]
+    return _all_of(proofs), others
+
+
+def _all_of(proofs: Sequence[Proof]) -> Proof:
+    """Return the worst of some proofs with the number of runs, and the outputs of which none says anything."""
+    if not proofs:
         return Proof(error=0.0, tolerance=USUAL, output="", runs=0)
-    with contextlib.closing(open_runner(after.path, RunnerContext(threads=THREADS))) as runner:
-        proofs = [
-            compare(expected, runner.run({renamed[name]: array for name, array in trial.items()}), outputs)
-            for trial, expected in known
-        ]
-    return together([replace(proof, runs=len(known)) for proof in proofs])
+    silent = frozenset.intersection(*(proof.silent for proof in proofs))
+    return replace(together(proofs), runs=len(proofs), silent=silent)
+
+
+def _steady(made: Mapping[str, Array], near: Mapping[str, Array]) -> bool:
+    """Return whether outputs are finite, and stay where the last digits of the inputs change."""
+    finite = all(np.isfinite(array).all() for array in made.values() if is_float(array))
+    return bool(finite) and compare(made, near, {name: name for name in made}).equal
 
 
 def together(proofs: Sequence[Proof]) -> Proof:
     """Return the worst of some proofs, with the runs of the longest."""
-    runs, given = max(proof.runs for proof in proofs), max(proof.given for proof in proofs)
-    return replace(max(proofs, key=lambda proof: proof.worst), runs=runs, given=given)
+    worst = max(proofs, key=lambda proof: proof.worst)
+    return replace(worst, runs=max(proof.runs for proof in proofs))
 
 
-def compare(expected: Mapping[str, Array], found: Mapping[str, Array], outputs: Mapping[str, str]) -> Proof:
-    """Return how far the outputs of one run are from those of another, where ``outputs`` says which are which."""
-    proofs = [
-        Proof(
-            error=peak_error(expected[old], found[new]),
-            tolerance=TOLERANCE.get(expected[old].dtype.name, USUAL),
-            output=old,
-            runs=1,
-            element=element_error(expected[old], found[new], *ELEMENTS.get(expected[old].dtype.name, EACH)),
-        )
-        for old, new in outputs.items()
-    ]
-    return together(proofs or [Proof(error=0.0, tolerance=USUAL, output="", runs=1)])
+def compare(
+    expected: Mapping[str, Array],
+    found: Mapping[str, Array],
+    outputs: Mapping[str, str],
+    left_out: Mapping[str, Array] | None = None,
+) -> Proof:
+    """Return how far the outputs of one run are from those of another, where ``outputs`` says which are which.
+
+    ``left_out`` says which elements of an output mean nothing.
+    """
+    proofs = [_compared(old, expected[old], found[new], (left_out or {}).get(old)) for old, new in outputs.items()]
+    nothing = Proof(error=0.0, tolerance=USUAL, output="", runs=1)
+    silent = frozenset(proof.output for proof in proofs if proof.silent)
+    return replace(together(proofs or [nothing]), silent=silent)
 
 
-def _expected(path: Path, trials: Sequence[Feed], wide: Sequence[Feed]) -> list[tuple[Feed, Mapping[str, Array]]]:
-    """Return trials with the outputs of the first model: all usual ones, and the wide ones that it is steady on."""
-    with contextlib.closing(open_runner(path, RunnerContext(threads=THREADS))) as runner:
-        found: list[tuple[Feed, Mapping[str, Array]]] = [(trial, runner.run(trial)) for trial in trials]
-        for trial in wide:
-            with contextlib.suppress(RunnerError):
-                outputs = runner.run(trial)
-                nearly = {name: _shaken(array) if is_float(array) else array for name, array in trial.items()}
-                finite = all(np.isfinite(array).all() for array in outputs.values() if is_float(array))
-                if finite and compare(outputs, runner.run(nearly), {name: name for name in outputs}).equal:
-                    found.append((trial, outputs))
-    return found
+def _compared(name: str, expected: Array, found: Array, left_out: Array | None) -> Proof:
+    dtype = expected.dtype.name
+    nothing = Proof(error=0.0, tolerance=TOLERANCE.get(dtype, USUAL), output=name, runs=1)
+    if left_out is not None and expected.shape == found.shape == left_out.shape:
+        expected, found = expected[~left_out], found[~left_out]
+    if expected.shape == found.shape and expected.dtype == found.dtype and _says_nothing(expected, found, left_out):
+        return replace(nothing, silent=frozenset({name}))
+    return replace(
+        nothing,
+        error=peak_error(expected, found),
+        element=element_error(expected, found, *ELEMENTS.get(dtype, EACH)),
+    )
 
 
-def _shaken(array: Array) -> Array:
-    """Return floats that differ in their last digits; those of half precision stay, for they have none to spare."""
-    factor = 1 + UNSTABLE * np.where(np.arange(array.size).reshape(array.shape) % 2, 1, -1)
-    return (array * factor).astype(array.dtype)
+def _says_nothing(expected: Array, found: Array, left_out: Array | None) -> bool:
+    """Return whether no number is left, or none but the same NaN and infinities in both."""
+    if not expected.size:
+        return left_out is not None and bool(left_out.any())
+    if not is_float(expected):
+        return False
+    one, other = expected.astype(np.float64), found.astype(np.float64)
+    return not np.isfinite(one).any() and np.array_equal(one, other, equal_nan=True)
 
 
 def _paired(before: tuple[Value, ...], after: tuple[Value, ...], what: str) -> dict[str, str]:

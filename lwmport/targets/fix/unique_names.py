@@ -1,6 +1,6 @@
 """Names that a body gives to a value although a graph around it has one of that name: ONNX wants each name once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import onnx
@@ -19,6 +19,20 @@ def mend_shadows(path: Path) -> int:
         with atomic.new_file(path) as file:
             file.write(model.SerializeToString(deterministic=True))
     return count
+
+
+def keep_inputs(path: Path, names: Collection[str]) -> None:
+    """Write a model anew without inputs that are not named: IR version 3 lists weights, those folded away too."""
+    model = onnx.load(str(path), load_external_data=False)
+    kept = [value for value in model.graph.input if value.name in names]
+    if len(kept) == len(model.graph.input):
+        return
+    copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in kept]
+    del model.graph.input[:]
+    model.graph.input.extend(copies)
+    model.ir_version = max(model.ir_version, 4)  # the first in which a weight need be no input
+    with atomic.new_file(path) as file:
+        file.write(model.SerializeToString(deterministic=True))
 
 
 def rename_shadows(graph: onnx.GraphProto) -> int:

@@ -19,6 +19,9 @@ from lwmport.targets.graphs.onnx_file import place_of
 from lwmport.targets.graphs.skeleton import ITSELF
 from lwmport.types import dtype_of
 
+LEAST_IR: Final = 4
+"""The first version of the format in which an initializer need be no input."""
+
 INLINE: Final = 1024
 """Smaller tensors stay inside the model, where every parser reads them."""
 
@@ -62,7 +65,8 @@ def write(draft: Draft, path: Path) -> list[Path]:
     model = onnx.ModelProto()
     model.CopyFrom(draft.model)
     version = draft.opset
-    model.ir_version = IR_VERSION.get(version, model.ir_version) if version >= 11 else model.ir_version
+    ir_version = IR_VERSION.get(version, model.ir_version) if version >= 11 else model.ir_version
+    model.ir_version = max(ir_version, LEAST_IR)
     tensors = list(_tensors(model.graph))
     if any(_is_large(tensor) for tensor in tensors):
         with atomic.new_file(data) as file:

@@ -21,6 +21,7 @@ from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu import compile as cpu
+from lwmport.targets.cpu.attempt import Attempt
 from lwmport.targets.cpu.target import CPU
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Status, TensorSpec
@@ -81,10 +82,10 @@ def test_the_optimised_model_of_every_component_opens_and_agrees(
 def test_an_engine_that_is_not_installed_is_skipped(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(_module: str) -> Any:
+    def none(*_arguments: Any) -> Any:
         raise extras.missing(ModuleNotFoundError(name="openvino"))
 
-    monkeypatch.setattr(extras, "require", none)
+    monkeypatch.setattr(cpu, "attempt", none)
     (found,) = compile_artifacts(CompileRequest(artifact=decoder, target="cpu", soc="openvino", out=tmp_path / "out"))
     assert found.status is Status.SKIPPED
     assert "pip install 'lwmport[openvino]'" in found.reason
@@ -101,19 +102,9 @@ def test_a_model_that_memory_is_scarce_for_is_left_as_it_is(
     assert not found.files
 
 
-class Lying:
-    """A runner whose outputs are what the test says, whatever it is given."""
-
-    name = "lying"
-
-    def __init__(self, outputs: Mapping[str, Any]) -> None:
-        self._outputs = outputs
-
-    def run(self, _inputs: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(self._outputs)
-
-    def close(self) -> None:
-        """Nothing is open."""
+def lie(monkeypatch: pytest.MonkeyPatch, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Let every compilation make what gives one thing, where the artifact gives another."""
+    monkeypatch.setattr(cpu, "attempt", lambda *_: Attempt(expected=expected, found=found, seconds=0.0))
 
 
 RIGHT = {"image": np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12), "codes": np.arange(4)}
@@ -141,13 +132,11 @@ def test_a_compiled_model_that_computes_something_else_fails(
     changes, message = LIES[name]
     wrong = {key: value for key, value in {**RIGHT, **changes}.items() if value is not None}
     (tmp_path / "scratch").mkdir()
-    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(RIGHT))
-    made = cpu._Made(files=(), open=lambda: Lying(wrong))
-    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    lie(monkeypatch, RIGHT, wrong)
     found = cpu.compile_artifact(job_of(), tmp_path / "out")
     assert found.status is Status.FAILED
     assert message in found.reason
-    made = cpu._Made(files=(), open=lambda: Lying(RIGHT))
+    lie(monkeypatch, RIGHT, RIGHT)
     assert cpu.compile_artifact(job_of(), tmp_path / "out").status is Status.PASSED
 
 
@@ -178,9 +167,7 @@ def test_bfloat16_may_move_some_codes_and_no_more(
     name: str, job_of: Callable[..., CompileJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     changes, status, message = BFLOAT16[name]
-    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(CODED))
-    made = cpu._Made(files=(), open=lambda: Lying({**CODED, **changes}))
-    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    lie(monkeypatch, CODED, {**CODED, **changes})
     found = cpu.compile_artifact(job_of(precision="bfloat16", soc="openvino"), tmp_path / "out")
     assert (found.status, message in found.reason) == (status, True), found.reason
     judged = "not judged" not in found.reason
@@ -221,10 +208,7 @@ def test_what_is_not_finite_in_the_artifact_itself_is_not_judged(
     name: str, job_of: Callable[..., CompileJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     expected, outputs, status, message = NOT_FINITE[name]
-    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(expected))
-    file = tmp_path / "model.optimised.onnx"
-    made = cpu._Made(files=(file,), open=lambda: Lying(outputs))
-    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    lie(monkeypatch, expected, outputs)
     found = cpu.compile_artifact(job_of(), tmp_path / "out")
     assert (found.status, message in found.reason) == (status, True), found.reason
     assert "nan" not in found.reason
@@ -250,9 +234,7 @@ def test_engines_may_round_a_quantised_model_to_neighbouring_steps(
     name: str, job_of: Callable[..., CompileJob], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     quantised, changes, status = QUANTISED[name]
-    monkeypatch.setattr(cpu, "open_runner", lambda _path: Lying(STEPPED))
-    made = cpu._Made(files=(), open=lambda: Lying({**STEPPED, **changes}))
-    monkeypatch.setattr(cpu, "_make", lambda _job, _engine, _scratch: made)
+    lie(monkeypatch, STEPPED, {**STEPPED, **changes})
     found = cpu.compile_artifact(job_of(quantised=quantised), tmp_path / "out")
     assert found.status is status, found.reason
 
