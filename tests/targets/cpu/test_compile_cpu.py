@@ -17,7 +17,6 @@ from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.runtime.error_lines import ReportedError
-from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu import compile as cpu
@@ -104,7 +103,7 @@ def test_a_model_that_memory_is_scarce_for_is_left_as_it_is(
 
 def lie(monkeypatch: pytest.MonkeyPatch, expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Let every compilation make what gives one thing, where the artifact gives another."""
-    monkeypatch.setattr(cpu, "attempt", lambda *_: Attempt(expected=expected, found=found, seconds=0.0))
+    monkeypatch.setattr(cpu, "attempt", lambda *_: Attempt(expected=[expected], found=[found], seconds=0.0))
 
 
 RIGHT = {"image": np.linspace(-1, 1, 12, dtype=np.float32).reshape(1, 12), "codes": np.arange(4)}
@@ -330,7 +329,7 @@ def test_a_run_about_which_the_runtime_reports_an_error_is_not_judged(
     def reported(*_: object) -> None:
         raise ReportedError("ONNX Runtime reports an error, so that what it returned is not judged: [E:onnxruntime")
 
-    monkeypatch.setattr(OnnxRuntimeRunner, "_run", reported)
+    monkeypatch.setattr(cpu, "attempt", reported)
     path = tmp_path / "relu.onnx"
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
