@@ -1,4 +1,4 @@
-"""A corrected copy is also proved on a user's inputs."""
+"""A mended copy is proved on a user's inputs."""
 
 from pathlib import Path
 
@@ -42,17 +42,17 @@ def test_the_proof_counts_the_users_inputs(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", x=np.ones((3, 2, 4), np.float32))
     asked = CheckRequest(artifact=path, target="ascend", inputs=tmp_path / "in.npz")
     mended = fix_artifact(asked, tmp_path / "fixed.onnx")
-    assert mended.proof.given == 3
-    assert "random inputs and 3 of --inputs: largest error" in mended.sentence
+    assert mended.proof.runs == 3
+    assert "agree on 3 samples of in.npz: largest error" in mended.sentence
     fewer = CheckRequest(artifact=path, target="ascend", inputs=tmp_path / "in.npz", samples=1)
-    assert fix_artifact(fewer, tmp_path / "again.onnx").proof.given == 1
+    assert fix_artifact(fewer, tmp_path / "again.onnx").proof.runs == 1
 
 
 def test_a_difference_that_only_the_users_inputs_show_is_found(tmp_path: Path) -> None:
     one, other = (read(model(tmp_path / f"{factor}.onnx", factor, only_large=True)) for factor in (1.0, 2.0))
     assert prove(one, other).equal
     hit = {"x": np.full((2, 4), 5.5e4, np.float32)}
-    assert not prove(one, other, given=lambda _: [hit]).equal
+    assert not prove(one, other, given=[hit]).equal
 
 
 def test_inputs_that_do_not_fit_or_mean_nothing_are_refused(tmp_path: Path) -> None:

@@ -124,6 +124,10 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
+    if request.inputs and not (target.engines or target.quantises):
+        raise UsageError(
+            f"expected --inputs with a target that runs or quantises the model here, found {target.name}; leave it out"
+        )
     if target.chips and (request.soc or target.asks_chip):
         chip_of(target, request.soc, request.precision or target.precision)
     check_writable(request.folder)

@@ -313,8 +313,9 @@ def _check(request: PortRequest, _: Observer) -> Stage:
 
 
 def _compile(request: PortRequest, observer: Observer) -> Stage:
-    tools, quantises = installed(request.target, request.toolchain), TARGETS[request.target].quantises
-    given = _whole(request) if request.calibration is None else None
+    tools, target = installed(request.target, request.toolchain), TARGETS[request.target]
+    quantises = target.quantises
+    given = _whole(request) if request.calibration is None and (target.engines or quantises) else None
     calibration = request.calibration or (AUTO if quantises and not given else None)
     found = compile_artifacts(
         CompileRequest(
