@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NAMES = (
     "README.md",
+    "docs/convert.md",
 )
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
