@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = (
     "README.md",
     "docs/convert.md",
+    "docs/targets/ascend.md",
 )
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
