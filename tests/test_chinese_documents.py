@@ -18,6 +18,7 @@ NAMES = (
     "README.md",
     "docs/convert.md",
     "docs/targets/ascend.md",
+    "docs/targets/aipu.md",
 )
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
