@@ -19,6 +19,9 @@ NAMES = (
     "docs/convert.md",
     "docs/targets/ascend.md",
     "docs/targets/aipu.md",
+    "docs/targets/migraphx.md",
+    "docs/targets/cpu.md",
+    "docs/targets/adding.md",
 )
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
