@@ -22,6 +22,7 @@ NAMES = (
     "docs/targets/migraphx.md",
     "docs/targets/cpu.md",
     "docs/targets/adding.md",
+    "docs/targets/rules.md",
 )
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
