@@ -61,6 +61,10 @@ class Section:
         return sum(line.startswith("- ") for line in self.text)
 
     @property
+    def paragraphs(self) -> int:
+        return len(re.findall(r"(?:.+\n?)+", "\n".join(self.text)))
+
+    @property
     def words(self) -> str:
         return "\n".join([self.title, *self.text])
 
@@ -110,6 +114,11 @@ def numbers(text: str) -> list[str]:
 def codes(text: str) -> set[str]:
     """Return the code words but those that are the text of a link."""
     return set(CODE.findall(LINK.sub(r"\1", text)))
+
+
+def marks(row: str) -> str:
+    """Return what a row has in every language: its code words and numbers."""
+    return " ".join([*sorted(codes(row)), *numbers(row)]) or "(words alone)"
 
 
 def cells(row: str) -> list[str]:
@@ -164,9 +173,8 @@ def test_tables_have_the_same_rows_code_words_and_numbers(name: str) -> None:
     problems = []
     for where, english, chinese in both(name):
         if len(english.rows) != len(chinese.rows):
-            firsts = ([cells(row)[0] for row in section.rows] for section in (english, chinese))
             problems += [f"{where}: {len(english.rows)} rows in English, {len(chinese.rows)} in Chinese"]
-            problems += differ(f"{where}, first cells", *firsts)
+            problems += differ(f"{where}, rows by their code words", map(marks, english.rows), map(marks, chinese.rows))
             continue
         for here, there in zip(english.rows, chinese.rows, strict=True):
             row = f"{where}, row '{cells(here)[0] or here[:60]}'"
@@ -186,8 +194,10 @@ def test_texts_have_the_same_numbers_code_words_and_items(name: str) -> None:
     for where, english, chinese in both(name):
         problems += differ(f"{where}, numbers", numbers(english.words), numbers(chinese.words))
         problems += differ(f"{where}, code words", codes(english.words), codes(chinese.words))
-        if english.items != chinese.items:
-            problems.append(f"{where}: {english.items} items of lists in English, {chinese.items} in Chinese")
+        for what in ("paragraphs", "items"):
+            here, there = getattr(english, what), getattr(chinese, what)
+            if here != there:
+                problems.append(f"{where}: {here} {what} of text in English, {there} in Chinese")
     assert not problems, told(problems)
 
 
@@ -238,6 +248,8 @@ def test_the_text_is_chinese(name: str) -> None:
         (("24 GB", "32 GB"), test_texts_have_the_same_numbers_code_words_and_items, "'24'"),
         (("`--taps`", "`--tap`"), test_texts_have_the_same_numbers_code_words_and_items, "'--taps'"),
         (("`ascend-npu`, ", ""), test_tables_have_the_same_rows_code_words_and_numbers, "'ascend-npu'"),
+        (("不区分大小写", "\n\n不区分大小写"), test_texts_have_the_same_numbers_code_words_and_items, "paragraphs"),
+        (("| LLaMA、", "LLaMA、"), test_tables_have_the_same_rows_code_words_and_numbers, "5 rows in English, 4 in"),
         (("\n## ", "\n### "), test_headings_are_the_same, "heading 2"),
         (("](docs/port.md)", "](docs/session.md)"), test_links_lead_to_the_chinese_page_where_there_is_one, "port.md"),
     ],

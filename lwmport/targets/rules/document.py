@@ -59,7 +59,6 @@ CHINESE: Final = Language(
 
 `lwmport check` 检查的内容。错误：厂商的工具会失败，或得出错误的数值。警告：有可能如此。提示：值得知道。
 标有“是”的规则可以由 `--fix` 修复，前提是数值不变。本页由 `python -m lwmport.targets.rules.document` 从规则本身生成。
-
 表格单元格保留英文：它们就是 `lwmport check` 打印的文字，其中引用的厂商报错可以直接搜索。各列的含义如下。
 
 - 规则：编号，报告和 `lwmport check` 的输出都使用它。
