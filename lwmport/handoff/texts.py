@@ -139,7 +139,7 @@ def _chinese(facts: _Facts) -> Iterable[str]:
         "   未通过的输出会给出诊断。按 float16 编译的模型请加 --precision float16；",
         "   int8 不承诺容差，请看表中的 SQNR。",
         *(f"   {run}" for run in facts.runs),
-        "   请把 DIR 发回给我们（直接运行模型时，用 --save DIR 保存）：lwmport verify BUNDLE.zip --results DIR",
+        "   请把 DIR 发回发送方（直接运行模型时，用 --save DIR 保存）：lwmport verify BUNDLE.zip --results DIR",
         "   会把结果写进报告。",
         "",
         f"参考实现（英文原文）：{spec.reference}。权重：{spec.weights}。",
