@@ -22,6 +22,8 @@ from lwmport.targets.dialects import ALL_DIALECTS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CHINESE = ROOT / "docs" / "zh"
+"""The pages here have the same commands (`test_chinese_documents`), which need not run twice."""
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
@@ -31,7 +33,11 @@ def commands(document: Path) -> list[str]:
     return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if commands(path)], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document",
+    [path for path in DOCUMENTS if commands(path) and CHINESE not in path.parents],
+    ids=lambda path: path.name,
+)
 def test_commands_run(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands of ours run in this process, but for the README's first: a process of its own costs the imports."""
     monkeypatch.chdir(tmp_path)

@@ -74,7 +74,7 @@ ENTRIES = {
     "lwmport": "import lwmport",
     "lwmport.__main__": "python -m lwmport",
     "lwmport.cli.main": "the command lwmport",
-    "lwmport.targets.rules.document": "python -m lwmport.targets.rules.document writes docs/targets/rules.md",
+    "lwmport.targets.rules.document": "python -m lwmport.targets.rules.document writes the pages of the rules",
 }
 """Module that a user starts -> how."""
 

@@ -1,7 +1,8 @@
-"""The texts of a bundle for people: README.txt, NOTICE.txt and spec.md."""
+"""The texts of a bundle for people: README.txt, README.zh-CN.txt, NOTICE.txt and spec.md."""
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from lwmport.handoff.record import ComponentSpec, Processing, Sample, Spec
@@ -16,10 +17,35 @@ FROM_FILES: Final = "python verify.py --outputs DIR"
 """How outputs are judged that whatever ran the models has written."""
 
 
-def readme(
+READMES: Final = ("README.txt", "README.zh-CN.txt")
+"""The names of the two texts of `readmes`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What both languages of the README say.
+
+    Attributes:
+        spec: the models.
+        runs: the commands of verify.py that judge.
+        steps: the commands that compile; none if there is nothing to compile.
+        by_hand: what the target says about its compiler, in English.
+        choices: what the models depend on beside their tensors, a line for each source.
+        answer: what was proven before the models were sent; empty if there is no report.
+    """
+
+    spec: Spec
+    runs: tuple[str, ...]
+    steps: tuple[str, ...]
+    by_hand: tuple[str, ...]
+    choices: tuple[str, ...]
+    answer: str
+
+
+def readmes(
     spec: Spec, scripts: tuple[str, ...], runtime: str | None, choices: tuple[str, ...] = (), answer: str = ""
-) -> str:
-    """Return README.txt: what to do, in five steps.
+) -> dict[str, str]:
+    """Return README.txt and README.zh-CN.txt by their names: what to do, in five steps.
 
     Args:
         spec: the models.
@@ -32,8 +58,25 @@ def readme(
     models = " ".join(target.verify_model.format(name=part.name) for part in spec.components)
     form = target.verify or FROM_FILES
     run = form.format(models=models, runtime=runtime) if runtime or "{runtime}" not in form else FROM_FILES
-    lines = [
+    facts = _Facts(
+        spec=spec,
+        runs=tuple(dict.fromkeys((FROM_FILES, run))),
+        steps=tuple(f"bash {name}" for name in scripts),
+        by_hand=target.by_hand,
+        choices=choices,
+        answer=answer,
+    )
+    return {
+        name: "\n".join(lines) + "\n" for name, lines in zip(READMES, (_english(facts), _chinese(facts)), strict=True)
+    }
+
+
+def _english(facts: _Facts) -> Iterable[str]:
+    spec, answer = facts.spec, facts.answer
+    steps = facts.steps or ("nothing to compile: the target runs the models as they are",)
+    return [
         f"{', '.join(part.name for part in spec.components)} for {spec.target}",
+        "In Chinese: README.zh-CN.txt",
         "",
         *(line for text in filter(None, [answer]) for line in (*textwrap.wrap(text, WIDTH), "")),
         "1. Unpack this zip into a folder and go there. To judge needs Python 3.8 or newer and numpy, nothing else.",
@@ -41,21 +84,20 @@ def readme(
         "2. Check that everything arrived: the digests of all files, and the golden samples in themselves.",
         "   python verify.py",
         "3. Compile. Commands, configuration and calibration data lie in compile/; they run from where they lie.",
-        *(f"   {line}" for line in (*_steps(scripts), *target.by_hand)),
+        *(f"   {line}" for line in (*steps, *facts.by_hand)),
         "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs, .npy files. Where raw ones (.bin: C order,",
         "   little-endian) are wanted, this writes them beside them: python verify.py --raw .",
         "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
         "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 3 where nothing",
         "   could be judged; what fails is diagnosed. A model compiled for float16 is judged with --precision float16;",
         "   for int8 no tolerance is promised: read the SQNR in the table.",
-        f"   {FROM_FILES}",
-        *([f"   {run}"] if run != FROM_FILES else []),
+        *(f"   {run}" for run in facts.runs),
         "   Send DIR back (with a run, --save DIR writes it): lwmport verify BUNDLE.zip --results DIR puts it into the",
         "   report.",
         "",
         f"Reference: {spec.reference}. Weights: {spec.weights}.",
-        *(["What they depend on, and where each value came from:"] if choices else []),
-        *(f"   {line}" for line in choices),
+        *(["What they depend on, and where each value came from:"] if facts.choices else []),
+        *(f"   {line}" for line in facts.choices),
         "",
         "verify.py        the checker; python verify.py --help",
         "spec.md, .json   tensors, pre- and post-processing, tolerances",
@@ -67,11 +109,53 @@ def readme(
         *(["report/          accuracy report of the models on a CPU"] if answer else []),
         "bundle.json      every file with its SHA-256",
     ]
-    return "\n".join(lines) + "\n"
 
 
-def _steps(scripts: tuple[str, ...]) -> Iterable[str]:
-    return [f"bash {name}" for name in scripts] or ["nothing to compile: the target runs the models as they are"]
+def _chinese(facts: _Facts) -> Iterable[str]:
+    """Return the same in Chinese. What records say in English stays as it is, and is marked."""
+    spec, answer = facts.spec, facts.answer
+    steps = facts.steps or ("无需编译：目标平台直接运行原模型。",)
+    return [
+        f"{', '.join(part.name for part in spec.components)}，目标平台：{spec.target}",
+        "English: README.txt",
+        "",
+        *(
+            ["发送前的验证结论（英文原文）：", *(f"   {line}" for line in textwrap.wrap(answer, WIDTH - 3)), ""]
+            if answer
+            else []
+        ),
+        "1. 把 zip 解压到一个目录，并进入该目录。判定精度只需要 Python 3.8 或更高版本和 numpy。",
+        "   python -m zipfile -e BUNDLE.zip FOLDER; cd FOLDER",
+        "2. 检查文件是否完整：校验所有文件的摘要，以及 golden 样本自身。",
+        "   python verify.py",
+        "3. 编译。命令、配置和校准数据都在 compile/ 下，可直接在原位置运行。",
+        *(f"   {line}" for line in steps),
+        *(["   编译器的补充说明（英文原文）："] if facts.by_hand else []),
+        *(f"   {line}" for line in facts.by_hand),
+        "4. 用编译好的模型运行 golden/COMPONENT/SAMPLE/inputs 中的输入（.npy 文件）。如需裸数据（.bin：C 顺序、",
+        "   小端），下面的命令会把它们写在 .npy 旁边：python verify.py --raw .",
+        "   每个输出写成 DIR/COMPONENT/SAMPLE/OUTPUT.npy 或 .bin。名称、shape 和数据类型见 spec.md。",
+        "5. 判定。退出码 0：所有输出都在容差之内；1：有输出超出容差；3：无法判定任何输出。",
+        "   未通过的输出会给出诊断。按 float16 编译的模型请加 --precision float16；",
+        "   int8 不承诺容差，请看表中的 SQNR。",
+        *(f"   {run}" for run in facts.runs),
+        "   请把 DIR 发回发送方（直接运行模型时，用 --save DIR 保存）：lwmport verify BUNDLE.zip --results DIR",
+        "   会把结果写进报告。",
+        "",
+        f"参考实现（英文原文）：{spec.reference}。权重：{spec.weights}。",
+        *(["模型还取决于以下取值，括号内是其来源（英文原文）："] if facts.choices else []),
+        *(f"   {line}" for line in facts.choices),
+        "",
+        "verify.py        检查程序；用法：python verify.py --help",
+        "spec.md, .json   张量、前处理和后处理、容差",
+        f"models/          模型{'（与验证时完全相同）' if answer else ''}及其 manifest",
+        "golden/          输入，以及参考实现的输出",
+        "calibration/     量化校准用的输入（compile/ 中已自带时除外）",
+        "compile/         目标平台编译器的命令和配置",
+        "check/           目标平台规则对每个模型的检查结果，以及模型的算子",
+        *(["report/          模型在 CPU 上的精度报告"] if answer else []),
+        "bundle.json      所有文件及其 SHA-256",
+    ]
 
 
 def notice(spec: Spec, family: FamilySpec, samples: Mapping[str, str], version: str, *, seeded: bool) -> str:

@@ -296,8 +296,8 @@ def _put_texts(  # noqa: PLR0913 - what the texts say, each of it once
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
     staging.put_json(record.SPEC_NAME, spec)
     staging.put("spec.md", texts.markdown(spec).encode())
-    readme = texts.readme(spec, scripts, runtime, choices, answer)
-    staging.put("README.txt", readme.encode())
+    for name, text in texts.readmes(spec, scripts, runtime, choices, answer).items():
+        staging.put(name, text.encode())
     staging.put("NOTICE.txt", notice.encode())
     staging.put("LICENSE", _license())
     staging.put(record.CHECKER, inspect.getsource(standalone).encode())
