@@ -42,8 +42,8 @@ def open_model(
     spec = family_with(component)
     opened = None if checkpoint is None else open_checkpoint(checkpoint, spec.name)
     specs = None if opened is None else opened.specs
-    told = told_config(spec, component, opened, config, options.settings)
     with advised(component, specs):
+        told = told_config(spec, component, opened, config, options.settings)
         family = resolve(component, told.config, options, specs)
         check_agrees(spec, told, family.config, options.settings)
         weights = fitting(family, opened, seed)

@@ -70,12 +70,6 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for the results. By default the folder TARGET beside the artifact.",
 )
-@click.option(
-    "--inputs",
-    type=click.Path(path_type=Path),
-    metavar="F.npz|F.jsonl|DIR",
-    help="For cpu: the inputs to run on, by the names of the model's. By default made ones.",
-)
 @click.option("--dry-run", is_flag=True, help="Write the command and its configuration, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options

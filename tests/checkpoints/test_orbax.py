@@ -57,8 +57,6 @@ def test_every_form_gives_the_same_tensors(saved: Callable[[str, str], Path], fo
         assert (read.dtype, read.shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(read, array)
         np.testing.assert_array_equal(np.concatenate(list(found.pieces(name))), array.reshape(-1))
-    np.testing.assert_array_equal(found.read_slice("transformer/h/0/w", 0, 2), wanted["transformer/h/0/w"][2])
-    np.testing.assert_array_equal(found.read_slice("transformer/h/0/w", 1, 1), wanted["transformer/h/0/w"][:, 1])
     assert found.total_bytes == 24 * 4 + 5 * 2 + 4
     assert ("params of a train state, without 2 tensors of" in str(found.source["description"])) is (tree == "state")
     assert found.digest() == open_checkpoint(found.path).digest()

@@ -64,6 +64,6 @@ def test_what_is_read_is_never_written_over(tmp_path: Path) -> None:
     beside = tmp_path / "it.stream.lwmport.json"
     done = lwmport("checkpoint", "convert", stream, "--to", "pickle", "--out", beside)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: expected --out apart from what is read, found {beside}")
+    assert done.stderr.splitlines()[-1].startswith(f"error: expected a new place as --out, found {beside}")
     assert stream.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["it.stream", beside.name]

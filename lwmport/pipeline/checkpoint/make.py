@@ -74,6 +74,7 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
     observer = observer or Silent()
     observer.phase(f"write {weights.source['description']} to {out}")
     form = recipe.form or family.spec.native
+
     def beside(file: Path) -> None:
         sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, recipe.seed)
 

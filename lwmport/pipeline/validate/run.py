@@ -120,7 +120,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
 def _check_runner(request: ValidateRequest, found: Subjects) -> None:
     """Refuse a runner that does not take the files or cannot start here, and a number of a device that it has not."""
     paths = [subject.path for subject in found.items]
-    for path in paths:
+    for path in paths if request.runner is not None else ():
         check_startable(runner_for(path, request.runner).name, path)
     for path in paths if request.device is not None else ():
         spec = runner_for(path, request.runner)

@@ -14,19 +14,11 @@ from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.record import results
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu.attempt import attempt
+from lwmport.targets.cpu.engines import ENGINES
 from lwmport.targets.cpu.target import CPU
 from lwmport.targets.fix.test_inputs import fit
 from lwmport.targets.graphs.onnx_file import read
 from lwmport.types import Array, Compilation, Status
-
-ENGINES: Final = {
-    "onnx": ("onnxruntime", "openvino"),
-    "tflite": ("litert", "openvino"),
-    "saved_model": ("tensorflow",),
-    "frozen_graph": ("tensorflow",),
-}
-"""Format -> the runners (`lwmport.runtime.registry.RUNNERS`) that may run it here, the usual one first; ``--soc`` names
-another."""
 
 PRECISIONS: Final = ("float32", "bfloat16")
 

@@ -65,7 +65,7 @@ def test_a_train_state_gives_its_parameters_and_says_so(
     checkpoint = open_checkpoint(f"{prefix}{write(streamed(TRAIN_STATE))}")
     same(checkpoint, {"wte/embedding": MATRIX, "norm": np.ones(2, np.float32)})
     assert checkpoint.format == "train_state"
-    assert "(params of a train state, without what is beside them)" in str(checkpoint.source["description"])
+    assert "the state of the optimiser in it is left out" in str(checkpoint.source["description"])
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 8, 10, 3, 1])

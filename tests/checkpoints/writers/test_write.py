@@ -40,11 +40,12 @@ def test_a_pickle_names_numpy_as_version_1_and_2_know_it(in_memory: Callable[...
 def test_a_failing_source_leaves_nothing_behind(form: str, in_memory: Callable[..., Any], tmp_path: Path) -> None:
     weights = in_memory({"a": np.ones(3), "b": np.ones(4)})
     weights.arrays["b"] = np.ones(5)
-    (tmp_path / "it").write_bytes(b"what was there")
+    before = bytes(56)  # as many as the tensors have: it may be the same file
+    (tmp_path / "it").write_bytes(before)
     with pytest.raises(CheckpointError, match=r"b: expected float64 \(4,\), found float64 \(5,\)"):
         write_checkpoint(weights, tmp_path / "it", form)
     assert [path.name for path in tmp_path.iterdir()] == ["it"]
-    assert (tmp_path / "it").read_bytes() == b"what was there"
+    assert (tmp_path / "it").read_bytes() == before
 
 
 @pytest.mark.parametrize("form", WRITERS)
