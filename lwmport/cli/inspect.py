@@ -28,6 +28,7 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
     listed. A checkpoint may have one of LWM's prefixes: params::, flax_params:: or trainstate_params::. The tensors of
     a Hugging Face folder are shown by the names of their family.
     """
+    from lwmport.checkpoints.description import sentences
     from lwmport.pipeline.inspection import inspect as look
 
     found = look(path)
@@ -41,6 +42,8 @@ def inspect(path: str, as_json: bool) -> None:  # noqa: FBT001 - flags are optio
     width = max((len(name) for name in found.facts), default=0)
     for name, value in found.facts.items():
         click.echo(f"  {name:<{width}}  {printable(value)}")
+    for sentence in sentences(found.known) if found.known else ():
+        click.echo(printable(f"  {sentence}"))
     for part in found.parts:
         _print_part(part)
     for line in found.next:

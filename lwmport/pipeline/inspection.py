@@ -334,10 +334,6 @@ def _checkpoint(text: str) -> Inspection:
         "dtypes": ", ".join(dict.fromkeys(spec.dtype for spec in found.specs.values())),
         "looks like": component,
         "config": ", ".join(f"{name} {value}" for name, value in found.config.items()),
-        "fits": few(known.get("fits", ())),
-        "beside": f"{known['beside']}, written by lwmport" if "beside" in known else "",
-        "weights": found.random.words if found.random else "",
-        "remarks": "; ".join(known.get("remarks", ())),
     }
     untold = component and not found.config and "beside" not in known
     config = f" --config {next(iter(known.get('fits', ())), 'NAME')}" if untold else ""

@@ -128,5 +128,5 @@ def test_bfloat16_is_for_hugging_face_alone(tmp_path: Path) -> None:
     request = lwmport.Request(
         component="llama", format="onnx", out=tmp_path / "out", config=SMALL, options=Options(precision="bfloat16")
     )
-    with pytest.raises(UsageError, match="expected a precision of ort out of float32, float16, found 'bfloat16'"):
+    with pytest.raises(UsageError, match="expected a precision of ort out of float16, float32, found 'bfloat16'"):
         lwmport.convert(request)

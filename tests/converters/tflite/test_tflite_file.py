@@ -166,7 +166,7 @@ def test_a_broken_promise_leaves_no_file(
     wrong = weights_of({**WEIGHTS, "second/kernel": WEIGHTS["second/kernel"][:, :30]})
     with pytest.raises(LoweringError, match=r"expected float32\[60, 50\] for second/kernel.*, found float32\[30, 50\]"):
         convert(trace(component_of(network, [X], WEIGHTS)), wrong, dialect_of({}), tmp_path / "wrong", lambda *_: None)
-    assert list((tmp_path / "wrong").iterdir()) == []
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_a_cut_file_is_refused_wherever_it_was_cut(lowered: Any, tmp_path: Path) -> None:
