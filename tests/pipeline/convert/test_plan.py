@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch
     monkeypatch.setattr(plan, "PROBE_FROM", 0)
     (tmp_path / "file").write_text("")
     family = family_of()
-    with pytest.raises(PortError, match=r"cannot write .*out: Not a directory"):
+    with pytest.raises(PortError, match=r"cannot write .*file.*: (File exists|Not a directory)"):
         planned(family, SeededWeights(family.components[0].weights, 0), "hf", tmp_path / "file" / "out")
 
 
