@@ -37,7 +37,7 @@ def logits_of(family: str) -> tuple[str, ...]:
 
 
 def looks_like(names: Collection[str]) -> str:
-    """Return the component that a checkpoint with these tensors is for, by marks and signs; an empty text if unknown."""
+    """Return the component that a checkpoint with these tensors is for, by marks and signs; nothing if unknown."""
     known = [sign for spec in FAMILIES.values() for sign in (*spec.marks.items(), *spec.signs.items())]
     return next((component for tensor, component in known if tensor in names), "")
 

@@ -195,5 +195,5 @@ def test_what_is_no_plain_adapter_of_the_model_is_one_line(case: str, bases: dic
 def test_heads_are_asked_for(bases: dict[str, str], tmp_path: Path) -> None:
     adapter = written(tmp_path / "adapter", plain())
     base = shutil.copy(bases["one"], tmp_path)  # without what lwmport wrote beside it
-    with pytest.raises(UsageError, match="expected --config for .*, because no tensor tells heads"):
+    with pytest.raises(UsageError, match=r"expected --config for .*, because no tensor tells heads"):
         convert(base, tmp_path / "out", Conversion(form="msgpack_stream", adapter=adapter))

@@ -52,7 +52,7 @@ class VerifyRequest:
     out: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse types that no field has and options that would change nothing; give all that has a name its one name."""
+        """Refuse types that no field has and options that would change nothing; settle names."""
         check_types(self)
         settle(self)
         beside = [name for name in ("device", "precision", "out") if getattr(self, name) is not None]

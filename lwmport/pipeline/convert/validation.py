@@ -115,7 +115,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def new_report(
+def new_report(  # noqa: PLR0913 - keywords, what a report says beside its components
     title: str,
     source: Mapping[str, Any],
     sections: tuple[ComponentReport, ...],

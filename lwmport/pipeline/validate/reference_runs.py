@@ -215,7 +215,7 @@ def timed_all(
     outputs: list[Mapping[str, Array]],
     tell: Callable[[int], None] = lambda _: None,
 ) -> tuple[float, ...]:
-    """Add the outputs of each run to ``outputs``, and return the seconds of those behind the first that have its shapes.
+    """Add the outputs of each run to ``outputs``; return the seconds of those behind the first that have its shapes.
 
     The first is run again where these are fewer than `REPEATS`. A runner that reads the weights as it goes is not
     timed. ``tell`` is called with the number of each run behind the first.

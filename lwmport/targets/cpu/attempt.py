@@ -19,7 +19,7 @@ from lwmport.types import Array, Runner
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What came of it: the artifact's own outputs of each run, those of what was made of it, the seconds of a run more."""
+    """What came of it: the artifact's outputs of each run, those of what was made of it, the seconds of one more."""
 
     expected: list[Mapping[str, Array]]
     found: list[Mapping[str, Array]]
