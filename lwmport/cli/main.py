@@ -68,7 +68,7 @@ for command in (
     cli.add_command(command)
 
 
-def main() -> NoReturn:  # noqa: C901 - one line for each kind of end
+def main() -> NoReturn:
     """Run the command line and exit."""
     interruption.listen()
     try:

@@ -289,7 +289,7 @@ def _put_given(work: _Work) -> None:
         staging.put(path.relative_to(staging.folder).as_posix(), path)
 
 
-def _put_texts(  # noqa: PLR0913 - what the texts say, each of it once
+def _put_texts(
     staging: Staging, spec: Spec, runtime: str | None, notice: str, choices: tuple[str, ...] = (), answer: str = ""
 ) -> None:
     scripts = tuple(name for name in staging.contents if name.startswith("compile/") and name.endswith(".sh"))
