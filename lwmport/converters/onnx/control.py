@@ -70,7 +70,7 @@ def loop(e: Emitter, equation: Any) -> None:
     array = equation.invars[first_row]
     shape = e.graph.node("Shape", [values[first_row]], (len(array.aval.shape),), np.int64)
     rounds = e.graph.node("Gather", [shape, e.graph.constant(np.asarray(0, np.int64))], (), np.int64, {"axis": 0})
-    go = e.graph.constant(np.asarray(True))
+    go = e.graph.constant(np.asarray(1, np.bool_))
     results = [(shape_of(out), out.aval.dtype) for out in equation.outvars]
     found = e.graph.nodes_of("Loop", [rounds, go, *values[constants:first_row]], results, {"body": body})
     for out, value in zip(equation.outvars, found, strict=True):
