@@ -5,8 +5,8 @@ A reader that writes a model of its own is held against ONNX Runtime on ours.
 
 import json
 import os
+import runpy
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -201,7 +201,7 @@ def _greedy(sample: Sample, prompt: Array, count: int) -> list[int]:
     for _ in range(count):
         size = tokens.shape[1]
         empty = {
-            spec.name: np.zeros((1, spec.shape[1], 0, spec.shape[3]), np.float32)  # type: ignore[arg-type]
+            spec.name: np.zeros((1, int(spec.shape[1]), 0, int(spec.shape[3])), np.float32)
             for spec in runner.inputs
             if spec.name.startswith("past")
         }
@@ -216,12 +216,12 @@ def _language_folder(sample: Sample) -> Path:
     runner = OnnxRuntimeRunner(sample.path, threads=1)
     specs = {spec.name: spec.shape for spec in runner.inputs}
     layers = sum(name.endswith(".key") for name in specs)
-    _, heads, _, size = specs["past_key_values.0.key"]
+    _, heads, _, size = (size if isinstance(size, int) else 0 for size in specs["past_key_values.0.key"])
     vocabulary = next(spec for spec in runner.outputs if spec.name == "logits").shape[-1]
     names = {"past_key_names": "past_key_values.%d.key", "past_value_names": "past_key_values.%d.value"}
     inputs = {"input_ids": "input_ids", "attention_mask": "attention_mask", "position_ids": "position_ids", **names}
     present = {"present_key_names": "present.%d.key", "present_value_names": "present.%d.value"}
-    decoder = {
+    decoder: dict[str, Any] = {
         "session_options": {"provider_options": []}, "filename": sample.path.name, "head_size": size,
         "hidden_size": heads * size, "inputs": inputs, "outputs": {"logits": "logits", **present},
         "num_attention_heads": heads, "num_hidden_layers": layers, "num_key_value_heads": heads,
@@ -239,12 +239,7 @@ def _language_folder(sample: Sample) -> Path:
 
 
 def compass(sample: Sample) -> None:
-    sys.path.append(str(TOOLS))
-    try:
-        from onnx_suite_counts import compass_config
-    finally:
-        sys.path.remove(str(TOOLS))
-    config = compass_config(sample.path)
+    config = runpy.run_path(str(TOOLS / "onnx_suite_counts.py"))["compass_config"](sample.path)
     shapes = ",".join(str(list(value.shape)).replace(" ", "") for value in sample.inputs.values())
     config |= {"input": ",".join(sample.inputs), "input_shape": shapes}
     if sample.path.suffix != ".onnx":

@@ -1,4 +1,4 @@
-"""Every cell of the tables in docs/readers.md that says something is true; the programs are in programs_that_read.py."""
+"""Every cell of docs/readers.md that says something is true; the programs are in programs_that_read.py."""
 
 import re
 import shutil
