@@ -24,7 +24,7 @@ def read_small(path: Path, limit: int = LIMIT) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        content = file.read(min(status.st_size, limit) + 1)  # what is asked for is taken from memory at once
+    if max(len(content), status.st_size) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
     return content

@@ -72,6 +72,15 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites=_STANDARD,
         stores=HALF,
     ),
+    "openvino": Dialect(
+        name="openvino",
+        format="onnx",
+        summary="OpenVINO, any length included: standard operators, Loop in place of Scan",
+        opset=21,
+        opsets=(13, 24),
+        composites={**_STANDARD, "scan": ("Loop", "Scan")},
+        stores=HALF,
+    ),
     "tf2onnx": Dialect(
         name="tf2onnx",
         format="onnx",

@@ -14,7 +14,7 @@ from lwmport.models.composites import language as llama_composites
 COMPOSITES = {
     value for module in (composites, llama_composites) for name, value in vars(module).items() if name.isupper()
 }
-PRIMITIVES = {"conv_general_dilated"}
+PRIMITIVES = {"conv_general_dilated", "scan"}
 """What has several forms without being a composite."""
 
 ONNX = [name for name, dialect in DIALECTS.items() if dialect.format == "onnx" and name != "tf2onnx"]

@@ -11,7 +11,17 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import attention, cache, functions, normalisation, npu_forms, phases, rotary, vendor_forms
+from lwmport.converters.onnx import (
+    attention,
+    cache,
+    control,
+    functions,
+    normalisation,
+    npu_forms,
+    phases,
+    rotary,
+    vendor_forms,
+)
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, Rule, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
@@ -154,9 +164,11 @@ FORMS: Final[Mapping[str, Form]] = {
     "InstanceNormalization": Form(rule=instance_normalization, since=7),
     "InstanceNormalization4D": Form(rule=vendor_forms.instance_normalization_of_rank_4, since=7),
     "LayerNormalization": Form(rule=layer_normalization, since=17),
+    "Loop": Form(rule=control.loop, since=13, takes=control.goes_forward),
     "Phases": Form(rule=double_in_phases, since=11),
     "Resize": Form(rule=resize, since=11),
     "ResizeHalfPixel": Form(rule=vendor_forms.resize_without_ties, since=11),
+    "Scan": Form(rule=control.scan_rows, since=13),
     "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),
     "Softmax": Form(rule=softmax, since=13),
     "SoftmaxLastAxis": Form(rule=vendor_forms.softmax_of_the_last_axis, since=7),

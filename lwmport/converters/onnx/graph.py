@@ -139,8 +139,19 @@ class GraphBuilder:
         self.initializers = {name: item for name, item in self.initializers.items() if item.value in read}
 
     def function(self, function: ir.Function) -> ir.Function:
-        """Carry a function in the model, once, and return the one that is carried."""
-        return self.functions.setdefault(function.name, function)
+        """Carry a function in the model, once, and return the one that is carried.
+
+        Its values get names that neither the model nor another function has: readers that inline functions or fold
+        constants (onnxsim) take two values of one name for the same one.
+        """
+        if function.name not in self.functions:
+            self.functions[function.name] = self._with_names_of_its_own(function)
+        return self.functions[function.name]
+
+    def _with_names_of_its_own(self, function: ir.Function) -> ir.Function:
+        for value in (*function.inputs, *(output for node in function.all_nodes() for output in node.outputs)):
+            value.name = self.unique(f"{function.name}/{value.name}")
+        return function
 
     def constant(self, array: Array, name: str = "") -> ir.Value:
         """Return a constant that comes from no weight, shared by all who ask for an equal one."""

@@ -20,6 +20,7 @@ PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16"}
 
 TELEMETRY: Final = "openvino_telemetry"
 UNKNOWN: Final = "No conversion rule found for operations"
+SCAN: Final = "ONNX node '<Node(Scan)"
 LONGEST: Final = 400
 """Characters of OpenVINO's own words that an error quotes."""
 
@@ -114,8 +115,9 @@ def refusal(path: Path, error: Exception) -> RunnerError:
     _, found, rest = said.partition(UNKNOWN)
     if found:
         operators = rest.partition(" --")[0].strip(" :")
-        return RunnerError(f"OpenVINO has no {operators}, found in {path}; convert with --dialect onnx")
-    return RunnerError(f"OpenVINO refused {path}: {said[:LONGEST]}")
+        return RunnerError(f"OpenVINO has no {operators}, found in {path}; convert with --dialect openvino")
+    advice = "; convert with --dialect openvino, which has no Scan" if SCAN in said else ""
+    return RunnerError(f"OpenVINO refused {path}: {said[:LONGEST]}{advice}")
 
 
 def _name(port: Any) -> str:

@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
 TEXT = LlamaConfig.from_json(SMALL)
 VISION = VisionLlamaConfig.from_json({**SMALL, "vision_vocab_size": 24})
 CLOSE = 2e-5
-DIALECTS = [("ort", 21), ("onnx", 13), ("onnx", 21), ("onnx", 24)]
+DIALECTS = [("ort", 21), ("onnx", 13), ("onnx", 21), ("onnx", 24), ("openvino", 21)]
 FACTORIES: dict[str, Callable[..., Component]] = {
     "llama": lambda plan, lengths: llama(TEXT, lengths, plan),
     "vision-llama": lambda plan, lengths: llama(VISION, lengths, plan),

@@ -322,6 +322,14 @@ def test_rule_agrees_with_jax(name: str, lower: Callable[..., Any]) -> None:
     lower(all_examples, *inputs, opset=24, reference=oldest.reference, dynamic=name in DYNAMIC).agrees()
 
 
+def test_a_scan_becomes_a_loop_where_the_dialect_says_so(lower: Callable[..., Any]) -> None:
+    forms = {"scan": ("Loop", "Scan")}
+    for function, inputs in EXAMPLES["scan"]:
+        found = lower(function, *inputs, opset=13, composites=forms).agrees()
+        backwards = any(e.primitive.name == "scan" and e.params["reverse"] for e in found.program.jaxpr.eqns)
+        assert ("Scan" in found.operators, "Loop" in found.operators) == (backwards, not backwards)
+
+
 def test_every_example_belongs_to_a_rule() -> None:
     assert sorted(EXAMPLES) == sorted(PRIMITIVES)
 

@@ -413,21 +413,18 @@ def test_a_bundle_that_agrees_with_itself_still_has_to_agree_with_its_models(mad
         assert verify(VerifyRequest(path=path, sha256=digest.of_file(made), run=False)).status is Status.PASSED
 
 
-@pytest.mark.parametrize(
-    ("cause", "status"),
-    [("time", Status.SKIPPED), ("memory", Status.SKIPPED), ("signal", Status.FAILED), ("error", Status.FAILED)],
-)
-def test_a_model_that_does_not_end_well_is_not_judged_or_failed(
-    cause: str, status: Status, made: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cause", ["time", "memory", "signal", "error"])
+def test_a_model_that_does_not_end_well_is_not_judged(
+    cause: str, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What takes too much may be right elsewhere; a model that its runtime dies of is none that runs."""
+    """What takes too much, or kills its runtime here, may be right elsewhere."""
 
     def refuse(*_: object) -> NoReturn:
         raise ChildError("expected the runs to end", cause=cause)
 
     monkeypatch.setattr(replay, "run_all", refuse)
     found = verify(VerifyRequest(path=made))
-    assert [validation.status for validation in found.validations] == [status, status]
+    assert [validation.status for validation in found.validations] == [Status.NOT_JUDGED, Status.NOT_JUDGED]
     assert all("expected the runs to end" in f"{part.reason} {part.runner}" for part in found.validations)
 
 
@@ -472,7 +469,7 @@ def test_what_did_not_pass_is_not_handed_over(converted: Path, tmp_path: Path) -
     manifest.write(replace(manifest.read(folder), verdict="failed"), folder)
     with pytest.raises(ArtifactError, match="found them failed"):
         bundle(request(folder, tmp_path / "b.zip"))
-    with pytest.raises(UsageError, match="expected a target"):
+    with pytest.raises(UsageError, match="expected one target, found 'npu'"):
         bundle(request(converted, tmp_path / "b.zip", target="npu"))
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
@@ -485,7 +482,7 @@ def test_a_device_is_asked_for_where_the_compiler_asks(soc: str | None, converte
         lambda: bundle(request(converted, tmp_path / "b.zip", target="ascend", soc=soc)),
         lambda: compile_artifacts(compiled),
     ):
-        with pytest.raises(UsageError, match=rf"expected --soc out of .*, found {soc or 'none'}") as error:
+        with pytest.raises(UsageError, match=rf"expected --soc out of .*, found '?{soc or 'none'}") as error:
             work()
         reasons.append(str(error.value))
     assert reasons[0] == reasons[1]
@@ -540,7 +537,8 @@ def test_the_checkpoint_must_be_named_again(tmp_path: Path) -> None:
     bundle(request(tmp_path / "o", tmp_path / "b.zip", checkpoint=str(tmp_path / "w.pkl")))
     found = verify(VerifyRequest(path=tmp_path / "b.zip"))
     assert found.status is Status.PASSED
-    assert "Llama 2 community license" in zipfile.ZipFile(tmp_path / "b.zip").read("NOTICE.txt").decode()
+    said = zipfile.ZipFile(tmp_path / "b.zip").read("NOTICE.txt").decode()
+    assert "Llama 2 community license" not in said, "the weights of this checkpoint are random"
 
 
 def test_no_room_to_unpack_is_one_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ def test_a_train_state_without_its_prefix_says_so(tmp_path: Path) -> None:
     (tmp_path / "it").write_bytes(stream(content))
     found = open_checkpoint(tmp_path / "it")
     assert set(found.specs) == {"x"}
-    assert "params of a train state" in str(found.source["description"])
+    assert "the state of the optimiser in it is left out" in str(found.source["description"])
 
 
 def test_one_error_names_everything_that_does_not_fit(config: Callable[..., str], tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_wrong_inputs_are_refused(encoder: Path) -> None:
 def test_what_it_cannot_read_is_one_line(encoder: Path, tmp_path: Path) -> None:
     from lwmport.runtime.runners.openvino import OpenVinoRunner
 
-    with pytest.raises(RunnerError, match="--dialect onnx"):
+    with pytest.raises(RunnerError, match="--dialect openvino"):
         OpenVinoRunner(encoder / "ort" / "vqgan-encoder.onnx", 1)
     (tmp_path / "no.onnx").write_bytes(b"nothing")
     with pytest.raises(RunnerError, match="OpenVINO refused"):
