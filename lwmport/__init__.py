@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         PortError,
         RunnerError,
+        UnmendedError,
         UnusedOptionError,
         UsageError,
     )
@@ -75,6 +76,7 @@ __all__ = [
     "Session",
     "Status",
     "Trial",
+    "UnmendedError",
     "UnusedOptionError",
     "UsageError",
     "ValidateRequest",
@@ -117,6 +119,7 @@ _API = {
     "Session": "lwmport.pipeline.session:Session",
     "Status": "lwmport.types:Status",
     "Trial": "lwmport.pipeline.validate.run:ValidateRequest",
+    "UnmendedError": "lwmport.errors:UnmendedError",
     "UnusedOptionError": "lwmport.errors:UnusedOptionError",
     "UsageError": "lwmport.errors:UsageError",
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",

@@ -156,9 +156,13 @@ def test_an_interruption_ends_the_child_at_once(tmp_path: Path) -> None:
             time.sleep(0.01)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        call(forever, {"path": tmp_path / "pids"}, BOUNDS, "the work")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
+    try:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            call(forever, {"path": tmp_path / "pids"}, BOUNDS, "the work")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert are_gone(tmp_path / "pids")
 
 

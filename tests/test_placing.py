@@ -12,6 +12,9 @@ from lwmport import owned, placing
 from lwmport.atomic import PREFIX, new_folder
 from lwmport.errors import UsageError
 
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+"""The forks of these tests touch files and end; that another test has loaded JAX before does them no harm."""
+
 NEW = {"model": "new", "model.data": "new data", "pictures/b.png": "new picture", "manifest.json": "new"}
 OLD = {"model": "old", "model.data": "old data", "pictures/a.png": "old picture", "manifest.json": "old"}
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.link", "ctypes.dlsym")

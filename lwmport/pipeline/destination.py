@@ -9,9 +9,6 @@ from lwmport.runtime.registry import RUNNERS, takers
 from lwmport.targets.dialects import target_of
 from lwmport.targets.registry import TARGETS
 
-HERE: Final = "cpu"
-"""The target that models are judged on anyway."""
-
 ANY: Final = "any device"
 """The name where a dialect is nobody's in particular."""
 
@@ -19,12 +16,17 @@ EMULATED: Final = "on the CPU"
 """What the title of a runner says that computes as a device does, without one."""
 
 
+def is_here(target: str) -> bool:
+    """Return whether a target is this machine, on which models are judged anyway."""
+    return bool(TARGETS[target].engines)
+
+
 def destination_of(sections: Iterable[ComponentReport]) -> Destination | None:
     """Return what the models of a report are meant for: the target of their dialect; None for a CPU."""
     parts = list(sections)
     targets = {target_of(part.artifact.dialect) for part in parts}
     target = targets.pop() if len(targets) == 1 else None
-    if target == HERE or not parts:
+    if (target is not None and is_here(target)) or not parts:
         return None
     chips = {part.preflight.chip for part in parts if part.preflight is not None} - {""}
     return Destination(name=ANY if target is None else device_name(target, *chips))

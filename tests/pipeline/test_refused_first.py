@@ -120,8 +120,9 @@ def test_a_runtime_of_the_artifact_is_missed_before_it_is_judged(
     converted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, "onnxruntime")
+    assert lwmport.validate(artifact=converted).status == "not judged"
     with pytest.raises(RunnerError, match="the runner onnxruntime cannot start here: expected the module onnxruntime"):
-        lwmport.validate(artifact=converted)
+        lwmport.validate(artifact=converted, runner="onnxruntime")
 
 
 @pytest.mark.usefixtures("no_work")

@@ -319,8 +319,8 @@ SABOTAGES: dict[str, tuple[str, str, Damage, str]] = {
     "wider integers": (ENCODER, PLAIN, another_dtype(CODES, INT64), "dtype: expected int32, the candidate has int64"),
     "narrower pixels": (DECODER, PLAIN, another_dtype(PIXELS, FLOAT16), "dtype: expected float32"),
     "wider pixels": (DECODER, PLAIN, another_dtype(PIXELS, DOUBLE), "dtype: expected float32"),
-    "every index shifted by one": (ENCODER, PLAIN, one_more, "512 of 512 integers differ"),
-    "one index shifted by one": (ENCODER, PLAIN, one_code_more, "1 of 512 integers differ"),
+    "every index shifted by one": (ENCODER, PLAIN, one_more, "1,024 of 1,024 integers differ"),
+    "one index shifted by one": (ENCODER, PLAIN, one_code_more, "2 of 1,024 integers differ"),
     "codes of the other picture": (ENCODER, PLAIN, other_item_first(CODES), f"{CODES}: .*{DIFFER}$"),
     "states of the other picture": (ENCODER, PLAIN, other_item_first(STATES), f"^{STATES}: .*{OUT}"),
     "pixels of the other picture": (DECODER, PLAIN, other_item_first(PIXELS), OUT),
@@ -330,7 +330,7 @@ SABOTAGES: dict[str, tuple[str, str, Damage, str]] = {
     "two rows of the decoder's codebook swapped": (DECODER, PLAIN, codebook_rows_swapped, OUT),
     "pixels not clipped": (DECODER, PLAIN, unclipped, OUT),
     "a shortcut forgotten": (ENCODER, PLAIN, forgotten_shortcut, DIFFER),
-    "a model that does not run": (DECODER, PLAIN, unknown_operator, f"{PIXELS}: missing.*the candidate has none"),
+    "a model that does not run": (DECODER, PLAIN, unknown_operator, "ONNX Runtime refused .*"),
 }
 """What is broken -> which half, on which weights, how, and what the verdict must say of it."""
 
@@ -357,7 +357,8 @@ def test_a_broken_model_fails(name: str, originals: Originals, tmp_path: Path) -
     path = tmp_path / original.path.name
     onnx.save(model, path)
     validation = original.judged(path)
-    assert validation.status is Status.FAILED
+    unjudged = damage is unknown_operator  # there are no numbers to judge
+    assert validation.status is (Status.NOT_JUDGED if unjudged else Status.FAILED)
     assert re.search(why, validation.reason), validation.reason
 
 

@@ -28,6 +28,7 @@ OURS = list(TARGETS.table)
 ELSEWHERE = {
     "targets/registry.py": "the table itself",
     "graphs/evaluate.py": "a platform of JAX",
+    "models/jax_cpu.py": "a platform of JAX",
     "runtime/": "names of runners, and devices of JAX and PyTorch",
     "converters/saved_model/xla.py": "a platform of JAX",
     "handoff/standalone.py": "names of verify.py's runtimes",

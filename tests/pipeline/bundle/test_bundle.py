@@ -414,9 +414,7 @@ def test_a_bundle_that_agrees_with_itself_still_has_to_agree_with_its_models(mad
 
 
 @pytest.mark.parametrize("cause", ["time", "memory", "signal", "error"])
-def test_a_model_that_does_not_end_well_is_not_judged(
-    cause: str, made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_does_not_end_well_is_not_judged(cause: str, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes too much, or kills its runtime here, may be right elsewhere."""
 
     def refuse(*_: object) -> NoReturn:

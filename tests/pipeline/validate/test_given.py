@@ -186,7 +186,7 @@ def test_the_command_line_says_it_with_exit_code_2(pixels: Path, tmp_path: Path)
 
 
 def test_inputs_of_what_is_not_judged_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnusedOptionError, match="expected --samples of artifacts that are judged"):
+    with pytest.raises(UnusedOptionError, match="expected --samples only where artifacts are judged"):
         lwmport.convert(
             lwmport.Request(
                 component="vqgan", format="onnx", out=tmp_path / "o", config=VQGAN, samples=2, validate=False
