@@ -122,9 +122,9 @@ def test_what_does_not_fit_is_refused_before_work_starts(tmp_path: Path) -> None
     path = model(tmp_path)
     with pytest.raises(UsageError, match="expected the inputs x, found y"):
         bundle(asked(tmp_path, path, inputs=samples(tmp_path, y=np.zeros(3, np.float32))))
-    with pytest.raises(UsageError, match="expected (nothing at|a new place as --out)"):
+    with pytest.raises(UsageError, match=r"expected (nothing at|a new place as --out)"):
         bundle(asked(tmp_path, path, out=path))
-    with pytest.raises(UsageError, match="expected (nothing at|a new place as --out)"):
+    with pytest.raises(UsageError, match=r"expected (nothing at|a new place as --out)"):
         bundle(asked(tmp_path, path, out=samples(tmp_path), inputs=tmp_path / "samples.npz"))
     other = tmp_path / "model.pb"
     other.write_bytes(b"1")
