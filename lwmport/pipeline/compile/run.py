@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -141,7 +142,8 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     found = []
     for job in jobs:
         observer.phase(f"{job.path.name}: compile for {request.target}")
-        made = _told(target.compile_artifact(job, request.folder), request, job, model_precision)
+        finish = partial(_told, request=request, form=job.format, model=model_precision)
+        made = finish(target.compile_artifact(replace(job, finish=finish), request.folder))
         _write(made, request.folder)
         found.append(made)
     return tuple(found)
@@ -161,9 +163,9 @@ def _write(made: Compilation, folder: Path) -> None:
             file.write(record.text(made))
 
 
-def _told(made: Compilation, request: CompileRequest, job: CompileJob, model: str) -> Compilation:
+def _told(made: Compilation, request: CompileRequest, form: str, model: str) -> Compilation:
     """Return a compilation with its choices, and what it computes in: what the model is in, if that is kept."""
-    choices = request.choices or compile_choices(request.target, job.format, request.soc, request.precision, model)
+    choices = request.choices or compile_choices(request.target, form, request.soc, request.precision, model)
     details = made.details
     if model != USUAL and details.get("precision") == USUAL and not TARGETS[request.target].engines:
         details = {**details, "precision": computed_in(request.target, request.precision, model)}

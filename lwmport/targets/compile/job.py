@@ -1,6 +1,6 @@
 """One record of what to compile, and for which device."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -9,7 +9,7 @@ from lwmport.errors import UsageError
 from lwmport.registry import check_known
 from lwmport.targets.graphs.record import Value
 from lwmport.targets.target import Target
-from lwmport.types import Array, Signature, TensorSpec, size_of
+from lwmport.types import Array, Compilation, Signature, TensorSpec, size_of
 from lwmport.wording import few
 
 Gear: TypeAlias = Mapping[str, int]
@@ -30,6 +30,7 @@ class CompileJob:
     model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
     ``given`` are a user's inputs of several runs to compare on, ``scales`` the largest magnitudes of those outputs
     whose range is known. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
+    ``finish`` adds to a verdict what its record says beside it.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class CompileJob:
     extra: tuple[str, ...] = ()
     toolchain: Path | None = None
     run: bool = True
+    finish: Callable[[Compilation], Compilation] = lambda made: made
 
 
 def check_job(job: CompileJob, target: Target, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:

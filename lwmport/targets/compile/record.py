@@ -18,10 +18,11 @@ Done: TypeAlias = Callable[[Compilation], Compilation]
 
 
 @contextlib.contextmanager
-def results(out: Path, component: str) -> Iterator[tuple[Path, Done]]:
+def results(out: Path, component: str, finish: Done = lambda made: made) -> Iterator[tuple[Path, Done]]:
     """Yield a scratch folder, and what is called with the verdict once all files are in it.
 
-    When the block ends well they take the place of what an earlier compilation of the component has left in ``out``.
+    ``finish`` adds to the verdict what its record says beside it. When the block ends well the files take the place of
+    what an earlier compilation of the component has left in ``out``.
 
     Raises:
         PortError: as `lwmport.atomic.new_folder`.
@@ -31,7 +32,7 @@ def results(out: Path, component: str) -> Iterator[tuple[Path, Done]]:
     with atomic.new_folder(out, last=name, owned=owned.Earlier(lambda folder: listed(folder / name))) as scratch:
 
         def done(made: Compilation) -> Compilation:
-            told = replace(made, sha256=owned.digests(scratch))
+            told = finish(replace(made, sha256=owned.digests(scratch)))
             (scratch / name).write_bytes(text(told))
             return told
 

@@ -69,7 +69,7 @@ def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
     folder = "." if vendor.beside_results else os.path.relpath(job.path.parent, out)
     commands = tuple(shlex.join([step.tools[0], *step.options]) for step in _road(vendor, job, relative))
     title = f"{job.path.name} for {vendor.target}" + (f" ({job.soc})" if job.soc else "")
-    with results(out, job.name) as (scratch, done):
+    with results(out, job.name, job.finish) as (scratch, done):
         for name, make in relative.data.items():
             (scratch / name).write_bytes(make())
         found = _attempt(vendor, job, scratch)

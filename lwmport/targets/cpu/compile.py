@@ -40,7 +40,7 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
         )
     if job.precision != "float32" and engine != "openvino":
         raise UsageError(f"expected float32 for {engine}, found {job.precision}; use --soc openvino")
-    with results(out, job.name) as (scratch, done):
+    with results(out, job.name, job.finish) as (scratch, done):
         status, reason, details = _attempt(job, engine, scratch)
         if status is Status.FAILED:
             for path in scratch.iterdir():
