@@ -59,7 +59,7 @@ def _dialects(given: Fields) -> Words:
 def _devices(given: Fields) -> Words:
     target = TARGETS[given["target"]]
     engines = target.engine_names(given.get("format") or next(iter(target.formats)))
-    return Words(kind=f"device of {target.name}", known=engines or tuple(target.chips))
+    return Words(kind=f"device of {target.name}", known=engines or (*target.chips, *target.devices))
 
 
 WORDS: Final[Mapping[str, Callable[[Fields], Words]]] = {

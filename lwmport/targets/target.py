@@ -49,6 +49,7 @@ class Target:
         asks_chip: whether its compiler means none of itself, so that one has to be named for it.
         chip_parts: a pattern of what may follow the name of a chip, for a part of it.
         engines: reference to format -> what ``--soc`` names, for a target without chips.
+        devices: what ``--soc`` names beside chips.
         options: those of `OPTIONS` that change something.
         quantises: whether its compiler quantises, and wants samples for it.
         public_names: whether its compiler knows inputs by the names that callers use, rather than by their tensors'.
@@ -81,6 +82,7 @@ class Target:
     asks_chip: bool = False
     chip_parts: str = ""
     engines: str = ""
+    devices: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     quantises: bool = False
     public_names: bool = False

@@ -129,7 +129,7 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
         raise UsageError(
             f"expected --inputs with a target that runs or quantises the model here, found {target.name}; leave it out"
         )
-    if target.chips and (request.soc or target.asks_chip):
+    if target.chips and request.soc not in target.devices and (request.soc or target.asks_chip):
         chip_of(target, request.soc, request.precision or target.precision)
     check_writable(request.folder)
     if request.run and request.toolchain is not None:

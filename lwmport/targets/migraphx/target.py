@@ -16,6 +16,7 @@ MIGRAPHX: Final = Target(
     compiler="lwmport.targets.migraphx.compile:VENDOR",
     makes={"": (".mxr",)},
     chips=CHIPS,
+    devices=("ref",),
     options=("chip", "extra", "toolchain"),
     fixes="lwmport.targets.migraphx.fixes:FIXES",
     doctor="lwmport.targets.migraphx.doctor:DOCTOR",
