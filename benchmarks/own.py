@@ -1,6 +1,6 @@
 """This project's command line, run inside a process whose imports are done: what a converter's seconds are of."""
 
-import runpy
+import importlib
 import sys
 from collections.abc import Sequence
 from unittest import mock
@@ -26,7 +26,7 @@ def convert_own(arguments: Sequence[str]) -> None:
     """
     with mock.patch.object(sys, "argv", ["lwmport", "convert", "--no-validate", *arguments]):
         try:
-            runpy.run_module("lwmport", run_name="__main__")
+            importlib.import_module("lwmport.cli.main").main()
         except SystemExit as end:
             if end.code:
                 raise RuntimeError(f"lwmport convert ended with {end.code}") from end
