@@ -1,7 +1,9 @@
 """``convert --dry-run``: what would be written and what it would cost, with nothing written and nothing traced."""
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,7 +43,8 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_work")
-def test_a_whole_model_of_any_size_is_planned(tmp_path: Path) -> None:
+def test_a_whole_model_of_any_size_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=1 << 40, used=0, free=1 << 40))
     found = dry_run(
         request(tmp_path / "out", component="llama", config="LWM-Text-1M", dialect="Ascend", validate=False)
     )
