@@ -254,9 +254,12 @@ def compass(sample: Sample) -> None:
 
 def _by(runner: str) -> Callable[[Sample], None]:
     def read(sample: Sample) -> None:
+        from lwmport.processors import processors
         from lwmport.runtime.registry import open_runner
+        from lwmport.runtime.spec import RunnerContext
 
-        runs(open_runner(sample.path, name=runner).run(sample.inputs))
+        context = RunnerContext(threads=processors())  # TensorFlow settles it once in a process
+        runs(open_runner(sample.path, context, runner).run(sample.inputs))
 
     return read
 
