@@ -254,12 +254,13 @@ def compass(sample: Sample) -> None:
 
 def _by(runner: str) -> Callable[[Sample], None]:
     def read(sample: Sample) -> None:
-        from lwmport.processors import processors
-        from lwmport.runtime.registry import open_runner
-        from lwmport.runtime.spec import RunnerContext
+        from lwmport.runtime.isolated import run_all
 
-        context = RunnerContext(threads=processors())  # TensorFlow settles it once in a process
-        runs(open_runner(sample.path, context, runner).run(sample.inputs))
+        # A process of its own: TensorFlow settles its threads once in a process.
+        (found,) = run_all(sample.path, [sample.inputs], runner=runner).outputs
+        if isinstance(found, Exception):
+            raise found
+        runs(found)
 
     return read
 
