@@ -11,7 +11,7 @@ Nothing in the files is executed, and none of them makes more memory than it may
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -436,8 +436,3 @@ def _opened(path: Path, size: tuple[int, int]) -> Array:
     if found is None:
         raise UsageError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
     return found
-
-
-def picture_names(samples: Sequence[Sample]) -> Iterator[str]:
-    """Yield the name of each picture that is shown, once."""
-    yield from dict.fromkeys(title for sample in samples for title in sample.titles)
