@@ -17,7 +17,9 @@ from lwmport.converters.dialects import DIALECTS
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.processors import processors
 from lwmport.runtime.registry import open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Array
 
@@ -113,11 +115,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path
     return converted
 
 
+@cache
 def inputs_of(path: Path) -> Mapping[str, Array]:
     """Return seeded inputs for a model: a prompt without padding, behind a filled cache where there is one."""
     random = np.random.default_rng(0)
     given: dict[str, Array] = {}
-    with closing(open_runner(path)) as runner:
+    # TensorFlow settles its threads once in a process: as many as every other test asks for.
+    with closing(open_runner(path, RunnerContext(threads=processors()))) as runner:
         for spec in runner.inputs:
             shape = tuple(SIZES.get(size, 2) if isinstance(size, str) else size for size in spec.shape)
             known = {"attention_mask": np.ones(shape), "cache_position": np.full(shape, 3)}
