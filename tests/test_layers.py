@@ -18,6 +18,7 @@ LAYERS = {
     "reports": 5,
     "handoff": 5,
     "validators": 1,
+    "diagnosis": 1,
     "targets": 4,
     "converters": 3,
     "runtime": 3,

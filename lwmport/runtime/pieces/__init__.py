@@ -1,0 +1,1 @@
+"""Model files as operators, any few of which can be run on given values."""
