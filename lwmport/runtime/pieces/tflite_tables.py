@@ -60,7 +60,7 @@ class Tables:
         self.model, self.data = model, data
         self.types = _words(self.schema.TensorType)
         self._codes = _words(self.schema.BuiltinOperator)
-        _check(model)
+        _check(model, len(data))
         self.main = model.subgraphs[0]
         self.names = _unique([_text(tensor.name) for tensor in self.main.tensors])
         self.made = {each for place in range(len(self.main.operators)) for each in self.outputs(place)}
@@ -204,7 +204,8 @@ def packed(array: Array, word: str) -> Array:
     each = 8 // bits
     numbers = plain.astype(np.int8).view(np.uint8) & ((1 << bits) - 1)
     filled = np.concatenate([numbers, np.zeros(-len(numbers) % each, np.uint8)]).reshape(-1, each)
-    return np.bitwise_or.reduce(filled << (np.arange(each, dtype=np.uint8) * bits), axis=1).astype(np.uint8)
+    found: Array = np.bitwise_or.reduce(filled << (np.arange(each, dtype=np.uint8) * bits), axis=1)
+    return found
 
 
 def _unpacked(content: Array, word: str, count: int) -> Array:
@@ -212,11 +213,10 @@ def _unpacked(content: Array, word: str, count: int) -> Array:
     shifts = np.arange(8 // bits, dtype=np.uint8) * bits
     numbers = ((content[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)[:count].astype(np.int8)
     sign = 0 if word.startswith("U") else 1 << (bits - 1)
-    signed: Array = (numbers ^ sign) - sign
-    return signed
+    return np.subtract(numbers ^ sign, sign)
 
 
-def _check(model: Any) -> None:
+def _check(model: Any, length: int) -> None:
     """Refuse indices that lead nowhere: Python would count negative ones from the end, and LiteRT reads beyond it."""
     if not model.subgraphs:
         raise ArtifactError("expected a subgraph in a TFLite file, found none")
@@ -227,6 +227,8 @@ def _check(model: Any) -> None:
         for place in _places(subgraph):
             if not -1 <= place < len(subgraph.tensors):
                 raise ArtifactError(f"expected one of {len(subgraph.tensors)} tensors, found number {place}")
+        if any(each.largeCustomOptionsOffset + each.largeCustomOptionsSize > length for each in subgraph.operators):
+            raise ArtifactError(f"expected options within the {length} bytes of the file, found some behind its end")
         if any(tensor.externalBuffer for tensor in subgraph.tensors):
             raise ArtifactError("expected weights inside of the TFLite file, found some in files beside it")
 

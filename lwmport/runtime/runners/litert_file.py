@@ -36,11 +36,11 @@ def whole(path: Path) -> tuple[Any, mmap.mmap]:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         model = _tables(mapped)
-        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
+        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers or ()), default=0)
         [key_of(entry) for entry in model.signatureDefs or ()]
     except (OSError, ValueError) as error:
         raise RunnerError(f"expected a TFLite model at {path}, found {one_line(error)}") from error
-    except (IndexError, struct.error) as error:
+    except (IndexError, OverflowError, TypeError, struct.error) as error:
         raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
     if needed > found:
         raise RunnerError(f"expected {needed} bytes in {path}, found {found}; the file was cut, convert again")
