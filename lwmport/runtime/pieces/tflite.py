@@ -11,6 +11,7 @@ import numpy as np
 
 from lwmport import extras
 from lwmport.errors import ArtifactError, RunnerError, one_line
+from lwmport.runtime.pieces.given import needed
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.runtime.pieces.tflite_cut import Cut
 from lwmport.runtime.pieces.tflite_tables import Tables, ints
@@ -103,45 +104,23 @@ class TFLitePieces:
                 the operators or the values.
         """
         self._check_open()
-        given = {self._place(name): np.asarray(array, order="C") for name, array in feeds.items()}
-        outputs = {name: self._place(name) for name in wanted}
         places = sorted(set(operators))
-        needed = self._needed(places, given, outputs)
+        arrays = {name: np.asarray(array, order="C") for name, array in feeds.items()}
+        outputs = {name: self._place(name) for name in wanted}
+        read = needed([self.operators[place] for place in places], arrays, wanted, self.constants, self._dtype)
+        values = {self._place(name): array for name, array in read.items()}
         fixed = [place for place in places if self._tables.fixed.issuperset(self._tables.outputs(place))]
         found: dict[int, Array] = {}
         for steady, among in ((True, fixed), (False, places)):
             ends = tuple(place for place in outputs.values() if (place in self._tables.fixed) == steady)
             if ends:
-                found |= self._run(among, needed, ends, delegated=self._delegate and not steady)
+                found |= self._run(among, values, ends, delegated=self._delegate and not steady)
         return {name: found[place] for name, place in outputs.items()}
 
     def close(self) -> None:
         """Give back what is held. A second call does nothing."""
         self._closed = True
         self._kept.clear()
-
-    def _needed(
-        self, operators: Sequence[int], given: Mapping[int, Array], outputs: Mapping[str, int]
-    ) -> dict[int, Array]:
-        """Return the values that the operators read, of those that are given.
-
-        Raises:
-            RunnerError: one is missing or does not fit, or an output is none of theirs.
-        """
-        made = {place for each in operators for place in self._tables.outputs(each)}
-        read = self._tables.read(operators)
-        for name, place in outputs.items():
-            if place not in made:
-                raise RunnerError(f"expected an output of these operators, found {name}")
-        for place in sorted(read - self._tables.constants - set(given)):
-            raise RunnerError(f"expected a value for {self._tables.names[place]}, which these operators read")
-        for place in sorted(made & set(given)):
-            raise RunnerError(f"expected values of other operators' tensors, found {self._tables.names[place]}")
-        for place in sorted(read & set(given)):
-            found, expected = given[place].dtype.name, self._tables.dtype(place)
-            if found != expected:
-                raise RunnerError(f"expected {expected} for {self._tables.names[place]}, found {found}")
-        return {place: array for place, array in given.items() if place in read}
 
     def _run(
         self, operators: Sequence[int], values: Mapping[int, Array], ends: Sequence[int], *, delegated: bool
@@ -199,6 +178,9 @@ class TFLitePieces:
         if name not in self._places:
             raise RunnerError(f"expected a tensor of {self._path}, found the name {name!r}")
         return self._places[name]
+
+    def _dtype(self, name: str) -> str:
+        return self._tables.dtype(self._place(name))
 
     def _check_open(self) -> None:
         if self._closed:

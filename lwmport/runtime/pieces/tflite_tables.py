@@ -213,7 +213,8 @@ def _unpacked(content: Array, word: str, count: int) -> Array:
     shifts = np.arange(8 // bits, dtype=np.uint8) * bits
     numbers = ((content[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)[:count].astype(np.int8)
     sign = 0 if word.startswith("U") else 1 << (bits - 1)
-    return np.subtract(numbers ^ sign, sign)
+    found: Array = np.subtract(np.bitwise_xor(numbers, sign), sign)
+    return found
 
 
 def _check(model: Any, length: int) -> None:
