@@ -25,7 +25,7 @@ from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors
 from lwmport.reports.bisection import Bisection, Measured
 from lwmport.requests import by_fields
-from lwmport.runtime.pieces.opening import open_pieces
+from lwmport.runtime.pieces.opening import TITLES, open_pieces
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.runners.jax import reference
 from lwmport.types import TAPS, Array, Component, Status, TensorDiff, Weights
@@ -110,7 +110,7 @@ def _searched(request: BisectRequest, subject: Subject, converted: Converted, ob
 def _fed(run: ReferenceRun, subject: Subject, pieces: Pieces) -> dict[str, Array]:
     """Return the inputs of a run by the names that they have inside of the file."""
     given = run.fed(subject.part.signature.inputs)
-    return {pieces.public.get(name, name): value for name, value in given.items()}
+    return {pieces.public_inputs.get(name, name): value for name, value in given.items()}
 
 
 def _anchors(component: Component, weights: Weights, run: ReferenceRun) -> Anchors:
@@ -146,7 +146,7 @@ def _told(request: BisectRequest, subject: Subject, converted: Converted, run: R
         component=part.name,
         artifact=str(subject.path),
         reference=f"{run.reference}, and its lowering an operator at a time",
-        runner=seen.file.title,
+        runner=f"{TITLES[seen.file.format]}, an operator at a time",
         inputs=run.description,
         strict=request.strict,
         first=found.first if failed else None,
@@ -161,7 +161,7 @@ def _told(request: BisectRequest, subject: Subject, converted: Converted, run: R
 
 def _public(outputs: Mapping[str, Array], subject: Subject, pieces: Pieces) -> dict[str, Array]:
     """Return outputs by the names of the signature."""
-    names = {spec.name: pieces.public.get(spec.name, spec.name) for spec in subject.part.signature.outputs}
+    names = {spec.name: pieces.public_outputs.get(spec.name, spec.name) for spec in subject.part.signature.outputs}
     return {name: outputs[inside] for name, inside in names.items() if inside in outputs}
 
 

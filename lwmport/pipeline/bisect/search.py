@@ -1,6 +1,7 @@
 """The search: a walk through the file, what it found at each operator, and where the first error enters."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,6 +13,7 @@ from lwmport.pipeline.bisect.evidence import evidence_of, neighbours_of
 from lwmport.pipeline.bisect.measure import EQUAL, heat_of, measured, worst_of
 from lwmport.pipeline.bisect.walk import Step, Walk
 from lwmport.reports.bisection import First, Measured, Tap
+from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array, Progress, dtype_of
 
 ROUNDINGS: Final = 4.0
@@ -22,6 +24,9 @@ AMPLIFIED: Final = 10.0
 
 LESSER: Final = 1e-3
 """Errors that enter before the first one that matters are smaller than this part of the largest."""
+
+LEAST: Final = 1 << 16
+"""Bytes that an operator without weights counts as, for the bar of progress."""
 
 UNKNOWN: Final = "The cause is not known."
 
@@ -62,7 +67,8 @@ class Found:
 def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int, progress: Progress) -> Found:
     """Return what a walk to the end finds."""
     found = Found()
-    total = len(walk.file.operators)
+    costs = [_cost(walk, operator) for operator in walk.file.operators]
+    total, done = sum(costs), 0
     order: list[str] = []
     for number, steps in walk.steps():
         for name, value in walk.shown(walk.file.operators[number]):
@@ -70,7 +76,8 @@ def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int,
             order.append(name)
         if steps:
             _look(walk, steps, anchors, sources, found)
-        progress(walk.file.operators[number].name, number + 1, total)
+        done += costs[number]
+        progress(walk.file.operators[number].name, done, total)
     layers = layers_of(order, anchors)
     found.taps = [replace(tap, layer=layers.get(tap.output, "")) for tap in found.taps]
     for case in range(cases):
@@ -78,6 +85,12 @@ def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int,
         found.right.append(right)
         found.whole.append(whole)
     return found
+
+
+def _cost(walk: Walk, operator: Operator) -> int:
+    """Return the bytes of weights that an operator reads, and as much as one takes that reads none."""
+    sizes = (spec for name in operator.inputs if (spec := walk.file.constants.get(name)) is not None)
+    return LEAST + sum(math.prod(map(int, spec.shape)) * dtype_of(spec.dtype).itemsize for spec in sizes)
 
 
 def _look(walk: Walk, steps: Sequence[Step], anchors: Anchors, sources: Mapping[str, str], found: Found) -> None:
@@ -204,5 +217,3 @@ def sources_word(name: str) -> str:
     """Return how a weight of the reference is called in a sentence."""
     return f"the reference's {name}"
 
-
-Tell = Callable[[str], None]

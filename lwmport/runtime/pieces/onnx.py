@@ -35,8 +35,8 @@ class OnnxPieces:
     """The operators of an ONNX model. ``read`` gives the value of a constant that the model names and does not hold."""
 
     format = "onnx"
-    title = "ONNX Runtime, an operator at a time"
-    public: Mapping[str, str] = MappingProxyType({})
+    public_inputs: Mapping[str, str] = MappingProxyType({})
+    public_outputs: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, model: onnx.ModelProto, constants: Mapping[str, TensorSpec], read: Reader, threads: int) -> None:
         self.constants = dict(constants)

@@ -37,16 +37,15 @@ class Pieces(Protocol):
 
     Attributes:
         format: the format of the file: ``onnx``, ``tflite``, ``saved_model``, ``frozen_graph``.
-        title: what runs the operators, in a few words: ``ONNX Runtime, an operator at a time``.
-        public: what callers call an input or an output -> its name inside, where these are two.
+        public_inputs, public_outputs: what callers call an input or an output -> its name inside, where these are two.
         inputs, outputs: of the whole model, by the names that are used inside, in the file's order.
         operators: all, each behind what it reads.
         constants: shape and dtype of every tensor that the file has the value of, by name.
     """
 
     format: str
-    title: str
-    public: Mapping[str, str]
+    public_inputs: Mapping[str, str]
+    public_outputs: Mapping[str, str]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     operators: tuple[Operator, ...]
