@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lwmport import memory
+from lwmport import manifest, memory
 from lwmport.errors import UsageError
 from lwmport.pipeline.bisect.anchors import Anchors
 from lwmport.pipeline.bisect.reference import Lowering, lowering_of
@@ -25,9 +25,11 @@ from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors
 from lwmport.reports.bisection import Bisection, Measured
 from lwmport.requests import by_fields
+from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import TITLES, open_pieces
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.runners.jax import reference
+from lwmport.runtime.runners.jax_streamed import tap_names
 from lwmport.types import TAPS, Array, Component, Status, TensorDiff, Weights
 from lwmport.wording import few
 
@@ -94,7 +96,8 @@ def _searched(request: BisectRequest, subject: Subject, converted: Converted, ob
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as opened:
         lowering = lowering_of(converted, part, Path(scratch), observer)
         opened.callback(lowering.pieces.close)
-        file = open_pieces(subject.path, processors())
+        changed = bool(manifest.part_faults(part, subject.path.parent))
+        file = (IsolatedPieces if changed else open_pieces)(subject.path, processors())
         opened.callback(file.close)
         if not corresponds(lowering.pieces, file):
             raise UsageError(f"expected the operators that lwmport writes in {subject.path}, found others")
@@ -115,13 +118,9 @@ def _fed(run: ReferenceRun, subject: Subject, pieces: Pieces) -> dict[str, Array
 
 def _anchors(component: Component, weights: Weights, run: ReferenceRun) -> Anchors:
     """Return the taps of JAX in the first case; none where the component has nothing to tap."""
-    runner = reference(component, weights)
     try:
-        layers = [name for name, _ in runner.taps(run.inputs, LAYERS)]
-    except UsageError:
-        layers = []
-    try:
-        return Anchors(runner.taps(run.inputs, COMPOSITES), layers)
+        layers = tap_names(component, run.inputs, LAYERS)
+        return Anchors(reference(component, weights).taps(run.inputs, COMPOSITES), layers)
     except UsageError:
         return Anchors((), ())
 

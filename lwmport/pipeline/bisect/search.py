@@ -164,6 +164,7 @@ def _amplified(steps: Sequence[Step], wholes: Sequence[Measured]) -> float | Non
 
 def _first(walk: Walk, step: Step, tap: Tap, sources: Mapping[str, str]) -> First:
     operator = walk.file.operators[step.number]
+    inner, _ = walk.culprit(operator)
     own = tap.own or EQUAL
     told = None
     if not step.refused:
@@ -172,8 +173,8 @@ def _first(walk: Walk, step: Step, tap: Tap, sources: Mapping[str, str]) -> Firs
     heat, axes = heat_of(step.reference, step.own) if alike else ((), "")
     return First(
         tap=tap.tap,
-        node=operator.name,
-        operator=operator.type,
+        node=inner.name,
+        operator=inner.type,
         output=step.output,
         whole=tap.whole,
         own_inputs=own,
@@ -190,8 +191,7 @@ def _unknown(walk: Walk, step: Step) -> str:
     """Return in words what is known where no rule explains an error: what differs from the reference's operator."""
     if step.refused:
         return f"The operator does not run: {step.refused}"
-    operator = walk.file.operators[step.number]
-    twin = walk.twin(operator)
+    operator, twin = walk.culprit(walk.file.operators[step.number])
     if twin is None:
         return f"{UNKNOWN} The reference has no operator {operator.name} ({operator.type}) here."
     told = []

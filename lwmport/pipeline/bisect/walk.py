@@ -115,6 +115,27 @@ class Walk:
         right = {spec.name: self._right[case][spec.name] for spec in self.reference.outputs}
         return right, {spec.name: self._reached(case, spec.name) for spec in self.file.outputs}
 
+    def culprit(self, operator: Operator) -> tuple[Operator, Operator | None]:
+        """Return the operator in the bodies of one that differs from the reference's there, and that of the reference.
+
+        It is the operator itself where it has no bodies, or where these are the same.
+        """
+        twin = self.twin(operator)
+        theirs = flat(twin.bodies) if twin is not None else []
+        makers = {name: inner for inner in theirs for name in inner.outputs if name}
+        for inner in flat(operator.bodies):
+            other = next((makers[name] for name in inner.outputs if name in makers), None)
+            if other is None or not self._is_like(inner, other):
+                return inner, other
+        return operator, twin
+
+    def _is_like(self, one: Operator, other: Operator) -> bool:
+        """Return whether two operators of bodies are the same, but for what lies in bodies of their own."""
+        settings = [{key: item for key, item in side.attributes.items() if not _is_body(item)} for side in (one, other)]
+        known = tuple(self.known(name) for name in one.inputs)
+        facts = (one.type, known, one.outputs) == (other.type, other.inputs, other.outputs)
+        return facts and _same_settings(*settings)
+
     def is_equal(self, name: str, other: str) -> bool:
         """Return whether a constant of the file has the bytes of one of the reference."""
         if name not in self._equal:
@@ -230,6 +251,15 @@ class Walk:
     def _is_over(self, name: str, number: int) -> bool:
         of_file, of_reference = self._lives.get(name, (-1, -1))
         return of_file <= number and of_reference < self._next
+
+
+def flat(operators: Sequence[Operator]) -> list[Operator]:
+    """Return operators of bodies, those of inner bodies in front of the one that has them."""
+    return [item for operator in operators for item in (*flat(operator.bodies), operator)]
+
+
+def _is_body(setting: Any) -> bool:
+    return isinstance(setting, str) and "\n" in setting
 
 
 def _same_settings(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

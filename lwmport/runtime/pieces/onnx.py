@@ -52,6 +52,8 @@ class OnnxPieces:
         self.inputs = tuple(_spec(value) for value in self._model.graph.input if value.name not in self.constants)
         self.outputs = tuple(_spec(value) for value in self._model.graph.output)
         self._opsets = _opsets(model)
+        self._last: tuple[int, ...] = ()
+        self._kept: dict[str, Array] = {}
         self._sessions: OrderedDict[Any, onnxruntime.InferenceSession] = OrderedDict()
 
     def constant(self, name: str) -> Array:
@@ -60,10 +62,16 @@ class OnnxPieces:
         Raises:
             ArtifactError: its file is not there, is too short, or lies outside of the model's folder.
         """
-        return self._held[name] if name in self._held else self._read(name)
+        if name in self._held:
+            return self._held[name]
+        if name not in self._kept:
+            self._kept[name] = self._read(name)
+        return self._kept[name]
 
     def run(self, operators: Sequence[int], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         """Return some tensors that a few operators compute: see `lwmport.runtime.pieces.spec.Pieces.run`."""
+        if self._last != tuple(operators):
+            self._last, self._kept = tuple(operators), {name: self._kept[name] for name in self._mine(operators)}
         given = {name: feeds[name] if name in feeds else self._constant(name) for name in self._asked(operators, feeds)}
         inside = {name: value for name, value in given.items() if name not in feeds and value.size <= SMALL}
         fed = {name: np.asarray(value) for name, value in given.items() if name not in inside}
@@ -82,6 +90,12 @@ class OnnxPieces:
     def close(self) -> None:
         """Give back what is held."""
         self._sessions.clear()
+        self._kept.clear()
+
+    def _mine(self, operators: Sequence[int]) -> list[str]:
+        """Return the constants at hand that some operators read; the others are let go."""
+        read = {name for number in operators for name in self.operators[number].inputs}
+        return [name for name in self._kept if name in read]
 
     def _constant(self, name: str) -> Array:
         if name not in self.constants:
@@ -202,13 +216,12 @@ def _reads(node: onnx.NodeProto) -> list[str]:
 def _captured(node: onnx.NodeProto) -> list[str]:
     """Return the tensors that the bodies of a node read from outside."""
     found: dict[str, None] = {}
-    for item in node.attribute:
-        for body in (*([item.g] if item.HasField("g") else []), *item.graphs):
-            own = {value.name for value in (*body.input, *body.initializer)}
-            for inner in body.node:
-                found.update(dict.fromkeys(name for name in _reads(inner) if name and name not in own))
-                own.update(inner.output)
-            found.update(dict.fromkeys(value.name for value in body.output if value.name not in own))
+    for body in _bodies(node):
+        own = {value.name for value in (*body.input, *body.initializer)}
+        for inner in body.node:
+            found.update(dict.fromkeys(name for name in _reads(inner) if name and name not in own))
+            own.update(inner.output)
+        found.update(dict.fromkeys(value.name for value in body.output if value.name not in own))
     return list(found)
 
 
@@ -240,8 +253,13 @@ def _operator(written: Written) -> Operator:
         inputs=(*node.input, *captured),
         outputs=tuple(node.output),
         attributes={item.name: _plain(item) for item in node.attribute},
+        bodies=tuple(_operator(Written(inner)) for body in _bodies(node) for inner in body.node),
         captured=len(captured),
     )
+
+
+def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [body for item in node.attribute for body in (*([item.g] if item.HasField("g") else []), *item.graphs)]
 
 
 def _plain(item: onnx.AttributeProto) -> Any:

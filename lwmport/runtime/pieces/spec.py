@@ -20,6 +20,7 @@ class Operator:
         attributes: its settings by the names of the format, as numbers, texts, lists of them, arrays or, of bodies,
             texts.
         inner: its name within the local function that ``name`` calls; empty where it is no part of a function.
+        bodies: the operators in its bodies (of If, Loop, Scan), those of inner bodies too; they cannot be run alone.
         captured: how many of ``inputs``, at their end, are read by a body.
     """
 
@@ -29,6 +30,7 @@ class Operator:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     inner: str = ""
+    bodies: "tuple[Operator, ...]" = ()
     captured: int = 0
 
 

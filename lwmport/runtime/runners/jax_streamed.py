@@ -167,6 +167,15 @@ def tapped_jaxpr(
     return flat, taps_of(component, flat, weights, kind)
 
 
+def tap_names(component: Component, inputs: Mapping[str, Array], kind: str) -> tuple[str, ...]:
+    """Return the names of a component's taps, in the order of computation; nothing is run.
+
+    Raises:
+        UsageError: no such kind of taps, or there is nothing to tap.
+    """
+    return tuple(tapped_jaxpr(component, inputs, kind)[1])
+
+
 def traced(component: Component, inputs: Mapping[str, Array]) -> core.ClosedJaxpr:
     """Return a component's jaxpr for inputs of these sizes: weights and inputs in, outputs out, each sorted by name."""
     specs = sorted(component.weights.items())
