@@ -1,4 +1,4 @@
-"""Which tensor of a lowering is which value in JAX: known by its numbers, whatever its name and the order of its axes."""
+"""Which tensor of a lowering is which value in JAX: its numbers tell, whatever its name and the order of its axes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Print:
 
 def print_of(value: Array) -> Print | None:
     """Return the print of a tensor; None of one that says too little: no float, fewer than two values, not finite."""
-    if value.size < 2 or not np.issubdtype(value.dtype, np.floating) and value.dtype.name != "bfloat16":
+    if value.size < 2 or (not np.issubdtype(value.dtype, np.floating) and value.dtype.name != "bfloat16"):
         return None
     wide = value.astype(np.float64)
     least, most = float(wide.min()), float(wide.max())
@@ -84,4 +84,3 @@ def layers_of(outputs: Iterable[str], anchors: Anchors) -> Mapping[str, str]:
             found.update(dict.fromkeys(waiting, tap))
             waiting = []
     return found
-

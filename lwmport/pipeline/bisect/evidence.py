@@ -94,7 +94,7 @@ def _resembling(walk: Walk, name: str, other: str, sources: Mapping[str, str]) -
     spec, value = walk.file.constants[name], walk.file.constant(name)
     found = []
     for item, known in walk.reference.constants.items():
-        if item != other and (known.shape, known.dtype) == (spec.shape, spec.dtype) and value.size > 1:
-            if same_bytes(np.asarray(value), walk.reference.constant(item)):
-                found.append(sources.get(item, item))
+        alike = item != other and (known.shape, known.dtype) == (spec.shape, spec.dtype) and value.size > 1
+        if alike and same_bytes(np.asarray(value), walk.reference.constant(item)):
+            found.append(sources.get(item, item))
     return tuple(found)

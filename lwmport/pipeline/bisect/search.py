@@ -1,9 +1,10 @@
 """The search: a walk through the file, what it found at each operator, and where the first error enters."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +20,12 @@ from lwmport.types import Array, Progress, dtype_of
 ROUNDINGS: Final = 4.0
 """Roundings of a dtype, relative to the largest value, that two ways to compute one thing may differ by."""
 
+ROUNDINGS_OF_SUMS: Final = 8.0
+"""The same for two runtimes, which add in another order."""
+
+ELSEWHERE: Final = 3e-5
+"""The relative difference that two runtimes may have in float32: sums of 10,000 terms were seen to differ by 1e-5."""
+
 AMPLIFIED: Final = 10.0
 """How much larger a relative difference must be behind an operator than in front, to be called amplified."""
 
@@ -33,21 +40,29 @@ UNKNOWN: Final = "The cause is not known."
 
 @dataclass(kw_only=True)
 class Place:
-    """One operator at which an error enters, with all that the report says of it. ``relative`` is how large it is."""
+    """One operator at which an error enters, with all that the report says of it.
+
+    ``relative`` is how large it is, ``inner`` the operator's name in a local function, if it lies in one.
+    """
 
     first: First
     relative: float
+    inner: str = ""
 
 
 @dataclass(kw_only=True)
 class Found:
-    """What a walk found: every tap, every place where an error enters, and both sides' outputs by case."""
+    """What a walk found: every tap, every place where an error enters, and both sides' outputs by case.
+
+    ``unable`` are the operators that another runtime does not run alone; their values are the reference's.
+    """
 
     taps: list[Tap] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     right: list[Mapping[str, Array]] = field(default_factory=list)
     whole: list[Mapping[str, Array]] = field(default_factory=list)
     refused: str = ""
+    unable: list[str] = field(default_factory=list)
 
     @property
     def first(self) -> First | None:
@@ -78,6 +93,7 @@ def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int,
             _look(walk, steps, anchors, sources, found)
         done += costs[number]
         progress(walk.file.operators[number].name, done, total)
+    _name_inner(found.places)
     layers = layers_of(order, anchors)
     found.taps = [replace(tap, layer=layers.get(tap.output, "")) for tap in found.taps]
     for case in range(cases):
@@ -85,6 +101,14 @@ def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int,
         found.right.append(right)
         found.whole.append(whole)
     return found
+
+
+def _name_inner(places: Sequence[Place]) -> None:
+    """Name operators of a function by their own names where the error enters in several calls: it is the function's."""
+    calls = Counter(place.inner for place in places if place.inner)
+    for place in places:
+        if calls[place.inner] > 1:
+            place.first = replace(place.first, node=place.inner)
 
 
 def _cost(walk: Walk, operator: Operator) -> int:
@@ -100,6 +124,9 @@ def _look(walk: Walk, steps: Sequence[Step], anchors: Anchors, sources: Mapping[
     own, step = max(owns, key=lambda item: item[0].relative)
     whole = max(wholes, key=lambda item: item.relative)
     operator = walk.file.operators[step.number]
+    if step.refused and walk.runtime:
+        found.unable.append(operator.name)
+        return
     enters = bool(step.refused) or own.relative > rounding_of(walk, step)
     if not (enters or own.max_abs or whole.max_abs or _is_shown(step.reference)):
         return
@@ -118,19 +145,24 @@ def _look(walk: Walk, steps: Sequence[Step], anchors: Anchors, sources: Mapping[
     if step.refused:
         found.refused = found.refused or step.refused
     if enters:
-        found.places.append(Place(first=_first(walk, step, tap, sources), relative=own.relative))
+        place = Place(first=_first(walk, step, tap, sources), relative=own.relative, inner=operator.inner)
+        found.places.append(place)
 
 
 def rounding_of(walk: Walk, step: Step) -> float:
     """Return the relative difference that rounding explains: none between two runs of the same operator.
 
-    Where the file computes a tensor by another kind of operator than the reference, both round on their own.
+    Where the file computes a tensor by another kind of operator than the reference, both round on their own, and so do
+    two runtimes.
     """
+    epsilon = epsilon_of(step.reference)
+    if walk.runtime:
+        return max(ELSEWHERE, ROUNDINGS_OF_SUMS * epsilon)
     operator = walk.file.operators[step.number]
     twin = walk.twin(operator)
     if twin is not None and twin.type == operator.type and twin.outputs == operator.outputs:
         return 0.0
-    return ROUNDINGS * epsilon_of(step.reference)
+    return ROUNDINGS * epsilon
 
 
 def epsilon_of(value: Array) -> float:
@@ -139,7 +171,8 @@ def epsilon_of(value: Array) -> float:
         return 0.0
     import ml_dtypes
 
-    return float(ml_dtypes.finfo(dtype_of(value.dtype.name)).eps)
+    facts: Any = ml_dtypes.finfo
+    return float(facts(dtype_of(value.dtype.name)).eps)
 
 
 def _is_shown(value: Array) -> bool:
@@ -216,4 +249,3 @@ def _unknown(walk: Walk, step: Step) -> str:
 def sources_word(name: str) -> str:
     """Return how a weight of the reference is called in a sentence."""
     return f"the reference's {name}"
-

@@ -72,10 +72,16 @@ def corresponds(reference: Pieces, file: Pieces) -> bool:
 
 
 class Walk:
-    """A walk through a file beside its reference, for several cases at once: each weight is read once for all."""
+    """A walk through a file beside its reference, for several cases at once: each weight is read once for all.
 
-    def __init__(self, reference: Pieces, file: Pieces, cases: Sequence[Mapping[str, Array]]) -> None:
-        self.reference, self.file = reference, file
+    ``runtime`` says that the file runs in another runtime than the reference: then operators that are the same are run
+    too, for it may compute them wrongly.
+    """
+
+    def __init__(
+        self, reference: Pieces, file: Pieces, cases: Sequence[Mapping[str, Array]], *, runtime: bool = False
+    ) -> None:
+        self.reference, self.file, self.runtime = reference, file, runtime
         self._makers = {name: n for n, operator in enumerate(reference.operators) for name in operator.outputs if name}
         self._given = {spec.name for spec in reference.inputs}
         self.aliases = self._aliased()
@@ -172,19 +178,33 @@ class Walk:
         reached = {name: self._wrong[case].get(name, value) for name, value in inputs.items()}
         refused, own, whole = "", dict[str, Array](), dict[str, Array]()
         try:
-            own = {name: right[name] for name in wanted} if same else self.file.run([number], inputs, wanted)
+            spared = same and not self.runtime
+            own = {name: right[name] for name in wanted} if spared else self.file.run([number], inputs, wanted)
             changed = any(reached[name] is not inputs[name] for name in reached)
             whole = self.file.run([number], reached, wanted) if changed else own
         except RunnerError as error:
             refused = str(error)
+            if self.runtime:
+                own = whole = {name: right[name] for name in wanted if name in right}
         steps = []
         for name in wanted:
             expected = right.get(self.known(name))
             one, other = (self._settled(expected, values.get(name, LOST)) for values in (own, whole))
             self._keep(case, name, one, other)
             if expected is not None:
-                facts = {"number": number, "output": name, "same": same, "inputs": inputs, "reached": reached}
-                steps.append(Step(**facts, reference=expected, own=one, whole=other, refused=refused))
+                steps.append(
+                    Step(
+                        number=number,
+                        output=name,
+                        reference=expected,
+                        own=one,
+                        whole=other,
+                        same=same,
+                        inputs=inputs,
+                        reached=reached,
+                        refused=refused,
+                    )
+                )
         return max(steps, key=lambda step: (not step.is_own, not step.is_whole, step.reference.size), default=None)
 
     def _own_input(self, case: int, name: str) -> Array | None:

@@ -121,11 +121,9 @@ def judge(
 def diffs_of(
     run: ReferenceRun, signature: Signature, outputs: Sequence[Mapping[str, Array]], precision: str
 ) -> tuple[TensorDiff, ...]:
-    """Return the verdict on every output, by case; ``outputs`` are those of an artifact in each run, as far as it came."""
+    """Return the verdict on every output, by case; ``outputs`` are an artifact's in each run, as far as it came."""
     return tuple(
-        diff
-        for runs, found in _by_case(run.all, outputs)
-        for diff in _compared_all(runs, signature, found, precision)
+        diff for runs, found in _by_case(run.all, outputs) for diff in _compared_all(runs, signature, found, precision)
     )
 
 

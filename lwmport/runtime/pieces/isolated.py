@@ -10,24 +10,26 @@ from typing import Any
 from lwmport import child
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.pieces.opening import open_pieces
-from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array, TensorSpec
 
 
 class IsolatedPieces:
-    """The operators of a model file. The file is read here; what runs, runs in a child with bounds."""
+    """The operators of a model file. The file is read here; what runs, runs in a child with bounds.
 
-    def __init__(self, path: Path, threads: int) -> None:
+    ``runner`` names the runtime, by default the usual one of the file's format.
+    """
+
+    def __init__(self, path: Path, threads: int, runner: str | None = None) -> None:
         self._own = open_pieces(path, threads)
         self.format: str = self._own.format
         self.inputs: tuple[TensorSpec, ...] = self._own.inputs
         self.outputs: tuple[TensorSpec, ...] = self._own.outputs
-        self.operators: tuple[Operator, ...] = self._own.operators
+        self.operators = self._own.operators
         self.constants: Mapping[str, TensorSpec] = self._own.constants
         self.public_inputs: Mapping[str, str] = self._own.public_inputs
         self.public_outputs: Mapping[str, str] = self._own.public_outputs
         bounds = child.Bounds.of(held_bytes(path))
-        arguments = {"path": path.absolute(), "threads": threads}
+        arguments = {"path": path.absolute(), "threads": threads, "runner": runner}
         self._server = child.Server(_opened, arguments, bounds, f"the operators of {path.name}")
 
     def constant(self, name: str) -> Array:
@@ -49,5 +51,9 @@ class IsolatedPieces:
         self._own.close()
 
 
-def _opened(path: Path, threads: int) -> Callable[..., Any]:
-    return open_pieces(path, threads).run
+def _opened(path: Path, threads: int, runner: str | None) -> Callable[..., Any]:
+    if runner is None:
+        return open_pieces(path, threads).run
+    from lwmport.runtime.pieces.by_runner import RunnerPieces
+
+    return RunnerPieces(path, threads, runner).run

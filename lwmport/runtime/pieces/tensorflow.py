@@ -156,7 +156,9 @@ class TensorFlowPieces:
         found = type(self._source.rest)()
         found.CopyFrom(self._source.rest)
         for name, node in self._source.nodes.items():
-            fed = name in self._source.missing or node.op == "Placeholder" or node.op == READ and name in self._handles
+            fed = (
+                name in self._source.missing or node.op == "Placeholder" or (node.op == READ and name in self._handles)
+            )
             found.node.append(self._placeholder(name, node, shaped=shaped) if fed else node)
         graph = self._tf.Graph()
         with graph.as_default():
