@@ -22,7 +22,7 @@ OUTPUT: Final = re.compile(r"(?P<name>.+)_(?P<index>\d{1,6})\.(?P<kind>npy|bin|t
 PURE: Final = re.compile(r"pure_infer_data_\d{1,6}\.(?:npy|bin|txt)")
 READERS: Final[Mapping[str, Callable[[File], Stored]]] = {"npy": in_npy, "bin": unknown_bytes, "txt": in_text}
 UNTOLD: Final = (
-    "no file tells the dtype of a .bin or .txt: the model's is taken, and must fit the size; --outfmt NPY tells"
+    "a .bin or .txt tells no dtype: the model's is taken, and must fit its size; a .npy tells (--outfmt NPY)"
 )
 
 
