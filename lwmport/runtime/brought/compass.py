@@ -16,9 +16,9 @@ from lwmport.errors import ArtifactError
 from lwmport.runtime.brought.compass_files import Names, is_dump
 from lwmport.runtime.brought.compass_ir import Graph, Top, graph_in, is_ir
 from lwmport.runtime.brought.listing import File, Listing
-from lwmport.runtime.brought.stored import OtherValues, Stored, in_bytes, in_npy
+from lwmport.runtime.brought.stored import OtherValues, Stored, in_bytes, in_npy, number_type
 from lwmport.runtime.brought.tensor import Brought, BroughtTensor
-from lwmport.types import Array, dtype_of
+from lwmport.types import Array
 from lwmport.wording import few
 
 KIND: Final = "compass"
@@ -144,13 +144,9 @@ def _numbers(file: File, tops: Sequence[Top]) -> tuple[Top, Stored]:
     """
     for top in tops:
         size, rest = divmod(file.bytes, math.prod(top.shape) or 1)
-        dtype = WIDENED.get((top.dtype, size), top.dtype)
-        try:
-            fitting = not rest and size == dtype_of(dtype).itemsize
-        except TypeError:
-            continue
-        if fitting:
-            return top, in_bytes(file, dtype, top.shape)
+        dtype = number_type(WIDENED.get((top.dtype, size), top.dtype))
+        if dtype is not None and not rest and size == dtype.itemsize:
+            return top, in_bytes(file, dtype.name, top.shape)
     told = " or ".join(f"{top.dtype}{list(top.shape)}" for top in tops)
     raise ArtifactError(f"{file.told}: expected {told}, as the .txt tells, found {file.bytes:,} bytes; copy it again")
 

@@ -109,7 +109,7 @@ def trace_in(file: File) -> Trace:
                     _take_values(current, start, front, end)
                 elif front.startswith(b"Min value: ") and current is not None:
                     _take_statistics(current, front.decode("utf-8", "replace"))
-                elif b"@return(" in front:
+                elif b"@return(" in front and found.runs:  # what is printed before a run is not compiled yet
                     found.outputs |= _outputs(front.decode("utf-8", "replace"))
                 if count > MOST:
                     raise ArtifactError(f"{file.told}: expected at most {MOST:,} instructions, found more")

@@ -100,12 +100,20 @@ def in_bytes(file: File, dtype: str, shape: tuple[int, ...], start: int = 0) -> 
         OtherValues: no array has that dtype.
         ArtifactError: the file ends before them.
     """
-    try:
-        found = dtype_of(dtype)
-    except TypeError as error:
-        raise OtherValues(f"{file.told} has values of {shown(dtype)}, which no array holds") from error
+    found = number_type(dtype)
+    if found is None:
+        raise OtherValues(f"{file.told} has values of {shown(dtype)}, which no array holds")
     flat = slice_of(file, start, found, math.prod(shape))
     return Stored(shape=shape, dtype=found.name, load=lambda: flat().reshape(shape))
+
+
+def number_type(name: str) -> np.dtype[Any] | None:
+    """Return the dtype of numbers that a file names, None where it is none."""
+    try:
+        found = dtype_of(name)
+    except TypeError:
+        return None
+    return found if found.kind in "biufV" and found.type is not np.void else None
 
 
 def unknown_bytes(file: File) -> Stored:

@@ -83,7 +83,7 @@ def test_text_has_six_decimals(tmp_path: Path) -> None:
     as_text(tmp_path / "pure_infer_data_0.txt", LOGITS)
     assert np.array_equal(values(read_brought(tmp_path).tensors[0], (1, 3, 4), "float32"), LOGITS)
     (tmp_path / "pure_infer_data_0.txt").write_text("1 2 three \n")
-    with pytest.raises(ArtifactError, match="pure_infer_data_0.txt: expected numbers, found"):
+    with pytest.raises(ArtifactError, match=r"pure_infer_data_0.txt: expected numbers, found"):
         values(read_brought(tmp_path).tensors[0], (1, 3), "float32")
 
 

@@ -92,8 +92,10 @@ def test_a_fused_output_is_told_by_the_model_of_the_device(tmp_path: Path) -> No
     found = read_brought(tmp_path)
     assert [one.names for one in found.tensors] == [("Mul_28",), ("Sub_30Mul_31",)]
     assert found.notes == (
-        "1 left aside, for they stand for several nodes, and no JSON of atc --mode=1 tells whose output they are: "
-        "result_20230421.csv, line 3",
+        (
+            "1 left aside, for they stand for several nodes, and no JSON of atc --mode=1 tells whose output they are: "
+            "result_20230421.csv, line 3"
+        ),
     )
 
 
@@ -177,7 +179,7 @@ def test_a_table_alone_is_statistics(tmp_path: Path) -> None:
     table(tmp_path / "result.csv", row("Mul_28", "Mul_28", "Mul_28:output:0", shape='"[1, 3,4,4]"'))
     (one,) = read_brought(tmp_path / "result.csv").tensors
     assert (one.names, one.shape, one.source) == (("Mul_28",), (1, 3, 4, 4), "result.csv, line 2")
-    with pytest.raises(ArtifactError, match="result.csv, line 2: expected values, found statistics alone"):
+    with pytest.raises(ArtifactError, match=r"result.csv, line 2: expected values, found statistics alone"):
         values(one, (1, 3, 4, 4), "float32")
 
 
@@ -199,10 +201,14 @@ def test_parts_of_tensors_are_left_aside(tmp_path: Path) -> None:
     found = read_brought(tmp_path)
     assert [one.names[0] for one in found.tensors] == ["x"]
     assert found.notes == (
-        f"1 left aside, for they have no values that can be read: output 0 of Sub.y.1.2.{TIME} has values of DataType 13, "
-        "which no array holds",
-        "2 left aside, for they are parts of tensors, or the device's own records: "
-        f"Conv2D.net_lxslice0.2.9.{TIME}.4.487.0.0, Opdebug.Node_OpDebug.0.3.{TIME}",
+        (
+            "1 left aside, for they have no values that can be read: "
+            f"output 0 of Sub.y.1.2.{TIME} has values of DataType 13, which no array holds"
+        ),
+        (
+            "2 left aside, for they are parts of tensors, or the device's own records: "
+            f"Conv2D.net_lxslice0.2.9.{TIME}.4.487.0.0, Opdebug.Node_OpDebug.0.3.{TIME}"
+        ),
         f"1 left aside, for the dumps that they were made of tell more: Add.x.1.2.{TIME}.output.0.npy",
     )
 
@@ -251,7 +257,7 @@ def test_a_damaged_table_costs_one_line(tmp_path: Path, line: str, reason: str) 
 def test_a_damaged_model_of_the_device_costs_one_line(tmp_path: Path) -> None:
     table(tmp_path / "result.csv", row("a", "a", "a:output:0"))
     (tmp_path / "model.json").write_text('{"graph": [')
-    with pytest.raises(ArtifactError, match="model.json: expected JSON of atc --mode=1, found damage"):
+    with pytest.raises(ArtifactError, match=r"model.json: expected JSON of atc --mode=1, found damage"):
         read_brought(tmp_path)
     (tmp_path / "model.json").write_text('{"graph": {"op": 3}, "x": [{"op": [null, {"name": 3, "output_desc": [1]}]}]}')
     assert len(read_brought(tmp_path).tensors) == 1

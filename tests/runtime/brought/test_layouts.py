@@ -42,7 +42,7 @@ def test_the_models_order_decides_where_sizes_do_not() -> None:
     blocked = in_blocks(cube, 16)
     assert np.array_equal(fitted(blocked, cube.shape, "NC1HWC0", "NCHW"), cube)
     assert np.array_equal(fitted(blocked, cube.shape, "NC1HWC0", "NHWC"), cube.transpose(0, 2, 3, 1))
-    with pytest.raises(ArtifactError, match="to fit .* in one way, found 2"):
+    with pytest.raises(ArtifactError, match=r"to fit .* in one way, found 2"):
         fitted(blocked, cube.shape, "NC1HWC0")
 
 

@@ -66,8 +66,10 @@ def test_what_holds_no_numbers_is_left_aside(tmp_path: Path) -> None:
     found = read_brought(tmp_path)
     assert [one.names[0] for one in found.tensors] == ["good", "good"]
     assert found.notes == (
-        "4 left aside: both.npz, evil.npy holds Python objects, which are never unpickled, evil.npy holds Python objects, "
-        "which are never unpickled, notes.md is no .npy or .npz, text.npy holds <U1, no numbers",
+        (
+            "4 left aside: both.npz, evil.npy holds Python objects, which are never unpickled, "
+            "evil.npy holds Python objects, which are never unpickled, notes.md is no .npy or .npz, text.npy holds <U1, no numbers"
+        ),
         "links and what is no file are left aside: link.npy",
     )
     assert not (tmp_path / "run").exists()
@@ -110,14 +112,14 @@ def test_a_cut_archive_costs_one_line(tmp_path: Path, cut: int) -> None:
     np.savez(tmp_path / "x.npz", a=np.ones(64))
     whole = (tmp_path / "x.npz").read_bytes()
     (tmp_path / "x.npz").write_bytes(whole[:cut])
-    with pytest.raises(ArtifactError, match="x.npz: expected a .npz, found: .*; copy it again"):
+    with pytest.raises(ArtifactError, match=r"x.npz: expected a .npz, found: .*; copy it again"):
         read_brought(tmp_path)
 
 
 def test_an_archive_that_lies_costs_one_line(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("a.npy", promising((10_000_000_000,)))
-    with pytest.raises(ArtifactError, match="x.npz, a.npy: expected 40,000,000,000 bytes"):
+    with pytest.raises(ArtifactError, match=r"x.npz, a.npy: expected 40,000,000,000 bytes"):
         read_brought(tmp_path)
 
 
@@ -127,6 +129,6 @@ def test_damage_inside_an_archive_is_found_where_it_is_read(tmp_path: Path, at: 
     content = bytearray((tmp_path / "x.npz").read_bytes())
     content[at] ^= 1
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(ArtifactError, match="x.npz, a.npy: expected an array, found: Bad CRC-32") as caught:
+    with pytest.raises(ArtifactError, match=r"x.npz, a.npy: expected an array, found: Bad CRC-32") as caught:
         values(read_brought(tmp_path).tensors[0], (20_000,), "float64")
     assert ("in_npz" in str(caught.getrepr())) == read_now
