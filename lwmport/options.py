@@ -488,6 +488,15 @@ OPTIONS: Final = (
         help="For JOBS.toml: what runs the ports: local for this machine, ray for a cluster.",
     ),
     Option(
+        key="junit",
+        place=Place.COMMAND,
+        commands=("port",),
+        kind=Kind.PATH,
+        metavar="FILE",
+        job=False,
+        help="The file for the verdicts as JUnit XML, which systems of continuous integration show.",
+    ),
+    Option(
         key="json",
         place=Place.COMMAND,
         kind=Kind.FLAG,

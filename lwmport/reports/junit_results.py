@@ -1,12 +1,12 @@
 """What each command judged, as the test cases of its JUnit XML; one of them has the verdict of the whole."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Protocol
 
 from lwmport.reports.bisect_words import answer, decibels
 from lwmport.reports.bisection import Bisection, First, Tap
 from lwmport.reports.cases import cases_of
 from lwmport.reports.junit import Result
-from lwmport.reports.ports import PortRow
 from lwmport.reports.record import ComponentReport
 from lwmport.types import Preflight, Severity, Status
 
@@ -16,14 +16,26 @@ def of_components(parts: Iterable[ComponentReport]) -> list[Result]:
     return [result for part in parts for result in _whole(_cases(part), part.title, part.status, part.reason)]
 
 
-def of_stages(group: str, stages: Iterable[Result], status: Status, sentence: str) -> list[Result]:
-    """Return the stages of a port as test cases, and one for its verdict where that is of none of them."""
-    return _whole(list(stages), group, status, sentence)
+class Stage(Protocol):
+    """One stage of a port."""
+
+    @property
+    def name(self) -> str:
+        """What is done in it."""
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is so."""
 
 
-def of_ports(jobs: Iterable[PortRow]) -> list[Result]:
-    """Return a test case for each stage of each port."""
-    return [result for job in jobs for result in _port(job)]
+def of_port(title: str, stages: Iterable[Stage], status: Status, sentence: str) -> list[Result]:
+    """Return a test case for each stage of a port, and one for its verdict where no stage has that."""
+    results = [Result(group=title, name=one.name, status=one.status, message=one.reason) for one in stages]
+    return _whole(results, title, status, sentence)
 
 
 def of_preflights(found: Iterable[Preflight]) -> list[Result]:
@@ -65,14 +77,9 @@ def _cases(part: ComponentReport) -> list[Result]:
     ]
 
 
-def _port(job: PortRow) -> list[Result]:
-    stages = [Result(group=job.title, name=one.name, status=one.status, message=one.reason) for one in job.stages]
-    return _whole(stages, job.title, job.status, job.sentence)
-
-
 def _errors(found: Preflight) -> str:
     errors = [one for one in found.findings if one.severity is Severity.ERROR]
-    lines: Iterator[str] = (f"{one.rule} {one.title}: {one.found} {one.where}".strip() for one in errors)
+    lines = (f"{one.rule} {one.title}: {one.found} {one.where}".strip() for one in errors)
     return "; ".join(dict.fromkeys(lines))
 
 
