@@ -488,6 +488,15 @@ OPTIONS: Final = (
         help="For JOBS.toml: what runs the ports: local for this machine, ray for a cluster.",
     ),
     Option(
+        key="against",
+        place=Place.MATRIX,
+        commands=("port",),
+        kind=Kind.PATH,
+        metavar="DIR",
+        job=False,
+        help="For JOBS.toml: the folder or the index.json of an earlier run. The index then says what changed since.",
+    ),
+    Option(
         key="junit",
         place=Place.COMMAND,
         commands=("port",),

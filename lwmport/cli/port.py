@@ -111,4 +111,6 @@ def _print_all(found: "PortReport", out: Path) -> None:
     for job in found.jobs:
         click.echo(f"{status_word(job.status)}  {job.title}: {job.sentence}")
     click.echo(f"index: {out / 'index.html'}")
+    if found.trends is not None:
+        click.echo(printable(found.trends.sentence))
     click.echo(f"{status_word(found.status)}  {found.sentence}")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lwmport import atomic, owned
 from lwmport.reports import bisect_view, bisect_words, depth_chart, junit, render
@@ -59,7 +59,7 @@ def markdown(found: Bisection) -> str:
     return render.text("bisect.md.j2", found=found, **_WORDS)
 
 
-_WORDS: Final = {
+_WORDS: Final[dict[str, Any]] = {
     "words": bisect_words,
     "view": bisect_view,
     "decibels": bisect_words.decibels,
