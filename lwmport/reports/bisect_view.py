@@ -20,7 +20,7 @@ EVENTS: Final = 40
 ROWS: Final = 200
 """Rows of all taps, folded; more taps share them, by layer."""
 
-SHOWN: Final = 4
+SHOWN: Final = 3
 """Neighbours on one side that are drawn."""
 
 OTHERS: Final = 20

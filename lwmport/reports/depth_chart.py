@@ -71,6 +71,14 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The data of two SVG paths: ``dots`` are for points with no neighbour that a line could lead to."""
+
+    lines: str
+    dots: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Band:
     """A part of the depth that has a name. ``lines`` are shown when it is pointed at or focused."""
 
@@ -90,10 +98,10 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class DepthChart:
-    """Everything to draw. ``whole`` and ``own`` are the data of SVG paths; ``rows`` are the two special ones in use."""
+    """Everything to draw; ``rows`` are the two special ones in use."""
 
-    whole: str
-    own: str
+    whole: Curve
+    own: Curve
     bands: tuple[Band, ...]
     marks: tuple[Mark, ...]
     x_ticks: tuple[Tick, ...]
@@ -112,8 +120,8 @@ def depth_chart(found: Bisection) -> DepthChart | None:
     across, height = _across(len(taps)), _height(low, high)
     spans = list(runs(taps, BANDS))
     return DepthChart(
-        whole=_path([tap.whole for tap in taps], across, height),
-        own=_path([tap.own for tap in taps], across, height),
+        whole=_curve([tap.whole for tap in taps], across, height),
+        own=_curve([tap.own for tap in taps], across, height),
         bands=tuple(_band(run, across) for run in spans),
         marks=tuple(_marks(taps, across, height)),
         x_ticks=tuple(_names(spans, across)),
@@ -173,26 +181,31 @@ def _height(low: float, high: float) -> Callable[[float], float]:
     return height
 
 
-def _path(measured: list[Measured | None], across: Callable[[float], float], height: Callable[[float], float]) -> str:
+Point = tuple[float, float]
+
+
+def _curve(
+    measured: list[Measured | None], across: Callable[[float], float], height: Callable[[float], float]
+) -> Curve:
     """Return a curve that breaks where nothing was measured, and between decibels and the two rows beside them.
 
     Of taps that share one unit across, the worst is drawn: a curve has no more points than the axis has units.
     """
-    points = [None if one is None else (across(place), height(one.sqnr_db)) for place, one in enumerate(measured)]
-    worst: dict[int, tuple[float, float] | None] = {}
-    for place, point in enumerate(points):
-        column = place * (RIGHT - LEFT) // max(len(points), RIGHT - LEFT)
+    worst: dict[int, Point | None] = {}
+    for place, one in enumerate(measured):
+        point = None if one is None else (across(place), height(one.sqnr_db))
+        column = place * (RIGHT - LEFT) // max(len(measured), RIGHT - LEFT)
         before = worst.get(column)
         worst[column] = point if before is None or (point is not None and point[1] > before[1]) else before
-    drawn = list(worst.values())
-    words = [_step(before, point) for before, point in pairwise([None, *drawn]) if point is not None]
-    return "".join(words)
-
-
-def _step(before: tuple[float, float] | None, point: tuple[float, float]) -> str:
-    """Return the words that lead to a point; a start is a dot of its own."""
-    joined = before is not None and _row(before[1]) == _row(point[1])
-    return f"L{point[0]:g} {point[1]:g}" if joined else f"M{point[0]:g} {point[1]:g}h0"
+    pieces: list[list[Point]] = []
+    for before, point in pairwise([None, *worst.values()]):
+        if point is not None and before is not None and _row(before[1]) == _row(point[1]):
+            pieces[-1].append(point)
+        elif point is not None:
+            pieces.append([point])
+    lines = ("M" + "L".join(f"{x:g} {y:g}" for x, y in piece) for piece in pieces if len(piece) > 1)
+    dots = (f"M{x:g} {y:g}h0" for piece in pieces if len(piece) == 1 for x, y in piece)
+    return Curve(lines="".join(lines), dots="".join(dots))
 
 
 def _row(height: float) -> float | None:
@@ -249,9 +262,11 @@ def _rows(values: list[float]) -> Iterator[Tick]:
 
 
 def _summary(found: Bisection) -> str:
-    taps = found.taps
-    equal = sum(tap.whole.sqnr_db == math.inf for tap in taps)
-    entered = sum(tap.enters for tap in taps)
-    words = [f"{numbers.count(len(taps))} taps", f"{numbers.count(equal)} of them equal"]
-    words.append(f"the error enters at {numbers.count(entered)}" if entered else "no error enters")
-    return ", ".join([*words, f"least SQNR {decibels(_least(tap.whole for tap in taps))}"])
+    values = [tap.whole.sqnr_db for tap in found.taps]
+    equal, broken = values.count(math.inf), sum(not value > -math.inf for value in values)
+    entered = sum(tap.enters for tap in found.taps)
+    words = [f"{numbers.count(len(values))} taps", f"{numbers.count(equal)} of them equal"]
+    words += [f"{numbers.count(broken)} not finite"] if broken else []
+    words.append(f"an error enters at {numbers.count(entered)}" if entered else "no error enters")
+    least = min((value for value in values if math.isfinite(value)), default=None)
+    return ", ".join([*words, *([] if least is None else [f"least SQNR {decibels(least)}"])])
