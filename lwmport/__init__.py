@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from lwmport.models.options import Options
+    from lwmport.pipeline.bisect.request import BisectRequest
+    from lwmport.pipeline.bisect.run import bisect
     from lwmport.pipeline.bundle.run import BundleOutcome, BundleRequest, bundle
     from lwmport.pipeline.bundle.verify import VerifyOutcome, VerifyRequest, verify
     from lwmport.pipeline.check import CheckOutcome, CheckRequest
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.port.run import PortOutcome, PortRequest, port
     from lwmport.pipeline.session import Session
     from lwmport.pipeline.validate.run import ValidateRequest, validate
+    from lwmport.reports.bisection import Bisection
     from lwmport.types import Status
 
     Request = ConvertRequest
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
+    "BisectRequest",
+    "Bisection",
     "BundleOutcome",
     "BundleRequest",
     "CheckOutcome",
@@ -83,6 +88,7 @@ __all__ = [
     "VerifyOutcome",
     "VerifyRequest",
     "__version__",
+    "bisect",
     "bundle",
     "check",
     "compile",
@@ -95,6 +101,8 @@ __all__ = [
 
 _API = {
     "ArtifactError": "lwmport.errors:ArtifactError",
+    "BisectRequest": "lwmport.pipeline.bisect.request:BisectRequest",
+    "Bisection": "lwmport.reports.bisection:Bisection",
     "BundleOutcome": "lwmport.pipeline.bundle.run:BundleOutcome",
     "BundleRequest": "lwmport.pipeline.bundle.run:BundleRequest",
     "CheckOutcome": "lwmport.pipeline.check:CheckOutcome",
@@ -125,6 +133,7 @@ _API = {
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
     "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",
     "VerifyRequest": "lwmport.pipeline.bundle.verify:VerifyRequest",
+    "bisect": "lwmport.pipeline.bisect.run:bisect",
     "bundle": "lwmport.pipeline.bundle.run:bundle",
     "check": "lwmport.pipeline.check:check_models",
     "compile": "lwmport.pipeline.compile.run:compile_models",

@@ -11,6 +11,7 @@ import click
 
 from lwmport import __version__
 from lwmport.cli import interruption, room
+from lwmport.cli.bisect import bisect
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
@@ -56,6 +57,7 @@ for command in (
     check,
     compile_,
     validate,
+    bisect,
     report,
     inspect,
     checkpoint,

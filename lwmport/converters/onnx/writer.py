@@ -66,7 +66,7 @@ def write_model(
         if item.nbytes < INLINE_BYTES:
             item.value.const_value = ir.Tensor(_whole(item), name=item.name)
     written = {data: _write_data(external, data, progress)[0]} if external else {}
-    model = ir.to_proto(_model(graph, inputs, outputs, producer)).SerializeToString(deterministic=True)
+    model = ir.to_proto(model_of(graph, inputs, outputs, producer)).SerializeToString(deterministic=True)
     with atomic.new_file(path) as file:
         file.write(model)
     return {path: hashlib.sha256(model).hexdigest(), **written}
@@ -153,7 +153,7 @@ def reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:
     )
 
 
-def _model(graph: GraphBuilder, inputs: list[ir.Value], outputs: list[ir.Value], producer: tuple[str, str]) -> ir.Model:
+def model_of(graph: GraphBuilder, inputs: list[ir.Value], outputs: list[ir.Value], producer: tuple[str, str]) -> ir.Model:
     domains = sorted({node.domain for node in graph.every() if node.domain})
     initializers = [item.value for item in graph.initializers.values()]
     opsets = {"": graph.opset, **dict.fromkeys(domains, 1)}

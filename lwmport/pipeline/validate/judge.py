@@ -93,11 +93,7 @@ def judge(
     trial = _tried((path, opener), signature, run, tell)
     both = ((run.reference, run.seconds), (trial.runner, trial.seconds))
     sides = {side: taken for side, taken in both if taken}
-    diffs = tuple(
-        diff
-        for runs, outputs in _by_case(run.all, trial.outputs)
-        for diff in _compared_all(runs, signature, outputs, precision)
-    )
+    diffs = diffs_of(run, signature, trial.outputs, precision)
     verdict_of = partial(not_judged, reason=trial.refusal) if trial.refusal else verdict
     validation = verdict_of(
         component=run.component.name,
@@ -119,6 +115,17 @@ def judge(
     timings = tuple(_timing(side, taken, run) for side, taken in sides.items())
     return Judgement(
         validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=trial.notes
+    )
+
+
+def diffs_of(
+    run: ReferenceRun, signature: Signature, outputs: Sequence[Mapping[str, Array]], precision: str
+) -> tuple[TensorDiff, ...]:
+    """Return the verdict on every output, by case; ``outputs`` are those of an artifact in each run, as far as it came."""
+    return tuple(
+        diff
+        for runs, found in _by_case(run.all, outputs)
+        for diff in _compared_all(runs, signature, found, precision)
     )
 
 

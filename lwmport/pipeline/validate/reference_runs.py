@@ -77,8 +77,10 @@ def gather(
     batch: int,
     progress: Progress = lambda *_: None,
     sampling: Sampling | None = None,
+    *,
+    timed: bool = True,
 ) -> ReferenceRun:
-    """Return JAX's outputs in every run that the component is judged on; only those like the first are timed.
+    """Return JAX's outputs in every run that the component is judged on; only those like the first are ``timed``.
 
     ``progress`` is called with the weights that are read, if they do not fit into memory.
 
@@ -91,7 +93,7 @@ def gather(
     runner = reference(component, weights)
     feeds = [trial.made.inputs for trial in trials]
     quantize = partial(quantized, component, weights)
-    if runner.streamed:
+    if runner.streamed or not timed:
         outputs: list[Mapping[str, Array]] = list(runner.run_all(feeds, progress))
         seconds: tuple[float, ...] = ()
     else:

@@ -19,6 +19,7 @@ class Operator:
         outputs: the tensors that it gives, ``""`` where an optional one is left out.
         attributes: its settings by the names of the format, as numbers, texts, lists of them, arrays or, of bodies,
             texts.
+        inner: its name within the local function that ``name`` calls; empty where it is no part of a function.
         captured: how many of ``inputs``, at their end, are read by a body.
     """
 
@@ -27,6 +28,7 @@ class Operator:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    inner: str = ""
     captured: int = 0
 
 
@@ -35,24 +37,19 @@ class Pieces(Protocol):
 
     Attributes:
         format: the format of the file: ``onnx``, ``tflite``, ``saved_model``, ``frozen_graph``.
+        public_inputs, public_outputs: what callers call an input or an output -> its name inside, where these are two.
         inputs, outputs: of the whole model, by the names that are used inside, in the file's order.
         operators: all, each behind what it reads.
         constants: shape and dtype of every tensor that the file has the value of, by name.
     """
 
     format: str
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]: ...
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]: ...
-
-    @property
-    def operators(self) -> tuple[Operator, ...]: ...
-
-    @property
-    def constants(self) -> Mapping[str, TensorSpec]: ...
+    public_inputs: Mapping[str, str]
+    public_outputs: Mapping[str, str]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    operators: tuple[Operator, ...]
+    constants: Mapping[str, TensorSpec]
 
     def constant(self, name: str) -> Array:
         """Return the value of a constant, mapped from the file where that can be."""

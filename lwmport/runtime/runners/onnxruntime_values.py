@@ -48,7 +48,7 @@ def _array(value: Any) -> Array:
     count = math.prod(shape)
     size = -(-count * BITS[name] // 8) if name in BITS else count * dtype.itemsize
     raw = np.frombuffer(ctypes.string_at(value.data_ptr(), size), np.uint8)
-    return (_unpacked(raw, BITS[name], dtype, count) if name in BITS else raw.view(dtype)).reshape(shape)
+    return (unpacked(raw, BITS[name], dtype, count) if name in BITS else raw.view(dtype)).reshape(shape)
 
 
 def _packed(array: Array, bits: int) -> Array:
@@ -60,7 +60,7 @@ def _packed(array: Array, bits: int) -> Array:
     return packed
 
 
-def _unpacked(raw: Array, bits: int, dtype: Any, count: int) -> Array:
+def unpacked(raw: Array, bits: int, dtype: Any, count: int) -> Array:
     codes = (raw[:, None] >> (np.arange(8 // bits, dtype=np.uint8) * bits)) & (2**bits - 1)
     codes = codes.reshape(-1)[:count].astype(np.uint8)
     found: Array = codes.view(dtype) if dtype.name.startswith("float") else codes.astype(dtype)

@@ -1,0 +1,107 @@
+"""``lwmport bisect``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lwmport.cli.completion import files, names
+from lwmport.cli.options import shared
+from lwmport.cli.output import print_json, status_word
+from lwmport.cli.progress import progress
+from lwmport.types import Status
+from lwmport.verdicts import exit_code
+from lwmport.wording import printable
+
+if TYPE_CHECKING:
+    from lwmport.reports.bisection import Bisection, First
+
+SHOWN = 5
+"""Further places that are shown."""
+
+
+@click.command(short_help="Find the first wrong operator of a model, and why.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option(
+    "--reference",
+    shell_complete=files,
+    default="jax",
+    show_default=True,
+    metavar="jax|PATH",
+    help="The reference: jax, or the path of another model.",
+)
+@click.option(
+    "--runner",
+    shell_complete=names("runner"),
+    metavar="NAME",
+    help="The runner of the model: see 'lwmport list'. By default its suffix decides.",
+)
+@click.option(
+    "--results",
+    shell_complete=files,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Tensors that a device gave: .npy files, or what a vendor's tool dumped. They are held against the reference.",
+)
+@click.option("--strict", is_flag=True, help="Count an error that no output shows as wrong too.")
+@shared("inputs", "samples")
+@click.option(
+    "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for a report. By default no report is written.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def bisect(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
+    """Run ARTIFACT an operator at a time and say where the first error enters, why, and what becomes of it.
+
+    Each operator runs on the reference's own inputs and on what reaches it in the whole model. So an error that enters
+    is told from one that passes through. The exit code is 0 where nothing is wrong, 1 where something is, 3 where it
+    could not be judged.
+    """
+    from lwmport.pipeline.bisect.request import BisectRequest
+    from lwmport.pipeline.bisect.run import bisect as run
+    from lwmport.reports.bisection import as_json as document
+
+    with progress() as observer:
+        found = run(BisectRequest(**options), observer)
+    if as_json:
+        print_json(document(found))
+    else:
+        _print(found, options["out"])
+    return exit_code(found.status)
+
+
+def _print(found: "Bisection", out: Path | None) -> None:
+    click.echo(f"{found.component} against {found.reference}")
+    click.echo(f"on {printable(found.inputs)}; weights: {printable(found.weights)}")
+    for note in found.notes:
+        click.echo(f"  {printable(note)}")
+    if found.first is not None:
+        _print_place(found.first)
+    for item in found.others[:SHOWN]:
+        click.echo(f"an error enters also at {printable(item.node)} ({printable(item.operator)})")
+    if len(found.others) > SHOWN:
+        click.echo(f"and at {len(found.others) - SHOWN} operators more")
+    if out is not None:
+        click.echo(f"report: {out / 'bisect.html'}")
+    click.echo(f"{status_word(found.status)}  {printable(_sentence(found))}")
+
+
+def _print_place(first: "First") -> None:
+    own = first.own_inputs
+    click.echo(f"the first error enters at {printable(first.node)} ({printable(first.operator)})")
+    click.echo(f"  output {printable(first.output)}, in the reference {printable(first.tap)}")
+    click.echo(f"  on the reference's own inputs: {own.max_abs:.3g} at most, SQNR {own.sqnr_db:.1f} dB")
+    click.echo(f"  cause: {first.cause or 'not known'}. {printable(first.explanation)}")
+
+
+def _sentence(found: "Bisection") -> str:
+    """Return the last line: what was found."""
+    if found.status is Status.NOT_JUDGED:
+        return found.reason
+    if found.first is None:
+        return "Every operator gives what it should."
+    return f"The first wrong operator is {found.first.node}."

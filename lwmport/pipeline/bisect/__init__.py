@@ -1,0 +1,1 @@
+"""Finding the first operator of a model file that computes something else than the reference."""
