@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shlex
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,21 +10,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lwmport import manifest, memory
+from lwmport import manifest, memory, owned
 from lwmport.errors import UsageError
 from lwmport.pipeline.bisect.anchors import Anchors
 from lwmport.pipeline.bisect.reference import Lowering, lowering_of
-from lwmport.pipeline.bisect.request import BisectRequest
+from lwmport.pipeline.bisect.request import JAX, BisectRequest
 from lwmport.pipeline.bisect.search import Found, search
 from lwmport.pipeline.bisect.walk import Walk, corresponds
 from lwmport.pipeline.bisect.whole import Whole, run_whole
+from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.judge import diffs_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.subject import Subject, subjects_of
 from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors
+from lwmport.reports.bisect_files import NAMES as REPORT
+from lwmport.reports.bisect_files import listed, write_bisection
 from lwmport.reports.bisection import Bisection, Measured
 from lwmport.requests import by_fields
 from lwmport.runtime.pieces.isolated import IsolatedPieces
@@ -76,6 +81,9 @@ def bisect(request: BisectRequest, observer: Observer | None = None) -> Bisectio
     """
     observer = observer or Silent()
     started = time.monotonic()
+    if request.out is not None:
+        check_writable(request.out)
+        check_names(request.out, REPORT, owned.Earlier(listed))
     found = subjects_of(request.artifact)
     converted = found.converted(request.checkpoint)
     with memory.AnonymousPeak() as peak:
@@ -83,7 +91,27 @@ def bisect(request: BisectRequest, observer: Observer | None = None) -> Bisectio
             one = _searched(request, subject, converted, observer)
             if one.status is not Status.PASSED:
                 break
-    return replace(one, peak_bytes=peak.peak_bytes or 0, seconds=time.monotonic() - started)
+    result = replace(
+        one, peak_bytes=peak.peak_bytes or 0, seconds=time.monotonic() - started, command=_command(request)
+    )
+    if request.out is not None:
+        write_bisection(result, request.out)
+    return result
+
+
+def _command(request: BisectRequest) -> str:
+    """Return the command that does the same again."""
+    words = ["lwmport", "bisect", str(request.artifact)]
+    for flag, value in (
+        ("--reference", None if request.reference == JAX else request.reference),
+        ("--checkpoint", request.checkpoint),
+        ("--runner", request.runner),
+        ("--results", request.results),
+        ("--inputs", request.inputs),
+        ("--samples", request.samples),
+    ):
+        words += [] if value is None else [flag, str(value)]
+    return shlex.join([*words, *(["--strict"] if request.strict else [])])
 
 
 def _searched(request: BisectRequest, subject: Subject, converted: Converted, observer: Observer) -> Bisection:
