@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -78,9 +78,11 @@ def gather(
     progress: Progress = lambda *_: None,
     sampling: Sampling | None = None,
     *,
-    timed: bool = True,
+    runner: Any = None,
 ) -> ReferenceRun:
-    """Return JAX's outputs in every run that the component is judged on; only those like the first are ``timed``.
+    """Return JAX's outputs in every run that the component is judged on; only those like the first are timed.
+
+    A ``runner`` that is given runs the component in place of the usual one; nothing is timed then.
 
     ``progress`` is called with the weights that are read, if they do not fit into memory.
 
@@ -90,7 +92,8 @@ def gather(
     """
     sampling = sampling or Sampling()
     trials = TestInputs(component, weights, sampling).trials(batch)
-    runner = reference(component, weights)
+    timed = runner is None
+    runner = runner or reference(component, weights)
     feeds = [trial.made.inputs for trial in trials]
     quantize = partial(quantized, component, weights)
     if runner.streamed or not timed:
