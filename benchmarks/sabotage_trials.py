@@ -186,7 +186,7 @@ def _share_beyond(expected: Array, found: Array, atol: float, rtol: float) -> fl
 def searched(ready: Ready, model: Path, planted: Planted | None, *, strict: bool) -> Search:
     """Return what bisect finds in a model."""
     from lwmport.pipeline.bisect.request import BisectRequest
-from lwmport.pipeline.bisect.run import bisect
+    from lwmport.pipeline.bisect.run import bisect
 
     try:
         found = bisect(BisectRequest(artifact=model, strict=strict))

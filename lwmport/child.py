@@ -139,7 +139,7 @@ class Server:
         self._bounds, self._about = bounds, about
         self._process: subprocess.Popen[bytes] | None = None
         self._files = contextlib.ExitStack()
-        files = (self._files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        files = (self._files.enter_context(tempfile.TemporaryFile()) for _ in range(3))  # noqa: SIM115
         self._given, self._answer, self._said = files
 
     def ask(self, **arguments: Any) -> Any:
