@@ -148,7 +148,7 @@ def _of_number(evidence: Evidence, kind: str, value: float) -> str:
 
 def _hides(value: Array) -> bool:
     small = 0 < value.size <= 1 << 24
-    return bool(small) and float(value.min()) <= -MASKING and float(np.abs(value).min()) <= MASKING
+    return bool(small and value.min() <= -MASKING and np.abs(value).min() <= MASKING)
 
 
 def _is_vector(value: Array) -> bool:
