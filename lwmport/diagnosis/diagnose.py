@@ -8,6 +8,7 @@ import numpy as np
 
 from lwmport.diagnosis.evidence import Diagnosis, Evidence
 from lwmport.diagnosis.judging import EXPLAINED, Case
+from lwmport.diagnosis.lighter import lighter
 from lwmport.diagnosis.rules import RULES
 from lwmport.diagnosis.suspicion import Suspicion, gives
 
@@ -32,7 +33,7 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
     """
     case = Case(evidence)
     with np.errstate(all="ignore"):  # infinities and NaN are among what is judged
-        return (_seen(case) or _computed(case)) if case.size else None
+        return (_seen(case) or _computed(Case(lighter(evidence)))) if case.size else None
 
 
 def _seen(case: Case) -> Diagnosis | None:

@@ -16,6 +16,9 @@ WIDTH: Final[Mapping[str, float]] = MappingProxyType({"bfloat16": 2.0**-7, "floa
 LEVELS: Final = 256
 """Values that 8 bits have; of 4 bits there are fewer."""
 
+FEWEST: Final = 4
+"""Levels below which they mean nothing: any two values are on some grid."""
+
 SAMPLE: Final = 1 << 18
 
 
@@ -64,14 +67,10 @@ def _steps_of(right: Array, found: Array, axis: int | None) -> str | None:
     for one in slices:
         a, b = (np.ravel(array[one])[:SAMPLE].astype(np.float64) for array in (right, found))
         values = np.unique(np.abs(b))
-        if b.size < 2 * FEWEST or len(values) > LEVELS // 2 + 1 or len(values) < 2:
+        if not FEWEST <= len(values) <= LEVELS // 2 + 1 or np.count_nonzero(b) < 2 * len(values):
             return None
         step = float(np.diff(values).min())
         if not (np.abs(b / step - np.round(b / step)) < 0.02).all() or (np.abs(a - b) > 0.51 * step).any():
             return None
         levels = max(levels, round(float(values.max()) / step))
     return "4-bit integers" if levels <= 8 else "8-bit integers"
-
-
-FEWEST: Final = 8
-"""Twice as many values are needed before few levels mean something."""

@@ -220,7 +220,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             title="wrong wiring",
             proves="the operator reads another tensor of the same shape",
             remedy="Connect the right tensor.",
-            seen=(wrong_wiring,),
+            seen=(wrong_wiring, wrong_constants),
             computed=(other_operands,),
         ),
         "wrong-order": Rule(
