@@ -83,10 +83,11 @@ def plan(count: int, seed: int, kinds: Sequence[str]) -> list[tuple[str, int, li
     All kinds take turns, so that rare ones are measured as often as those with a place everywhere.
     """
     random = np.random.default_rng(seed)
+    turns = random.permutation(len(kinds))
     found = []
     for number in range(count):
         order = [FAULTY[place] for place in random.permutation(len(FAULTY))]
-        found.append((kinds[number % len(kinds)], int(random.integers(2**31)), order))
+        found.append((kinds[turns[number % len(kinds)]], int(random.integers(2**31)), order))
     return found
 
 

@@ -72,7 +72,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Clean:
-    """One clean conversion, and what sounded an alarm on it: nothing, the validators, bisect or its ``--strict``."""
+    """One clean conversion, and what sounded an alarm on it: nothing, the validators, or ``bisect --strict``."""
 
     case: str
     alarm: str = ""
