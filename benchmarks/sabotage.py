@@ -43,7 +43,8 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     if not peer:
         say("no polygraphy here: pip install polygraphy, or --polygraphy INTERPRETER; it is left out")
     bisects = not options.no_bisect and find_spec("lwmport.pipeline.bisect") is not None
-    line = Line(Setup(work=str(work), threads=options.threads, bisects=bisects, peer=peer))
+    compiled = str(work / "compiled")
+    line = Line(Setup(work=str(work), threads=options.threads, bisects=bisects, peer=peer, compiled=compiled))
     try:
         faults = list(_faults(line, options))
         clean = list(_clean(line, options.clean))

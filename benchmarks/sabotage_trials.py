@@ -31,12 +31,16 @@ PEER = Path(sabotage_polygraphy.__file__)
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a process needs: a folder of its own, threads, whether bisect is asked, the peer's Python if it is."""
+    """What a process needs: a folder of its own, threads, whether bisect is asked, the peer's Python if it is.
+
+    ``compiled`` is where JAX keeps what it compiles, so that the reference of a conversion is compiled once.
+    """
 
     work: str
     threads: int
     bisects: bool = True
     peer: str = ""
+    compiled: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,8 @@ class Bench:
 
     def __init__(self, setup: Setup) -> None:
         self._setup, self._work = setup, Path(setup.work)
-        _keep_compiled(self._work / "compiled")
+        if setup.compiled:
+            _keep_compiled(setup.compiled)
         self._ready: dict[str, Ready] = {}
 
     def run(self, attempt: Attempt) -> Mapping[str, Any]:
@@ -144,11 +149,10 @@ class Bench:
         return _placed(replace(took, node=_maker(model, told["tensor"])), ready, model, planted)
 
 
-def _keep_compiled(folder: Path) -> None:
-    """Let JAX compile the reference of a conversion once, and not for each fault in it."""
+def _keep_compiled(folder: str) -> None:
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
