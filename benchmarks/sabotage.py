@@ -43,7 +43,8 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     if not peer:
         say("no polygraphy here: pip install polygraphy, or --polygraphy INTERPRETER; it is left out")
     bisects = not options.no_bisect and find_spec("lwmport.pipeline.bisect") is not None
-    line = Line(Setup(work=str(work), threads=options.threads, bisects=bisects, peer=peer))
+    compiled = str(work / "compiled")
+    line = Line(Setup(work=str(work), threads=options.threads, bisects=bisects, peer=peer, compiled=compiled))
     try:
         faults = list(_faults(line, options))
         clean = list(_clean(line, options.clean))
@@ -83,10 +84,11 @@ def plan(count: int, seed: int, kinds: Sequence[str]) -> list[tuple[str, int, li
     All kinds take turns, so that rare ones are measured as often as those with a place everywhere.
     """
     random = np.random.default_rng(seed)
+    turns = random.permutation(len(kinds))
     found = []
     for number in range(count):
         order = [FAULTY[place] for place in random.permutation(len(FAULTY))]
-        found.append((kinds[number % len(kinds)], int(random.integers(2**31)), order))
+        found.append((kinds[turns[number % len(kinds)]], int(random.integers(2**31)), order))
     return found
 
 

@@ -72,7 +72,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Clean:
-    """One clean conversion, and what sounded an alarm on it: nothing, the validators, bisect or its ``--strict``."""
+    """One clean conversion, and what sounded an alarm on it: nothing, the validators, or ``bisect --strict``."""
 
     case: str
     alarm: str = ""
@@ -111,6 +111,7 @@ def counts(faults: Iterable[Fault], clean: Sequence[Clean]) -> list[Mapping[str,
         _row("bisect: there or at a direct neighbour", searched, lambda fault: _near(fault.search)),
         _row("bisect: found nothing", searched, lambda fault: not _node(fault.search)),
         _row("explained rightly, where a rule is", ruled, lambda fault: fault.is_explained is True),
+        _row("explained by the exact word", ruled, lambda fault: _cause(fault.search) == fault.causes[0]),
         _row("explained wrongly", searched, lambda fault: fault.is_explained is False),
         _row("bisect --strict: near, where no output shows it", _searched(hidden), lambda f: _near(f.search)),
         _row("bisect --strict: explained wrongly", _searched(hidden), lambda fault: fault.is_explained is False),
@@ -211,6 +212,10 @@ def _near(search: Search | None) -> bool:
 
 def _steps(search: Search | None) -> int | None:
     return None if search is None else search.distance
+
+
+def _cause(search: Search | None) -> str | None:
+    return None if search is None else search.cause
 
 
 def _node(search: Search | None) -> str:

@@ -24,7 +24,7 @@ class Operator:
     Attributes:
         type: in ONNX's words. written: as the file has it.
         name: of the node; of its first output in TFLite.
-        index: its place in the order of the graph that it lies in.
+        index: its place in the file's order, what a branch holds behind the node that has it.
         raw: what the format has.
         enclosing: names of the nodes of the main graph that hold or call it, where it is not one itself.
         nested: whether it lies in a branch or a loop, which a run may not enter.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ class OnnxDraft(Draft):
         self._model = onnx.load(path, load_external_data=False)
         self._constants = {item.name: item for item in self._model.graph.initializer}
         self._types: dict[str, Any] = {}
-        self.operators = list(self._walk(self._model.graph, ()))
+        self._made: dict[tuple[int, str], Any] = {}
+        """Scope and name -> what a Constant node of the scope gives."""
+        found = list(self._walk(self._model.graph, ()))
         for function in self._model.functions:
-            self.operators += self._of_function(function)
+            found += self._of_function(function)
+        self.operators = [replace(operator, index=index) for index, operator in enumerate(found)]
         self._types |= {item.name: item.type.tensor_type for item in (*self._model.graph.input,)}
 
     def inputs(self, operator: Operator) -> list[Value | None]:
@@ -139,25 +143,30 @@ class OnnxDraft(Draft):
     def _walk(self, graph: Any, enclosing: tuple[str, ...]) -> Iterator[Operator]:
         for item in (*graph.value_info, *graph.output):
             self._types.setdefault(item.name, item.type.tensor_type)
-        for index, node in enumerate(graph.node):
-            yield _operator(node, index, enclosing, graph)
+        for node in graph.node:
+            self._note(node, graph)
+            yield _operator(node, enclosing, graph)
             for attribute in node.attribute:
                 if attribute.type == onnx.AttributeProto.GRAPH:
                     yield from self._walk(attribute.g, enclosing or (node.name,))
 
     def _of_function(self, function: Any) -> Iterator[Operator]:
         calls = [node.name for node in self._model.graph.node if (node.domain, node.op_type) == _key(function)]
-        for index, node in enumerate(function.node):
-            yield _operator(node, index, tuple(calls), function)
+        for node in function.node:
+            self._note(node, function)
+            yield _operator(node, calls, function)
+
+    def _note(self, node: Any, scope: Any) -> None:
+        if node.op_type == "Constant":
+            value = next((item.t for item in node.attribute if item.name == "value"), None)
+            self._made[id(scope), node.output[0]] = value
 
     def _tensor(self, operator: Operator, slot: int) -> Any:
         if slot >= len(operator.raw.input) or not operator.raw.input[slot]:
             return None
         name = operator.raw.input[slot]
-        made = (node for node in getattr(operator.scope, "node", ()) if node.op_type == "Constant")
-        of_node = next((node for node in made if name in node.output), None)
-        if of_node is not None:
-            return next((item.t for item in of_node.attribute if item.name == "value"), None)
+        if (id(operator.scope), name) in self._made:
+            return self._made[id(operator.scope), name]
         return None if isinstance(operator.scope, onnx.FunctionProto) else self._constants.get(name)
 
     def _free(self, name: str) -> str:
@@ -178,14 +187,14 @@ def _open(path: Path, options: Any) -> None:
         raise NoPlaceError(str(error)) from error
 
 
-def _operator(node: Any, index: int, enclosing: Sequence[str], scope: Any) -> Operator:
+def _operator(node: Any, enclosing: Sequence[str], scope: Any) -> Operator:
     written = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
     name = node.name or next(iter(node.output), "")
     return Operator(
         type=node.op_type,
         written=written,
         name=name,
-        index=index,
+        index=0,
         raw=node,
         enclosing=tuple(enclosing),
         nested=bool(enclosing) and not isinstance(scope, onnx.FunctionProto),

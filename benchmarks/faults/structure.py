@@ -129,8 +129,9 @@ def input_rewired(draft: Draft) -> Iterator[Place]:
     """Return inputs in whose place an operator can read another tensor of the same shape."""
     for operator in draft.operators:
         for slot, value in enumerate(draft.inputs(operator)):
-            computed = value is not None and draft.constant_shape(operator, slot) is None
-            if computed and value is not None and draft.is_float(value) and _like(draft, operator, value):
+            if value is None or draft.constant_shape(operator, slot) is not None or not draft.is_float(value):
+                continue
+            if any(True for _ in _like(draft, operator, value)):
                 yield Place(
                     operators=(operator,),
                     change=partial(_rewire, draft, operator, slot, value),
@@ -269,8 +270,7 @@ def _exchangeable(draft: Draft, first: Operator, second: Operator) -> bool:
     shape = draft.shape(one)
     if shape is None or shape != draft.shape(other) or not (draft.is_float(one) and draft.is_float(other)):
         return False
-    start, end = draft.operators.index(first), draft.operators.index(second)
-    return all(one not in draft.inputs(between) for between in draft.operators[start + 1 : end + 1])
+    return all(one not in draft.inputs(between) for between in draft.operators[first.index + 1 : second.index + 1])
 
 
 def _swap(draft: Draft, operator: Operator) -> None:
@@ -281,19 +281,16 @@ def _swap(draft: Draft, operator: Operator) -> None:
     draft.connect(operator, 1, one)
 
 
-def _like(draft: Draft, operator: Operator, value: Value) -> list[Value]:
-    """Return other tensors of the same shape that are there before an operator, in the graph that it lies in."""
-    shape = draft.shape(value)
-    if shape is None or not shape:
-        return []
-    before = [other for other in draft.operators if other.scope is operator.scope and other.index < operator.index]
-    given = [output for other in before for output in draft.outputs(other)]
-    read = draft.inputs(operator)
-    return [item for item in given if item not in read and draft.is_float(item) and draft.shape(item) == shape]
+def _like(draft: Draft, operator: Operator, value: Value) -> Iterator[Value]:
+    """Yield other tensors of the same shape that are there before an operator, in the graph that it lies in."""
+    shape, read = draft.shape(value), draft.inputs(operator)
+    before = reversed(draft.operators[: operator.index]) if shape else ()
+    given = (output for other in before if other.scope is operator.scope for output in draft.outputs(other))
+    return (item for item in given if draft.shape(item) == shape and draft.is_float(item) and item not in read)
 
 
 def _rewire(draft: Draft, operator: Operator, slot: int, value: Value, random: np.random.Generator) -> None:
-    values = _like(draft, operator, value)
+    values = list(_like(draft, operator, value))
     draft.connect(operator, slot, values[random.integers(len(values))])
 
 
