@@ -15,6 +15,7 @@ import numpy as np
 from lwmport.errors import ArtifactError
 from lwmport.runtime.brought.compass_files import Names, is_dump
 from lwmport.runtime.brought.compass_ir import Graph, Top, graph_in, is_ir
+from lwmport.runtime.brought.layouts import EITHER
 from lwmport.runtime.brought.listing import File, Listing
 from lwmport.runtime.brought.stored import OtherValues, Stored, in_bytes, in_npy, number_type
 from lwmport.runtime.brought.tensor import Brought, BroughtTensor
@@ -121,7 +122,7 @@ class _Reader:
             index=int(position["index"] or 0) if position else top.index,
             shape=stored.shape,
             dtype=stored.dtype,
-            layout=top.layout,
+            layout=EITHER if position and top.layout else top.layout,
             source=file.told,
             load=stored.load,
         )

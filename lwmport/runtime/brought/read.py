@@ -80,13 +80,14 @@ def unmatched(
     return matches(brought, names, outputs=outputs, nodes=nodes, sample=sample).notes
 
 
-def values(tensor: BroughtTensor, shape: tuple[int, ...], dtype: str) -> Array:
+def values(tensor: BroughtTensor, shape: tuple[int, ...], dtype: str, order: str = "") -> Array:
     """Return the values of a tensor in the sizes and order of the model, in the dtype that the device had.
 
     Args:
         tensor: one with values.
         shape: sizes in the model.
         dtype: the model's dtype, for a file that tells none.
+        order: ``NCHW`` for ONNX, ``NHWC`` for TFLite and SavedModel: it decides where sizes fit in two ways.
 
     Raises:
         ArtifactError: there are statistics alone, or the values do not fit, or fit in two ways.
@@ -97,7 +98,7 @@ def values(tensor: BroughtTensor, shape: tuple[int, ...], dtype: str) -> Array:
     try:
         if not tensor.dtype and array.dtype.name == "uint8" and array.ndim == 1:
             array = _as_told(array, dtype)
-        return fitted(array, shape, tensor.layout)
+        return fitted(array, shape, tensor.layout, order)
     except ArtifactError as error:
         raise ArtifactError(f"{tensor.source}: {error}") from error
 
