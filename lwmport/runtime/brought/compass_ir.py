@@ -46,6 +46,11 @@ class Top:
         end = f"_{self.index}"
         return self.name.removesuffix(end) if self.name != end else self.layer
 
+    @property
+    def quantised(self) -> bool:
+        """Whether its values stand for other numbers."""
+        return self.many or (self.scale or 1.0, self.zero) != (1.0, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
@@ -58,7 +63,7 @@ class Graph:
     @property
     def quantised(self) -> bool:
         """Whether any tensor has a scale of its own."""
-        return any(top.many or (top.scale or 1.0, top.zero) != (1.0, 0.0) for top in self.tops)
+        return any(top.quantised for top in self.tops)
 
 
 def is_ir(file: File) -> bool:
