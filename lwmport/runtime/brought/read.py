@@ -5,6 +5,7 @@ nothing in them is executed; what is cut costs one line.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,7 @@ def read_brought(folder_or_file: Path) -> Brought:
             if not brought.tensors:
                 why = f" ({brought.notes[0]})" if brought.notes else ""
                 raise ArtifactError(f"{folder_or_file}: expected tensors in outputs of {kind}, found none{why}")
-            return Brought(kind=kind, tensors=brought.tensors, notes=(*brought.notes, *found.notes))
+            return replace(brought, notes=(*brought.notes, *found.notes))
     raise ArtifactError(
         f"expected outputs of a device at {folder_or_file} ({', '.join(KINDS)}), found "
         f"{len(found.files):,} files of another kind; docs/device_outputs.md has the commands"
