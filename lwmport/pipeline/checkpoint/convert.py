@@ -114,7 +114,7 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
 
     def beside(file: Path) -> None:
         seed = known.seed if known else None
-        sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, seed)
+        sidecar.write_beside(open_checkpoint(file), family.spec.name, wanted.config, seed)
 
     weights = _arranged(family, wanted, (checkpoint, adapter), conversion)
     return _file(weights, out, conversion.form, observer, beside if is_told else None)

@@ -76,7 +76,7 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
     form = recipe.form or family.spec.native
 
     def beside(file: Path) -> None:
-        sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, recipe.seed)
+        sidecar.write_beside(open_checkpoint(file), family.spec.name, wanted.config, recipe.seed)
 
     write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total), beside)
     return weights
