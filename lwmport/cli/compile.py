@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 )
 @shared("inputs", "samples")
 @click.option("--checkpoint", shell_complete=files, help="The checkpoint that was converted, for --calibration auto.")
+@shared("adapter")
 @click.option(
     "--keep-float32",
     multiple=True,

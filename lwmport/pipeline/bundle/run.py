@@ -66,7 +66,7 @@ class BundleRequest:
     ``folder`` is one that `convert` wrote, or a model file of anybody's (`lwmport.pipeline.bundle.foreign`).
     ``samples`` golden runs (`SAMPLES` by default) and ``calibration`` inputs of each component come from ``inputs``
     (`lwmport.runtime.given_inputs`) or are our own. ``soc``, ``precision`` and ``gears`` (sizes of dynamic dimensions)
-    are the compiler's.
+    are the compiler's. ``checkpoint`` and ``adapter`` are what was converted.
     """
 
     folder: Path
@@ -79,6 +79,7 @@ class BundleRequest:
     precision: str | None = None
     gears: tuple[Gear, ...] = ()
     inputs: Path | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
@@ -169,7 +170,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         check_apart(request.out, *foreign.paths, *((request.inputs,) if request.inputs else ()))
         own = None
     else:
-        found = reopen(request.folder, request.checkpoint)
+        found = reopen(request.folder, request.checkpoint, request.adapter)
         _check_validated(found, request.folder)
         _check_apart(request, found.manifest)
         found.weights  # noqa: B018 - opened and checked before anything is written

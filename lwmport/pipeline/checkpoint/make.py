@@ -8,10 +8,11 @@ from typing import Final
 from lwmport.checkpoints import sidecar
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.unstacked import layer_specs
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.checkpoint.trees import arranged, layer_specs, restacked
+from lwmport.pipeline.checkpoint.trees import arranged, restacked
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_new

@@ -41,7 +41,7 @@ class ValidateRequest:
     ``runner`` is what runs the artifact (a key of `lwmport.runtime.registry.RUNNERS`, or another package's), by default
     the usual one of its suffix. ``device`` is the number of the card, for a runner that has several. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to run on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
-    is how many runs.
+    is how many runs. ``adapter`` is the LoRA adapter that was merged into the checkpoint.
     """
 
     artifact: Path
@@ -52,6 +52,7 @@ class ValidateRequest:
     device: int | None = None
     inputs: Path | None = None
     samples: int | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
@@ -75,7 +76,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     """
     observer = observer or Silent()
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
-    made, converted = found.described, found.converted(request.checkpoint)
+    made, converted = found.described, found.converted(request.checkpoint, request.adapter)
     _check_runner(request, found)
     earlier = owned.Earlier(listed)
     if request.out is not None:

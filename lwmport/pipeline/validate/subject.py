@@ -65,10 +65,10 @@ class Subjects:
     items: tuple[Subject, ...]
     compiled: bool = False
 
-    def converted(self, checkpoint: str | None = None) -> Converted:
+    def converted(self, checkpoint: str | None = None, adapter: Path | None = None) -> Converted:
         """Return the converted folder with these components; ``checkpoint`` holds the weights that were converted."""
         parts = tuple(item.part for item in self.items)
-        return Converted(folder=self.folder, manifest=self.made, parts=parts, checkpoint=checkpoint)
+        return Converted(folder=self.folder, manifest=self.made, parts=parts, checkpoint=checkpoint, adapter=adapter)
 
     @property
     def place(self) -> Path:
