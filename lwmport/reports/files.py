@@ -13,6 +13,7 @@ from lwmport import atomic, digest, manifest, owned, plain
 from lwmport.errors import ArtifactError
 from lwmport.reports import render
 from lwmport.reports.answer import answered, overall
+from lwmport.reports.changed import as_it_runs
 from lwmport.reports.record import ComponentReport, Picture, Report, validation_digest
 from lwmport.small_files import read_small
 from lwmport.types import Severity, Status, TensorDiff, Validation
@@ -137,7 +138,8 @@ def pictures_in(report: Report, folder: Path) -> dict[str, bytes]:
 def _beside(part: ComponentReport, folder: Path) -> ComponentReport:
     """Return what is known of a component whose files may lie beside the report, though no manifest does."""
     there = [file for file in part.artifact.files if (folder / file.name).is_file()]
-    return replace(part, faults=tuple(dict.fromkeys((*part.faults, *file_faults(folder, there)))))
+    changed = as_it_runs(part, folder, file_faults(folder, there))
+    return replace(part, faults=tuple(dict.fromkeys((*part.faults, *changed))))
 
 
 def _faults(
@@ -146,7 +148,9 @@ def _faults(
     """Return what is wrong with files: they are not those that were judged, or the manifest promises other ones."""
     found = manifest.part_faults(promised, folder, part.artifact.files)
     judged, told = ({(file.name, file.sha256) for file in files} for files in (part.artifact.files, promised.files))
-    return found if found or judged == told else (stranger,)
+    if found or judged == told:
+        return as_it_runs(part, folder, found)
+    return part.faults or (stranger,)  # whoever judged these very files has noted that they are others
 
 
 def _json(path: Path) -> Any:
