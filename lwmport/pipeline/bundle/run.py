@@ -37,8 +37,8 @@ from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart, check_free, check_writable
 from lwmport.pipeline.reopen import Converted, reopen
-from lwmport.pipeline.validate.reference_runs import trial_batch
-from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
+from lwmport.pipeline.validate.reference_runs import check_given, trial_batch
+from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.reports.answer import answered
 from lwmport.reports.files import pictures_in, read_report, write_report
 from lwmport.reports.record import Destination, Report
@@ -134,17 +134,6 @@ class _Work:
         request = self.request
         return sampling_for(request.inputs, None, request.checkpoint, self.found.family.references)
 
-    def check_inputs(self) -> None:
-        """Return if every component takes the user's inputs.
-
-        Raises:
-            UsageError: one does not.
-        """
-        for part in self.made.components if self.request.inputs else ():
-            component, weights = self.found.component(part.name), self.found.component_weights(part.name)
-            own = self.sampling.of(part.signature.inputs[0].shape[0])
-            TestInputs(component, weights, own).check(trial_batch(part.signature))
-
 
 @by_fields(BundleRequest)
 def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
@@ -184,7 +173,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
             return _pack(request, ready, staging, observer)
         report = _destined(read_report(request.folder), request)
         work = _Work(request=request, found=own, staging=staging, observer=observer, report=report)
-        work.check_inputs()
+        check_given(work.found, work.sampling)
         return _pack(request, _stage(work, device), staging, observer)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lwmport.checkpoints.stored_weights import reference_name
 from lwmport.errors import CheckpointError
+from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.input_words import InputWords, input_words
 from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, described
 from lwmport.runtime.runners.jax import quantized, reference
@@ -167,6 +168,18 @@ def trial_batch(signature: Signature) -> int:
     """Return the batch on which an artifact is judged."""
     size = signature.inputs[0].shape[0]
     return size if isinstance(size, int) else DYNAMIC_TRIAL
+
+
+def check_given(converted: Converted, sampling: Sampling) -> None:
+    """Return if every component that was converted takes the user's inputs, if there are any; nothing is run.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for part in converted.parts if sampling.given is not None else ():
+        component, weights = converted.component(part.name), converted.component_weights(part.name)
+        own = sampling.of(part.signature.inputs[0].shape[0])
+        TestInputs(component, weights, own).check(trial_batch(part.signature))
 
 
 def _check_finite(component: Component, weights: Weights, *cases: Mapping[str, Array]) -> None:

@@ -25,10 +25,10 @@ from lwmport.pipeline.validate.judge import (
     unjudged,
     why_not,
 )
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, held_against, trial_batch
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
-from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
+from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
@@ -105,10 +105,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         check_writable(request.out)
         check_names(request.out, REPORT, earlier)
     sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
-    for subject in found.items if request.inputs else ():
-        component, held = converted.component(subject.part.name), converted.component_weights(subject.part.name)
-        own = sampling.of(subject.part.signature.inputs[0].shape[0])
-        TestInputs(component, held, own).check(trial_batch(subject.part.signature))
+    check_given(converted, sampling)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     told: list[InputWords] = []
