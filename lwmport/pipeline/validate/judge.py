@@ -109,7 +109,7 @@ def judge(  # noqa: PLR0913 - what is judged, and how it is run
 ) -> Judgement:
     """Return the verdict on the artifact at ``path``.
 
-    Being out of tolerance is a result: failed. So is an artifact that does not run to its end: not judged, with the
+    Being out of tolerance is a result: failed. An artifact that does not run to its end is not judged, with the
     cause, unless what did run of it failed.
 
     ``tell`` is called with each case of an artifact that takes long. ``opener`` opens the artifact, unless ``apart``
