@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import save_file
 
+from lwmport.checkpoints.adapted import base_and_adapter
 from lwmport.cli.main import cli
 from lwmport.errors import CheckpointError, UsageError
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
@@ -118,6 +119,15 @@ def test_an_adapter_that_names_its_model_is_enough(converted: Path, folder: Path
     out = tmp_path / "out"
     convert(ConvertRequest(component=HEAD, format="onnx", out=out, checkpoint=str(alone), validate=False))
     assert (out / f"{HEAD}.onnx.data").read_bytes() == (converted / f"{HEAD}.onnx.data").read_bytes()
+
+
+def test_a_model_that_holds_an_adapter_stands_for_itself(folder: Path, tmp_path: Path) -> None:
+    rewrite(str(folder / "one"), tmp_path / "hf", Conversion(form="hf"))
+    adapter_in(tmp_path / "adapter", base=str(folder / "stacked"))
+    for path in (tmp_path / "adapter").iterdir():
+        path.rename(tmp_path / "hf" / path.name)
+    assert base_and_adapter(str(tmp_path / "hf"), None) == (str(tmp_path / "hf"), None)
+    assert base_and_adapter("x" * 5000, None) == ("x" * 5000, None)
 
 
 def test_what_has_no_adapter_is_refused(folder: Path, tmp_path: Path) -> None:
