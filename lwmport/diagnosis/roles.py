@@ -147,7 +147,7 @@ def _of_number(evidence: Evidence, kind: str, value: float) -> str:
 
 
 def _hides(value: Array) -> bool:
-    if value.size > 1 << 24:
+    if not 0 < value.size <= 1 << 24:
         return False
     return bool(value.min() <= -MASKING) and bool(np.abs(value).min() <= MASKING)
 
