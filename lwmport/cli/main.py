@@ -14,6 +14,7 @@ from lwmport.cli import interruption, room
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
+from lwmport.cli.compare import compare
 from lwmport.cli.compile import compile_
 from lwmport.cli.completion import completion
 from lwmport.cli.convert import convert
@@ -58,6 +59,7 @@ for command in (
     validate,
     report,
     inspect,
+    compare,
     checkpoint,
     list_,
     doctor,

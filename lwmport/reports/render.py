@@ -56,9 +56,9 @@ def markdown(report: Report) -> str:
     return text("report.md.j2", report=report, image=_image)
 
 
-def page(template: str, **values: Any) -> str:
-    """Return a page of a template, with the style sheet and the policy that lets only that one in."""
-    style = _resource("report.css")
+def page(template: str, *more: str, **values: Any) -> str:
+    """Return a page of a template, with the style sheet, ``more`` of them, and the policy that lets only those in."""
+    style = "".join(map(_resource, ("report.css", *more)))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
         _html()
