@@ -1,5 +1,6 @@
 """``lwmport compare``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,6 +94,7 @@ def _sizes(words: tuple[str, ...]) -> dict[str, int]:
 
 
 def _print(found: "Comparison") -> None:
+    from lwmport.reports.comparison.record import WITHIN
     from lwmport.reports.comparison.repeats import collapsed
     from lwmport.reports.comparison.rows import differing, operator_rows, totals
 
@@ -111,7 +113,7 @@ def _print(found: "Comparison") -> None:
         status = "changed" if change.a and change.b else "only in A" if change.a else "only in B"
         _print_line(status, f"{change.what} {change.name}  {change.a or 'none'} → {change.b or 'none'}")
     _print_rest(len(found.interface), "inputs and outputs")
-    operators = [(name, f"{a:,}", f"{b:,}") for name, a, b in operator_rows(found) if " › " not in name]
+    operators = [(name, f"{a:,}", f"{b:,}") for name, a, b in operator_rows(found) if WITHIN not in name]
     if operators:
         word = "operator" if found.compared_by == "operators" else "kind of operator"
         _print_table((word, "A", "B"), operators[:FEW])
@@ -130,7 +132,7 @@ def _print_rest(count: int, what: str) -> None:
         click.echo(f"  and {count - FEW:,} more {what}: --json and --out have all")
 
 
-def _print_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     cells = [head, *(tuple(map(printable, row)) for row in rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
     for number, row in enumerate(cells):

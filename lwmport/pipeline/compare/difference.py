@@ -25,9 +25,7 @@ BY_KINDS: Final = "kinds of operators"
 BY_PARAMETERS: Final = "parameters"
 
 
-def compared(
-    a: Structure, b: Structure, names: tuple[str, str], targets: tuple[TargetMeaning, ...] = ()
-) -> Comparison:
+def compared(a: Structure, b: Structure, names: tuple[str, str], targets: tuple[TargetMeaning, ...] = ()) -> Comparison:
     """Return the comparison of two structures; ``names`` are what the user called them."""
     matches = match(a, b)
     how = _how(a, b)
@@ -136,8 +134,8 @@ class _Tree:
             changes=changes,
             facts_a=facts_a or Facts(),
             facts_b=facts_b or Facts(),
-            parts_a=tuple(self._a.parts.get(path, ())),
-            parts_b=tuple(self._b.parts.get(there, ())) if there is not None else (),
+            parts_a=self._a.parts.get(path, {}),
+            parts_b={} if there is None else self._b.parts.get(there, {}),
             children=tuple(child for child in map(self.module, self._children.get(path, ())) if not _is_empty(child)),
         )
 

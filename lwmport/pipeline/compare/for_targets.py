@@ -14,7 +14,6 @@ from lwmport.converters.onnx.writer import INLINE_BYTES, reference, write_model
 from lwmport.errors import PortError
 from lwmport.graphs.trace import trace
 from lwmport.models.families import family_with, parts_of, resolve
-
 from lwmport.pipeline.compare.graph_reader import opened
 from lwmport.pipeline.compare.sides import Side
 from lwmport.reports.comparison.record import NewOperator, Objection, TargetMeaning
@@ -54,7 +53,9 @@ def meanings(a: Side, b: Side) -> tuple[TargetMeaning, ...]:
 
 def _meaning(name: str, said: tuple[_Said, _Said]) -> TargetMeaning:
     a, b = said
-    keys = [key for key in dict.fromkeys((*a.objections, *b.objections)) if not (a.objections[key] and b.objections[key])]
+    keys = [
+        key for key in dict.fromkeys((*a.objections, *b.objections)) if not (a.objections[key] and b.objections[key])
+    ]
     both = a.status and b.status
     return TargetMeaning(
         target=name,
@@ -111,7 +112,9 @@ def _said(side: Side, target: str, graphs: list[Graph]) -> _Said:
 def _ask(said: _Said, target: str, graph: Graph) -> None:
     """Add what a target says of a graph."""
     if not any(graph.form in rule.forms for rule in TARGETS[target].rule_table):
-        said.notes.append(f"no rule of {target} is about {'a SavedModel' if is_saved_model(graph.path) else graph.form}")
+        said.notes.append(
+            f"no rule of {target} is about {'a SavedModel' if is_saved_model(graph.path) else graph.form}"
+        )
         return
     try:
         found = judge(graph, Conditions(target=target))

@@ -65,7 +65,7 @@ class Costs:
 
 
 def _function_flop(kinds: Counter[str], outputs: list[Shape]) -> int:
-    """Return the operations of a function that the model carries: each operator in it, on as many numbers as it makes."""
+    """Return the operations of a function of the model: each operator in it, on as many numbers as it makes."""
     return sum(count for kind, count in kinds.items() if kind not in (MOVEMENT, CONTROL)) * _elements(outputs[0])
 
 

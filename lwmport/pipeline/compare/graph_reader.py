@@ -52,7 +52,12 @@ def read_graph(path: FilePath, asked: Mapping[str, int]) -> Structure:
     dims = [dim for value in graph.inputs for dim in value.shape or ()]
     sizes = sizes_among((dim for dim in dims if isinstance(dim, str) and not dim.startswith("?")), asked)
     found = structure_of(graph, sizes)
-    if graph.form != "onnx" or not _uncounted(found) or not _all_known(graph, sizes) or all(value.static for value in graph.inputs):
+    if (
+        graph.form != "onnx"
+        or not _uncounted(found)
+        or not _all_known(graph, sizes)
+        or all(value.static for value in graph.inputs)
+    ):
         return found
     return min(found, structure_of(open_graph(path, _shapes(graph, sizes)), sizes), key=_uncounted)
 

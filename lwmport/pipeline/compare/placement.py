@@ -1,4 +1,4 @@
-"""In which module each node of a model file is: as its exporter tells, by its weights, by its name, or by neighbours."""
+"""In which module each node of a model file is: by its exporter, its weights, its name, or its neighbours."""
 
 import re
 from collections import defaultdict
@@ -24,8 +24,8 @@ class Placement:
 def place(nodes: Iterable[Node], weights: Mapping[str, Path]) -> Placement:
     """Return the module of each node, in order; ``weights`` are parameters by name, with their modules.
 
-    A node that no name and no weight tells anything of lies in the nearest module that holds both the last weight before
-    it and the first one behind it.
+    A node that no name and no weight tells anything of lies in the nearest module that holds both the last weight
+    before it and the first one behind it.
     """
     nodes = tuple(nodes)
     known = _Modules(weights.values())

@@ -39,13 +39,12 @@ def _read(component: Component, asked: Mapping[str, int]) -> Structure:
     paths = module_paths(program.jaxpr.eqns, program.weight_names)
     costs = [cost_of(equation) for equation in program.jaxpr.eqns]
     operators = tuple(
-        _operator(equation, paths[id(equation)], cost)
-        for equation, cost in zip(program.jaxpr.eqns, costs, strict=True)
+        _operator(equation, paths[id(equation)], cost) for equation, cost in zip(program.jaxpr.eqns, costs, strict=True)
     )
     loops = sum(cost.open_loops for cost in costs)
     told = f"{loops} loops of unknown length: one round of each is counted" if loops else ""
     return Structure(
-        kind=f"a component in JAX, with weights of {component.family}",
+        kind=f"a component in JAX, of {component.family}",
         vocabulary=JAX,
         parameters=tuple(_parameter(name, spec) for name, spec in component.weights.items()),
         operators=tuple(_nearer(operators, program)),

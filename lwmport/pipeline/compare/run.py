@@ -46,7 +46,7 @@ class CompareRequest:
 
 @by_fields(CompareRequest)
 def compare(request: CompareRequest, observer: Observer | None = None) -> Comparison:
-    """Compare two structures: modules, parameters, operators, shapes, dtypes, cost, and what that means for each target.
+    """Compare two structures: modules, parameters, operators, shapes, dtypes, cost, and what it means for each target.
 
     Nothing in the files is executed and no weight is loaded.
 

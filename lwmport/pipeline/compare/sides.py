@@ -22,7 +22,10 @@ from lwmport.targets.graphs.opening import READERS, is_saved_model
 
 CONFIG: Final = "config"
 SETTINGS: Final = "settings"
-"""Words of a component beside the options of `Options`: its configuration, and the changes of it, which are not taken."""
+"""Words of a component beside the options of `Options`: its configuration, and changes of it, which are not taken."""
+
+STATIC: Final = "static"
+"""The option of `Options` that has no row of its own: a dialect or a target says it where a model is converted."""
 
 RENAMED: Final = "hf"
 """The format of a converted folder that is a checkpoint again."""
@@ -90,12 +93,14 @@ def _options(component: str, words: str) -> dict[str, Any]:
         key = key.replace("-", "_")
         if not separator or not value:
             raise UsageError(f"expected {component}:OPTION=VALUE,OPTION=VALUE, found {word!r}")
-        check_known(f"option of {component}", key, known)
+        check_known(f"setting of {component}", key, known)
         number = key in rows and rows[key].kind in NUMBERS
         if number and not value.isdecimal():
             raise UsageError(f"expected a whole number as {key} of {component}, found {value!r}")
-        found[key] = int(value) if number else value
-    return {**found, **({"static": found["static"] == "true"} if "static" in found else {})}
+        if key == STATIC and value != "true":
+            raise UsageError(f"expected {STATIC}=true, or nothing of it, in {component}:{words}, found {word!r}")
+        found[key] = int(value) if number else value == "true" if key == STATIC else value
+    return found
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -115,7 +120,9 @@ def _files(path: Path) -> dict[str, Path]:
         return {path.stem: path.parent if inside else path}
     with path.open("rb") as file:
         if file.read(len(MAGIC)) == MAGIC:
-            raise UsageError(f"expected a model or a checkpoint, found the GGUF file {path}, whose tensors are not read")
+            raise UsageError(
+                f"expected a model or a checkpoint, found the GGUF file {path}, whose tensors are not read"
+            )
     if suffix == ".zip" or takers(suffix):
         kind = "a bundle or an archive: unpack it and name the models" if suffix == ".zip" else "a compiled model"
         raise UsageError(f"expected a model or a checkpoint, found {path}: {kind}")
@@ -141,7 +148,4 @@ def _of_folder(path: Path) -> dict[str, Path]:
         return {} if made.artifact_format == RENAMED else {part.name: path / part.path for part in made.components}
     if (path / record.NAME).is_file() and (path / record.SPEC_NAME).is_file():
         raise UsageError(f"expected a model or a checkpoint, found the unpacked bundle {path}; name one of its models")
-    found = {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in READERS}
-    return found
-
-
+    return {file.stem: file for file in sorted(path.iterdir()) if file.suffix.lower() in READERS}

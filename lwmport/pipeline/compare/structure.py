@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from lwmport.reports.comparison.record import Facts, Place, Tensor
+from lwmport.reports.comparison.record import WITHIN, Facts, Place, Tensor
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -92,12 +92,12 @@ class Structure:
         return {path: _facts(parameters[path], operators[path]) for path in order}
 
     @cached_property
-    def parts(self) -> Mapping[Path, list[Counter[str]]]:
-        """The own operators of each module, by when they run beside its children."""
+    def parts(self) -> Mapping[Path, Mapping[int, Mapping[str, int]]]:
+        """The own operators of each module, by when they run beside its children: see `Place`."""
         found: dict[Path, dict[int, Counter[str]]] = defaultdict(dict)
         for operator, part in zip(self.operators, self._ranks, strict=True):
             found[operator.path].setdefault(part, Counter())[operator.name] += 1
-        return {path: [parts[number] for number in sorted(parts)] for path, parts in found.items()}
+        return found
 
     @cached_property
     def edges(self) -> frozenset[tuple[Place, Place]]:
@@ -105,22 +105,14 @@ class Structure:
         made: dict[Any, Place] = {
             value: ((f"{INPUT}{tensor.name}",), 0) for value, tensor in zip(self.reads, self.inputs, strict=False)
         }
-        numbers = self._part_numbers
         found: set[tuple[Place, Place]] = set()
         for operator, rank in zip(self.operators, self._ranks, strict=True):
-            place = (operator.path, numbers[operator.path][rank])
+            place = (operator.path, rank)
             found |= {(made[value], place) for value in operator.inputs if value in made and made[value] != place}
             made.update(dict.fromkeys(operator.outputs, place))
         for value, tensor in zip(self.makes, self.outputs, strict=False):
             found |= {(made[value], ((f"{OUTPUT}{tensor.name}",), 0))} if value in made else set()
         return frozenset(found)
-
-    @cached_property
-    def _part_numbers(self) -> Mapping[Path, Mapping[int, int]]:
-        found: dict[Path, set[int]] = defaultdict(set)
-        for operator, rank in zip(self.operators, self._ranks, strict=True):
-            found[operator.path].add(rank)
-        return {path: {rank: number for number, rank in enumerate(sorted(ranks))} for path, ranks in found.items()}
 
     @cached_property
     def _ranks(self) -> list[int]:
@@ -152,7 +144,9 @@ class Structure:
         """Return the structure as one model of several: its modules lie in one that is called ``name``."""
         return replace(
             self,
-            parameters=tuple(replace(one, path=(name, *one.path), full=f"{name}/{one.full}") for one in self.parameters),
+            parameters=tuple(
+                replace(one, path=(name, *one.path), full=f"{name}/{one.full}") for one in self.parameters
+            ),
             operators=tuple(
                 replace(
                     one,
@@ -178,8 +172,16 @@ def together(a: Mapping[str, Structure], b: Mapping[str, Structure]) -> tuple[St
     one_tree = not all(structure.vocabulary for structure in (*a.values(), *b.values()))
     if (len(a) == 1 and len(b) == 1) or one_tree:
         return _joined(a.values()), _joined(b.values())
-    first, second = (_joined(one.below(name) for name, one in side.items()) for side in (a, b))
-    return first, second
+    names = _paired_names(list(a), list(b)) if len(a) == len(b) else dict(zip(b, b, strict=True))
+    told = tuple(f"{name} is held against {other} of A" for name, other in names.items() if name != other)
+    second = _joined(one.below(names[name]) for name, one in b.items())
+    return _joined(one.below(name) for name, one in a.items()), replace(second, notes=(*told, *second.notes))
+
+
+def _paired_names(a: list[str], b: list[str]) -> dict[str, str]:
+    """Return each model of B -> the one of A that it is held against: that of its name, else the next that is free."""
+    free = iter([name for name in a if name not in b])
+    return {name: name if name in a else next(free) for name in b}
 
 
 def _joined(structures: Iterable[Structure]) -> Structure:
@@ -217,7 +219,7 @@ def _facts(parameters: list[Tensor], operators: list[Operator]) -> Facts:
     kinds: Counter[str] = Counter()
     for operator in operators:
         names[operator.name] += 1
-        names.update({f"{operator.name} › {name}": count for name, count in operator.inside.items()})
+        names.update({f"{operator.name}{WITHIN}{name}": count for name, count in operator.inside.items()})
         kinds.update(operator.cost.kinds)
     return Facts(
         parameters=tuple(parameters),

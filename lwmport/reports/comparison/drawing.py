@@ -1,4 +1,4 @@
-"""The tree of modules as boxes within boxes, with what hands values on to what; the template turns it into inline SVG."""
+"""The tree of modules as boxes within boxes, and what hands values on to what; the template turns it into SVG."""
 
 import re
 from collections import Counter
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lwmport.reports.comparison.layout import Point, lay_out
-from lwmport.reports.comparison.record import Comparison, Facts, ModuleDiff, Place, Sameness
+from lwmport.reports.comparison.record import WITHIN, Comparison, Facts, ModuleDiff, Place, Sameness
 from lwmport.wording import shown
 
-LETTER: Final = 6.7
+LETTER: Final = 7.0
 """Pixels of a letter at the size of the drawing's text."""
 
 LINE: Final = 16.0
@@ -26,6 +26,11 @@ MOST: Final = 220
 
 ARROW: Final = 5.0
 NUMBER: Final = re.compile(r"\d+")
+MOVING: Final = re.compile(
+    "reshape|transpose|broadcast|slice|cast|squeeze|concat|convert|shape|expand|const", re.IGNORECASE
+)
+"""Operators that only move numbers, whatever a format calls them: a box names the others first."""
+
 CLASSES: Final[Mapping[Sameness, str]] = {
     Sameness.SAME: "same",
     Sameness.CHANGED: "changed",
@@ -62,11 +67,12 @@ class Rect:
     style: str
     title: str
     texts: tuple[Text, ...]
+    lines: tuple["Line", ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """An edge: the path of an SVG, and its arrow."""
+    """An edge: the path of an SVG, and its arrow. Those in a box are drawn on it, and below what is in it."""
 
     path: str
     style: str
@@ -111,17 +117,16 @@ def drawing(found: Comparison, root: ModuleDiff) -> Drawing:
     inside = _box(tree)
     whole = replace(inside, group=False, children=[*_ends(found, edges), *(inside.children or [inside])])
     _place(whole, edges)
-    rects, lines = list[Rect](), list[Line]()
+    rects: list[Rect] = []
     for child, corner in zip(whole.children, _corners(whole), strict=True):
-        _draw(child, corner, rects, lines)
-    lines += [Line(path=_path(points), style=CLASSES[status]) for points, status in whole.routes]
+        _draw(child, corner, rects)
     counts = Counter(rect.style.split()[-1] for rect in rects)
     summary = ", ".join(f"{counts[style]} {status}" for status, style in CLASSES.items() if counts[style])
     return Drawing(
         width=round(whole.width + 2 * PAD),
         height=round(whole.height + 2 * PAD),
         rects=tuple(rects),
-        lines=tuple(lines),
+        lines=_lines(whole, (0.0, 0.0)),
         folded=folded,
         summary=f"{len(rects)} boxes: {summary}",
     )
@@ -165,13 +170,12 @@ def _box(module: ModuleDiff) -> _Box:
 
 def _own(module: ModuleDiff) -> Iterator[_Box]:
     """Yield the boxes of what a module with children does itself, by when it runs."""
-    for number in range(max(len(module.parts_a), len(module.parts_b))):
-        a = module.parts_a[number] if number < len(module.parts_a) else {}
-        b = module.parts_b[number] if number < len(module.parts_b) else {}
+    for number in sorted({*module.parts_a, *module.parts_b}):
+        a, b = module.parts_a.get(number, {}), module.parts_b.get(number, {})
         status = module.status if module.status not in (Sameness.CHANGED, Sameness.SAME) else _status(a, b)
         if module.status is Sameness.SAME:
             status = Sameness.SAME
-        words = _operators(b if status is Sameness.ONLY_B else a)
+        words = _operators(a or b)
         told = f"operators of {module.title} itself\nA: {_operators(a, 99)}\nB: {_operators(b, 99)}"
         yield _Box(key=(module.path, number), lines=(_cropped(words),), status=status, title=told)
 
@@ -183,7 +187,7 @@ def _status(a: Mapping[str, int], b: Mapping[str, int]) -> Sameness:
 
 
 def _second(module: ModuleDiff) -> tuple[str, ...]:
-    """Return the second line of a box: the shape of its largest parameter, else its operators; both where they differ."""
+    """Return the second line of a box: the shape of its largest parameter, else operators; of both, if they differ."""
     a, b = _short(module.facts_a), _short(module.facts_b)
     if module.status is Sameness.ONLY_B or not a:
         a, b = b, ""
@@ -199,8 +203,9 @@ def _short(facts: Facts) -> str:
 
 
 def _operators(counts: Mapping[str, int], most: int = 3) -> str:
-    own = {name: count for name, count in counts.items() if " › " not in name}
-    words = [f"{name} ×{count}" if count > 1 else name for name, count in list(own.items())[:most]]
+    own = {name: count for name, count in counts.items() if WITHIN not in name}
+    telling = sorted(own.items(), key=lambda item: bool(MOVING.search(item[0])))
+    words = [f"{name} ×{count}" if count > 1 else name for name, count in telling[:most]]
     rest = len(own) - most
     return ", ".join(words) + (f" +{rest}" if rest > 0 else "") or "nothing"
 
@@ -234,12 +239,23 @@ def _edges(found: Comparison, tree: ModuleDiff) -> _Edges:
     for module in tree.walk():
         for number in module.numbers[1:]:
             same[(*module.path[:-1], number)] = module.path
-    a, b = ({(_drawn(one, kept, same), _drawn(other, kept, same)) for one, other in edges}
+    a, b = ({(_drawn(one, kept, same), _drawn(other, kept, same)) for one, other in edges
+             if not _leads_on(one[0], other[0], same)}
             for edges in (found.edges_a, found.edges_b))  # fmt: skip
+    alone = not (found.a.vocabulary and found.b.vocabulary)
     return {
-        edge: Sameness.SAME if edge in a and edge in b else Sameness.ONLY_A if edge in a else Sameness.ONLY_B
+        edge: Sameness.SAME if alone or (edge in a and edge in b) else Sameness.ONLY_A if edge in a else Sameness.ONLY_B
         for edge in sorted(a | b)
     }
+
+
+def _leads_on(one: tuple[str, ...], other: tuple[str, ...], same: Mapping[tuple[str, ...], tuple[str, ...]]) -> bool:
+    """Return whether an edge leads from one of several alike modules to another: both are the same box."""
+    for length in range(1, min(len(one), len(other)) + 1):
+        a, b = one[:length], other[:length]
+        if a != b:
+            return same.get(a, a) == same.get(b, b)
+    return False
 
 
 def _drawn(
@@ -279,6 +295,7 @@ def _ends(found: Comparison, edges: _Edges) -> Iterator[_Box]:
             if name not in used:
                 continue
             status = Sameness.ONLY_B if name not in names_a else Sameness.ONLY_A if name not in names_b else None
+            status = None if not (found.a.vocabulary and found.b.vocabulary) else status
             status = status or (Sameness.CHANGED if name in changed else Sameness.SAME)
             count = max(names_a[name], names_b[name])
             times = f" ×{count}" if count > 1 else ""
@@ -290,7 +307,7 @@ def _place(box: _Box, edges: _Edges) -> None:
     """Settle the size of a box, and where in it its children and their edges are."""
     if not box.children:
         longest = max(map(len, box.lines))
-        mark = 14 if MARKS[box.status] else 0
+        mark = 18 if MARKS[box.status] else 0
         box.width = max(64.0, longest * LETTER + 2 * PAD + mark)
         box.height = len(box.lines) * LINE + PAD
         return
@@ -310,7 +327,8 @@ def _place(box: _Box, edges: _Edges) -> None:
     shift = (box.width - laid.width) / 2
     box.at = {number: (x + shift, y + head) for number, (x, y) in laid.corners.items()}
     box.routes = [
-        (tuple((x + shift, y + head) for x, y in points), _together(between[edge])) for edge, points in laid.routes.items()
+        (tuple((x + shift, y + head) for x, y in points), _together(between[edge]))
+        for edge, points in laid.routes.items()
     ]
 
 
@@ -330,10 +348,20 @@ def _corners(box: _Box) -> list[Point]:
     return [box.at[number] for number in range(len(box.children))]
 
 
-def _draw(box: _Box, corner: Point, rects: list[Rect], lines: list[Line]) -> None:
+def _lines(box: _Box, corner: Point) -> tuple[Line, ...]:
+    x, y = corner
+    return tuple(
+        Line(path=_path([(px + x, py + y) for px, py in points]), style=CLASSES[status])
+        for points, status in box.routes
+    )
+
+
+def _draw(box: _Box, corner: Point, rects: list[Rect]) -> None:
     x, y = corner
     texts = [
-        Text(x=round(x + PAD, 1), y=round(y + 17 + number * LINE, 1), text=line, style="head" if number == 0 else "more")
+        Text(
+            x=round(x + PAD, 1), y=round(y + 17 + number * LINE, 1), text=line, style="head" if number == 0 else "more"
+        )
         for number, line in enumerate(box.lines)
     ]
     if MARKS[box.status]:
@@ -348,12 +376,11 @@ def _draw(box: _Box, corner: Point, rects: list[Rect], lines: list[Line]) -> Non
             style=f"{kind} {CLASSES[box.status]}",
             title=box.title,
             texts=tuple(texts),
+            lines=_lines(box, corner),
         )
     )
-    for points, status in box.routes:
-        lines.append(Line(path=_path([(px + x, py + y) for px, py in points]), style=CLASSES[status]))
     for child, (cx, cy) in zip(box.children, _corners(box) if box.children else [], strict=True):
-        _draw(child, (x + cx, y + cy), rects, lines)
+        _draw(child, (x + cx, y + cy), rects)
 
 
 def _path(points: Iterable[Point]) -> str:
@@ -367,4 +394,3 @@ def _path(points: Iterable[Point]) -> str:
     tip = ARROW if y >= last else -ARROW
     words.append(f"M{x - ARROW:.1f} {y - tip:.1f}L{x:.1f} {y:.1f}L{x + ARROW:.1f} {y - tip:.1f}")
     return "".join(words)
-

@@ -11,8 +11,8 @@ from lwmport.reports.comparison import layout
 from lwmport.reports.comparison.document import FORMAT, document
 from lwmport.reports.comparison.drawing import drawing
 from lwmport.reports.comparison.record import Comparison
-from lwmport.reports.comparison.rows import differing, operator_rows, totals
 from lwmport.reports.comparison.repeats import collapsed
+from lwmport.reports.comparison.rows import differing, operator_rows, totals
 
 RECORD: Final = "compare.json"
 PAGE: Final = "compare.html"

@@ -1,17 +1,25 @@
 """A comparison as data: two sides, the tree of their modules, and what the targets say."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from math import prod
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lwmport.types import Dim, dtype_of
 
 Place: TypeAlias = tuple[tuple[str, ...], int]
-"""A module by its path, and which part of its own operators: those that run before, between or behind its children."""
+"""A module by its path, and which part of its own operators: how many children values have gone through before them."""
+
+
+WITHIN: Final = " > "
+"""What stands between the name of a composite and the name of an operator that it is made of."""
+
+TEXT: Final = re.compile(r"^.*?(?=\d+$)")
+"""What stands before the number of a name."""
 
 
 class Sameness(StrEnum):
@@ -54,7 +62,9 @@ class Tensor:
 
 def sizes_of(tensor: Tensor) -> tuple[int, ...]:
     """Return the sizes of a tensor in falling order without ones: what no layout changes."""
-    return tuple(sorted((int(size) for size in tensor.shape or () if isinstance(size, int) and size != 1), reverse=True))
+    return tuple(
+        sorted((int(size) for size in tensor.shape or () if isinstance(size, int) and size != 1), reverse=True)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +73,8 @@ class Facts:
 
     Attributes:
         parameters: its tensors.
-        operators: how many there are of each, by name. What a composite is made of stands behind its name and ``›``.
+        operators: how many there are of each, by name. What a composite is made of stands behind its name
+            and `WITHIN`.
         kinds: how many there are of each kind, whatever the format calls them; what composites are made of counts.
         flop: floating-point operations of one run; a multiplication and an addition are two.
         main_flop: those of products of matrices and of convolutions.
@@ -149,8 +160,8 @@ class ModuleDiff:
     changes: tuple[Change, ...] = ()
     facts_a: Facts = field(default_factory=Facts)
     facts_b: Facts = field(default_factory=Facts)
-    parts_a: tuple[Mapping[str, int], ...] = ()
-    parts_b: tuple[Mapping[str, int], ...] = ()
+    parts_a: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    parts_b: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     children: tuple["ModuleDiff", ...] = ()
     numbers: tuple[str, ...] = ()
 
@@ -169,7 +180,7 @@ class ModuleDiff:
         """The last part of its path; of several, the first and the last of them."""
         if not self.numbers:
             return self.path[-1] if self.path else "model"
-        return f"{self.numbers[0]} .. {self.numbers[-1]}"
+        return f"{self.numbers[0]} .. {TEXT.sub('', self.numbers[-1])}"
 
     @property
     def tree_status(self) -> Sameness:
@@ -314,8 +325,8 @@ class Comparison:
         a: the first side.
         b: the second side.
         root: the tree of modules of both, alike neighbours told one by one.
-        compared_by: ``operators`` where both sides name their operators alike, ``kinds`` where they do not, ``parameters``
-            where a side has no operators.
+        compared_by: ``operators`` where both sides name their operators alike, ``kinds of operators`` where they do
+            not, ``parameters`` where a side has no operators.
         interface: inputs and outputs that differ, in words.
         targets: what it means for each target.
         edges_a: which places hand values on to which, in A; paths are those of the tree of both.

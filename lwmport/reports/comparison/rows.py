@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lwmport.reports import numbers
-from lwmport.reports.comparison.record import Change, Comparison, ModuleDiff, Sameness
+from lwmport.reports.comparison.record import WITHIN, Change, Comparison, ModuleDiff, Sameness
 
 UNITS: Final = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -34,7 +34,7 @@ class Total:
 
 
 def differing(root: ModuleDiff) -> list[Row]:
-    """Return the modules that differ, alike ones as one; of a module that one side alone has, those within go unsaid."""
+    """Return the modules that differ, alike ones as one; of one that a single side has, nothing within is told."""
     found: list[Row] = []
     _collect(root, "", found)
     return found
@@ -62,7 +62,8 @@ def _collect(module: ModuleDiff, above: str, found: list[Row]) -> None:
 
 def _change(change: Change) -> str:
     if change.what == "cost":
-        return f"{change.name} {amount(_number(change.a))} → {amount(_number(change.b))}"
+        a, b = amount(_number(change.a)), amount(_number(change.b))
+        return f"{change.name} {a} → {b}" if a != b else f"{change.name} {change.a} → {change.b}"
     what = "" if change.what == "operators" else f"{change.what} of " if change.what != "parameter" else "parameter "
     return f"{what}{change.name}: {change.a or 'none'} → {change.b or 'none'}"
 
@@ -111,10 +112,11 @@ def _cost(name: str, found: Comparison, attribute: str) -> Total:
     values = []
     for side in (found.a, found.b):
         value = getattr(side.total, attribute)
-        number = sum(count for key, count in value.items() if " › " not in key) if attribute == "operators" else value
+        number = sum(count for key, count in value.items() if WITHIN not in key) if attribute == "operators" else value
         least = attribute != "operators" and side.total.uncounted > 0
         values.append((number, "–" if not side.vocabulary else f"{'at least ' if least else ''}{amount(number)}"))
-    both = found.a.vocabulary and found.b.vocabulary
+    both = bool(found.a.vocabulary and found.b.vocabulary)
+    both = both and (attribute == "operators" or not (found.a.total.uncounted or found.b.total.uncounted))
     difference = _difference(values[0][0], values[1][0]) if both else ""
     return Total(name=name, a=values[0][1], b=values[1][1], difference=difference)
 
@@ -131,7 +133,12 @@ def _difference(a: int, b: int) -> str:
 
 
 def operator_rows(found: Comparison) -> list[tuple[str, int, int]]:
-    """Return the operators of which one side has more: by name where both name them alike, else by kind."""
+    """Return the operators of which one side has more: by name where both name them alike, else by kind.
+
+    Beside a checkpoint, which has none, nothing is told.
+    """
+    if not (found.a.vocabulary and found.b.vocabulary):
+        return []
     alike = found.a.vocabulary == found.b.vocabulary
     a, b = ((side.total.operators if alike else side.total.kinds) for side in (found.a, found.b))
     return [(name, a.get(name, 0), b.get(name, 0)) for name in sorted({*a, *b}) if a.get(name, 0) != b.get(name, 0)]

@@ -253,9 +253,7 @@ def _node(message: Message) -> _Node:
             key = "".join(entry.text(one) for one in _fields(entry) if one.number == 1)
             value = next((entry.inner(one) for one in _fields(entry) if one.number == 2), None)
             attributes[key] = None if value is None else _value(value)
-    return _Node(
-        name="".join(texts[1][-1:]), op="".join(texts[2][-1:]), inputs=tuple(texts[3]), attributes=attributes
-    )
+    return _Node(name="".join(texts[1][-1:]), op="".join(texts[2][-1:]), inputs=tuple(texts[3]), attributes=attributes)
 
 
 def _value(message: Message) -> Any:
