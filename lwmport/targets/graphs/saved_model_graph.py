@@ -12,8 +12,8 @@ from lwmport.errors import ArtifactError
 from lwmport.targets.graphs.graphdef_file import DTYPES
 from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Value, bytes_of, numbered
 from lwmport.targets.graphs.saved_model import FILE, read_saved_model
-from lwmport.targets.graphs.wire import BYTES, Field, Message, mapped, signed
 from lwmport.types import Dim
+from lwmport.wire import BYTES, Field, Message, mapped, signed
 
 CALLS: Final = frozenset({"PartitionedCall", "StatefulPartitionedCall", "StatelessPartitionedCall"})
 HANDED_ON: Final = frozenset({"Identity", "ReadVariableOp"})
