@@ -14,6 +14,9 @@ NODES: Final = 1_000_000
 DEPTH: Final = 64
 """Calls within calls."""
 
+NEIGHBOURS: Final = "_class"
+"""The attribute that names nodes to be placed on the same device. A piece need not have them."""
+
 
 class Flat:
     """Gathers the nodes that some tensors need.
@@ -71,6 +74,7 @@ class Flat:
         del found.input[:]
         found.input.extend(read)
         found.device, found.name = "", self._free(node.name, calls)
+        found.attr.pop(NEIGHBOURS, None)
         self.nodes[found.name] = found
         return str(found.name)
 
@@ -152,3 +156,26 @@ def _behind(nodes: Mapping[str, Any], name: str, done: set[str]) -> Iterator[Any
             del path[last]
             done.add(last)
             yield nodes[last]
+
+
+def functions_of(nodes: Iterable[Any], library: Iterable[Any]) -> list[Any]:
+    """Return the functions that nodes run, those included that these run."""
+    by_name = {function.signature.name: function for function in library}
+    found: dict[str, Any] = {}
+    waiting = [name for node in nodes for name in _named(node)]
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in found:
+            found[name] = by_name[name]
+            waiting += [other for node in by_name[name].node_def for other in _named(node)]
+    return list(found.values())
+
+
+def _named(node: Any) -> Iterator[str]:
+    """Yield the functions that a node names."""
+    yield node.op
+    for value in node.attr.values():
+        if value.HasField("func"):
+            yield value.func.name
+        for each in value.list.func:
+            yield each.name

@@ -106,8 +106,8 @@ class TFLitePieces:
         self._check_open()
         places = sorted(set(operators))
         arrays = {name: np.asarray(array, order="C") for name, array in feeds.items()}
-        outputs = {name: self._place(name) for name in wanted}
         read = needed([self.operators[place] for place in places], arrays, wanted, self.constants, self._dtype)
+        outputs = {name: self._place(name) for name in wanted}
         values = {self._place(name): array for name, array in read.items()}
         fixed = [place for place in places if self._tables.fixed.issuperset(self._tables.outputs(place))]
         found: dict[int, Array] = {}
