@@ -12,7 +12,7 @@ import numpy as np
 from lwmport.errors import PortError, RunnerError, one_line
 from lwmport.extras import require
 from lwmport.runtime.inputs import spec_of
-from lwmport.runtime.pieces.given import needed
+from lwmport.runtime.pieces.given import VALUELESS, needed
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.runtime.pieces.tensorflow_file import Source, read_frozen, read_saved
 from lwmport.runtime.pieces.tensorflow_nodes import owner
@@ -186,11 +186,15 @@ class TensorFlowPieces:
             name=node.name,
             type=node.op,
             inputs=tuple(node.input),
-            outputs=tuple(each.name for each in outputs),
+            outputs=tuple("" if self._is_idle(each) else each.name for each in outputs),
             attributes={
                 name: _plain(self._tf, value) for name, value in sorted(node.attr.items()) if not name.startswith("_")
             },
         )
+
+    def _is_idle(self, tensor: Any) -> bool:
+        """Return whether an output hands on the handle of a variable, and nobody takes it: a loop gives all it got."""
+        return tensor.dtype.name in VALUELESS and not tensor.consumers()
 
     def _spec(self, name: str) -> TensorSpec:
         tensor = self._shaped.get_tensor_by_name(name)

@@ -153,7 +153,9 @@ class Cut:
         for start, content in zip(starts, self._data.values(), strict=True):
             parts += [bytes(start - end), content.data]
             end = start + content.nbytes
-        return b"".join(parts)
+        whole = b"".join(parts)
+        self._tables.give_back()
+        return whole
 
     def _tables_at(self, starts: Sequence[int]) -> bytes:
         schema, flatbuffers = self._schema, extras.require("flatbuffers")

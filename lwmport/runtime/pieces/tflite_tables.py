@@ -133,6 +133,11 @@ class Tables:
             return _unpacked(content, word, prod(shape)).astype(dtype_of(spec.dtype)).reshape(shape)
         return content.view(dtype_of(spec.dtype)).reshape(shape)
 
+    def give_back(self) -> None:
+        """Let go of the memory in which parts of the file lie; they are read again when they are needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.data.madvise(mmap.MADV_DONTNEED)
+
     def bodies(self, operator: Any) -> list[int]:
         """Return the subgraphs that an operator runs."""
         found: list[int] = []

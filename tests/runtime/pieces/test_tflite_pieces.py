@@ -176,6 +176,24 @@ def test_a_composite_is_run_by_its_decomposition(tmp_path: Path) -> None:
     assert np.array_equal(pieces.run([0], {"a": value}, ["b"])["b"], value**2)
 
 
+def test_a_variable_of_the_runtime_has_no_value(tmp_path: Path) -> None:
+    file = File()
+    file.subgraph(
+        [file.tensor("v", "RESOURCE", []), file.tensor("y", FLOAT, [2])],
+        [],
+        [1],
+        [
+            file.operator("VAR_HANDLE", [], [0], file.schema.VarHandleOptionsT(container="", sharedName="v")),
+            file.operator("READ_VARIABLE", [0], [1], file.schema.ReadVariableOptionsT()),
+        ],
+    )
+    pieces = open_tflite(file.write(tmp_path / "variable.tflite"), 1)
+    with pytest.raises(RunnerError, match="expected v inside of these operators, found a resource"):
+        pieces.run([0], {}, ["v"])
+    with pytest.raises(RunnerError, match="expected v inside of these operators, found a resource"):
+        pieces.run([1], {}, ["y"])
+
+
 def test_values_of_less_than_a_byte_are_unpacked_and_packed(tmp_path: Path) -> None:
     file = File()
     quantised = file.schema.QuantizationParametersT(scale=[0.5], zeroPoint=[0])
