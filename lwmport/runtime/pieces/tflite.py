@@ -14,7 +14,8 @@ from lwmport.errors import ArtifactError, RunnerError, one_line
 from lwmport.runtime.pieces.given import needed
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.runtime.pieces.tflite_cut import Cut
-from lwmport.runtime.pieces.tflite_tables import Tables, ints
+from lwmport.runtime.pieces.tflite_options import ints, text
+from lwmport.runtime.pieces.tflite_tables import Tables
 from lwmport.runtime.runners.litert_file import chosen, whole
 from lwmport.types import Array, TensorSpec
 
@@ -169,7 +170,7 @@ class TFLitePieces:
             if not 0 <= entry.tensorIndex < len(names):
                 raise ArtifactError(f"expected one of {len(names)} tensors, found number {entry.tensorIndex}")
         inputs, outputs = (
-            {(entry.name or b"").decode("utf-8", "replace"): names[entry.tensorIndex] for entry in side or ()}
+            {text(entry.name): names[entry.tensorIndex] for entry in side or ()}
             for side in (found.inputs, found.outputs)
         )
         return inputs, outputs
