@@ -1,7 +1,7 @@
 """Pieces of a SavedModel and of a frozen graph: TensorFlow runs what lies between values that are fed and wanted."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -14,9 +14,12 @@ from lwmport.extras import require
 from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.pieces.given import VALUELESS, needed
 from lwmport.runtime.pieces.spec import Operator
-from lwmport.runtime.pieces.tensorflow_file import Source, read_frozen, read_saved
+from lwmport.runtime.pieces.tensorflow_attributes import attributes
+from lwmport.runtime.pieces.tensorflow_frozen import read_frozen
 from lwmport.runtime.pieces.tensorflow_nodes import owner
 from lwmport.runtime.pieces.tensorflow_piece import HANDLE, Piece
+from lwmport.runtime.pieces.tensorflow_saved import read_saved
+from lwmport.runtime.pieces.tensorflow_source import Source
 from lwmport.runtime.runners.tensorflow import set_threads
 from lwmport.types import Array, TensorSpec
 
@@ -24,6 +27,8 @@ KEPT: Final = 32
 """Pieces that stay open: the same operators often run twice, on both sides' values. Weights are not kept."""
 
 READ: Final = "ReadVariableOp"
+
+READERS: Final[Mapping[str, Callable[[Any, Path], Source]]] = {"saved_model": read_saved, "frozen_graph": read_frozen}
 
 
 class TensorFlowPieces:
@@ -53,7 +58,7 @@ class TensorFlowPieces:
         self._tf = require("tensorflow")
         set_threads(self._tf.config.threading, threads)
         try:
-            self._source: Source = (read_saved if form == "saved_model" else read_frozen)(self._tf, path)
+            self._source = READERS[form](self._tf, path)
             self._handles = self._variables()
             self._shaped = self._graph()
         except PortError:
@@ -173,10 +178,10 @@ class TensorFlowPieces:
         return graph
 
     def _placeholder(self, name: str, node: Any) -> Any:
-        attributes = self._handles[name].attr if name in self._handles else node.attr
-        shape = attributes["value"].tensor.tensor_shape if node.op == "Const" else attributes["shape"].shape
+        said = self._handles[name].attr if name in self._handles else node.attr
+        shape = said["value"].tensor.tensor_shape if node.op == "Const" else said["shape"].shape
         found = type(node)(name=name, op="Placeholder")
-        found.attr["dtype"].type = attributes["dtype"].type
+        found.attr["dtype"].type = said["dtype"].type
         found.attr["shape"].shape.CopyFrom(shape)
         return found
 
@@ -187,9 +192,7 @@ class TensorFlowPieces:
             type=node.op,
             inputs=tuple(node.input),
             outputs=tuple("" if self._is_idle(each) else each.name for each in outputs),
-            attributes={
-                name: _plain(self._tf, value) for name, value in sorted(node.attr.items()) if not name.startswith("_")
-            },
+            attributes=attributes(self._tf, node),
         )
 
     def _is_idle(self, tensor: Any) -> bool:
@@ -203,9 +206,8 @@ class TensorFlowPieces:
 
     def _constant_spec(self, name: str) -> TensorSpec:
         if name in self._handles:
-            attributes = self._handles[name].attr
-            shape = self._tf.TensorShape(attributes["shape"].shape)
-            dtype = self._tf.as_dtype(attributes["dtype"].type).name
+            said = self._handles[name].attr
+            shape, dtype = self._tf.TensorShape(said["shape"].shape), self._tf.as_dtype(said["dtype"].type).name
             return spec_of(f"{name}:0", [None] if shape.rank is None else shape.as_list(), dtype)
         return self._spec(f"{name}:0")
 
@@ -225,26 +227,3 @@ def open_saved_model(path: Path, threads: int) -> TensorFlowPieces:
 def open_frozen_graph(path: Path, threads: int) -> TensorFlowPieces:
     """Return the pieces of a frozen graph."""
     return TensorFlowPieces(path, threads, "frozen_graph")
-
-
-def _plain(tf: Any, value: Any) -> Any:
-    """Return an attribute of a node as a number, a text, an array or a list of such; a function as its name."""
-    kind = value.WhichOneof("value")
-    if kind == "list":
-        return [_plain_item(tf, field.name, each) for field, many in value.list.ListFields() for each in many]
-    return _plain_item(tf, kind, getattr(value, kind)) if kind else ""
-
-
-def _plain_item(tf: Any, kind: str, value: Any) -> Any:
-    if kind == "type":
-        return tf.as_dtype(value).name
-    if kind == "shape":
-        shape = tf.TensorShape(value)
-        return "?" if shape.rank is None else [-1 if size is None else size for size in shape.as_list()]
-    if kind == "s":
-        return value.decode("utf-8", "replace")
-    if kind == "func":
-        return value.name
-    if kind == "tensor":
-        return tf.make_ndarray(value)
-    return value

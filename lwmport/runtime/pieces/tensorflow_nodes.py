@@ -21,7 +21,7 @@ NEIGHBOURS: Final = "_class"
 class Flat:
     """Gathers the nodes that some tensors need.
 
-    A node of a function keeps its name where no other has it; else it has the name of the call in front.
+    A node keeps its name. One of a function whose name another node has, has the name of the call in front.
 
     Attributes:
         nodes: all nodes by name, each behind what it reads; inputs are whole names of tensors (``name:0``).
@@ -34,13 +34,16 @@ class Flat:
         with self._known.as_default():
             tf.graph_util.import_graph_def(rest, name="")
         self.nodes: dict[str, Any] = {}
+        self._own: frozenset[str] = frozenset()
 
-    def add(self, nodes: Iterable[Any], wanted: Sequence[str]) -> list[str]:
+    def add(self, nodes: Sequence[Any], wanted: Sequence[str]) -> list[str]:
         """Take in what some tensors of a graph need, and return what these tensors are called in here.
 
         Raises:
             ArtifactError: a node reads what there is not, nodes read each other in a circle, or there are too many.
         """
+        by_name = {node.name: node for node in nodes}
+        self._own = frozenset(node.name for node in in_order(by_name, map(owner, wanted)))
         return self._inlined(nodes, wanted, {}, ())
 
     def _inlined(
@@ -93,11 +96,11 @@ class Flat:
         return self._inlined(body.node, [flat.get(each, each) for each in given], arguments, calls)
 
     def _free(self, name: str, calls: Sequence[str]) -> str:
-        if name not in self.nodes:
+        if not calls or (name not in self.nodes and name not in self._own):
             return name
         found = longer = "/".join((*calls, name))
         number = 0
-        while found in self.nodes:
+        while found in self.nodes or found in self._own:
             number += 1
             found = f"{longer}_{number}"
         return found

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport.runtime.pieces.tensorflow_file import Source
 from lwmport.runtime.pieces.tensorflow_nodes import functions_of, owner
+from lwmport.runtime.pieces.tensorflow_source import Source
 from lwmport.types import Array
 
 HANDLE: Final = "VarHandleOp"
