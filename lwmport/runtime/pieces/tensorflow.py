@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport.errors import PortError, RunnerError, one_line
+from lwmport.errors import ArtifactError, PortError, RunnerError, one_line
 from lwmport.extras import require
 from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.pieces.given import VALUELESS, needed
@@ -61,8 +61,8 @@ class TensorFlowPieces:
             self._source = READERS[form](self._tf, path)
             self._handles = self._variables()
             self._shaped = self._graph()
-        except PortError:
-            raise
+        except ArtifactError as error:
+            raise ArtifactError(f"{error}, in {path}") from error
         except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
             raise RunnerError(f"TensorFlow refused {path}: {one_line(error)}") from error
         self.public_inputs, self.public_outputs = self._source.inputs, self._source.outputs

@@ -37,7 +37,7 @@ def read_frozen(tf: Any, path: Path) -> Source:
     read = {name.lstrip("^").partition(":")[0] for node in nodes for name in node.input}
     ends = [node.name for node in nodes if node.name not in read]
     if not inputs or not ends:
-        raise ArtifactError(f"expected a graph with placeholders at {path}, found none")
+        raise ArtifactError("expected a graph with placeholders, found none")
     flat = Flat(tf, rest)
     found = flat.add(nodes, [whole(name) for name in (*inputs, *ends)])
 

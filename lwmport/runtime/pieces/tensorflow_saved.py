@@ -22,7 +22,7 @@ def read_saved(tf: Any, path: Path) -> Source:
     model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     graphs = [graph for graph in model.meta_graphs if SIGNATURE in graph.signature_def]
     if not graphs:
-        raise ArtifactError(f"expected the signature {SIGNATURE} in {path}, found none")
+        raise ArtifactError(f"expected the signature {SIGNATURE}, found none")
     meta = graphs[0]
     library, nodes = meta.graph_def.library.function, list(meta.graph_def.node)
     signature = meta.signature_def[SIGNATURE]

@@ -19,8 +19,11 @@ from lwmport.runtime.pieces.tflite_tables import Tables
 from lwmport.runtime.runners.litert_file import chosen, whole
 from lwmport.types import Array, TensorSpec
 
+KEPT: Final = 32
+"""Pieces that stay open: the same operators often run twice, on both sides' values. Each may have threads."""
+
 KEPT_BYTES: Final = 64 << 20
-"""Of the files that were cut and stay open, together: the same operators often run twice, on both sides' values."""
+"""Of the files of all pieces that stay open."""
 
 
 class TFLitePieces:
@@ -127,6 +130,7 @@ class TFLitePieces:
         self, operators: Sequence[int], values: Mapping[int, Array], ends: Sequence[int], *, delegated: bool
     ) -> dict[int, Array]:
         """Return the tensors ``ends`` that operators compute: by a piece that was opened before, if one serves."""
+        operators = self._tables.leading_to(ends, operators)
         read = self._tables.read(operators)
         constants = {place: array for place, array in values.items() if place in read & self._tables.fixed}
         inputs = {place: values[place] for place in sorted(read & set(values)) if place not in constants}
@@ -157,7 +161,7 @@ class TFLitePieces:
         if opened.nbytes <= KEPT_BYTES:
             self._kept[key] = opened
             self._kept.move_to_end(key)
-        while sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES:
+        while len(self._kept) > KEPT or sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
 
     def _signature(self, model: Any) -> tuple[Mapping[str, str], Mapping[str, str]]:

@@ -72,6 +72,16 @@ class Tables:
         made = {each for place in operators for each in self.outputs(place)}
         return {each for place in operators for each in ints(self.main.operators[place].inputs) if each >= 0} - made
 
+    def leading_to(self, wanted: Sequence[int], operators: Sequence[int]) -> list[int]:
+        """Return those of some operators, in order, that tensors are computed by, and those that make nothing."""
+        needed, found = set(wanted), list[int]()
+        for place in reversed(operators):
+            made = self.outputs(place)
+            if not made or not needed.isdisjoint(made):
+                needed.update(ints(self.main.operators[place].inputs))
+                found.append(place)
+        return found[::-1]
+
     def kind(self, operator: Any) -> str:
         """Return what an operator computes: the schema's word, or the own one of a custom operator."""
         code = self.model.operatorCodes[operator.opcodeIndex]

@@ -9,7 +9,7 @@ import pytest
 
 from lwmport import extras
 from lwmport.errors import ArtifactError, RunnerError
-from lwmport.runtime.pieces.tflite import KEPT_BYTES, TFLitePieces, open_tflite
+from lwmport.runtime.pieces.tflite import KEPT, TFLitePieces, open_tflite
 from lwmport.types import Array
 
 pytestmark = pytest.mark.skipif(not extras.installed("ai_edge_litert"), reason="pip install 'lwmport[tflite]'")
@@ -152,9 +152,17 @@ def test_the_same_operators_are_cut_once(loop: TFLitePieces) -> None:
         found = loop.run([0], {"x": np.broadcast_to(value, shape).copy()}, ["same"])
         assert np.array_equal(found["same"], np.full(shape, 2, np.float32))
     assert len(loop._kept) == 2
-    assert sum(each.nbytes for each in loop._kept.values()) < KEPT_BYTES
+    for size in range(1, KEPT + 9):
+        loop.run([0], {"x": np.ones((size, 2), np.float32)}, ["same"])
+    assert len(loop._kept) == KEPT
     loop.close()
     assert not loop._kept
+
+
+def test_operators_that_lead_nowhere_are_left_out(loop: TFLitePieces) -> None:
+    value = np.ones(2, np.float32)
+    assert np.array_equal(loop.run([0, 1, 2], {"x": value}, ["same"])["same"], value + 1)
+    assert len(loop._tables.leading_to([loop._places["same"]], [0, 1, 2])) == 1
 
 
 def test_a_composite_is_run_by_its_decomposition(tmp_path: Path) -> None:
