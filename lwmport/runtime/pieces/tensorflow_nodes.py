@@ -9,7 +9,10 @@ CALLS: Final = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 """Operators that call the function which their attribute ``f`` names, and do nothing else."""
 
 NODES: Final = 1_000_000
-"""Nodes that a graph may have once its calls are replaced: functions that call each other twice double each time."""
+"""Nodes that a graph may have once its calls are replaced."""
+
+CALLED: Final = 10_000
+"""Calls that it may have: functions that call the next one twice double them each time."""
 
 DEPTH: Final = 64
 """Calls within calls."""
@@ -35,6 +38,7 @@ class Flat:
             tf.graph_util.import_graph_def(rest, name="")
         self.nodes: dict[str, Any] = {}
         self._own: frozenset[str] = frozenset()
+        self._calls = 0
 
     def add(self, nodes: Sequence[Any], wanted: Sequence[str]) -> list[str]:
         """Take in what some tensors of a graph need, and return what these tensors are called in here.
@@ -85,6 +89,9 @@ class Flat:
         """Take in what a call computes, and return what its outputs are called."""
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
+        self._calls += 1
+        if self._calls > CALLED:
+            raise ArtifactError(f"expected at most {CALLED} calls of functions, found more")
         name = node.attr["f"].func.name
         function = self._functions.get(name)
         if function is None:

@@ -128,6 +128,34 @@ def test_loops_of_tensorflow_1_are_refused(tmp_path: Path) -> None:
         open_frozen_graph(_frozen(tmp_path / "loop.pb", build), processors())
 
 
+def _calls(node: Any, function: str, read: str) -> None:
+    node.op = "PartitionedCall"
+    node.input.append(read)
+    node.attr["f"].func.name = function
+    for name in ("Tin", "Tout"):
+        node.attr[name].list.type.append(tf.float32.as_datatype_enum)
+
+
+def test_functions_that_double_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lwmport.runtime.pieces.tensorflow_nodes.CALLED", 50)
+    with tf.Graph().as_default() as graph:
+        tf.compat.v1.placeholder(tf.float32, [2], "x")
+    whole = graph.as_graph_def()
+    _calls(whole.node.add(name="y"), "f0", "x")
+    for level in range(8):
+        function = whole.library.function.add()
+        function.signature.name = f"f{level}"
+        function.signature.input_arg.add(name="a", type=tf.float32.as_datatype_enum)
+        function.signature.output_arg.add(name="b", type=tf.float32.as_datatype_enum)
+        function.ret["b"] = "a" if level == 7 else "twice:output:0"
+        if level < 7:
+            _calls(function.node_def.add(name="once"), f"f{level + 1}", "a")
+            _calls(function.node_def.add(name="twice"), f"f{level + 1}", "once:output:0")
+    (tmp_path / "double.pb").write_bytes(whole.SerializeToString())
+    with pytest.raises(ArtifactError, match=r"at most 50 calls .* in .*double.pb"):
+        open_frozen_graph(tmp_path / "double.pb", processors())
+
+
 def test_attributes_are_plain_and_large_constants_are_read_when_asked(tmp_path: Path) -> None:
     kernel = np.random.default_rng(0).normal(size=(3, 3, 16, 32)).astype(np.float32)
 
