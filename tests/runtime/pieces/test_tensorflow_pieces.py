@@ -7,16 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lwmport import extras
 from lwmport.errors import ArtifactError, PortError, RunnerError
 from lwmport.processors import processors
 from lwmport.runtime.pieces.tensorflow import TensorFlowPieces, open_frozen_graph, open_saved_model
 
-tf: Any = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.skipif(not extras.installed("tensorflow"), reason="pip install 'lwmport[tf]'")
 TABLE = np.arange(12, dtype=np.float32).reshape(4, 3)
 SCALE = np.array([2.0, 3.0, 5.0], np.float32)
+FLOAT = 1
+"""DT_FLOAT."""
 
 
-def _model() -> Any:
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    return extras.require("tensorflow")
+
+
+def _model(tf: Any) -> Any:
     """Return a module: rows of a variable, a function that is called twice, a loop that reads a variable."""
     module = tf.Module()
     module.table, module.scale = tf.Variable(TABLE, name="same"), tf.Variable(SCALE, name="same")
@@ -37,9 +45,9 @@ def _model() -> Any:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("saved") / "small.saved_model"
-    module = _model()
+    module = _model(tf)
     tf.saved_model.save(module, str(path), signatures=module.serve)
     return path
 
@@ -108,14 +116,14 @@ def test_a_model_without_its_variables_is_told(folder: Path, tmp_path: Path) -> 
         pieces.constant(gather.inputs[0])
 
 
-def _frozen(path: Path, build: Callable[[], None]) -> Path:
+def _frozen(tf: Any, path: Path, build: Callable[[], Any]) -> Path:
     with tf.Graph().as_default() as graph:
         build()
     path.write_bytes(graph.as_graph_def().SerializeToString())
     return path
 
 
-def test_loops_of_tensorflow_1_are_refused(tmp_path: Path) -> None:
+def test_loops_of_tensorflow_1_are_refused(tf: Any, tmp_path: Path) -> None:
     def build() -> None:
         x = tf.compat.v1.placeholder(tf.float32, [2], "x")
         tf.compat.v1.disable_control_flow_v2()
@@ -125,7 +133,7 @@ def test_loops_of_tensorflow_1_are_refused(tmp_path: Path) -> None:
             tf.compat.v1.enable_control_flow_v2()
 
     with pytest.raises(ArtifactError, match="circle"):
-        open_frozen_graph(_frozen(tmp_path / "loop.pb", build), processors())
+        open_frozen_graph(_frozen(tf, tmp_path / "loop.pb", build), processors())
 
 
 def _calls(node: Any, function: str, read: str) -> None:
@@ -133,10 +141,10 @@ def _calls(node: Any, function: str, read: str) -> None:
     node.input.append(read)
     node.attr["f"].func.name = function
     for name in ("Tin", "Tout"):
-        node.attr[name].list.type.append(tf.float32.as_datatype_enum)
+        node.attr[name].list.type.append(FLOAT)
 
 
-def test_functions_that_double_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_that_double_are_refused(tf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lwmport.runtime.pieces.tensorflow_nodes.CALLED", 50)
     with tf.Graph().as_default() as graph:
         tf.compat.v1.placeholder(tf.float32, [2], "x")
@@ -145,8 +153,8 @@ def test_functions_that_double_are_refused(tmp_path: Path, monkeypatch: pytest.M
     for level in range(8):
         function = whole.library.function.add()
         function.signature.name = f"f{level}"
-        function.signature.input_arg.add(name="a", type=tf.float32.as_datatype_enum)
-        function.signature.output_arg.add(name="b", type=tf.float32.as_datatype_enum)
+        function.signature.input_arg.add(name="a", type=FLOAT)
+        function.signature.output_arg.add(name="b", type=FLOAT)
         function.ret["b"] = "a" if level == 7 else "twice:output:0"
         if level < 7:
             _calls(function.node_def.add(name="once"), f"f{level + 1}", "a")
@@ -156,14 +164,14 @@ def test_functions_that_double_are_refused(tmp_path: Path, monkeypatch: pytest.M
         open_frozen_graph(tmp_path / "double.pb", processors())
 
 
-def test_attributes_are_plain_and_large_constants_are_read_when_asked(tmp_path: Path) -> None:
+def test_attributes_are_plain_and_large_constants_are_read_when_asked(tf: Any, tmp_path: Path) -> None:
     kernel = np.random.default_rng(0).normal(size=(3, 3, 16, 32)).astype(np.float32)
 
     def build() -> None:
         x = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 16], "x")
         tf.nn.conv2d(x, tf.constant(kernel, name="kernel"), strides=[1, 2, 2, 1], padding="SAME", name="y")
 
-    pieces = open_frozen_graph(_frozen(tmp_path / "conv.pb", build), processors())
+    pieces = open_frozen_graph(_frozen(tf, tmp_path / "conv.pb", build), processors())
     (operator,) = pieces.operators
     assert operator.type == "Conv2D"
     assert operator.inputs == ("x:0", "kernel:0")
@@ -176,9 +184,9 @@ def test_attributes_are_plain_and_large_constants_are_read_when_asked(tmp_path: 
     assert pieces.constants["kernel:0"].shape == kernel.shape
 
 
-def test_a_graph_without_inputs_and_one_that_is_none_are_refused(tmp_path: Path) -> None:
+def test_a_graph_without_inputs_and_one_that_is_none_are_refused(tf: Any, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="placeholders"):
-        open_frozen_graph(_frozen(tmp_path / "bare.pb", lambda: tf.constant(1.0)), processors())
+        open_frozen_graph(_frozen(tf, tmp_path / "bare.pb", lambda: tf.constant(1.0)), processors())
     (tmp_path / "odd.pb").write_bytes(b"\xff" * 100)
     with pytest.raises(ArtifactError, match="damage"):
         open_frozen_graph(tmp_path / "odd.pb", processors())
