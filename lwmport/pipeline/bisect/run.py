@@ -15,12 +15,13 @@ from typing import Final
 from lwmport import atomic, manifest, memory, owned, plain
 from lwmport.errors import UsageError
 from lwmport.pipeline.bisect.anchors import Anchors
+from lwmport.pipeline.bisect.device import ROUNDING, Device, search_device
 from lwmport.pipeline.bisect.jax_side import JaxSide
 from lwmport.pipeline.bisect.kept import Kept
 from lwmport.pipeline.bisect.reference import Lowering, lowering_of
 from lwmport.pipeline.bisect.request import JAX, BisectRequest
 from lwmport.pipeline.bisect.search import Found, search
-from lwmport.pipeline.bisect.walk import Walk, corresponds
+from lwmport.pipeline.bisect.walk import Walk, corresponds, same_bytes
 from lwmport.pipeline.bisect.whole import Whole, run_whole
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.output_folder import check_names
@@ -150,6 +151,8 @@ def _searched(
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as opened:
         lowering = lowering_of(converted, part, Path(scratch), observer)
         opened.callback(lowering.pieces.close)
+        if request.results is not None:
+            return _of_device(request, subject, converted, lowering, (run, jax), observer)
         file = _opened(request, subject)
         opened.callback(file.close)
         if not corresponds(lowering.pieces, file):
@@ -169,6 +172,47 @@ def _searched(
             precision=precision,
         )  # fmt: skip
         return _told(request, subject, converted, seen)
+
+
+def _of_device(
+    request: BisectRequest,
+    subject: Subject,
+    converted: Converted,
+    lowering: Lowering,
+    reference: tuple[ReferenceRun, JaxSide],
+    observer: Observer,
+) -> Bisection:
+    """Return what is found in the tensors that a device gave."""
+    run, jax = reference
+    pieces, part = lowering.pieces, subject.part
+    device = Device(request.results or Path(), pieces)
+    usual = _fed(run, subject, pieces)
+    case = device.inputs(usual)
+    is_usual = all(same_bytes(case[name], value) for name, value in usual.items())
+    anchors = jax.anchors(0, run.inputs) if is_usual else Anchors({}, ())
+    observer.phase(f"{part.name}: hold {len(device.tensors)} tensors of {device.brought.kind} against the reference")
+    found = search_device(pieces, device, case, anchors, observer.progress)
+    wrong = bool(found.places)
+    notes = (
+        f"{len(device.tensors)} tensors of {device.brought.kind} are matched by their names",
+        f"a difference of up to {ROUNDING:g} of the largest value counts as the rounding of half precision",
+        "the device's own inputs are among them" if not is_usual else "the reference runs on the inputs named above",
+        *device.notes,
+    )
+    return Bisection(
+        status=Status.FAILED if wrong else Status.PASSED,
+        component=part.name,
+        artifact=str(subject.path),
+        reference=f"{run.reference}, and its lowering an operator at a time",
+        runner=f"a device: {device.brought.kind} in {request.results}",
+        inputs=run.description if is_usual else f"those of {request.results}",
+        strict=request.strict,
+        first=found.first,
+        others=found.others,
+        taps=tuple(found.taps),
+        notes=notes,
+        weights=str(converted.manifest.weights["description"]),
+    )
 
 
 def _opened(request: BisectRequest, subject: Subject) -> Pieces:
