@@ -12,7 +12,9 @@ from lwmport.diagnosis.diagnose import diagnose
 from lwmport.diagnosis.rules import RULES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
-ROWS = [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in re.findall(r"^\| `.*\|$", PAGE, re.MULTILINE)]
+ROWS = [
+    tuple(cell.strip() for cell in row.strip("|").split("|")) for row in re.findall(r"^\| `.*\|$", PAGE, re.MULTILINE)
+]
 
 
 def test_the_page_has_the_rules() -> None:
