@@ -9,6 +9,7 @@ import numpy as np
 from lwmport.diagnosis.evidence import Diagnosis, Evidence
 from lwmport.diagnosis.judging import EXPLAINED, Case
 from lwmport.diagnosis.lighter import lighter
+from lwmport.diagnosis.region import recognised
 from lwmport.diagnosis.rules import RULES
 from lwmport.diagnosis.suspicion import Suspicion, gives
 from lwmport.types import Array
@@ -32,8 +33,9 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
     or, where no formula is known for the operator, the only difference. Then each rule computes what its cause would
     give; the cause is believed if at most 5 % of the error is left, and if no other cause leaves as little.
     """
-    case = Case(evidence)
     with np.errstate(all="ignore"):  # infinities and NaN are among what is judged
+        evidence = recognised(evidence)
+        case = Case(evidence)
         return (_seen(case) or _computed(Case(lighter(evidence)))) if case.size else None
 
 

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faults_of_tests import FAULTS
 from operators_of_tests import OPERATORS, drawn, evidence, side, stored
 
 from lwmport.diagnosis.diagnose import diagnose
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.table import compute
+from lwmport.diagnosis.lighter import ROWS, lighter
 
 
 def by_value(right: Side, observed: Any, **more: Any) -> str | None:
@@ -171,6 +173,24 @@ def test_a_cast_that_the_reference_has_not_is_told_by_its_output() -> None:
     )
     assert told is not None
     assert told.cause == "wrong-dtype"
+
+
+@pytest.mark.parametrize("word", ["stale-weights", "wrong-order", "transposed-kernel", "rounded-weights"])
+def test_a_kernel_is_solved_for_where_rows_are_enough(word: str) -> None:
+    one = right_of("long_matmul")
+    for wrong in FAULTS[word](one, np.random.default_rng(1)):
+        assert by_value(one, given_by(wrong)) == word
+
+
+def test_a_few_rows_of_a_large_kernel_tell_as_much() -> None:
+    random = np.random.default_rng(0)
+    one = side("MatMul", {}, ("x", drawn(random, 1, 40, 2048)), ("=w/kernel", drawn(random, 2048, 2048)))
+    right = given_by(one)
+    less = lighter(Evidence(format="onnx", expected=one, found=None, reference=right, observed=right * 2, rounding=0))
+    assert less.reference.shape[1:] == (2048,)
+    assert len(less.reference) <= ROWS
+    same = given_by(side("MatMul", {}, ("x", less.expected.inputs[0]), ("=w/kernel", one.inputs[1])))
+    np.testing.assert_allclose(less.reference, same, rtol=1e-6)
 
 
 def test_two_causes_that_explain_alike_are_none() -> None:
