@@ -98,7 +98,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             title="position rounded to half precision",
             proves="rows, angles or indices are those of positions rounded to float16 or bfloat16",
             remedy="Keep positions in int32 or float32.",
-            seen=(wrong_settings, wrong_constants),
+            seen=(wrong_settings, wrong_constants, wrong_wiring),
             computed=(rounded_positions, narrower_values),
         ),
         "argmin-near-tie": Rule(
@@ -237,7 +237,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             title="wrong dtype",
             proves="a cast is to a narrower dtype, or the values are those of inputs or outputs that pass through one",
             remedy="Remove the cast, or cast to the dtype that the reference computes in.",
-            seen=(wrong_settings,),
+            seen=(wrong_settings, wrong_wiring),
             computed=(narrower_values,),
         ),
         "rounded-weights": Rule(
