@@ -1,6 +1,8 @@
 """``lwmport compare``: exit codes as those of diff, a table, one JSON document."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
+import lwmport
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
 
@@ -79,6 +82,20 @@ def test_a_size_that_is_none_is_a_matter_of_usage(files: tuple[str, str], size: 
     found = run(*files, "--size", size)
     assert found.exception is not None
     assert getattr(found.exception, "exit_code", None) == 2
+
+
+def test_the_examples_of_the_document_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are the same run with the other documents."""
+    pytest.importorskip("fast_sugiyama")
+    monkeypatch.chdir(tmp_path)
+    text = (Path(lwmport.__file__).parents[1] / "docs" / "compare.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [shlex.split(line) for line in block.splitlines()]
+    assert len(lines) == 2
+    for words in lines:
+        assert words[:2] == ["lwmport", "compare"]
+        assert run(*words[2:]).return_value == 1
+    assert (tmp_path / "ring" / "compare.html").is_file()
 
 
 def test_names_of_a_file_cannot_write_to_the_terminal(tmp_path: Path) -> None:
