@@ -1,6 +1,7 @@
 """Two structures as one tree of modules: what is the same, what differs, what only one has."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from lwmport.pipeline.compare.kinds import MAIN
@@ -101,19 +102,7 @@ class _Tree:
 
     def __init__(self, a: Structure, b: Structure, matches: Matches, back: Mapping[Path, Path], how: str) -> None:
         self._a, self._b, self._matches, self._back, self._how = a, b, matches, back, how
-        self._children: dict[Path, list[Path]] = {}
-        for path in a.facts:
-            if path:
-                self._children.setdefault(path[:-1], []).append(path)
-        last: dict[Path, Path] = {}
-        for path in back:
-            if not path:
-                continue
-            row = self._children.setdefault(path[:-1], [])
-            if path not in a.facts:
-                before = last.get(path[:-1])
-                row.insert(row.index(before) + 1 if before in row else 0, path)
-            last[path[:-1]] = path
+        self._children = _in_order(a.facts, back)
 
     def module(self, path: Path) -> ModuleDiff:
         """Return a module and all within."""
@@ -138,6 +127,25 @@ class _Tree:
             parts_b={} if there is None else self._b.parts.get(there, {}),
             children=tuple(child for child in map(self.module, self._children.get(path, ())) if not _is_empty(child)),
         )
+
+
+def _in_order(a: Iterable[Path], both: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Return the children of each module: those of A in their order, one of B alone behind the one before it in B."""
+    known = dict.fromkeys(a)
+    rows: dict[Path, list[Path]] = defaultdict(list)
+    for path in known:
+        if path:
+            rows[path[:-1]].append(path)
+    behind: dict[Path, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    last: dict[Path, Path] = {}
+    for path in both:
+        if path and path in known:
+            last[path[:-1]] = path
+        elif path:
+            behind[path[:-1]][last.get(path[:-1], ())].append(path)
+    for above, new in behind.items():
+        rows[above] = [one for path in ((), *rows[above]) for one in ((path, *new[path]) if path else new[path])]
+    return rows
 
 
 def _is_empty(module: ModuleDiff) -> bool:

@@ -2,7 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Final
 
@@ -74,7 +75,7 @@ def opened(path: FilePath) -> Graph:
 def structure_of(graph: Graph, sizes: Mapping[str, int]) -> Structure:
     """Return the structure of a graph."""
     vocabulary, kind = FORMS[graph.form]
-    nodes = tuple(node for node in graph.nodes if node.op not in NOT_RUN and not _is_defined(node, graph))
+    nodes = _with_captures(node for node in graph.nodes if node.op not in NOT_RUN and not _is_defined(node, graph))
     parameters = _parameters(graph, nodes, vocabulary)
     placed = place(nodes, {name: found[0].path for name, found in parameters.items()})
     costs = Costs(graph, vocabulary, sizes)
@@ -115,6 +116,20 @@ def _notes(graph: Graph, parameters: Mapping[str, list[Parameter]], by_neighbour
     bodies = sum(node.scope.startswith("/") or node.scope.startswith("subgraph") for node in graph.nodes)
     if bodies:
         yield f"{bodies:,} operators lie in loops and branches: one round of each is counted"
+
+
+def _with_captures(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Return nodes that also read what their bodies read, for a body names values of the graph around it."""
+    found = list(nodes)
+    bodies: dict[str, list[int]] = defaultdict(list)
+    for number, node in enumerate(found):
+        bodies[node.scope].append(number)
+    for number in sorted(range(len(found)), key=lambda place: -len(found[place].scope)):
+        node = found[number]
+        inside = bodies.get(f"{node.scope}/{node.name or node.op}", ())
+        read = [name for place in inside for name in found[place].inputs]
+        found[number] = replace(node, inputs=(*node.inputs, *dict.fromkeys(read))) if read else node
+    return tuple(found)
 
 
 def _is_defined(node: Node, graph: Graph) -> bool:

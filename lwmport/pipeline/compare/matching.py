@@ -1,10 +1,10 @@
 """Which module of one side is which of the other: by path, by a family's table of names, or by shape and order."""
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from lwmport.errors import PortError
 from lwmport.graphs.module_paths import module_of
@@ -113,23 +113,22 @@ def paired(a: Iterable[Tensor], b: Iterable[Tensor]) -> list[tuple[Tensor | None
     """Return the parameters of two modules in pairs: by name, then by sizes in order; what is left stands alone."""
     left_a, left_b = list(a), list(b)
     pairs: list[tuple[Tensor | None, Tensor | None]] = []
-    for alike in (_same_name, _same_sizes, _last_ones):
-        for one in tuple(left_a):
-            other = next((item for item in left_b if alike(one, item, len(left_a) + len(left_b))), None)
-            if other is not None:
-                pairs.append((one, other))
-                left_a.remove(one)
-                left_b.remove(other)
+    for key in (_name, sizes_of):
+        free: dict[Any, deque[Tensor]] = defaultdict(deque)
+        for other in left_b:
+            free[key(other)].append(other)
+        found = [(one, free[key(one)].popleft()) for one in left_a if free[key(one)]]
+        pairs += found
+        left_a = _without(left_a, {id(one) for one, _ in found})
+        left_b = _without(left_b, {id(other) for _, other in found})
+    if len(left_a) == len(left_b) == 1:
+        return [*pairs, (left_a[0], left_b[0])]
     return [*pairs, *((one, None) for one in left_a), *((None, other) for other in left_b)]
 
 
-def _same_name(one: Tensor, other: Tensor, _left: int) -> bool:
-    return one.name == other.name
+def _name(tensor: Tensor) -> str:
+    return tensor.name
 
 
-def _same_sizes(one: Tensor, other: Tensor, _left: int) -> bool:
-    return sizes_of(one) == sizes_of(other)
-
-
-def _last_ones(_one: Tensor, _other: Tensor, left: int) -> bool:
-    return left == 2
+def _without(tensors: list[Tensor], gone: set[int]) -> list[Tensor]:
+    return [tensor for tensor in tensors if id(tensor) not in gone]

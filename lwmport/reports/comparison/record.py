@@ -18,7 +18,7 @@ Place: TypeAlias = tuple[tuple[str, ...], int]
 WITHIN: Final = " > "
 """What stands between the name of a composite and the name of an operator that it is made of."""
 
-TEXT: Final = re.compile(r"^.*?(?=\d+$)")
+TEXT: Final = re.compile(r"^.*\D(?=\d+$)")
 """What stands before the number of a name."""
 
 
