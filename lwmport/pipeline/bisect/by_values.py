@@ -1,0 +1,167 @@
+"""A walk through a model that is not ours: which of its tensors are values of the reference, and which are not as they should be.
+
+An operator runs on the reference's own values as far as its inputs are known. A tensor that is one of the reference's
+values, but for rounding, becomes that value. What has no counterpart keeps the value that it has: it is right if what
+comes behind it is known again. Where a weight is read, the reference tells what must reach it: there it shows whether
+something in front is wrong.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Final
+
+import numpy as np
+
+from lwmport.errors import RunnerError
+from lwmport.pipeline.bisect.pool import Entry, Match, Pool, rounding_of
+from lwmport.pipeline.bisect.views import View, error_of, likeliest, views
+from lwmport.runtime.pieces.spec import Operator, Pieces
+from lwmport.types import Array
+
+LEAST: Final = 2
+"""Elements that a tensor must have to be known by its numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """A tensor that is not what the reference has in its place: ``right``, as the file lays it out; ``label`` is its name.
+
+    ``reader`` is the operator that shows it, -1 for an output of the model.
+    """
+
+    tensor: str
+    right: Array
+    label: str
+    reader: int
+
+
+@dataclass(kw_only=True)
+class Known:
+    """What is known of the tensors of a file.
+
+    ``values`` are those of the first case, from the reference's own inputs. ``matches`` are tensors that are values of
+    the reference, ``weights`` constants that are weights of it.
+    """
+
+    values: dict[str, Array] = field(default_factory=dict)
+    matches: dict[str, Match] = field(default_factory=dict)
+    weights: dict[str, Match | None] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+class ValueWalk:
+    """A walk through ``file``; ``feeds`` are its inputs, ``outputs`` what its outputs should be, in its own layout."""
+
+    def __init__(self, pool: Pool, file: Pieces, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        self.pool, self.file, self.feeds, self.outputs = pool, file, feeds, outputs
+        self.known = Known(values=dict(feeds))
+        self.makers = {name: n for n, operator in enumerate(file.operators) for name in operator.outputs if name}
+        self.readers: dict[str, list[int]] = {}
+        for number, operator in enumerate(file.operators):
+            for name in filter(None, operator.inputs):
+                self.readers.setdefault(name, []).append(number)
+        for name, value in feeds.items():
+            self._look(name, value)
+
+    def steps(self) -> Iterator[tuple[int, Wrong | None]]:
+        """Yield each operator that was run, and what it shows to be wrong in front of it; at the end, wrong outputs."""
+        for number in range(len(self.file.operators)):
+            yield number, self._step(number)
+        for name, right in self.outputs.items():
+            found = self.known.values.get(name)
+            if found is None or found.shape != right.shape or not self.is_right(found, right):
+                yield len(self.file.operators), Wrong(tensor=name, right=right, label=name, reader=-1)
+
+    def weight(self, name: str) -> Match | None:
+        """Return the weight that a constant is."""
+        if name not in self.known.weights:
+            value = self.file.constant(name)
+            can = value.size >= LEAST and value.dtype.kind not in "biu"
+            self.known.weights[name] = self.pool.weight(value) if can else None
+        return self.known.weights[name]
+
+    def is_right(self, found: Array, right: Array) -> bool:
+        """Return whether a tensor is the one that it should be, but for rounding."""
+        if found.shape != right.shape:
+            return False
+        if found.dtype.kind in "biu":
+            return bool(np.array_equal(found, right))
+        return error_of(found, right) <= rounding_of(found.dtype.name)
+
+    def run(self, number: int, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what an operator gives from some values; nothing if the runtime refuses it."""
+        operator = self.file.operators[number]
+        feeds = {name: values[name] for name in operator.inputs if name in values}
+        try:
+            return self.file.run([number], feeds, [name for name in operator.outputs if name])
+        except RunnerError as error:
+            self.known.refused.setdefault(number, str(error))
+            return {}
+
+    def settle(self, name: str, value: Array) -> None:
+        """Take the value of a tensor, as the reference's where it is one of those."""
+        self.known.values[name] = value
+        self._look(name, value)
+
+    def as_known(self, value: Array) -> Array:
+        """Return the value of the reference that a tensor is, and the tensor itself where it is none."""
+        match = self.pool.match(value) if value.size >= LEAST and value.dtype.kind not in "biu" else None
+        return value if match is None else match.view.of(self.pool.value(match.entry)).astype(value.dtype)
+
+    def data(self, operator: Operator) -> list[str]:
+        """Return the inputs of an operator that are no constants."""
+        return [name for name in operator.inputs if name and name not in self.file.constants]
+
+    def _step(self, number: int) -> Wrong | None:
+        operator = self.file.operators[number]
+        found = self.run(number, self.known.values)
+        wrong = None
+        named = [(name, self.pool.match(value)) for name, value in found.items()]
+        if found and not any(match for _, match in named):
+            wrong = self._shown(number, found)
+        for name, value in found.items() if wrong is None else ():
+            self.settle(name, value)
+        del operator
+        return wrong
+
+    def _shown(self, number: int, found: Mapping[str, Array]) -> Wrong | None:
+        """Return the input of an operator with a weight that is not what it should be, and go on with the right one."""
+        operator = self.file.operators[number]
+        data = self.data(operator)
+        weights = [match.entry.weight for name in operator.inputs if name in self.file.constants
+                   and (match := self.weight(name)) is not None]  # fmt: skip
+        for name in data:
+            value = self.known.values.get(name)
+            for entry in self._operands(weights):
+                if value is None or value.size != prod(entry.shape) or value.dtype.kind in "biu":
+                    continue
+                for view in self._likely(value, entry):
+                    right = view.of(self.pool.value(entry)).astype(value.dtype)
+                    made = self.run(number, {**self.known.values, name: right})
+                    if made and any(self.pool.match(one) for one in made.values()):
+                        for output, one in made.items():
+                            self.settle(output, one)
+                        return Wrong(tensor=name, right=right, label=entry.label, reader=number)
+        return None
+
+    def _operands(self, weights: Sequence[str]) -> list[Entry]:
+        """Return the values that the reference has beside some weights."""
+        numbers = [number for name in weights for use in self.pool.uses.get(name, ()) for number in use.operands]
+        found = {id(entry): entry for number in numbers if (entry := self.pool.numbers.get(number)) is not None}
+        return list(found.values())
+
+    def _likely(self, value: Array, entry: Entry) -> list[View]:
+        """Return a few views in which a value of the reference may take the place of a tensor."""
+        first = likeliest(value, self.pool.value(entry))
+        return ([first] if first else []) + [view for view in views(entry.shape, value.shape) if view != first][:6]
+
+    def _look(self, name: str, value: Array) -> None:
+        self.known.matches.pop(name, None)
+        if value.size < LEAST:
+            return
+        match = self.pool.match(value)
+        if match is not None:
+            self.known.matches[name] = match
+            if value.dtype.kind not in "biu":
+                self.known.values[name] = match.view.of(self.pool.value(match.entry)).astype(value.dtype)
