@@ -6,6 +6,7 @@ comes behind it is known again. Where a weight is read, the reference tells what
 something in front is wrong.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -15,9 +16,12 @@ import numpy as np
 
 from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.pool import Entry, Match, Pool, rounding_of
-from lwmport.pipeline.bisect.views import View, error_of, likeliest, views
+from lwmport.pipeline.bisect.views import View, error_of, likeliest, longer, views
 from lwmport.runtime.pieces.spec import Operator, Pieces
 from lwmport.types import Array
+
+VIEWS: Final = 24
+"""Orders of axes that are tried where the reference's value is put in place of a tensor."""
 
 LEAST: Final = 2
 """Elements that a tensor must have to be known by its numbers."""
@@ -25,15 +29,21 @@ LEAST: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Wrong:
-    """A tensor that is not what the reference has in its place: ``right``, as the file lays it out; ``label`` is its name.
+    """A tensor that is not what the reference has in its place.
 
-    ``reader`` is the operator that shows it, -1 for an output of the model.
+    Attributes:
+        tensor: its name.
+        reader: the operator that shows it, -1 for an output of the model.
+        label: the name of what the reference has.
+        right: that, as the file lays it out; None for what an operator would give that does not run.
+        entry: its entry in the pool; None for an output of the model.
     """
 
     tensor: str
-    right: Array
-    label: str
     reader: int
+    label: str
+    right: Array | None
+    entry: Entry | None = None
 
 
 @dataclass(kw_only=True)
@@ -61,6 +71,7 @@ class ValueWalk:
         for number, operator in enumerate(file.operators):
             for name in filter(None, operator.inputs):
                 self.readers.setdefault(name, []).append(number)
+        self.orders: dict[tuple[int, int], Counter[tuple[tuple[int, ...], int]]] = defaultdict(Counter)
         for name, value in feeds.items():
             self._look(name, value)
 
@@ -71,7 +82,7 @@ class ValueWalk:
         for name, right in self.outputs.items():
             found = self.known.values.get(name)
             if found is None or found.shape != right.shape or not self.is_right(found, right):
-                yield len(self.file.operators), Wrong(tensor=name, right=right, label=name, reader=-1)
+                yield len(self.file.operators), Wrong(tensor=name, reader=-1, label=name, right=right)
 
     def weight(self, name: str) -> Match | None:
         """Return the weight that a constant is."""
@@ -116,34 +127,41 @@ class ValueWalk:
     def _step(self, number: int) -> Wrong | None:
         operator = self.file.operators[number]
         found = self.run(number, self.known.values)
-        wrong = None
+        if not found:
+            ready = all(name in self.known.values for name in self.data(operator))
+            output = next(filter(None, operator.outputs))
+            return Wrong(tensor=output, reader=number, label="", right=None) if ready else None
         named = [(name, self.pool.match(value)) for name, value in found.items()]
-        if found and not any(match for _, match in named):
-            wrong = self._shown(number, found)
+        wrong = None if any(match for _, match in named) else self._shown(number)
         for name, value in found.items() if wrong is None else ():
             self.settle(name, value)
-        del operator
         return wrong
 
-    def _shown(self, number: int, found: Mapping[str, Array]) -> Wrong | None:
+    def _shown(self, number: int) -> Wrong | None:
         """Return the input of an operator with a weight that is not what it should be, and go on with the right one."""
         operator = self.file.operators[number]
-        data = self.data(operator)
-        weights = [match.entry.weight for name in operator.inputs if name in self.file.constants
-                   and (match := self.weight(name)) is not None]  # fmt: skip
-        for name in data:
-            value = self.known.values.get(name)
+        weights = [match.entry.label for name in operator.inputs if name in self.file.constants
+                   and (match := self.weight(name)) is not None and not self._is_overread(match.entry.label)]  # fmt: skip
+        for name in self.data(operator) if weights else ():
+            value, match = self.known.values.get(name), self.known.matches.get(name)
             for entry in self._operands(weights):
                 if value is None or value.size != prod(entry.shape) or value.dtype.kind in "biu":
                     continue
-                for view in self._likely(value, entry):
+                for view in self._likely(value, entry) if match is None or match.entry is not entry else ():
                     right = view.of(self.pool.value(entry)).astype(value.dtype)
                     made = self.run(number, {**self.known.values, name: right})
                     if made and any(self.pool.match(one) for one in made.values()):
                         for output, one in made.items():
                             self.settle(output, one)
-                        return Wrong(tensor=name, right=right, label=entry.label, reader=number)
+                        return Wrong(tensor=name, reader=number, label=entry.label, right=right, entry=entry)
         return None
+
+    def _is_overread(self, weight: str) -> bool:
+        """Return whether more operators read a weight than do in the reference: one of them reads the wrong one."""
+        names = [name for name in self.readers if name in self.file.constants]
+        readers = sum(len(self.readers[name]) for name in names
+                      if (match := self.weight(name)) is not None and match.entry.label == weight)  # fmt: skip
+        return readers > len(self.pool.uses.get(weight, ()))
 
     def _operands(self, weights: Sequence[str]) -> list[Entry]:
         """Return the values that the reference has beside some weights."""
@@ -152,9 +170,14 @@ class ValueWalk:
         return list(found.values())
 
     def _likely(self, value: Array, entry: Entry) -> list[View]:
-        """Return a few views in which a value of the reference may take the place of a tensor."""
+        """Return the views in which a value of the reference may take the place of a tensor: as its like lie elsewhere."""
+        held = self.orders[len(longer(entry.shape)), len(longer(value.shape))]
+        every = list(views(entry.shape, value.shape, self.pool.heads))
+        usual = [view for view in every if held[view.order, view.halves]]
+        usual.sort(key=lambda view: -held[view.order, view.halves])
         first = likeliest(value, self.pool.value(entry))
-        return ([first] if first else []) + [view for view in views(entry.shape, value.shape) if view != first][:6]
+        rest = [view for view in ([first] if first else []) + every if view not in usual]
+        return list(dict.fromkeys([*usual, *rest]))[:VIEWS]
 
     def _look(self, name: str, value: Array) -> None:
         self.known.matches.pop(name, None)
@@ -163,5 +186,7 @@ class ValueWalk:
         match = self.pool.match(value)
         if match is not None:
             self.known.matches[name] = match
+            axes = len(longer(match.entry.shape)), len(longer(value.shape))
+            self.orders[axes][match.view.order, match.view.halves] += 1
             if value.dtype.kind not in "biu":
                 self.known.values[name] = match.view.of(self.pool.value(match.entry)).astype(value.dtype)

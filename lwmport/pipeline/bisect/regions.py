@@ -30,26 +30,35 @@ class Trial:
 class Region:
     """The operators that lead from known values to a wrong tensor, in order."""
 
-    def __init__(self, walk: ValueWalk, wrong: Wrong) -> None:
+    def __init__(self, walk: ValueWalk, wrong: Wrong, beyond: int = 0) -> None:
         self.walk, self.wrong = walk, wrong
-        self.numbers = self._behind()
-        self.made = {name for number in self.numbers for name in walk.file.operators[number].outputs if name}
+        self.numbers = self._behind(beyond)
         self.values: dict[str, Array] = {}
         self._fill()
 
-    def _behind(self) -> list[int]:
-        """Return the operators whose outputs reach the tensor and are not known, and the one that gives it."""
-        walk, found = self.walk, set[int]()
-        left = [self.wrong.tensor]
+    def _behind(self, beyond: int) -> list[int]:
+        """Return the operators whose outputs reach the tensor and are not known, and those that only lay out one that is.
+
+        ``beyond`` is how many operators farther than what is known it goes: what is known may be what comes too early.
+        """
+        walk, found = self.walk, dict[int, int]()
+        left = [(self.wrong.tensor, beyond + 1)]
         while left:
-            name = left.pop()
-            if name in walk.makers and walk.makers[name] not in found:
-                if name == self.wrong.tensor or name not in walk.known.matches:
-                    found.add(walk.makers[name])
-                    left += walk.data(walk.file.operators[walk.makers[name]])
-        if self.wrong.reader >= 0 and not found:
-            return []
+            name, more = left.pop()
+            number = walk.makers.get(name, -1)
+            if number < 0 or found.get(number, -1) >= more:
+                continue
+            more -= name in walk.known.matches and not self._lays_out(name)
+            if more >= 0:
+                found[number] = more
+                left += [(one, more) for one in walk.data(walk.file.operators[number])]
         return sorted(found)[-LARGEST:]
+
+    def _lays_out(self, name: str) -> bool:
+        """Return whether a tensor is its operator's input in another order or shape."""
+        walk, match = self.walk, self.walk.known.matches[name]
+        before = [walk.known.matches.get(one) for one in walk.data(walk.file.operators[walk.makers[name]])]
+        return len(before) == 1 and before[0] is not None and before[0].entry is match.entry
 
     def _fill(self) -> None:
         for number in self.numbers:
@@ -81,7 +90,7 @@ class Region:
         walk = self.walk
         output = next(filter(None, walk.file.operators[number].outputs))
         before = self.values.get(output)
-        if before is None or before.dtype != value.dtype or before.size != value.size:
+        if before is not None and (before.dtype != value.dtype or before.size != value.size):
             return False
         changed = {output: walk.as_known(value)}
         for later in self.numbers:
@@ -92,7 +101,17 @@ class Region:
             if not made:
                 return False
             changed.update({name: walk.as_known(one) for name, one in made.items()})
-        return self.wrong.tensor in changed and walk.is_right(changed[self.wrong.tensor], self.wrong.right)
+        return self.wrong.tensor in changed and self._is_mended(changed[self.wrong.tensor])
+
+    def _is_mended(self, value: Array) -> bool:
+        """Return whether the wrong tensor, with another value, is what the reference has."""
+        wrong, match = self.wrong, None if self.wrong.reader < 0 else self.walk.pool.match(value)
+        if wrong.right is None:
+            return match is not None
+        before = self.walk.known.matches.get(wrong.tensor)
+        if wrong.entry is not None and (before is None or before.entry is not wrong.entry):
+            return match is not None and match.entry is wrong.entry
+        return self.walk.is_right(value, wrong.right)
 
     def mend(self, number: int, value: Array) -> None:
         """Take the right value of an operator's first output, and compute all again that was made of it so far."""

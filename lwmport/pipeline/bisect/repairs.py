@@ -4,9 +4,9 @@ A repair that makes the wrong tensor right proves the place, and tells what shou
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from math import prod
 from typing import Any, Final
 
@@ -24,6 +24,9 @@ SMALL: Final = 64
 DONORS: Final = 24
 """Other operators of the file that are tried in one place."""
 
+ALIKE: Final = 6
+"""`likeness` of two operators of one type between neighbours of the same types."""
+
 COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "ADD", "MUL", "MAXIMUM", "MINIMUM"})
 """Types whose inputs may change places."""
 
@@ -37,16 +40,19 @@ class Proof:
     right: Array
 
 
-def proof_of(region: Region) -> Proof | None:
-    """Return the first repair of a region that makes its tensor right; likely ones are tried first."""
-    for trials in (_swapped, _reweighted, _donated, _left_out):
-        for number in region.numbers:
+def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
+    """Return the first repair of a region that makes its tensor right; likely ones are tried first.
+
+    Operators that were ``tried`` in a smaller region are left out.
+    """
+    for trials in (_swapped, _reweighted, _from_its_like, _laid_out, _donated, _left_out):
+        for number in (number for number in region.numbers if number not in tried):
             for trial in trials(region, number):
                 value = region.made_by(number, trial)
                 if value is None:
                     continue
-                shape = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
-                if shape is None or value.shape != shape.shape or same(value, shape):
+                before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
+                if before is not None and same(value, before):
                     continue
                 if region.proves(number, value):
                     return Proof(number=number, trial=trial, right=value)
@@ -93,7 +99,7 @@ def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int
     name = operator.inputs[place] if place < len(operator.inputs) else ""
     own = walk.weight(name) if name in walk.file.constants else None
     read = read_weights(walk)
-    unread = [entry for entry in walk.pool.known[prod(shape)] if entry.weight and entry.weight not in read]
+    unread = [entry for entry in walk.pool.known[prod(shape)] if entry.label not in read]
     for entry in dict.fromkeys(([own.entry] if own else []) + unread):
         split = longer(entry.shape)
         for order, halves in usual_orders(walk, operator.type, place, len(split)):
@@ -103,8 +109,9 @@ def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int
 
 
 def read_weights(walk: ValueWalk) -> set[str]:
-    """Return the weights that constants of the file are."""
-    return {match.entry.weight for name in walk.file.constants if (match := walk.weight(name)) is not None}
+    """Return the weights that operators of the file read."""
+    names = {name for name in walk.readers if name in walk.file.constants}
+    return {match.entry.label for name in names if (match := walk.weight(name)) is not None}
 
 
 def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tuple[tuple[int, ...], int]]:
@@ -121,7 +128,12 @@ def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tupl
     return [order for order, _ in counted.most_common()]
 
 
-def _donated(region: Region, number: int) -> Iterator[Trial]:
+def _from_its_like(region: Region, number: int) -> Iterator[Trial]:
+    """Yield operators of the same type, between neighbours of the same types, with the inputs of this one."""
+    yield from _donated(region, number, ALIKE)
+
+
+def _donated(region: Region, number: int, least: int = 1) -> Iterator[Trial]:
     """Yield other operators of the file with the inputs of this one, those that stand in like places first."""
     walk = region.walk
     operator, given = walk.file.operators[number], given_to(region, number)
@@ -129,7 +141,7 @@ def _donated(region: Region, number: int) -> Iterator[Trial]:
     seen, count = {signature(walk, operator)}, 0
     for other in sorted(range(len(walk.file.operators)), key=lambda one: -likeness(walk, number, one)):
         donor = walk.file.operators[other]
-        if likeness(walk, number, other) <= 0 or count >= DONORS or (told := signature(walk, donor)) in seen:
+        if likeness(walk, number, other) < least or count >= DONORS or (told := signature(walk, donor)) in seen:
             continue
         names = [name for name in donor.inputs if _is_data(walk, name)]
         if len(names) != len(data) or len(set(names)) != len(names):
@@ -138,7 +150,7 @@ def _donated(region: Region, number: int) -> Iterator[Trial]:
         for place, name in enumerate(donor.inputs):
             if name and name not in feeds and not _is_setting(walk, name):
                 own = operator.inputs[place] if place < len(operator.inputs) else ""
-                if own in walk.file.constants and walk.file.constants[own].shape == walk.file.constants[name].shape:
+                if own in walk.file.constants and not _is_setting(walk, own):
                     feeds[name] = walk.file.constant(own)
         seen.add(told)
         count += 1
@@ -162,6 +174,16 @@ def _with_unread(
             yield Trial(
                 donor=number, feeds={**feeds, donor.inputs[place]: value.astype(dtype)}, weight=label, at=place
             )
+
+
+def _laid_out(region: Region, number: int) -> Iterator[Trial]:
+    """Yield the input of an operator that changes the order of axes, in each order that gives the shape of its output."""
+    operator = region.walk.file.operators[number]
+    output = region.values.get(next(filter(None, operator.outputs)))
+    for name, value in region.inputs(number).items() if "transpose" in operator.type.lower() else ():
+        for order in permutations(range(value.ndim)):
+            if output is None or output.size == value.size:
+                yield Trial(donor=-1, feeds={name: value.transpose(order)}, words=f"perm {list(order)}")
 
 
 def _left_out(region: Region, number: int) -> Iterator[Trial]:
