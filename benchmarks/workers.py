@@ -16,7 +16,6 @@ from typing import Any
 
 from interpreters import OWN, command
 from memory import memory_of
-from numpy.typing import NDArray
 from threads import limit_threads
 
 REST = 0.05
@@ -28,7 +27,7 @@ class Turn:
     """What one run gave: seconds inside the process, outputs, and the process's peak memory so far."""
 
     seconds: float
-    outputs: Mapping[str, NDArray[Any]]
+    outputs: Mapping[str, Any]
     peak_bytes: int
 
 
@@ -60,8 +59,8 @@ class Worker:
             self.close()
             raise
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Turn:
-        """Return what one run gave."""
+    def run(self, inputs: Any) -> Turn:
+        """Return what one run gave, of inputs by name as a rule."""
         time.sleep(REST)
         seconds, outputs = self._exchange(inputs)
         return Turn(seconds=seconds, outputs=outputs, peak_bytes=memory_of(self._process.pid).peak_bytes)
@@ -98,7 +97,7 @@ def serve(connection: Connection) -> None:
         connection.send(Failure(message=f"{type(error).__name__}: {error}"))
 
 
-def _timed(runner: Any, inputs: Mapping[str, NDArray[Any]]) -> tuple[float, Mapping[str, NDArray[Any]]]:
+def _timed(runner: Any, inputs: Any) -> tuple[float, Mapping[str, Any]]:
     start = time.perf_counter()
     outputs = runner.run(inputs)
     return time.perf_counter() - start, outputs

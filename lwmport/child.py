@@ -8,6 +8,7 @@ nothing that the child sends can run here.
 import contextlib
 import os
 import resource
+import selectors
 import signal
 import subprocess
 import sys
@@ -52,6 +53,9 @@ LONGEST: Final = 1 << 16
 
 OUT_OF_MEMORY: Final = ("bad_alloc", "bad allocation", "Failed to allocate memory", "Unable to allocate", "MemoryError")
 """What runtimes say when they get no memory."""
+
+LONG: Final = 10**6
+"""Seconds that a process may work which is asked again and again."""
 
 DEATHS: Final[dict[int, str]] = {
     signal.SIGFPE: "an integer division by zero in a runtime's own code",
@@ -112,6 +116,111 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], bounds: Bou
     if "value" not in found:
         raise failure(str(found.get("kind")), str(found.get("error")), about, bounds)
     return Answer(found["value"], words)
+
+
+class Server:
+    """A function that stays in a process of its own, keeps what it has opened, and is asked again and again.
+
+    ``function`` stands at the top of a module. It is called once, with ``arguments``, and returns what answers. A
+    process that died is started anew by the next question.
+
+    Args:
+        function, arguments, about: as those of `call`.
+        bounds: of memory for the whole life of the process, of time for each question.
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: Mapping[str, Any], bounds: Bounds, about: str) -> None:
+        self._work = {
+            "function": f"{function.__module__}:{function.__qualname__}",
+            "arguments": dict(arguments),
+            "bytes": bounds.nbytes,
+            "path": sys.path,
+        }
+        self._bounds, self._about = bounds, about
+        self._process: subprocess.Popen[bytes] | None = None
+        self._files = contextlib.ExitStack()
+        files = (self._files.enter_context(tempfile.TemporaryFile()) for _ in range(3))  # noqa: SIM115
+        self._given, self._answer, self._said = files
+
+    def ask(self, **arguments: Any) -> Any:
+        """Return what the function makes of some arguments.
+
+        Raises:
+            ChildError: the process died, took more than its bounds, or raised what is no error of ours.
+            PortError: what the function raised, if it is an error of ours.
+        """
+        process = self._process or self._started()
+        self._send(arguments)
+        if not self._is_answered(process):
+            code = None if process.poll() is None else process.returncode
+            words = _end_of(self._said)
+            self._stop()
+            raise _death(code, self._about, self._bounds, words)
+        found = parcel.read(self._answer)
+        if "value" not in found:
+            raise failure(str(found.get("kind")), str(found.get("error")), self._about, self._bounds)
+        return found["value"]
+
+    def close(self) -> None:
+        """End the process and give back its files. A second call does nothing."""
+        self._stop()
+        self._files.close()
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        files = [self._given.fileno(), self._answer.fileno()]
+        words = [sys.executable, "-P", "-m", "lwmport.child", *map(str, files), str(os.getpid()), str(LONG), "serve"]
+        path = os.pathsep.join(item or str(Path.cwd()) for item in sys.path)
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            pass_fds=files,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        _put(self._given, self._work)
+        self._process.stdin.write(b".")  # type: ignore[union-attr]
+        self._process.stdin.flush()  # type: ignore[union-attr]
+        return self._process
+
+    def _send(self, arguments: Mapping[str, Any]) -> None:
+        """Wait until the last message was taken, and put the next one in its place."""
+        process = self._process
+        if process is None or not self._is_answered(process):
+            return
+        _put(self._given, dict(arguments))
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(b".")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+
+    def _is_answered(self, process: "subprocess.Popen[bytes]") -> bool:
+        """Return whether the process answers within the seconds that a question may take."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+            if not selector.select(self._bounds.seconds):
+                return False
+        if os.read(process.stdout.fileno(), 1):  # type: ignore[union-attr]
+            return True
+        process.wait()
+        return False
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+
+
+def _put(file: IO[bytes], value: Any) -> None:
+    file.seek(0)
+    file.truncate()
+    parcel.write(file, value)
 
 
 def _run(files: list[int], said: IO[bytes], seconds: float) -> int | None:
@@ -203,6 +312,8 @@ def _last(words: str) -> str:
 def main() -> int:
     """Do the work of the child: read what to call, call it, and write what came of it."""
     given, answer, parent, seconds = map(int, sys.argv[1:5])
+    if sys.argv[5:] == ["serve"]:
+        return _serve(given, answer, parent, seconds)
     with os.fdopen(given, "rb") as file:
         work = parcel.read(file)
     _obey(parent, seconds, work["bytes"])
@@ -218,6 +329,36 @@ def main() -> int:
         parcel.write(file, found)
     sys.stdout.flush()
     os._exit(0)  # what a runtime does when it is unloaded is not our concern
+
+
+def _serve(given: int, answer: int, parent: int, seconds: int) -> int:
+    """Answer questions until there are no more; the first message says what answers them.
+
+    A byte on standard input says that a message was written, one on the way out that it was read, or is answered.
+    """
+    ready, out = os.dup(1), os.fdopen(answer, "wb")
+    os.dup2(2, 1)  # what a runtime prints is no answer
+    sys.stdin.buffer.read(1)
+    with os.fdopen(given, "rb", buffering=0) as file:
+        work = parcel.read(file)
+        _obey(parent, seconds, work["bytes"])
+        sys.path[:] = work["path"]
+        module, _, name = work["function"].partition(":")
+        function: Any = None
+        os.write(ready, b".")
+        while sys.stdin.buffer.read(1):
+            arguments = parcel.read(file)
+            try:
+                function = function or getattr(import_module(module), name)(**work["arguments"])
+                found = {"value": function(**arguments)}
+            except MemoryError:
+                found = {"kind": "MemoryError", "error": ""}
+            except Exception as error:  # noqa: BLE001 - the parent tells it
+                text = str(error) if isinstance(error, PortError) else one_line(error)
+                found = {"kind": type(error).__name__, "error": text}
+            _put(out, found)
+            os.write(ready, b"..")
+    os._exit(0)
 
 
 def _obey(parent: int, seconds: int, nbytes: int) -> None:

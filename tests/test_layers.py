@@ -28,9 +28,9 @@ LAYERS = {
 }
 FACADES = {"__init__.py", "__main__.py"}
 HOMES = {
-    "ai_edge_litert": ("converters/tflite/", "runtime/runners/litert"),
+    "ai_edge_litert": ("converters/tflite/", "runtime/runners/litert", "runtime/pieces/tflite"),
     "click": ("cli/",),
-    "flatbuffers": ("converters/tflite/",),
+    "flatbuffers": ("converters/tflite/", "runtime/pieces/tflite"),
     "flax": ("models/",),
     # xla.py writes jax2tf's own output, which is JAX's code by definition
     "jax": (
@@ -65,7 +65,7 @@ HOMES = {
     "rich": ("cli/",),
     "safetensors": ("checkpoints/",),
     "skimage": ("validators/",),
-    "tensorflow": ("converters/saved_model/", "runtime/runners/tensorflow.py"),
+    "tensorflow": ("converters/saved_model/", "runtime/runners/tensorflow.py", "runtime/pieces/tensorflow"),
     "tf2onnx": ("converters/tf2onnx_route/",),
     "torch": (),
     "transformers": (),

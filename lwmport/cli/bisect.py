@@ -1,7 +1,7 @@
 """``lwmport bisect``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,7 +16,7 @@ from lwmport.wording import printable
 if TYPE_CHECKING:
     from lwmport.reports.bisection import Bisection, First
 
-SHOWN = 5
+SHOWN: Final = 5
 """Further places that are shown."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lwmport.cli.completion import names
+from lwmport.cli.junit import junit as told_as_junit
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
@@ -51,8 +52,9 @@ COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NO
     "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx", help="The file that --fix writes."
 )
 @shared("inputs", "samples")
+@shared("junit")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
+def check(as_json: bool, fix: bool, out: Path | None, junit: Path | None, **options: Any) -> int:  # noqa: FBT001
     """List every place where ARTIFACT breaks a rule of a target.
 
     ARTIFACT is an ONNX, TFLite or frozen graph, or a folder of them. Nothing in the file is executed and no weight is
@@ -60,15 +62,17 @@ def check(as_json: bool, fix: bool, out: Path | None, **options: Any) -> int:  #
     """
     from lwmport import plain
     from lwmport.pipeline.check import CheckRequest, check_artifacts, fix_artifact, verdict
+    from lwmport.reports.junit_results import of_preflights
 
     if fix != (out is not None):
         raise click.UsageError("expected --fix and --out FILE.onnx together")
     if options["inputs"] and not fix:
         raise click.UsageError("expected --inputs with --fix, which runs the model")
     request = CheckRequest(**options)
-    with progress() as observer:
+    with told_as_junit(junit, "lwmport check") as results, progress() as observer:
         mended = fix_artifact(request, out, observer) if out is not None else None
         found = (mended.preflight,) if mended else check_artifacts(request, observer)
+        results.extend(of_preflights(found))
     status = verdict(found)
     if as_json:
         said = {"notes": mended.notes, "proof": mended.sentence, "condition": mended.condition} if mended else None

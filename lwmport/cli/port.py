@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from lwmport.choices import lines
+from lwmport.cli.junit import junit as told_as_junit
 from lwmport.cli.options import options_of, taken
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
@@ -34,15 +35,15 @@ def port(jobs: Path | None, **values: Any) -> int:
     """
     if jobs is not None and jobs.suffix != SUFFIX and not jobs.exists():
         raise click.UsageError(f"expected a file JOBS.toml, found {str(jobs)!r}; a component is named by --component")
-    as_json = values.pop("json")
+    as_json, junit = values.pop("json"), values.pop("junit")
     of_file = [option.key for option in of_place(Place.MATRIX)]
     _refuse(values.keys() - set(of_file) if jobs is not None else of_file, jobs)
     if jobs is not None:
-        return _all(jobs, values, as_json=as_json)
+        return _all(jobs, values, junit, as_json=as_json)
     missing = [flag_of(key) for key in ("component", "target") if values[key] is None]
     if missing:
         raise click.UsageError(f"expected JOBS.toml, or {' and '.join(missing)}, found neither")
-    return _one(values, as_json=as_json)
+    return _one(values, junit, as_json=as_json)
 
 
 def _refuse(keys: Collection[str], jobs: Path | None) -> None:
@@ -56,19 +57,21 @@ def _refuse(keys: Collection[str], jobs: Path | None) -> None:
         raise click.UsageError(f"expected {words} {where}, found on the command line")
 
 
-def _one(values: dict[str, Any], *, as_json: bool) -> int:
+def _one(values: dict[str, Any], junit: Path | None, *, as_json: bool) -> int:
     from lwmport import plain
     from lwmport.models.options import Options
     from lwmport.pipeline.convert.request import ConvertRequest
     from lwmport.pipeline.port.run import PortRequest, usual_format
     from lwmport.pipeline.port.run import port as run
+    from lwmport.reports.junit_results import of_port
 
     fields, device = taken(values, Place.CONVERSION), taken(values, Place.PORT)
     fields["format"] = fields["format"] or usual_format(device["target"])
     conversion = ConvertRequest(options=Options(**taken(values, Place.MODEL)), **fields)
     request = PortRequest(conversion=conversion, **device)
-    with progress() as observer:
+    with told_as_junit(junit, "lwmport port") as results, progress() as observer:
         found = run(request, observer)
+        results.extend(of_port(found.title, found.stages, found.status, found.sentence))
     if as_json:
         print_json(plain.encode(found))
     else:
@@ -84,16 +87,19 @@ def _print(found: "PortOutcome") -> None:
     click.echo(f"{status_word(found.status)}  {found.title}: {found.sentence}")
 
 
-def _all(jobs: Path, values: dict[str, Any], *, as_json: bool) -> int:
+def _all(jobs: Path, values: dict[str, Any], junit: Path | None, *, as_json: bool) -> int:
     from lwmport import plain
     from lwmport.pipeline.port.jobs import read_bytes, read_jobs
     from lwmport.pipeline.port.matrix import port_all
+    from lwmport.reports.junit_results import of_port
 
     out, given = values["out"], taken(values, Place.MATRIX)
     asked = read_jobs(jobs, None if out == DEFAULT_OUT else out)
     given["memory"] = None if given["memory"] is None else read_bytes(given["memory"])
-    with progress() as observer:
+    with told_as_junit(junit, "lwmport port") as results, progress() as observer:
         found = port_all(asked, observer=observer, **given)
+        for job in found.jobs:
+            results.extend(of_port(job.title, job.stages, job.status, job.sentence))
     if as_json:
         print_json({"status": str(found.status), "sentence": found.sentence, **plain.encode(found)})
     else:
@@ -105,4 +111,6 @@ def _print_all(found: "PortReport", out: Path) -> None:
     for job in found.jobs:
         click.echo(f"{status_word(job.status)}  {job.title}: {job.sentence}")
     click.echo(f"index: {out / 'index.html'}")
+    if found.trends is not None:
+        click.echo(printable(found.trends.sentence))
     click.echo(f"{status_word(found.status)}  {found.sentence}")

@@ -7,6 +7,7 @@ import click
 
 from lwmport.cli import outcome
 from lwmport.cli.completion import files, names
+from lwmport.cli.junit import junit as told_as_junit
 from lwmport.cli.options import shared
 from lwmport.cli.progress import progress
 
@@ -34,13 +35,15 @@ from lwmport.cli.progress import progress
 @click.option(
     "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
 )
+@shared("adapter")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for a report. By default no report is written.",
 )
+@shared("junit")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-def validate(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
+def validate(as_json: bool, junit: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Run ARTIFACT, a model file or a folder of them beside its manifest.json, and compare every output.
 
     The reference is JAX with the weights that were converted, or another model of the same component. ARTIFACT may also
@@ -48,7 +51,9 @@ def validate(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are 
     """
     from lwmport.pipeline.validate.run import ValidateRequest
     from lwmport.pipeline.validate.run import validate as run
+    from lwmport.reports.junit_results import of_components
 
-    with progress() as observer:
+    with told_as_junit(junit, "lwmport validate") as results, progress() as observer:
         found = run(ValidateRequest(**options), observer)
+        results.extend(of_components(found.report.components if found.report else ()))
     return outcome.show(found, options["out"], as_json=as_json)

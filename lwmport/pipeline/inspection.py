@@ -26,8 +26,8 @@ from lwmport.runtime.registry import takers
 from lwmport.targets.graphs.opening import READERS, is_saved_model, open_graph
 from lwmport.targets.graphs.record import Graph, Value
 from lwmport.targets.graphs.saved_model import read_saved_model
-from lwmport.targets.graphs.wire import Message, mapped
 from lwmport.types import Dim, TensorSpec
+from lwmport.wire import Message, mapped
 from lwmport.wording import few, shown
 
 LARGEST: Final = 64 << 20

@@ -48,7 +48,7 @@ def check_new(out: Path) -> None:
         raise UsageError(f"expected a free place at {out}, found a file; remove it or choose another --out")
 
 
-def check_free(out: Path, is_ours: Callable[[Path], bool]) -> None:
+def check_free(out: Path, is_ours: Callable[[Path], bool], option: str = "--out") -> None:
     """Return if there is nothing at ``out``, or a file of ours, which a new one may replace.
 
     Raises:
@@ -58,5 +58,5 @@ def check_free(out: Path, is_ours: Callable[[Path], bool]) -> None:
     if out.exists() and not (out.is_file() and is_ours(out)):
         raise UsageError(
             f"expected nothing at {out}, or what this command wrote before, found something else; move it away or "
-            "choose another --out"
+            f"choose another {option}"
         )

@@ -65,7 +65,7 @@ def draw(
         images += [image for spec in signature.outputs for image in _output(spec, reference, candidate, item)]
         pictures = []
         for image in images:
-            content = _png(image.pixels)
+            content = png(image.pixels)
             path = f"pictures/{_slug(component)}-{item}-{_slug(image.role)}.png"
             files[path] = content
             pictures.append(_picture(path, f"{title}: {image.role}", image, content))
@@ -127,13 +127,25 @@ def _heat(spec: TensorSpec, expected: Array, found: Array) -> _Image:
     """Return the largest error over the channels of each place, with the scale under it."""
     with np.errstate(invalid="ignore"):
         error = np.abs(found.astype(np.float64) - expected.astype(np.float64)).max(axis=-1)
-    top = float(error[np.isfinite(error)].max(initial=0.0))
-    caption = f"Error of {spec.name}, largest of {expected.shape[-1]} channels: 0 to {numbers.number(top)}"
-    if not np.isfinite(error).all():
-        caption += "; cyan is NaN or infinite"
+    caption = f"Error of {spec.name}, largest of {expected.shape[-1]} channels: {span(error)}"
+    return _Image(role=f"error of {spec.name}", caption=caption, pixels=heat_map(error))
+
+
+def heat_map(error: Array) -> Array:
+    """Return a picture of errors [height, width] with the scale under it, uint8 [pixels, pixels, 3]."""
+    top = _top(error)
     cells = _enlarge(colours.heat(error, top))
-    pixels = np.concatenate([cells, _strip(top, cells.shape[1])])
-    return _Image(role=f"error of {spec.name}", caption=caption, pixels=pixels)
+    return np.concatenate([cells, _strip(top, cells.shape[1])])
+
+
+def span(error: Array) -> str:
+    """Return what the colours of a map of errors stand for."""
+    strange = "" if np.isfinite(error).all() else "; cyan is NaN or infinite"
+    return f"0 to {numbers.number(_top(error))}{strange}"
+
+
+def _top(error: Array) -> float:
+    return float(error[np.isfinite(error)].max(initial=0.0))
 
 
 def _strip(top: float, width: int) -> Array:
@@ -172,7 +184,8 @@ def _gridded(pixels: Array, cells: tuple[int, ...]) -> Array:
     return pixels
 
 
-def _png(pixels: Array) -> bytes:
+def png(pixels: Array) -> bytes:
+    """Return a picture, uint8 [height, width, 3], as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -1,22 +1,26 @@
-"""The page of many ports: one row each, with a link to its report and its bundle."""
+"""The page of many ports: one row each, with a link to its report and its bundle; and back from its JSON."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, owned, placing, plain
+from lwmport import owned, plain
 from lwmport.choices import Choice
-from lwmport.reports import render
-from lwmport.types import Status
+from lwmport.errors import ArtifactError
+from lwmport.reports.trend_record import Trends
+from lwmport.small_files import read_small
+from lwmport.types import ADDED, Status
 from lwmport.verdicts import ORDER, combined
 
 FORMAT: Final = "lwmport-index/1"
 RECORD: Final = "index.json"
-PAGES: Final = ("index.html", "index.md", RECORD)
-"""What is written into the folder of all ports."""
+DERIVED: Final = ("format", "status", "sentence", "files")
+"""What index.json says besides the record."""
+
+LIMIT: Final = 64 << 20
+"""Bytes that an index may have."""
 
 listed: Final = owned.listed(Path(RECORD), FORMAT)
 """The pages that an earlier run has left in a folder (`lwmport.owned.Reader`)."""
@@ -32,8 +36,31 @@ class StageFact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputFact:
+    """The worst output of one case of a component.
+
+    Attributes:
+        component: the component.
+        name: the case, if it has a name, and the output.
+        status: its verdict.
+        error: the largest absolute difference; of integers, how many differ.
+        used: that, as a part of what is allowed.
+    """
+
+    component: str
+    name: str
+    status: Status
+    error: float
+    used: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PortRow:
-    """One port. ``links`` are paths below the page's folder; memory is in bytes, None where no process told it."""
+    """One port. ``links`` are paths below the page's folder; memory is in bytes, None where no process told it.
+
+    ``files`` are bytes of the models, of what was compiled, and of the bundle; ``outputs`` how far the models are from
+    the reference. ``soc`` is the chip, empty for a target that has one kind alone.
+    """
 
     name: str
     title: str
@@ -46,15 +73,28 @@ class PortRow:
     estimate_bytes: int
     links: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
+    component: str = field(default="", metadata=ADDED)
+    format: str = field(default="", metadata=ADDED)
+    dialect: str = field(default="", metadata=ADDED)
+    precision: str = field(default="", metadata=ADDED)
+    soc: str = field(default="", metadata=ADDED)
+    files: Mapping[str, int] = field(default_factory=dict, metadata=ADDED)
+    outputs: tuple[OutputFact, ...] = field(default=(), metadata=ADDED)
+
+    @property
+    def worst(self) -> OutputFact | None:
+        """The output that used most of its tolerance; None where nothing was compared."""
+        return max(self.outputs, key=lambda one: (one.status is Status.FAILED, one.used), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PortReport:
-    """Every port of a matrix, and within what they ran."""
+    """Every port of a matrix, and within what they ran; ``trends`` are None where no earlier run was named."""
 
     jobs: tuple[PortRow, ...]
     workers: int
     memory: int
+    trends: Trends | None = field(default=None, metadata=ADDED)
 
     @property
     def status(self) -> Status:
@@ -76,25 +116,22 @@ class PortReport:
         return tuple(stage.name for stage in self.jobs[0].stages) if self.jobs else ()
 
 
-def check_pages(folder: Path) -> None:
-    """Return if nothing of the user's has the name of a page, before any job is run.
+def read_index(path: Path) -> PortReport:
+    """Return the ports that an index.json tells of, or that of a folder.
 
     Raises:
-        UsageError: there is such a file, or a link.
+        ArtifactError: there is none, or it is damaged.
     """
-    folder = atomic.real_folder(folder)
-    placing.check_way(folder, PAGES, {*owned.Earlier(listed)(folder), *placing.noted(folder)})
-
-
-def write_index(report: PortReport, folder: Path) -> None:
-    """Write index.html, index.md and index.json into a folder."""
-    value = {"format": FORMAT, "status": report.status, "sentence": report.sentence, **plain.encode(report)}
-    pages = {
-        "index.html": render.page("ports.html.j2", report=report).encode(),
-        "index.md": render.text("ports.md.j2", report=report).encode(),
-    }
-    value["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in pages.items()}
-    record = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with atomic.new_folder(folder, last=RECORD, owned=owned.Earlier(listed), others=False) as scratch:
-        for name, content in {**pages, RECORD: record.encode()}.items():
-            (scratch / name).write_bytes(content)
+    file = path / RECORD if path.is_dir() else path
+    try:
+        value = json.loads(read_small(file, LIMIT))
+    except OSError as error:
+        raise ArtifactError(
+            f"expected the {RECORD} of an earlier run of 'lwmport port' at {file}, found: {error.strerror}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{file}: expected an index as JSON, found damage: {error}") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ArtifactError(f"{file}: expected the format {FORMAT}, found another file")
+    told = {name: item for name, item in value.items() if name not in DERIVED}
+    return plain.decode(PortReport, told, RECORD)

@@ -56,15 +56,15 @@ def markdown(report: Report) -> str:
     return text("report.md.j2", report=report, image=_image)
 
 
-def page(template: str, **values: Any) -> str:
-    """Return a page of a template, with the style sheet and the policy that lets only that one in."""
-    style = _resource("report.css")
+def page(template: str, rules: str = "", **values: Any) -> str:
+    """Return a page of a template, with the style sheet, more rules, and the policy that lets only those in."""
+    style = _resource("report.css") + rules
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
         _html()
         .get_template(template)
         .render(
-            style=Markup(style),  # noqa: S704 - our own file, hashed into the policy
+            style=Markup(style),  # noqa: S704 - our own file and rules, hashed into the policy
             policy=POLICY.format(digest),
             **values,
         )
@@ -138,7 +138,7 @@ def _markdown() -> Environment:
 
 
 def _equipped(environment: Environment) -> Environment:
-    names = ("number", "count", "percent", "decibels", "near_one", "size", "seconds", "position")
+    names = ("number", "count", "percent", "share", "decibels", "near_one", "size", "seconds", "position")
     environment.filters.update({name: getattr(numbers, name) for name in names})
     environment.filters["fence"] = fence
     environment.filters["sentence"] = sentence

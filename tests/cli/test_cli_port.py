@@ -50,3 +50,21 @@ def test_a_file_of_jobs_ends_in_one_page_and_one_document(tmp_path: Path) -> Non
     value = json.loads(found.stdout)
     assert (value["status"], value["sentence"]) == ("passed", "1 of 1 ports passed.")
     assert (tmp_path / "all" / "index.html").is_file()
+    (row,) = value["jobs"]
+    facts = {name: row[name] for name in ("component", "format", "dialect", "precision", "soc")}
+    assert facts == {
+        "component": "vqgan-decoder", "format": "onnx", "dialect": "cpu", "precision": "float32", "soc": "",
+    }  # fmt: skip
+    assert row["files"].keys() == {"models", "compiled", "bundle"}
+    assert [(one["name"], one["status"]) for one in row["outputs"]] == [("pixel_values", "passed")]
+    assert 0 < row["outputs"][0]["error"] < 1e-3
+    again = run(tmp_path / "jobs.toml", "--out", tmp_path / "all", "--against", tmp_path / "all")
+    assert again.exit_code == 0, again.output
+    assert f"\nAgainst {tmp_path / 'all'}: nothing changed (1 port compared).\n" in again.output
+
+
+def test_an_earlier_run_that_is_not_there_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text(JOBS)
+    found = run(tmp_path / "jobs.toml", "--out", tmp_path / "all", "--against", tmp_path / "nowhere")
+    assert "expected the index.json of an earlier run" in str(found.exception)
+    assert not (tmp_path / "all").exists()

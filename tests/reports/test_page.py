@@ -1,40 +1,17 @@
 """The page in a real browser, at a phone's width and a desk's."""
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import open_at
+from test_ports import matrix
 
 from lwmport.reports.files import write_report
-from lwmport.reports.ports import PortReport, PortRow, StageFact, write_index
+from lwmport.reports.port_index import write_index
+from lwmport.reports.ports import PortReport, PortRow, StageFact
 from lwmport.types import Status
-
-BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install 'lwmport[dev]'")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER.exists() and DRIVER.exists()), reason="chromium is missing: apt-get install chromium chromium-driver"
-)
-
-ARGUMENTS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +134,56 @@ def test_the_index_shows_its_verdicts(browser: Any, tmp_path: Path, width: int) 
     assert browser.execute_script("return document.querySelector('.jobs .pill').textContent") == "Not judged"
     colour = "return getComputedStyle(document.querySelector('.verdict')).backgroundColor"
     assert browser.execute_script(colour) == "rgb(116, 73, 0)"
+
+
+VISIBLE = (
+    "return [...document.querySelectorAll('{}')].filter(e => getComputedStyle(e).display != 'none')"
+    ".map(e => e.querySelector('{}').textContent)"
+)
+ROWS = VISIBLE.format("tr.job", "th")
+
+
+@pytest.fixture
+def index(browser: Any, tmp_path: Path) -> Any:
+    write_index(matrix(), tmp_path)
+    return open_at(browser, tmp_path / "index.html", 1280)
+
+
+def test_filters_hide_rows_and_sections_without_a_script(index: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    assert index.get_log("browser") == []
+    assert index.execute_script("return document.scripts.length") == 0
+    names = [label.text.split()[0] for label in index.find_elements(By.CSS_SELECTOR, ".filters label")]
+    assert names == ["Verdict", "Component", "Precision", "Target"], "all are of one format"
+    Select(index.find_element(By.ID, "by-target")).select_by_visible_text("ascend")
+    assert index.execute_script(ROWS) == ["encoder to ascend in float32", "encoder to ascend in float16",
+                                          "decoder to ascend in float32", "decoder to ascend in float16"]  # fmt: skip
+    Select(index.find_element(By.ID, "by-component")).select_by_visible_text("encoder")
+    Select(index.find_element(By.ID, "by-verdict")).select_by_visible_text("failed")
+    assert index.execute_script(ROWS) == ["encoder to ascend in float16"]
+    assert index.execute_script(VISIBLE.format("div.job", "h2")) == ["encoder to ascend in float16"]
+    index.find_element(By.CSS_SELECTOR, ".filters button").click()
+    assert len(index.execute_script(ROWS)) == 8
+
+
+def test_a_printed_index_has_every_row_and_no_filters_on_a4(index: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    Select(index.find_element(By.ID, "by-target")).select_by_visible_text("ascend")
+    width = int((210 - 2 * 14) / 25.4 * 96)
+    metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    index.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    index.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert len(index.execute_script(ROWS)) == 8
+        assert index.execute_script("return getComputedStyle(document.querySelector('.filters')).display") == "none"
+        assert index.execute_script(VISIBLE.format("div.job", "h2")) == ["encoder to ascend in float16"]
+        right = (
+            "return Math.max(...[...document.querySelectorAll('.jobs *')].map(e => e.getBoundingClientRect().right))"
+        )
+        assert index.execute_script(right) <= width + 1
+    finally:
+        index.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

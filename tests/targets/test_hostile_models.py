@@ -14,9 +14,9 @@ from lwmport.errors import ArtifactError, PortError, UsageError
 from lwmport.targets.fix.mending import mend
 from lwmport.targets.graphs.opening import open_graph
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
-from lwmport.targets.graphs.wire import mapped
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Status
+from lwmport.wire import mapped
 from lwmport.wording import shown
 
 

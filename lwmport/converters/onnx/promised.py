@@ -31,13 +31,6 @@ def promised(program: Program, weights: Weights, dialect: Dialect) -> Promised:
     graph, inputs, outputs = build(program, weights, dialect)
     items = dict(graph.initializers)
     specs = {name: TensorSpec(name=name, shape=item.shape, dtype=item.dtype.name) for name, item in items.items()}
-    for item in items.values():
-        item.value.const_value = ir.LazyTensor(
-            lambda item=item: ir.Tensor(item.whole(), name=item.name),
-            dtype=ir.DataType.from_numpy(item.dtype),
-            shape=ir.Shape(item.shape),
-            name=item.name,
-        )
     graph.initializers.clear()
     model = ir.to_proto(model_of(graph, inputs, outputs, PRODUCER))
     sources = {name: item.source for name, item in items.items() if item.source}

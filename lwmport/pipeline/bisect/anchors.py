@@ -1,4 +1,4 @@
-"""Which tensor of a lowering is which value in JAX: known by its numbers, whatever its name and the order of its axes."""
+"""Which tensor of a lowering is which value in JAX: its numbers tell, whatever its name and the order of its axes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Print:
 
 def print_of(value: Array) -> Print | None:
     """Return the print of a tensor; None of one that says too little: no float, fewer than two values, not finite."""
-    if value.size < 2 or not np.issubdtype(value.dtype, np.floating) and value.dtype.name != "bfloat16":
+    if value.size < 2 or (not np.issubdtype(value.dtype, np.floating) and value.dtype.name != "bfloat16"):
         return None
     wide = value.astype(np.float64)
     least, most = float(wide.min()), float(wide.max())
@@ -44,10 +44,10 @@ def print_of(value: Array) -> Print | None:
 
 
 class Anchors:
-    """The taps of JAX in one case, each given away to the first tensor that may be it."""
+    """The taps of JAX in one case, by their prints, each given away to the first tensor that may be it."""
 
-    def __init__(self, taps: Iterable[tuple[str, Array]], layers: Iterable[str]) -> None:
-        self._left = {name: made for name, value in taps if (made := print_of(value)) is not None}
+    def __init__(self, prints: Mapping[str, Print], layers: Iterable[str]) -> None:
+        self._left = dict(prints)
         self._layers = set(layers)
         self.found: dict[str, str] = {}
         """Tensor -> the name of its tap."""
@@ -68,6 +68,11 @@ class Anchors:
             del self._left[tap]
             self.found[name] = tap
 
+    def restore(self, found: Mapping[str, str]) -> None:
+        """Give taps away as an earlier search has."""
+        self.found = dict(found)
+        self._left = {tap: made for tap, made in self._left.items() if tap not in found.values()}
+
     def is_layer(self, tap: str) -> bool:
         """Return whether a tap is what a layer returns."""
         return tap in self._layers
@@ -84,4 +89,3 @@ def layers_of(outputs: Iterable[str], anchors: Anchors) -> Mapping[str, str]:
             found.update(dict.fromkeys(waiting, tap))
             waiting = []
     return found
-

@@ -72,11 +72,12 @@ def worst_of(reference: Array, found: Array) -> tuple[tuple[tuple[int, ...], flo
     count = min(WORST, error.size)
     places = np.argpartition(error, -count)[-count:] if count else np.empty(0, np.int64)
     places = places[np.argsort(-error[places], kind="stable")]
-    return tuple(
-        (tuple(map(int, np.unravel_index(place, reference.shape))), float(reference.flat[place]), float(found.flat[place]))
-        for place in places
-        if error[place]
-    )
+    return tuple(_place(reference, found, int(place)) for place in places if error[place])
+
+
+def _place(reference: Array, found: Array, place: int) -> tuple[tuple[int, ...], float, float]:
+    index = np.unravel_index(place, reference.shape)
+    return tuple(map(int, index)), float(reference.flat[place]), float(found.flat[place])
 
 
 def _axes(shape: tuple[int, ...]) -> tuple[int, int]:

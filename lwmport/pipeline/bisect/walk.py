@@ -21,6 +21,9 @@ ALIKE: Final = 0.5
 PIECE: Final = 1 << 22
 """Elements of constants that are compared at a time."""
 
+KEPT: Final = ("right", "wrong", "extra")
+"""The values that live, by case: the reference's, those of the whole file that differ, those that only the file has."""
+
 LOST: Final = np.full((), np.nan)
 """In place of a value that was not computed."""
 
@@ -72,14 +75,20 @@ def corresponds(reference: Pieces, file: Pieces) -> bool:
 
 
 class Walk:
-    """A walk through a file beside its reference, for several cases at once: each weight is read once for all."""
+    """A walk through a file beside its reference, for several cases at once: each weight is read once for all.
 
-    def __init__(self, reference: Pieces, file: Pieces, cases: Sequence[Mapping[str, Array]]) -> None:
-        self.reference, self.file = reference, file
+    ``runtime`` says that the file runs in another runtime than the reference: then operators that are the same are run
+    too, for it may compute them wrongly.
+    """
+
+    def __init__(
+        self, reference: Pieces, file: Pieces, cases: Sequence[Mapping[str, Array]], *, runtime: bool = False
+    ) -> None:
+        self.reference, self.file, self.runtime = reference, file, runtime
         self._makers = {name: n for n, operator in enumerate(reference.operators) for name in operator.outputs if name}
         self._given = {spec.name for spec in reference.inputs}
         self.aliases = self._aliased()
-        self._next, self._lives = 0, self._last_uses()
+        self.start, self._next, self._lives = 0, 0, self._last_uses()
         self._right: list[Values] = [dict(case) for case in cases]
         self._wrong: list[Values] = [{} for _ in cases]
         self._extra: list[Values] = [{} for _ in cases]
@@ -96,12 +105,24 @@ class Walk:
         No steps come of an operator whose outputs have no counterpart in the reference. Values that nobody needs any
         more are let go behind each.
         """
-        for number, operator in enumerate(self.file.operators):
+        for number, operator in enumerate(self.file.operators[self.start :], self.start):
             self._advance([self.known(name) for name in operator.outputs if name])
             same = self._is_same(operator)
             found = [self._step(case, number, same=same) for case in range(len(self._right))]
+            self.start = number + 1
             yield number, [step for step in found if step is not None]
             self._drop(number)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What a walk needs that goes on from here: the places on both sides, and the values that live."""
+        self._drop(self.start - 1)
+        return {"start": self.start, "next": self._next, **{name: getattr(self, f"_{name}") for name in KEPT}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.start, self._next = int(state["start"]), int(state["next"])
+        self._right, self._wrong, self._extra = ([dict(one) for one in state[name]] for name in KEPT)
 
     def shown(self, operator: Operator) -> Iterator[tuple[str, Array]]:
         """Yield the outputs of an operator that the reference has too, with its values in the first case."""
@@ -114,6 +135,27 @@ class Walk:
         self._advance(list(self._makers))
         right = {spec.name: self._right[case][spec.name] for spec in self.reference.outputs}
         return right, {spec.name: self._reached(case, spec.name) for spec in self.file.outputs}
+
+    def culprit(self, operator: Operator) -> tuple[Operator, Operator | None]:
+        """Return the operator in the bodies of one that differs from the reference's there, and that of the reference.
+
+        It is the operator itself where it has no bodies, or where these are the same.
+        """
+        twin = self.twin(operator)
+        theirs = flat(twin.bodies) if twin is not None else []
+        makers = {name: inner for inner in theirs for name in inner.outputs if name}
+        for inner in flat(operator.bodies):
+            other = next((makers[name] for name in inner.outputs if name in makers), None)
+            if other is None or not self._is_like(inner, other):
+                return inner, other
+        return operator, twin
+
+    def _is_like(self, one: Operator, other: Operator) -> bool:
+        """Return whether two operators of bodies are the same, but for what lies in bodies of their own."""
+        settings = [{key: item for key, item in side.attributes.items() if not _is_body(item)} for side in (one, other)]
+        known = tuple(self.known(name) for name in one.inputs)
+        facts = (one.type, known, one.outputs) == (other.type, other.inputs, other.outputs)
+        return facts and _same_settings(*settings)
 
     def is_equal(self, name: str, other: str) -> bool:
         """Return whether a constant of the file has the bytes of one of the reference."""
@@ -151,19 +193,33 @@ class Walk:
         reached = {name: self._wrong[case].get(name, value) for name, value in inputs.items()}
         refused, own, whole = "", dict[str, Array](), dict[str, Array]()
         try:
-            own = {name: right[name] for name in wanted} if same else self.file.run([number], inputs, wanted)
+            spared = same and not self.runtime
+            own = {name: right[name] for name in wanted} if spared else self.file.run([number], inputs, wanted)
             changed = any(reached[name] is not inputs[name] for name in reached)
             whole = self.file.run([number], reached, wanted) if changed else own
         except RunnerError as error:
             refused = str(error)
+            if self.runtime:
+                own = whole = {name: right[name] for name in wanted if name in right}
         steps = []
         for name in wanted:
             expected = right.get(self.known(name))
             one, other = (self._settled(expected, values.get(name, LOST)) for values in (own, whole))
             self._keep(case, name, one, other)
             if expected is not None:
-                facts = {"number": number, "output": name, "same": same, "inputs": inputs, "reached": reached}
-                steps.append(Step(**facts, reference=expected, own=one, whole=other, refused=refused))
+                steps.append(
+                    Step(
+                        number=number,
+                        output=name,
+                        reference=expected,
+                        own=one,
+                        whole=other,
+                        same=same,
+                        inputs=inputs,
+                        reached=reached,
+                        refused=refused,
+                    )
+                )
         return max(steps, key=lambda step: (not step.is_own, not step.is_whole, step.reference.size), default=None)
 
     def _own_input(self, case: int, name: str) -> Array | None:
@@ -230,6 +286,15 @@ class Walk:
     def _is_over(self, name: str, number: int) -> bool:
         of_file, of_reference = self._lives.get(name, (-1, -1))
         return of_file <= number and of_reference < self._next
+
+
+def flat(operators: Sequence[Operator]) -> list[Operator]:
+    """Return operators of bodies, those of inner bodies in front of the one that has them."""
+    return [item for operator in operators for item in (*flat(operator.bodies), operator)]
+
+
+def _is_body(setting: Any) -> bool:
+    return isinstance(setting, str) and "\n" in setting
 
 
 def _same_settings(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:

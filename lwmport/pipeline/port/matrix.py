@@ -4,7 +4,9 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
 from lwmport.errors import UsageError
 from lwmport.memory import free_bytes
@@ -12,10 +14,14 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.port.engines import ENGINES, HERE, Ended, Engine, Running
 from lwmport.pipeline.port.job_checks import check_ready
 from lwmport.pipeline.port.jobs import Jobs, PortJob
+from lwmport.pipeline.port.row_facts import asked as asked_of
+from lwmport.pipeline.port.row_facts import left
 from lwmport.pipeline.port.run import STAGES, PortOutcome, choices_of, title_of
 from lwmport.processors import processors
 from lwmport.registry import meant
-from lwmport.reports.ports import PortReport, PortRow, StageFact, check_pages, write_index
+from lwmport.reports.port_index import check_pages, write_index
+from lwmport.reports.ports import PortReport, PortRow, StageFact, read_index
+from lwmport.reports.trends import trends
 from lwmport.types import Status
 from lwmport.verdicts import EXIT_CODES
 
@@ -32,6 +38,7 @@ def port_all(
     engine: str = HERE,
     workers: int | None = None,
     memory: int | None = None,
+    against: Path | None = None,
     observer: Observer | None = None,
 ) -> PortReport:
     """Run every job and write ``index.html``, ``index.md`` and ``index.json`` into the folder of all.
@@ -44,11 +51,14 @@ def port_all(
         engine: a key of `ENGINES`.
         workers: processes at a time; by default what the file says, or one for each processor.
         memory: bytes for all of them; by default what the file says, or what is free now.
+        against: the index.json of an earlier run, or its folder, which may be the same as now: the page then says what
+            changed.
         observer: told of every job that starts or ends.
 
     Raises:
         UsageError: an unknown engine, or workers or memory that make no sense.
-        PortError: a checkpoint or a toolchain that a job names is not there; no job was started.
+        PortError: a checkpoint or a toolchain that a job names is not there, or no index of an earlier run; no job was
+            started.
         MissingExtraError: the engine is not installed.
     """
     observer = observer or Silent()
@@ -59,10 +69,13 @@ def port_all(
     budget = next(count for count in (memory, asked.memory, free) if count is not None)
     if places < 1 or budget < 1:
         raise UsageError(f"expected workers and memory of at least 1, found {places} and {budget}")
+    earlier = None if against is None else read_index(against)
     check_ready(asked, here=engine == HERE)
     check_pages(asked.out)
     rows = _run(asked.jobs, chosen, places, budget, observer)
     report = PortReport(jobs=tuple(rows[job.name] for job in asked.jobs), workers=places, memory=budget)
+    if earlier is not None:
+        report = replace(report, trends=trends(earlier, report, str(against)))
     write_index(report, asked.out)
     return report
 
@@ -121,55 +134,54 @@ def _row(job: PortJob, ended: Ended, seconds: float) -> PortRow:
             for stage in found["stages"]
         )
         status, sentence, peak = Status(found["status"]), found["sentence"], found["peak_bytes"]
+        seconds = sum(stage["seconds"] for stage in found["stages"])  # as of a job that was done before
     else:
         sentence = (not ended.signal and found.get("error")) or _last_line(ended)
         stages, status, peak = _none(sentence), Status.NOT_JUDGED, None
-    return PortRow(
-        name=job.name,
-        title=title_of(job.request),
-        target=job.request.target,
+    return _new_row(
+        job,
         status=status,
         sentence=sentence,
         stages=stages,
         seconds=round(seconds, 1),
         peak_bytes=peak,
-        estimate_bytes=job.bytes,
         links=_links(job),
-        choices=choices_of(job.request),
+        **(left(job.request) if peak is not None else {}),
     )
 
 
 def _done_row(job: PortJob, found: PortOutcome) -> PortRow:
     """Return the row of a job that was done before, with the seconds and the memory that it took then."""
-    facts = tuple(StageFact(name=stage.name, status=stage.status, reason=stage.reason) for stage in found.stages)
-    return PortRow(
-        name=job.name,
-        title=title_of(job.request),
-        target=job.request.target,
+    return _new_row(
+        job,
         status=found.status,
         sentence=found.sentence,
-        stages=facts,
+        stages=tuple(StageFact(name=stage.name, status=stage.status, reason=stage.reason) for stage in found.stages),
         seconds=round(sum(stage.seconds for stage in found.stages), 1),
         peak_bytes=found.peak_bytes,
-        estimate_bytes=job.bytes,
         links=_links(job),
-        choices=choices_of(job.request),
+        **left(job.request),
     )
 
 
 def _too_large(job: PortJob, budget: int) -> PortRow:
     sentence = f"needs about {job.bytes / 1e9:.1f} GB of memory, more than the {budget / 1e9:.1f} GB for all jobs"
+    return _new_row(
+        job, status=Status.NOT_JUDGED, sentence=sentence, stages=_none(sentence), seconds=0.0, peak_bytes=None
+    )
+
+
+def _new_row(job: PortJob, **found: Any) -> PortRow:
+    """Return the row of a job: what it was asked for, and what came of it."""
+    request = job.request
     return PortRow(
         name=job.name,
-        title=title_of(job.request),
-        target=job.request.target,
-        status=Status.NOT_JUDGED,
-        sentence=sentence,
-        stages=_none(sentence),
-        seconds=0.0,
-        peak_bytes=None,
+        title=title_of(request),
+        target=request.target,
         estimate_bytes=job.bytes,
-        choices=choices_of(job.request),
+        choices=choices_of(request),
+        **asked_of(request),
+        **found,
     )
 
 

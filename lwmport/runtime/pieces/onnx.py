@@ -35,23 +35,24 @@ class OnnxPieces:
     """The operators of an ONNX model. ``read`` gives the value of a constant that the model names and does not hold."""
 
     format = "onnx"
-    title = "ONNX Runtime, an operator at a time"
-    public: Mapping[str, str] = MappingProxyType({})
+    public_inputs: Mapping[str, str] = MappingProxyType({})
+    public_outputs: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, model: onnx.ModelProto, constants: Mapping[str, TensorSpec], read: Reader, threads: int) -> None:
-        self.constants = dict(constants)
         self._read, self._threads = read, threads
         self._model = model
         written = _sorted(list(written_out(model)))
         self._held = _constant_nodes([item.node for item in written])
-        for name, value in self._held.items():
-            self.constants[name] = TensorSpec(name=name, shape=value.shape, dtype=value.dtype.name)
+        held = {name: TensorSpec(name=name, shape=one.shape, dtype=one.dtype.name) for name, one in self._held.items()}
+        self.constants: Mapping[str, TensorSpec] = {**constants, **held}
         written = [item for item in written if not set(item.node.output) <= set(self._held)]
         self._nodes = [item.node for item in written]
         self.operators = tuple(_operator(item) for item in written)
         self.inputs = tuple(_spec(value) for value in self._model.graph.input if value.name not in self.constants)
         self.outputs = tuple(_spec(value) for value in self._model.graph.output)
         self._opsets = _opsets(model)
+        self._last: tuple[int, ...] = ()
+        self._kept: dict[str, Array] = {}
         self._sessions: OrderedDict[Any, onnxruntime.InferenceSession] = OrderedDict()
 
     def constant(self, name: str) -> Array:
@@ -60,17 +61,21 @@ class OnnxPieces:
         Raises:
             ArtifactError: its file is not there, is too short, or lies outside of the model's folder.
         """
-        return self._held[name] if name in self._held else self._read(name)
+        if name in self._held:
+            return self._held[name]
+        if name not in self._kept:
+            self._kept[name] = self._read(name)
+        return self._kept[name]
 
     def run(self, operators: Sequence[int], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
         """Return some tensors that a few operators compute: see `lwmport.runtime.pieces.spec.Pieces.run`."""
-        given = {name: feeds[name] if name in feeds else self._constant(name) for name in self._asked(operators, feeds)}
+        given = self.given(operators, feeds)
         inside = {name: value for name, value in given.items() if name not in feeds and value.size <= SMALL}
         fed = {name: np.asarray(value) for name, value in given.items() if name not in inside}
         key = (tuple(operators), tuple(wanted), tuple((name, v.ndim, v.dtype.name) for name, v in fed.items()))
         try:
             if key not in self._sessions:
-                self._sessions[key] = self._session(operators, fed, inside, wanted)
+                self._sessions[key] = self._session(self.piece(operators, fed, inside, wanted))
                 while len(self._sessions) > SESSIONS:
                     self._sessions.popitem(last=False)
             found = onnxruntime_values.run(self._sessions[key], fed)
@@ -79,9 +84,25 @@ class OnnxPieces:
             raise RunnerError(f"ONNX Runtime refused {names} alone: {one_line(error)}") from error
         return dict(zip(wanted, found, strict=True))
 
+    def given(self, operators: Sequence[int], feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the values of all that some operators read and none of them computes.
+
+        Raises:
+            RunnerError: one is neither fed nor a constant.
+        """
+        if self._last != tuple(operators):
+            self._last, self._kept = tuple(operators), {name: self._kept[name] for name in self._mine(operators)}
+        return {name: feeds[name] if name in feeds else self._constant(name) for name in self._asked(operators, feeds)}
+
     def close(self) -> None:
         """Give back what is held."""
         self._sessions.clear()
+        self._kept.clear()
+
+    def _mine(self, operators: Sequence[int]) -> list[str]:
+        """Return the constants at hand that some operators read; the others are let go."""
+        read = {name for number in operators for name in self.operators[number].inputs}
+        return [name for name in self._kept if name in read]
 
     def _constant(self, name: str) -> Array:
         if name not in self.constants:
@@ -98,32 +119,36 @@ class OnnxPieces:
             made.update(name for name in operator.outputs if name and name not in feeds)
         return list(found)
 
-    def _session(
+    def piece(
         self,
         operators: Sequence[int],
         fed: Mapping[str, Array],
         inside: Mapping[str, Array],
         wanted: Sequence[str],
-    ) -> onnxruntime.InferenceSession:
+        *,
+        open_sizes: bool = True,
+    ) -> onnx.ModelProto:
+        """Return the model of a few operators: ``fed`` are its inputs, ``inside`` the constants that it holds.
+
+        With ``open_sizes`` inputs have a rank and no sizes: ONNX Runtime plans outputs by sizes that it knows.
+        """
         graph = onnx.GraphProto(
             name="piece",
             node=[self._nodes[number] for number in operators],
-            input=[_value_info(name, value) for name, value in fed.items()],
+            input=[_value_info(name, value, open_sizes=open_sizes) for name, value in fed.items()],
             output=[onnx.ValueInfoProto(name=name) for name in wanted],
             initializer=[_tensor(name, value) for name, value in inside.items()],
         )
-        model = onnx.ModelProto(
-            ir_version=self._model.ir_version, opset_import=self._opsets, graph=graph
-        )
+        return onnx.ModelProto(ir_version=self._model.ir_version, opset_import=self._opsets, graph=graph)
+
+    def _session(self, model: onnx.ModelProto) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 4
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.disable_prepacking", "1")
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def open_onnx(path: Path, threads: int) -> OnnxPieces:
@@ -160,8 +185,10 @@ def read_tensor(tensor: onnx.TensorProto, folder: Path) -> Array:
     try:
         inside = path.resolve().is_relative_to(folder.resolve()) and path.is_file()
         offset = int(entry.get("offset", 0))
-        if not inside or offset < 0 or offset + size > path.stat().st_size:
-            raise ValueError("a file outside of its folder" if not inside else "a file that is too short")
+        short = inside and (offset < 0 or offset + size > path.stat().st_size)
+        if not inside or short:
+            what = "a file that is too short" if short else "no file of that folder"
+            raise ArtifactError(f"expected the values of {tensor.name} in {folder}, found {what}")
         raw = np.memmap(path, np.uint8, "r", offset, (size,)) if size else np.empty(0, np.uint8)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"expected the values of {tensor.name} in {folder}, found: {one_line(error)}") from error
@@ -202,13 +229,12 @@ def _reads(node: onnx.NodeProto) -> list[str]:
 def _captured(node: onnx.NodeProto) -> list[str]:
     """Return the tensors that the bodies of a node read from outside."""
     found: dict[str, None] = {}
-    for item in node.attribute:
-        for body in (*([item.g] if item.HasField("g") else []), *item.graphs):
-            own = {value.name for value in (*body.input, *body.initializer)}
-            for inner in body.node:
-                found.update(dict.fromkeys(name for name in _reads(inner) if name and name not in own))
-                own.update(inner.output)
-            found.update(dict.fromkeys(value.name for value in body.output if value.name not in own))
+    for body in _bodies(node):
+        own = {value.name for value in (*body.input, *body.initializer)}
+        for inner in body.node:
+            found.update(dict.fromkeys(name for name in _reads(inner) if name and name not in own))
+            own.update(inner.output)
+        found.update(dict.fromkeys(value.name for value in body.output if value.name not in own))
     return list(found)
 
 
@@ -240,8 +266,13 @@ def _operator(written: Written) -> Operator:
         inputs=(*node.input, *captured),
         outputs=tuple(node.output),
         attributes={item.name: _plain(item) for item in node.attribute},
+        bodies=tuple(_operator(Written(inner)) for body in _bodies(node) for inner in body.node),
         captured=len(captured),
     )
+
+
+def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [body for item in node.attribute for body in (*([item.g] if item.HasField("g") else []), *item.graphs)]
 
 
 def _plain(item: onnx.AttributeProto) -> Any:
@@ -260,9 +291,7 @@ def _plain(item: onnx.AttributeProto) -> Any:
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:
     kind = value.type.tensor_type
-    shape = tuple(
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in kind.shape.dim
-    )
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in kind.shape.dim)
     return TensorSpec(name=value.name, shape=shape, dtype=DTYPES.get(kind.elem_type, "unknown"))
 
 
@@ -270,9 +299,9 @@ def _spec_of(tensor: onnx.TensorProto) -> TensorSpec:
     return TensorSpec(name=tensor.name, shape=tuple(tensor.dims), dtype=DTYPES.get(tensor.data_type, "unknown"))
 
 
-def _value_info(name: str, value: Array) -> onnx.ValueInfoProto:
-    """Return an input of this dtype and rank. Its sizes stay open: a runtime that knows them plans outputs by them."""
-    return onnx.helper.make_tensor_value_info(name, NUMBERS[value.dtype.name], [None] * value.ndim)
+def _value_info(name: str, value: Array, *, open_sizes: bool) -> onnx.ValueInfoProto:
+    shape = [None] * value.ndim if open_sizes else list(value.shape)
+    return onnx.helper.make_tensor_value_info(name, NUMBERS[value.dtype.name], shape)
 
 
 def _tensor(name: str, value: Array) -> onnx.TensorProto:

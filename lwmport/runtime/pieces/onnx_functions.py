@@ -10,7 +10,7 @@ DEEPEST: Final = 32
 
 
 class Written(NamedTuple):
-    """A node, and where it comes from: the call in the graph and the node in the function, empty for a node of the graph."""
+    """A node, and where it comes from: the call and the node in the function, both empty for a node of the graph."""
 
     node: onnx.NodeProto
     call: str = ""
@@ -35,7 +35,7 @@ def _expanded(
     if function is None or depth >= DEEPEST:
         yield node
         return
-    names = {name: "" for name in function.input} | dict(zip(function.input, node.input, strict=False))
+    names = dict.fromkeys(function.input, "") | dict(zip(function.input, node.input, strict=False))
     names |= {inner: outer for inner, outer in zip(function.output, node.output, strict=False) if outer}
     prefix = next(filter(None, node.output), node.name)
     for inner in function.node:

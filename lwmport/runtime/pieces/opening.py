@@ -31,3 +31,12 @@ def open_pieces(path: Path, threads: int) -> Pieces:
         raise UsageError(f"expected a file that can be taken apart ({', '.join(OPENERS)}), found {path}")
     found: Pieces = OPENERS[path.suffix](path, threads)
     return found
+
+
+TITLES: Final = {
+    "onnx": "ONNX Runtime",
+    "tflite": "LiteRT",
+    "saved_model": "TensorFlow",
+    "frozen_graph": "TensorFlow",
+}
+"""Format -> what runs its operators."""

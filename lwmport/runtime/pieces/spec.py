@@ -20,6 +20,7 @@ class Operator:
         attributes: its settings by the names of the format, as numbers, texts, lists of them, arrays or, of bodies,
             texts.
         inner: its name within the local function that ``name`` calls; empty where it is no part of a function.
+        bodies: the operators in its bodies (of If, Loop, Scan), those of inner bodies too; they cannot be run alone.
         captured: how many of ``inputs``, at their end, are read by a body.
     """
 
@@ -29,6 +30,7 @@ class Operator:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     inner: str = ""
+    bodies: "tuple[Operator, ...]" = ()
     captured: int = 0
 
 
@@ -37,16 +39,15 @@ class Pieces(Protocol):
 
     Attributes:
         format: the format of the file: ``onnx``, ``tflite``, ``saved_model``, ``frozen_graph``.
-        title: what runs the operators, in a few words: ``ONNX Runtime, an operator at a time``.
-        public: what callers call an input or an output -> its name inside, where these are two.
+        public_inputs, public_outputs: what callers call an input or an output -> its name inside, where these are two.
         inputs, outputs: of the whole model, by the names that are used inside, in the file's order.
         operators: all, each behind what it reads.
         constants: shape and dtype of every tensor that the file has the value of, by name.
     """
 
     format: str
-    title: str
-    public: Mapping[str, str]
+    public_inputs: Mapping[str, str]
+    public_outputs: Mapping[str, str]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     operators: tuple[Operator, ...]

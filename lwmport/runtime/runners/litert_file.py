@@ -16,22 +16,46 @@ SIGNATURE: Final = "serving_default"
 def checked(path: Path) -> str:
     """Return the key of the signature that counts, empty if there is none, of a file of which nothing is missing.
 
+    Raises:
+        RunnerError: as in `whole`.
+    """
+    found = chosen(whole(path)[0])
+    return key_of(found) if found else ""
+
+
+def whole(path: Path) -> tuple[Any, mmap.mmap]:
+    """Return the tables of a file of which nothing is missing, and the file, mapped.
+
     LiteRT reads beyond the end of a file that was cut.
+
+    Raises:
+        RunnerError: it is no TFLite file, or not whole.
     """
     extras.require("ai_edge_litert")
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         model = _tables(mapped)
-        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers), default=0)
-        keys = [(entry.signatureKey or b"").decode() for entry in model.signatureDefs or () if not entry.subgraphIndex]
+        found, needed = len(mapped), max((buffer.offset + buffer.size for buffer in model.buffers or ()), default=0)
+        [key_of(entry) for entry in model.signatureDefs or ()]
     except (OSError, ValueError) as error:
         raise RunnerError(f"expected a TFLite model at {path}, found {one_line(error)}") from error
-    except (IndexError, struct.error) as error:
+    except (IndexError, OverflowError, TypeError, struct.error) as error:
         raise RunnerError(f"expected a whole TFLite model at {path}, found its tables cut; convert again") from error
     if needed > found:
         raise RunnerError(f"expected {needed} bytes in {path}, found {found}; the file was cut, convert again")
-    return SIGNATURE if SIGNATURE in keys else next(filter(None, keys), "")
+    return model, mapped
+
+
+def chosen(model: Any) -> Any:
+    """Return the signature that counts, None if there is none."""
+    own = [entry for entry in model.signatureDefs or () if not entry.subgraphIndex and key_of(entry)]
+    return next((entry for entry in own if key_of(entry) == SIGNATURE), next(iter(own), None))
+
+
+def key_of(signature: Any) -> str:
+    """Return the key of a signature."""
+    return (signature.signatureKey or b"").decode()
 
 
 def _tables(mapped: mmap.mmap) -> Any:

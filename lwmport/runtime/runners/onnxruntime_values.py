@@ -61,6 +61,7 @@ def _packed(array: Array, bits: int) -> Array:
 
 
 def unpacked(raw: Array, bits: int, dtype: Any, count: int) -> Array:
+    """Return ``count`` elements of a few bits each, out of the bytes that hold them, the first in the lowest bits."""
     codes = (raw[:, None] >> (np.arange(8 // bits, dtype=np.uint8) * bits)) & (2**bits - 1)
     codes = codes.reshape(-1)[:count].astype(np.uint8)
     found: Array = codes.view(dtype) if dtype.name.startswith("float") else codes.astype(dtype)

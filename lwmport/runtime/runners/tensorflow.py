@@ -37,7 +37,7 @@ class TensorFlowRunner(BaseRunner):
 
     def __init__(self, path: Path, threads: int) -> None:
         self._tf = require("tensorflow")
-        _set_threads(self._tf.config.threading, threads)
+        set_threads(self._tf.config.threading, threads)
         try:
             inputs, outputs, self._call = (_saved_model if path.is_dir() else _frozen_graph)(self._tf, path)
         except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
@@ -91,7 +91,7 @@ def _frozen_graph(tf: Any, path: Path) -> _Loaded:
     return specs[0], specs[1], lambda given: function(*(given[name] for name in inputs))
 
 
-def _set_threads(config: Any, threads: int) -> None:
+def set_threads(config: Any, threads: int) -> None:
     """Set how many threads work inside of an operator. It is a setting of the process, made before the first one runs.
 
     Raises:

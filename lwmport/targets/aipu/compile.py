@@ -17,7 +17,7 @@ from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.toolchain import Sdk, find
 from lwmport.targets.compile.vendor import Vendor
 from lwmport.targets.compile.verdict import absent, failed, general, quote
-from lwmport.targets.graphs.wire import mapped
+from lwmport.wire import mapped
 
 FORMATS: Final = ("onnx", "tflite", "frozen_graph")
 PRECISIONS: Final = ("int8", "mixed", "float16", "bfloat16")

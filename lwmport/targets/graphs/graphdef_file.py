@@ -11,8 +11,8 @@ from typing import Any, Final
 from lwmport.errors import ArtifactError
 from lwmport.targets.graphs.external import reader
 from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, bytes_of, numbered
-from lwmport.targets.graphs.wire import BYTES, FIXED32, VARINT, Field, Message, mapped, signed
 from lwmport.types import Dim
+from lwmport.wire import BYTES, FIXED32, VARINT, Field, Message, mapped, signed
 
 DTYPES: Final = {
     1: "float32",

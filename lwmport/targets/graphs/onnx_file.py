@@ -27,8 +27,8 @@ from lwmport.targets.graphs.record import (
     numbered,
 )
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
-from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim
+from lwmport.wire import mapped
 from lwmport.wording import few
 
 DOMAINS: Final = 1000

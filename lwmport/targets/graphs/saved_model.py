@@ -13,7 +13,7 @@ from lwmport.errors import ArtifactError
 from lwmport.instead import in_place_of
 from lwmport.targets.graphs.graphdef_file import DTYPES
 from lwmport.targets.graphs.record import UNNAMED, Value
-from lwmport.targets.graphs.wire import BYTES, Field, Message, mapped, signed
+from lwmport.wire import BYTES, Field, Message, mapped, signed
 
 FILE: Final = "saved_model.pb"
 INITIAL: Final = "__saved_model_init_op"

@@ -8,7 +8,7 @@ import mmap
 from typing import Final, TypeAlias
 
 from lwmport.errors import ArtifactError
-from lwmport.targets.graphs.wire import BYTES, DEPTH, Field, Message
+from lwmport.wire import BYTES, DEPTH, Field, Message
 
 ITSELF: Final = "\x00"
 """The location of a tensor inside the model file; no file has this name."""

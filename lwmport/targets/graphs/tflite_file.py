@@ -12,8 +12,8 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.targets.graphs.external import reader
 from lwmport.targets.graphs.record import UNNAMED, Constant, Graph, Node, Shapes, Value, numbered
 from lwmport.targets.graphs.tflite_signature import public_names
-from lwmport.targets.graphs.wire import mapped
 from lwmport.types import Array, Dim, dtype_of
+from lwmport.wire import mapped
 
 IDENTIFIER: Final = b"TFL3"
 CUSTOM: Final = "custom"

@@ -606,7 +606,7 @@ def asked(tmp_path: Path) -> Jobs:
 
 
 def answer(job: Any, status: str = "passed", code: int = 0) -> engines.Ended:
-    stages = [{"name": name, "status": status, "reason": "why"} for name in road.STAGES]
+    stages = [{"name": name, "status": status, "reason": "why", "seconds": 1.0} for name in road.STAGES]
     found = {"stages": stages, "status": status, "sentence": "Said.", "peak_bytes": 7, "title": job.name}
     return engines.Ended(code=code, output=json.dumps(found), log="")
 

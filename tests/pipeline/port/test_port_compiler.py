@@ -13,7 +13,8 @@ from lwmport.models.options import Options
 from lwmport.pipeline.port import run
 from lwmport.pipeline.port.jobs import read_jobs
 from lwmport.pipeline.port.run import PortRequest, port
-from lwmport.reports.ports import PortReport, PortRow, write_index
+from lwmport.reports.port_index import write_index
+from lwmport.reports.ports import PortReport, PortRow
 from lwmport.targets.compile.choices import compile_choices
 from lwmport.types import Status
 

@@ -1,0 +1,87 @@
+"""Every kind of fault that can be planted, with the words that explain it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from faults import structure, values
+from faults.place import Kind
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "kernel-transposed": Kind(
+            group="weights", causes=("transposed-kernel", "wrong-layout"), places=values.kernel_transposed
+        ),
+        "bias-missing": Kind(group="weights", causes=("missing-bias", "zeroed-weights"), places=values.bias_missing),
+        "bias-doubled": Kind(group="weights", causes=("doubled-bias", "scaled-weights"), places=values.bias_doubled),
+        "bias-halved": Kind(group="weights", causes=("scaled-weights",), places=values.bias_halved),
+        "gain-left-at-one": Kind(group="weights", causes=("stale-weights",), places=values.gain_left_at_one),
+        "weights-clipped": Kind(group="weights", causes=("clipped-weights",), places=values.weights_clipped),
+        "weights-of-another-seed": Kind(
+            group="weights", causes=("stale-weights",), places=values.weights_of_another_seed
+        ),
+        "weights-of-another-layer": Kind(
+            group="weights", causes=("stale-weights",), places=values.weights_of_another_layer
+        ),
+        "weights-exchanged": Kind(
+            group="weights", causes=("stale-weights", "wrong-wiring"), places=values.weights_exchanged
+        ),
+        "weights-noisy": Kind(group="weights", causes=(), places=values.weights_noisy),
+        "weights-scaled": Kind(group="weights", causes=("scaled-weights",), places=values.weights_scaled),
+        "weights-zeroed": Kind(group="weights", causes=("zeroed-weights",), places=values.weights_zeroed),
+        "weights-rounded": Kind(group="dtypes", causes=("rounded-weights",), places=values.weights_rounded),
+        "table-rounded": Kind(
+            group="dtypes", causes=("half-precision-positions", "rounded-weights"), places=values.table_rounded
+        ),
+        "table-shifted": Kind(group="order", causes=("wrong-order", "stale-weights"), places=values.table_shifted),
+        "query-key-permuted": Kind(group="order", causes=("unpermuted-query-key",), places=values.query_key_permuted),
+        "epsilon-larger": Kind(group="attributes", causes=("wrong-epsilon",), places=values.epsilon_larger),
+        "epsilon-doubled": Kind(group="attributes", causes=("wrong-epsilon",), places=values.epsilon_doubled),
+        "scale-changed": Kind(
+            group="attributes", causes=("scaled-weights", "wrong-attribute"), places=values.scale_changed
+        ),
+        "divisor-less-one": Kind(
+            group="attributes", causes=("biased-variance", "scaled-weights"), places=values.divisor_less_one
+        ),
+        "bounds-halved": Kind(
+            group="attributes", causes=("wrong-attribute", "scaled-weights"), places=values.bounds_halved
+        ),
+        "mask-overflow": Kind(group="masks", causes=("mask-overflow",), places=values.mask_overflow),
+        "mask-too-small": Kind(
+            group="masks", causes=("scaled-weights", "wrong-attribute"), places=values.mask_too_small
+        ),
+        "resize-rounded": Kind(
+            group="attributes", causes=("nearest-rounding", "wrong-attribute"), places=structure.resize_rounded
+        ),
+        "padding-moved": Kind(
+            group="attributes", causes=("wrong-padding-side", "wrong-attribute"), places=structure.padding_moved
+        ),
+        "dilated": Kind(group="attributes", causes=("wrong-attribute",), places=structure.dilated),
+        "axis-changed": Kind(
+            group="attributes", causes=("wrong-norm-axis", "wrong-attribute"), places=structure.axis_changed
+        ),
+        "groups-changed": Kind(
+            group="attributes", causes=("wrong-norm-axis", "wrong-attribute"), places=structure.groups_changed
+        ),
+        "rotary-halves": Kind(
+            group="order",
+            causes=("swapped-rotary-halves", "wrong-order", "wrong-wiring"),
+            places=structure.rotary_halves,
+        ),
+        "operands-swapped": Kind(group="wiring", causes=("swapped-inputs",), places=structure.operands_swapped),
+        "operator-replaced": Kind(group="wiring", causes=("wrong-operator",), places=structure.operator_replaced),
+        "input-rewired": Kind(group="wiring", causes=("wrong-wiring",), places=structure.input_rewired),
+        "outputs-exchanged": Kind(
+            group="wiring",
+            causes=("wrong-wiring", "wrong-order", "swapped-rotary-halves"),
+            places=structure.outputs_exchanged,
+        ),
+        "input-rounded": Kind(
+            group="dtypes", causes=("wrong-dtype", "narrow-accumulator"), places=structure.input_rounded
+        ),
+        "perm-changed": Kind(group="order", causes=("wrong-layout", "wrong-attribute"), places=structure.perm_changed),
+        "concat-reversed": Kind(
+            group="order", causes=("wrong-order", "swapped-rotary-halves"), places=structure.concat_reversed
+        ),
+        "slice-moved": Kind(group="attributes", causes=("wrong-attribute",), places=structure.slice_moved),
+    }
+)

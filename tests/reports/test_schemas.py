@@ -1,0 +1,195 @@
+"""The published schemas: real documents fit them and hold nothing that they do not name; broken ones do not fit."""
+
+import copy
+import json
+import re
+import runpy
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bisections import bisection
+from test_ports import matrix
+
+from lwmport.reports.bisect_files import write_bisection
+from lwmport.reports.bisection import as_json
+from lwmport.reports.port_index import write_index
+from lwmport.reports.trends import trends
+from lwmport.types import Status
+
+ROOT = Path(__file__).parents[2]
+FOLDER = resources.files("lwmport.reports") / "schemas"
+SCHEMAS = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for name in ("bisect", "report", "index")}
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+}
+SILENT = {"$schema", "$id", "$defs", "title", "description"}
+
+
+def faults(schema: Any, value: Any, whole: Any, where: str = "$") -> Iterator[str]:
+    """Yield what keeps a value from a schema; one that the schema does not name is a fault too.
+
+    A validator of the few keywords that ours use: one that it does not know is an error.
+    """
+    for word, given in schema.items():
+        if word not in SILENT:
+            yield from KEYWORDS[word](given, value, whole, where)
+    if isinstance(value, dict) and "properties" in schema and "additionalProperties" not in schema:
+        yield from (f"{where}.{name}: not in the schema" for name in value.keys() - schema["properties"].keys())
+
+
+def of_type(given: Any, value: Any, _whole: Any, where: str) -> Iterator[str]:
+    names = [given] if isinstance(given, str) else given
+    if not any(TYPES[name](value) for name in names):
+        yield f"{where}: expected {given}, found {value!r}"
+
+
+def one_of(given: Any, value: Any, _whole: Any, where: str) -> Iterator[str]:
+    if value not in given:
+        yield f"{where}: expected one of {given}, found {value!r}"
+
+
+def any_of(given: Any, value: Any, whole: Any, where: str) -> Iterator[str]:
+    found = [list(faults(one, value, whole, where)) for one in given]
+    if all(found):
+        yield from min(found, key=len)
+
+
+def referred(given: Any, value: Any, whole: Any, where: str) -> Iterator[str]:
+    yield from faults(whole["$defs"][given.removeprefix("#/$defs/")], value, whole, where)
+
+
+def required(given: Any, value: Any, _whole: Any, where: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (f"{where}.{name}: missing" for name in given if name not in value)
+
+
+def properties(given: Any, value: Any, whole: Any, where: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name in value.keys() & given.keys():
+            yield from faults(given[name], value[name], whole, f"{where}.{name}")
+
+
+def more_properties(given: Any, value: Any, whole: Any, where: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from faults(given, item, whole, f"{where}.{name}")
+
+
+def items(given: Any, value: Any, whole: Any, where: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from faults(given, item, whole, f"{where}[{place}]")
+
+
+def prefix_items(given: Any, value: Any, whole: Any, where: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for place, (schema, item) in enumerate(zip(given, value, strict=False)):
+            yield from faults(schema, item, whole, f"{where}[{place}]")
+
+
+def bound(holds: Callable[[Any, Any], bool], kind: type | tuple[type, ...]) -> Callable[..., Iterator[str]]:
+    def check(given: Any, value: Any, _whole: Any, where: str) -> Iterator[str]:
+        if isinstance(value, kind) and not holds(value, given):
+            yield f"{where}: found {value!r}, beyond {given!r}"
+
+    return check
+
+
+KEYWORDS: dict[str, Callable[..., Iterator[str]]] = {
+    "type": of_type,
+    "enum": one_of,
+    "const": lambda given, *rest: one_of([given], *rest),
+    "anyOf": any_of,
+    "$ref": referred,
+    "required": required,
+    "properties": properties,
+    "additionalProperties": more_properties,
+    "items": items,
+    "prefixItems": prefix_items,
+    "pattern": bound(lambda value, given: re.search(given, value) is not None, str),
+    "minimum": bound(lambda value, given: value >= given, (int, float)),
+    "minItems": bound(lambda value, given: len(value) >= given, list),
+    "maxItems": bound(lambda value, given: len(value) <= given, list),
+    "maxProperties": bound(lambda value, given: len(value) <= given, dict),
+}
+
+
+@pytest.fixture(scope="module")
+def documents(good: Any, bad: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    folder = tmp_path_factory.mktemp("documents")
+    write_index(matrix(), folder)
+    plain = json.loads((folder / "index.json").read_text())
+    found = trends(matrix(), matrix(), "before")
+    write_index(matrix().__class__(jobs=matrix().jobs, workers=1, memory=1, trends=found), folder)
+    write_bisection(bisection(others=bisection().others), folder)
+    reports = []
+    for sample in (good, bad):
+        sample.write(folder)
+        reports.append(json.loads((folder / "report.json").read_text()))
+    unjudged = bisection(status=Status.NOT_JUDGED, first=None, taps=(), outputs=(), reason="why")
+    return {
+        "index": [plain, json.loads((folder / "index.json").read_text())],
+        "report": reports,
+        "bisect": [
+            json.loads((folder / "bisect.json").read_text()),
+            *(json.loads(json.dumps(as_json(one))) for one in (bisection(), bisection(wrong=None), unjudged)),
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_real_documents_fit_and_hold_nothing_else(name: str, documents: dict[str, list[Any]]) -> None:
+    schema = SCHEMAS[name]
+    assert documents[name]
+    for document in documents[name]:
+        assert list(faults(schema, document, schema)) == []
+
+
+def leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place in a document, as what holds it and its key."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in list(pairs):
+        yield value, key
+        yield from leaves(item)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_document_with_a_wrong_value_does_not_fit(name: str, documents: dict[str, list[Any]]) -> None:
+    """Whatever value becomes an object that no schema names: the document no longer fits."""
+    schema, document = SCHEMAS[name], copy.deepcopy(documents[name][-1 if name == "index" else 0])
+    places = list(leaves(document))[::17]
+    assert len(places) > 5
+    for holder, key in places:
+        before, holder[key] = holder[key], {"unheard of": [()]}
+        assert list(faults(schema, document, schema)), f"{key} may be anything"
+        holder[key] = before
+    assert list(faults(schema, document, schema)) == []
+
+
+def test_the_schemas_that_are_made_of_records_are_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / "tools" / "schemas.py"))["schemas"]()
+    assert {name.removesuffix(".schema.json") for name in made} == {"report", "index"}
+    for name, schema in made.items():
+        assert json.loads((FOLDER / name).read_text()) == schema, "run: python tools/schemas.py"
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_says_what_it_is_and_refers_to_what_is_there(name: str) -> None:
+    schema = SCHEMAS[name]
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"].endswith(".") or "--json" in schema["title"]
+    text = json.dumps(schema)
+    assert set(re.findall(r'"#/\$defs/(\w+)"', text)) == set(schema["$defs"])
+
+
+def test_schemas_travel_with_the_package() -> None:
+    assert '"reports/schemas/*"' in (ROOT / "pyproject.toml").read_text()
