@@ -15,8 +15,10 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import RunnerError
+from lwmport.pipeline.bisect.measure import measured
 from lwmport.pipeline.bisect.pool import Entry, Match, Pool, rounding_of
 from lwmport.pipeline.bisect.views import View, error_of, likeliest, longer, views
+from lwmport.reports.bisection import Measured
 from lwmport.runtime.pieces.spec import Operator, Pieces
 from lwmport.types import Array
 
@@ -50,11 +52,15 @@ class Wrong:
 class Known:
     """What is known of the tensors of a file.
 
-    ``values`` are those of the first case, from the reference's own inputs. ``matches`` are tensors that are values of
-    the reference, ``weights`` constants that are weights of it.
+    ``values`` are those of the first case, from the reference's own inputs; ``reached`` are the file's own, as long as
+    they are needed. ``matches`` are tensors that are values of the reference, ``weights`` constants that are weights
+    of it. ``own`` and ``whole`` tell how far both are from the reference's.
     """
 
     values: dict[str, Array] = field(default_factory=dict)
+    reached: dict[str, Array] = field(default_factory=dict)
+    own: dict[str, Measured] = field(default_factory=dict)
+    whole: dict[str, Measured] = field(default_factory=dict)
     matches: dict[str, Match] = field(default_factory=dict)
     weights: dict[str, Match | None] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
@@ -65,7 +71,7 @@ class ValueWalk:
 
     def __init__(self, pool: Pool, file: Pieces, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         self.pool, self.file, self.feeds, self.outputs = pool, file, feeds, outputs
-        self.known = Known(values=dict(feeds))
+        self.known = Known(values=dict(feeds), reached=dict(feeds))
         self.makers = {name: n for n, operator in enumerate(file.operators) for name in operator.outputs if name}
         self.readers: dict[str, list[int]] = {}
         for number, operator in enumerate(file.operators):
@@ -78,7 +84,9 @@ class ValueWalk:
     def steps(self) -> Iterator[tuple[int, Wrong | None]]:
         """Yield each operator that was run, and what it shows to be wrong in front of it; at the end, wrong outputs."""
         for number in range(len(self.file.operators)):
-            yield number, self._step(number)
+            wrong = self._step(number)
+            self._reach(number)
+            yield number, wrong
         for name, right in self.outputs.items():
             found = self.known.values.get(name)
             if found is None or found.shape != right.shape or not self.is_right(found, right):
@@ -137,6 +145,17 @@ class ValueWalk:
             self.settle(name, value)
         return wrong
 
+    def _reach(self, number: int) -> None:
+        """Run an operator on what reaches it in the whole file, and let go what no later one reads."""
+        reached, operator = self.known.reached, self.file.operators[number]
+        for name, value in self.run(number, reached).items():
+            reached[name] = value
+            if name in self.known.matches and value.dtype.kind not in "biu":
+                self.known.whole[name] = measured(self.known.values[name], value)
+        for name in {*operator.inputs, *operator.outputs} & set(reached):
+            if name not in self.outputs and all(reader <= number for reader in self.readers.get(name, ())):
+                del reached[name]
+
     def _shown(self, number: int) -> Wrong | None:
         """Return the input of an operator with a weight that is not what it should be, and go on with the right one."""
         operator = self.file.operators[number]
@@ -189,4 +208,6 @@ class ValueWalk:
             axes = len(longer(match.entry.shape)), len(longer(value.shape))
             self.orders[axes][match.view.order, match.view.halves] += 1
             if value.dtype.kind not in "biu":
-                self.known.values[name] = match.view.of(self.pool.value(match.entry)).astype(value.dtype)
+                right = match.view.of(self.pool.value(match.entry)).astype(value.dtype, copy=False)
+                self.known.values[name] = right
+                self.known.own[name] = measured(right, value)

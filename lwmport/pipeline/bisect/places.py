@@ -24,8 +24,8 @@ BEYOND: Final = 2
 class Place:
     """One operator at which an error enters.
 
-    ``inputs`` are the right values that it reads, ``found`` is what it gives from them. ``proof`` tells what should be
-    there; None where no repair makes the tensor that shows the error right.
+    ``inputs`` are the right values that it reads, ``found`` is what it gives from them, ``shown`` what the tensor
+    becomes that shows the error. ``proof`` tells what should be there; None where no repair makes that tensor right.
     """
 
     number: int
@@ -33,6 +33,7 @@ class Place:
     inputs: dict[str, Array]
     found: Array
     wrong: Wrong
+    shown: Array
     proof: Proof | None = None
 
 
@@ -75,9 +76,15 @@ def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
 
 def _place(region: Region, number: int, proof: Proof | None) -> Place:
     output = next(filter(None, region.walk.file.operators[number].outputs))
-    inputs = region.inputs(number)
-    found = region.values.get(output, LOST)
-    return Place(number=number, output=output, inputs=inputs, found=found, wrong=region.wrong, proof=proof)
+    return Place(
+        number=number,
+        output=output,
+        inputs=region.inputs(number),
+        found=region.values.get(output, LOST),
+        wrong=region.wrong,
+        shown=region.values.get(region.wrong.tensor, LOST),
+        proof=proof,
+    )
 
 
 def _likely(walk: ValueWalk, found: Places) -> Place | None:
