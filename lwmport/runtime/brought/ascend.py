@@ -13,6 +13,7 @@ from lwmport.runtime.brought.ascend_dump import read_dump
 from lwmport.runtime.brought.ascend_fusion import is_model, origins_in
 from lwmport.runtime.brought.ascend_names import GOLDEN, NET, OTHER, RAW, Kinds, Part, kinds_of, part_of
 from lwmport.runtime.brought.ascend_table import Row, is_table, rows_of
+from lwmport.runtime.brought.layouts import MODEL
 from lwmport.runtime.brought.listing import File, Listing
 from lwmport.runtime.brought.stored import OtherValues, Stored, in_bytes, in_npy, unknown_bytes
 from lwmport.runtime.brought.tensor import NONE, Brought, BroughtTensor
@@ -157,7 +158,7 @@ class _Reader:
             sample=values.sample,
             shape=stored.shape if stored else row.shape if row else None,
             dtype=stored.dtype if stored else row.dtype if row else "",
-            layout=values.layout,
+            layout="" if values.layout in MODEL else values.layout,
             source=values.source,
             load=stored.load if stored else None,
             statistics=row.statistics if row else NONE,

@@ -41,7 +41,7 @@ def test_a_dump_comes_back_in_the_models_sizes(tmp_path: Path, *, packed: bool) 
     assert [(one.names, one.role, one.index, one.shape, one.dtype, one.layout) for one in found.tensors] == [
         (("decoder/Conv_0/Conv",), "input", 0, (2, 7, 20), "float32", ""),
         (("decoder/Conv_0/Conv",), "output", 0, (1, 20, 4, 5), "float16", ""),
-        (("decoder/Conv_0/Conv",), "output", 1, (2, 7, 20), "float32", "ND"),
+        (("decoder/Conv_0/Conv",), "output", 1, (2, 7, 20), "float32", ""),
     ]
     ours = matched(found, ["decoder/Conv_0/Conv:0", "decoder/Conv_0/Conv:1"])
     assert np.array_equal(values(ours["decoder/Conv_0/Conv:0"], pictures.shape, "float32"), pictures)
@@ -108,11 +108,11 @@ def test_arrays_that_msaccucmp_made_keep_what_their_names_tell(tmp_path: Path) -
     put(tmp_path, f"Conv2D.wide.8.5.{TIME}.output.0.400.bfloat16.ND.bin", pictures.tobytes())
     found = {one.names[0]: one for one in read_brought(tmp_path).tensors}
     assert {name: (one.role, one.index, one.layout) for name, one in found.items()} == {
-        "binary": ("output", 2, "NCHW"),
+        "binary": ("output", 2, ""),
         "plain": ("output", 0, ""),
         "turned": ("input", 1, ""),
         "typed": ("output", 0, "NC1HWC0"),
-        "wide": ("output", 0, "ND"),
+        "wide": ("output", 0, ""),
     }
     for name, one in found.items():
         expected = pictures.astype(np.float16) if name == "binary" else pictures
