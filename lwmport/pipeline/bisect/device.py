@@ -62,7 +62,8 @@ class Device:
         tensor = self.tensors.get(name)
         if tensor is None or tensor.load is None:
             return None
-        return values(tensor, like.shape, like.dtype.name).astype(like.dtype, copy=False)
+        order = "NCHW" if self._pieces.format == "onnx" else "NHWC"
+        return values(tensor, like.shape, like.dtype.name, order).astype(like.dtype, copy=False)
 
     def inputs(self, given: Mapping[str, Array]) -> dict[str, Array]:
         """Return the inputs that the device ran on, as far as they were brought back, else those that are given."""
