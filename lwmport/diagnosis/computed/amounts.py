@@ -53,4 +53,5 @@ def _named(evidence: Evidence, side: Side, place: int, factor: float) -> Iterato
         cause = "untrained-ln-vision"
     value = given(side, place)
     if value is not None and factor != 1:
-        yield Suspicion(cause=cause, says=says, change=with_input(place, value.astype(np.float64) * factor))
+        change = with_input(place, value.astype(np.float64) * factor)
+        yield Suspicion(cause=cause, says=says, change=change, fitted=cause == "scaled-weights")
