@@ -61,14 +61,14 @@ def _scaled(right: Array, found: Array, tolerance: float) -> Change | None:
     factor = cross / power if power else 0.0
     if (
         factor == 0
-        or (0 < factor < 1 and _has_one_magnitude(right))
+        or (0 < factor < 1 and has_one_magnitude(right))
         or not every(lambda a, b: close(a.astype(np.float64) * factor, b, tolerance), right, found)
     ):
         return None
     return Change(kind="scaled", says=f"is {factor:.6g} times the right one", factor=factor)
 
 
-def _has_one_magnitude(values: Array) -> bool:
+def has_one_magnitude(values: Array) -> bool:
     """Return whether all values but zeros are alike in size: to scale them down is to clip them."""
     sizes = np.abs(values[values != 0])
     return bool(sizes.max() == sizes.min())
@@ -127,7 +127,7 @@ def _clipped(right: Array, found: Array, tolerance: float) -> Change | None:
     at_bound = int((right < low - least).sum()) + int((right > high + least).sum())
     if (
         at_bound < 2
-        or _has_one_magnitude(right)
+        or has_one_magnitude(right)
         or not every(lambda a, b: close(np.clip(a, low, high), b, tolerance), right, found)
     ):
         return None

@@ -16,7 +16,6 @@ from lwmport.types import Array
 EXPLAINED: Final = 0.05
 """What may be left of an error that is explained, as a share of it, both as root mean squares."""
 
-
 ALIKE: Final = 1e-5
 """Relative difference of two values that rounding explains, where an error has no size, being infinite somewhere."""
 
@@ -57,8 +56,10 @@ class Case:
     @cached_property
     def rounding(self) -> float:
         """Return the largest difference that rounding explains."""
+        dtype = self.evidence.reference.dtype
+        least = 2 * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
         finite = self.reference[np.isfinite(self.reference)]
-        return self.evidence.rounding * float(np.abs(finite).max(initial=0))
+        return max(self.evidence.rounding, least) * float(np.abs(finite).max(initial=0))
 
     @cached_property
     def base(self) -> Array | None:
