@@ -135,10 +135,13 @@ def _clipped(right: Array, found: Array, tolerance: float) -> Change | None:
 
 
 def _partly_zeroed(right: Array, found: Array, tolerance: float) -> Change | None:
-    other = np.abs(right - found) > tolerance * np.abs(right).max()
+    limit = tolerance * np.abs(right).max()
+    other = np.abs(right - found) > limit
     count = int(other.sum())
     if not count or found[other].any() or count == other.size:
         return None
+    if count > 2 and (found.min() >= -limit > right.min() or found.max() <= limit < right.max()):
+        return None  # cut at zero, as far as the tolerance tells
     return Change(kind="partly zeroed", says=f"has {count} of {other.size} values at zero")
 
 
