@@ -7,18 +7,9 @@ from typing import Final
 from lwmport.pipeline.compare.kinds import MAIN
 from lwmport.pipeline.compare.matching import Matches, match, paired
 from lwmport.pipeline.compare.structure import INPUT, OUTPUT, Path, Structure
-from lwmport.reports.comparison.record import (
-    Change,
-    Comparison,
-    Facts,
-    ModuleDiff,
-    Place,
-    Sameness,
-    SideFacts,
-    TargetMeaning,
-    Tensor,
-    sizes_of,
-)
+from lwmport.reports.comparison.facts import Facts, Tensor, sizes_of
+from lwmport.reports.comparison.meaning import TargetMeaning
+from lwmport.reports.comparison.record import Change, Comparison, ModuleDiff, Place, Sameness, SideFacts
 from lwmport.types import Dim
 
 BY_OPERATORS: Final = "operators"

@@ -12,7 +12,7 @@ from lwmport.pipeline.compare.kinds import CONTRACTION, CONVOLUTION, kind_of
 from lwmport.pipeline.compare.placement import SEPARATOR, place
 from lwmport.pipeline.compare.sizes import number_of, sizes_among
 from lwmport.pipeline.compare.structure import Operator, Parameter, Path, Structure, bounded
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 from lwmport.targets.graphs.opening import is_saved_model, open_graph
 from lwmport.targets.graphs.record import Constant, Graph, Node, Value
 from lwmport.targets.graphs.saved_model_graph import read_saved_model_graph
@@ -75,7 +75,8 @@ def opened(path: FilePath) -> Graph:
 def structure_of(graph: Graph, sizes: Mapping[str, int]) -> Structure:
     """Return the structure of a graph."""
     vocabulary, kind = FORMS[graph.form]
-    nodes = _with_captures(node for node in graph.nodes if node.op not in NOT_RUN and not _is_defined(node, graph))
+    own = [node for node in graph.nodes if node.op not in NOT_RUN and not _is_defined(node, graph)]
+    nodes = _with_captures(own)
     parameters = _parameters(graph, nodes, vocabulary)
     placed = place(nodes, {name: found[0].path for name, found in parameters.items()})
     costs = Costs(graph, vocabulary, sizes)
@@ -83,11 +84,11 @@ def structure_of(graph: Graph, sizes: Mapping[str, int]) -> Structure:
         Operator(
             name=f"{node.domain}.{node.op}" if node.domain else node.op,
             path=path,
-            cost=costs.of(node),
+            cost=costs.of(plain),
             inputs=tuple(name for name in node.inputs if name and name not in graph.constants),
             outputs=tuple(name for name in node.outputs if name),
         )
-        for node, path in zip(nodes, placed.paths, strict=True)
+        for plain, node, path in zip(own, nodes, placed.paths, strict=True)
     )
     return Structure(
         kind=kind,

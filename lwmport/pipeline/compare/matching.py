@@ -10,7 +10,7 @@ from lwmport.errors import PortError
 from lwmport.graphs.module_paths import module_of
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.compare.structure import Path, Structure
-from lwmport.reports.comparison.record import Facts, Tensor, sizes_of
+from lwmport.reports.comparison.facts import Facts, Tensor, sizes_of
 
 BY_PATH: Final = "path"
 BY_TABLE: Final = "table of names"

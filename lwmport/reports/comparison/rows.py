@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from lwmport.reports import numbers
-from lwmport.reports.comparison.record import WITHIN, Change, Comparison, ModuleDiff, Sameness
+from lwmport.reports.comparison.facts import WITHIN
+from lwmport.reports.comparison.record import Change, Comparison, ModuleDiff, Sameness
 
 UNITS: Final = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 

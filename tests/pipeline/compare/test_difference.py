@@ -2,7 +2,8 @@
 
 from lwmport.pipeline.compare.difference import compared
 from lwmport.pipeline.compare.structure import Parameter, Structure
-from lwmport.reports.comparison.record import ModuleDiff, Sameness, Tensor
+from lwmport.reports.comparison.facts import Tensor
+from lwmport.reports.comparison.record import ModuleDiff, Sameness
 
 
 def structure(*names: str, dtype: str = "float32", size: int = 2) -> Structure:

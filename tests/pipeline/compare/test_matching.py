@@ -2,7 +2,7 @@
 
 from lwmport.pipeline.compare.matching import match, paired
 from lwmport.pipeline.compare.structure import Parameter, Structure
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 
 
 def tensor(name: str, *shape: int) -> Tensor:
