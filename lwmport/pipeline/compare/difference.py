@@ -99,12 +99,13 @@ class _Tree:
         """Return a module and all within."""
         there = self._back.get(path)
         facts_a, facts_b = self._a.facts.get(path), None if there is None else self._b.facts[there]
+        children = tuple(child for child in map(self.module, self._children.get(path, ())) if not _is_empty(child))
         changes: tuple[Change, ...] = ()
         if facts_a is not None and facts_b is not None:
             changes = tuple(_changes(facts_a, facts_b, self._how))
             status = Sameness.CHANGED if any(_counts(change, self._how) for change in changes) else Sameness.SAME
         else:
-            status = Sameness.ONLY_B if facts_a is None else Sameness.ONLY_A
+            status = _alone(facts_a, facts_b, children)
         return ModuleDiff(
             path=path,
             a=None if facts_a is None else path,
@@ -116,8 +117,16 @@ class _Tree:
             facts_b=facts_b or Facts(),
             parts_a=self._a.parts.get(path, {}),
             parts_b={} if there is None else self._b.parts.get(there, {}),
-            children=tuple(child for child in map(self.module, self._children.get(path, ())) if not _is_empty(child)),
+            children=children,
         )
+
+
+def _alone(a: Facts | None, b: Facts | None, children: tuple[ModuleDiff, ...]) -> Sameness:
+    """Return the status of a module of one side: it is no difference if it only holds modules that both sides have."""
+    status = Sameness.ONLY_B if a is None else Sameness.ONLY_A
+    own = b if a is None else a
+    holds = own is not None and not own.parameters and not own.operators
+    return Sameness.SAME if holds and any(child.tree_status is not status for child in children) else status
 
 
 def _in_order(a: Iterable[Path], both: Iterable[Path]) -> dict[Path, list[Path]]:

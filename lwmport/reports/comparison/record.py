@@ -93,11 +93,9 @@ class ModuleDiff:
 
     @property
     def tree_status(self) -> Sameness:
-        """Of the module and all within: changed where anything differs, unless one side has nothing of it at all."""
-        if self.status in (Sameness.ONLY_A, Sameness.ONLY_B):
-            return self.status
+        """Of the module and all within: what all are, else changed."""
         below = {child.tree_status for child in self.children}
-        return Sameness.SAME if {self.status, *below} == {Sameness.SAME} else Sameness.CHANGED
+        return self.status if below <= {self.status} else Sameness.CHANGED
 
     def walk(self) -> Iterator["ModuleDiff"]:
         """Yield the module and all within, depth first."""

@@ -55,7 +55,7 @@ def _collect(module: ModuleDiff, above: str, found: list[Row]) -> None:
                 left=max(0, len(words) - FEW),
             )
         )
-    if module.status in (Sameness.ONLY_A, Sameness.ONLY_B):
+    if module.tree_status in (Sameness.ONLY_A, Sameness.ONLY_B):
         return
     for child in module.children:
         _collect(child, f"{title}{times}/" if module.path else "", found)
@@ -75,6 +75,9 @@ def _number(text: str) -> int:
 
 def _having(module: ModuleDiff) -> str:
     """Return what a module has that one side alone has."""
+    if module.tree_status is not module.status:
+        own = module.facts_a if module.status is Sameness.ONLY_A else module.facts_b
+        return f"what it does itself: {sum(own.operators.values()):,} operators, {amount(own.flop)} FLOP"
     a, b = module.totals
     total = a if module.status is Sameness.ONLY_A else b
     within = sum(1 for _ in module.walk()) - 1
