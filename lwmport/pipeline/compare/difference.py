@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from lwmport.pipeline.compare.kinds import MAIN
-from lwmport.pipeline.compare.matching import Matches, match, paired
+from lwmport.pipeline.compare.matching import Matches, match, paired, paired_parts
 from lwmport.pipeline.compare.structure import INPUT, OUTPUT, Path, Structure
 from lwmport.reports.comparison.facts import Facts, Tensor, sizes_of
 from lwmport.reports.comparison.meaning import TargetMeaning
@@ -23,7 +23,8 @@ def compared(a: Structure, b: Structure, names: tuple[str, str], targets: tuple[
     how = _how(a, b)
     merged = _merged_paths(a, b, matches)
     back = {path: own for own, path in merged.items()}
-    tree = _Tree(a, b, matches, back, how)
+    parts = {path: paired_parts(a.parts.get(merged[path], {}), found) for path, found in b.parts.items()}
+    tree = _Tree(a, b, matches, back, parts)
     return Comparison(
         a=_side(a, names[0]),
         b=_side(b, names[1]),
@@ -32,7 +33,7 @@ def compared(a: Structure, b: Structure, names: tuple[str, str], targets: tuple[
         interface=tuple(_interface(a, b)),
         targets=targets,
         edges_a=a.edges,
-        edges_b=frozenset((_placed(one, merged), _placed(other, merged)) for one, other in b.edges),
+        edges_b=frozenset((_placed(one, merged, parts), _placed(other, merged, parts)) for one, other in b.edges),
         notes=(*_told(matches, how), *matches.notes),
     )
 
@@ -83,16 +84,23 @@ def _merged_paths(a: Structure, b: Structure, matches: Matches) -> dict[Path, Pa
     return found
 
 
-def _placed(place: Place, merged: Mapping[Path, Path]) -> Place:
+Parts: TypeAlias = Mapping[Path, Mapping[int, int]]
+"""Module of B -> its parts, as A numbers them."""
+
+
+def _placed(place: Place, merged: Mapping[Path, Path], parts: Parts) -> Place:
     path, part = place
-    return (merged[path] if not path or not path[0].startswith((INPUT, OUTPUT)) else path), part
+    if path and path[0].startswith((INPUT, OUTPUT)):
+        return place
+    return merged[path], parts[path][part]
 
 
 class _Tree:
     """The modules of both sides, by where they are in the tree of both."""
 
-    def __init__(self, a: Structure, b: Structure, matches: Matches, back: Mapping[Path, Path], how: str) -> None:
-        self._a, self._b, self._matches, self._back, self._how = a, b, matches, back, how
+    def __init__(self, a: Structure, b: Structure, matches: Matches, back: Mapping[Path, Path], parts: Parts) -> None:
+        self._a, self._b, self._matches, self._back, self._parts = a, b, matches, back, parts
+        self._how = _how(a, b)
         self._children = _in_order(a.facts, back)
 
     def module(self, path: Path) -> ModuleDiff:
@@ -116,9 +124,13 @@ class _Tree:
             facts_a=facts_a or Facts(),
             facts_b=facts_b or Facts(),
             parts_a=self._a.parts.get(path, {}),
-            parts_b={} if there is None else self._b.parts.get(there, {}),
+            parts_b={} if there is None else self._own_parts(there),
             children=children,
         )
+
+    def _own_parts(self, there: Path) -> dict[int, Mapping[str, int]]:
+        """Return what a module of B does itself, by the numbers that A has for it."""
+        return {self._parts[there][number]: part for number, part in self._b.parts.get(there, {}).items()}
 
 
 def _alone(a: Facts | None, b: Facts | None, children: tuple[ModuleDiff, ...]) -> Sameness:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import count
 from typing import Any, Final, TypeAlias
 
 from lwmport.errors import PortError
@@ -106,13 +107,13 @@ def _by_shape(matches: Matches, a: Mapping[Path, Facts], b: Mapping[Path, Facts]
     rows_a = [(path, _signature(a[path], 2)) for path in left_a if path not in matches.taken]
     rows_b = [(path, _signature(b[path], 2)) for path in left_b if path not in matches.found]
     known = {whole[path] for path, _ in rows_a}
-    _in_order(
-        matches, [row for row in rows_a if row[1]], [row for row in rows_b if row[1] and whole[row[0]] not in known]
-    )
+    _in_order(matches, rows_a, [row for row in rows_b if whole[row[0]] not in known])
 
 
 def _in_order(matches: Matches, a: list[tuple[Path, Signature]], b: list[tuple[Path, Signature]]) -> None:
-    """Match modules of equal signatures, in runs that both sides have in the same order."""
+    """Match modules of equal signatures, in runs that both sides have in the same order; others are no gap in a run."""
+    common = {found for _, found in a} & {found for _, found in b} - {()}
+    a, b = ([row for row in side if row[1] in common] for side in (a, b))
     matcher = SequenceMatcher(None, [found for _, found in a], [found for _, found in b], autojunk=False)
     for start_a, start_b, length in matcher.get_matching_blocks():
         for place in range(length):
@@ -122,6 +123,26 @@ def _in_order(matches: Matches, a: list[tuple[Path, Signature]], b: list[tuple[P
 def _signature(facts: Facts, axes: int) -> Signature:
     """Return the sizes of the parameters of at least so many axes."""
     return tuple(sorted(sizes for sizes in map(sizes_of, facts.parameters) if len(sizes) >= axes))
+
+
+def paired_parts(a: Mapping[int, Mapping[str, int]], b: Mapping[int, Mapping[str, int]]) -> dict[int, int]:
+    """Return each part of what a module of B does itself -> the part of A that it is, or a number that A has not.
+
+    Parts are one where they have the same operators, in order, whatever the case of their names; parts between such
+    ones, if both sides have as many.
+    """
+    left, right = sorted(a), sorted(b)
+    matcher = SequenceMatcher(None, [_words(a[n]) for n in left], [_words(b[n]) for n in right], autojunk=False)
+    found: dict[int, int] = {}
+    free = count(max(left, default=0) + 1)
+    for _, a_from, a_to, b_from, b_to in matcher.get_opcodes():
+        both = a_to - a_from == b_to - b_from
+        found |= {right[b_from + n]: left[a_from + n] if both else next(free) for n in range(b_to - b_from)}
+    return found
+
+
+def _words(part: Mapping[str, int]) -> str:
+    return " ".join(sorted(part)).lower()
 
 
 def paired(a: Iterable[Tensor], b: Iterable[Tensor]) -> list[tuple[Tensor | None, Tensor | None]]:

@@ -65,8 +65,8 @@ def _cut(module: ModuleDiff, depth: int, *, changed_too: bool) -> ModuleDiff:
     return replace(module, children=tuple(_cut(child, depth, changed_too=changed_too) for child in module.children))
 
 
-def box_of(module: ModuleDiff) -> Box:
-    """Return the box of a module, with those of what is in it."""
+def box_of(module: ModuleDiff, *, alone: bool) -> Box:
+    """Return the box of a module, with those of what is in it; ``alone`` if one side alone has operators at all."""
     times = f" ×{module.repeats}" if module.repeats > 1 else ""
     head = f"{_cropped(module.name)}{times}"
     if not module.children:
@@ -77,17 +77,17 @@ def box_of(module: ModuleDiff) -> Box:
         status=module.status,
         title=_told(module),
         group=True,
-        children=[*_own(module), *map(box_of, module.children)],
+        children=[*_own(module, alone=alone), *(box_of(child, alone=alone) for child in module.children)],
     )
 
 
-def _own(module: ModuleDiff) -> Iterator[Box]:
+def _own(module: ModuleDiff, *, alone: bool) -> Iterator[Box]:
     """Yield the boxes of what a module with children does itself, by when it runs."""
     for number in sorted({*module.parts_a, *module.parts_b}):
         a, b = module.parts_a.get(number, {}), module.parts_b.get(number, {})
-        status = module.status if module.status not in (Sameness.CHANGED, Sameness.SAME) else _status(a, b)
-        if module.status is Sameness.SAME:
-            status = Sameness.SAME
+        status = module.status
+        if status is Sameness.CHANGED or (status is Sameness.SAME and not alone and not (a and b)):
+            status = _status(a, b)
         words = _operators(a or b)
         told = f"operators of {module.title} itself\nA: {_operators(a, 99)}\nB: {_operators(b, 99)}"
         yield Box(key=(module.path, number), lines=(_cropped(words),), status=status, title=told)

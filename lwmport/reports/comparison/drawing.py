@@ -85,7 +85,7 @@ def drawing(found: Comparison, root: ModuleDiff) -> Drawing:
     """
     tree, left = folded(root)
     edges = edges_of(found, tree)
-    inside = box_of(tree)
+    inside = box_of(tree, alone=not (found.a.vocabulary and found.b.vocabulary))
     whole = replace(inside, group=False, children=[*ends_of(found, edges), *(inside.children or [inside])])
     _place(whole, edges)
     rects: list[Rect] = []
@@ -121,7 +121,7 @@ def _place(box: Box, edges: Edges) -> None:
             between.setdefault((ends[0], ends[1]), set()).add(status)
     laid = lay_out([(child.width, child.height) for child in box.children], between)
     head = HEAD if box.group else PAD
-    inner = len(box.lines[0]) * LETTER + 24 if box.group else 0.0
+    inner = len(box.lines[0]) * LETTER + 4 * PAD if box.group else 0.0
     box.width = max(laid.width + 2 * PAD, inner)
     box.height = laid.height + head + PAD
     shift = (box.width - laid.width) / 2

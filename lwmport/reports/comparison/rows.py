@@ -93,11 +93,12 @@ def totals(found: Comparison) -> list[Total]:
     """Return the numbers of both sides as wholes."""
     a, b = found.a.total, found.b.total
     rows = [
-        ("modules", found.a.modules, found.b.modules),
         ("parameters", a.parameter_count, b.parameter_count),
         ("bytes of parameters", a.parameter_bytes, b.parameter_bytes),
     ]
-    made = [_total(name, left, right) for name, left, right in rows]
+    modules = found.a.modules, found.b.modules
+    counted = Total(name="modules", a=f"{modules[0]:,}", b=f"{modules[1]:,}", difference=_difference(*modules))
+    made = [counted, *(_total(name, left, right) for name, left, right in rows)]
     if found.a.vocabulary or found.b.vocabulary:
         made += [_cost(name, found, attribute) for name, attribute in _COSTS]
     return made

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lwmport.pipeline.compare.matching import match, paired
+from lwmport.pipeline.compare.matching import match, paired, paired_parts
 from lwmport.pipeline.compare.structure import Parameter, Structure
 from lwmport.reports.comparison.facts import Tensor
 
@@ -57,3 +57,11 @@ def test_a_side_that_hides_biases_is_matched_by_its_kernels() -> None:
     whole = structure(conv=(3, 3, 4, 8))
     found = match(replace(whole, parameters=(*whole.parameters, bias)), structure(k=(8, 4, 3, 3))).found
     assert found[("k",)] == (("conv",), "shape and order")
+
+
+def test_parts_are_one_by_their_operators_whatever_their_case() -> None:
+    a = {1: {"silu": 1}, 2: {"silu": 1}, 3: {"add": 1}}
+    assert paired_parts(a, {1: {"Add": 1}}) == {1: 3}
+    assert paired_parts({0: {"mask": 1}, 1: {"add": 1}}, {0: {"Where": 2}, 4: {"Add": 1}}) == {0: 0, 4: 1}
+    assert paired_parts({1: {"add": 1}}, {0: {"Min": 1}, 1: {"Add": 1}}) == {0: 2, 1: 1}
+    assert paired_parts({}, {0: {"Min": 1}}) == {0: 1}
