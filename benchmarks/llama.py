@@ -83,9 +83,10 @@ def _full(options: argparse.Namespace, work: Path) -> Findings:
 
 def _config(options: argparse.Namespace, *settings: str) -> dict[str, Any]:
     """Return LWM's fields of a named configuration, with changes."""
-    from lwmport.models.llama.presets import CONFIGS, with_settings
+    from lwmport.models.llama.presets import CONFIGS
+    from lwmport.models.options import changes
 
-    return with_settings(CONFIGS[options.config], [*settings, *options.set]).to_json()
+    return CONFIGS[options.config].updated(changes([*settings, *options.set])).to_json()
 
 
 def _written(config: Mapping[str, Any], work: Path) -> str:

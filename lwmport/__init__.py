@@ -4,6 +4,7 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 
 - `convert` makes artifacts, a manifest and a report; `validate` judges them again;
 - `check` holds a model file against a target's rules; `compile` compiles it with the vendor's tool;
+- `compare` shows how the structures of two models differ, and what that means for each target;
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.bundle.verify import VerifyOutcome, VerifyRequest, verify
     from lwmport.pipeline.check import CheckOutcome, CheckRequest
     from lwmport.pipeline.check import check_models as check
+    from lwmport.pipeline.compare.run import CompareRequest, compare
     from lwmport.pipeline.compile.run import CompileOutcome, CompileRequest
     from lwmport.pipeline.compile.run import compile_models as compile  # noqa: A004 - the word of the command line
     from lwmport.pipeline.convert.request import ConvertRequest, Outcome
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.session import Session
     from lwmport.pipeline.validate.run import ValidateRequest, validate
     from lwmport.reports.bisection import Bisection
+    from lwmport.reports.comparison.record import Comparison
     from lwmport.types import Status
 
     Request = ConvertRequest
@@ -63,6 +66,8 @@ __all__ = [
     "CheckRequest",
     "CheckpointError",
     "ChildError",
+    "CompareRequest",
+    "Comparison",
     "CompileOutcome",
     "CompileRequest",
     "ConfigError",
@@ -91,6 +96,7 @@ __all__ = [
     "bisect",
     "bundle",
     "check",
+    "compare",
     "compile",
     "convert",
     "load",
@@ -108,6 +114,8 @@ _API = {
     "CheckOutcome": "lwmport.pipeline.check:CheckOutcome",
     "CheckRequest": "lwmport.pipeline.check:CheckRequest",
     "CheckpointError": "lwmport.errors:CheckpointError",
+    "CompareRequest": "lwmport.pipeline.compare.run:CompareRequest",
+    "Comparison": "lwmport.reports.comparison.record:Comparison",
     "CompileOutcome": "lwmport.pipeline.compile.run:CompileOutcome",
     "CompileRequest": "lwmport.pipeline.compile.run:CompileRequest",
     "ConfigError": "lwmport.errors:ConfigError",
@@ -136,6 +144,7 @@ _API = {
     "bisect": "lwmport.pipeline.bisect.run:bisect",
     "bundle": "lwmport.pipeline.bundle.run:bundle",
     "check": "lwmport.pipeline.check:check_models",
+    "compare": "lwmport.pipeline.compare.run:compare",
     "compile": "lwmport.pipeline.compile.run:compile_models",
     "convert": "lwmport.pipeline.convert.run:convert",
     "load": "lwmport.pipeline.model:load",

@@ -138,7 +138,9 @@ class Server:
         }
         self._bounds, self._about = bounds, about
         self._process: subprocess.Popen[bytes] | None = None
-        self._given, self._answer, self._said = (tempfile.TemporaryFile() for _ in range(3))
+        self._files = contextlib.ExitStack()
+        files = (self._files.enter_context(tempfile.TemporaryFile()) for _ in range(3))  # noqa: SIM115
+        self._given, self._answer, self._said = files
 
     def ask(self, **arguments: Any) -> Any:
         """Return what the function makes of some arguments.
@@ -162,8 +164,7 @@ class Server:
     def close(self) -> None:
         """End the process and give back its files. A second call does nothing."""
         self._stop()
-        for file in (self._given, self._answer, self._said):
-            file.close()
+        self._files.close()
 
     def _started(self) -> "subprocess.Popen[bytes]":
         files = [self._given.fileno(), self._answer.fileno()]

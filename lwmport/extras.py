@@ -14,6 +14,7 @@ from lwmport.errors import MissingExtraError
 
 EXTRAS: Final = {
     "ai_edge_litert": "tflite",
+    "fast_sugiyama": "draw",
     "flatbuffers": "tflite",
     "onnxsim": "tf",
     "openvino": "openvino",

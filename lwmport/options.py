@@ -166,6 +166,14 @@ OPTIONS: Final = (
         more="Every report says so then",
     ),
     Option(
+        key="adapter",
+        place=Place.CONVERSION,
+        kind=Kind.FOLDER,
+        metavar="DIR",
+        help="The folder of a LoRA adapter, which is merged into --checkpoint while it is read.",
+        more="[LoRA adapters](checkpoints.md#lora-adapters)",
+    ),
+    Option(
         key="config",
         place=Place.CONVERSION,
         default="lwm",

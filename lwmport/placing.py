@@ -169,7 +169,7 @@ def _move(scratch: Path, final: Path, folders: list[str], files: list[str], last
         (final / name).mkdir(exist_ok=True)
     for name in sorted(files, key=lambda name: (name == last, name)):
         (scratch / name).replace(final / name)
-    note.unlink()
+    note.unlink(missing_ok=True)  # another process may have placed files here meanwhile
 
 
 def _exchange(scratch: Path, final: Path, files: list[str], old: set[str], *, others: bool) -> bool:

@@ -391,9 +391,11 @@ class Compilation:
     """What a vendor's compiler made of one artifact.
 
     ``SKIPPED`` means that the compiler is not installed or was not to be run: ``commands`` hold the exact lines of a
-    shell, to be entered in ``folder``, as seen from the results. ``files`` are the names of everything written into the
-    folder asked for (script, configuration, log), ``products`` of what the compiler made. ``details`` are facts of the
-    target. ``sha256`` is the digest of each file below the folder.
+    shell, to be entered in ``folder``, as seen from the results. Where the model lies apart from the results, the lines
+    are those for a model that lies among them, and the script takes its folder as an argument: so the record is the
+    same wherever both lie. Of what ``PASSED``, ``folder`` is the model's. ``files`` are the names of everything written
+    into the folder asked for (script, configuration, log), ``products`` of what the compiler made. ``details`` are
+    facts of the target. ``sha256`` is the digest of each file below the folder.
     """
 
     component: str

@@ -49,11 +49,13 @@ HOMES = {
             "converters/tf2onnx_route/",
             "runtime/runners/npu_formulas.py",
             "runtime/memory_footprint.py",
+            "runtime/pieces/onnx",
         ),
         *("targets/fix/", "targets/graphs/", "targets/rules/"),
     ),
     "onnx_ir": ("converters/onnx/",),
     "onnxruntime": (
+        "runtime/pieces/onnx.py",
         "runtime/runners/onnxruntime.py",
         "runtime/runners/onnxruntime_optimised.py",
         "runtime/runners/onnxruntime_values.py",

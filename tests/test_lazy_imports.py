@@ -28,6 +28,7 @@ COMMANDS = (
     ["validate"],
     ["report"],
     ["inspect"],
+    ["compare"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

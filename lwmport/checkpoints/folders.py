@@ -58,8 +58,8 @@ def _base_of(folder: Path) -> str:
         base = None
     of = f" of {shown(base)}" if isinstance(base, str) and base else ""
     return (
-        f"{of}, which holds changes of a model alone; merge it: lwmport checkpoint convert BASE --adapter {folder} "
-        "--to hf --out MERGED"
+        f"{of}, which holds changes of a model alone; name the model beside it: --checkpoint BASE --adapter "
+        f"{folder}; or merge it: lwmport checkpoint convert BASE --adapter {folder} --to hf --out MERGED"
     )
 
 

@@ -117,8 +117,15 @@ def open_adapter(folder: Path) -> Adapter:
 
 
 def recorded_base(folder: Path) -> Path | None:
-    """Return the model that an adapter's folder says it changes, where that is a path of this machine."""
-    if not (folder / ADAPTER).is_file():
+    """Return the model that an adapter's folder says it changes, where that is a path of this machine.
+
+    A model's own folder may hold an adapter too: it stands for itself.
+    """
+    try:
+        alone = (folder / ADAPTER).is_file() and not (folder / "config.json").exists()
+    except OSError:  # no name of a folder: whoever opens it says so
+        return None
+    if not alone:
         return None
     base = read_object(folder / ADAPTER).get("base_model_name_or_path")
     found = [path for path in (Path(base), folder / base) if path.exists()] if isinstance(base, str) and base else []

@@ -3,12 +3,15 @@
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 from lwmport import plain
+from lwmport.checkpoints.adapted import AdaptedCheckpoint, adapted, base_and_adapter
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
+from lwmport.checkpoints.lora import open_adapter
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.random_weights import recognised
 from lwmport.checkpoints.seeded import SeededWeights
@@ -23,10 +26,22 @@ from lwmport.models.specs import looks_like, named_by_huggingface
 from lwmport.models.storage import SCHEMES, stored_names
 from lwmport.types import Component, Weights, WeightSpec
 
+ADAPTER: Final = "LoRA adapter"
+DIGITS: Final = 16
+"""Of the digest of an adapter, in a choice; the manifest has all of them."""
+
+ModelWeights: TypeAlias = Checkpoint | SeededWeights | AdaptedCheckpoint
+"""The weights of a whole model."""
+
 
 def open_model(
-    component: str, checkpoint: str | None, config: str | Mapping[str, Any], options: Options, seed: int
-) -> tuple[Family, Checkpoint | SeededWeights]:
+    component: str,
+    checkpoint: str | None,
+    config: str | Mapping[str, Any],
+    options: Options,
+    seed: int,
+    adapter: Path | None = None,
+) -> tuple[Family, ModelWeights]:
     """Return the model behind a component's or a group's name, and its weights; no tensor of them is read.
 
     Args:
@@ -35,22 +50,24 @@ def open_model(
         config: as `lwmport.models.families.resolve` takes it.
         options: how components are cut out of the model.
         seed: of seeded weights.
+        adapter: the folder of a LoRA adapter that is merged into the checkpoint.
 
     Raises:
         PortError: no such model, or weights that cannot be read or do not fit.
     """
     spec = family_with(component)
+    checkpoint, adapter = base_and_adapter(checkpoint, adapter)
     opened = None if checkpoint is None else open_checkpoint(checkpoint, spec.name)
     specs = None if opened is None else opened.specs
     with advised(component, specs):
         told = told_config(spec, component, opened, config, options.settings)
         family = resolve(component, told.config, options, specs)
         check_agrees(spec, told, family.config, options.settings)
-        weights = fitting(family, opened, seed)
+        weights = fitting(family, opened, seed, adapter)
     choices = (
         *config_choices(family, told, options.settings, specs or ()),
         *_model_choices(family.options),
-        _weights_choice(weights),
+        *_weights_choices(weights),
     )
     return replace(family, choices=choices), weights
 
@@ -90,22 +107,26 @@ def _model_choices(options: Options) -> tuple[Choice, ...]:
     return (Choice("precision", options.precision, source), *stored)
 
 
-def _weights_choice(weights: Checkpoint | SeededWeights) -> Choice:
-    """Return where the weights came from."""
+def _weights_choices(weights: ModelWeights) -> Iterator[Choice]:
+    """Yield where the weights came from, and what was merged into them: known by its bytes, wherever it lies."""
     if isinstance(weights, SeededWeights):
-        return Choice(WEIGHTS, f"random (seed {weights.seed}), not trained", "no --checkpoint")
-    if weights.random is None:
-        return Choice(WEIGHTS, weights.path.name, "--checkpoint")
-    return Choice(WEIGHTS, weights.random.value, f"the values in {weights.path.name}, made again from the seed")
+        yield Choice(WEIGHTS, f"random (seed {weights.seed}), not trained", "no --checkpoint")
+    elif weights.random is None:
+        yield Choice(WEIGHTS, weights.path.name, "--checkpoint")
+    else:
+        yield Choice(WEIGHTS, weights.random.value, f"the values in {weights.path.name}, made again from the seed")
+    if isinstance(weights, AdaptedCheckpoint):
+        yield Choice(ADAPTER, f"sha256 {weights.adapter.digest()[:DIGITS]}", "--adapter")
 
 
-def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpoint | SeededWeights:
-    """Return a checkpoint that fits the model, or seeded weights where there is none.
+def fitting(family: Family, opened: Checkpoint | None, seed: int = 0, adapter: Path | None = None) -> ModelWeights:
+    """Return a checkpoint that fits the model, with an adapter merged into it, or seeded weights where there is none.
 
     Tensors that are left over are an error of a strict family. Of another one, the checkpoint tells them.
 
     Raises:
-        CheckpointError: it does not fit; every tensor that is wrong is named.
+        CheckpointError: it does not fit; every tensor that is wrong is named. Or the adapter does not.
+        UsageError: the model is none that an adapter is for.
     """
     if opened is None:
         return SeededWeights(seeded_specs(family), seed)
@@ -113,7 +134,7 @@ def fitting(family: Family, opened: Checkpoint | None, seed: int = 0) -> Checkpo
     beside = sidecar_of(opened)
     seeds = [seed for seed in (opened.findings.seed, beside.seed if beside else None) if seed is not None]
     opened.random = recognised(opened, seeded_specs(family), family.sources, seeds)
-    return opened
+    return opened if adapter is None else adapted(family, opened, open_adapter(adapter))
 
 
 def fit_to(family: Family, opened: Checkpoint) -> None:

@@ -8,7 +8,7 @@ reads some KiB of each tensor.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +70,17 @@ def sidecar_of(checkpoint: Checkpoint) -> Sidecar | None:
     return Sidecar(**{**vars(found), "name": path.name})
 
 
+def owned(checkpoint: Path) -> Collection[str]:
+    """Return the name of the file beside a checkpoint, if it is ours and may be replaced."""
+    path = path_beside(checkpoint)
+    try:
+        with path.open("rb") as file:
+            own = not path.is_symlink() and FORMAT.encode() in file.read(LIMIT)
+    except OSError:
+        own = False
+    return (path.name,) if own else ()
+
+
 def check_free(checkpoint: Path) -> None:
     """Return if nothing of somebody else's stands where the file beside a checkpoint goes.
 
@@ -77,19 +88,12 @@ def check_free(checkpoint: Path) -> None:
         UsageError: something does.
     """
     path = path_beside(checkpoint)
-    if not (path.exists() or path.is_symlink()):
-        return
-    try:
-        with path.open("rb") as file:
-            own = not path.is_symlink() and FORMAT.encode() in file.read(LIMIT)
-    except OSError:
-        own = False
-    if not own:
+    if os.path.lexists(path) and not owned(checkpoint):
         raise UsageError(f"expected nothing or a file of lwmport's at {path}, found another; remove it or rename it")
 
 
-def write_beside(path: Path, checkpoint: Checkpoint, family: str, config: Mapping[str, Any], seed: int | None) -> None:
-    """Write the file beside a checkpoint that has the name ``path``, or is about to have it.
+def write_beside(checkpoint: Checkpoint, family: str, config: Mapping[str, Any], seed: int | None) -> None:
+    """Write the file beside a checkpoint.
 
     Raises:
         PortError: it cannot be written.
@@ -101,7 +105,7 @@ def write_beside(path: Path, checkpoint: Checkpoint, family: str, config: Mappin
         "seed": seed,
         "tensors_sha256": fingerprint(checkpoint),
     }
-    with new_file(path_beside(path)) as file:
+    with new_file(path_beside(checkpoint.path)) as file:
         file.write(json.dumps(made, indent=1, allow_nan=False).encode() + b"\n")
 
 

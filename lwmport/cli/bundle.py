@@ -47,7 +47,7 @@ class Samples(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
 )
-@shared("inputs")
+@shared("adapter", "inputs")
 @click.option(
     "--samples",
     type=Samples(),

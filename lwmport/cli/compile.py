@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 )
 @shared("inputs", "samples")
 @click.option("--checkpoint", shell_complete=files, help="The checkpoint that was converted, for --calibration auto.")
+@shared("adapter")
 @click.option(
     "--keep-float32",
     multiple=True,
@@ -92,16 +93,26 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
         print_json({"status": str(found.status), **plain.encode(found)})
     else:
         for compilation in found.compilations:
-            _print(compilation, found.out)
+            _print(compilation, found.out, request.artifact)
     return 1 if found.status is Status.FAILED else 0
 
 
-def _print(found: "Compilation", out: Path) -> None:
+def _with(found: "Compilation", artifact: Path, out: Path) -> str:
+    """Return what has to be there first: the model, where it lies apart, or its folder as the script's argument."""
+    from lwmport.pipeline.reopen import folder_of
+
+    folder = folder_of(artifact)
+    if (out / found.folder / found.artifact).exists() or f"{found.component}.sh" not in found.files:
+        return ""
+    return f", with {found.artifact} there (or 'bash {found.component}.sh {shlex.quote(str(folder))}')"
+
+
+def _print(found: "Compilation", out: Path, artifact: Path) -> None:
     click.echo(f"{status_word(found.status)}  {printable(f'{found.artifact} for {found.target}: {found.reason}')}")
     for line in lines(found.choices):
         click.echo(f"  {printable(line)}")
     if found.status != "passed":
-        click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}:")
+        click.echo(f"  in {shlex.quote(os.path.normpath(out / found.folder))}{_with(found, artifact, out)}:")
         for command in found.commands:
             click.echo(f"    {command}")
     for name in found.files:

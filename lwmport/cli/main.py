@@ -15,6 +15,7 @@ from lwmport.cli.bisect import bisect
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
+from lwmport.cli.compare import compare
 from lwmport.cli.compile import compile_
 from lwmport.cli.completion import completion
 from lwmport.cli.convert import convert
@@ -60,6 +61,7 @@ for command in (
     bisect,
     report,
     inspect,
+    compare,
     checkpoint,
     list_,
     doctor,

@@ -15,7 +15,7 @@ def report(folder: Path) -> int:
     """Check FOLDER/report.json, and the models beside it, and write report.html and report.md from it.
 
     The verdict holds for the files that were judged: models beside the report that are others now make it "failed",
-    and such as are missing "not judged".
+    and such as are missing, or do not run any more, "not judged".
     """
     from lwmport.reports.files import read_report, rechecked, rewrite
 

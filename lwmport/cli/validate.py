@@ -35,6 +35,7 @@ from lwmport.cli.progress import progress
 @click.option(
     "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
 )
+@shared("adapter")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -111,7 +111,7 @@ def _ones(_: Array, found: Array, __: float) -> Change | None:
 
 def _clipped(right: Array, found: Array, tolerance: float) -> Change | None:
     low, high = float(found.min()), float(found.max())
-    if found.size < 4 or low == high:
+    if found.size < 4 or high - low <= tolerance * max(abs(low), abs(high)):
         return None
     least = tolerance * max(abs(low), abs(high))
     at_bound = int((right < low - least).sum()) + int((right > high + least).sum())

@@ -10,7 +10,7 @@ from lwmport.diagnosis.blockwise import close
 from lwmport.diagnosis.changes import Change, change_of
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.positions import half_positions
-from lwmport.diagnosis.reading import given, name_of, plain, with_input
+from lwmport.diagnosis.reading import given, is_named_after, name_of, plain, with_input
 from lwmport.diagnosis.roles import (
     constants_of,
     is_bias,
@@ -31,6 +31,9 @@ NARROW: Final = 5e-3
 
 FACTOR: Final = 1e-4
 """How far a factor may be from 2."""
+
+LARGEST_COUNT: Final = 1e9
+"""Values that a variance is over at most."""
 
 WORDS: Final = {
     "zeroed": "zeroed-weights",
@@ -56,12 +59,17 @@ def wrong_constants(evidence: Evidence) -> Iterator[Suspicion]:
     expected, found = sides
     if exchanged(expected, found) is not None:
         return
+    other_weight = _reads_another(evidence, found)
     for place in constants_of(expected):
         right, other = given(expected, place), given(found, place)
         if right is None or other is None or role_of(evidence, expected, place).startswith(":"):
             continue
         if right.size == other.size and differ(right, other := other.reshape(right.shape)):
-            yield from _named(evidence, (expected, found), place, other)
+            if other_weight:
+                says = f"{found.type} reads {name_of(found, place)} where {name_of(expected, place)} is right."
+                yield Suspicion(cause="wrong-wiring", says=says, change=with_input(place, other))
+            else:
+                yield from _named(evidence, (expected, found), place, other)
 
 
 def differ(right: Array, found: Array) -> bool:
@@ -114,7 +122,7 @@ def _named(evidence: Evidence, sides: tuple[Side, Side], place: int, other: Arra
     else:
         names = (*expected.names[place : place + 1], *found.names[place : place + 1])
         change = change_of(right, other, tolerance_of(other))
-        if change is not None and change.kind == "replaced" and evidence.resembles:
+        if evidence.resembles and other.min() != other.max():
             change = Change(kind="replaced", says=f"holds the values of {evidence.resembles[0]!r}")
         cause = None if change is None else word_of(evidence, change, role, right, names)
         says = "" if change is None else change.says
@@ -124,6 +132,12 @@ def _named(evidence: Evidence, sides: tuple[Side, Side], place: int, other: Arra
             says=f"{named} of {found.type} {says}.",
             change=with_input(place, other),
         )
+
+
+def _reads_another(evidence: Evidence, found: Side) -> bool:
+    """Return whether the file reads another weight under that weight's own name: the wiring is wrong, no value."""
+    names = [found.names[place] for place in constants_of(found) if place < len(found.names)]
+    return any(is_named_after(name, one) for one in evidence.resembles for name in names)
 
 
 def _number(side: Side, role: str, values: tuple[float, float]) -> tuple[str, str]:
@@ -144,12 +158,15 @@ def _number(side: Side, role: str, values: tuple[float, float]) -> tuple[str, st
 
 def _is_count_less_one(side: Side, right: float, other: float) -> bool:
     """Return whether two divisors, or factors, are of n and of n - 1 values."""
-    if right == 0 or other == 0 or plain(side.type) not in {"div", "realdiv", "mul"}:
+    finite = math.isfinite(right) and math.isfinite(other)
+    if not finite or right == 0 or other == 0 or plain(side.type) not in {"div", "realdiv", "mul"}:
         return False
     larger, smaller = sorted(map(abs, (right, other)), reverse=True)
     ratio = larger / smaller
     counts = {larger, 1 / smaller}
-    whole = [count for count in counts if count >= 2 and math.isclose(count, round(count), rel_tol=1e-5)]
+    whole = [
+        count for count in counts if 2 <= count < LARGEST_COUNT and math.isclose(count, round(count), rel_tol=1e-5)
+    ]
     return any(math.isclose(ratio, count / (count - 1), rel_tol=1e-6) for count in whole)
 
 

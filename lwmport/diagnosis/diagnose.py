@@ -8,8 +8,11 @@ import numpy as np
 
 from lwmport.diagnosis.evidence import Diagnosis, Evidence
 from lwmport.diagnosis.judging import EXPLAINED, Case
+from lwmport.diagnosis.lighter import lighter
+from lwmport.diagnosis.region import recognised
 from lwmport.diagnosis.rules import RULES
 from lwmport.diagnosis.suspicion import Suspicion, gives
+from lwmport.types import Array
 
 BETTER: Final = 10.0
 """How many times less the best explanation leaves than the best one of another word, if that explains the error too."""
@@ -30,9 +33,10 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
     or, where no formula is known for the operator, the only difference. Then each rule computes what its cause would
     give; the cause is believed if at most 5 % of the error is left, and if no other cause leaves as little.
     """
-    case = Case(evidence)
     with np.errstate(all="ignore"):  # infinities and NaN are among what is judged
-        return (_seen(case) or _computed(case)) if case.size else None
+        evidence = recognised(evidence)
+        case = Case(evidence)
+        return (_seen(case) or _computed(Case(lighter(evidence)))) if case.size else None
 
 
 def _seen(case: Case) -> Diagnosis | None:
@@ -50,6 +54,8 @@ def _seen(case: Case) -> Diagnosis | None:
 def _computed(case: Case) -> Diagnosis | None:
     """Return the cause whose formula explains the error."""
     left: dict[str, tuple[float, Suspicion]] = {}
+    if _is_one_value(case.evidence.observed):
+        return None  # too many causes lose everything
     for one in _suspicions(case, [rule.computed for rule in RULES.values()]):
         if one.predicted is None and case.base is None:
             continue
@@ -63,6 +69,10 @@ def _computed(case: Case) -> Diagnosis | None:
         return None
     share, best = ranked[0]
     return _said([best], f" This explains all but {100 * share:.2g} % of the error.")
+
+
+def _is_one_value(values: Array) -> bool:
+    return values.size > 1 and bool((values == values.flat[0]).all())
 
 
 def _suspicions(case: Case, finders: Sequence[tuple[Callable[..., Iterator[Suspicion]], ...]]) -> Iterator[Suspicion]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.table import compute
+from lwmport.diagnosis.roles import MASKING
 from lwmport.diagnosis.suspicion import Suspicion, gives
 from lwmport.types import Array
 
@@ -83,7 +84,15 @@ class Case:
             return _left_not_finite(predicted, self.evidence.observed.astype(np.float64))
         base = self.reference if self.base is None else self.base
         rest = self.error - (predicted - base)
-        return norm(rest) / self.size if np.isfinite(rest).all() else np.inf
+        if not np.isfinite(rest).all():
+            return np.inf
+        return max(_share(rest[part], self.error[part], self.rounding) for part in self._parts if part.any())
+
+    @cached_property
+    def _parts(self) -> tuple[Array, ...]:
+        """Return the values that a mask hides and the others: beside 1e38 no error of another value counts."""
+        hidden = np.maximum(np.abs(self.reference), np.abs(self.evidence.observed)) >= MASKING
+        return hidden, ~hidden
 
     def explained(self, suspicions: Sequence[Suspicion]) -> bool | None:
         """Return whether changes explain the error, up to rounding; None where no formula says what they give."""
@@ -113,6 +122,14 @@ def norm(x: Array) -> float:
         return 0.0
     found = float(np.sqrt(np.mean(np.square(x))))
     return found if np.isfinite(found) else np.inf
+
+
+def _share(rest: Array, error: Array, rounding: float) -> float:
+    """Return what is left of an error as a share of it; 0 where there is none and none was predicted."""
+    size, left = norm(error), norm(rest)
+    if size == 0:
+        return 0.0 if left <= rounding else np.inf
+    return left / size
 
 
 def _left_not_finite(predicted: Array, observed: Array) -> float:

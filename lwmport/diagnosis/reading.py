@@ -58,6 +58,11 @@ def name_of(side: Side, place: int) -> str:
     return f"'{name}'" if name else f"input {place}"
 
 
+def is_named_after(name: str, other: str) -> bool:
+    """Return whether a tensor has the name of another, or one that was made of it: ``kernel``, ``kernel/ohwi``."""
+    return name == other or name.startswith(f"{other}/")
+
+
 def with_input(place: int, value: Array | None) -> Callable[[Side], Side]:
     """Return what gives an operator's input another value."""
     return lambda side: replace(side, inputs=(*side.inputs[:place], value, *side.inputs[place + 1 :]))

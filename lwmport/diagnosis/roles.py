@@ -143,16 +143,17 @@ def is_turning(value: Array) -> bool:
 def _of_number(evidence: Evidence, kind: str, value: float) -> str:
     if kind in ADDED | {"max", "maximum"} and 0 < abs(value) < LARGEST_EPSILON:
         return "epsilon" if ROOTS & around(evidence) else "number"
-    return "mask" if not np.isfinite(value) or value <= -0.99 * MASKING else "number"
+    return "mask" if not abs(value) < 0.99 * MASKING else "number"
 
 
 def _hides(value: Array) -> bool:
-    small = value.size <= 1 << 24
-    return small and float(value.min()) <= -MASKING and float(np.abs(value).min()) <= MASKING
+    if not 0 < value.size <= 1 << 24:
+        return False
+    return bool(value.min() <= -MASKING) and bool(np.abs(value).min() <= MASKING)
 
 
 def _is_vector(value: Array) -> bool:
-    return sum(size > 1 for size in value.shape) == 1
+    return bool(sum(size > 1 for size in value.shape) == 1)
 
 
 def _is_table(value: Array) -> bool:

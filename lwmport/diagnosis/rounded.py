@@ -13,8 +13,19 @@ from lwmport.types import Array, dtype_of
 WIDTH: Final[Mapping[str, float]] = MappingProxyType({"bfloat16": 2.0**-7, "float16": 2.0**-10})
 """dtype -> its unit in the last place of 1."""
 
-LEVELS: Final = 256
-"""Values that 8 bits have; of 4 bits there are fewer."""
+LEVELS: Final[Mapping[int, str]] = MappingProxyType(
+    {7: "4-bit integers", 8: "4-bit integers", 127: "8-bit integers", 128: "8-bit integers"}
+)
+"""Steps of the largest value -> what has so many."""
+
+FEWEST: Final = 4
+"""Values besides the largest that a slice has at least, before it says something that all are whole steps."""
+
+NEAR: Final = 0.02
+"""Part of a step that a value may be beside it."""
+
+MOST: Final = 32
+"""Slices that are looked at; all are rounded or none."""
 
 SAMPLE: Final = 1 << 18
 
@@ -59,19 +70,26 @@ def _is_rounded(name: str, unit: float, right: Array, found: Array) -> bool:
 
 def _steps_of(right: Array, found: Array, axis: int | None) -> str | None:
     """Return the integers that values are whole steps of, if each is the step that is next to the right value."""
-    slices = [()] if axis is None else [(slice(None),) * axis + (at,) for at in range(min(found.shape[axis], 32))]
-    levels = 0
-    for one in slices:
-        a, b = (np.ravel(array[one])[:SAMPLE].astype(np.float64) for array in (right, found))
-        values = np.unique(np.abs(b))
-        if b.size < 2 * FEWEST or len(values) > LEVELS // 2 + 1 or len(values) < 2:
-            return None
-        step = float(np.diff(values).min())
-        if not (np.abs(b / step - np.round(b / step)) < 0.02).all() or (np.abs(a - b) > 0.51 * step).any():
-            return None
-        levels = max(levels, round(float(values.max()) / step))
-    return "4-bit integers" if levels <= 8 else "8-bit integers"
+    pairs = list(zip(_slices(right, axis), _slices(found, axis), strict=True))
+    telling = sum(len(np.unique(np.abs(other[other != 0]))) - 1 for _, other in pairs)
+    if telling < FEWEST * len(pairs):
+        return None
+    for levels, name in LEVELS.items():
+        if all(_is_stepped(one, other, levels) for one, other in pairs):
+            return name
+    return None
 
 
-FEWEST: Final = 8
-"""Twice as many values are needed before few levels mean something."""
+def _slices(values: Array, axis: int | None) -> list[Array]:
+    """Return all values, or the first slices of an axis, as vectors in float64."""
+    parts = [values] if axis is None else list(np.moveaxis(values, axis, 0)[:MOST])
+    return [np.ravel(part)[:SAMPLE].astype(np.float64) for part in parts]
+
+
+def _is_stepped(right: Array, found: Array, levels: int) -> bool:
+    """Return whether values are steps of which the largest has ``levels``, each next to the right value."""
+    step = float(np.abs(found).max()) / levels
+    if not step:
+        return False
+    whole = np.abs(found / step - np.round(found / step)) < NEAR
+    return bool(whole.all()) and bool((np.abs(right - found) <= (0.5 + NEAR) * step).all())

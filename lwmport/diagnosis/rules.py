@@ -13,6 +13,7 @@ from lwmport.diagnosis.computed.norms import other_epsilons, other_norms, other_
 from lwmport.diagnosis.computed.operators import other_operands, other_operators
 from lwmport.diagnosis.computed.outputs import other_layouts, other_orders
 from lwmport.diagnosis.computed.places import near_ties, rounded_positions
+from lwmport.diagnosis.computed.solved import solved_weights
 from lwmport.diagnosis.computed.windows import other_paddings, other_settings, other_windows
 from lwmport.diagnosis.constants import wrong_constants
 from lwmport.diagnosis.evidence import Evidence
@@ -49,21 +50,21 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="the file's weight is the right one with two axes exchanged, or the output is that of such a weight",
             remedy="Transpose it when the file is written.",
             seen=(wrong_constants,),
-            computed=(other_kernels,),
+            computed=(other_kernels, solved_weights),
         ),
         "missing-bias": Rule(
             title="missing bias",
             proves="the file's bias is left out or zero, or the output is the right one less the bias",
             remedy="Write the checkpoint's bias into the operator.",
             seen=(wrong_constants, wrong_wiring),
-            computed=(other_amounts,),
+            computed=(other_amounts, solved_weights),
         ),
         "doubled-bias": Rule(
             title="doubled bias",
             proves="the file's bias is twice the right one, or the output has the bias once too often",
             remedy="Add the bias in one place alone.",
             seen=(wrong_constants,),
-            computed=(other_amounts,),
+            computed=(other_amounts, solved_weights),
         ),
         "wrong-epsilon": Rule(
             title="wrong epsilon",
@@ -77,14 +78,14 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="pairs of a head are taken, or turned, by the other convention of rotary embeddings",
             remedy="Use the convention that query and key weights are stored for.",
             seen=(wrong_settings, wrong_constants, wrong_wiring),
-            computed=(other_settings, turned_tables, other_kernels),
+            computed=(other_settings, turned_tables, other_kernels, solved_weights),
         ),
         "unpermuted-query-key": Rule(
             title="unpermuted query and key weights",
             proves="the channels of each head are stored for the other convention of rotary embeddings",
             remedy="Permute query and key weights when they are converted, or set the other convention.",
             seen=(wrong_constants,),
-            computed=(other_kernels,),
+            computed=(other_kernels, solved_weights),
         ),
         "mask-overflow": Rule(
             title="mask minimum overflowing",
@@ -97,7 +98,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             title="position rounded to half precision",
             proves="rows, angles or indices are those of positions rounded to float16 or bfloat16",
             remedy="Keep positions in int32 or float32.",
-            seen=(wrong_settings, wrong_constants),
+            seen=(wrong_settings, wrong_constants, wrong_wiring),
             computed=(rounded_positions, narrower_values),
         ),
         "argmin-near-tie": Rule(
@@ -153,12 +154,14 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="the file's weight is the right one, cut at a smallest and a largest value",
             remedy="Convert the weight again without clipping.",
             seen=(wrong_constants,),
+            computed=(solved_weights,),
         ),
         "stale-weights": Rule(
             title="stale weights",
             proves="the file's weight has wholly other values, spread alike: those of another checkpoint or layer",
             remedy="Convert again from the checkpoint that is compared with.",
             seen=(wrong_constants,),
+            computed=(solved_weights,),
         ),
         "narrow-accumulator": Rule(
             title="narrower accumulator",
@@ -172,7 +175,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="the values are right but in the order of other axes, NCHW read as NHWC, under the right shape",
             remedy="Transpose where the shape alone is changed.",
             seen=(wrong_settings, wrong_constants),
-            computed=(other_layouts,),
+            computed=(other_layouts, solved_weights),
         ),
         "untrained-ln-vision": Rule(
             title="ln_vision left at gamma 1 and beta 0",
@@ -186,14 +189,14 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="the file's weight or number is the right one times one factor, or the output is of such a weight",
             remedy="Remove the factor, or apply it once.",
             seen=(wrong_constants,),
-            computed=(other_amounts,),
+            computed=(other_amounts, solved_weights),
         ),
         "zeroed-weights": Rule(
             title="zeroed weights",
             proves="the file's weight is zero, wholly or in a part, where the right one is not",
             remedy="Write the checkpoint's values; look for a key that was not loaded.",
             seen=(wrong_constants,),
-            computed=(other_amounts,),
+            computed=(other_amounts, solved_weights),
         ),
         "swapped-inputs": Rule(
             title="swapped inputs",
@@ -220,7 +223,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             title="wrong wiring",
             proves="the operator reads another tensor of the same shape",
             remedy="Connect the right tensor.",
-            seen=(wrong_wiring,),
+            seen=(wrong_wiring, wrong_constants),
             computed=(other_operands,),
         ),
         "wrong-order": Rule(
@@ -228,13 +231,13 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="the right slices of a weight, or of the output, are in other places, or joined in another order",
             remedy="Put them in the order that the reference has.",
             seen=(wrong_constants, wrong_wiring),
-            computed=(other_kernels, other_orders, other_operands),
+            computed=(other_kernels, other_orders, other_operands, solved_weights),
         ),
         "wrong-dtype": Rule(
             title="wrong dtype",
             proves="a cast is to a narrower dtype, or the values are those of inputs or outputs that pass through one",
             remedy="Remove the cast, or cast to the dtype that the reference computes in.",
-            seen=(wrong_settings,),
+            seen=(wrong_settings, wrong_wiring),
             computed=(narrower_values,),
         ),
         "rounded-weights": Rule(

@@ -10,9 +10,20 @@ from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.moves import dtype_asked
 from lwmport.diagnosis.formulas.norms import NORMS
 from lwmport.diagnosis.formulas.rotary import is_rotary
-from lwmport.diagnosis.reading import alike, as_value, given, name_of, plain, setting, with_input, with_setting
+from lwmport.diagnosis.reading import (
+    alike,
+    as_value,
+    given,
+    is_named_after,
+    name_of,
+    plain,
+    setting,
+    with_input,
+    with_setting,
+)
 from lwmport.diagnosis.roles import around, constants_of, role_of
 from lwmport.diagnosis.suspicion import Suspicion, both
+from lwmport.types import Array
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -39,6 +50,7 @@ WIDTHS: Final[Mapping[str, int]] = MappingProxyType(
     {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "half": 16, "int64": 64, "int32": 32, "int16": 16}
     | {"int8": 8, "uint8": 8}
 )
+SLICES: Final = frozenset({"slice", "stridedslice"})
 NORM_PARTS: Final = frozenset({"sqrt", "rsqrt", "pow", "square", "squareddifference"})
 LONGEST: Final = 100
 """Characters of a setting beyond which it is a body, not a value."""
@@ -86,12 +98,33 @@ def _inputs(evidence: Evidence, expected: Side, found: Side) -> Iterator[Suspici
             continue
         if not alike(as_value(right), as_value(other)):
             key = role.removeprefix(":")
+            cause = _word(evidence, expected, found, key, (as_value(right), as_value(other)))
+            if _reads_another(expected, found, place) and plain(expected.type) in SLICES:
+                if not is_cosine_and_sine(given(expected, 0)):
+                    continue  # two slices whose outputs are exchanged look the same
+                cause = "swapped-rotary-halves"
             yield Suspicion(
-                cause=_word(evidence, expected, found, key, (as_value(right), as_value(other))),
+                cause=cause,
                 says=f"{key} of {found.type} ({name_of(found, place)}) is {_short(as_value(other))} where "
                 f"{_short(as_value(right))} is right.",
                 change=with_input(place, other),
             )
+
+
+def _reads_another(expected: Side, found: Side, place: int) -> bool:
+    """Return whether a setting is read under another name, not under its own or one made of it."""
+    if min(len(expected.names), len(found.names)) <= place:
+        return False
+    right, other = expected.names[place], found.names[place]
+    return bool(right and other) and not is_named_after(other, right) and not is_named_after(right, other)
+
+
+def is_cosine_and_sine(x: Array | None) -> bool:
+    """Return whether the halves of the last axis are cosines and sines of the same angles."""
+    if x is None or x.dtype.kind != "f" or not x.ndim or x.shape[-1] % 2:
+        return False
+    one, other = np.split(x.astype(np.float64), 2, axis=-1)
+    return bool((np.abs(one**2 + other**2 - 1) < 0.01).all())
 
 
 def _word(evidence: Evidence, expected: Side, found: Side, key: str, values: tuple[Any, Any] | None = None) -> str:

@@ -12,11 +12,10 @@ from lwmport.diagnosis.formulas.pointwise import COMMUTE
 from lwmport.diagnosis.formulas.table import FORMULAS
 from lwmport.diagnosis.reading import given, is_constant, name_of, plain, with_input, with_inputs, with_type
 from lwmport.diagnosis.roles import around, is_bias, role_of
+from lwmport.diagnosis.rounded import ROUNDINGS
+from lwmport.diagnosis.settings import holds_positions
 from lwmport.diagnosis.suspicion import Suspicion, both
 from lwmport.types import Array
-
-OTHER: Final = 1e-2
-"""The share of the magnitude by which another tensor differs at least; less may be rounding."""
 
 MOST: Final = 6
 """Inputs of an operator whose orders are all tried."""
@@ -118,18 +117,28 @@ def _missing(evidence: Evidence, expected: Side, found: Side) -> Iterator[Suspic
 
 
 def _other_tensor(expected: Side, found: Side, place: int) -> Iterator[Suspicion]:
-    """Return a suspicion if an input that is computed is another tensor."""
+    """Return a suspicion if an input that is computed is another tensor, or the right one rounded."""
     right, other = given(expected, place), given(found, place)
     if right is None or other is None or right is other or is_constant(expected, place):
         return
-    if is_constant(found, place) or right.shape != other.shape or not _far(right, other):
+    if (
+        is_constant(found, place)
+        or right.shape != other.shape
+        or not right.size
+        or name_of(expected, place) == name_of(found, place)
+    ):
         return
-    yield Suspicion(
-        cause="wrong-wiring",
-        says=f"{found.type} reads {name_of(found, place)} where {name_of(expected, place)} is right.",
-        change=with_input(place, other),
-    )
+    rounded = _rounding(right, other)
+    if rounded:
+        cause = "half-precision-positions" if holds_positions(right) else "wrong-dtype"
+        says = f"{name_of(expected, place)} passes through {rounded} in front of {found.type}."
+        yield Suspicion(cause=cause, says=says, change=with_input(place, other))
+    elif not np.array_equal(right, other, equal_nan=right.dtype.kind == "f"):
+        says = f"{found.type} reads {name_of(found, place)} where {name_of(expected, place)} is right."
+        yield Suspicion(cause="wrong-wiring", says=says, change=with_input(place, other))
 
 
-def _far(right: Array, other: Array) -> bool:
-    return not (close(right, other, OTHER) and np.array_equal(np.isfinite(right), np.isfinite(other)))
+def _rounding(right: Array, other: Array) -> str:
+    """Return the dtype that an input is rounded to on its way, ``""`` if it is not."""
+    names = (name for name, rounding in ROUNDINGS.items() if close(rounding(right), other, 1e-6))
+    return next(names, "") if right.dtype.kind in "fiu" and not close(right, other, 1e-6) else ""

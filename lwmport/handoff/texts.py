@@ -79,14 +79,14 @@ def _english(facts: _Facts) -> Iterable[str]:
         "In Chinese: README.zh-CN.txt",
         "",
         *(line for text in filter(None, [answer]) for line in (*textwrap.wrap(text, WIDTH), "")),
-        "1. Unpack this zip into a folder and go there. To judge needs Python 3.8 or newer and numpy, nothing else.",
+        "1. Unpack this zip into a folder and go there. Judging needs Python 3.8 or newer and numpy, nothing else.",
         "   python -m zipfile -e BUNDLE.zip FOLDER; cd FOLDER",
         "2. Check that everything arrived: the digests of all files, and the golden samples in themselves.",
         "   python verify.py",
         "3. Compile. Commands, configuration and calibration data lie in compile/; they run from where they lie.",
         *(f"   {line}" for line in (*steps, *facts.by_hand)),
-        "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs, .npy files. Where raw ones (.bin: C order,",
-        "   little-endian) are wanted, this writes them beside them: python verify.py --raw .",
+        "4. Run the compiled models on golden/COMPONENT/SAMPLE/inputs, .npy files. This writes raw ones (.bin: C",
+        "   order, little-endian) beside them, where they are wanted: python verify.py --raw .",
         "   Write each output as DIR/COMPONENT/SAMPLE/OUTPUT.npy or .bin. spec.md tells names, shapes and dtypes.",
         "5. Judge. The exit code is 0 where every output is within its tolerance, 1 where one is not, 3 where nothing",
         "   could be judged; what fails is diagnosed. A model compiled for float16 is judged with --precision float16;",
@@ -177,7 +177,7 @@ def notice(spec: Spec, family: FamilySpec, samples: Mapping[str, str], version: 
         lines.append("They belong to whoever trained them; this bundle grants no right to them.")
         lines += [family.license] if family.license else []
     if samples:
-        lines += ["", "Shown in golden/ and calibration/, cut and scaled:"]
+        lines += ["", "These are shown in golden/ and calibration/, cut and scaled:"]
         lines += [f"  {name}: {credit}" for name, credit in samples.items()]
     return "\n".join(lines) + "\n"
 

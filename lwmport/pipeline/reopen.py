@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lwmport import manifest
-from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.model_weights import advised, component_weights, fitting
+from lwmport.checkpoints.adapted import base_and_adapter
+from lwmport.checkpoints.model_weights import ModelWeights, advised, component_weights, fitting
 from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.families import Family, resolve
@@ -27,12 +26,14 @@ class Converted:
         manifest: what the folder says of them.
         parts: the components that were asked for: all, or the one whose file was named.
         checkpoint: the weights that were converted; None for seeded ones.
+        adapter: the LoRA adapter that was merged into them, if any.
     """
 
     folder: Path
     manifest: Manifest
     parts: tuple[ComponentEntry, ...]
     checkpoint: str | None = None
+    adapter: Path | None = None
 
     @cached_property
     def family(self) -> Family:
@@ -40,13 +41,13 @@ class Converted:
         return resolve(self.manifest.component, self.manifest.config, Options.from_json(self.manifest.options))
 
     @cached_property
-    def weights(self) -> Checkpoint | SeededWeights:
+    def weights(self) -> ModelWeights:
         """The weights that were converted.
 
         Raises:
             CheckpointError: they came from a file that is not named, or another file is named.
         """
-        return reopen_weights(self.family, self.manifest, self.checkpoint)
+        return reopen_weights(self.family, self.manifest, self.checkpoint, self.adapter)
 
     @property
     def precision(self) -> str:
@@ -77,13 +78,13 @@ class Converted:
         return manifest.changed_files(self.parts, self.folder)
 
 
-def reopen(artifact: Path, checkpoint: str | None = None) -> Converted:
+def reopen(artifact: Path, checkpoint: str | None = None, adapter: Path | None = None) -> Converted:
     """Return the converted folder that a path means: the folder itself, or a model file in it.
 
     Raises:
         ArtifactError: there is nothing, no manifest stands beside it, it is damaged, or it does not name the file.
     """
-    found = find(artifact, checkpoint)
+    found = find(artifact, checkpoint, adapter)
     if found is not None:
         return found
     folder = artifact if artifact.is_dir() else artifact.parent
@@ -91,7 +92,7 @@ def reopen(artifact: Path, checkpoint: str | None = None) -> Converted:
     raise ArtifactError(f"expected an artifact that {folder / manifest.NAME} names ({names}), found {artifact}")
 
 
-def find(artifact: Path, checkpoint: str | None = None) -> Converted | None:
+def find(artifact: Path, checkpoint: str | None = None, adapter: Path | None = None) -> Converted | None:
     """Return what `reopen` does, and None for a model that no manifest names.
 
     Raises:
@@ -106,7 +107,9 @@ def find(artifact: Path, checkpoint: str | None = None) -> Converted | None:
     if made is None:
         return None
     parts = tuple(part for part in made.components if artifact == folder or folder / part.path == artifact)
-    return Converted(folder=folder, manifest=made, parts=parts, checkpoint=checkpoint) if parts else None
+    if not parts:
+        return None
+    return Converted(folder=folder, manifest=made, parts=parts, checkpoint=checkpoint, adapter=adapter)
 
 
 def folder_of(artifact: Path) -> Path:
@@ -114,20 +117,22 @@ def folder_of(artifact: Path) -> Path:
     return artifact if (artifact / manifest.NAME).is_file() else artifact.parent
 
 
-def reopen_weights(family: Family, made: Manifest, checkpoint: str | None) -> Checkpoint | SeededWeights:
+def reopen_weights(family: Family, made: Manifest, checkpoint: str | None, adapter: Path | None = None) -> ModelWeights:
     """Return the weights that an artifact was converted from.
 
     Raises:
         CheckpointError: they came from a file that is not named now, or another file is named.
     """
     seed: Any = made.weights.get("seed", 0)
-    if checkpoint is None and made.weights.get("kind") != "seeded":
+    checkpoint, adapter = base_and_adapter(checkpoint, adapter)
+    if (checkpoint is None or (adapter is None and "adapter" in made.weights)) and made.weights.get("kind") != "seeded":
         raise CheckpointError(
             f"expected the checkpoint that was converted ({made.weights.get('description')}); name it with --checkpoint"
+            f"{' and --adapter' if 'adapter' in made.weights else ''}"
         )
     opened = None if checkpoint is None else open_checkpoint(checkpoint, family.spec.name)
     with advised(made.component, None if opened is None else opened.specs):
-        weights = fitting(family, opened, int(seed))
+        weights = fitting(family, opened, int(seed), adapter)
     if weights.digest() != made.weights_sha256:
         raise CheckpointError(
             f"expected the weights that were converted, sha256 {made.weights_sha256}, "

@@ -30,6 +30,7 @@ class Session(TokenSession):
             reference; None for the usual runner of the artifacts.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
+        adapter: the LoRA adapter that was merged into them, if any.
 
     Raises:
         ArtifactError: there is no whole language model in the folder, or its manifest says no phases and states.
@@ -45,6 +46,7 @@ class Session(TokenSession):
         runner: str | None = None,
         threads: int | None = None,
         checkpoint: str | None = None,
+        adapter: str | Path | None = None,
     ) -> None:
         check_arguments(
             "Session",
@@ -52,16 +54,25 @@ class Session(TokenSession):
             (runner, str | None, "runner"),
             (threads, int | None, "threads"),
             (checkpoint, str | None, "checkpoint"),
+            (adapter, str | Path | None, "adapter"),
         )
         folder = Path(folder)
         runner = None if runner is None else JAX if runner.casefold() == JAX else RUNNERS.name_of(runner)
         made = manifest.read(folder)
         entries = _entries(made, folder)
         if runner == JAX:
-            super().__init__(*_reference(folder, made, entries, checkpoint))
+            found = Converted(
+                folder=folder,
+                manifest=made,
+                parts=tuple(entries.values()),
+                checkpoint=checkpoint,
+                adapter=None if adapter is None else Path(adapter),
+            )
+            super().__init__(*_reference(found, entries))
             return
-        if checkpoint is not None:
-            raise UsageError(f"expected a checkpoint with the runner {JAX!r} alone, found {checkpoint}")
+        for word, value in (("a checkpoint", checkpoint), ("an adapter", adapter)):
+            if value is not None:
+                raise UsageError(f"expected {word} with the runner {JAX!r} alone, found {value}")
         super().__init__(*_opened(folder, entries, runner, threads or processors()))
 
 
@@ -102,13 +113,10 @@ def _opened(
     return backend, parts
 
 
-def _reference(
-    folder: Path, made: Manifest, entries: Mapping[str, ComponentEntry], checkpoint: str | None
-) -> tuple[Backend, Parts]:
+def _reference(found: Converted, entries: Mapping[str, ComponentEntry]) -> tuple[Backend, Parts]:
     """Return the JAX model in float32, and its signatures: of any batch."""
     from lwmport.runtime.session.jax import reference_backend
 
-    found = Converted(folder=folder, manifest=made, parts=tuple(entries.values()), checkpoint=checkpoint)
     components: dict[str, Component] = {phase: found.component(entry.name) for phase, entry in entries.items()}
     weights = found.component_weights(components[DECODE].name)
     parts = {phase: (component.name, component.signature) for phase, component in components.items()}

@@ -29,6 +29,12 @@ def write_bisection(found: Bisection, folder: Path) -> None:
         UsageError: a file of the user's has one of these names.
         PortError: the folder cannot be written.
     """
+    with atomic.new_folder(folder, last=RECORD, owned=owned.Earlier(listed), others=False) as scratch:
+        write_files(found, scratch)
+
+
+def write_files(found: Bisection, folder: Path) -> None:
+    """Write the files of a bisection into a folder that has none of these names."""
     made = {
         "bisect.html": page(found).encode(),
         "bisect.md": markdown(found).encode(),
@@ -37,9 +43,8 @@ def write_bisection(found: Bisection, folder: Path) -> None:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
     value = {"format": FORMAT, **as_json(found), "files": digests}
     record = json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
-    with atomic.new_folder(folder, last=RECORD, owned=owned.Earlier(listed), others=False) as scratch:
-        for name, content in {**made, RECORD: record.encode()}.items():
-            (scratch / name).write_bytes(content)
+    for name, content in {**made, RECORD: record.encode()}.items():
+        (folder / name).write_bytes(content)
 
 
 def page(found: Bisection) -> str:

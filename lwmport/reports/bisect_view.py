@@ -8,10 +8,9 @@ from typing import Final
 import numpy as np
 
 from lwmport.reports import pictures
-from lwmport.reports.bisect_words import happens
 from lwmport.reports.bisection import Bisection, First, Measured, Neighbour, Tap
 from lwmport.reports.cases import ROWS as ROWS_AT_ONCE
-from lwmport.reports.depth_chart import Run, runs
+from lwmport.reports.tap_runs import Run, happening, runs
 from lwmport.types import Array
 
 EVENTS: Final = 40
@@ -60,11 +59,9 @@ class Heat:
 
 
 def events(found: Bisection) -> tuple[list[Tap], int]:
-    """Return the taps at which something happens, in order, and how many more there are; entering goes first."""
-    all_of_them = [tap for tap in found.taps if happens(tap)]
-    ranked = sorted(all_of_them, key=lambda tap: (not tap.enters, not tap.harmless, -(tap.amplified or 0)))
-    kept = {id(tap) for tap in ranked[:EVENTS]}
-    return [tap for tap in all_of_them if id(tap) in kept], max(0, len(ranked) - EVENTS)
+    """Return the taps at which something happens, in order, and how many more there are."""
+    kept, more = happening(found.taps, EVENTS)
+    return [tap for _, tap in kept], more
 
 
 def all_taps(found: Bisection) -> list[Run]:

@@ -7,13 +7,14 @@ so it is logarithmic. Two rows beside it are for what no decibel says: equal ten
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Final
 
 from lwmport.reports import numbers
-from lwmport.reports.bisect_words import decibels, happens
+from lwmport.reports.bisect_words import decibels
 from lwmport.reports.bisection import Bisection, Measured, Tap
 from lwmport.reports.chart import Tick
+from lwmport.reports.tap_runs import Run, happening, runs
 from lwmport.wording import shown
 
 WIDTH: Final = 720
@@ -38,36 +39,12 @@ BANDS: Final = 64
 """Places at which names are shown; more taps share them."""
 
 MARKS: Final = 60
+"""Places at which something happens that are marked."""
+
 LABEL: Final = 18
 """Letters of a name under the axis."""
 
 LABEL_WIDTH: Final = 118
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """Taps that follow each other and are shown as one. ``first`` and ``last`` count from 0."""
-
-    name: str
-    first: int
-    last: int
-    taps: tuple[Tap, ...]
-
-    @property
-    def whole(self) -> float:
-        """The least SQNR in the whole model, in decibels; NaN where one is not finite."""
-        return _least(tap.whole for tap in self.taps)
-
-    @property
-    def own(self) -> float | None:
-        """The least SQNR on the reference's own inputs; None where nothing ran on them."""
-        found = [tap.own for tap in self.taps if tap.own is not None]
-        return _least(iter(found)) if found else None
-
-    @property
-    def events(self) -> str:
-        """What happens here, with the names of the taps."""
-        return "; ".join(f"{happens(tap)} at {shown(tap.tap)}" for tap in self.taps if happens(tap))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,30 +106,6 @@ def depth_chart(found: Bisection) -> DepthChart | None:
         rows=tuple(_rows(values)),
         summary=_summary(found),
     )
-
-
-def runs(taps: tuple[Tap, ...], most: int) -> Iterator[Run]:
-    """Yield the taps in order, each alone if they are few, else by layers, else by what ``most`` rows have room for."""
-    numbered = list(enumerate(taps))
-    groups = [[one] for one in numbered]
-    if len(groups) > most:
-        groups = [list(group) for _, group in groupby(numbered, key=lambda one: one[1].layer or one[0])]
-    size = math.ceil(len(groups) / most)
-    for start in range(0, len(groups), size):
-        part = [one for group in groups[start : start + size] for one in group]
-        yield _run(part)
-
-
-def _run(part: list[tuple[int, Tap]]) -> Run:
-    (first, begin), (last, end) = part[0], part[-1]
-    names = [shown(tap.layer or tap.tap) if len(part) > 1 else shown(tap.tap) for tap in (begin, end)]
-    name = names[0] if names[0] == names[1] else f"{names[0]} to {names[1]}"
-    return Run(name=name, first=first, last=last, taps=tuple(tap for _, tap in part))
-
-
-def _least(measured: Iterator[Measured]) -> float:
-    values = [one.sqnr_db for one in measured]
-    return math.nan if any(map(math.isnan, values)) else min(values)
 
 
 def _range(values: list[float]) -> tuple[float, float]:
@@ -227,10 +180,7 @@ def _cut(text: str, most: int = 124) -> str:
 
 
 def _marks(taps: tuple[Tap, ...], across: Callable[[float], float], height: Callable[[float], float]) -> Iterator[Mark]:
-    """Yield what happens, an error that enters before others where there is much."""
-    found = [(place, tap) for place, tap in enumerate(taps) if happens(tap)]
-    ranked = sorted(found, key=lambda one: (not one[1].enters, not one[1].harmless, -(one[1].amplified or 0)))
-    for place, tap in ranked[:MARKS]:
+    for place, tap in happening(taps, MARKS)[0]:
         style = "harmless" if tap.harmless else "enters" if tap.enters else "amplified"
         yield Mark(x=across(place), y=height(tap.whole.sqnr_db), style=style)
 

@@ -1,18 +1,20 @@
 """A report's folder: report.json is the truth, report.html and report.md are made from it and the pictures."""
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from lwmport import atomic, digest, manifest, owned, plain
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, UsageError
 from lwmport.reports import render
 from lwmport.reports.answer import answered, overall
+from lwmport.reports.changed import as_it_runs
 from lwmport.reports.record import ComponentReport, Picture, Report, validation_digest
 from lwmport.small_files import read_small
 from lwmport.types import Severity, Status, TensorDiff, Validation
@@ -20,7 +22,8 @@ from lwmport.validators.metrics import RECORDS, as_mapping
 from lwmport.validators.outputs import summarise
 from lwmport.verdicts import Fault, file_faults
 
-FORMAT: Final = "lwmport-report/2"
+FAMILY: Final = "lwmport-report/"
+FORMAT: Final = f"{FAMILY}2"
 SEAL: Final = "seal"
 """The digest of everything else in report.json; one of an earlier version has none."""
 FILES: Final = "files"
@@ -121,8 +124,40 @@ def rewrite(report: Report, folder: Path) -> None:
         ArtifactError: a picture is not the one that the report names.
         PortError: the folder cannot be written.
     """
-    with atomic.new_folder(folder, last="report.json", owned=owned.Earlier(listed)) as scratch:
+    with (
+        told_of_older(folder),
+        atomic.new_folder(folder, last="report.json", owned=owned.Earlier(listed)) as scratch,
+    ):
         write_report(report, scratch, pictures_in(report, folder))
+
+
+@contextlib.contextmanager
+def told_of_older(folder: Path) -> Iterator[None]:
+    """Let an error about what is in the way say, where the report there lists no files, what can be deleted.
+
+    Earlier versions noted no digests: nothing tells whether somebody has edited a page of theirs.
+
+    Raises:
+        UsageError: as inside the block.
+    """
+    try:
+        yield
+    except UsageError as error:
+        pages = older_pages(folder)
+        if not pages:
+            raise
+        raise UsageError(
+            f"{error}; an earlier version of lwmport wrote report.json there and did not list its pages: if nobody "
+            f"edited them, delete {', '.join(pages)} in {folder}"
+        ) from error
+
+
+def older_pages(folder: Path) -> tuple[str, ...]:
+    """Return what belongs to a report of an earlier version that lies in a folder; nothing for any other report."""
+    found = owned.json_record(folder / "report.json")
+    if found is None or not str(found.get("format", "")).startswith(FAMILY) or FILES in found:
+        return ()
+    return tuple(name for name in NAMES if (folder / name).exists())
 
 
 def pictures_in(report: Report, folder: Path) -> dict[str, bytes]:
@@ -137,7 +172,8 @@ def pictures_in(report: Report, folder: Path) -> dict[str, bytes]:
 def _beside(part: ComponentReport, folder: Path) -> ComponentReport:
     """Return what is known of a component whose files may lie beside the report, though no manifest does."""
     there = [file for file in part.artifact.files if (folder / file.name).is_file()]
-    return replace(part, faults=tuple(dict.fromkeys((*part.faults, *file_faults(folder, there)))))
+    changed = as_it_runs(part, folder, file_faults(folder, there))
+    return replace(part, faults=tuple(dict.fromkeys((*part.faults, *changed))))
 
 
 def _faults(
@@ -146,7 +182,9 @@ def _faults(
     """Return what is wrong with files: they are not those that were judged, or the manifest promises other ones."""
     found = manifest.part_faults(promised, folder, part.artifact.files)
     judged, told = ({(file.name, file.sha256) for file in files} for files in (part.artifact.files, promised.files))
-    return found if found or judged == told else (stranger,)
+    if found or judged == told:
+        return as_it_runs(part, folder, found)
+    return part.faults or (stranger,)  # whoever judged these very files has noted that they are others
 
 
 def _json(path: Path) -> Any:

@@ -56,9 +56,9 @@ def markdown(report: Report) -> str:
     return text("report.md.j2", report=report, image=_image)
 
 
-def page(template: str, rules: str = "", **values: Any) -> str:
-    """Return a page of a template, with the style sheet, more rules, and the policy that lets only those in."""
-    style = _resource("report.css") + rules
+def page(template: str, *more: str, rules: str = "", **values: Any) -> str:
+    """Return a page of a template, with the style sheet, ``more`` of them, ``rules``, and a policy for these alone."""
+    style = "".join(map(_resource, ("report.css", *more))) + rules
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
         _html()

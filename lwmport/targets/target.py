@@ -3,8 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lwmport.errors import UsageError
 from lwmport.registry import check_known, load, meant
@@ -22,8 +21,6 @@ OPTIONS: Final = ("cann", "chip", "extra", "keep_float32", "pictures_as_bytes", 
 
 FLOATS: Final = ("float16", "bfloat16", "float32")
 """Precisions that rules can be asked about."""
-
-_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lwmport.models.llama.presets import CONFIGS, with_settings
+from lwmport.models.llama.presets import CONFIGS
+from lwmport.models.options import changes
 from lwmport.pipeline.checkpoint.make import Recipe, make
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -111,7 +112,7 @@ def test_a_conversion_beside_cp_writes_as_many_bytes_and_tells_memory(tmp_path: 
     settings = ("num_hidden_layers=1", *SMALL)
     make(Recipe(component="llama", config="debug", settings=settings, dtype="float16"), tmp_path / "small.stream")
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(with_settings(CONFIGS["debug"], settings).to_json()), encoding="utf-8")
+    config.write_text(json.dumps(CONFIGS["debug"].updated(changes(settings)).to_json()), encoding="utf-8")
     found = full.measure_full(tmp_path / "small.stream", str(config), tmp_path, 1)
     (copied,), (converted,) = found.runs["cp"], found.runs["lwmport"]
     assert copied.written_bytes == (tmp_path / "small.stream").stat().st_size

@@ -1,6 +1,7 @@
 """What stands beside a checkpoint is believed if it is ours and belongs to that very file, and never otherwise."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from lwmport.pipeline.checkpoint.make import Recipe, make
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "it.safetensors"
     save_file({"a": np.arange(5000, dtype=np.float32), "b": np.ones(3, np.float32)}, path)
-    write_beside(path, open_checkpoint(path), "llama", {"theta": 5e7}, 3)
+    write_beside(open_checkpoint(path), "llama", {"theta": 5e7}, 3)
     return path
 
 
@@ -59,16 +60,35 @@ def test_a_file_of_somebody_elses_stays(tmp_path: Path, file: Path) -> None:
         check_free(file)
 
 
-def test_no_end_of_the_process_leaves_a_checkpoint_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out, calls = tmp_path / "it.stream", []
-    replace = Path.replace
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_checkpoint_and_what_stands_beside_it_appear_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, earlier: bool
+) -> None:
+    out, seen = tmp_path / "made" / "it.stream", []
+    if earlier:
+        out.parent.mkdir()
+    rename, replace = Path.rename, Path.replace
 
-    def replaced(self: Path, target: Path) -> Path:
-        calls.append(Path(target).name)
-        return replace(self, target)
+    def watched(change: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def called(self: Path, target: Path) -> Path:
+            try:
+                return change(self, target)
+            finally:
+                seen.append({path.name for path in out.parent.iterdir() if not path.name.startswith(".")})
 
-    monkeypatch.setattr(Path, "replace", replaced)
+        return called
+
+    monkeypatch.setattr(Path, "rename", watched(rename))
+    monkeypatch.setattr(Path, "replace", watched(replace))
     make(Recipe(component="llama", config="debug"), out)
-    assert path_beside(out).is_file()
     assert sidecar_of(open_checkpoint(out)) is not None
-    assert calls.index(path_beside(out).name) < calls.index(out.name)
+    assert seen[-1] == {out.name, path_beside(out).name}
+    assert all(names in (set(), seen[-1]) for names in seen)
+
+
+def test_files_of_the_users_stay_beside_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    out = tmp_path / "it.stream"
+    make(Recipe(component="llama", config="debug"), out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.stream", "it.stream.lwmport.json", "notes.txt"]
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 import lwmport
 from lwmport.cli.main import cli
 from lwmport.pipeline.validate import judge
+from lwmport.runtime import isolated
 from lwmport.runtime.registry import RUNNERS
 from lwmport.types import Array
 
@@ -178,6 +181,46 @@ def test_no_page_says_passed_for_another_file_than_was_judged(made: Path, folder
     (folder / "kept").rename(folder / WEIGHTS)
     assert run("report", folder)[0] == 0
     assert (folder / "report.html").read_bytes() == (made / "report.html").read_bytes()
+
+
+@pytest.mark.parametrize("name", [MODEL, WEIGHTS])
+def test_a_file_that_was_cut_is_not_judged_everywhere(name: str, folder: Path, tmp_path: Path) -> None:
+    cut(folder / name)
+    assert run("report", folder)[0] == 3
+    assert "<h2>Not judged</h2>" in (folder / "report.html").read_text()
+    assert verdict_on(folder, tmp_path / "again")[0] == 3
+
+
+def test_a_report_in_the_folder_itself_says_what_was_found(folder: Path) -> None:
+    cut(folder / WEIGHTS)
+    assert run("validate", folder, "--out", folder)[0] == 3
+    assert run("report", folder)[0] == 3
+
+
+def test_an_edited_model_runs_in_a_process_of_its_own(folder: Path, tmp_path: Path) -> None:
+    model = onnx.load(folder / MODEL, load_external_data=False)
+    graph = model.graph
+    (output,) = graph.output
+    for node in graph.node:
+        node.output[:] = ["inside" if name == output.name else name for name in node.output]
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1 << 36]), "many"))
+    graph.node.extend([
+        onnx.helper.make_node("ConstantOfShape", ["many"], ["zeros"]),
+        onnx.helper.make_node("ReduceSum", ["zeros"], ["none"], keepdims=0),
+        onnx.helper.make_node("Add", ["inside", "none"], [output.name]),
+    ])  # fmt: skip
+    onnx.save(model, folder / MODEL)
+    code, last = verdict_on(folder, tmp_path / "again")
+    assert (code, "the runs of llama-head.onnx to take at most" in last) == (3, True)
+    assert run("report", folder)[0] == 3
+
+
+def test_the_death_of_a_runtime_is_not_judged(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(folder / WEIGHTS)
+    death = lwmport.errors.ChildError("expected the runs of it to end, found it killed by SIGSEGV", cause="signal")
+    monkeypatch.setattr(isolated.child, "call", Mock(side_effect=death))
+    code, last = verdict_on(folder, tmp_path / "again")
+    assert (code, "found it killed by SIGSEGV" in last) == (3, True)
 
 
 def test_a_manifest_of_another_artifact_fails_everywhere(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Faults of every kind, each planted where it makes sense; a fault gives back the wrong operator, or None."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,8 @@ def wrong_attribute(side: Side, _: Random) -> Iterator[Side]:
 def wrong_wiring(side: Side, random: Random) -> Iterator[Side]:
     for place, value in enumerate(side.inputs):
         if value is not None and not side.constant[place] and value.dtype == np.float32:
-            yield with_input(place, drawn(random, *value.shape) * value.std())(side)
+            names = (*side.names[:place], "other", *side.names[place + 1 :])
+            yield replace(with_input(place, drawn(random, *value.shape) * value.std())(side), names=names)
 
 
 def wrong_order(side: Side, random: Random) -> Iterator[Side]:
@@ -232,6 +234,9 @@ def wrong_dtype(side: Side, _: Random) -> Iterator[Side]:
     if side.type == "Cast" and side.names == ("x",):
         yield with_setting("to", 10)(side)
         yield with_setting("to", 16)(side)
+    elif side.names[0] == "x" and side.inputs[0].dtype == np.float32:
+        half = side.inputs[0].astype(np.float16).astype(np.float32)
+        yield replace(with_input(0, half)(side), names=("x/narrow", *side.names[1:]))
 
 
 def rounded_weights(side: Side, _: Random) -> Iterator[Side]:

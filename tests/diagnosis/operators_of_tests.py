@@ -56,6 +56,11 @@ def projection(random: Random) -> Side:
     return side("MatMul", {}, ("x", drawn(random, 1, 20, 32)), ("=attention/wq/kernel", drawn(random, 32, 32)))
 
 
+def long_matmul(random: Random) -> Side:
+    """Return a product with so many rows that its kernel can be solved for."""
+    return side("MatMul", {}, ("x", drawn(random, 1, 90, 32)), ("=wv/kernel", drawn(random, 32, 32)))
+
+
 def scores(random: Random) -> Side:
     return side("MatMul", {}, ("q", drawn(random, 1, 2, 16, 16)), ("k", drawn(random, 1, 2, 16, 16)))
 
@@ -283,7 +288,19 @@ def tensorflow_conv(random: Random) -> Side:
 OPERATORS: Mapping[str, Callable[[Random], Side]] = {
     one.__name__: one
     for one in (
-        *(conv, downsample, matmul, projection, scores, gemm, layer_norm, vision_norm, rms_norm, skip_rms_norm),
+        *(
+            conv,
+            downsample,
+            matmul,
+            long_matmul,
+            projection,
+            scores,
+            gemm,
+            layer_norm,
+            vision_norm,
+            rms_norm,
+            skip_rms_norm,
+        ),
         *(group_norm, rotary, table, embedding, softmax, gelu, sigmoid, subtraction, addition, maximum, bias_add),
         *(mean, epsilon_add, division, mask_add, resize, argmin, average_pool, pad, transpose, concat, cast),
         *(cast_positions, tflite_conv, tflite_dense, tflite_turn, tflite_resize, tflite_mean, tensorflow_conv),

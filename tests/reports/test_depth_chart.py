@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from bisections import EQUAL, bisection, measured, taps
+from bisections import EQUAL, bisection, measured
 
 from lwmport.reports import depth_chart as module
 from lwmport.reports.bisection import Measured, Tap
-from lwmport.reports.depth_chart import DepthChart, depth_chart, runs
+from lwmport.reports.depth_chart import DepthChart, depth_chart
 
 BROKEN = Measured(max_abs=math.nan, relative=math.nan, sqnr_db=math.nan, cosine=math.nan)
 
@@ -85,21 +85,6 @@ def test_of_taps_in_one_place_the_worst_is_drawn() -> None:
     many[2500] = replace(many[2500], whole=measured(5.0))
     chart = drawn(*many)
     assert sum(height > module.BOTTOM - 60 for height in heights(chart.whole.lines)) == 1
-
-
-def test_few_taps_are_each_alone_and_many_go_by_layer() -> None:
-    assert [run.name for run in runs(taps(1, None), 20)] == [one.tap for one in taps(1, None)]
-    found = list(runs(taps(32, 17), 40))
-    assert [run.name for run in found[:3]] == ["embed", "layers.0", "layers.1"]
-    assert found[18].whole < 12
-    assert found[18].events == "enters at layers.17.key; amplified 14.2 × at layers.17.scores"
-
-
-def test_many_taps_without_layers_share_rows_evenly() -> None:
-    found = list(runs(tuple(tap(place, EQUAL) for place in range(1000)), 64))
-    assert {len(run.taps) for run in found} <= {16, 8}
-    assert found[0].name == "t0 to t15"
-    assert sum(len(run.taps) for run in found) == 1000
 
 
 def test_an_error_beyond_the_signal_lies_on_the_edge() -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lwmport.atomic import new_file
+from lwmport import atomic
+from lwmport.checkpoints import sidecar
 from lwmport.checkpoints.writers.base import Progress, Sink, check_writable, silent
 from lwmport.disk import check_room
 from lwmport.errors import UsageError
@@ -32,9 +33,11 @@ def check_replaced(path: Path, total: int) -> None:
     """Return if a file at ``path`` may be the one that is going to be written; that is held against it at the end.
 
     Raises:
-        UsageError: it cannot be, by its size, or is a link; it may be somebody's only copy.
+        UsageError: it cannot be, by its size, or is a link or a folder; it may be somebody's only copy.
     """
     refuse_link(path)
+    if path.is_dir():
+        raise UsageError(f"expected a file or nothing at {path}, found a folder; name another file")
     if path.is_file() and not 0 <= path.stat().st_size - total <= max(total * HEADERS[0], HEADERS[1]):
         raise UsageError(f"expected nothing yet at {path}, found another file; remove it or choose another --out")
 
@@ -48,8 +51,8 @@ def write_checkpoint(
 ) -> None:
     """Write all weights to one file of a format out of `WRITERS`.
 
-    ``beside`` is called with where the file lies, whole, to write what stands beside it. That comes before its final
-    name, so that no end of the process leaves the file alone; over the same file as before it comes behind.
+    ``beside`` is called with where the file lies, whole, to write `lwmport.checkpoints.sidecar` beside it. Both get
+    their names as a set, so that no end of the process leaves one of them alone.
 
     Raises:
         UsageError: an unknown format.
@@ -61,11 +64,11 @@ def write_checkpoint(
     total = sum(spec.nbytes for spec in weights.specs.values())
     check_replaced(path, total)
     check_room(path, total)
-    with new_file(path, over=False) as file:
-        write(Sink(file, weights, progress or silent))
-        if beside and not path.exists():
-            file.flush()
-            beside(Path(file.name))
-            return
-    if beside:
-        beside(path)
+    if beside is None:
+        with atomic.new_file(path, over=False) as file:
+            write(Sink(file, weights, progress or silent))
+        return
+    with atomic.new_folder(path.parent, last=path.name, owned=lambda _: sidecar.owned(path), others=False) as scratch:
+        with atomic.new_file(scratch / path.name) as file:
+            write(Sink(file, weights, progress or silent))
+        beside(scratch / path.name)

@@ -156,6 +156,7 @@ def reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:
 def model_of(
     graph: GraphBuilder, inputs: list[ir.Value], outputs: list[ir.Value], producer: tuple[str, str]
 ) -> ir.Model:
+    """Return the model of a graph; constants that have no values yet are left without."""
     domains = sorted({node.domain for node in graph.every() if node.domain})
     initializers = [item.value for item in graph.initializers.values()]
     opsets = {"": graph.opset, **dict.fromkeys(domains, 1)}

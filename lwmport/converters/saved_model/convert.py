@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import atomic, disk
+from lwmport.converters.choices_text import choices_text
 from lwmport.converters.saved_model.canonical import make_canonical
 from lwmport.converters.saved_model.emitter import Emitter
 from lwmport.converters.saved_model.functions import count_operators, traced
@@ -18,6 +19,12 @@ from lwmport.graphs.program import Program
 from lwmport.types import Artifact, Dialect, Progress, Weights
 
 SIGNATURE: Final = "serving_default"
+
+EXTRA: Final = "assets.extra"
+"""The folder of a SavedModel for others' files, which no reader loads (tensorflow/python/saved_model/README.md)."""
+
+WORDS: Final = "lwmport.json"
+"""The file in it that says what the model depends on."""
 
 XLA: Final = "xla"
 """The dialect that holds jax2tf's own output rather than plain operators."""
@@ -41,6 +48,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         tf.saved_model.save(store.root, str(folder), signatures={SIGNATURE: function})
         store.fill(folder)
         make_canonical(folder)
+        _tell(folder, choices_text(weights))
     return Artifact(
         component=program.component,
         format="saved_model",
@@ -51,6 +59,12 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         operators=count_operators(function.graph.as_graph_def()),
         details={"signature": SIGNATURE, "program": program.digest},
     )
+
+
+def _tell(folder: Path, words: bytes) -> None:
+    if words:
+        (folder / EXTRA).mkdir()
+        (folder / EXTRA / WORDS).write_bytes(words)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from lwmport import atomic
+from lwmport.converters.choices_text import choices_text
 from lwmport.converters.saved_model.emitter import Emitter
 from lwmport.converters.saved_model.functions import count_operators, named, sizes
 from lwmport.converters.saved_model.rules import PRIMITIVES, expanded, native_rules
@@ -18,6 +19,13 @@ from lwmport.types import Array, Artifact, Dialect, Progress, Weights
 
 LIMIT: Final = 2**31 - 1
 """Bytes of the largest protocol buffer that any reader opens."""
+
+WORDS: Final = "_lwmport"
+"""The attribute of the first input that says what the model depends on.
+
+A GraphDef has no field for that. Attributes that begin with an underscore are notes on a node, which its operator does
+not have and readers pass over (tensorflow/core/framework/node_def_util.cc, ``ValidateNodeDef``).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +64,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     """
     tf = require("tensorflow")
     graph, promises = _build(tf, program, weights, dialect)
+    _tell(graph, program.signature.inputs[0].name, choices_text(weights))
     path = out / f"{program.component}.pb"
     _check_size(graph, promises, path)
     with atomic.new_file(path) as file:
@@ -72,6 +81,12 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
         operators=count_operators(graph),
         details={"program": program.digest},
     )
+
+
+def _tell(graph: Any, name: str, words: bytes) -> None:
+    for node in graph.node:
+        if words and node.name == name:
+            node.attr[WORDS].s = words
 
 
 def _build(tf: Any, program: Program, weights: Weights, dialect: Dialect) -> tuple[Any, dict[str, _Promise]]:

@@ -8,6 +8,7 @@ import onnx
 
 import lwmport
 from lwmport import atomic, disk
+from lwmport.choices import metadata, of_source
 from lwmport.converters.saved_model.convert import convert as convert_to_saved_model
 from lwmport.converters.saved_model.convert import weight_bytes
 from lwmport.converters.tf2onnx_route.process import run_worker
@@ -52,13 +53,13 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
     path = out / f"{program.component}.onnx"
     with atomic.os_errors(out), atomic.scratch_folder(path) as scratch, disk.blamed(out, size):
         between = convert_to_saved_model(program, weights, dialect, scratch, progress)
-        request = _request(program, dialect, between.path, scratch)
+        request = _request(program, weights, dialect, between.path, scratch)
         run_worker(request, scratch, TIMEOUT)
         files = [made.replace(out / made.name) for made in sorted(Path(request["path"]).parent.iterdir())]
     return _artifact(program, dialect, path, files)
 
 
-def _request(program: Program, dialect: Dialect, saved_model: Path, scratch: Path) -> dict[str, Any]:
+def _request(program: Program, weights: Weights, dialect: Dialect, saved_model: Path, scratch: Path) -> dict[str, Any]:
     """Return what the worker is to do, as JSON values."""
     base, times = MEMORY
     folder = scratch / "onnx"
@@ -66,6 +67,7 @@ def _request(program: Program, dialect: Dialect, saved_model: Path, scratch: Pat
     return {
         "name": program.component,
         "memory_bytes": base + times * weight_bytes(program),
+        "metadata": {f"lwmport.{name}": text for name, text in metadata(of_source(weights.source)).items()},
         "opset": dialect.opset,
         "path": str(folder / f"{program.component}.onnx"),
         "producer": ["lwmport", lwmport.__version__],

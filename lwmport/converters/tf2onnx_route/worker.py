@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     make_canonical(model.graph)
     model.producer_name, model.producer_version = request["producer"]
     model.graph.name = request["name"]
+    onnx.helper.set_model_props(model, request["metadata"])
     _write(model, path)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.linear import LINEAR, times
 from lwmport.diagnosis.formulas.moves import dtype_asked
+from lwmport.diagnosis.lighter import LARGE
 from lwmport.diagnosis.reading import given, is_constant, name_of, plain, setting, with_input, with_inputs
 from lwmport.diagnosis.rounded import ROUNDINGS
 from lwmport.diagnosis.settings import holds_positions
@@ -45,7 +46,7 @@ def narrower_sums(evidence: Evidence) -> Iterator[Suspicion]:
     kernel = kernel.T if turned else kernel
     bias = given(side, 2)
     for dtype in ROUNDINGS:
-        for chunk in CHUNKS:
+        for chunk in CHUNKS if kernel.size < LARGE else CHUNKS[3:]:
             says = f"{side.type} adds up in {dtype}, {chunk} products at a time."
             predicted = partial(_summed, (x, kernel, bias), dtype, chunk)
             yield Suspicion(cause="narrow-accumulator", says=says, predicted=predicted)

@@ -16,6 +16,8 @@ from lwmport.types import Array
 LARGEST: Final = 1 << 24
 """Elements of a weight that is made float64 as a whole."""
 
+ROUNDED: Final = frozenset({"kernel", "gamma", "bias", "beta", "weight", "table"})
+
 HEADS: Final = (8, 16, 32, 64, 80, 96, 128, 256)
 """Sizes of a head that are tried."""
 
@@ -27,7 +29,7 @@ def other_kernels(evidence: Evidence) -> Iterator[Suspicion]:
         return
     for place in constants_of(expected):
         value, role = given(expected, place), role_of(evidence, expected, place)
-        if value is None or value.dtype.kind != "f" or role not in {"kernel", "gamma", "bias", "beta", "weight"}:
+        if value is None or value.dtype.kind != "f" or role not in ROUNDED:
             continue
         name = f"{name_of(expected, place)} of {expected.type}"
         if role == "kernel":

@@ -66,7 +66,7 @@ def other_settings(evidence: Evidence) -> Iterator[Suspicion]:
     kind = plain(side.type)
     if kind in {"softmax", "argmin", "argmax"}:
         right = int(setting(side, "axis", default=-1))
-        for axis in (axis for axis in range(x.ndim) if axis != right % x.ndim):
+        for axis in (axis for axis in range(x.ndim) if axis != right % x.ndim and x.shape[axis] > 1):
             yield _attribute(side, "axis", right, axis)
     if kind == "transpose" and x.ndim <= 5:
         order = given(side, 1)

@@ -93,7 +93,10 @@ def reduced(function: Callable[..., Any]) -> Callable[..., Array]:
 
 def variance(side: Side, x: Array, *_: Array) -> Array:
     """Return the variance along axes, its count less by ``ddof``."""
-    return np.asarray(x.var(axis=axes_of(side), keepdims=True, ddof=setting(side, "ddof", default=0)))
+    axes = axes_of(side)
+    shifted = x - x.mean(axis=axes, keepdims=True)
+    count = x.size // max(1, shifted.mean(axis=axes, keepdims=True).size) - setting(side, "ddof", default=0)
+    return np.asarray((shifted**2).sum(axis=axes, keepdims=True) / count)
 
 
 def _from_axis(side: Side, x: Array) -> tuple[int, ...]:

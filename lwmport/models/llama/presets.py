@@ -1,10 +1,9 @@
-"""Named LLaMA configurations: LWM's sizes, its released context lengths, and changes on top of either."""
+"""Named LLaMA configurations: LWM's sizes, and its released context lengths."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.options import changes
 
 _Config = TypeVar("_Config", bound=LlamaConfig)
 
@@ -59,13 +58,3 @@ CONFIGS: Final[Mapping[str, LlamaConfig]] = _named(LlamaConfig, TEXT)
 
 VISION_CONFIGS: Final[Mapping[str, VisionLlamaConfig]] = _named(VisionLlamaConfig, CHAT)
 """Configurations of ``vision-llama`` by name."""
-
-
-def with_settings(config: _Config, settings: Sequence[str]) -> _Config:
-    """Return the configuration with changes of the form ``field=value``, the value as JSON or as bare text.
-
-    Raises:
-        UsageError: a change without ``=`` or without a field.
-        ConfigError: an unknown field or a value that no model can have.
-    """
-    return config.updated(changes(settings))

@@ -44,10 +44,10 @@ def print_of(value: Array) -> Print | None:
 
 
 class Anchors:
-    """The taps of JAX in one case, each given away to the first tensor that may be it."""
+    """The taps of JAX in one case, by their prints, each given away to the first tensor that may be it."""
 
-    def __init__(self, taps: Iterable[tuple[str, Array]], layers: Iterable[str]) -> None:
-        self._left = {name: made for name, value in taps if (made := print_of(value)) is not None}
+    def __init__(self, prints: Mapping[str, Print], layers: Iterable[str]) -> None:
+        self._left = dict(prints)
         self._layers = set(layers)
         self.found: dict[str, str] = {}
         """Tensor -> the name of its tap."""
@@ -67,6 +67,11 @@ class Anchors:
         if tap is not None:
             del self._left[tap]
             self.found[name] = tap
+
+    def restore(self, found: Mapping[str, str]) -> None:
+        """Give taps away as an earlier search has."""
+        self.found = dict(found)
+        self._left = {tap: made for tap, made in self._left.items() if tap not in found.values()}
 
     def is_layer(self, tap: str) -> bool:
         """Return whether a tap is what a layer returns."""

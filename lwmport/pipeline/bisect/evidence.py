@@ -13,8 +13,7 @@ from lwmport.types import Array
 
 def evidence_of(walk: Walk, step: Step, sources: Mapping[str, str], rounding: float) -> Evidence:
     """Return what is known of a step at which an error enters."""
-    operator = walk.file.operators[step.number]
-    twin = walk.twin(operator)
+    operator, twin = walk.culprit(walk.file.operators[step.number])
     given = {walk.known(name): value for name, value in step.inputs.items()}
     source, resembles = _at_stake(walk, operator, twin, sources)
     return Evidence(
@@ -35,13 +34,12 @@ def evidence_of(walk: Walk, step: Step, sources: Mapping[str, str], rounding: fl
 def side_of(pieces: Pieces, operator: Operator, values: Mapping[str, Array]) -> Side:
     """Return an operator with the values that it reads."""
     held = tuple(name in pieces.constants for name in operator.inputs)
+    both = zip(operator.inputs, held, strict=True)
+    read = (pieces.constant(name) if constant else values.get(name) for name, constant in both)
     return Side(
         type=operator.type,
         attributes=operator.attributes,
-        inputs=tuple(
-            pieces.constant(name) if constant else values.get(name)
-            for name, constant in zip(operator.inputs, held, strict=True)
-        ),
+        inputs=tuple(None if value is None or not value.size else value for value in read),
         names=operator.inputs,
         constant=held,
     )

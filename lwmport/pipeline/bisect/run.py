@@ -1,41 +1,48 @@
 """``lwmport bisect``: where the first error enters a model file, why, and what becomes of it."""
 
 import contextlib
+import glob
 import math
+import shlex
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lwmport import manifest, memory
+from lwmport import atomic, manifest, memory, owned, plain
 from lwmport.errors import UsageError
 from lwmport.pipeline.bisect.anchors import Anchors
+from lwmport.pipeline.bisect.device import ROUNDING, Device, search_device
+from lwmport.pipeline.bisect.jax_side import JaxSide
+from lwmport.pipeline.bisect.kept import Kept
 from lwmport.pipeline.bisect.reference import Lowering, lowering_of
-from lwmport.pipeline.bisect.request import BisectRequest
+from lwmport.pipeline.bisect.request import JAX, BisectRequest
 from lwmport.pipeline.bisect.search import Found, search
-from lwmport.pipeline.bisect.walk import Walk, corresponds
+from lwmport.pipeline.bisect.walk import Walk, corresponds, same_bytes
 from lwmport.pipeline.bisect.whole import Whole, run_whole
+from lwmport.pipeline.convert import resume
+from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.judge import diffs_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
-from lwmport.pipeline.validate.subject import Subject, subjects_of
+from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors
+from lwmport.reports.bisect_files import NAMES as REPORT
+from lwmport.reports.bisect_files import RECORD, listed, write_files
 from lwmport.reports.bisection import Bisection, Measured
 from lwmport.requests import by_fields
 from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import TITLES, open_pieces
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.registry import check_startable, runner_for
-from lwmport.runtime.runners.jax import reference
-from lwmport.runtime.runners.jax_streamed import tap_names
-from lwmport.types import TAPS, Array, Component, Status, TensorDiff, Weights
+from lwmport.types import Array, Status, TensorDiff
 from lwmport.wording import few
-
-LAYERS, COMPOSITES = TAPS
 
 ELSEWHERE: Final = (
     "an output is out of tolerance, and every operator alone gives what it should: the error is in how the runtime "
@@ -76,33 +83,76 @@ def bisect(request: BisectRequest, observer: Observer | None = None) -> Bisectio
     """
     observer = observer or Silent()
     started = time.monotonic()
+    if request.out is not None:
+        check_writable(request.out)
+        check_names(request.out, REPORT, owned.Earlier(listed))
     found = subjects_of(request.artifact)
     converted = found.converted(request.checkpoint)
-    with memory.AnonymousPeak() as peak:
+    with contextlib.ExitStack() as opened, memory.AnonymousPeak() as peak:
+        scratch = None if request.out is None else opened.enter_context(_claimed(request, found, converted))
         for subject in found.items:
-            one = _searched(request, subject, converted, observer)
+            one = _searched(request, subject, converted, Kept(scratch, subject.part.name), observer)
             if one.status is not Status.PASSED:
                 break
-    return replace(one, peak_bytes=peak.peak_bytes or 0, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        result = replace(one, peak_bytes=peak.peak_bytes or 0, seconds=seconds, command=_command(request))
+        if scratch is not None:
+            write_files(result, scratch)
+    return result
 
 
-def _searched(request: BisectRequest, subject: Subject, converted: Converted, observer: Observer) -> Bisection:
+def _claimed(request: BisectRequest, found: Subjects, converted: Converted) -> AbstractContextManager[Path]:
+    """Return the unfinished folder of the report: a search that was killed goes on from what it has left there."""
+    files = {str(item.path): [file.sha256 for file in item.part.files] for item in found.items}
+    now = {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for path in _model_files(found)}
+    facts = {"request": plain.encode(replace(request, out=None)), "files": files, "now": now}
+    identity = resume.identity(facts, converted.weights)
+    owned_before = owned.Earlier(listed)
+    return atomic.new_folder(request.out or Path(), last=RECORD, owned=owned_before, request=identity, others=False)
+
+
+def _model_files(found: Subjects) -> list[Path]:
+    """Return the files of the models that are searched, those of their weights too."""
+    return sorted({path for item in found.items for path in item.path.parent.glob(f"{glob.escape(item.path.name)}*")})
+
+
+def _command(request: BisectRequest) -> str:
+    """Return the command that does the same again."""
+    words = ["lwmport", "bisect", str(request.artifact)]
+    for flag, value in (
+        ("--reference", None if request.reference == JAX else request.reference),
+        ("--checkpoint", request.checkpoint),
+        ("--runner", request.runner),
+        ("--results", request.results),
+        ("--inputs", request.inputs),
+        ("--samples", request.samples),
+    ):
+        words += [] if value is None else [flag, str(value)]
+    return shlex.join([*words, *(["--strict"] if request.strict else [])])
+
+
+def _searched(
+    request: BisectRequest, subject: Subject, converted: Converted, kept: Kept, observer: Observer
+) -> Bisection:
     """Return what is found in one model file."""
     part = subject.part
     component, weights = converted.component(part.name), converted.component_weights(part.name)
     sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
     observer.phase(f"{part.name}: run the reference, JAX")
+    jax = JaxSide(component, weights, kept)
     run = gather(
         component,
         weights,
         trial_batch(part.signature),
         observer.progress,
         sampling.of(part.signature.inputs[0].shape[0]),
-        timed=False,
+        runner=jax,
     )
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as opened:
         lowering = lowering_of(converted, part, Path(scratch), observer)
         opened.callback(lowering.pieces.close)
+        if request.results is not None:
+            return _of_device(request, subject, converted, lowering, (run, jax), observer)
         file = _opened(request, subject)
         opened.callback(file.close)
         if not corresponds(lowering.pieces, file):
@@ -112,16 +162,57 @@ def _searched(request: BisectRequest, subject: Subject, converted: Converted, ob
         whole = run_whole(subject, run, precision, request.runner)
         chosen = run.all if whole.left_out or request.strict else run.all[whole.case : whole.case + 1]
         observer.phase(f"{part.name}: the taps of JAX")
-        anchors = _anchors(component, weights, chosen[0])
+        anchors = jax.anchors(run.all.index(chosen[0]), chosen[0].inputs)
         observer.phase(f"{part.name}: run {len(file.operators)} operators, each on the reference's own inputs")
         cases = [_fed(one, subject, lowering.pieces) for one in chosen]
         walk = Walk(lowering.pieces, file, cases, runtime=_other_runner(request, subject) is not None)
-        result = search(walk, anchors, lowering.sources, len(cases), observer.progress)
+        result = search(walk, anchors, lowering.sources, len(cases), observer.progress, kept)
         seen = Seen(
             lowering=lowering, anchors=anchors, file=file, found=result, run=run, chosen=chosen, whole=whole,
             precision=precision,
         )  # fmt: skip
         return _told(request, subject, converted, seen)
+
+
+def _of_device(
+    request: BisectRequest,
+    subject: Subject,
+    converted: Converted,
+    lowering: Lowering,
+    reference: tuple[ReferenceRun, JaxSide],
+    observer: Observer,
+) -> Bisection:
+    """Return what is found in the tensors that a device gave."""
+    run, jax = reference
+    pieces, part = lowering.pieces, subject.part
+    device = Device(request.results or Path(), pieces)
+    usual = _fed(run, subject, pieces)
+    case = device.inputs(usual)
+    is_usual = all(same_bytes(case[name], value) for name, value in usual.items())
+    anchors = jax.anchors(0, run.inputs) if is_usual else Anchors({}, ())
+    observer.phase(f"{part.name}: hold {len(device.tensors)} tensors of {device.brought.kind} against the reference")
+    found = search_device(pieces, device, case, anchors, observer.progress)
+    wrong = bool(found.places)
+    notes = (
+        f"{len(device.tensors)} tensors of {device.brought.kind} are matched by their names",
+        f"a difference of up to {ROUNDING:g} of the largest value counts as the rounding of half precision",
+        "the device's own inputs are among them" if not is_usual else "the reference runs on the inputs named above",
+        *device.notes,
+    )
+    return Bisection(
+        status=Status.FAILED if wrong else Status.PASSED,
+        component=part.name,
+        artifact=str(subject.path),
+        reference=f"{run.reference}, and its lowering an operator at a time",
+        runner=f"a device: {device.brought.kind} in {request.results}",
+        inputs=run.description if is_usual else f"those of {request.results}",
+        strict=request.strict,
+        first=found.first,
+        others=found.others,
+        taps=tuple(found.taps),
+        notes=notes,
+        weights=str(converted.manifest.weights["description"]),
+    )
 
 
 def _opened(request: BisectRequest, subject: Subject) -> Pieces:
@@ -152,15 +243,6 @@ def _fed(run: ReferenceRun, subject: Subject, pieces: Pieces) -> dict[str, Array
     """Return the inputs of a run by the names that they have inside of the file."""
     given = run.fed(subject.part.signature.inputs)
     return {pieces.public_inputs.get(name, name): value for name, value in given.items()}
-
-
-def _anchors(component: Component, weights: Weights, run: ReferenceRun) -> Anchors:
-    """Return the taps of JAX in the first case; none where the component has nothing to tap."""
-    try:
-        layers = tap_names(component, run.inputs, LAYERS)
-        return Anchors(reference(component, weights).taps(run.inputs, COMPOSITES), layers)
-    except UsageError:
-        return Anchors((), ())
 
 
 def _told(request: BisectRequest, subject: Subject, converted: Converted, seen: Seen) -> Bisection:

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from lwmport import plain
 from lwmport.diagnosis.diagnose import diagnose
 from lwmport.pipeline.bisect.anchors import Anchors, layers_of
 from lwmport.pipeline.bisect.evidence import evidence_of, neighbours_of
+from lwmport.pipeline.bisect.kept import Kept
 from lwmport.pipeline.bisect.measure import EQUAL, heat_of, measured, worst_of
 from lwmport.pipeline.bisect.walk import Step, Walk
 from lwmport.reports.bisection import First, Measured, Tap
@@ -79,12 +81,18 @@ class Found:
         return tuple(place.first for place in self.places if place.first is not first)
 
 
-def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int, progress: Progress) -> Found:
-    """Return what a walk to the end finds."""
-    found = Found()
+def search(
+    walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int, progress: Progress, kept: Kept
+) -> Found:
+    """Return what a walk to the end finds. It goes on where an unfinished one has stopped, if that is ``kept``."""
+    found, order = Found(), list[str]()
+    known = kept.read("walk")
+    if known is not None:
+        walk.restore(known["walk"])
+        anchors.restore(known["anchors"])
+        found, order = _restored(known), list(known["order"])
     costs = [_cost(walk, operator) for operator in walk.file.operators]
-    total, done = sum(costs), 0
-    order: list[str] = []
+    total, done = sum(costs), sum(costs[: walk.start])
     for number, steps in walk.steps():
         for name, value in walk.shown(walk.file.operators[number]):
             anchors.see(name, value)
@@ -93,6 +101,8 @@ def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int,
             _look(walk, steps, anchors, sources, found)
         done += costs[number]
         progress(walk.file.operators[number].name, done, total)
+        if kept.is_due():
+            kept.write("walk", {"walk": walk.state, "anchors": anchors.found, "order": order, **_plain(found)})
     _name_inner(found.places)
     layers = layers_of(order, anchors)
     found.taps = [replace(tap, layer=layers.get(tap.output, "")) for tap in found.taps]
@@ -101,6 +111,21 @@ def search(walk: Walk, anchors: Anchors, sources: Mapping[str, str], cases: int,
         found.right.append(right)
         found.whole.append(whole)
     return found
+
+
+def _plain(found: Found) -> dict[str, Any]:
+    places = [[plain.encode(place.first), plain.encode(place.relative), place.inner] for place in found.places]
+    return {"taps": plain.encode(found.taps), "places": places, "refused": found.refused, "unable": found.unable}
+
+
+def _restored(known: Mapping[str, Any]) -> Found:
+    where = "an unfinished search"
+    places = [
+        Place(first=plain.decode(First, first, where), relative=float(relative), inner=inner)
+        for first, relative, inner in known["places"]
+    ]
+    taps = [plain.decode(Tap, tap, where) for tap in known["taps"]]
+    return Found(taps=taps, places=places, refused=known["refused"], unable=list(known["unable"]))
 
 
 def _name_inner(places: Sequence[Place]) -> None:

@@ -21,6 +21,9 @@ ALIKE: Final = 0.5
 PIECE: Final = 1 << 22
 """Elements of constants that are compared at a time."""
 
+KEPT: Final = ("right", "wrong", "extra")
+"""The values that live, by case: the reference's, those of the whole file that differ, those that only the file has."""
+
 LOST: Final = np.full((), np.nan)
 """In place of a value that was not computed."""
 
@@ -85,7 +88,7 @@ class Walk:
         self._makers = {name: n for n, operator in enumerate(reference.operators) for name in operator.outputs if name}
         self._given = {spec.name for spec in reference.inputs}
         self.aliases = self._aliased()
-        self._next, self._lives = 0, self._last_uses()
+        self.start, self._next, self._lives = 0, 0, self._last_uses()
         self._right: list[Values] = [dict(case) for case in cases]
         self._wrong: list[Values] = [{} for _ in cases]
         self._extra: list[Values] = [{} for _ in cases]
@@ -102,12 +105,24 @@ class Walk:
         No steps come of an operator whose outputs have no counterpart in the reference. Values that nobody needs any
         more are let go behind each.
         """
-        for number, operator in enumerate(self.file.operators):
+        for number, operator in enumerate(self.file.operators[self.start :], self.start):
             self._advance([self.known(name) for name in operator.outputs if name])
             same = self._is_same(operator)
             found = [self._step(case, number, same=same) for case in range(len(self._right))]
+            self.start = number + 1
             yield number, [step for step in found if step is not None]
             self._drop(number)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What a walk needs that goes on from here: the places on both sides, and the values that live."""
+        self._drop(self.start - 1)
+        return {"start": self.start, "next": self._next, **{name: getattr(self, f"_{name}") for name in KEPT}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self.start, self._next = int(state["start"]), int(state["next"])
+        self._right, self._wrong, self._extra = ([dict(one) for one in state[name]] for name in KEPT)
 
     def shown(self, operator: Operator) -> Iterator[tuple[str, Array]]:
         """Yield the outputs of an operator that the reference has too, with its values in the first case."""

@@ -1,8 +1,8 @@
 """The whole file in its runtime, in every case: the verdict of `lwmport.validate`, and which case to look at."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from lwmport import memory
 from lwmport.errors import PortError
 from lwmport.pipeline.validate.judge import diffs_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
@@ -12,6 +12,9 @@ from lwmport.runtime.isolated import run_all
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Status, TensorDiff
+
+LARGEST: Final = 1 << 31
+"""Bytes of a file that runs as a whole: the search is to stay within a few gigabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,8 @@ class Whole:
 
 def run_whole(subject: Subject, run: ReferenceRun, precision: str, runner: str | None) -> Whole:
     """Return the verdict on the outputs of a file; it runs in a process of its own, unless memory is scarce for it."""
-    if memory.is_scarce(held_bytes(subject.path)):
-        return Whole(left_out="memory is scarce for the whole file: its outputs are those of its operators, one by one")
+    if runner is None and held_bytes(subject.path) > LARGEST:
+        return Whole(left_out="the file is too large to be run as a whole here: operators alone give its outputs")
     signature = subject.part.signature
     context = RunnerContext(threads=processors(), signature=signature, precision=subject.hint)
     try:

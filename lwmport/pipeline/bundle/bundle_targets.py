@@ -89,6 +89,7 @@ def compile_files(  # noqa: PLR0913 - what a job has, the last two of a stranger
         own=own,
         quantised=quantised,
         run=False,
+        within=staging.folder,
     )
     made = TARGETS[device.target].compile_artifact(job, out)
     for path in sorted(path for path in out.rglob("*") if path.is_file()):

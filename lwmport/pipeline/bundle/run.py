@@ -37,8 +37,8 @@ from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_apart, check_free, check_writable
 from lwmport.pipeline.reopen import Converted, reopen
-from lwmport.pipeline.validate.reference_runs import trial_batch
-from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
+from lwmport.pipeline.validate.reference_runs import check_given, trial_batch
+from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.reports.answer import answered
 from lwmport.reports.files import pictures_in, read_report, write_report
 from lwmport.reports.record import Destination, Report
@@ -66,7 +66,7 @@ class BundleRequest:
     ``folder`` is one that `convert` wrote, or a model file of anybody's (`lwmport.pipeline.bundle.foreign`).
     ``samples`` golden runs (`SAMPLES` by default) and ``calibration`` inputs of each component come from ``inputs``
     (`lwmport.runtime.given_inputs`) or are our own. ``soc``, ``precision`` and ``gears`` (sizes of dynamic dimensions)
-    are the compiler's.
+    are the compiler's. ``checkpoint`` and ``adapter`` are what was converted.
     """
 
     folder: Path
@@ -79,6 +79,7 @@ class BundleRequest:
     precision: str | None = None
     gears: tuple[Gear, ...] = ()
     inputs: Path | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
@@ -133,17 +134,6 @@ class _Work:
         request = self.request
         return sampling_for(request.inputs, None, request.checkpoint, self.found.family.references)
 
-    def check_inputs(self) -> None:
-        """Return if every component takes the user's inputs.
-
-        Raises:
-            UsageError: one does not.
-        """
-        for part in self.made.components if self.request.inputs else ():
-            component, weights = self.found.component(part.name), self.found.component_weights(part.name)
-            own = self.sampling.of(part.signature.inputs[0].shape[0])
-            TestInputs(component, weights, own).check(trial_batch(part.signature))
-
 
 @by_fields(BundleRequest)
 def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOutcome:
@@ -169,7 +159,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
         check_apart(request.out, *foreign.paths, *((request.inputs,) if request.inputs else ()))
         own = None
     else:
-        found = reopen(request.folder, request.checkpoint)
+        found = reopen(request.folder, request.checkpoint, request.adapter)
         _check_validated(found, request.folder)
         _check_apart(request, found.manifest)
         found.weights  # noqa: B018 - opened and checked before anything is written
@@ -183,7 +173,7 @@ def bundle(request: BundleRequest, observer: Observer | None = None) -> BundleOu
             return _pack(request, ready, staging, observer)
         report = _destined(read_report(request.folder), request)
         work = _Work(request=request, found=own, staging=staging, observer=observer, report=report)
-        work.check_inputs()
+        check_given(work.found, work.sampling)
         return _pack(request, _stage(work, device), staging, observer)
 
 

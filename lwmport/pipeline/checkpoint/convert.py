@@ -8,14 +8,16 @@ from typing import Final
 
 from lwmport.atomic import PREFIX, new_folder
 from lwmport.checkpoints import sidecar
+from lwmport.checkpoints.adapted import base_and_adapter, with_adapter
 from lwmport.checkpoints.description import component_of
 from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LazyWeights
-from lwmport.checkpoints.lora import Adapter, merged, open_adapter, recorded_base
+from lwmport.checkpoints.lora import Adapter, open_adapter
 from lwmport.checkpoints.model_weights import advised, fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
+from lwmport.checkpoints.unstacked import layered
 from lwmport.checkpoints.writers.safetensors_folder import SHARD_BYTES, write_sharded
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.converters.hf.tensors import items
@@ -25,7 +27,7 @@ from lwmport.models.families import USUAL, Family, family_with, is_file, resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.checkpoint.make import DTYPES
-from lwmport.pipeline.checkpoint.trees import arranged, layered, restacked, retyped
+from lwmport.pipeline.checkpoint.trees import arranged, restacked, retyped
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
@@ -89,9 +91,8 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
         PortError: the files cannot be written.
     """
     asked = family_with(conversion.component).name if conversion.component else ""
-    base = recorded_base(Path(source)) if conversion.adapter is None else None
-    if base is not None:
-        source, conversion = str(base), replace(conversion, adapter=Path(source))
+    base, folder = base_and_adapter(source, conversion.adapter)
+    source, conversion = str(base), replace(conversion, adapter=folder)
     adapter = None if conversion.adapter is None else open_adapter(conversion.adapter)
     checkpoint = open_checkpoint(source, asked)
     named = conversion.config
@@ -114,7 +115,7 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
 
     def beside(file: Path) -> None:
         seed = known.seed if known else None
-        sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, seed)
+        sidecar.write_beside(open_checkpoint(file), family.spec.name, wanted.config, seed)
 
     weights = _arranged(family, wanted, (checkpoint, adapter), conversion)
     return _file(weights, out, conversion.form, observer, beside if is_told else None)
@@ -161,11 +162,7 @@ def _wanted(family: Family, component: str, conversion: Conversion) -> Family:
 
 def _layers(family: Family, checkpoint: Checkpoint, adapter: Adapter | None, dtype: str | None) -> LazyWeights:
     """Return the tensors of a model, one a layer, with what an adapter adds to them."""
-    if adapter is None:
-        return layered(family, checkpoint, dtype)
-    if family.spec.huggingface is None:
-        raise UsageError(f"expected a model that Hugging Face has a folder for with --adapter, found {family.name}")
-    return merged(layered(family, checkpoint), adapter, family.spec.huggingface, family.config, dtype)
+    return layered(family, checkpoint, dtype) if adapter is None else with_adapter(family, checkpoint, adapter, dtype)
 
 
 def _arranged(

@@ -8,10 +8,11 @@ from typing import Final
 from lwmport.checkpoints import sidecar
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.unstacked import layer_specs
 from lwmport.checkpoints.writers.write import WRITERS, write_checkpoint
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.checkpoint.trees import arranged, layer_specs, restacked
+from lwmport.pipeline.checkpoint.trees import arranged, restacked
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_new
@@ -76,7 +77,7 @@ def make(recipe: Recipe, out: Path, observer: Observer | None = None) -> Weights
     form = recipe.form or family.spec.native
 
     def beside(file: Path) -> None:
-        sidecar.write_beside(out, open_checkpoint(file), family.spec.name, wanted.config, recipe.seed)
+        sidecar.write_beside(open_checkpoint(file), family.spec.name, wanted.config, recipe.seed)
 
     write_checkpoint(weights, out, form, lambda name, done: observer.progress(name, done, total), beside)
     return weights

@@ -1,13 +1,11 @@
 """A model's tensors in the form that a checkpoint has: one a layer, or stacked on either axis."""
 
-from collections.abc import Mapping
-
-from lwmport.checkpoints.layers import LayeredWeights, LazyWeights, as_dtype, digest_of, lazy_tensor
+from lwmport.checkpoints.layers import LazyWeights, as_dtype, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layers import Stack
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import UsageError
 from lwmport.models.families import Family, resolve
-from lwmport.types import Weights, WeightSpec
+from lwmport.types import Weights
 
 
 def restacked(family: Family, component: str, *, stacked: bool | None, axis: int | None = None) -> Family:
@@ -28,34 +26,6 @@ def restacked(family: Family, component: str, *, stacked: bool | None, axis: int
         **({} if axis is None else {stacking.axis: axis}),
     }
     return resolve(component, {**family.config, **changed}) if changed else family
-
-
-def layer_specs(family: Family) -> dict[str, WeightSpec]:
-    """Return shape and dtype of every tensor of a model, one for each layer where a checkpoint stacks them."""
-    stacked = {source[0] for source in family.sources.values()}
-    alone = {name: spec for name, spec in family.weights.items() if name not in stacked}
-    layers = {name: _layer_of(family.weights[tensor], axis) for name, (tensor, axis, _) in family.sources.items()}
-    return dict(sorted({**alone, **layers}.items()))
-
-
-def layered(family: Family, checkpoint: Weights, dtype: str | None = None) -> LazyWeights:
-    """Return a checkpoint's tensors, one a layer, each in ``dtype`` or in its own.
-
-    Args:
-        family: what the checkpoint is, stacked or not.
-        checkpoint: the tensors of ``family.weights``.
-        dtype: numpy's name; None for what each tensor has.
-
-    Raises:
-        CheckpointError: a tensor is missing, of another shape, or of a dtype that is not cast.
-    """
-    specs = {
-        name: WeightSpec(
-            shape=spec.shape, dtype=dtype or lazy_tensor(checkpoint, _held(name, family.sources)).spec.dtype
-        )
-        for name, spec in layer_specs(family).items()
-    }
-    return LayeredWeights(checkpoint, specs, family.sources)
 
 
 def arranged(family: Family, layers: Weights) -> LazyWeights:
@@ -88,11 +58,3 @@ def retyped(weights: Weights, dtype: str | None) -> LazyWeights:
     if dtype is not None:
         tensors = {name: as_dtype(tensor, dtype, name) for name, tensor in tensors.items()}
     return LazyWeights(tensors, weights.source, lambda: digest_of(weights))
-
-
-def _layer_of(stacked: WeightSpec, axis: int) -> WeightSpec:
-    return WeightSpec(shape=(*stacked.shape[:axis], *stacked.shape[axis + 1 :]), dtype=stacked.dtype)
-
-
-def _held(name: str, sources: Mapping[str, tuple[str, int, int]]) -> str:
-    return sources[name][0] if name in sources else name

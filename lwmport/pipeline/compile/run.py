@@ -44,10 +44,10 @@ class CompileRequest:
     """What to compile, for which target and device, how, and where it goes.
 
     ``artifact`` is a model file or a folder with a manifest. ``calibration`` is a folder with INPUT.npy files, each
-    [samples, ...], or ``auto``: samples of the component, made anew. ``choices`` are those of whoever asks, where that
-    is somebody who chose device and precision for the user. ``inputs`` is a .npz, a .jsonl or a folder of pictures
-    (`lwmport.runtime.given_inputs`), and ``samples`` how many of them: what the compiled model is compared on where the
-    target runs it here, and quantised on where its compiler quantises.
+    [samples, ...], or ``auto``: samples of the component, made anew of ``checkpoint`` and ``adapter``. ``choices`` are
+    those of whoever asks, where that is somebody who chose device and precision for the user. ``inputs`` is a .npz, a
+    .jsonl or a folder of pictures (`lwmport.runtime.given_inputs`), and ``samples`` how many of them: what the compiled
+    model is compared on where the target runs it here, and quantised on where its compiler quantises.
     """
 
     artifact: Path
@@ -66,6 +66,7 @@ class CompileRequest:
     choices: tuple[Choice, ...] = ()
     inputs: Path | None = None
     samples: int | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
@@ -121,8 +122,9 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     target = TARGETS[request.target]
     if request.calibration:
         check_calibration(request.target)
-    if request.checkpoint and request.calibration != AUTO:
-        raise UsageError(f"expected --checkpoint with --calibration {AUTO}, found it without; leave it out")
+    for name in ("checkpoint", "adapter"):
+        if getattr(request, name) and request.calibration != AUTO:
+            raise UsageError(f"expected --{name} with --calibration {AUTO}, found it without; leave it out")
     names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
     check_options(request.target, {name: getattr(request, name) for name in names})
     if request.inputs and not (target.engines or target.quantises):
@@ -134,7 +136,7 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     check_writable(request.folder)
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
-    found_models = find(request.artifact, request.checkpoint)
+    found_models = find(request.artifact, request.checkpoint, request.adapter)
     model_precision = found_models.precision if found_models else USUAL
     jobs = _jobs(request, found_models, observer)
     if target.prepare:

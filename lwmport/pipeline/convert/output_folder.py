@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lwmport import atomic, manifest, placing
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.reports.files import told_of_older
 from lwmport.types import SharedData
 from lwmport.wording import few
 
@@ -48,12 +49,10 @@ def check_names(out: Path, names: Collection[str], owned: atomic.Owned) -> None:
     """
     folder = atomic.real_folder(out, owned)
     old = {*owned(folder), *placing.noted(folder)}
-    for name in names:
-        placing.refuse_link(folder / name)
-        if (folder / name).is_dir():
-            placing.check_way(folder, [f"{name}/-"], old)
-        else:
-            placing.check_way(folder, [name], old)
+    with told_of_older(folder):
+        for name in names:
+            placing.refuse_link(folder / name)
+            placing.check_way(folder, [f"{name}/-" if (folder / name).is_dir() else name], old)
 
 
 def _is_replaced(name: str, components: Collection[str], shared: SharedData | None) -> bool:

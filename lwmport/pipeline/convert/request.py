@@ -34,7 +34,7 @@ class ConvertRequest:
     ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix. ``choices``
     are what is to be done with the artifacts behind the conversion, for manifest and report to name. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to judge on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
-    is how many runs.
+    is how many runs. ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
     """
 
     component: str
@@ -54,6 +54,7 @@ class ConvertRequest:
     choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
     inputs: Path | None = field(default=None, metadata=ADDED)
     samples: int | None = field(default=None, metadata=ADDED)
+    adapter: Path | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:
@@ -82,6 +83,7 @@ class ConvertRequest:
         """Return the command lines that convert and validate again, with the names of files and not their folders."""
         config = self.config if isinstance(self.config, str) else "config.json"
         checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
+        checkpoint |= {} if self.adapter is None else {"adapter": self.adapter.name}
         inputs = {} if self.inputs is None else {"inputs": self.inputs.name}
         values = {
             **values_of(self, Place.CONVERSION),

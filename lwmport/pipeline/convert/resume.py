@@ -7,12 +7,13 @@ from typing import Any
 
 import lwmport
 from lwmport import atomic, digest, extras, journal
-from lwmport.checkpoints.index import Checkpoint
+from lwmport.checkpoints.adapted import AdaptedCheckpoint
+from lwmport.checkpoints.model_weights import ModelWeights
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.reports import numbers
 
 
-def identity(facts: Mapping[str, Any], weights: Checkpoint | SeededWeights) -> str:
+def identity(facts: Mapping[str, Any], weights: ModelWeights) -> str:
     """Return the text that is the same for two runs if, and only if, they write the same bytes.
 
     A checkpoint is known by its path, the sizes and times of its files, and what the headers in it say: its own digest
@@ -46,9 +47,11 @@ def told(out: Path, request: str) -> Iterator[None]:
         raise KeyboardInterrupt(*([kept] if done else [])) from error
 
 
-def _weights(weights: Checkpoint | SeededWeights) -> Any:
+def _weights(weights: ModelWeights) -> Any:
     if isinstance(weights, SeededWeights):
         return weights.digest()
+    if isinstance(weights, AdaptedCheckpoint):
+        return {"base": _weights(weights.base), "adapter": weights.adapter.digest()}
     path = weights.path.resolve()
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     states = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}

@@ -23,6 +23,7 @@ from lwmport.pipeline.validate.reference_runs import DYNAMIC_TRIAL
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.reports.files import NAMES as REPORT
+from lwmport.reports.files import older_pages
 from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_runs, check_takes
@@ -103,7 +104,11 @@ def check(work: Work) -> None:
     check_free(request.out, names, request.format, work.shared)
     planned = [f"{name}{request.suffix}" for name in names]
     planned += [f"{name}.data" for name in planned] if request.format == "onnx" else []
-    check_names(request.out, [*planned, manifest.NAME, *(REPORT if request.validate else ())], work.earlier)
+    check_names(
+        request.out,
+        [*planned, manifest.NAME, *(REPORT if request.validate else older_pages(request.out))],
+        work.earlier,
+    )
     _check_inputs(work)
 
 

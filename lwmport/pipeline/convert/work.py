@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lwmport import manifest, owned, plain
-from lwmport.checkpoints.index import Checkpoint
-from lwmport.checkpoints.model_weights import open_model
-from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.checkpoints.model_weights import ModelWeights, open_model
 from lwmport.choices import Choice, of_details
 from lwmport.converters import shares
 from lwmport.graphs.program import Program
@@ -46,7 +44,7 @@ class Work:
     request: ConvertRequest
     dialect: Dialect
     family: Family
-    weights: Checkpoint | SeededWeights
+    weights: ModelWeights
     observer: Observer
     folder: Path = Path()
     programs: dict[tuple[str, str], Program] = field(default_factory=dict)
@@ -94,7 +92,7 @@ class Work:
         return parts * 2 if self.request.taps and not shares(self.dialect) else parts
 
 
-def open_request(request: ConvertRequest) -> tuple[Dialect, Family, Checkpoint | SeededWeights]:
+def open_request(request: ConvertRequest) -> tuple[Dialect, Family, ModelWeights]:
     """Return the dialect of a request, the model cut as the dialect wants it, and its weights; no tensor is read.
 
     Raises:
@@ -103,4 +101,5 @@ def open_request(request: ConvertRequest) -> tuple[Dialect, Family, Checkpoint |
     dialect = request.lowering
     check_unused(request, dialect)
     options = request.options.completed(dialect.attention, static=dialect.static)
-    return dialect, *open_model(request.component, request.checkpoint, request.config, options, request.seed)
+    asked = (request.component, request.checkpoint, request.config, options, request.seed, request.adapter)
+    return dialect, *open_model(*asked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.pipeline.observer import Observer
@@ -9,6 +10,9 @@ from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.runtime.registry import RUNNERS, advice
 from lwmport.types import Compilation, Status
 from lwmport.verdicts import combined
+
+Weights: TypeAlias = tuple[str | None, Path | None]
+"""A checkpoint and an adapter."""
 
 
 def check_fits(runner: str, target: str, converted: str, compiled: tuple[str, ...]) -> None:
@@ -35,23 +39,26 @@ def check_fits(runner: str, target: str, converted: str, compiled: tuple[str, ..
 
 
 def judge_compiled(
-    compilations: Iterable[Compilation], folder: Path, runner: str, checkpoint: str | None, observer: Observer
+    compilations: Iterable[Compilation], folder: Path, runner: str, weights: Weights, observer: Observer
 ) -> tuple[Status, str]:
     """Return the verdict on each compiled file that the runner takes, in one line.
 
-    Each has its report in ``folder``/report/FILE.
+    Each has its report in ``folder``/report/FILE. ``weights`` are the checkpoint that was converted and the LoRA
+    adapter that was merged into it.
 
     Raises:
         UsageError: the runner takes none of the files that were made.
         RunnerError: it cannot start here.
     """
-    found = [_judged(path, runner, checkpoint, observer) for path in _taken(compilations, folder, runner)]
+    found = [_judged(path, runner, weights, observer) for path in _taken(compilations, folder, runner)]
     return combined(status for status, _ in found), "; ".join(sentence for _, sentence in found)
 
 
-def _judged(path: Path, runner: str, checkpoint: str | None, observer: Observer) -> tuple[Status, str]:
+def _judged(path: Path, runner: str, weights: Weights, observer: Observer) -> tuple[Status, str]:
     out = path.parent / "report" / path.name
-    found = validate(ValidateRequest(artifact=path, checkpoint=checkpoint, out=out, runner=runner), observer)
+    checkpoint, adapter = weights
+    request = ValidateRequest(artifact=path, checkpoint=checkpoint, adapter=adapter, out=out, runner=runner)
+    found = validate(request, observer)
     sentence = found.report.sentence if found.report else ""
     return found.status, f"{path.name} in {runner}: {sentence}"
 

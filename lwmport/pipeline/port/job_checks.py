@@ -44,7 +44,7 @@ def _fault(job: PortJob, *, here: bool) -> PortError | None:
             converter_for(request.converted.lowering)
             check_runs(conversion.suffix, request.converted.runner)
         check_writable(request.out)
-        if conversion.checkpoint is not None:
+        if conversion.checkpoint is not None or conversion.adapter is not None:
             open_request(request.converted)
     except PortError as error:
         return error

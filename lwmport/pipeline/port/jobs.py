@@ -182,7 +182,7 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     if "checkpoint" in found:
         prefix, separator, name = found["checkpoint"].rpartition("::")
         found["checkpoint"] = f"{prefix}{separator}{path.parent / name}"
-    for name in ("config", "inputs", "toolchain"):
+    for name in ("adapter", "config", "inputs", "toolchain"):
         if name in found and (name != "config" or is_file(found[name])):
             found[name] = str(path.parent / found[name])
     return found
@@ -200,7 +200,8 @@ def _meant(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _told(fields: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the fields that tell jobs apart: component, target, format, precision, and whatever else differs."""
     names = [name for name in FIELDS if len({repr(item.get(name)) for item in fields}) > 1]
-    return tuple(dict.fromkeys((*NAMED, *(name for name in names if name not in {"checkpoint", "toolchain"}))))
+    untold = {"adapter", "checkpoint", "toolchain"}
+    return tuple(dict.fromkeys((*NAMED, *(name for name in names if name not in untold))))
 
 
 def _job(fields: dict[str, Any], usual: Collection[str], told: Sequence[str], out: Path, path: Path) -> PortJob:
@@ -244,7 +245,8 @@ def _family(conversion: ConvertRequest) -> Family:
     asked = (conversion.component, conversion.config, conversion.options)
     with contextlib.suppress(PortError):
         if conversion.checkpoint is not None:
-            return open_model(asked[0], conversion.checkpoint, *asked[1:], conversion.seed)[0]
+            named = (conversion.seed, conversion.adapter)
+            return open_model(asked[0], conversion.checkpoint, *asked[1:], *named)[0]
     return resolve(*asked)
 
 

@@ -152,6 +152,7 @@ class PortRequest:
             {
                 "request": plain.encode_asked(replace(self, conversion=replace(self.conversion, out=Path()))),
                 "checkpoint": _identity(self.conversion.checkpoint),
+                **({} if self.conversion.adapter is None else {"adapter": _identity(str(self.conversion.adapter))}),
                 **({} if self.conversion.inputs is None else {"inputs": _identity(str(self.conversion.inputs))}),
                 "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
                 "versions": extras.versions(),
@@ -328,6 +329,7 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
             gears=read_gears(request.gears),
             calibration=calibration,
             checkpoint=request.conversion.checkpoint if calibration == AUTO else None,
+            adapter=request.conversion.adapter if calibration == AUTO else None,
             keep_float32=request.keep_float32,
             pictures_as_bytes=request.pictures_as_bytes,
             extra=request.extra,
@@ -340,9 +342,10 @@ def _compile(request: PortRequest, observer: Observer) -> Stage:
     status, ran = status_of(found), False
     reasons = list(dict.fromkeys(compilation.reason for compilation in found if compilation.status is status))
     if request.runner is not None and request.runs_compiled:
-        folder, checkpoint = request.out / COMPILED, request.conversion.checkpoint
+        folder, conversion = request.out / COMPILED, request.conversion
         if status is Status.PASSED:
-            status, verdict = judge_compiled(found, folder, request.runner, checkpoint, observer)
+            weights = (conversion.checkpoint, conversion.adapter)
+            status, verdict = judge_compiled(found, folder, request.runner, weights, observer)
             reasons.append(verdict)
             ran = status is Status.PASSED and place_of(folder, request.runner)[1]
         elif status is Status.SKIPPED:
@@ -380,6 +383,7 @@ def _bundle(request: PortRequest, observer: Observer) -> Stage:
             target=request.target,
             out=request.bundle,
             checkpoint=request.conversion.checkpoint,
+            adapter=request.conversion.adapter,
             soc=request.chip,
             precision=request.compile_precision,
             gears=read_gears(request.gears),

@@ -13,10 +13,10 @@ import numpy as np
 
 from lwmport import digest
 from lwmport.atomic import is_interruption
-from lwmport.errors import said
+from lwmport.errors import ChildError, said
 from lwmport.manifest import ComponentEntry, FileEntry
 from lwmport.models.specs import logits_of, tolerances_of
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, joined, quantized_for, timed_all
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, joined, quantized_for
 from lwmport.processors import processors
 from lwmport.reports.pictures import draw
 from lwmport.reports.record import (
@@ -30,7 +30,9 @@ from lwmport.reports.record import (
     validation_digest,
 )
 from lwmport.runtime import registry
+from lwmport.runtime.isolated import Timed, time_all
 from lwmport.runtime.spec import RunnerContext
+from lwmport.runtime.timed import timed_all
 from lwmport.types import Array, Runner, Signature, TensorDiff, Validation
 from lwmport.validators.outputs import compare_outputs, not_judged, structure, verdict
 
@@ -48,6 +50,9 @@ class Judgement:
 
 Opener: TypeAlias = Callable[[Path, Signature], Runner]
 """Opens a model file whose inputs and outputs are those of a signature."""
+
+Apart: TypeAlias = Callable[[Path, Signature, Sequence[Mapping[str, Array]]], Timed]
+"""Runs a model file on some inputs in a process of its own."""
 
 
 def open_runner(
@@ -75,22 +80,42 @@ def open_runner(
     return registry.open_runner(path, context, runner)
 
 
-def judge(
+def run_apart(
+    path: Path,
+    signature: Signature | None,
+    feeds: Sequence[Mapping[str, Array]],
+    *,
+    runner: str | None = None,
+    precision: str = "float32",
+) -> Timed:
+    """Return what a model file that is not known to be ours makes of some inputs, run in a process of its own.
+
+    Raises:
+        ChildError: the runtime died, or took more memory or time than it may.
+    """
+    context = RunnerContext(threads=processors(), signature=signature, precision=precision)
+    return time_all(path, feeds, context, runner)
+
+
+def judge(  # noqa: PLR0913 - what is judged, and how it is run
     path: Path,
     signature: Signature,
     run: ReferenceRun,
     precision: str = "float32",
     tell: Callable[[str], None] = lambda _: None,
     opener: Opener = open_runner,
+    *,
+    apart: Apart | None = None,
 ) -> Judgement:
     """Return the verdict on the artifact at ``path``.
 
-    Being out of tolerance is a result: failed. So is an artifact that does not run to its end: not judged, with the
+    Being out of tolerance is a result: failed. An artifact that does not run to its end is not judged, with the
     cause, unless what did run of it failed.
 
-    ``tell`` is called with each case of an artifact that takes long. ``opener`` opens the artifact.
+    ``tell`` is called with each case of an artifact that takes long. ``opener`` opens the artifact, unless ``apart``
+    runs it: then the end of the runtime is a cause like any other.
     """
-    trial = _tried((path, opener), signature, run, tell)
+    trial = _tried((path, opener), signature, run, tell) if apart is None else _tried_apart(path, signature, run, apart)
     both = ((run.reference, run.seconds), (trial.runner, trial.seconds))
     sides = {side: taken for side, taken in both if taken}
     diffs = diffs_of(run, signature, trial.outputs, precision)
@@ -171,6 +196,21 @@ def _tried(
             raise
         trial.refusal = said(error)
     return trial
+
+
+def _tried_apart(path: Path, signature: Signature, run: ReferenceRun, apart: Apart) -> _Trial:
+    """Run every case of a reference run in the runtime of a file, in a process of its own."""
+    try:
+        found = apart(path, signature, [one.fed(signature.inputs) for one in run.all])
+    except ChildError as error:
+        return _Trial(runner=path.suffix, outputs=[], refusal=said(error))
+    return _Trial(
+        runner=found.runner,
+        outputs=list(found.outputs),
+        seconds=found.seconds,
+        refusal=found.refusal,
+        notes=found.notes,
+    )
 
 
 def _by_case(

@@ -1,23 +1,20 @@
 """Inputs to judge on, and both sides' outputs on them."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from lwmport.checkpoints.stored_weights import reference_name
 from lwmport.errors import CheckpointError
+from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.input_words import InputWords, input_words
 from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, described
 from lwmport.runtime.runners.jax import quantized, reference
-from lwmport.types import Array, Component, Kind, Progress, Quantized, Runner, Signature, TensorSpec, Weights
-
-REPEATS: Final = 3
-PATIENCE: Final = 5.0
-"""Each side is timed after its first run, up to three times but for no more than about five seconds."""
+from lwmport.runtime.timed import timed_all
+from lwmport.types import Array, Component, Kind, Progress, Quantized, Signature, TensorSpec, Weights
 
 NAMED: Final = 5
 """Weights that are named in a message; the rest are counted."""
@@ -78,9 +75,11 @@ def gather(
     progress: Progress = lambda *_: None,
     sampling: Sampling | None = None,
     *,
-    timed: bool = True,
+    runner: Any = None,
 ) -> ReferenceRun:
-    """Return JAX's outputs in every run that the component is judged on; only those like the first are ``timed``.
+    """Return JAX's outputs in every run that the component is judged on; only those like the first are timed.
+
+    A ``runner`` that is given runs the component in place of the usual one; nothing is timed then.
 
     ``progress`` is called with the weights that are read, if they do not fit into memory.
 
@@ -90,7 +89,8 @@ def gather(
     """
     sampling = sampling or Sampling()
     trials = TestInputs(component, weights, sampling).trials(batch)
-    runner = reference(component, weights)
+    timed = runner is None
+    runner = runner or reference(component, weights)
     feeds = [trial.made.inputs for trial in trials]
     quantize = partial(quantized, component, weights)
     if runner.streamed or not timed:
@@ -175,6 +175,18 @@ def trial_batch(signature: Signature) -> int:
     return size if isinstance(size, int) else DYNAMIC_TRIAL
 
 
+def check_given(converted: Converted, sampling: Sampling) -> None:
+    """Return if every component that was converted takes the user's inputs, if there are any; nothing is run.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for part in converted.parts if sampling.given is not None else ():
+        component, weights = converted.component(part.name), converted.component_weights(part.name)
+        own = sampling.of(part.signature.inputs[0].shape[0])
+        TestInputs(component, weights, own).check(trial_batch(part.signature))
+
+
 def _check_finite(component: Component, weights: Weights, *cases: Mapping[str, Array]) -> None:
     """Raise a CheckpointError that names the weights which are not finite, if any output of the reference is not."""
     if all(_finite(array) for outputs in cases for array in outputs.values()):
@@ -192,10 +204,10 @@ def _finite(array: Array) -> bool:
     return bool(np.isfinite(array).all())
 
 
-def held_against(run: ReferenceRun, runner: Runner, name: str) -> ReferenceRun:
-    """Return the run with the outputs of another runner, called ``name``, as the reference."""
-    outputs: list[Mapping[str, Array]] = []
-    seconds = timed_all(runner, [one.inputs for one in run.all], outputs)
+def held_against(
+    run: ReferenceRun, outputs: Sequence[Mapping[str, Array]], seconds: tuple[float, ...], name: str
+) -> ReferenceRun:
+    """Return the run with the outputs of another model, called ``name``, as the reference."""
     others = tuple(
         replace(one, outputs=made, reference=name) for one, made in zip(run.others, outputs[1:], strict=True)
     )
@@ -209,43 +221,3 @@ def quantized_for(run: ReferenceRun, candidate: Mapping[str, Array]) -> dict[str
         for spec in run.component.signature.outputs
     )
     return run.quantized() if differ else {}
-
-
-def timed_all(
-    runner: Runner,
-    feeds: Sequence[Mapping[str, Array]],
-    outputs: list[Mapping[str, Array]],
-    tell: Callable[[int], None] = lambda _: None,
-) -> tuple[float, ...]:
-    """Add the outputs of each run to ``outputs``; return the seconds of those behind the first that have its shapes.
-
-    The first is run again where these are fewer than `REPEATS`. A runner that reads the weights as it goes is not
-    timed. ``tell`` is called with the number of each run behind the first.
-    """
-    outputs.append(runner.run(feeds[0]))
-    shapes = _shapes(feeds[0])
-    taken: list[float] = []
-    for number, feed in enumerate(feeds[1:], start=1):
-        tell(number)
-        start = time.perf_counter()
-        outputs.append(runner.run(feed))
-        if _shapes(feed) == shapes and not runner.streamed and len(taken) < REPEATS:
-            taken.append(time.perf_counter() - start)
-    return (*taken, *timings(runner, feeds[0], taken))
-
-
-def _shapes(feed: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
-    return {name: array.shape for name, array in feed.items()}
-
-
-def timings(runner: Runner, inputs: Mapping[str, Array], before: Sequence[float] = ()) -> tuple[float, ...]:
-    """Return the seconds of further runs; none of a runner that reads the weights as it goes.
-
-    ``before`` are the seconds of runs that were timed already.
-    """
-    taken = list(before)
-    while not runner.streamed and len(taken) < REPEATS and sum(taken) < PATIENCE:
-        start = time.perf_counter()
-        runner.run(inputs)
-        taken.append(time.perf_counter() - start)
-    return tuple(taken[len(before) :])

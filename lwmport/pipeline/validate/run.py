@@ -1,13 +1,12 @@
 """Judging an artifact again, later or elsewhere: against JAX, or against another artifact."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from lwmport import atomic, manifest, owned
-from lwmport.errors import UsageError
+from lwmport.errors import RunnerError, UsageError
 from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
@@ -17,11 +16,19 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.input_words import InputWords, together
-from lwmport.pipeline.validate.judge import Judgement, component_report, judge, open_runner, unjudged, why_not
-from lwmport.pipeline.validate.reference_runs import gather, held_against, trial_batch
+from lwmport.pipeline.validate.judge import (
+    Judgement,
+    component_report,
+    judge,
+    open_runner,
+    run_apart,
+    unjudged,
+    why_not,
+)
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
-from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs, sampling_for
+from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
@@ -41,7 +48,7 @@ class ValidateRequest:
     ``runner`` is what runs the artifact (a key of `lwmport.runtime.registry.RUNNERS`, or another package's), by default
     the usual one of its suffix. ``device`` is the number of the card, for a runner that has several. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to run on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
-    is how many runs.
+    is how many runs. ``adapter`` is the LoRA adapter that was merged into the checkpoint.
     """
 
     artifact: Path
@@ -52,12 +59,28 @@ class ValidateRequest:
     device: int | None = None
     inputs: Path | None = None
     samples: int | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
         check_samples(self.samples)
         settle(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known of a model file before it is run.
+
+    Attributes:
+        wrong: what is wrong with its files.
+        ours: whether it is as a record of ours lists it; any other is run in a process of its own.
+        sampling: what it is judged on.
+    """
+
+    wrong: tuple[Fault, ...]
+    ours: bool
+    sampling: Sampling
 
 
 @by_fields(ValidateRequest)
@@ -75,24 +98,22 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     """
     observer = observer or Silent()
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
-    made, converted = found.described, found.converted(request.checkpoint)
+    made, converted = found.described, found.converted(request.checkpoint, request.adapter)
     _check_runner(request, found)
     earlier = owned.Earlier(listed)
     if request.out is not None:
         check_writable(request.out)
         check_names(request.out, REPORT, earlier)
     sampling = sampling_for(request.inputs, request.samples, request.checkpoint, converted.family.references)
-    for subject in found.items if request.inputs else ():
-        component, held = converted.component(subject.part.name), converted.component_weights(subject.part.name)
-        own = sampling.of(subject.part.signature.inputs[0].shape[0])
-        TestInputs(component, held, own).check(trial_batch(subject.part.signature))
+    check_given(converted, sampling)
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     told: list[InputWords] = []
     for subject in found.items:
         observer.phase(f"{subject.part.name}: digests of its files")
         wrong = () if found.compiled else manifest.part_faults(subject.part, found.folder)
-        section, drawn, words = _section(request, subject, converted, (wrong, sampling), observer)
+        known = _Known(wrong=wrong, ours=subject.recorded if found.compiled else not wrong, sampling=sampling)
+        section, drawn, words = _section(request, subject, converted, known, observer)
         sections.append(section)
         told += [words] if words else []
         pictures.update(drawn)
@@ -133,15 +154,11 @@ def _section(
     request: ValidateRequest,
     subject: Subject,
     converted: Converted,
-    known: tuple[tuple[Fault, ...], Sampling],
+    known: _Known,
     observer: Observer,
 ) -> tuple[ComponentReport, Mapping[str, bytes], InputWords | None]:
-    """Return what is found on one model file, the pictures of it, and what it was judged on.
-
-    ``known`` is what is wrong with its files, and what is sampled.
-    """
-    wrong, sampling = known
-    part, made = subject.part, converted.manifest
+    """Return what is found on one model file, the pictures of it, and what it was judged on."""
+    wrong, part, made = known.wrong, subject.part, converted.manifest
     reasons = [fault.reason for fault in wrong if fault.status is Status.NOT_JUDGED]
     reason = "; ".join(reasons) or why_not(subject.path, request.runner)
     costs: Sequence[str] = ()
@@ -149,7 +166,7 @@ def _section(
     if reason:
         judgement = unjudged(part.name, subject.path.name, request.reference, reason)
     else:
-        judgement, costs, words = _judged(request, subject, converted, sampling, observer)
+        judgement, costs, words = _judged(request, subject, converted, known, observer)
     if judgement.validation.status is Status.NOT_JUDGED:
         wrong = tuple(replace(fault, status=Status.NOT_JUDGED) for fault in wrong if fault.reason not in reasons)
     precision = subject.judged_in(converted.family.options.precision)
@@ -162,23 +179,35 @@ def _section(
 
 
 def _judged(
-    request: ValidateRequest, subject: Subject, converted: Converted, sampling: Sampling, observer: Observer
+    request: ValidateRequest, subject: Subject, converted: Converted, known: _Known, observer: Observer
 ) -> tuple[Judgement, Sequence[str], InputWords | None]:
     """Return the verdict on the numbers of one model file, what its storage costs, and what it was judged on."""
     part = subject.part
     component, held = converted.component(part.name), converted.component_weights(part.name)
     named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
-    own = sampling.of(part.signature.inputs[0].shape[0])
+    own = known.sampling.of(part.signature.inputs[0].shape[0])
     run = gather(component, held, trial_batch(part.signature), observer.progress, own)
     notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
-        other = _other(Path(request.reference), part)
-        with contextlib.closing(open_runner(other)) as runner:
-            run = held_against(run, runner, f"{other.parent.name}/{other.name}")
+        run = _against(run, _other(Path(request.reference), part))
     precision = subject.judged_in(converted.family.options.precision)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
-    return judge(subject.path, part.signature, run, precision, observer.phase, opener), notes, run.words
+    device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
+    apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)
+    return judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart), notes, run.words
+
+
+def _against(run: ReferenceRun, other: Path) -> ReferenceRun:
+    """Return a run with the outputs of another model as the reference: its sender may be anybody.
+
+    Raises:
+        RunnerError: its runtime refuses it, or died.
+    """
+    made = run_apart(other, None, [one.inputs for one in run.all])
+    if made.refusal:
+        raise RunnerError(made.refusal)
+    return held_against(run, made.outputs, made.seconds, f"{other.parent.name}/{other.name}")
 
 
 def _now(subject: Subject, wrong: tuple[Fault, ...]) -> manifest.ComponentEntry:

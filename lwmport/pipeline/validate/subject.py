@@ -40,6 +40,7 @@ class Subject:
         form: its format: that of the conversion, or the suffix of a compiled file.
         precision: what its compiler was told to compute in, as far as there are tolerances for it; empty for nothing.
         hint: the precision that its compiler was told, for a runtime that has a choice.
+        recorded: whether a record of a compilation lists the file as it is now.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Subject:
     form: str
     precision: str = ""
     hint: str = "float32"
+    recorded: bool = False
 
     def judged_in(self, converted: str) -> str:
         """Return the precision whose tolerances count: the coarser of the converted model's and the compiler's."""
@@ -65,10 +67,10 @@ class Subjects:
     items: tuple[Subject, ...]
     compiled: bool = False
 
-    def converted(self, checkpoint: str | None = None) -> Converted:
+    def converted(self, checkpoint: str | None = None, adapter: Path | None = None) -> Converted:
         """Return the converted folder with these components; ``checkpoint`` holds the weights that were converted."""
         parts = tuple(item.part for item in self.items)
-        return Converted(folder=self.folder, manifest=self.made, parts=parts, checkpoint=checkpoint)
+        return Converted(folder=self.folder, manifest=self.made, parts=parts, checkpoint=checkpoint, adapter=adapter)
 
     @property
     def place(self) -> Path:
@@ -96,7 +98,7 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
         items = [Subject(path=found.path(part), part=part, form=form) for part in found.parts]
         return Subjects(folder=found.folder, made=found.manifest, items=tuple(items))
     for record in _records(artifact):
-        return _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record))
+        return _recorded(artifact, record)
     if reference is not None and reference.exists():
         return _compiled(artifact, *_named(artifact, reference))
     if artifact.is_dir() and not artifact.suffix:
@@ -113,6 +115,13 @@ def _records(artifact: Path) -> Iterator[Compilation]:
             raise ArtifactError(f"expected the record of a compilation at {path}, found: {error}") from error
         if artifact.name in record.products:
             yield record
+
+
+def _recorded(artifact: Path, record: Compilation) -> Subjects:
+    found = _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record))
+    (subject,) = found.items
+    recorded = {file.name: file.sha256 for file in subject.part.files}.items() <= record.sha256.items()
+    return replace(found, items=(replace(subject, recorded=recorded),))
 
 
 def _precision(record: Compilation) -> str:

@@ -5,7 +5,7 @@ table tells whose output it is. Where none does, it has the operator's own name,
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,11 +84,11 @@ class _Reader:
     def notes(self) -> Iterator[str]:
         """Yield what was left aside, once all tensors are there."""
         kinds = self._kinds
-        others = [file for file in kinds.others if file not in [*self._tables, *self._models]]
+        known = {file.name for file in (*self._tables, *self._models)}
         for those, why in (
             (self._aside, "they have no values that can be read"),
             (_told(kinds.slices), "they are parts of tensors, or the device's own records"),
-            (_told(others), "they are neither dumps nor tables"),
+            (_told(file for file in kinds.others if file.name not in known), "they are neither dumps nor tables"),
             (_told(file for file, _ in kinds.parts if kinds.raw), "the dumps that they were made of tell more"),
             (_told(file for file, _ in kinds.golden if self._device), "they are the reference's values"),
             (self._fused, "they stand for several nodes, and no JSON of atc --mode=1 tells whose output they are"),
@@ -181,7 +181,7 @@ def _numbers(file: File, part: Part) -> Stored:
     return in_bytes(file, "float32" if widened else part.dtype, (part.count,))
 
 
-def _told(files: Iterator[File] | list[File]) -> list[str]:
+def _told(files: Iterable[File]) -> list[str]:
     return [file.told for file in files]
 
 

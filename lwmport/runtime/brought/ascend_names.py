@@ -20,15 +20,16 @@ OTHER: Final = re.compile(r"[^A-Za-z0-9_-]")
 """What is written as ``_`` in an operator's name."""
 
 _OPERATOR = r"(?P<type>[A-Za-z0-9_-]+)\.(?P<operator>[A-Za-z0-9_-]+)\.\d+(?:\.\d+)?\.\d{10,20}"
+_SIZE = r"\d{1,12}"
 _PART = r"\.(?P<role>input|output)\.(?P<index>\d{1,4})"
 RAW: Final = re.compile(_OPERATOR)
 SLICE: Final = re.compile(rf"{_OPERATOR}(?:\.\d+)+(?:{_PART}.*)?|.*_lxslice\d+\..*")
 """A part of a tensor: FFTS+ runs an operator in threads, each with its own file."""
 PART: Final = re.compile(
-    rf"{_OPERATOR}{_PART}(?:\.(?P<format>[A-Za-z][A-Za-z0-9_]*))?(?:\.(?P<sizes>\d+(?:x\d+)*))?\.npy"
+    rf"{_OPERATOR}{_PART}(?:\.(?P<format>[A-Za-z][A-Za-z0-9_]*))?(?:\.(?P<sizes>{_SIZE}(?:x{_SIZE})*))?\.npy"
 )
 BIN: Final = re.compile(
-    rf"{_OPERATOR}{_PART}\.(?P<sizes>\d+(?:_\d+)*)\.(?P<dtype>[a-z][a-z0-9_]*)\.(?P<format>[A-Za-z0-9_]+)\.bin"
+    rf"{_OPERATOR}{_PART}\.(?P<sizes>{_SIZE}(?:_{_SIZE})*)\.(?P<dtype>[a-z][a-z0-9_]*)\.(?P<format>[A-Za-z0-9_]+)\.bin"
 )
 GOLDEN: Final = re.compile(r"(?P<operator>[.A-Za-z0-9_-]+)\.(?P<index>\d{1,4})\.\d{10,20}\.npy")
 """What msit and msprobe save of the ONNX model on the CPU: the reference that they compare with."""

@@ -1,8 +1,8 @@
 """Tensors of a Compass model as its optimizer and its simulator dump them, named by the ``.txt`` in the same folder.
 
-``float32/`` and ``quant/`` of the optimizer's ``dump=true`` hold the model before and after it was quantised. Quantised
-values are turned back by the scale that the ``.txt`` tells. ``output.bin``, ``output0.bin`` and ``out_1.bin`` are
-outputs of the model.
+``float32/`` and ``quant/`` of the optimizer's ``dump=true`` hold the model before and after it was quantised; both hold
+floats. Quantised values are turned back by the scale that the ``.txt`` tells. ``output.bin``, ``output0.bin`` and
+``out_1.bin`` are outputs of the model.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy as np
 from lwmport.errors import ArtifactError
 from lwmport.runtime.brought.compass_files import Names, is_dump
 from lwmport.runtime.brought.compass_ir import Graph, Top, graph_in, is_ir
+from lwmport.runtime.brought.layouts import EITHER
 from lwmport.runtime.brought.listing import File, Listing
 from lwmport.runtime.brought.stored import OtherValues, Stored, in_bytes, in_npy, number_type
 from lwmport.runtime.brought.tensor import Brought, BroughtTensor
@@ -24,6 +25,8 @@ from lwmport.wording import few
 KIND: Final = "compass"
 FLOAT: Final = "float32"
 QUANT: Final = "quant"
+MANY: Final = "has a scale a channel, which the .txt does not tell"
+UNTOLD: Final = f"may be quantised or not: only the folder, {FLOAT}/ or {QUANT}/, tells"
 OUTPUT: Final = re.compile(r"out(?:put)?_?(?P<index>\d{0,4})\.bin")
 WIDENED: Final = {("bfloat16", 4): "float32", ("float8_e4m3fn", 2): "float16", ("float8_e5m2", 2): "float16"}
 """(dtype, bytes of a value in the file) -> what ``aipuforward`` writes, for numpy has not the dtype."""
@@ -63,8 +66,8 @@ class _Reader:
     def __init__(self, found: Listing, graphs: Sequence[Graph]) -> None:
         self._files = [file for file in found.files if not is_ir(file)]
         self._graphs = [(graph, Names(graph)) for graph in graphs]
-        folders = {_last(file.folder) for file in self._files}
-        self._both = {FLOAT, QUANT} <= folders
+        self._root = found.root.absolute().name
+        self._both = {FLOAT, QUANT} <= {_last(file.folder) for file in self._files}
         self._strange: list[str] = []
         self._float: list[str] = []
         self._aside: list[str] = []
@@ -78,8 +81,8 @@ class _Reader:
             tops = list(self._tops(file))
             if not tops:
                 self._strange.append(file.told)
-            elif (stored := self._stored(file, tops)) is not None:
-                yield stored
+            elif (tensor := self._tensor(file, tops)) is not None:
+                yield tensor
 
     def notes(self) -> Iterator[str]:
         """Yield what was left aside, once all tensors are there."""
@@ -95,24 +98,23 @@ class _Reader:
         """Yield what a file holds in each graph that knows it; of the float model alone in its own folder."""
         output = OUTPUT.fullmatch(file.last)
         for graph, names in self._graphs:
-            if _last(file.folder) == FLOAT and graph.quantised and len(self._graphs) > 1:
+            if self._folder(file) == FLOAT and graph.quantised and len(self._graphs) > 1:
                 continue
             if output:
                 yield from _output(graph, int(output["index"] or 0))
             elif (top := names.top_of(file.last)) is not None:
                 yield top
 
-    def _stored(self, file: File, tops: Sequence[Top]) -> BroughtTensor | None:
+    def _tensor(self, file: File, tops: Sequence[Top]) -> BroughtTensor | None:
         try:
             top, stored = (tops[0], in_npy(file)) if file.last.endswith(".npy") else _numbers(file, tops)
         except OtherValues as error:
             self._aside.append(str(error))
             return None
-        whole = stored.dtype.startswith(("int", "uint"))
-        if whole and top.many:
-            self._aside.append(f"{file.told} has a scale a channel, which the .txt does not tell")
-            return None
-        if whole and (top.scale or 1.0, top.zero) != (1.0, 0.0):
+        if top.quantised and self._folder(file) != FLOAT:
+            if top.many or (file.last.endswith(".npy") and self._folder(file) != QUANT):
+                self._aside.append(f"{file.told} {MANY if top.many else UNTOLD}")
+                return None
             stored = _real(stored, top)
         position = OUTPUT.fullmatch(file.last)
         return BroughtTensor(
@@ -121,10 +123,14 @@ class _Reader:
             index=int(position["index"] or 0) if position else top.index,
             shape=stored.shape,
             dtype=stored.dtype,
-            layout=top.layout,
+            layout=EITHER if position and top.layout else top.layout,
             source=file.told,
             load=stored.load,
         )
+
+    def _folder(self, file: File) -> str:
+        """Return the name of the folder that a file lies in."""
+        return _last(file.folder) or self._root
 
 
 def _last(folder: str) -> str:

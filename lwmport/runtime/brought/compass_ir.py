@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lwmport.errors import ArtifactError
+from lwmport.runtime.brought.compass_order import order_of
 from lwmport.runtime.brought.listing import File, front_of, text_of
 from lwmport.wording import shown
 
@@ -19,13 +20,13 @@ FRONT: Final = 4096
 DTYPES: Final = {"bfp16": "bfloat16", "bfloat16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 """Compass's word for a dtype -> name here, where they differ. Packed and 12-bit ones have none."""
 
-CHANNELS_LAST: Final = frozenset({"Convolution", "DepthwiseConv", "ConvTranspose", "Pooling", "DeformableConv"})
-"""Layers whose outputs are NHWC whatever the model was: the parser turns the axes around them."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Top:
-    """One output of a layer. ``scale`` is None where it has none, or has ``many``: one a channel, in the ``.bin``."""
+    """One output of a layer, in the order of axes ``layout``.
+
+    ``scale`` is None where it has none, or has ``many``: one a channel, in the ``.bin``.
+    """
 
     layer: str
     layer_id: str
@@ -37,6 +38,7 @@ class Top:
     scale: float | None = None
     zero: float = 0.0
     many: bool = False
+    layout: str = ""
 
     @property
     def node(self) -> str:
@@ -45,9 +47,9 @@ class Top:
         return self.name.removesuffix(end) if self.name != end else self.layer
 
     @property
-    def layout(self) -> str:
-        """The order of axes, where it is not the model's."""
-        return "NHWC" if self.kind in CHANNELS_LAST and len(self.shape) == 4 else ""
+    def quantised(self) -> bool:
+        """Whether its values stand for other numbers."""
+        return self.many or (self.scale or 1.0, self.zero) != (1.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Graph:
     @property
     def quantised(self) -> bool:
         """Whether any tensor has a scale of its own."""
-        return any(top.many or (top.scale or 1.0, top.zero) != (1.0, 0.0) for top in self.tops)
+        return any(top.quantised for top in self.tops)
 
 
 def is_ir(file: File) -> bool:
@@ -80,8 +82,14 @@ def graph_in(file: File) -> Graph:
     """
     sections = list(_sections(text_of(file)))
     head = sections[0] if sections else {}
-    tops = tuple(top for section in sections[1:] if "layer_top" in section for top in _tops(section, file.told))
-    return Graph(name=head.get("model_name", ""), outputs=tuple(_names(head.get("output_tensors", ""))), tops=tops)
+    orders: dict[str, tuple[int, str]] = {}
+    tops: list[Top] = []
+    for section in sections[1:]:
+        for top in _tops(section, file.told, orders) if "layer_top" in section else ():
+            orders[top.name] = (len(top.shape), top.layout)
+            tops.append(top)
+    outputs = tuple(_names(head.get("output_tensors", "")))
+    return Graph(name=head.get("model_name", ""), outputs=outputs, tops=tuple(tops))
 
 
 def _sections(text: str) -> Iterator[dict[str, str]]:
@@ -95,7 +103,7 @@ def _sections(text: str) -> Iterator[dict[str, str]]:
             section = {}
 
 
-def _tops(section: Mapping[str, str], where: str) -> Iterator[Top]:
+def _tops(section: Mapping[str, str], where: str, orders: Mapping[str, tuple[int, str]]) -> Iterator[Top]:
     layer = section.get("layer_name", "")
     names = list(_names(section["layer_top"]))
     shapes = _lists(section.get("layer_top_shape", ""))
@@ -106,18 +114,21 @@ def _tops(section: Mapping[str, str], where: str) -> Iterator[Top]:
             f"{len(shapes)} and {len(dtypes)}; the file is cut: copy it again"
         )
     scales, zeros = _numbers(section.get("layer_top_scale", "")), _numbers(section.get("layer_top_zp", ""))
+    kind, inputs = section.get("layer_type", ""), list(_names(section.get("layer_bottom", "")))
     for index, name in enumerate(names):
+        shape = _shape(shapes[index], where, layer)
         yield Top(
             layer=layer,
             layer_id=section.get("layer_id", ""),
-            kind=section.get("layer_type", ""),
+            kind=kind,
             index=index,
             name=name,
-            shape=_shape(shapes[index], where, layer),
+            shape=shape,
             dtype=DTYPES.get(dtypes[index].lower(), dtypes[index].lower()),
             scale=scales[index] if index < len(scales) else None,
             zero=zeros[index] if index < len(zeros) else 0.0,
             many="layer_top_scale_offset" in section,
+            layout=order_of(kind, len(shape), inputs, orders),
         )
 
 

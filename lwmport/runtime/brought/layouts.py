@@ -14,6 +14,10 @@ import numpy as np
 from lwmport.errors import ArtifactError
 from lwmport.types import Array
 
+LAST: Final = "NHWC"
+EITHER: Final = "NHWC or the model's"
+"""Four sizes in either order: the tool has turned some of its tensors, and does not tell which."""
+
 MODEL: Final = frozenset({"", "NCHW", "ND", "NCDHW", "NC", "CN", "NCL", "RESERVED", "NULL"})
 """Layouts in which values lie in the order of an ONNX model."""
 
@@ -24,7 +28,7 @@ def fitted(array: Array, shape: tuple[int, ...], layout: str = "", origin: str =
     Args:
         array: as the device had it, or all values in a row.
         shape: sizes in the model.
-        layout: the device's order of axes; empty where nobody told.
+        layout: the device's order of axes; empty where it is the model's, or nobody told.
         origin: the model's, ``NCHW`` or ``NHWC``; empty where nobody told.
 
     Raises:
@@ -45,18 +49,18 @@ def fitted(array: Array, shape: tuple[int, ...], layout: str = "", origin: str =
 def _readings(array: Array, shape: tuple[int, ...], layout: str, origin: str) -> Iterator[Array]:
     if layout in BLOCKED:
         for order in (origin,) if origin else ("NCHW", "NHWC"):
-            made = BLOCKED[layout](array, order)
-            yield from _cut(made, shape)
+            yield from _cut(BLOCKED[layout](array, order), shape)
         return
-    if layout == "NHWC" and origin != "NHWC" and array.ndim == 4:
+    last = layout in (LAST, EITHER)
+    if not last and layout not in MODEL:
+        return
+    if last and array.ndim == 4 and origin != LAST:
         turned = np.moveaxis(array, 3, 1)
         if turned.shape == shape:
             yield turned
-        if origin == "NCHW":
-            return
-    elif layout not in MODEL and (layout != "NHWC" or array.ndim == 1 != len(shape)):
-        return
-    if _same(array.shape, shape):
+            if layout == LAST and origin:
+                return
+    if _same(array.shape, shape) and not (last and array.ndim == 1 < len(shape)):
         yield array.reshape(shape)
 
 

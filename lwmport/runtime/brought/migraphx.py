@@ -17,8 +17,12 @@ from lwmport.wording import few, shown
 
 KIND: Final = "migraphx-driver"
 SUFFIXES: Final = (".txt", ".log", ".out")
-FRONT: Final = 16 << 20
+SHORT, LONG = 1 << 16, 16 << 20
 """Bytes in which the first instruction is looked for: the program may be printed before it runs."""
+
+PROGRAM: Final = b"_type, {"
+"""What every line of a printed program has."""
+
 VERIFIED: Final = (b"MIGraphX verification", b"RMS Error: ", b"rms_tol: ")
 DIGITS: Final = "values have the six digits that MIGraphX prints"
 HINT: Final = "run it with MIGRAPHX_TRACE_EVAL=2 (3 for all values) and --debug-symbols"
@@ -27,12 +31,15 @@ HINT: Final = "run it with MIGRAPHX_TRACE_EVAL=2 (3 for all values) and --debug-
 def fits(found: Listing) -> bool:
     """Return whether there is a text in which instructions are traced, or one text of a run without any trace."""
     return any(map(_is_trace, found.files)) or (
-        found.alone and any(sign in front_of(found.files[0], FRONT) for sign in VERIFIED)
+        found.alone and any(sign in front_of(found.files[0], SHORT) for sign in VERIFIED)
     )
 
 
 def _is_trace(file: File) -> bool:
-    return file.last.lower().endswith(SUFFIXES) and RUN in front_of(file, FRONT)
+    if not file.last.lower().endswith(SUFFIXES):
+        return False
+    front = front_of(file, SHORT)
+    return RUN in front or (PROGRAM in front and RUN in front_of(file, LONG))
 
 
 def read(found: Listing) -> Brought:

@@ -31,14 +31,15 @@ MOST: Final = 5_000_000
 """Instructions of all runs in one text."""
 
 INSTRUCTION: Final = re.compile(
-    r"(?:main:)?(?P<name>\S+) = (?P<operator>[^\s(\[]+).* -> (?P<dtype>\w+?)_type, \{(?P<sizes>[\d, ]*)\}, \{[\d, ]*\}"
+    r"(?:main:)?(?P<name>\S+) = (?P<operator>[^\s(\[]+).* -> (?P<dtype>\w+?)_type, "
+    r"\{(?P<sizes>(?:\d{1,12}(?:, \d{1,12})*)?)\}, \{[\d, ]*\}"
     r"(?:, target_id=\d+)?(?: # (?P<symbols>.*))?"
 )
 REST: Final = re.compile(r"(?:main:)?(?P<name>\S+) = (?P<operator>[^\s(\[]+)[^#]*(?: # (?P<symbols>.*))?")
 """An instruction with several results, or one without sizes."""
 
 RETURN: Final = re.compile(r"\s*(?:main:)?\S+ = @return\((?P<results>[^()]*)\)(?: # (?P<symbols>.*))?")
-OUTPUT: Final = re.compile(r"@output_(?P<index>\d+):(?P<name>.*)")
+OUTPUT: Final = re.compile(r"@output_(?P<index>\d{1,6}):(?P<name>.*)")
 STATISTICS: Final = re.compile(
     r"Min value: (?P<min>.*?), Max value: (?P<max>.*?), Mean: (?P<mean>\S+), StdDev: (?P<std>\S+)\s*"
 )

@@ -5,6 +5,7 @@ nothing in them is executed; what is cut costs one line.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,7 @@ def read_brought(folder_or_file: Path) -> Brought:
             if not brought.tensors:
                 why = f" ({brought.notes[0]})" if brought.notes else ""
                 raise ArtifactError(f"{folder_or_file}: expected tensors in outputs of {kind}, found none{why}")
-            return Brought(kind=kind, tensors=brought.tensors, notes=(*brought.notes, *found.notes))
+            return replace(brought, notes=(*brought.notes, *found.notes))
     raise ArtifactError(
         f"expected outputs of a device at {folder_or_file} ({', '.join(KINDS)}), found "
         f"{len(found.files):,} files of another kind; docs/device_outputs.md has the commands"
@@ -80,13 +81,14 @@ def unmatched(
     return matches(brought, names, outputs=outputs, nodes=nodes, sample=sample).notes
 
 
-def values(tensor: BroughtTensor, shape: tuple[int, ...], dtype: str) -> Array:
+def values(tensor: BroughtTensor, shape: tuple[int, ...], dtype: str, order: str = "") -> Array:
     """Return the values of a tensor in the sizes and order of the model, in the dtype that the device had.
 
     Args:
         tensor: one with values.
         shape: sizes in the model.
         dtype: the model's dtype, for a file that tells none.
+        order: ``NCHW`` for ONNX, ``NHWC`` for TFLite and SavedModel: it decides where sizes fit in two ways.
 
     Raises:
         ArtifactError: there are statistics alone, or the values do not fit, or fit in two ways.
@@ -97,7 +99,7 @@ def values(tensor: BroughtTensor, shape: tuple[int, ...], dtype: str) -> Array:
     try:
         if not tensor.dtype and array.dtype.name == "uint8" and array.ndim == 1:
             array = _as_told(array, dtype)
-        return fitted(array, shape, tensor.layout)
+        return fitted(array, shape, tensor.layout, order)
     except ArtifactError as error:
         raise ArtifactError(f"{tensor.source}: {error}") from error
 

@@ -1,6 +1,7 @@
 """Pieces of a SavedModel and of a frozen graph: TensorFlow runs what lies between values that are fed and wanted."""
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -8,21 +9,26 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport.errors import PortError, RunnerError, one_line
+from lwmport.errors import ArtifactError, PortError, RunnerError, one_line
 from lwmport.extras import require
 from lwmport.runtime.inputs import spec_of
-from lwmport.runtime.pieces.given import needed
+from lwmport.runtime.pieces.given import VALUELESS, needed
 from lwmport.runtime.pieces.spec import Operator
-from lwmport.runtime.pieces.tensorflow_file import Source, read_frozen, read_saved
+from lwmport.runtime.pieces.tensorflow_attributes import attributes
+from lwmport.runtime.pieces.tensorflow_frozen import read_frozen
 from lwmport.runtime.pieces.tensorflow_nodes import owner
+from lwmport.runtime.pieces.tensorflow_piece import HANDLE, Piece
+from lwmport.runtime.pieces.tensorflow_saved import read_saved
+from lwmport.runtime.pieces.tensorflow_source import Source
 from lwmport.runtime.runners.tensorflow import set_threads
 from lwmport.types import Array, TensorSpec
 
-SIGNATURES: Final = 256
-"""Sets of operators that a session of TensorFlow keeps, all that it ran; then a new session takes its place."""
+KEPT: Final = 32
+"""Pieces that stay open: the same operators often run twice, on both sides' values. Weights are not kept."""
 
-HANDLE: Final = "VarHandleOp"
 READ: Final = "ReadVariableOp"
+
+READERS: Final[Mapping[str, Callable[[Any, Path], Source]]] = {"saved_model": read_saved, "frozen_graph": read_frozen}
 
 
 class TensorFlowPieces:
@@ -52,16 +58,16 @@ class TensorFlowPieces:
         self._tf = require("tensorflow")
         set_threads(self._tf.config.threading, threads)
         try:
-            self._source: Source = (read_saved if form == "saved_model" else read_frozen)(self._tf, path)
+            self._source = READERS[form](self._tf, path)
             self._handles = self._variables()
-            self._shaped = self._graph(shaped=True)
-        except PortError:
-            raise
+            self._shaped = self._graph()
+        except ArtifactError as error:
+            raise ArtifactError(f"{error}, in {path}") from error
         except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
             raise RunnerError(f"TensorFlow refused {path}: {one_line(error)}") from error
         self.public_inputs, self.public_outputs = self._source.inputs, self._source.outputs
         self.public = MappingProxyType({**self.public_outputs, **self.public_inputs})
-        self._session: _Session | None = None
+        self._kept: OrderedDict[Any, Piece] = OrderedDict()
         self._closed = False
 
     @cached_property
@@ -117,19 +123,27 @@ class TensorFlowPieces:
         values = needed(chosen, arrays, wanted, self.constants, self._dtype)
         read = {name for each in chosen for name in each.inputs if owner(name) in self._outside}
         values |= {name: self.constant(name) for name in sorted(read) if name not in values}
-        if self._session is None or self._session.ran >= SIGNATURES:
-            self._end_session()
-            self._session = _Session(self._tf, self._graph(shaped=False), self._threads)
-        handles = {name: values.pop(name) for name in sorted(values) if self._node(name).op == HANDLE}
         try:
-            return self._session.run(values, handles, list(dict.fromkeys(wanted)))
+            return self._piece(chosen, sorted(values), tuple(dict.fromkeys(wanted))).run(values)
         except (self._tf.errors.OpError, ValueError, TypeError) as error:
             raise RunnerError(f"TensorFlow failed on operators of {self._path}: {one_line(error)}") from error
 
     def close(self) -> None:
         """Give back what is held. A second call does nothing."""
         self._closed = True
-        self._end_session()
+        while self._kept:
+            self._kept.popitem()[1].close()
+
+    def _piece(self, operators: Sequence[Operator], fed: Sequence[str], wanted: tuple[str, ...]) -> Piece:
+        """Return what runs operators: the one that was made before, or a new one."""
+        key = (tuple(each.name for each in operators), tuple(fed), wanted)
+        if key not in self._kept:
+            dtypes = {name: self._tf.as_dtype(self._dtype(name)) for name in fed}
+            self._kept[key] = Piece(self._tf, self._source, key[0], dtypes, wanted, self._threads)
+        self._kept.move_to_end(key)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)[1].close()
+        return self._kept[key]
 
     @cached_property
     def _outside(self) -> frozenset[str]:
@@ -151,30 +165,24 @@ class TensorFlowPieces:
         """Return whether a node computes nothing: an input, a constant, a variable."""
         return self._source.nodes[name].op in {"Const", "Placeholder", HANDLE} or name in self._handles
 
-    def _graph(self, *, shaped: bool) -> Any:
-        """Return the graph, with placeholders for values that are fed: of their shapes, or of any."""
+    def _graph(self) -> Any:
+        """Return the graph with placeholders for inputs, variables and large constants: it knows all shapes."""
         found = type(self._source.rest)()
         found.CopyFrom(self._source.rest)
         for name, node in self._source.nodes.items():
-            fed = (
-                name in self._source.missing or node.op == "Placeholder" or (node.op == READ and name in self._handles)
-            )
-            found.node.append(self._placeholder(name, node, shaped=shaped) if fed else node)
+            empty = name in self._source.missing or (name in self._handles and node.op == READ)
+            found.node.append(self._placeholder(name, node) if empty else node)
         graph = self._tf.Graph()
         with graph.as_default():
             self._tf.graph_util.import_graph_def(found, name="")
         return graph
 
-    def _placeholder(self, name: str, node: Any, *, shaped: bool) -> Any:
+    def _placeholder(self, name: str, node: Any) -> Any:
+        said = self._handles[name].attr if name in self._handles else node.attr
+        shape = said["value"].tensor.tensor_shape if node.op == "Const" else said["shape"].shape
         found = type(node)(name=name, op="Placeholder")
-        attributes = self._handles[name].attr if name in self._handles else node.attr
-        found.attr["dtype"].type = attributes["dtype"].type
-        if shaped and node.op == "Const":
-            found.attr["shape"].shape.CopyFrom(attributes["value"].tensor.tensor_shape)
-        elif shaped and "shape" in attributes:
-            found.attr["shape"].shape.CopyFrom(attributes["shape"].shape)
-        else:
-            found.attr["shape"].shape.unknown_rank = True
+        found.attr["dtype"].type = said["dtype"].type
+        found.attr["shape"].shape.CopyFrom(shape)
         return found
 
     def _operator(self, node: Any) -> Operator:
@@ -183,11 +191,13 @@ class TensorFlowPieces:
             name=node.name,
             type=node.op,
             inputs=tuple(node.input),
-            outputs=tuple(each.name for each in outputs),
-            attributes={
-                name: _plain(self._tf, value) for name, value in sorted(node.attr.items()) if not name.startswith("_")
-            },
+            outputs=tuple("" if self._is_idle(each) else each.name for each in outputs),
+            attributes=attributes(self._tf, node),
         )
+
+    def _is_idle(self, tensor: Any) -> bool:
+        """Return whether an output hands on the handle of a variable, and nobody takes it: a loop gives all it got."""
+        return tensor.dtype.name in VALUELESS and not tensor.consumers()
 
     def _spec(self, name: str) -> TensorSpec:
         tensor = self._shaped.get_tensor_by_name(name)
@@ -196,74 +206,17 @@ class TensorFlowPieces:
 
     def _constant_spec(self, name: str) -> TensorSpec:
         if name in self._handles:
-            attributes = self._handles[name].attr
-            shape = self._tf.TensorShape(attributes["shape"].shape)
-            dtype = self._tf.as_dtype(attributes["dtype"].type).name
+            said = self._handles[name].attr
+            shape, dtype = self._tf.TensorShape(said["shape"].shape), self._tf.as_dtype(said["dtype"].type).name
             return spec_of(f"{name}:0", [None] if shape.rank is None else shape.as_list(), dtype)
         return self._spec(f"{name}:0")
 
     def _dtype(self, name: str) -> str:
         return self.constants[name].dtype if name in self.constants else self._spec(name).dtype
 
-    def _node(self, name: str) -> Any:
-        return self._source.nodes[owner(name)]
-
-    def _end_session(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
     def _check_open(self) -> None:
         if self._closed:
             raise RunnerError(f"expected open pieces of {self._path}, found closed ones; open them again")
-
-
-class _Session:
-    """A session of TensorFlow that computes as the graph says, and counts what it keeps."""
-
-    def __init__(self, tf: Any, graph: Any, threads: int) -> None:
-        self._tf, self._graph = tf, graph
-        self._seen: set[Any] = set()
-        self._assigned: dict[str, tuple[Any, Any, Any]] = {}
-        config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1, device_count={"GPU": 0}
-        )
-        config.graph_options.rewrite_options.disable_meta_optimizer = True
-        config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
-        self._session = tf.compat.v1.Session(graph=graph, config=config)
-
-    @property
-    def ran(self) -> int:
-        """How many different sets of operators ran."""
-        return len(self._seen)
-
-    def run(
-        self, values: Mapping[str, Array], variables: Mapping[str, Array], wanted: Sequence[str]
-    ) -> dict[str, Array]:
-        """Return tensors, computed of values of tensors and of variables, both by name."""
-        self._seen.add((tuple(sorted(values)), tuple(variables), tuple(wanted)))
-        made = [self._variable(name) for name in variables]
-        for (value, assign, _), array in zip(made, variables.values(), strict=True):
-            self._session.run(assign, {value: array})
-        try:
-            found = self._session.run(list(wanted), dict(values))
-        finally:
-            self._session.run([destroy for _, _, destroy in made])
-        return {name: np.asarray(array) for name, array in zip(wanted, found, strict=True)}
-
-    def close(self) -> None:
-        """Give back what is held."""
-        self._session.close()
-
-    def _variable(self, name: str) -> tuple[Any, Any, Any]:
-        """Return what gives a variable a value: a placeholder, and the operations that set and that forget it."""
-        if name not in self._assigned:
-            handle = self._graph.get_tensor_by_name(name)
-            with self._graph.as_default():
-                value = self._tf.compat.v1.placeholder(handle.op.get_attr("dtype"), None)
-                assign = self._tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-                self._assigned[name] = value, assign, self._tf.raw_ops.DestroyResourceOp(resource=handle)
-        return self._assigned[name]
 
 
 def open_saved_model(path: Path, threads: int) -> TensorFlowPieces:
@@ -274,26 +227,3 @@ def open_saved_model(path: Path, threads: int) -> TensorFlowPieces:
 def open_frozen_graph(path: Path, threads: int) -> TensorFlowPieces:
     """Return the pieces of a frozen graph."""
     return TensorFlowPieces(path, threads, "frozen_graph")
-
-
-def _plain(tf: Any, value: Any) -> Any:
-    """Return an attribute of a node as a number, a text, an array or a list of such; a function as its name."""
-    kind = value.WhichOneof("value")
-    if kind == "list":
-        return [_plain_item(tf, field.name, each) for field, many in value.list.ListFields() for each in many]
-    return _plain_item(tf, kind, getattr(value, kind)) if kind else ""
-
-
-def _plain_item(tf: Any, kind: str, value: Any) -> Any:
-    if kind == "type":
-        return tf.as_dtype(value).name
-    if kind == "shape":
-        shape = tf.TensorShape(value)
-        return "?" if shape.rank is None else [-1 if size is None else size for size in shape.as_list()]
-    if kind == "s":
-        return value.decode("utf-8", "replace")
-    if kind == "func":
-        return value.name
-    if kind == "tensor":
-        return tf.make_ndarray(value)
-    return value

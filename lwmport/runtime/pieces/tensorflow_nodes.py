@@ -9,16 +9,22 @@ CALLS: Final = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 """Operators that call the function which their attribute ``f`` names, and do nothing else."""
 
 NODES: Final = 1_000_000
-"""Nodes that a graph may have once its calls are replaced: functions that call each other twice double each time."""
+"""Nodes that a graph may have once its calls are replaced."""
+
+CALLED: Final = 10_000
+"""Calls that it may have: functions that call the next one twice double them each time."""
 
 DEPTH: Final = 64
 """Calls within calls."""
+
+NEIGHBOURS: Final = "_class"
+"""The attribute that names nodes to be placed on the same device. A piece need not have them."""
 
 
 class Flat:
     """Gathers the nodes that some tensors need.
 
-    A node of a function keeps its name where no other has it; else it has the name of the call in front.
+    A node keeps its name. One of a function whose name another node has, has the name of the call in front.
 
     Attributes:
         nodes: all nodes by name, each behind what it reads; inputs are whole names of tensors (``name:0``).
@@ -31,13 +37,17 @@ class Flat:
         with self._known.as_default():
             tf.graph_util.import_graph_def(rest, name="")
         self.nodes: dict[str, Any] = {}
+        self._own: frozenset[str] = frozenset()
+        self._calls = 0
 
-    def add(self, nodes: Iterable[Any], wanted: Sequence[str]) -> list[str]:
+    def add(self, nodes: Sequence[Any], wanted: Sequence[str]) -> list[str]:
         """Take in what some tensors of a graph need, and return what these tensors are called in here.
 
         Raises:
             ArtifactError: a node reads what there is not, nodes read each other in a circle, or there are too many.
         """
+        by_name = {node.name: node for node in nodes}
+        self._own = frozenset(node.name for node in in_order(by_name, map(owner, wanted)))
         return self._inlined(nodes, wanted, {}, ())
 
     def _inlined(
@@ -71,6 +81,7 @@ class Flat:
         del found.input[:]
         found.input.extend(read)
         found.device, found.name = "", self._free(node.name, calls)
+        found.attr.pop(NEIGHBOURS, None)
         self.nodes[found.name] = found
         return str(found.name)
 
@@ -78,6 +89,9 @@ class Flat:
         """Take in what a call computes, and return what its outputs are called."""
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
+        self._calls += 1
+        if self._calls > CALLED:
+            raise ArtifactError(f"expected at most {CALLED} calls of functions, found more")
         name = node.attr["f"].func.name
         function = self._functions.get(name)
         if function is None:
@@ -89,11 +103,11 @@ class Flat:
         return self._inlined(body.node, [flat.get(each, each) for each in given], arguments, calls)
 
     def _free(self, name: str, calls: Sequence[str]) -> str:
-        if name not in self.nodes:
+        if not calls or (name not in self.nodes and name not in self._own):
             return name
         found = longer = "/".join((*calls, name))
         number = 0
-        while found in self.nodes:
+        while found in self.nodes or found in self._own:
             number += 1
             found = f"{longer}_{number}"
         return found
@@ -152,3 +166,26 @@ def _behind(nodes: Mapping[str, Any], name: str, done: set[str]) -> Iterator[Any
             del path[last]
             done.add(last)
             yield nodes[last]
+
+
+def functions_of(nodes: Iterable[Any], library: Iterable[Any]) -> list[Any]:
+    """Return the functions that nodes run, those included that these run."""
+    by_name = {function.signature.name: function for function in library}
+    found: dict[str, Any] = {}
+    waiting = [name for node in nodes for name in _named(node)]
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in found:
+            found[name] = by_name[name]
+            waiting += [other for node in by_name[name].node_def for other in _named(node)]
+    return list(found.values())
+
+
+def _named(node: Any) -> Iterator[str]:
+    """Yield the functions that a node names."""
+    yield node.op
+    for value in node.attr.values():
+        if value.HasField("func"):
+            yield value.func.name
+        for each in value.list.func:
+            yield each.name

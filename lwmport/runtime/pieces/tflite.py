@@ -14,12 +14,16 @@ from lwmport.errors import ArtifactError, RunnerError, one_line
 from lwmport.runtime.pieces.given import needed
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.runtime.pieces.tflite_cut import Cut
-from lwmport.runtime.pieces.tflite_tables import Tables, ints
+from lwmport.runtime.pieces.tflite_options import ints, text
+from lwmport.runtime.pieces.tflite_tables import Tables
 from lwmport.runtime.runners.litert_file import chosen, whole
 from lwmport.types import Array, TensorSpec
 
+KEPT: Final = 32
+"""Pieces that stay open: the same operators often run twice, on both sides' values. Each may have threads."""
+
 KEPT_BYTES: Final = 64 << 20
-"""Of the files that were cut and stay open, together: the same operators often run twice, on both sides' values."""
+"""Of the files of all pieces that stay open."""
 
 
 class TFLitePieces:
@@ -106,8 +110,8 @@ class TFLitePieces:
         self._check_open()
         places = sorted(set(operators))
         arrays = {name: np.asarray(array, order="C") for name, array in feeds.items()}
-        outputs = {name: self._place(name) for name in wanted}
         read = needed([self.operators[place] for place in places], arrays, wanted, self.constants, self._dtype)
+        outputs = {name: self._place(name) for name in wanted}
         values = {self._place(name): array for name, array in read.items()}
         fixed = [place for place in places if self._tables.fixed.issuperset(self._tables.outputs(place))]
         found: dict[int, Array] = {}
@@ -126,6 +130,7 @@ class TFLitePieces:
         self, operators: Sequence[int], values: Mapping[int, Array], ends: Sequence[int], *, delegated: bool
     ) -> dict[int, Array]:
         """Return the tensors ``ends`` that operators compute: by a piece that was opened before, if one serves."""
+        operators = self._tables.leading_to(ends, operators)
         read = self._tables.read(operators)
         constants = {place: array for place, array in values.items() if place in read & self._tables.fixed}
         inputs = {place: values[place] for place in sorted(read & set(values)) if place not in constants}
@@ -156,7 +161,7 @@ class TFLitePieces:
         if opened.nbytes <= KEPT_BYTES:
             self._kept[key] = opened
             self._kept.move_to_end(key)
-        while sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES:
+        while len(self._kept) > KEPT or sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
 
     def _signature(self, model: Any) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -169,7 +174,7 @@ class TFLitePieces:
             if not 0 <= entry.tensorIndex < len(names):
                 raise ArtifactError(f"expected one of {len(names)} tensors, found number {entry.tensorIndex}")
         inputs, outputs = (
-            {(entry.name or b"").decode("utf-8", "replace"): names[entry.tensorIndex] for entry in side or ()}
+            {text(entry.name): names[entry.tensorIndex] for entry in side or ()}
             for side in (found.inputs, found.outputs)
         )
         return inputs, outputs

@@ -8,7 +8,9 @@ import numpy as np
 
 from lwmport import extras
 from lwmport.errors import ArtifactError
-from lwmport.runtime.pieces.tflite_tables import Tables, ints, is_body, packed
+from lwmport.runtime.pieces.tflite_options import ints, is_body
+from lwmport.runtime.pieces.tflite_tables import Tables
+from lwmport.runtime.pieces.tflite_values import packed
 from lwmport.types import Array
 
 IDENTIFIER: Final = b"TFL3"
@@ -52,19 +54,22 @@ class Cut:
         """
         self._tables, self._schema = tables, tables.schema
         self._codes: dict[int, int] = {}
-        self._data: dict[tuple[int, int], Array] = {}
-        self._subgraphs: list[Any] = [None]
-        self._bodies: dict[int, int] = {}
+        self._buffers: dict[tuple[int, int], int] = {}
+        self._data: list[Array] = []
+        self._bodies: list[int] = []
         chosen = [tables.main.operators[place] for place in operators]
         met = [place for each in chosen for side in (each.inputs, each.outputs) for place in ints(side) if place >= 0]
         met += [place for each in chosen for place in ints(each.intermediates) if place >= 0]
         self.places = {place: number for number, place in enumerate(dict.fromkeys([*met, *shapes]))}
-        self._subgraphs[0] = self._schema.SubGraphT(
+        main = self._schema.SubGraphT(
             tensors=[self._tensor(place, shapes, values) for place in self.places],
             inputs=[self.places[place] for place in shapes],
             outputs=[self.places[place] for place in wanted],
             operators=[self._operator(each, self.places) for each in chosen],
         )
+        self._subgraphs = [main]
+        while len(self._subgraphs) <= len(self._bodies):  # bodies have bodies
+            self._subgraphs.append(self._subgraph(self._bodies[len(self._subgraphs) - 1]))
         self.content = self._packed()
 
     def _tensor(self, place: int, shapes: Mapping[int, tuple[int, ...]], values: Mapping[int, Array]) -> Any:
@@ -92,8 +97,10 @@ class Cut:
         """Return the number of a buffer; 0 is the empty one."""
         if not len(content):
             return 0
-        self._data.setdefault(key, content)
-        return 1 + list(self._data).index(key)
+        if key not in self._buffers:
+            self._data.append(content)
+            self._buffers[key] = len(self._data)
+        return self._buffers[key]
 
     def _operator(self, operator: Any, places: Mapping[int, int] | range) -> Any:
         """Return an operator with the new numbers of its tensors, of its code and of its bodies."""
@@ -126,38 +133,41 @@ class Cut:
 
     def _body(self, index: int) -> int:
         """Return the new number of a subgraph that an operator runs."""
-        if index < 0 or index in self._bodies:
-            return self._bodies.get(index, index)
         if not index:
             raise ArtifactError("expected an operator to run another subgraph than its own, found number 0")
-        number = self._bodies[index] = len(self._subgraphs)
-        self._subgraphs.append(None)
+        if index > 0 and index not in self._bodies:
+            self._bodies.append(index)
+        return 1 + self._bodies.index(index) if index > 0 else index
+
+    def _subgraph(self, index: int) -> Any:
+        """Return a subgraph that an operator runs, with all that is in it."""
         found = copy(self._tables.model.subgraphs[index])
         found.tensors, found.debugMetadataIndex = [copy(tensor) for tensor in found.tensors], -1
         for tensor in found.tensors:
             self._keep(tensor)
         same = range(len(found.tensors))
         found.operators = [self._operator(each, same) for each in found.operators]
-        self._subgraphs[number] = found
-        return number
+        return found
 
     def _packed(self) -> bytes:
         """Return the file: its tables are packed twice, with any and with the true places of constants."""
         length = len(self._tables_at([_ANYWHERE] * len(self._data)))
         starts, end = [], length
-        for content in self._data.values():
+        for content in self._data:
             starts.append(-(-end // ALIGNMENT) * ALIGNMENT)
             end = starts[-1] + content.nbytes
         parts: list[Any] = [self._tables_at(starts)]
         end = length
-        for start, content in zip(starts, self._data.values(), strict=True):
+        for start, content in zip(starts, self._data, strict=True):
             parts += [bytes(start - end), content.data]
             end = start + content.nbytes
-        return b"".join(parts)
+        whole = b"".join(parts)
+        self._tables.give_back()
+        return whole
 
     def _tables_at(self, starts: Sequence[int]) -> bytes:
         schema, flatbuffers = self._schema, extras.require("flatbuffers")
-        sizes = [content.nbytes for content in self._data.values()]
+        sizes = [content.nbytes for content in self._data]
         behind = [schema.BufferT(offset=start, size=size) for start, size in zip(starts, sizes, strict=True)]
         model = schema.ModelT(
             version=VERSION,

@@ -1,45 +1,18 @@
 """What a TFLite file says of its main subgraph: names that are unique, operators with their settings, constants."""
 
 import mmap
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import prod
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from lwmport import extras
 from lwmport.errors import ArtifactError
 from lwmport.runtime.pieces.spec import Operator
+from lwmport.runtime.pieces.tflite_options import bodies, ints, settings, text, words
+from lwmport.runtime.pieces.tflite_values import bytes_of, read
 from lwmport.types import Array, TensorSpec, dtype_of
-
-ENUMERATIONS: Final = {
-    "algorithm": "RngAlgorithm",
-    "combiner": "CombinerType",
-    "compareType": "StablehloComparisonType",
-    "comparisonDirection": "StablehloComparisonDirection",
-    "fusedActivationFunction": "ActivationFunctionType",
-    "idxOutType": "TensorType",
-    "inDataType": "TensorType",
-    "kernelType": "LSTMKernelType",
-    "keyDtype": "TensorType",
-    "mode": "MirrorPadMode",
-    "outDataType": "TensorType",
-    "outType": "TensorType",
-    "outputType": "TensorType",
-    "padding": "Padding",
-    "quantizedBiasType": "TensorType",
-    "reduceFunction": "ReduceWindowFunction",
-    "valueDtype": "TensorType",
-    "weightsFormat": "FullyConnectedOptionsWeightsFormat",
-}
-"""Field of an options table -> the enumeration of the schema that its numbers are of."""
-
-PACKED: Final = {"INT2": 2, "INT4": 4, "UINT4": 4}
-"""Types of which a byte holds several values, the first one in its low bits -> bits of a value."""
-
-_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Tables:
@@ -58,12 +31,13 @@ class Tables:
     def __init__(self, model: Any, data: mmap.mmap) -> None:
         self.schema = extras.require("ai_edge_litert.schema_py_generated")
         self.model, self.data = model, data
-        self.types = _words(self.schema.TensorType)
-        self._codes = _words(self.schema.BuiltinOperator)
+        self.types = words("TensorType")
+        self._codes = words("BuiltinOperator")
         _check(model, len(data))
         self.main = model.subgraphs[0]
-        self.names = _unique([_text(tensor.name) for tensor in self.main.tensors])
+        self.names = _unique([text(tensor.name) for tensor in self.main.tensors])
         self.made = {each for place in range(len(self.main.operators)) for each in self.outputs(place)}
+        self._inputs = set(ints(self.main.inputs))
         self.constants = {place for place in range(len(self.names)) if self._is_constant(place)}
         _check_order(self)
         self.fixed = self._fixed()
@@ -87,7 +61,7 @@ class Tables:
             for side in (found.inputs, found.outputs)
         )
         name = next(filter(None, outputs), f"{kind}#{place}")
-        return Operator(name=name, type=kind, inputs=inputs, outputs=outputs, attributes=self._settings(found))
+        return Operator(name=name, type=kind, inputs=inputs, outputs=outputs, attributes=settings(found, self._body))
 
     def outputs(self, place: int) -> list[int]:
         """Return the tensors that an operator makes."""
@@ -98,12 +72,22 @@ class Tables:
         made = {each for place in operators for each in self.outputs(place)}
         return {each for place in operators for each in ints(self.main.operators[place].inputs) if each >= 0} - made
 
+    def leading_to(self, wanted: Sequence[int], operators: Sequence[int]) -> list[int]:
+        """Return those of some operators, in order, that tensors are computed by, and those that make nothing."""
+        needed, found = set(wanted), list[int]()
+        for place in reversed(operators):
+            made = self.outputs(place)
+            if not made or not needed.isdisjoint(made):
+                needed.update(ints(self.main.operators[place].inputs))
+                found.append(place)
+        return found[::-1]
+
     def kind(self, operator: Any) -> str:
         """Return what an operator computes: the schema's word, or the own one of a custom operator."""
         code = self.model.operatorCodes[operator.opcodeIndex]
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         word = self._codes.get(number, f"operator {number}")
-        return _text(code.customCode) or word if word == "CUSTOM" else word
+        return text(code.customCode) or word if word == "CUSTOM" else word
 
     def content(self, tensor: Any) -> Array:
         """Return the bytes of a tensor as they lie in the file, none where it has no value there."""
@@ -125,43 +109,15 @@ class Tables:
             raise ArtifactError(f"expected plain numbers in the constant {spec.name}, found {how}")
         if tensor.isVariable:
             return np.zeros(shape, dtype_of(spec.dtype))
-        content = self.content(tensor)
-        needed = -(-prod(shape) * PACKED.get(word, 8 * dtype_of(spec.dtype).itemsize) // 8)
+        content, needed = self.content(tensor), bytes_of(word, shape)
         if content.nbytes != needed:
             raise ArtifactError(f"expected {needed} bytes for {spec.dtype} {shape} {spec.name}, found {content.nbytes}")
-        if word in PACKED:
-            return _unpacked(content, word, prod(shape)).astype(dtype_of(spec.dtype)).reshape(shape)
-        return content.view(dtype_of(spec.dtype)).reshape(shape)
+        return read(content, word, shape)
 
-    def bodies(self, operator: Any) -> list[int]:
-        """Return the subgraphs that an operator runs."""
-        found: list[int] = []
-        for options in (operator.builtinOptions, operator.builtinOptions2):
-            for name, value in vars(options).items() if options is not None else ():
-                if is_body(name):
-                    found += [value] if isinstance(value, int) else ints(value)
-        return [index for index in found if index >= 0]
-
-    def _settings(self, operator: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for options in (operator.builtinOptions, operator.builtinOptions2):
-            for name, value in vars(options).items() if options is not None else ():
-                found[_CAPITAL.sub("_", name).lower()] = self._plain(name, value)
-        if operator.customOptions is not None:
-            found["custom_options"] = np.asarray(operator.customOptions, np.uint8)
-        return found
-
-    def _plain(self, name: str, value: Any) -> Any:
-        if is_body(name):
-            many = [self._body(index) for index in ([value] if isinstance(value, int) else ints(value))]
-            return many[0] if isinstance(value, int) else many
-        if name in ENUMERATIONS and isinstance(value, int):
-            return _words(getattr(self.schema, ENUMERATIONS[name])).get(value, value)
-        if isinstance(value, bytes):
-            return _text(value)
-        if isinstance(value, np.ndarray):
-            return value.tolist()
-        return value if isinstance(value, bool | int | float | str | list) else str(value or "")
+    def give_back(self) -> None:
+        """Let go of the memory in which parts of the file lie; they are read again when they are needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.data.madvise(mmap.MADV_DONTNEED)
 
     def _body(self, index: int) -> str:
         if index < 0:
@@ -172,7 +128,7 @@ class Tables:
     def _is_constant(self, place: int) -> bool:
         """Return whether the file has the value; a tensor without elements needs no bytes, and variables are zero."""
         tensor = self.main.tensors[place]
-        if place in self.made or place in ints(self.main.inputs):
+        if place in self.made or place in self._inputs:
             return False
         return tensor.isVariable or len(self.content(tensor)) > 0 or 0 in ints(tensor.shape)
 
@@ -183,38 +139,6 @@ class Tables:
             if read and found.issuperset(read):
                 found.update(ints(each.outputs))
         return found
-
-
-def ints(vector: Any) -> list[int]:
-    """Return a vector of the tables as plain numbers."""
-    return [] if vector is None else [int(value) for value in vector]
-
-
-def is_body(field: str) -> bool:
-    """Return whether a field of options says which subgraphs an operator runs."""
-    return field == "subgraph" or field.endswith(("SubgraphIndex", "SubgraphIndices"))
-
-
-def packed(array: Array, word: str) -> Array:
-    """Return the bytes that a TFLite file has for some values."""
-    plain = np.ascontiguousarray(array).reshape(-1)
-    if word not in PACKED:
-        return plain.view(np.uint8)
-    bits = PACKED[word]
-    each = 8 // bits
-    numbers = plain.astype(np.int8).view(np.uint8) & ((1 << bits) - 1)
-    filled = np.concatenate([numbers, np.zeros(-len(numbers) % each, np.uint8)]).reshape(-1, each)
-    found: Array = np.bitwise_or.reduce(filled << (np.arange(each, dtype=np.uint8) * bits), axis=1)
-    return found
-
-
-def _unpacked(content: Array, word: str, count: int) -> Array:
-    bits = PACKED[word]
-    shifts = np.arange(8 // bits, dtype=np.uint8) * bits
-    numbers = ((content[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)[:count].astype(np.int8)
-    sign = 0 if word.startswith("U") else 1 << (bits - 1)
-    found: Array = np.subtract(np.bitwise_xor(numbers, sign), sign)
-    return found
 
 
 def _check(model: Any, length: int) -> None:
@@ -256,7 +180,7 @@ def _check_order(tables: Tables) -> None:
         known.update(ints(each.outputs))
     for subgraph in tables.model.subgraphs:
         for each in subgraph.operators:
-            _check_indices("subgraph", iter(tables.bodies(each)), len(tables.model.subgraphs))
+            _check_indices("subgraph", iter(bodies(each)), len(tables.model.subgraphs))
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -271,11 +195,3 @@ def _unique(names: Sequence[str]) -> list[str]:
                 new += "#"
         found[new] = None
     return list(found)
-
-
-def _text(name: bytes | None) -> str:
-    return (name or b"").decode("utf-8", "replace")
-
-
-def _words(enumeration: type) -> dict[int, str]:
-    return {number: name for name, number in vars(enumeration).items() if isinstance(number, int)}

@@ -27,6 +27,10 @@ Show: TypeAlias = Callable[[Any, Any], None]
 """Called with each variable and its value, as soon as it is computed."""
 
 
+See: TypeAlias = Callable[[int, str, Array], None]
+"""Called with the number of a case, the name of a tap, and its value."""
+
+
 class StreamedJaxRunner(BaseRunner):
     """Runs a component with no more than one of its weights in memory. It is not to be timed: it reads as it goes."""
 
@@ -43,11 +47,15 @@ class StreamedJaxRunner(BaseRunner):
         return self.run_all([inputs])[0]
 
     def run_all(
-        self, cases: Sequence[Mapping[str, Array]], progress: Progress = lambda *_: None
+        self,
+        cases: Sequence[Mapping[str, Array]],
+        progress: Progress = lambda *_: None,
+        taps: tuple[str, See] | None = None,
     ) -> list[dict[str, Array]]:
         """Return the outputs for each of several inputs; a weight that all need next is read once.
 
-        ``progress`` is called with the bytes of weights in float32.
+        ``progress`` is called with the bytes of weights in float32. ``taps`` are a kind of `lwmport.types.TAPS`, and
+        what is called with the number of the case, the name and the value of each.
 
         Raises:
             RunnerError: names, shapes, dtypes or indices do not fit the signature.
@@ -56,7 +64,7 @@ class StreamedJaxRunner(BaseRunner):
             check_inputs(self.component.signature.inputs, inputs)
         found: dict[int, dict[str, Array]] = {}
         waiting: dict[int, str] = {}
-        walks = [self._walk(traced(self.component, inputs), inputs) for inputs in cases]
+        walks = [self._walk(*self._shown(number, inputs, taps)) for number, inputs in enumerate(cases)]
         total, done, seen = sum(spec.nbytes for spec in self.component.weights.values()), 0, set[str]()
 
         def step(number: int, weight: Any) -> None:
@@ -79,6 +87,20 @@ class StreamedJaxRunner(BaseRunner):
                 seen.add(name)
                 progress(name, done, total)
         return [found[number] for number in range(len(walks))]
+
+    def _shown(self, number: int, inputs: Mapping[str, Array], taps: tuple[str, See] | None) -> tuple[Any, Any, Show]:
+        """Return the program for some inputs, these, and what looks at each of its values."""
+        if taps is None:
+            return traced(self.component, inputs), inputs, lambda *_: None
+        kind, see = taps
+        closed, found = tapped_jaxpr(self.component, inputs, kind)
+        names = {variable: name for name, variable in found.items()}
+
+        def show(variable: Any, value: Any) -> None:
+            if variable in names:
+                see(number, names[variable], np.asarray(value))
+
+        return closed, inputs, show
 
     def taps(self, inputs: Mapping[str, Array], kind: str) -> Iterator[tuple[str, Array]]:
         """Yield the name and the value of each tap, in the order of computation; none is kept.

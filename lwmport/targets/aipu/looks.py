@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from lwmport.targets.aipu import operators
+from lwmport.targets.graphs.one_node import schema_of
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules import nodes, registration
 from lwmport.targets.rules.rule import Hit, Subject
@@ -119,7 +120,7 @@ def newer_forms(subject: Subject) -> Iterator[Hit]:
         known = operators.versions("", node.op) if node.domain in registration.STANDARD else None
         if not known or registration.since(node.op, subject.graph.opset) <= max(known):
             continue
-        old, new = (registration.schema_of(node.op, opset) for opset in (max(known), subject.graph.opset))
+        old, new = (schema_of(node.op, opset) for opset in (max(known), subject.graph.opset))
         if old is None or new is None:
             continue
         for name, value in node.attributes.items():

@@ -30,7 +30,8 @@ class CompileJob:
     model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
     ``given`` are a user's inputs of several runs to compare on, ``scales`` the largest magnitudes of those outputs
     whose range is known. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
-    ``finish`` adds to a verdict what its record says beside it.
+    ``finish`` adds to a verdict what its record says beside it. ``within`` is a folder that holds model and results
+    and keeps them together, if there is one.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class CompileJob:
     toolchain: Path | None = None
     run: bool = True
     finish: Callable[[Compilation], Compilation] = lambda made: made
+    within: Path | None = None
 
 
 def check_job(job: CompileJob, target: Target, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:

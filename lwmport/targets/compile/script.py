@@ -2,15 +2,30 @@
 
 import shlex
 from collections.abc import Iterable
+from typing import Final
 
 from lwmport.targets.compile.plan import CompilePlan, Step
 from lwmport.targets.compile.toolchain import Sdk
+
+APART: Final = (
+    "# The model's folder is the argument; without one the model lies beside this script.",
+    'model="$(cd "${1:-$(dirname "$0")}" && pwd)"',
+    'cd "$(dirname "$0")"',
+    "links=()",
+    """trap 'rm -f -- "${links[@]}"' EXIT""",
+    'for file in "$model"/*; do',
+    '  if [ ! -e "${file##*/}" ]; then ln -s "$file" .; links+=("${file##*/}"); fi',
+    "done",
+)
+"""How a script finds a model whose place it does not know."""
 
 
 def script(title: str, folder: str, plan: CompilePlan, sdk: Sdk) -> bytes:
     """Return a shell script that sources the SDK's environment where it is, goes to the folder and runs the steps.
 
-    Where a plan has parts, they run on a machine without the one tool. ``folder`` is relative to where the script lies.
+    Where a plan has parts, they run on a machine without the one tool. ``folder`` is relative to where the script lies;
+    an empty one says that the model lies apart: its folder is then the script's argument, and what is in it is linked
+    to beside the script while the steps run.
     """
     homes = [f'"${name}"' for name in sdk.variables] + [shlex.quote(place) for place in sdk.places]
     lines = ["#!/usr/bin/env bash", f"# {' '.join(title.split())}"]
@@ -25,8 +40,12 @@ def script(title: str, folder: str, plan: CompilePlan, sdk: Sdk) -> bytes:
         ]
     if sdk.after:
         lines.append(sdk.after)
-    lines += ["set -eo pipefail", f'cd "$(dirname "$0")"/{shlex.quote(folder)}', *_steps(plan)]
+    lines += ["set -eo pipefail", *(_beside(folder) if folder else APART), *_steps(plan)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _beside(folder: str) -> tuple[str, ...]:
+    return (f'cd "$(dirname "$0")"/{shlex.quote(folder)}',)
 
 
 def _steps(plan: CompilePlan) -> Iterable[str]:

@@ -17,6 +17,7 @@ from lwmport.targets.compile.record import results
 from lwmport.targets.compile.script import script
 from lwmport.targets.compile.toolchain import Sdk, Tool, find
 from lwmport.targets.compile.verdict import quote
+from lwmport.targets.compile.way import HERE, folder_of, is_apart, results_of
 from lwmport.types import Compilation, Status
 
 PASSED: Final = "passed"
@@ -66,7 +67,7 @@ def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
         UsageError: the artifact or the options do not suit the target.
     """
     relative = vendor.plan(job, _place(vendor, job, out, relative=True))
-    folder = "." if vendor.beside_results else os.path.relpath(job.path.parent, out)
+    folder = HERE if vendor.beside_results else folder_of(job, out)
     commands = tuple(shlex.join([step.tools[0], *step.options]) for step in _road(vendor, job, relative))
     title = f"{job.path.name} for {vendor.target}" + (f" ({job.soc})" if job.soc else "")
     with results(out, job.name, job.finish) as (scratch, done):
@@ -75,7 +76,7 @@ def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
         found = _attempt(vendor, job, scratch)
         for name, content in relative.files.items():
             (scratch / name).write_bytes(content)
-        text = script(title, folder, relative, vendor.sdk)
+        text = script(title, "" if is_apart(job, out) else folder, relative, vendor.sdk)
         (scratch / f"{job.name}.sh").write_bytes(text)
         (scratch / f"{job.name}.sh").chmod(0o755)
         return done(
@@ -86,7 +87,7 @@ def compile_with(vendor: Vendor, job: CompileJob, out: Path) -> Compilation:
                 tool=_road(vendor, job, relative)[0].tools[0],
                 status=found.status,
                 reason=found.reason,
-                folder=folder,
+                folder=os.path.relpath(job.path.parent, out) if found.status is Status.PASSED else folder,
                 commands=commands,
                 files=tuple(sorted(path.name for path in scratch.iterdir())),
                 products=found.products,
@@ -110,8 +111,8 @@ def _place(vendor: Vendor, job: CompileJob, out: Path, *, relative: bool) -> Pla
         model = str(job.path.absolute()) if vendor.beside_results else job.path.name
         return Place(model=model, out="." if vendor.beside_results else str(out.absolute()))
     if vendor.beside_results:
-        return Place(model=os.path.relpath(job.path, out), out=".")
-    return Place(model=job.path.name, out=os.path.relpath(out, job.path.parent))
+        return Place(model=os.path.normpath(f"{folder_of(job, out)}/{job.path.name}"), out=HERE)
+    return Place(model=job.path.name, out=results_of(job, out))
 
 
 def _attempt(vendor: Vendor, job: CompileJob, scratch: Path) -> _Outcome:

@@ -13,6 +13,7 @@ from lwmport.targets.compile.agreement import agreement, together
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.record import results
 from lwmport.targets.compile.samples import samples
+from lwmport.targets.compile.way import folder_of, results_of
 from lwmport.targets.cpu.attempt import attempt
 from lwmport.targets.cpu.engines import ENGINES
 from lwmport.targets.cpu.target import CPU
@@ -54,7 +55,7 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
                 tool=engine,
                 status=status,
                 reason=reason,
-                folder=os.path.relpath(job.path.parent, out),
+                folder=os.path.relpath(job.path.parent, out) if status is Status.PASSED else folder_of(job, out),
                 commands=(_command(job, engine, out),),
                 files=files,
                 products=files,
@@ -114,4 +115,4 @@ def _scarcity(job: CompileJob, engine: str, size: int) -> str:
 
 def _command(job: CompileJob, engine: str, out: Path) -> str:
     words = ["lwmport", "compile", job.path.name, "--target", CPU.name, "--soc", engine]
-    return shlex.join([*words, "--compile-precision", job.precision, "--out", os.path.relpath(out, job.path.parent)])
+    return shlex.join([*words, "--compile-precision", job.precision, "--out", results_of(job, out)])

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from lwmport.targets.graphs import one_node
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.operators import listed
-from lwmport.targets.rules import registration
 
 _LIST: Final = listed("onnxruntime_cpu")
 NEWEST: Final = int(_LIST["opset"])
@@ -61,7 +61,7 @@ def lack(graph: Graph, node: Node) -> str:
 
 def schema_of(graph: Graph, node: Node) -> Any:
     """Return ONNX's schema of a node's operator at the version that ONNX Runtime takes, None if there is none."""
-    return registration.schema_of(node.op, version(graph, node) or _opset(graph, node), node.domain)
+    return one_node.schema_of(node.op, version(graph, node) or _opset(graph, node), node.domain)
 
 
 def _taken(graph: Graph, node: Node, bound: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from lwmport.errors import ArtifactError, UsageError
 from lwmport.onnx_dtypes import BITS, DTYPES
 from lwmport.targets.graphs import external
 from lwmport.targets.graphs.calls import check_calls
+from lwmport.targets.graphs.exporters import module_of
 from lwmport.targets.graphs.inference import constant_of, settle
 from lwmport.targets.graphs.misfits import is_misfit, misfits
 from lwmport.targets.graphs.record import (
@@ -195,6 +196,7 @@ def _node(node: onnx.NodeProto, scope: str, opset: int, problems: list[Problem])
         outputs=tuple(node.output),
         attributes={item.name: _attribute(item) for item in items},
         scope=scope,
+        module=module_of(node),
     )
 
 

@@ -115,7 +115,8 @@ class Node:
     """One operation. ``scope`` is the path of the bodies and functions that it lies in, empty at the top.
 
     Attributes are plain values; a tensor is an array if it is small, else None; a body is its number of nodes.
-    ``version`` is that of the operator, in formats that give one for each.
+    ``version`` is that of the operator, in formats that give one for each. ``module`` is the module that it was written
+    in, where the exporter tells that.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     scope: str = ""
     version: int = 0
+    module: tuple[str, ...] = ()
 
     def input(self, index: int) -> str:
         """Return the name of an input, empty if it is left out."""

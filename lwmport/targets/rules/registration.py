@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from lwmport.targets.graphs.one_node import schema_of
 from lwmport.targets.rules.rule import Hit, Look, Subject
 
 STANDARD: Final = ("", "ai.onnx")
@@ -38,13 +39,6 @@ def foreign_domains_without_function(*known: str) -> Look:
                 yield Hit.at(node, f"domain {node.domain!r}")
 
     return look
-
-
-def schema_of(operator: str, opset: int, domain: str = "") -> Any:
-    """Return ONNX's schema of an operator at an opset, None if it has none."""
-    from lwmport.targets.graphs import one_node
-
-    return one_node.schema_of(operator, opset, domain)
 
 
 def usual_value(schema: Any, attribute: str) -> Any:

@@ -6,8 +6,9 @@ import pytest
 from lwmport.errors import ConfigError, PortError, UsageError
 from lwmport.models.attention.ring import device_mesh
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama.presets import CONFIGS, VISION_CONFIGS, with_settings
+from lwmport.models.llama.presets import CONFIGS, VISION_CONFIGS
 from lwmport.models.llama.weights import checkpoint_weights, llama_weights
+from lwmport.models.options import changes
 
 LWM_FIELDS = [
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
@@ -74,8 +75,8 @@ def test_what_lwms_class_writes_beside_its_fields_is_passed_over() -> None:
 
 
 def test_settings_change_single_fields() -> None:
-    found = with_settings(
-        VISION_CONFIGS["debug"], ["theta=50000000", "scan_mlp=false", "mesh_dim=1,1,1,-1", "sample_mode = text"]
+    found = VISION_CONFIGS["debug"].updated(
+        changes(["theta=50000000", "scan_mlp=false", "mesh_dim=1,1,1,-1", "sample_mode = text"])
     )
     expected = {"theta": 50000000, "scan_mlp": False, "mesh_dim": "1,1,1,-1", "sample_mode": "text"}
     assert found == VISION_CONFIGS["debug"].updated(expected)
@@ -84,7 +85,7 @@ def test_settings_change_single_fields() -> None:
 @pytest.mark.parametrize("text", ["theta", "=1", ""])
 def test_a_setting_needs_a_field_and_a_value(text: str) -> None:
     with pytest.raises(UsageError, match="field=value"):
-        with_settings(CONFIGS["debug"], [text])
+        changes([text])
 
 
 @pytest.mark.parametrize(

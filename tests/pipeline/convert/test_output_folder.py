@@ -1,5 +1,6 @@
 """One folder, one conversion: a second one replaces the same files, or is refused with nothing touched."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,21 @@ def test_the_same_component_is_replaced_and_foreign_files_stay(tmp_path: Path) -
     listed = {file.name for part in made.components for file in part.files}
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", manifest.NAME, *listed}
     assert not list(tmp_path.glob(f"{atomic.PREFIX}*"))
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_a_report_of_an_earlier_version_is_named_with_what_to_do(tmp_path: Path, *, validate: bool) -> None:
+    convert(tmp_path, "llama-head", validate=True)
+    path = tmp_path / "report.json"
+    older = {key: value for key, value in json.loads(path.read_text()).items() if key not in {"files", "seal"}}
+    path.write_text(json.dumps(older))
+    before = files(tmp_path)
+    with pytest.raises(
+        PortError, match=r"found report.html, .* if nobody edited them, delete report.html, report.json"
+    ):
+        convert(tmp_path, "llama-head", validate=validate)
+    assert files(tmp_path) == before
+    for page in ("report.html", "report.json", "report.md"):
+        (tmp_path / page).unlink()
+    convert(tmp_path, "llama-head", validate=validate)
+    assert (tmp_path / "report.html").exists() == validate

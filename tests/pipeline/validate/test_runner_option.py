@@ -254,8 +254,8 @@ def test_a_broken_record_costs_one_line(case: str, ascend: Callable[[float], Pat
 def test_a_port_judges_what_its_compiler_made(ascend: Callable[[float], Path], converted: Path) -> None:
     path = ascend(0.0)
     made = (record(converted),)
-    status, sentence = judge_compiled(made, path.parent, "ascend", None, Silent())
+    status, sentence = judge_compiled(made, path.parent, "ascend", (None, None), Silent())
     assert (status, sentence.startswith("llama-head.om in ascend: ")) == (Status.PASSED, True)
     assert (path.parent / "report" / "llama-head.om" / "report.html").is_file()
     with pytest.raises(UsageError, match=r"expected a compiled file that compass runs \(.txt\), found llama-head.om"):
-        judge_compiled(made, path.parent, "compass", None, Silent())
+        judge_compiled(made, path.parent, "compass", (None, None), Silent())

@@ -91,10 +91,10 @@ def test_quantised_values_are_the_numbers_that_they_stand_for(tmp_path: Path) ->
     ir(tmp_path / "decoder.txt")
     channels = "layer_top_scale_offset=[0,8]\nlayer_top_scale_size=[8,12]\n"
     ir(tmp_path / "decoder_o.txt", "int8", ("layer_top_scale=[20.0]\nlayer_top_zp=[-3]\n", channels))
-    quantised = np.clip(np.round(LAST * 20.0) + 3, -128, 127).astype(np.int32)
+    quantised = np.clip(np.round(LAST * 20.0) + 3, -128, 127).astype(np.float32)  # the dump holds floats
     for folder, array in (("float32", LAST), ("quant", quantised)):
         put(tmp_path / folder / "decoder_Convolution__net_Conv__o0_net_Conv_0.npy", array)
-    put(tmp_path / "quant/decoder_Split__net_Split__o0_net_Split_0.npy", np.arange(2))
+    put(tmp_path / "quant/decoder_Split__net_Split__o0_net_Split_0.npy", np.arange(2.0))
     found = read_brought(tmp_path)
     (one,) = found.tensors
     assert one.dtype == "float32"
@@ -109,6 +109,38 @@ def test_quantised_values_are_the_numbers_that_they_stand_for(tmp_path: Path) ->
             "scale a channel, which the .txt does not tell"
         ),
     )
+
+
+def test_a_quantised_dump_is_told_by_its_folder(tmp_path: Path) -> None:
+    ir(tmp_path / "quant/decoder_o.txt", "int8", ("layer_top_scale=[20.0]\nlayer_top_zp=[0]\n", ""))
+    name = "decoder_Convolution__net_Conv__o0_net_Conv_0.npy"
+    put(tmp_path / "quant" / name, np.full((1, 2, 4, 3), 20.0))
+    (one,) = read_brought(tmp_path / "quant").tensors
+    assert values(one, PICTURES.shape, "float32").max() == 1.0
+    (tmp_path / "quant").rename(tmp_path / "other")
+    with pytest.raises(ArtifactError, match=r"may be quantised or not: only the folder, float32/ or quant/, tells"):
+        read_brought(tmp_path / "other")
+
+
+def test_the_order_of_axes_is_followed_from_layer_to_layer(tmp_path: Path) -> None:
+    cubes = np.random.default_rng(1).normal(size=(5, 1, 4, 4, 4)).astype(np.float32)
+    kinds = {"conv": "Convolution", "relu": "Activation", "reshape": "Reshape", "x": "Input", "abs": "Activation"}
+    below = {"relu": "conv_0", "abs": "x_0"}
+    text = HEAD.format(precision="float32")
+    for number, (name, kind) in enumerate(kinds.items()):
+        made = layer(number, name, kind, f"{name}_0", "[1,4,4,4]", "float32")
+        text += made.replace("layer_bottom=[x_0]", f"layer_bottom=[{below.get(name, '')}]")
+        put(tmp_path / f"{number}_[{name}]_{name}_0.bin", cubes[number])
+    (tmp_path / "decoder.txt").write_text(text)
+    found = matched(read_brought(tmp_path), [f"{name}:0" for name in kinds])
+    turned = cubes.transpose(0, 1, 4, 2, 3)
+    for number, expected in enumerate((turned[0], turned[1], None, cubes[3], cubes[4])):
+        one = found[f"{list(kinds)[number]}:0"]
+        if expected is None:
+            with pytest.raises(ArtifactError, match=r"in NHWC or the model's to fit .* in one way, found 2"):
+                values(one, (1, 4, 4, 4), "float32", order="NCHW")
+        else:
+            assert np.array_equal(values(one, (1, 4, 4, 4), "float32", order="NCHW"), expected)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def test_what_holds_no_numbers_is_left_aside(tmp_path: Path) -> None:
     assert found.notes == (
         (
             "4 left aside: both.npz, evil.npy holds Python objects, which are never unpickled, "
-            "evil.npy holds Python objects, which are never unpickled, notes.md is no .npy or .npz, text.npy holds <U1, no numbers"
+            "evil.npy holds Python objects, which are never unpickled, "
+            "notes.md is no .npy or .npz, text.npy holds <U1, no numbers"
         ),
         "links and what is no file are left aside: link.npy",
     )

@@ -1,0 +1,50 @@
+"""Pairs of parameters, and what shape and order may match."""
+
+from lwmport.pipeline.compare.matching import match, paired
+from lwmport.pipeline.compare.structure import Parameter, Structure
+from lwmport.reports.comparison.record import Tensor
+
+
+def tensor(name: str, *shape: int) -> Tensor:
+    return Tensor(name=name, shape=shape, dtype="float32")
+
+
+def structure(**modules: tuple[int, ...]) -> Structure:
+    parameters = tuple(
+        Parameter(path=tuple(path.split("__")), full=path, tensor=tensor("kernel", *shape))
+        for path, shape in modules.items()
+    )
+    return Structure(kind="a test", vocabulary="", parameters=parameters)
+
+
+def test_parameters_are_paired_by_name_then_by_sizes_then_if_one_is_left() -> None:
+    a = [tensor("kernel", 3, 4), tensor("bias", 4), tensor("gamma", 5)]
+    b = [tensor("weight", 4, 3), tensor("bias", 4), tensor("scale", 7)]
+    names = [(one.name if one else "", other.name if other else "") for one, other in paired(a, b)]
+    assert names == [("bias", "bias"), ("kernel", "weight"), ("gamma", "scale")]
+
+
+def test_parameters_that_fit_nothing_stand_alone() -> None:
+    found = paired([tensor("a", 2), tensor("b", 3)], [tensor("c", 4)])
+    assert [(one is None, other is None) for one, other in found] == [(False, True), (False, True), (True, False)]
+
+
+def test_paths_go_before_shapes() -> None:
+    found = match(structure(x=(2, 3), y=(2, 3)), structure(y=(2, 3), x=(2, 3))).found
+    assert {b: a for b, (a, _) in found.items()} == {(): (), ("x",): ("x",), ("y",): ("y",)}
+    assert {how for _, how in found.values()} == {"path"}
+
+
+def test_shapes_match_in_order_and_bring_what_holds_them() -> None:
+    a = structure(enc__conv=(3, 3, 4, 8), enc__norm=(8,), enc__out=(8, 8))
+    b = structure(stem__c=(8, 4, 3, 3), stem__n=(8,), stem__new=(5, 5), stem__o=(8, 8))
+    found = match(a, b).found
+    assert found["stem", "c"] == (("enc", "conv"), "shape and order")
+    assert found["stem", "o"] == (("enc", "out"), "shape and order")
+    assert found[("stem",)] == (("enc",), "modules within")
+    assert ("stem", "new") not in found
+
+
+def test_another_order_is_not_forced() -> None:
+    found = match(structure(a=(2, 3), b=(4, 5)), structure(c=(4, 5), d=(2, 3))).found
+    assert len(found) == 2, "the model itself and one of the two"
