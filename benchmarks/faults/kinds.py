@@ -95,7 +95,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             group="attributes", causes=("wrong-attribute", "scaled-weights"), places=values.integer_off_by_one
         ),
         "sign-flipped": Kind(
-            group="attributes", causes=("scaled-weights", "wrong-attribute", "wrong-epsilon"), places=values.sign_flipped
+            group="attributes",
+            causes=("scaled-weights", "wrong-attribute", "wrong-epsilon"),
+            places=values.sign_flipped,
         ),
         "variance-unbiased": Kind(
             group="attributes", causes=("biased-variance", "scaled-weights"), places=values.variance_unbiased

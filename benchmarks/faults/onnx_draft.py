@@ -77,17 +77,22 @@ class OnnxDraft(Draft):
         return str(operator.raw.input[slot])
 
     def set_constant(self, operator: Operator, slot: int, values: Array) -> None:
-        """Give one operator another constant, inside the file; whoever else reads the old one keeps it."""
-        name = self._free(f"{operator.raw.input[slot] or operator.name}/changed")
+        """Give one operator another constant, inside the file; whoever else reads the old one keeps it.
+
+        The new one has the name of the old one where nobody else reads that.
+        """
+        old = operator.raw.input[slot]
+        alone = sum(list(one.raw.input).count(old) for one in self.operators) == 1 and old in self._constants
+        name = old if alone else self._free(f"{old or operator.name}/changed")
         tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
         if isinstance(operator.scope, onnx.FunctionProto):
             node = helper.make_node("Constant", [], [name], name=name, value=tensor)
             operator.scope.node.insert(list(operator.scope.node).index(operator.raw), node)
+        elif alone:
+            self._constants[old].CopyFrom(tensor)
         else:
             self._model.graph.initializer.append(tensor)
-        old = operator.raw.input[slot]
         self.connect(operator, slot, name)
-        self._drop(old)
 
     def connect(self, operator: Operator, slot: int, value: Value | None) -> None:
         """Let an operator read another tensor."""
@@ -188,12 +193,6 @@ class OnnxDraft(Draft):
     def _free(self, name: str) -> str:
         taken = {item for operator in self.operators for item in (*operator.raw.input, *operator.raw.output)}
         return next(name_ for name_ in (name, *(f"{name}_{i}" for i in range(len(taken)))) if name_ not in taken)
-
-    def _drop(self, name: str) -> None:
-        """Remove a constant that nobody reads."""
-        read = {item for operator in self.operators for item in operator.raw.input}
-        if name in self._constants and name not in read:
-            self._model.graph.initializer.remove(self._constants.pop(name))
 
 
 def _open(path: Path, options: Any) -> None:

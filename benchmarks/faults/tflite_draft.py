@@ -135,14 +135,21 @@ class TfliteDraft(Draft):
     def set_constant(self, operator: Operator, slot: int, values: Array) -> None:
         """Give one operator another constant, stored as the old one; whoever else reads that keeps it."""
         read = int(operator.raw.inputs[slot])
-        old = self._tensor(self._source(operator, slot))
+        number = self._source(operator, slot)
+        old = self._tensor(number)
         stored = np.ascontiguousarray(values.astype(DTYPES[old.type]))
         self._model.buffers.append(Inline(data=stored.tobytes()))
+        if stored.shape == self.shape(number) and self._readers(read) == 1 and self._readers(number) == 1:
+            old.buffer = len(self._model.buffers) - 1
+            return
         name = f"{old.name.decode()}/changed"
         made = self._add(old, name=name, buffer=len(self._model.buffers) - 1, shape=values.shape)
         if read in self._wide:
             made = self._widened(operator, read, made, values.shape)
         self.connect(operator, slot, made)
+
+    def _readers(self, number: Value) -> int:
+        return sum(list(raw.inputs).count(number) for raw in self._graph.operators)
 
     def _widened(self, operator: Operator, read: int, stored: int, shape: tuple[int, ...]) -> int:
         """Put what widens a stored constant in front of an operator, and return what that gives."""
