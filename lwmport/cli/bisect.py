@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lwmport.cli.completion import files, names
+from lwmport.cli.junit import junit as told_as_junit
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
@@ -44,7 +45,7 @@ SHOWN: Final = 5
     help="Tensors that a device gave: .npy files, or what a vendor's tool dumped. They are held against the reference.",
 )
 @click.option("--strict", is_flag=True, help="Count an error that no output shows as wrong too.")
-@shared("inputs", "samples")
+@shared("inputs", "samples", "junit")
 @click.option(
     "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
 )
@@ -54,7 +55,7 @@ SHOWN: Final = 5
     help="The folder for a report. By default no report is written.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-def bisect(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are options
+def bisect(as_json: bool, junit: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Run ARTIFACT an operator at a time and say where the first error enters, why, and what becomes of it.
 
     Each operator runs on the reference's own inputs and on what reaches it in the whole model. So an error that enters
@@ -64,9 +65,11 @@ def bisect(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags are op
     from lwmport.pipeline.bisect.request import BisectRequest
     from lwmport.pipeline.bisect.run import bisect as run
     from lwmport.reports.bisection import as_json as document
+    from lwmport.reports.junit_results import of_bisection
 
-    with progress() as observer:
+    with told_as_junit(junit, "lwmport bisect") as results, progress() as observer:
         found = run(BisectRequest(**options), observer)
+        results.extend(of_bisection(found))
     if as_json:
         print_json(document(found))
     else:

@@ -62,14 +62,16 @@ class Device:
         tensor = self.tensors.get(name)
         if tensor is None or tensor.load is None:
             return None
-        return values(tensor, like.shape, like.dtype.name).astype(like.dtype, copy=False)
+        order = "NCHW" if self._pieces.format == "onnx" else "NHWC"
+        return values(tensor, like.shape, like.dtype.name, order).astype(like.dtype, copy=False)
 
     def inputs(self, given: Mapping[str, Array]) -> dict[str, Array]:
         """Return the inputs that the device ran on, as far as they were brought back, else those that are given."""
-        found = {name: self.value(name, value) for name, value in given.items()}
-        return {
-            name: value if found[name] is None else found[name].astype(value.dtype) for name, value in given.items()
-        }
+        return {name: self._input(name, value) for name, value in given.items()}
+
+    def _input(self, name: str, usual: Array) -> Array:
+        own = self.value(name, usual)
+        return usual if own is None else own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.reports.bisection import Measured
-from lwmport.types import Array
+from lwmport.types import Array, Status, TensorDiff
 from lwmport.validators.differences import differences
 
 EQUAL: Final = Measured(max_abs=0.0, relative=0.0, sqnr_db=math.inf, cosine=1.0)
@@ -45,6 +45,19 @@ def measured(reference: Array, found: Array) -> Measured:
         relative=largest / scale if scale else math.inf,
         sqnr_db=_decibels(signal, noise),
         cosine=product / math.sqrt(signal * power) if signal and power else 0.0,
+    )
+
+
+def measured_of(diff: TensorDiff) -> Measured:
+    """Return how far an output is, out of its verdict; of indices, how many differ."""
+    facts = diff.metrics
+    scale = facts.get("reference_max_abs", 0.0)
+    largest = facts.get("max_abs_error", 0.0 if diff.status is Status.PASSED else math.inf)
+    return Measured(
+        max_abs=largest,
+        relative=largest / scale if scale else largest,
+        sqnr_db=facts.get("sqnr_db", math.inf if diff.status is Status.PASSED else -math.inf),
+        cosine=facts.get("cosine", 1.0 if diff.status is Status.PASSED else 0.0),
     )
 
 

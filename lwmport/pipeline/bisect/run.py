@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import math
 import shlex
 import tempfile
 import time
@@ -16,8 +15,10 @@ from lwmport import atomic, manifest, memory, owned, plain
 from lwmport.errors import UsageError
 from lwmport.pipeline.bisect.anchors import Anchors
 from lwmport.pipeline.bisect.device import ROUNDING, Device, search_device
+from lwmport.pipeline.bisect.foreign import bisect_foreign, is_foreign
 from lwmport.pipeline.bisect.jax_side import JaxSide
 from lwmport.pipeline.bisect.kept import Kept
+from lwmport.pipeline.bisect.measure import measured_of
 from lwmport.pipeline.bisect.reference import Lowering, lowering_of
 from lwmport.pipeline.bisect.request import JAX, BisectRequest
 from lwmport.pipeline.bisect.search import Found, search
@@ -35,7 +36,7 @@ from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors
 from lwmport.reports.bisect_files import NAMES as REPORT
 from lwmport.reports.bisect_files import RECORD, listed, write_files
-from lwmport.reports.bisection import Bisection, Measured
+from lwmport.reports.bisection import Bisection
 from lwmport.requests import by_fields
 from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import TITLES, open_pieces
@@ -86,6 +87,8 @@ def bisect(request: BisectRequest, observer: Observer | None = None) -> Bisectio
     if request.out is not None:
         check_writable(request.out)
         check_names(request.out, REPORT, owned.Earlier(listed))
+    if is_foreign(request.artifact):
+        return _of_foreign(request, started, observer)
     found = subjects_of(request.artifact)
     converted = found.converted(request.checkpoint)
     with contextlib.ExitStack() as opened, memory.AnonymousPeak() as peak:
@@ -97,6 +100,18 @@ def bisect(request: BisectRequest, observer: Observer | None = None) -> Bisectio
         seconds = time.monotonic() - started
         result = replace(one, peak_bytes=peak.peak_bytes or 0, seconds=seconds, command=_command(request))
         if scratch is not None:
+            write_files(result, scratch)
+    return result
+
+
+def _of_foreign(request: BisectRequest, started: float, observer: Observer) -> Bisection:
+    """Return what is found in a model file that is not ours; nothing of an unfinished search is kept."""
+    with memory.AnonymousPeak() as peak:
+        one = bisect_foreign(request, observer)
+    seconds = time.monotonic() - started
+    result = replace(one, peak_bytes=peak.peak_bytes or 0, seconds=seconds, command=_command(request))
+    if request.out is not None:
+        with atomic.new_folder(request.out, last=RECORD, owned=owned.Earlier(listed), others=False) as scratch:
             write_files(result, scratch)
     return result
 
@@ -273,7 +288,7 @@ def _told(request: BisectRequest, subject: Subject, converted: Converted, seen: 
         notes=tuple(_notes(seen, is_proven=is_proven, wrong=wrong, strict=request.strict)),
         reason=reason,
         weights=str(converted.manifest.weights["description"]),
-        outputs=tuple((diff.name, _measured(diff), diff.status is Status.PASSED) for diff in diffs),
+        outputs=tuple((diff.name, measured_of(diff), diff.status is Status.PASSED) for diff in diffs),
     )
 
 
@@ -291,19 +306,6 @@ def _public(outputs: Mapping[str, Array], subject: Subject, pieces: Pieces) -> d
     """Return outputs by the names of the signature."""
     names = {spec.name: pieces.public_outputs.get(spec.name, spec.name) for spec in subject.part.signature.outputs}
     return {name: outputs[inside] for name, inside in names.items() if inside in outputs}
-
-
-def _measured(diff: TensorDiff) -> Measured:
-    """Return how far an output is, out of its verdict; of indices, how many differ."""
-    facts = diff.metrics
-    scale = facts.get("reference_max_abs", 0.0)
-    largest = facts.get("max_abs_error", 0.0 if diff.status is Status.PASSED else math.inf)
-    return Measured(
-        max_abs=largest,
-        relative=largest / scale if scale else largest,
-        sqnr_db=facts.get("sqnr_db", math.inf if diff.status is Status.PASSED else -math.inf),
-        cosine=facts.get("cosine", 1.0 if diff.status is Status.PASSED else 0.0),
-    )
 
 
 def _notes(seen: Seen, *, is_proven: bool, wrong: bool, strict: bool) -> Iterator[str]:

@@ -106,6 +106,15 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
     raise _unknown(artifact, folder_of(artifact))
 
 
+def is_described(artifact: Path) -> bool:
+    """Return whether a manifest names a model file, or the record of a compilation lists it.
+
+    Raises:
+        ArtifactError: there is nothing, or a manifest or a record is damaged.
+    """
+    return find(artifact) is not None or any(True for _ in _records(artifact))
+
+
 def _records(artifact: Path) -> Iterator[Compilation]:
     """Yield the records beside a file that say that it was compiled."""
     for path in sorted(artifact.parent.glob(RECORDS)):

@@ -13,10 +13,11 @@ from lwmport.runtime.brought.ascend_dump import read_dump
 from lwmport.runtime.brought.ascend_fusion import is_model, origins_in
 from lwmport.runtime.brought.ascend_names import GOLDEN, NET, OTHER, RAW, Kinds, Part, kinds_of, part_of
 from lwmport.runtime.brought.ascend_table import Row, is_table, rows_of
+from lwmport.runtime.brought.layouts import MODEL
 from lwmport.runtime.brought.listing import File, Listing
 from lwmport.runtime.brought.stored import OtherValues, Stored, in_bytes, in_npy, unknown_bytes
 from lwmport.runtime.brought.tensor import NONE, Brought, BroughtTensor
-from lwmport.wording import few
+from lwmport.wording import few, shown
 
 KIND: Final = "msit"
 INPUT: Final = "input_"
@@ -67,6 +68,7 @@ class _Reader:
                 self._origins[_spelled(operator), index].add(origin)
         self._used: set[Key] = set()
         self._fused: list[str] = []
+        self._own: list[str] = []
         self._aside: list[str] = []
 
     def tensors(self) -> Iterator[BroughtTensor]:
@@ -95,6 +97,11 @@ class _Reader:
         ):
             if those:
                 yield f"{len(those):,} left aside, for {why}: {few(those)}"
+        if self._own:
+            yield (
+                f"{len(self._own):,} taken for outputs of the nodes whose names they have, for neither a dump, a table "
+                f"nor a JSON of atc --mode=1 tells whose they are: {few(map(shown, self._own))}"
+            )
 
     @property
     def _device(self) -> bool:
@@ -149,7 +156,10 @@ class _Reader:
     def _made(self, key: Key, operator: str, values: _Values, origin: tuple[str, int] | None = None) -> BroughtTensor:
         self._used.add(key)
         row, stored = self._rows.get(key), values.stored
-        name, index = origin or self._origin(key, row) or (operator, key[2])
+        origin = origin or self._origin(key, row)
+        if origin is None and stored and operator and key[1] == "output" and not row:
+            self._own.append(operator)
+        name, index = origin or (operator, key[2])
         return BroughtTensor(
             names=(name,) if name else (),
             role=key[1],
@@ -157,7 +167,7 @@ class _Reader:
             sample=values.sample,
             shape=stored.shape if stored else row.shape if row else None,
             dtype=stored.dtype if stored else row.dtype if row else "",
-            layout=values.layout,
+            layout="" if values.layout in MODEL else values.layout,
             source=values.source,
             load=stored.load if stored else None,
             statistics=row.statistics if row else NONE,

@@ -39,6 +39,8 @@ PART: Final = re.compile(r"(?P<operator>.+):(?P<role>input|output):(?P<index>\d{
 SHAPE: Final = re.compile(r"\[(?P<sizes>(?:\d{1,10}(?:,\s*\d{1,10})*)?)\]")
 DEVIATION: Final = re.compile(r"\(\s*(\S+?)\s*;\s*(\S+?)\s*\)")
 FRONT: Final = 1 << 14
+SHORT: Final = 200
+"""Characters of a cell that holds four numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,7 @@ def _shape(told: str, where: str) -> tuple[int, ...] | None:
 def _statistics(told: Mapping[str, str]) -> dict[str, float]:
     """Return the measures that are numbers; mean and deviation of the device's values and of the reference's."""
     found = {name: _number(told.get(column, "")) for column, name in MEASURES.items()}
-    pairs = DEVIATION.findall(told.get("StandardDeviation", ""))
+    pairs = DEVIATION.findall(told.get("StandardDeviation", "")[:SHORT])
     for (mean, deviation), who in zip(pairs, ("", "reference_"), strict=False):
         found |= {f"{who}mean": _number(mean), f"{who}std": _number(deviation)}
     return {name: value for name, value in found.items() if value is not None}

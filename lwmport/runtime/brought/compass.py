@@ -27,6 +27,10 @@ FLOAT: Final = "float32"
 QUANT: Final = "quant"
 MANY: Final = "has a scale a channel, which the .txt does not tell"
 UNTOLD: Final = f"may be quantised or not: only the folder, {FLOAT}/ or {QUANT}/, tells"
+MOVING: Final = frozenset({"Reshape", "Transpose"})
+"""Layers that only move values. The parser exchanges one with a layer beside it, and both keep their names: a Reshape
+then has the values of the Mul behind it. Seen with Compass_Unified_Parser 4.3."""
+
 OUTPUT: Final = re.compile(r"out(?:put)?_?(?P<index>\d{0,4})\.bin")
 WIDENED: Final = {("bfloat16", 4): "float32", ("float8_e4m3fn", 2): "float16", ("float8_e5m2", 2): "float16"}
 """(dtype, bytes of a value in the file) -> what ``aipuforward`` writes, for numpy has not the dtype."""
@@ -71,6 +75,7 @@ class _Reader:
         self._strange: list[str] = []
         self._float: list[str] = []
         self._aside: list[str] = []
+        self._moving: list[str] = []
 
     def tensors(self) -> Iterator[BroughtTensor]:
         """Yield the tensors of all files that a graph knows."""
@@ -79,7 +84,9 @@ class _Reader:
                 self._float.append(file.told)
                 continue
             tops = list(self._tops(file))
-            if not tops:
+            if tops and tops[0].kind in MOVING and not OUTPUT.fullmatch(file.last):
+                self._moving.append(file.told)
+            elif not tops:
                 self._strange.append(file.told)
             elif (tensor := self._tensor(file, tops)) is not None:
                 yield tensor
@@ -89,6 +96,7 @@ class _Reader:
         for those, why in (
             (self._float, f"{QUANT}/ has the quantised model, which is the device's; name {FLOAT}/ for these"),
             (self._aside, "their values cannot be read"),
+            (self._moving, "such layers only move values, and the parser may have exchanged them with others"),
             (self._strange, "no output of a layer in the .txt is meant"),
         ):
             if those:

@@ -13,22 +13,11 @@ CHANNELS_LAST: Final = frozenset({"Convolution", "DepthwiseConv", "ConvTranspose
 KEEPING: Final = frozenset(
     {
         *("Activation", "BatchNorm", "Cast", "Concat", "DeQuantize", "Div", "Eltwise", "Erf", "GroupNorm"),
-        *(
-            "InstanceNorm",
-            "Interp",
-            "LayerNorm",
-            "Logical",
-            "MVN",
-            "Pad",
-            "Pow",
-            "Quantize",
-            "Resize",
-            "Rsqrt",
-            "Slice",
-        ),
-        *("Softmax", "Sqrt", "Square", "Where"),
+        *("InstanceNorm", "Interp", "LayerNorm", "Logical", "MVN", "Pad", "Pow", "Quantize", "Resize"),
+        *("Rsqrt", "Slice", "Softmax", "Sqrt", "Square", "Where"),
     }
 )
+"""Layers that keep the order of axes that they get."""
 
 
 def order_of(kind: str, rank: int, inputs: list[str], orders: Mapping[str, tuple[int, str]]) -> str:

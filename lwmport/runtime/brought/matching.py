@@ -43,7 +43,8 @@ def matches(
         brought: what a device computed.
         names: the tensors that are looked for.
         outputs: the model's outputs in its order, for tools that tell positions alone.
-        nodes: the outputs of its nodes, for tools that name nodes.
+        nodes: the outputs of its nodes, for tools that name nodes; of all of them, for a name that fits a tensor which
+            is not looked for is that tensor's.
         sample: which run.
     """
     spelled = any(UNSAFE.search(name) for tensor in brought.tensors for name in tensor.names)
@@ -80,7 +81,7 @@ class _Search:
         self._outputs = outputs
         self._tensors = _Names(spelled)
         self._nodes: defaultdict[int, _Names] = defaultdict(lambda: _Names(spelled))
-        for name in names:
+        for name in {*names, *outputs, *nodes.values()}:
             self._tensors.add(name, name)
         for (node, index), tensor in nodes.items():
             self._nodes[index].add(node, tensor)

@@ -27,6 +27,9 @@ VALUES: Final = b"Output: "
 LONGEST: Final = 1 << 16
 """Bytes of a line that are looked at: a longer one holds values, which are read when they are asked for."""
 
+SHORT: Final = 1 << 10
+"""Bytes that a line of statistics has fewer than."""
+
 MOST: Final = 5_000_000
 """Instructions of all runs in one text."""
 
@@ -108,7 +111,7 @@ def trace_in(file: File) -> Trace:
                     _begin(found, current, seen)
                 elif front.startswith(b"Output") and current is not None:
                     _take_values(current, start, front, end)
-                elif front.startswith(b"Min value: ") and current is not None:
+                elif front.startswith(b"Min value: ") and current is not None and len(front) < SHORT:
                     _take_statistics(current, front.decode("utf-8", "replace"))
                 elif b"@return(" in front and found.runs:  # what is printed before a run is not compiled yet
                     found.outputs |= _outputs(front.decode("utf-8", "replace"))

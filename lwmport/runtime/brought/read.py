@@ -63,7 +63,8 @@ def matched(
         brought: what a device computed.
         names: the tensors that are looked for.
         outputs: the model's outputs in its order, for tools that tell positions alone.
-        nodes: (name of a node, number of its output) -> tensor, for tools that name nodes.
+        nodes: (name of a node, number of its output) -> tensor, for tools that name nodes; of all nodes, for a name
+            that fits a tensor which is not looked for is that tensor's.
         sample: which run.
     """
     return dict(matches(brought, names, outputs=outputs, nodes=nodes, sample=sample).tensors)

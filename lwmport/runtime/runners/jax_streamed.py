@@ -14,6 +14,8 @@ from jax.extend import core
 
 from lwmport.graphs.atoms import is_literal, value_of
 from lwmport.graphs.inline import inline
+from lwmport.graphs.origins import Origin, origins
+from lwmport.graphs.simplify import simplify
 from lwmport.graphs.trace import taps_of
 from lwmport.models.jax_cpu import cpu
 from lwmport.runtime.base_runner import BaseRunner
@@ -116,17 +118,29 @@ class StreamedJaxRunner(BaseRunner):
         check_inputs(self.component.signature.inputs, inputs)
         closed, found = tapped_jaxpr(self.component, inputs, kind)
         names = {variable: name for name, variable in found.items()}
-        shown: list[tuple[str, Array]] = []
-
-        def show(variable: Any, value: Any) -> None:
+        for variable, value in self._shown(closed, inputs):
             if variable in names:
-                shown.append((names[variable], np.asarray(value)))
+                yield names[variable], value
 
-        walk = self._walk(closed, inputs, show)
+    def computed(self, inputs: Mapping[str, Array]) -> Iterator[tuple[Origin, Array]]:
+        """Yield every value that the component computes and where it comes from, composites as what they are made of.
+
+        Raises:
+            RunnerError: names, shapes, dtypes or indices do not fit the signature.
+        """
+        check_inputs(self.component.signature.inputs, inputs)
+        closed = simplify(traced(self.component, inputs), lambda _: False)
+        told = origins(closed, sorted(self.component.weights), sorted(inputs))
+        yield from ((told[variable], value) for variable, value in self._shown(closed, inputs))
+
+    def _shown(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array]) -> Iterator[tuple[Any, Array]]:
+        """Yield the variables of a program and their values, a few at a time."""
+        shown: list[tuple[Any, Array]] = []
+        walk = self._walk(closed, inputs, lambda variable, value: shown.append((variable, np.asarray(value))))
         weight: Any = None
         while True:
             wanted = self._step(walk, weight)
-            weight = None  # before the next one is read, and while a tap is looked at
+            weight = None  # before the next one is read, and while a value is looked at
             yield from shown
             shown.clear()
             if wanted is None:

@@ -37,11 +37,16 @@ def test_a_dump_comes_back_in_the_models_sizes(tmp_path: Path, *, packed: bool) 
     put(tmp_path, f"{STEP}/Conv2D.decoder_Conv_0_Conv.8.5.{TIME}", content)
     found = read_brought(tmp_path)
     assert found.kind == "msit"
-    assert found.notes == ()
+    assert found.notes == (
+        (
+            "2 taken for outputs of the nodes whose names they have, for neither a dump, a table nor a JSON of atc "
+            "--mode=1 tells whose they are: decoder/Conv_0/Conv, decoder/Conv_0/Conv"
+        ),
+    )
     assert [(one.names, one.role, one.index, one.shape, one.dtype, one.layout) for one in found.tensors] == [
         (("decoder/Conv_0/Conv",), "input", 0, (2, 7, 20), "float32", ""),
         (("decoder/Conv_0/Conv",), "output", 0, (1, 20, 4, 5), "float16", ""),
-        (("decoder/Conv_0/Conv",), "output", 1, (2, 7, 20), "float32", "ND"),
+        (("decoder/Conv_0/Conv",), "output", 1, (2, 7, 20), "float32", ""),
     ]
     ours = matched(found, ["decoder/Conv_0/Conv:0", "decoder/Conv_0/Conv:1"])
     assert np.array_equal(values(ours["decoder/Conv_0/Conv:0"], pictures.shape, "float32"), pictures)
@@ -76,8 +81,9 @@ def test_bfloat16_integers_and_scalars_are_read(tmp_path: Path) -> None:
 def test_a_fused_output_is_that_of_the_node_which_the_dump_names(tmp_path: Path) -> None:
     content = dump([told(random(1, 2), name="decoder/Mul_1", index=1)], operator="decoder/Sub_0decoder/Mul_1")
     put(tmp_path, f"Mul.decoder_Sub_0decoder_Mul_1.3.1.{TIME}", content)
-    (one,) = read_brought(tmp_path).tensors
-    assert (one.names, one.index) == (("decoder/Mul_1",), 1)
+    found = read_brought(tmp_path)
+    assert [(one.names, one.index) for one in found.tensors] == [(("decoder/Mul_1",), 1)]
+    assert found.notes == ()
 
 
 def test_a_fused_output_is_told_by_the_model_of_the_device(tmp_path: Path) -> None:
@@ -108,11 +114,11 @@ def test_arrays_that_msaccucmp_made_keep_what_their_names_tell(tmp_path: Path) -
     put(tmp_path, f"Conv2D.wide.8.5.{TIME}.output.0.400.bfloat16.ND.bin", pictures.tobytes())
     found = {one.names[0]: one for one in read_brought(tmp_path).tensors}
     assert {name: (one.role, one.index, one.layout) for name, one in found.items()} == {
-        "binary": ("output", 2, "NCHW"),
+        "binary": ("output", 2, ""),
         "plain": ("output", 0, ""),
         "turned": ("input", 1, ""),
         "typed": ("output", 0, "NC1HWC0"),
-        "wide": ("output", 0, "ND"),
+        "wide": ("output", 0, ""),
     }
     for name, one in found.items():
         expected = pictures.astype(np.float16) if name == "binary" else pictures
@@ -200,7 +206,7 @@ def test_parts_of_tensors_are_left_aside(tmp_path: Path) -> None:
     put(tmp_path, f"Sub.y.1.2.{TIME}", dump([told(random(2))]).replace(b"\x08\x01", b"\x08\x0d", 1))
     found = read_brought(tmp_path)
     assert [one.names[0] for one in found.tensors] == ["x"]
-    assert found.notes == (
+    assert found.notes[:-1] == (
         (
             "1 left aside, for they have no values that can be read: "
             f"output 0 of Sub.y.1.2.{TIME} has values of DataType 13, which no array holds"

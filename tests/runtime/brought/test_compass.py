@@ -124,7 +124,7 @@ def test_a_quantised_dump_is_told_by_its_folder(tmp_path: Path) -> None:
 
 def test_the_order_of_axes_is_followed_from_layer_to_layer(tmp_path: Path) -> None:
     cubes = np.random.default_rng(1).normal(size=(5, 1, 4, 4, 4)).astype(np.float32)
-    kinds = {"conv": "Convolution", "relu": "Activation", "reshape": "Reshape", "x": "Input", "abs": "Activation"}
+    kinds = {"conv": "Convolution", "relu": "Activation", "dot": "MatMul", "x": "Input", "abs": "Activation"}
     below = {"relu": "conv_0", "abs": "x_0"}
     text = HEAD.format(precision="float32")
     for number, (name, kind) in enumerate(kinds.items()):
@@ -166,6 +166,20 @@ def test_bfloat16_that_was_widened_is_read(tmp_path: Path) -> None:
     ir(tmp_path / "decoder.txt", "bfp16")
     put(tmp_path / "1_opt_0_Convolution_net_Conv_0.bin", LAST)
     assert np.array_equal(values(read_brought(tmp_path).tensors[0], PICTURES.shape, "float32"), PICTURES)
+
+
+def test_layers_that_only_move_values_are_left_aside(tmp_path: Path) -> None:
+    ir(tmp_path / "decoder.txt")
+    put(tmp_path / "1_[net_Conv]_net_Conv_0.bin", LAST)
+    put(tmp_path / "2_[net_Conv_post_transpose]_net_Conv_post_transpose_0.bin", PICTURES)
+    found = read_brought(tmp_path)
+    assert [one.names for one in found.tensors] == [("net/Conv",)]
+    assert found.notes == (
+        (
+            "1 left aside, for such layers only move values, and the parser may have exchanged them with others: "
+            "2_[net_Conv_post_transpose]_net_Conv_post_transpose_0.bin"
+        ),
+    )
 
 
 def test_the_models_outputs_are_told_by_their_order(tmp_path: Path) -> None:

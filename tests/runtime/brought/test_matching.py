@@ -33,6 +33,11 @@ def test_what_fits_two_tensors_is_matched_with_neither() -> None:
         )
 
 
+def test_a_name_of_a_tensor_that_nobody_looks_for_is_that_tensors() -> None:
+    nodes = {("one", 0): "a/b", ("two", 0): "a_b", ("three", 0): "c"}
+    assert matched(brought(tensor("a_b"), tensor("c")), ["a/b", "c"], nodes=nodes).keys() == {"c"}
+
+
 def test_a_tool_that_keeps_slashes_has_changed_no_name() -> None:
     assert list(matched(brought(tensor("a/b"), tensor("a_b")), ["a/b", "a_b"])) == ["a/b", "a_b"]
 

@@ -1,0 +1,148 @@
+"""What a report says of a place in a model that was matched by values."""
+
+from collections.abc import Mapping
+
+from lwmport.diagnosis.diagnose import diagnose
+from lwmport.diagnosis.evidence import Evidence, Side
+from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.evidence import around, neighbours_of, side_of
+from lwmport.pipeline.bisect.measure import EQUAL, LOST, heat_of, measured, worst_of
+from lwmport.pipeline.bisect.places import Place
+from lwmport.pipeline.bisect.regions import Trial
+from lwmport.pipeline.bisect.search import ROUNDINGS, UNKNOWN, epsilon_of
+from lwmport.reports.bisection import First, Tap
+from lwmport.runtime.pieces.spec import Operator
+from lwmport.types import Array
+
+NEAR = 0.5
+"""How far, relative to its size, a value may be from the reference's that it is held against where nothing is proven."""
+
+
+def taps_of(walk: ValueWalk, places: Mapping[int, Place]) -> tuple[Tap, ...]:
+    """Return every tensor of the file that is a value of the reference, and those at which an error enters."""
+    found = []
+    for number, operator in enumerate(walk.file.operators):
+        for name in filter(None, operator.outputs):
+            match, place = walk.known.matches.get(name), places.get(number)
+            if (match is None or name not in walk.known.own) and (place is None or place.output != name):
+                continue
+            own = walk.known.own.get(name, EQUAL) if place is None else measured(right_of(walk, place), place.found)
+            found.append(
+                Tap(
+                    tap=name if match is None else match.entry.label,
+                    node=operator.name,
+                    operator=operator.type,
+                    output=name,
+                    whole=walk.known.whole.get(name, own),
+                    own=own,
+                    enters=place is not None,
+                )
+            )
+    return tuple(found)
+
+
+def right_of(walk: ValueWalk, place: Place) -> Array:
+    """Return what an operator should give: as proven, or the value of the reference that is nearest to what it gives."""
+    if place.proof is not None:
+        return place.proof.right
+    near = walk.pool.near(place.found, NEAR) if place.found.size > 1 else None
+    return place.found if near is None else near.view.of(walk.pool.value(near.entry)).astype(place.found.dtype)
+
+
+def first_of(walk: ValueWalk, place: Place) -> First:
+    """Return the record of a place."""
+    operator, right = walk.file.operators[place.number], right_of(walk, place)
+    known = right is not place.found
+    told = diagnose(_evidence(walk, place, right)) if known and right.shape == place.found.shape else None
+    own = measured(right, place.found) if known else LOST if place.wrong.right is None else _shown(place)
+    alike = known and right.shape == place.found.shape
+    heat, axes = heat_of(right, place.found) if alike else ((), "")
+    match = walk.known.matches.get(place.output)
+    return First(
+        tap=place.output if match is None else match.entry.label,
+        node=operator.name,
+        operator=operator.type,
+        output=place.output,
+        whole=walk.known.whole.get(place.output, own),
+        own_inputs=own,
+        cause=None if told is None else told.cause,
+        explanation=told.explanation if told else _unknown(walk, place, operator),
+        neighbours=neighbours_of(walk.file, operator, {**place.inputs, place.output: right}),
+        heat=heat,
+        axes=axes,
+        worst=worst_of(right, place.found) if alike else (),
+    )
+
+
+def _shown(place: Place) -> "object":
+    return measured(place.wrong.right, place.shown)
+
+
+def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
+    operator, trial = walk.file.operators[place.number], None if place.proof is None else place.proof.trial
+    expected = None if trial is None or trial.donor < 0 else _expected(walk, operator, place, trial)
+    return Evidence(
+        format=walk.file.format,
+        expected=expected,
+        found=side_of(walk.file, operator, place.inputs),
+        reference=right,
+        observed=place.found,
+        rounding=ROUNDINGS * epsilon_of(place.found),
+        source="" if trial is None else trial.weight,
+        resembles=_resembling(walk, operator, trial),
+        consumers=tuple(walk.file.operators[number].type for number in walk.readers.get(place.output, ())),
+        expected_around=around(walk.file, operator),
+        found_around=around(walk.file, operator),
+    )
+
+
+def _expected(walk: ValueWalk, operator: Operator, place: Place, trial: Trial) -> Side:
+    """Return the operator that should be there, with the names of the tensors in the file that it should read."""
+    donor = walk.file.operators[trial.donor]
+    held = {name: walk.file.constant(name) for name in donor.inputs if name in walk.file.constants}
+    values = tuple({**held, **trial.feeds}.get(name) for name in donor.inputs)
+    own = {id(value): name for name, value in place.inputs.items()}
+    return Side(
+        type=donor.type,
+        attributes=donor.attributes,
+        inputs=values,
+        names=tuple(own.get(id(value), name) for value, name in zip(values, donor.inputs, strict=True)),
+        constant=tuple(name in walk.file.constants and id(trial.feeds.get(name)) not in own for name in donor.inputs),
+    )
+
+
+def _resembling(walk: ValueWalk, operator: Operator, trial: Trial | None) -> tuple[str, ...]:
+    """Return the weight that the file has in the place of the right one."""
+    name = "" if trial is None or not 0 <= trial.at < len(operator.inputs) else operator.inputs[trial.at]
+    match = walk.weight(name) if name in walk.file.constants else None
+    return (match.entry.label,) if match is not None and trial is not None and match.entry.label != trial.weight else ()
+
+
+def _unknown(walk: ValueWalk, place: Place, operator: Operator) -> str:
+    """Return in words what is known where no rule explains an error."""
+    if place.number in walk.known.refused:
+        return f"The operator does not run: {walk.known.refused[place.number]}"
+    if place.proof is None:
+        label = place.wrong.label or place.wrong.tensor
+        return (
+            f"{UNKNOWN} What reaches {place.wrong.tensor} is not what the reference has there ({label}); of the operators "
+            "in front of it this one most likely is wrong."
+        )
+    trial = place.proof.trial
+    if trial.weight:
+        return f"{UNKNOWN} With the weight {trial.weight} as input {trial.at} it gives what the reference has."
+    if trial.words:
+        return f"{UNKNOWN} It gives what the reference has with {trial.words}."
+    donor = walk.file.operators[trial.donor]
+    return f"{UNKNOWN} In its place {donor.name} ({donor.type}) of this file gives what the reference has. {_differs(operator, donor)}"
+
+
+def _differs(operator: Operator, donor: Operator) -> str:
+    """Return how an operator differs from another one, in words."""
+    names = sorted({*operator.attributes, *donor.attributes})
+    told = [
+        f"{name} is {operator.attributes.get(name)} here and {donor.attributes.get(name)} there"
+        for name in names
+        if repr(operator.attributes.get(name)) != repr(donor.attributes.get(name))
+    ]
+    return f"{'; '.join(told).capitalize()}." if told else ""

@@ -1,0 +1,186 @@
+"""``lwmport bisect`` of a model that is not ours: an export of the same component by another tool."""
+
+import contextlib
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from lwmport.checkpoints.description import component_of
+from lwmport.checkpoints.model_weights import component_weights, open_model
+from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.errors import PortError, UsageError
+from lwmport.models.families import USUAL
+from lwmport.models.options import Options
+from lwmport.models.specs import looks_like
+from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.explained import first_of, taps_of
+from lwmport.pipeline.bisect.fitted_inputs import Fitted, expected_output, fitted
+from lwmport.pipeline.bisect.places import Place, located
+from lwmport.pipeline.bisect.pool import Pool, pool_of
+from lwmport.pipeline.bisect.request import JAX, BisectRequest
+from lwmport.pipeline.bisect.verdict import Verdict, judged
+from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.reopen import find
+from lwmport.pipeline.validate.subject import is_described
+from lwmport.pipeline.validate.test_inputs import TestInputs, sampling_for
+from lwmport.processors import processors
+from lwmport.reports.bisection import Bisection
+from lwmport.runtime.pieces.isolated import IsolatedPieces
+from lwmport.runtime.pieces.opening import OPENERS, TITLES
+from lwmport.runtime.pieces.spec import Pieces
+from lwmport.runtime.runners.jax import reference
+from lwmport.types import Component, Status, Weights
+
+BATCH: Final = 1
+
+UNSEEN: Final = "an output is out of tolerance, and no operator was found that makes it so"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A component that a file may be an export of, and its weights. ``source`` describes these."""
+
+    component: Component
+    weights: Weights
+    source: str
+
+
+def is_foreign(artifact: Path) -> bool:
+    """Return whether a path is a model file that neither a manifest nor the record of a compilation describes."""
+    return artifact.suffix in OPENERS and artifact.exists() and not is_described(artifact)
+
+
+def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:
+    """Return where the first error enters an export by another tool, known by its values and weights.
+
+    Raises:
+        UsageError: nothing tells which component it is of, or its inputs and outputs do not fit.
+    """
+    with contextlib.ExitStack() as opened:
+        file = IsolatedPieces(request.artifact, processors())
+        opened.callback(file.close)
+        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        model, fit = _fitting(request, file)
+        component = model.component
+        observer.phase(f"{component.name}: run the reference, JAX, and keep what it computes")
+        pool = pool_of(component, model.weights, fit.inputs, scratch, observer.progress)
+        heads = _halves(pool, file)
+        if heads and any(name.endswith("key") for name in fit.feeds):
+            _, fit = _fitting(request, file, heads)
+        right = reference(component, model.weights).run(fit.inputs)
+        specs = {spec.name: spec for spec in file.outputs}
+        laid = {theirs: expected_output(right[ours], specs[theirs], heads if ours.endswith("key") else 0)
+                for theirs, ours in fit.outputs.items()}  # fmt: skip
+        outputs = {name: value.astype(specs[name].dtype) for name, (value, _) in laid.items()}
+        observer.phase(f"{component.name}: run {len(file.operators)} operators, each on the reference's own inputs")
+        walk = ValueWalk(pool, file, fit.feeds, outputs)
+        places = located(walk, observer.progress)
+        found = {fit.outputs[name]: view.back(walk.known.reached[name], right[fit.outputs[name]].shape)
+                 for name, (_, view) in laid.items() if name in walk.known.reached
+                 and walk.known.reached[name].size == right[fit.outputs[name]].size}  # fmt: skip
+        verdict = judged(
+            component, model.weights, fit.inputs, right, found, set(fit.outputs.values()), _precision(file)
+        )
+        return _told(request, model, fit, walk, places, verdict)
+
+
+def _fitting(request: BisectRequest, file: Pieces, heads: int = 0) -> tuple[Model, Fitted]:
+    """Return the model of which the file may be an export, and a run of both."""
+    reasons = []
+    for model in _models(request):
+        try:
+            sampling = sampling_for(request.inputs, request.samples, request.checkpoint, [model.component])
+            trials = TestInputs(model.component, model.weights, sampling.of(BATCH)).trials(BATCH)
+            cases = [trial.made.inputs for trial in trials]
+            return model, fitted(model.component, cases, file.inputs, file.outputs, heads)
+        except UsageError as error:
+            reasons.append(str(error))
+    raise UsageError(reasons[-1] if reasons else "")
+
+
+def _models(request: BisectRequest) -> list[Model]:
+    """Return the components that a reference or a checkpoint tells."""
+    if request.reference != JAX:
+        made = find(Path(request.reference), request.checkpoint)
+        if made is None:
+            raise UsageError(
+                f"expected --reference to be what lwmport converted, or a model with the same operators as "
+                f"{request.artifact}, found {request.reference}"
+            )
+        source = str(made.manifest.weights["description"])
+        return [Model(component=made.component(part.name), weights=made.component_weights(part.name), source=source)
+                for part in made.parts]  # fmt: skip
+    asked = f"name a folder that lwmport converted with --reference, for nothing tells what {request.artifact} is"
+    if request.checkpoint is None:
+        raise UsageError(
+            f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}"
+        )
+    checkpoint = open_checkpoint(request.checkpoint)
+    name = component_of(checkpoint) or looks_like(checkpoint.specs)
+    if not name:
+        raise UsageError(f"expected a checkpoint that tells its component, found {request.checkpoint}; {asked}")
+    try:
+        family, weights = open_model(name, request.checkpoint, USUAL, Options(), 0)
+    except PortError as error:
+        raise UsageError(f"{error}; {asked}") from error
+    del asked
+    return [Model(component=part, weights=component_weights(family, part, weights),
+                  source=str(weights.source["description"])) for part in family.references]  # fmt: skip
+
+
+def _halves(pool: Pool, file: Pieces) -> int:
+    """Return the size of a head if the file's weights have the rotated halves of heads apart, else 0."""
+    for name, spec in file.constants.items():
+        if len(spec.shape) == 2 and spec.dtype.startswith(("float", "bfloat")):
+            match = pool.weight(file.constant(name))
+            if match is not None and match.view.halves:
+                return match.view.halves
+    return 0
+
+
+def _precision(file: Pieces) -> str:
+    """Return the precision whose tolerances count: that of the file's weights."""
+    kinds = [spec.dtype for spec in file.constants.values() if spec.dtype.startswith(("float", "bfloat"))]
+    return next((kind for kind in ("bfloat16", "float16") if kinds.count(kind) * 2 > len(kinds)), "float32")
+
+
+def _told(
+    request: BisectRequest, model: Model, fit: Fitted, walk: ValueWalk, places: list[Place], verdict: Verdict
+) -> Bisection:
+    wrong = not verdict.passed
+    status = Status.FAILED if places and (wrong or request.strict) else Status.NOT_JUDGED if wrong else Status.PASSED
+    firsts = [first_of(walk, place) for place in places]
+    failed = status is Status.FAILED
+    taps = taps_of(walk, {place.number: place for place in places})
+    return Bisection(
+        status=status,
+        component=model.component.name,
+        artifact=str(request.artifact),
+        reference=verdict.reference,
+        runner=f"{TITLES[walk.file.format]}, an operator at a time",
+        inputs=", ".join(f"{name} {list(value.shape)}" for name, value in fit.feeds.items()),
+        strict=request.strict,
+        first=firsts[0] if failed else None,
+        others=tuple(firsts[1:]) if failed else (),
+        taps=taps if wrong else tuple(replace(tap, harmless=tap.enters) for tap in taps),
+        notes=(*_notes(walk, places), *fit.notes),
+        reason=UNSEEN if status is Status.NOT_JUDGED else "",
+        weights=model.source,
+        outputs=verdict.outputs,
+    )
+
+
+def _notes(walk: ValueWalk, places: list[Place]) -> list[str]:
+    made = [name for operator in walk.file.operators for name in operator.outputs if name]
+    known = [name for name in made if name in walk.known.matches]
+    read = [name for name in walk.readers if name in walk.known.weights]
+    weights = [name for name in read if walk.known.weights[name] is not None]
+    told = [
+        f"tensors are matched with the values of JAX, whatever their names and the order of their axes: {len(known)} of "
+        f"{len(made)}; the others have no counterpart",
+        f"{len(weights)} constants are matched with weights of the checkpoint",
+    ]
+    if places and places[0].proof is not None:
+        told.append("the first place is proven: with another operator or weight there, what follows is right")
+    return told

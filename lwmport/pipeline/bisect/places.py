@@ -1,0 +1,124 @@
+"""Where errors enter a model that is matched by values: proven by a repair, or the likeliest operator of a region."""
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Final
+
+from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.regions import Region
+from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, signature
+from lwmport.pipeline.bisect.walk import LOST
+from lwmport.types import Array, Progress
+
+LAST: Final = 9
+"""The rank of an operator whose output is known."""
+
+WEIGHT: Final = 8
+"""Elements from which on a constant may be a weight."""
+
+BEYOND: Final = 2
+"""Operators behind known tensors that are tried too, where nothing nearer proves to be wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One operator at which an error enters.
+
+    ``inputs`` are the right values that it reads, ``found`` is what it gives from them, ``shown`` what the tensor
+    becomes that shows the error. ``proof`` tells what should be there; None where no repair makes that tensor right.
+    """
+
+    number: int
+    output: str
+    inputs: dict[str, Array]
+    found: Array
+    wrong: Wrong
+    shown: Array
+    proof: Proof | None = None
+
+
+@dataclass(kw_only=True)
+class Places:
+    """All places of a file. ``unclear`` are regions in which nothing was proven."""
+
+    proven: list[Place] = field(default_factory=list)
+    unclear: list[Region] = field(default_factory=list)
+
+
+def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place]:
+    """Return the places at which errors enter, in order."""
+    found, total = Places(), len(walk.file.operators)
+    for number, wrong in walk.steps():
+        if wrong is not None:
+            _explain(walk, wrong, found)
+        if number < total:
+            progress(walk.file.operators[number].name, number + 1, total)
+    likely = _likely(walk, found)
+    proven = [place for place in found.proven if likely is None or place.number < likely.number]
+    return [*sorted(proven, key=lambda place: place.number), *([likely] if likely else [])]
+
+
+def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
+    near = Region(walk, wrong)
+    if any(set(near.numbers) >= set(before.numbers) for before in found.unclear):
+        return  # what is wrong there reaches this tensor too
+    tried = set[int]()
+    for beyond in range(BEYOND + 1):
+        region = Region(walk, wrong, beyond) if beyond else near
+        proof = proof_of(region, tried)
+        if proof is not None:
+            found.proven.append(_place(region, proof.number, proof))
+            region.mend(proof.number, proof.right)
+            return
+        tried.update(region.numbers)
+    found.unclear.append(near)
+
+
+def _place(region: Region, number: int, proof: Proof | None) -> Place:
+    output = next(filter(None, region.walk.file.operators[number].outputs))
+    return Place(
+        number=number,
+        output=output,
+        inputs=region.inputs(number),
+        found=region.values.get(output, LOST),
+        wrong=region.wrong,
+        shown=region.values.get(region.wrong.tensor, LOST),
+        proof=proof,
+    )
+
+
+def _likely(walk: ValueWalk, found: Places) -> Place | None:
+    """Return the operator that most likely makes the first unclear region wrong."""
+    if not found.unclear:
+        return None
+    first = found.unclear[0]
+    common = set(first.numbers).intersection(*(region.numbers for region in found.unclear))
+    suspects = [number for number in first.numbers if number in common] or first.numbers
+    excused = {n for region in found.unclear for n in region.numbers}
+    best = min(suspects, key=lambda number: (_rank(walk, number, excused), number))
+    return _place(first, best, None)
+
+
+def _rank(walk: ValueWalk, number: int, excused: set[int]) -> int:
+    """Return how unlikely an operator is to be wrong: least where it reads what is no weight, or differs from its like."""
+    operator = walk.file.operators[number]
+    if any(name in walk.known.matches for name in operator.outputs):
+        return LAST
+    if any(_is_strange(walk, name) for name in operator.inputs):
+        return 0
+    alike = [n for n in range(len(walk.file.operators)) if n not in excused and likeness(walk, number, n) >= ALIKE]
+    if not alike:
+        return 2
+    if all(signature(walk, walk.file.operators[n]) != signature(walk, operator) for n in alike):
+        return 1
+    known = any(name in walk.known.matches for n in alike for name in walk.file.operators[n].outputs)
+    return 3 if known else 4
+
+
+def _is_strange(walk: ValueWalk, name: str) -> bool:
+    """Return whether a constant is as large as a weight, and none of the checkpoint."""
+    spec = walk.file.constants.get(name)
+    if spec is None or prod(map(int, spec.shape)) < WEIGHT or spec.dtype[0] in "biu":
+        return False
+    value = walk.file.constant(name)
+    return walk.weight(name) is None and bool(value.min() != value.max())

@@ -1,0 +1,127 @@
+"""The operators between what is known to be right and a tensor that is wrong, and what they give if one is another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lwmport.errors import RunnerError
+from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.types import Array
+
+LARGEST: Final = 80
+"""Operators of a region that are looked at; those nearest to the wrong tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Another operator in the place of one: the operator ``donor`` of the file with these inputs, or ``donor`` -1 for none.
+
+    ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
+    ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it.
+    """
+
+    donor: int
+    feeds: Mapping[str, Array]
+    weight: str = ""
+    at: int = -1
+    words: str = ""
+
+
+class Region:
+    """The operators that lead from known values to a wrong tensor, in order."""
+
+    def __init__(self, walk: ValueWalk, wrong: Wrong, beyond: int = 0) -> None:
+        self.walk, self.wrong = walk, wrong
+        self.numbers = self._behind(beyond)
+        self.values: dict[str, Array] = {}
+        self._fill()
+
+    def _behind(self, beyond: int) -> list[int]:
+        """Return the operators whose outputs reach the tensor and are not known, and those that only lay out one that is.
+
+        ``beyond`` is how many operators farther than what is known it goes: what is known may be what comes too early.
+        """
+        walk, found = self.walk, dict[int, int]()
+        left = [(self.wrong.tensor, beyond + 1)]
+        while left:
+            name, more = left.pop()
+            number = walk.makers.get(name, -1)
+            if number < 0 or found.get(number, -1) >= more:
+                continue
+            more -= name in walk.known.matches and not self._lays_out(name)
+            if more >= 0:
+                found[number] = more
+                left += [(one, more) for one in walk.data(walk.file.operators[number])]
+        return sorted(found)[-LARGEST:]
+
+    def _lays_out(self, name: str) -> bool:
+        """Return whether a tensor is its operator's input in another order or shape."""
+        walk, match = self.walk, self.walk.known.matches[name]
+        before = [walk.known.matches.get(one) for one in walk.data(walk.file.operators[walk.makers[name]])]
+        return len(before) == 1 and before[0] is not None and before[0].entry is match.entry
+
+    def _fill(self) -> None:
+        for number in self.numbers:
+            feeds = {name: self.value(name) for name in self.walk.data(self.walk.file.operators[number])}
+            self.values.update(self.walk.run(number, {k: v for k, v in feeds.items() if v is not None}))
+
+    def value(self, name: str) -> Array | None:
+        """Return the value of a tensor: computed in the region, or known in front of it."""
+        return self.values.get(name, self.walk.known.values.get(name))
+
+    def inputs(self, number: int) -> dict[str, Array]:
+        """Return the values that an operator of the region reads; constants are not among them."""
+        names = self.walk.data(self.walk.file.operators[number])
+        return {name: value for name in names if (value := self.value(name)) is not None}
+
+    def made_by(self, number: int, trial: Trial) -> Array | None:
+        """Return the first output of a trial in the place of an operator; None where it does not run."""
+        del number
+        if trial.donor < 0:
+            return next(iter(trial.feeds.values()))
+        output = next(filter(None, self.walk.file.operators[trial.donor].outputs))
+        try:
+            return self.walk.file.run([trial.donor], trial.feeds, [output])[output]
+        except RunnerError:
+            return None
+
+    def proves(self, number: int, value: Array) -> bool:
+        """Return whether the wrong tensor becomes right with another value of an operator's first output."""
+        walk = self.walk
+        output = next(filter(None, walk.file.operators[number].outputs))
+        before = self.values.get(output)
+        if before is not None and (before.dtype != value.dtype or before.size != value.size):
+            return False
+        changed = {output: walk.as_known(value)}
+        for later in self.numbers:
+            operator = walk.file.operators[later]
+            if later <= number or not any(name in changed for name in operator.inputs):
+                continue
+            made = walk.run(later, {**self.inputs(later), **{n: v for n, v in changed.items() if n in operator.inputs}})
+            if not made:
+                return False
+            changed.update({name: walk.as_known(one) for name, one in made.items()})
+        return self.wrong.tensor in changed and self._is_mended(changed[self.wrong.tensor])
+
+    def _is_mended(self, value: Array) -> bool:
+        """Return whether the wrong tensor, with another value, is what the reference has."""
+        wrong, match = self.wrong, None if self.wrong.reader < 0 else self.walk.pool.match(value)
+        if wrong.right is None:
+            return match is not None
+        before = self.walk.known.matches.get(wrong.tensor)
+        if wrong.entry is not None and (before is None or before.entry is not wrong.entry):
+            return match is not None and match.entry is wrong.entry
+        return self.walk.is_right(value, wrong.right)
+
+    def mend(self, number: int, value: Array) -> None:
+        """Take the right value of an operator's first output, and compute all again that was made of it so far."""
+        walk = self.walk
+        output = next(filter(None, walk.file.operators[number].outputs))
+        walk.settle(output, value)
+        changed = {output}
+        end = self.wrong.reader if self.wrong.reader >= 0 else len(walk.file.operators) - 1
+        for later in range(number + 1, end + 1):
+            if changed.intersection(walk.file.operators[later].inputs):
+                for name, made in walk.run(later, walk.known.values).items():
+                    walk.settle(name, made)
+                    changed.add(name)

@@ -1,0 +1,241 @@
+"""What could stand in the place of an operator that may be wrong: the file's own operators elsewhere, and other weights.
+
+A repair that makes the wrong tensor right proves the place, and tells what should be there.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.regions import Region, Trial
+from lwmport.pipeline.bisect.views import View, longer
+from lwmport.runtime.pieces.spec import Operator
+from lwmport.types import Array
+
+SMALL: Final = 64
+"""Elements up to which a constant is a setting (an axis, a shape, an epsilon) and no weight."""
+
+DONORS: Final = 24
+"""Other operators of the file that are tried in one place."""
+
+ALIKE: Final = 6
+"""`likeness` of two operators of one type between neighbours of the same types."""
+
+COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "ADD", "MUL", "MAXIMUM", "MINIMUM"})
+"""Types whose inputs may change places."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A trial that makes a wrong tensor right: the place, what should be there, and the right output."""
+
+    number: int
+    trial: Trial
+    right: Array
+
+
+def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
+    """Return the first repair of a region that makes its tensor right; likely ones are tried first.
+
+    Operators that were ``tried`` in a smaller region are left out.
+    """
+    for trials in (_swapped, _reweighted, _from_its_like, _laid_out, _donated, _left_out):
+        for number in (number for number in region.numbers if number not in tried):
+            for trial in trials(region, number):
+                value = region.made_by(number, trial)
+                if value is None:
+                    continue
+                before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
+                if before is not None and same(value, before):
+                    continue
+                if region.proves(number, value):
+                    return Proof(number=number, trial=trial, right=value)
+    return None
+
+
+def same(one: Array, other: Array) -> bool:
+    """Return whether a trial changes nothing."""
+    return one.dtype == other.dtype and bool(np.array_equal(one, other))
+
+
+def _swapped(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with two of its inputs in each other's place."""
+    operator = region.walk.file.operators[number]
+    if operator.type in COMMUTES:
+        return
+    given = given_to(region, number)
+    for one, other in combinations([place for place, value in enumerate(given) if value is not None], 2):
+        names, first, second = operator.inputs, given[one], given[other]
+        alike = first is not None and second is not None and first.dtype == second.dtype and names[one] != names[other]
+        if alike and names.count(names[one]) == names.count(names[other]) == 1:
+            feeds = {name: value for name, value in zip(names, given, strict=True) if name and value is not None}
+            feeds |= {names[one]: second, names[other]: first}
+            yield Trial(donor=number, feeds=feeds, words=f"inputs {one} and {other} changed places")
+
+
+def _reweighted(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with other weights: its own laid out as elsewhere in the file, and those that nothing reads."""
+    walk = region.walk
+    operator = walk.file.operators[number]
+    for place, name in enumerate(operator.inputs):
+        if name not in walk.file.constants or (spec := walk.file.constants[name]).dtype[0] in "biu":
+            continue
+        shape = tuple(int(size) for size in spec.shape)
+        if int(np.prod(shape)) < 2:
+            continue
+        for weight, value in candidates(walk, operator, place, shape):
+            feeds = {**region.inputs(number), name: value.astype(walk.file.constant(name).dtype)}
+            yield Trial(donor=number, feeds=feeds, weight=weight, at=place)
+
+
+def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads."""
+    name = operator.inputs[place] if place < len(operator.inputs) else ""
+    own = walk.weight(name) if name in walk.file.constants else None
+    read = read_weights(walk)
+    unread = [entry for entry in walk.pool.known[prod(shape)] if entry.label not in read]
+    for entry in dict.fromkeys(([own.entry] if own else []) + unread):
+        split = longer(entry.shape)
+        for order, halves in usual_orders(walk, operator.type, place, len(split)):
+            if [split[axis] for axis in order] == list(longer(shape)):
+                view = View(split=split, order=order, shape=shape, halves=halves)
+                yield entry.label, view.of(walk.pool.value(entry))
+
+
+def read_weights(walk: ValueWalk) -> set[str]:
+    """Return the weights that operators of the file read."""
+    names = {name for name in walk.readers if name in walk.file.constants}
+    return {match.entry.label for name in names if (match := walk.weight(name)) is not None}
+
+
+def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tuple[tuple[int, ...], int]]:
+    """Return in which orders, and with which halves, the weights lie that operators of a type read in a place.
+
+    The most frequent one comes first.
+    """
+    counted: Counter[tuple[tuple[int, ...], int]] = Counter()
+    for operator in walk.file.operators:
+        name = operator.inputs[place] if operator.type == kind and place < len(operator.inputs) else ""
+        match = walk.weight(name) if name in walk.file.constants else None
+        if match is not None and len(match.view.order) == axes:
+            counted[match.view.order, match.view.halves] += 1
+    return [order for order, _ in counted.most_common()]
+
+
+def _from_its_like(region: Region, number: int) -> Iterator[Trial]:
+    """Yield operators of the same type, between neighbours of the same types, with the inputs of this one."""
+    yield from _donated(region, number, ALIKE)
+
+
+def _donated(region: Region, number: int, least: int = 1) -> Iterator[Trial]:
+    """Yield other operators of the file with the inputs of this one, those that stand in like places first."""
+    walk = region.walk
+    operator, given = walk.file.operators[number], given_to(region, number)
+    data = [value for name, value in zip(operator.inputs, given, strict=True) if _is_data(walk, name)]
+    seen, count = {signature(walk, operator)}, 0
+    for other in sorted(range(len(walk.file.operators)), key=lambda one: -likeness(walk, number, one)):
+        donor = walk.file.operators[other]
+        if likeness(walk, number, other) < least or count >= DONORS or (told := signature(walk, donor)) in seen:
+            continue
+        names = [name for name in donor.inputs if _is_data(walk, name)]
+        if len(names) != len(data) or len(set(names)) != len(names):
+            continue
+        feeds = dict(zip(names, data, strict=True))
+        for place, name in enumerate(donor.inputs):
+            if name and name not in feeds and not _is_setting(walk, name):
+                own = operator.inputs[place] if place < len(operator.inputs) else ""
+                if own in walk.file.constants and not _is_setting(walk, own):
+                    feeds[name] = walk.file.constant(own)
+        seen.add(told)
+        count += 1
+        yield Trial(donor=other, feeds={name: value for name, value in feeds.items() if value is not None})
+        yield from _with_unread(walk, donor, operator, feeds, other)
+
+
+def _with_unread(
+    walk: ValueWalk, donor: Operator, operator: Operator, feeds: Mapping[str, Any], number: int
+) -> Iterator[Trial]:
+    """Yield a donor that reads one weight more than the operator, with each weight that nothing reads."""
+    if donor.type != operator.type or len(donor.inputs) != len(operator.inputs) + 1:
+        return
+    place = len(operator.inputs)
+    if donor.inputs[place] not in walk.file.constants:
+        return
+    outputs = [walk.known.values.get(name) for name in operator.outputs]
+    for size in {value.shape[axis] for value in outputs if value is not None for axis in range(value.ndim)}:
+        for label, value in candidates(walk, donor, place, (size,)):
+            dtype = walk.file.constants[donor.inputs[place]].dtype
+            yield Trial(donor=number, feeds={**feeds, donor.inputs[place]: value.astype(dtype)}, weight=label, at=place)
+
+
+def _laid_out(region: Region, number: int) -> Iterator[Trial]:
+    """Yield the input of an operator that changes the order of axes, in each order that gives the shape of its output."""
+    operator = region.walk.file.operators[number]
+    output = region.values.get(next(filter(None, operator.outputs)))
+    for name, value in region.inputs(number).items() if "transpose" in operator.type.lower() else ():
+        for order in permutations(range(value.ndim)):
+            if output is None or output.size == value.size:
+                yield Trial(donor=-1, feeds={name: value.transpose(order)}, words=f"perm {list(order)}")
+
+
+def _left_out(region: Region, number: int) -> Iterator[Trial]:
+    """Yield each input of an operator as its output: the operator is one too many."""
+    operator = region.walk.file.operators[number]
+    output = region.values.get(next(filter(None, operator.outputs)))
+    for name, value in region.inputs(number).items():
+        if output is not None and value.shape == output.shape and value.dtype == output.dtype:
+            yield Trial(donor=-1, feeds={name: value}, words=f"{name} as it is")
+
+
+def given_to(region: Region, number: int) -> list[Array | None]:
+    """Return the values of all inputs of an operator."""
+    walk = region.walk
+    operator = walk.file.operators[number]
+    return [
+        (walk.file.constant(name) if name in walk.file.constants else region.value(name)) if name else None
+        for name in operator.inputs
+    ]
+
+
+def signature(walk: ValueWalk, operator: Operator) -> tuple[Any, ...]:
+    """Return what makes an operator another one beside its inputs and weights: type, settings, small constants."""
+    settings = tuple(sorted((name, repr(value)) for name, value in operator.attributes.items()))
+    held = tuple(
+        walk.file.constant(name).tobytes() if name in walk.file.constants and _is_setting(walk, name) else b""
+        for name in operator.inputs
+    )
+    return operator.type, settings, held
+
+
+def likeness(walk: ValueWalk, number: int, other: int) -> int:
+    """Return how like two operators are by their type and those of their neighbours; 0 for not at all."""
+    one, two = walk.file.operators[number], walk.file.operators[other]
+    if number == other or len(walk.data(one)) != len(walk.data(two)):
+        return 0
+    found = 3 * (one.type == two.type)
+    found += 2 * bool(_consumers(walk, one) & _consumers(walk, two))
+    return found + bool(_producers(walk, one) & _producers(walk, two))
+
+
+def _consumers(walk: ValueWalk, operator: Operator) -> set[str]:
+    numbers = [number for name in operator.outputs for number in walk.readers.get(name, ())]
+    return {walk.file.operators[number].type for number in numbers}
+
+
+def _producers(walk: ValueWalk, operator: Operator) -> set[str]:
+    return {walk.file.operators[walk.makers[name]].type for name in operator.inputs if name in walk.makers}
+
+
+def _is_data(walk: ValueWalk, name: str) -> bool:
+    return bool(name) and name not in walk.file.constants
+
+
+def _is_setting(walk: ValueWalk, name: str) -> bool:
+    spec = walk.file.constants[name]
+    return spec.dtype[0] in "biu" or int(np.prod([int(size) for size in spec.shape])) <= 1

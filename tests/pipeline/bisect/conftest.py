@@ -1,0 +1,62 @@
+"""Small converted models, and faults that are planted in copies of them."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import lwmport
+
+Change = Callable[[onnx.ModelProto, Path], None]
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder of a small VQGAN, converted once."""
+    return _converted(tmp_path_factory, component="vqgan-encoder")
+
+
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small language model of any length, converted once."""
+    sizes = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "max_sequence_length": 64}
+    return _converted(tmp_path_factory, component="llama", overrides=sizes)
+
+
+def _converted(folder: pytest.TempPathFactory, **request: Any) -> Path:
+    out = folder.mktemp("bisect") / "out"
+    lwmport.convert(format="onnx", config="debug", out=out, validate=False, **request)
+    return next(path for path in out.iterdir() if path.suffix == ".onnx")
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Callable[[Path, Change], Path]:
+    """Return ``planted(model, change)``: a copy of a converted folder with a change in its graph."""
+
+    def plant(model: Path, change: Change) -> Path:
+        folder = tmp_path / f"planted-{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(model.parent, folder)
+        path = folder / model.name
+        found = onnx.load(path, load_external_data=False)
+        change(found, folder)
+        onnx.save(found, path)
+        return path
+
+    return plant
+
+
+def weight(name: str, make: Callable[[Any], Any]) -> Change:
+    """Return a change of one constant's values."""
+
+    def change(model: onnx.ModelProto, folder: Path) -> None:
+        tensor = next(item for item in model.graph.initializer if item.name == name)
+        value = numpy_helper.to_array(tensor, base_dir=str(folder))
+        made = np.ascontiguousarray(np.asarray(make(value.copy()), value.dtype))
+        tensor.CopyFrom(numpy_helper.from_array(made, name))
+
+    return change
