@@ -26,7 +26,10 @@ from workers import Worker
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.again:
+        options.again, options.clean = _again(parser, *options.again), 0
     with tempfile.TemporaryDirectory(dir=options.work, prefix="lwmport-sabotage-") as work:
         findings = benchmark(options, Path(work))
     print(markdown(findings))
@@ -98,13 +101,23 @@ def plan(
     return found
 
 
+def _again(parser: argparse.ArgumentParser, kind: str, seed: str, name: str) -> tuple[str, int, list[Case]]:
+    """Return the plan of one fault, in the words of the list of what was not found."""
+    cases = [case for case in (*FAULTY, *FOREIGN) if case.name == name]
+    if kind not in KINDS or not seed.isdecimal() or not cases:
+        names = ", ".join(repr(case.name) for case in (*FAULTY, *FOREIGN))
+        parser.error(f"expected --again KIND SEED CONVERSION, one of {names}; found {kind} {seed} {name!r}")
+    return kind, int(seed), cases
+
+
 def _faults(line: Line, options: argparse.Namespace) -> Iterator[Fault]:
     subjects = FOREIGN if options.foreign else FAULTY
-    for number, (kind, seed, cases) in enumerate(plan(options.faults, options.seed, options.kinds, subjects)):
+    planned = [options.again] if options.again else plan(options.faults, options.seed, options.kinds, subjects)
+    for number, (kind, seed, cases) in enumerate(planned):
         for case in cases:
             fault = line.made(Attempt(case=case, kind=kind, seed=seed))
             if fault is not None:
-                say(f"{number + 1} of {options.faults}: {kind} in {case.name}, at {fault.node}: {_told(fault)}")
+                say(f"{number + 1} of {len(planned)}: {kind} in {case.name}, at {fault.node}: {_told(fault)}")
                 yield fault
                 break
 
@@ -137,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clean", type=int, default=len(CLEAN), help="how many clean conversions are judged")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, metavar="KIND", help="only these")
     parser.add_argument("--threads", type=int, default=cores(), help="of each process")
+    parser.add_argument(
+        "--again", nargs=3, metavar=("KIND", "SEED", "CONVERSION"), help="only this one, as it is listed"
+    )
     parser.add_argument("--foreign", action="store_true", help="plant them in exports of PyTorch instead")
     parser.add_argument("--no-bisect", action="store_true", help="ask the validators alone")
     parser.add_argument(
