@@ -9,7 +9,6 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from faults import KINDS
 from interpreters import OWN, environment
 from processes import say
-from sabotage_cases import CLEAN, FAULTY, Case
+from sabotage_cases import CLEAN, FAULTY, FOREIGN, Case
 from sabotage_results import Clean, Fault, Findings, markdown
 from sabotage_trials import Attempt, Bench, Setup
 from tables import machine
@@ -27,7 +26,10 @@ from workers import Worker
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.again:
+        options.again, options.clean = _again(parser, *options.again), 0
     with tempfile.TemporaryDirectory(dir=options.work, prefix="lwmport-sabotage-") as work:
         findings = benchmark(options, Path(work))
     print(markdown(findings))
@@ -42,12 +44,17 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     peer = options.polygraphy if "polygraphy" not in environment(options.polygraphy, ["polygraphy"]).missing else ""
     if not peer:
         say("no polygraphy here: pip install polygraphy, or --polygraphy INTERPRETER; it is left out")
-    bisects = not options.no_bisect and find_spec("lwmport.pipeline.bisect") is not None
-    compiled = str(work / "compiled")
-    line = Line(Setup(work=str(work), threads=options.threads, bisects=bisects, peer=peer, compiled=compiled))
+    setup = Setup(
+        work=str(work),
+        threads=options.threads,
+        bisects=not options.no_bisect,
+        peer=peer,
+        compiled=str(work / "compiled"),
+    )
+    line = Line(setup)
     try:
         faults = list(_faults(line, options))
-        clean = list(_clean(line, options.clean))
+        clean = list(_clean(line, (FOREIGN if options.foreign else CLEAN)[: options.clean]))
     finally:
         line.close()
     return Findings(setting=_setting(options), faults=faults, clean=clean, lost=line.lost)
@@ -78,7 +85,9 @@ class Line:
         self._worker = None
 
 
-def plan(count: int, seed: int, kinds: Sequence[str]) -> list[tuple[str, int, list[Case]]]:
+def plan(
+    count: int, seed: int, kinds: Sequence[str], cases: Sequence[Case] = FAULTY
+) -> list[tuple[str, int, list[Case]]]:
     """Return for each fault its kind, its own seed, and the conversions in the order in which it tries them.
 
     All kinds take turns, so that rare ones are measured as often as those with a place everywhere.
@@ -87,25 +96,36 @@ def plan(count: int, seed: int, kinds: Sequence[str]) -> list[tuple[str, int, li
     turns = random.permutation(len(kinds))
     found = []
     for number in range(count):
-        order = [FAULTY[place] for place in random.permutation(len(FAULTY))]
+        order = [cases[place] for place in random.permutation(len(cases))]
         found.append((kinds[turns[number % len(kinds)]], int(random.integers(2**31)), order))
     return found
 
 
+def _again(parser: argparse.ArgumentParser, kind: str, seed: str, name: str) -> tuple[str, int, list[Case]]:
+    """Return the plan of one fault, in the words of the list of what was not found."""
+    cases = [case for case in (*FAULTY, *FOREIGN) if case.name == name]
+    if kind not in KINDS or not seed.isdecimal() or not cases:
+        names = ", ".join(repr(case.name) for case in (*FAULTY, *FOREIGN))
+        parser.error(f"expected --again KIND SEED CONVERSION, one of {names}; found {kind} {seed} {name!r}")
+    return kind, int(seed), cases
+
+
 def _faults(line: Line, options: argparse.Namespace) -> Iterator[Fault]:
-    for number, (kind, seed, cases) in enumerate(plan(options.faults, options.seed, options.kinds)):
+    subjects = FOREIGN if options.foreign else FAULTY
+    planned = [options.again] if options.again else plan(options.faults, options.seed, options.kinds, subjects)
+    for number, (kind, seed, cases) in enumerate(planned):
         for case in cases:
             fault = line.made(Attempt(case=case, kind=kind, seed=seed))
             if fault is not None:
-                say(f"{number + 1} of {options.faults}: {kind} in {case.name}, at {fault.node}: {_told(fault)}")
+                say(f"{number + 1} of {len(planned)}: {kind} in {case.name}, at {fault.node}: {_told(fault)}")
                 yield fault
                 break
 
 
-def _clean(line: Line, count: int) -> Iterator[Clean]:
-    for number, case in enumerate(CLEAN[:count]):
+def _clean(line: Line, cases: Sequence[Case]) -> Iterator[Clean]:
+    for number, case in enumerate(cases):
         found = line.made(Attempt(case=case)) or Clean(case=case.name, alarm="the process ended")
-        say(f"clean {number + 1} of {min(count, len(CLEAN))}: {case.name}: {found.alarm or 'no alarm'}")
+        say(f"clean {number + 1} of {len(cases)}: {case.name}: {found.alarm or 'no alarm'}")
         yield found
 
 
@@ -119,7 +139,7 @@ def _told(fault: Fault) -> str:
 
 
 def _setting(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("faults", "seed", "clean", "kinds", "threads")
+    names = ("faults", "seed", "clean", "kinds", "threads", "foreign")
     return {**{name: getattr(options, name) for name in names}, "cores": cores(), **machine()}
 
 
@@ -130,6 +150,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clean", type=int, default=len(CLEAN), help="how many clean conversions are judged")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, metavar="KIND", help="only these")
     parser.add_argument("--threads", type=int, default=cores(), help="of each process")
+    parser.add_argument(
+        "--again", nargs=3, metavar=("KIND", "SEED", "CONVERSION"), help="only this one, as it is listed"
+    )
+    parser.add_argument("--foreign", action="store_true", help="plant them in exports of PyTorch instead")
     parser.add_argument("--no-bisect", action="store_true", help="ask the validators alone")
     parser.add_argument(
         "--polygraphy", default=OWN, metavar="INTERPRETER", help="a Python that has polygraphy and onnx"

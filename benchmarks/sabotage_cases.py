@@ -18,7 +18,11 @@ DYNAMIC = ("llama", "llama-block", "llama-embed", "llama-head")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One conversion of one component. ``long`` doubles the lengths of a language model."""
+    """One conversion of one component.
+
+    ``long`` doubles the lengths of a language model. ``foreign`` is whether faults go into PyTorch's export of the same
+    component instead, and the conversion only tells what that is of.
+    """
 
     component: str
     format: str
@@ -26,12 +30,13 @@ class Case:
     precision: str = "float32"
     batch: int = 1
     long: bool = False
+    foreign: bool = False
     seed: int = field(default=0)
 
     @property
     def name(self) -> str:
         """What a table calls it."""
-        sizes = f" batch {self.batch}" * (self.batch > 1) + " long" * self.long
+        sizes = f" batch {self.batch}" * (self.batch > 1) + " long" * self.long + " by torch" * self.foreign
         return f"{self.component} {self.format}/{self.dialect} {self.precision}{sizes}"
 
     def convert(self, out: Path) -> Path:
@@ -76,6 +81,9 @@ FAULTY = (
     *_all(("vqgan-decoder", "llama-decode"), (("onnx", "ascend"), ("tflite", "litert")), ("float16",)),
 )
 """What faults are planted in."""
+
+FOREIGN = tuple(Case(component=one, format="onnx", dialect="onnx", foreign=True) for one in (*PICTURES, "llama"))
+"""What faults are planted in with ``--foreign``."""
 
 CLEAN = (
     *_all(

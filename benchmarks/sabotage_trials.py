@@ -15,6 +15,7 @@ from faults.distance import distance
 from faults.planting import DRAFTS
 from interpreters import command
 from sabotage_cases import Case
+from sabotage_exports import export
 from sabotage_results import Clean, Fault, Search
 
 from lwmport import manifest
@@ -26,6 +27,7 @@ from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial
 from lwmport.types import Array, Signature, Status
 from lwmport.validators.tolerances import is_exact, tolerance_for
 
+JAX = "jax"
 PEER = Path(sabotage_polygraphy.__file__)
 
 
@@ -59,6 +61,12 @@ class Ready:
     model: Path
     converted: Converted
     run: ReferenceRun
+    foreign: bool = False
+
+    @property
+    def reference(self) -> str:
+        """What bisect holds a model against."""
+        return str(self.converted.folder) if self.foreign else JAX
 
     @property
     def signature(self) -> Signature:
@@ -94,7 +102,8 @@ class Bench:
             part = converted.parts[0]
             weights = converted.component_weights(part.name)
             run = gather(converted.component(part.name), weights, trial_batch(part.signature))
-            self._ready[case.name] = Ready(model=model, converted=converted, run=run)
+            model = export(converted) if case.foreign else model
+            self._ready[case.name] = Ready(model=model, converted=converted, run=run, foreign=case.foreign)
         return self._ready[case.name]
 
     def _clean(self, ready: Ready, case: Case) -> Clean:
@@ -116,7 +125,8 @@ class Bench:
         planted = plant(model, attempt.kind, attempt.seed)
         if planted is None:
             return None
-        sign(model)
+        if not ready.foreign:
+            sign(model)
         beyond, caught = is_beyond(ready, model), ready.status(model) is not Status.PASSED
         shown = beyond or caught
         return Fault(
@@ -204,7 +214,7 @@ def searched(ready: Ready, model: Path, planted: Planted | None, *, strict: bool
     from lwmport.pipeline.bisect.run import bisect
 
     try:
-        found = bisect(BisectRequest(artifact=model, strict=strict))
+        found = bisect(BisectRequest(artifact=model, reference=ready.reference, strict=strict))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what a user would see
         return Search(error=f"{type(error).__name__}: {error}")
     took = Search(seconds=found.seconds, peak_bytes=found.peak_bytes)

@@ -45,6 +45,10 @@ class Draft(ABC):
     """One model, open for a change."""
 
     operators: Sequence[Operator]
+    has_half: bool
+    """Whether the format's runtime has kernels that compute in float16."""
+    added: list[str]
+    """Names of operators that a change put in."""
     kernel_axes: tuple[tuple[int, int], ...]
     """Which axes of a convolution's kernel can be mistaken for each other: channels, and rows and columns."""
 
@@ -103,6 +107,10 @@ class Draft(ABC):
     @abstractmethod
     def round_input(self, operator: Operator, slot: int) -> None:
         """Put a cast to float16 and one back in front of an input."""
+
+    @abstractmethod
+    def narrow(self, operator: Operator) -> None:
+        """Let an operator compute in float16, between casts, where `has_half`."""
 
     @abstractmethod
     def graph_inputs(self) -> dict[str, tuple[Any, ...]]:

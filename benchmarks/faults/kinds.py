@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from faults import structure, values
+from faults import settings, values, wiring
 from faults.place import Kind
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -50,38 +50,61 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             group="masks", causes=("scaled-weights", "wrong-attribute"), places=values.mask_too_small
         ),
         "resize-rounded": Kind(
-            group="attributes", causes=("nearest-rounding", "wrong-attribute"), places=structure.resize_rounded
+            group="attributes", causes=("nearest-rounding", "wrong-attribute"), places=settings.resize_rounded
         ),
         "padding-moved": Kind(
-            group="attributes", causes=("wrong-padding-side", "wrong-attribute"), places=structure.padding_moved
+            group="attributes", causes=("wrong-padding-side", "wrong-attribute"), places=settings.padding_moved
         ),
-        "dilated": Kind(group="attributes", causes=("wrong-attribute",), places=structure.dilated),
+        "dilated": Kind(group="attributes", causes=("wrong-attribute",), places=settings.dilated),
         "axis-changed": Kind(
-            group="attributes", causes=("wrong-norm-axis", "wrong-attribute"), places=structure.axis_changed
+            group="attributes", causes=("wrong-norm-axis", "wrong-attribute"), places=settings.axis_changed
         ),
         "groups-changed": Kind(
-            group="attributes", causes=("wrong-norm-axis", "wrong-attribute"), places=structure.groups_changed
+            group="attributes", causes=("wrong-norm-axis", "wrong-attribute"), places=settings.groups_changed
         ),
         "rotary-halves": Kind(
             group="order",
-            causes=("swapped-rotary-halves", "wrong-order", "wrong-wiring"),
-            places=structure.rotary_halves,
+            causes=("swapped-rotary-halves", "wrong-order", "wrong-wiring", "wrong-attribute"),
+            places=wiring.rotary_halves,
         ),
-        "operands-swapped": Kind(group="wiring", causes=("swapped-inputs",), places=structure.operands_swapped),
-        "operator-replaced": Kind(group="wiring", causes=("wrong-operator",), places=structure.operator_replaced),
-        "input-rewired": Kind(group="wiring", causes=("wrong-wiring",), places=structure.input_rewired),
+        "operands-swapped": Kind(group="wiring", causes=("swapped-inputs",), places=wiring.operands_swapped),
+        "operator-replaced": Kind(group="wiring", causes=("wrong-operator",), places=wiring.operator_replaced),
+        "input-rewired": Kind(group="wiring", causes=("wrong-wiring",), places=wiring.input_rewired),
         "outputs-exchanged": Kind(
             group="wiring",
             causes=("wrong-wiring", "wrong-order", "swapped-rotary-halves"),
-            places=structure.outputs_exchanged,
+            places=wiring.outputs_exchanged,
         ),
         "input-rounded": Kind(
-            group="dtypes", causes=("wrong-dtype", "narrow-accumulator"), places=structure.input_rounded
+            group="dtypes", causes=("wrong-dtype", "narrow-accumulator"), places=wiring.input_rounded
         ),
-        "perm-changed": Kind(group="order", causes=("wrong-layout", "wrong-attribute"), places=structure.perm_changed),
+        "perm-changed": Kind(group="order", causes=("wrong-layout", "wrong-attribute"), places=settings.perm_changed),
         "concat-reversed": Kind(
-            group="order", causes=("wrong-order", "swapped-rotary-halves"), places=structure.concat_reversed
+            group="order", causes=("wrong-order", "swapped-rotary-halves"), places=wiring.concat_reversed
         ),
-        "slice-moved": Kind(group="attributes", causes=("wrong-attribute",), places=structure.slice_moved),
+        "slice-moved": Kind(group="attributes", causes=("wrong-attribute",), places=settings.slice_moved),
+        "attention-changed": Kind(group="masks", causes=("wrong-attribute",), places=settings.attention_changed),
+        "activation-fused": Kind(group="attributes", causes=("wrong-attribute",), places=settings.activation_fused),
+        "depth-order-changed": Kind(
+            group="order", causes=("wrong-layout", "wrong-attribute"), places=settings.depth_order_changed
+        ),
+        "comparison-changed": Kind(group="masks", causes=("wrong-operator",), places=wiring.comparison_changed),
+        "operand-repeated": Kind(group="wiring", causes=("wrong-wiring",), places=wiring.operand_repeated),
+        "operator-skipped": Kind(group="wiring", causes=("wrong-wiring",), places=wiring.operator_skipped),
+        "integer-off-by-one": Kind(
+            group="attributes", causes=("wrong-attribute", "scaled-weights"), places=values.integer_off_by_one
+        ),
+        "sign-flipped": Kind(
+            group="attributes",
+            causes=("scaled-weights", "wrong-attribute", "wrong-epsilon"),
+            places=values.sign_flipped,
+        ),
+        "variance-unbiased": Kind(
+            group="attributes", causes=("biased-variance", "scaled-weights"), places=values.variance_unbiased
+        ),
+        "weight-damaged": Kind(group="weights", causes=(), places=values.weight_damaged),
+        "computed-in-half": Kind(
+            group="dtypes", causes=("narrow-accumulator", "wrong-dtype"), places=wiring.computed_in_half
+        ),
     }
 )

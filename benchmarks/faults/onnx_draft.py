@@ -13,6 +13,7 @@ from onnx import external_data_helper, helper, numpy_helper
 
 from faults.draft import Array, Draft, NoPlaceError, Operator, Value
 
+HALF = onnx.TensorProto.FLOAT16
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
 
 
@@ -20,9 +21,11 @@ class OnnxDraft(Draft):
     """One ``.onnx`` file; its data file is read where a constant is asked for, and never written."""
 
     kernel_axes = ((0, 1), (2, 3))
+    has_half = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.added: list[str] = []
         self._model = onnx.load(path, load_external_data=False)
         self._constants = {item.name: item for item in self._model.graph.initializer}
         self._types: dict[str, Any] = {}
@@ -74,17 +77,22 @@ class OnnxDraft(Draft):
         return str(operator.raw.input[slot])
 
     def set_constant(self, operator: Operator, slot: int, values: Array) -> None:
-        """Give one operator another constant, inside the file; whoever else reads the old one keeps it."""
-        name = self._free(f"{operator.raw.input[slot] or operator.name}/changed")
+        """Give one operator another constant, inside the file; whoever else reads the old one keeps it.
+
+        The new one has the name of the old one where nobody else reads that.
+        """
+        old = operator.raw.input[slot]
+        alone = sum(list(one.raw.input).count(old) for one in self.operators) == 1 and old in self._constants
+        name = old if alone else self._free(f"{old or operator.name}/changed")
         tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
         if isinstance(operator.scope, onnx.FunctionProto):
             node = helper.make_node("Constant", [], [name], name=name, value=tensor)
             operator.scope.node.insert(list(operator.scope.node).index(operator.raw), node)
+        elif alone:
+            self._constants[old].CopyFrom(tensor)
         else:
             self._model.graph.initializer.append(tensor)
-        old = operator.raw.input[slot]
         self.connect(operator, slot, name)
-        self._drop(old)
 
     def connect(self, operator: Operator, slot: int, value: Value | None) -> None:
         """Let an operator read another tensor."""
@@ -113,15 +121,28 @@ class OnnxDraft(Draft):
 
     def round_input(self, operator: Operator, slot: int) -> None:
         """Put a cast to float16 and one back in front of an input."""
-        source, place = operator.raw.input[slot], list(operator.scope.node).index(operator.raw)
-        names = [self._free(f"{operator.name}/{word}") for word in ("narrow", "wide")]
-        casts = (
-            helper.make_node("Cast", [source], names[:1], name=names[0], to=onnx.TensorProto.FLOAT16),
-            helper.make_node("Cast", names[:1], names[1:], name=names[1], to=onnx.TensorProto.FLOAT),
-        )
-        for offset, node in enumerate(casts):
-            operator.scope.node.insert(place + offset, node)
-        operator.raw.input[slot] = names[1]
+        narrow = self._cast(operator, operator.raw.input[slot], "narrow", HALF)
+        operator.raw.input[slot] = self._cast(operator, narrow, "wide", onnx.TensorProto.FLOAT)
+
+    def narrow(self, operator: Operator) -> None:
+        """Let an operator compute in float16, between casts; its whole numbers stay."""
+        given = operator.raw.output[0]
+        if self._types[given].elem_type != onnx.TensorProto.FLOAT:
+            raise NoPlaceError
+        for slot, name in enumerate(operator.raw.input):
+            floating = name in self._constants and self._constants[name].data_type in FLOATS
+            if floating or self.is_float(name):
+                operator.raw.input[slot] = self._cast(operator, name, f"narrow_{slot}", HALF)
+        operator.raw.output[0] = self._free(f"{operator.name}/half")
+        self._cast(operator, operator.raw.output[0], "wide", onnx.TensorProto.FLOAT, given)
+
+    def _cast(self, operator: Operator, source: str, word: str, to: int, given: str = "") -> str:
+        """Put a cast in front of an operator, or behind it where it gives a tensor by name; return what it gives."""
+        name = self._free(f"{operator.name}/{word}")
+        node = helper.make_node("Cast", [source], [given or name], name=name, to=to)
+        operator.scope.node.insert(list(operator.scope.node).index(operator.raw) + bool(given), node)
+        self.added.append(name)
+        return given or name
 
     def graph_inputs(self) -> dict[str, tuple[Any, ...]]:
         """Return the shapes of the model's inputs by name."""
@@ -172,12 +193,6 @@ class OnnxDraft(Draft):
     def _free(self, name: str) -> str:
         taken = {item for operator in self.operators for item in (*operator.raw.input, *operator.raw.output)}
         return next(name_ for name_ in (name, *(f"{name}_{i}" for i in range(len(taken)))) if name_ not in taken)
-
-    def _drop(self, name: str) -> None:
-        """Remove a constant that nobody reads."""
-        read = {item for operator in self.operators for item in operator.raw.input}
-        if name in self._constants and name not in read:
-            self._model.graph.initializer.remove(self._constants.pop(name))
 
 
 def _open(path: Path, options: Any) -> None:

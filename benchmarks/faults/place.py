@@ -62,7 +62,7 @@ class Planted:
         node: name of the wrong operator; in TFLite that of its first output. The first one where there are several.
         operator: its type in the words of the format. index: its place in the file's order.
         nodes: the names of all that are wrong, and of what encloses them: the node whose branch holds one, the nodes
-            that call the function that does.
+            that call the function that does, the casts that were put in.
         cause: the exact word of the diagnosis; None where no rule explains the kind.
         causes: all words that are right.
     """

@@ -16,6 +16,11 @@ Slot = tuple[Operator, int]
 Change = Callable[[Array, np.random.Generator], Array]
 
 
+def of(draft: Draft, *types: str) -> list[Operator]:
+    """Return the operators of some types."""
+    return [operator for operator in draft.operators if operator.type in types]
+
+
 def weights(draft: Draft) -> Iterator[Slot]:
     """Return each weight of a convolution, a product or a lookup."""
     for operator in draft.operators:

@@ -40,7 +40,7 @@ def plant(model: Path, kind: str, seed: int) -> Planted | None:
             draft.save(model)
         except NoPlaceError:
             continue
-        return _record(kind, places[number])
+        return _record(kind, places[number], draft)
     return None
 
 
@@ -55,7 +55,7 @@ def _order(model: Path, kind: str, random: np.random.Generator) -> list[int]:
     return sorted(random.permutation(len(places)).tolist(), key=lambda number: places[number].nested)
 
 
-def _record(kind: str, place: Place) -> Planted:
+def _record(kind: str, place: Place, draft: Draft) -> Planted:
     first = place.operators[0]
     named = [name for operator in place.operators for name in (operator.name, *operator.enclosing)]
     return Planted(
@@ -63,6 +63,6 @@ def _record(kind: str, place: Place) -> Planted:
         node=first.name,
         operator=first.written,
         index=first.index,
-        nodes=tuple(dict.fromkeys(named)),
+        nodes=tuple(dict.fromkeys([*named, *draft.added])),
         causes=KINDS[kind].causes if place.causes is None else place.causes,
     )

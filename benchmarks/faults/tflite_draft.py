@@ -44,6 +44,12 @@ TYPES = {
     "RESIZE_NEAREST_NEIGHBOR": "Resize",
     "DEPTH_TO_SPACE": "DepthToSpace",
     "CAST": "Cast",
+    "GREATER": "Greater",
+    "GREATER_EQUAL": "GreaterOrEqual",
+    "LESS": "Less",
+    "LESS_EQUAL": "LessOrEqual",
+    "LOGICAL_AND": "And",
+    "LOGICAL_OR": "Or",
 }
 WRITTEN = {type_: written for written, type_ in reversed(TYPES.items())}
 NUMBERS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -55,6 +61,7 @@ DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.BOOL: np.dtype(np.bool_),
     schema.TensorType.INT8: np.dtype(np.int8),
 }
+REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax")
 OPTIONS = ("Add", "Sub", "Mul", "Div", "MaximumMinimum")
 BEHIND = 64
 """Bytes: values behind the flatbuffer keep their alignment when it grows by a multiple of this."""
@@ -64,8 +71,10 @@ class TfliteDraft(Draft):
     """One ``.tflite`` file with one subgraph."""
 
     kernel_axes = ((0, 3), (1, 2))
+    has_half = False
 
     def __init__(self, path: Path) -> None:
+        self.added: list[str] = []
         self._bytes = path.read_bytes()
         self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(self._bytes, 0))
         self._graph = self._model.subgraphs[0]
@@ -124,11 +133,33 @@ class TfliteDraft(Draft):
         return str(self._tensor(self._source(operator, slot)).name.decode())
 
     def set_constant(self, operator: Operator, slot: int, values: Array) -> None:
-        """Give one operator another constant; whoever else reads the old one keeps it."""
-        old = self._tensor(int(operator.raw.inputs[slot]))
-        self._model.buffers.append(Inline(data=np.ascontiguousarray(values).tobytes()))
+        """Give one operator another constant, stored as the old one; whoever else reads that keeps it."""
+        read = int(operator.raw.inputs[slot])
+        number = self._source(operator, slot)
+        old = self._tensor(number)
+        stored = np.ascontiguousarray(values.astype(DTYPES[old.type]))
+        self._model.buffers.append(Inline(data=stored.tobytes()))
+        if stored.shape == self.shape(number) and self._readers(read) == 1 and self._readers(number) == 1:
+            old.buffer = len(self._model.buffers) - 1
+            return
         name = f"{old.name.decode()}/changed"
-        self.connect(operator, slot, self._add(old, name=name, buffer=len(self._model.buffers) - 1, shape=values.shape))
+        made = self._add(old, name=name, buffer=len(self._model.buffers) - 1, shape=values.shape)
+        if read in self._wide:
+            made = self._widened(operator, read, made, values.shape)
+        self.connect(operator, slot, made)
+
+    def _readers(self, number: Value) -> int:
+        return sum(list(raw.inputs).count(number) for raw in self._graph.operators)
+
+    def _widened(self, operator: Operator, read: int, stored: int, shape: tuple[int, ...]) -> int:
+        """Put what widens a stored constant in front of an operator, and return what that gives."""
+        name = f"{self._tensor(read).name.decode()}/changed"
+        made = self._add(self._tensor(read), name=name, buffer=0, shape=shape)
+        widen = schema.OperatorT(opcodeIndex=self._code("DEQUANTIZE"), inputs=[stored], outputs=[made])
+        place = next(i for i, raw in enumerate(self._graph.operators) if raw is operator.raw)
+        self._graph.operators.insert(place, widen)
+        self.added.append(name)
+        return made
 
     def connect(self, operator: Operator, slot: int, value: Value | None) -> None:
         """Let an operator read another tensor."""
@@ -144,6 +175,8 @@ class TfliteDraft(Draft):
         """Make another operator of one, its inputs as they are."""
         written = WRITTEN[type_]
         operator.raw.opcodeIndex = self._code(written)
+        if operator.type in REDUCTIONS and type_ in REDUCTIONS:
+            return  # with one and the same options
         word = {"MAXIMUM": "MaximumMinimum", "MINIMUM": "MaximumMinimum"}.get(written, type_)
         known = word in OPTIONS
         operator.raw.builtinOptionsType = getattr(schema.BuiltinOptions, f"{word}Options") if known else 0
@@ -174,8 +207,13 @@ class TfliteDraft(Draft):
                 builtinOptions=options,
             )
             self._graph.operators.insert(place + offset, cast)
+            self.added.append(name)
             added = made
         self.connect(operator, slot, added)
+
+    def narrow(self, operator: Operator) -> None:
+        """Refuse: LiteRT's kernels on a CPU take no float16."""
+        raise NoPlaceError(operator.name)
 
     def graph_inputs(self) -> dict[str, tuple[Any, ...]]:
         """Return the shapes of the model's inputs by name."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from faults.draft import Array, Draft, NoPlaceError
+from faults.draft import Array, Draft, NoPlaceError, Operator
 from faults.place import Place, doing
-from faults.places import DENSE, Change, Slot, biases, changing, gains, give, numbers, setting, weights
+from faults.places import DENSE, Change, Slot, biases, changing, gains, give, numbers, of, setting, weights
 
 EPSILON = 1e-3
 """A number that is added and is smaller is an epsilon."""
@@ -15,6 +15,9 @@ MASKING = 1e4
 """A number that is larger hides what a mask hides."""
 NOISE = 0.05
 """Of the values' deviation."""
+LEVELS = (7, 31)
+"""On each side of 0: of 4 bits and of 6."""
+DAMAGE = 100
 ROWS = 16
 """Fewest rows of a table that a run is sure to read more than the first of."""
 QUERY, KEY = ("wq", "q_proj"), ("wk", "k_proj")
@@ -76,7 +79,7 @@ def weights_zeroed(draft: Draft) -> Iterator[Place]:
 
 
 def weights_rounded(draft: Draft) -> Iterator[Place]:
-    """Return weights, rounded to 4 bits with one scale."""
+    """Return weights, rounded to 4 or 6 bits with one scale."""
     return changing(draft, weights(draft), _rounded)
 
 
@@ -175,6 +178,39 @@ def bounds_halved(draft: Draft) -> Iterator[Place]:
             yield setting(draft, operator, slot, value / 2)
 
 
+def integer_off_by_one(draft: Draft) -> Iterator[Place]:
+    """Return whole numbers that positions and lengths are counted with, one more."""
+    for operator in of(draft, "Add", "Sub", "Mul", "Range"):
+        for slot in draft.slots(operator):
+            if np.prod(draft.constant_shape(operator, slot) or ()) == 1:
+                yield Place(operators=(operator,), change=doing(_count_on, draft, operator, slot))
+
+
+def sign_flipped(draft: Draft) -> Iterator[Place]:
+    """Return single numbers, with the other sign."""
+    for operator, slot, value in numbers(draft, ("Mul", "Div", "Add", "Sub")):
+        if value:
+            yield setting(draft, operator, slot, -value)
+
+
+def variance_unbiased(draft: Draft) -> Iterator[Place]:
+    """Return gains of norms over the last axes, as of a variance that is divided by one less than the count."""
+    for operator in of(draft, "InstanceNormalization"):
+        shape = draft.shape(draft.inputs(operator)[0] or "") or ()
+        count = int(np.prod([size for size in shape[2:] if isinstance(size, int)]))
+        if draft.constant_shape(operator, 1) is not None and count > 1:
+            yield from changing(draft, [(operator, 1)], _scaling((1 - 1 / count) ** 0.5))
+    for operator in of(draft, "GroupNorm32"):
+        count = (draft.constant_shape(operator, 3) or (0,))[0]
+        if count > 1:
+            yield from changing(draft, [(operator, 3)], _scaling((1 - 1 / count) ** 0.5))
+
+
+def weight_damaged(draft: Draft) -> Iterator[Place]:
+    """Return weights of which one value is a hundred deviations large."""
+    return changing(draft, weights(draft), _damaged)
+
+
 def _epsilons(draft: Draft, factor: float) -> Iterator[Place]:
     for operator, slot, value in numbers(draft, ("Add", "Max")):
         if 0 < value < EPSILON:
@@ -225,8 +261,25 @@ def _swapping(one: int, other: int) -> Change:
     return lambda old, _: np.swapaxes(old, one, other)
 
 
-def _rounded(old: Array, _: np.random.Generator) -> Array:
-    step = np.abs(old).max() / 7
+def _scaling(factor: float) -> Change:
+    return lambda old, _: old * factor
+
+
+def _count_on(draft: Draft, operator: Operator, slot: int) -> None:
+    old = draft.constant(operator, slot)
+    if not np.issubdtype(old.dtype, np.integer):
+        raise NoPlaceError
+    give(draft, operator, slot, old + 1)
+
+
+def _damaged(old: Array, random: np.random.Generator) -> Array:
+    new = old.copy()
+    new.flat[random.integers(new.size)] = DAMAGE * old.std()
+    return new
+
+
+def _rounded(old: Array, random: np.random.Generator) -> Array:
+    step = np.abs(old).max() / random.choice(LEVELS)
     if not step:
         raise NoPlaceError
     return np.asarray(np.round(old / step) * step)

@@ -95,6 +95,16 @@ def test_every_kind_gets_its_turn_and_a_seed_its_plan() -> None:
     assert all(set(cases) == set(importlib.import_module("sabotage_cases").FAULTY) for _, _, cases in plan)
 
 
+def test_one_fault_can_be_planted_again(capsys: pytest.CaptureFixture[str]) -> None:
+    sabotage, cases = importlib.import_module("sabotage"), importlib.import_module("sabotage_cases")
+    parser = sabotage._parser()
+    case = cases.FAULTY[3]
+    assert sabotage._again(parser, "dilated", "12", case.name) == ("dilated", 12, [case])
+    with pytest.raises(SystemExit):
+        sabotage._again(parser, "dilated", "12", "no such conversion")
+    assert repr(case.name) in capsys.readouterr().err
+
+
 def test_there_are_50_clean_conversions_no_two_alike() -> None:
     clean = importlib.import_module("sabotage_cases").CLEAN
     assert len({case.name for case in clean}) == len(clean) == 50

@@ -1,48 +1,28 @@
-"""Faults of what the graph says: settings, wiring, order, types of operators and of values."""
+"""Faults of settings: axes, paddings, bounds, orders of axes, modes."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from faults.draft import Draft, NoPlaceError, Operator, Value
+from faults.draft import Draft, NoPlaceError, Operator
 from faults.place import Place, doing
-from faults.places import give
+from faults.places import give, of
 
 REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax")
-OTHERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Add": "Sub",
-        "Sub": "Add",
-        "Mul": "Add",
-        "Div": "Mul",
-        "Max": "Min",
-        "Min": "Max",
-        "Sigmoid": "Tanh",
-        "Tanh": "Sigmoid",
-        "ReduceMean": "ReduceSum",
-        "Sqrt": "Exp",
-        "ReduceMax": "ReduceMin",
-        "ArgMin": "ArgMax",
-    }
-)
-"""What an operator is mistaken for."""
-FAR = 60
-"""Operators between two whose outputs are exchanged."""
 
 
 def resize_rounded(draft: Draft) -> Iterator[Place]:
     """Return resizes by the nearest value, which becomes the next one."""
-    for operator in _of(draft, "Resize"):
+    for operator in of(draft, "Resize"):
         yield Place(operators=(operator,), change=doing(_round_up, draft, operator))
 
 
 def padding_moved(draft: Draft) -> Iterator[Place]:
     """Return paddings, which move to the other side."""
-    for operator in _of(draft, "Conv"):
+    for operator in of(draft, "Conv"):
         pads = draft.attribute(operator, "pads")
         if isinstance(pads, list | tuple) and any(pads):
             moved = _moved(np.array(pads).reshape(2, -1))
@@ -50,14 +30,14 @@ def padding_moved(draft: Draft) -> Iterator[Place]:
                 operators=(operator,),
                 change=doing(draft.set_attribute, operator, "pads", moved.ravel().tolist()),
             )
-    for operator in _of(draft, "Pad"):
+    for operator in of(draft, "Pad"):
         if draft.constant_shape(operator, 1) is not None:
             yield Place(operators=(operator,), change=doing(_move, draft, operator))
 
 
 def dilated(draft: Draft) -> Iterator[Place]:
     """Return convolutions with kernels of 3, which reach two steps far."""
-    for operator in _of(draft, "Conv"):
+    for operator in of(draft, "Conv"):
         shape = draft.constant_shape(operator, 1)
         if shape is not None and shape.count(3) >= 2:
             yield Place(operators=(operator,), change=doing(_dilate, draft, operator))
@@ -65,11 +45,11 @@ def dilated(draft: Draft) -> Iterator[Place]:
 
 def axis_changed(draft: Draft) -> Iterator[Place]:
     """Return reductions, norms and softmaxes, along another axis."""
-    for operator in _of(draft, *REDUCTIONS):
+    for operator in of(draft, *REDUCTIONS):
         shape = _shape(draft, operator)
         if shape and draft.constant_shape(operator, 1) == (1,):
             yield Place(operators=(operator,), change=partial(_other_axis, draft, operator))
-    for operator in _of(draft, "Softmax", "LayerNormalization"):
+    for operator in of(draft, "Softmax", "LayerNormalization"):
         shape, axis = _shape(draft, operator), draft.attribute(operator, "axis")
         if shape is None or axis is None:
             continue
@@ -84,79 +64,19 @@ def axis_changed(draft: Draft) -> Iterator[Place]:
 def groups_changed(draft: Draft) -> Iterator[Place]:
     """Return norms of groups, of which there are half as many."""
     by_output = {output: operator for operator in draft.operators for output in draft.outputs(operator)}
-    for operator in _of(draft, "InstanceNormalization"):
+    for operator in of(draft, "InstanceNormalization"):
         reshape = by_output.get(draft.inputs(operator)[0])
         if reshape is not None and reshape.type == "Reshape" and draft.constant_shape(reshape, 1) is not None:
             yield Place(operators=(reshape, operator), change=doing(_regroup, draft, reshape, operator))
-    for operator in _of(draft, "Gemm"):
+    for operator in of(draft, "Gemm"):
         shape = draft.constant_shape(operator, 1)
         if shape is not None and shape[0] == shape[1] <= 1024:
             yield Place(operators=(operator,), change=doing(_average_pairs, draft, operator))
 
 
-def rotary_halves(draft: Draft) -> Iterator[Place]:
-    """Return rotary embeddings of the other convention, and pairs of slices that take each other's part."""
-    for operator in _of(draft, "RotaryEmbedding"):
-        value = 1 - (draft.attribute(operator, "interleaved") or 0)
-        yield Place(
-            operators=(operator,),
-            change=doing(draft.set_attribute, operator, "interleaved", value),
-            causes=("swapped-rotary-halves", "wrong-attribute"),
-        )
-    for first, second in itertools.pairwise(_of(draft, "Slice")):
-        same = draft.inputs(first)[0] == draft.inputs(second)[0] and first.scope is second.scope
-        if same and _exchangeable(draft, first, second):
-            yield Place(operators=(first, second), change=doing(draft.exchange_outputs, first, second))
-
-
-def operands_swapped(draft: Draft) -> Iterator[Place]:
-    """Return differences, quotients and square products, with their operands exchanged."""
-    for operator in _of(draft, "Sub", "Div", "MatMul"):
-        shapes = [draft.shape(value) for value in draft.inputs(operator)[:2] if value is not None]
-        square = operator.type != "MatMul" or (shapes[0] is not None and shapes[0] == shapes[1])
-        if square and _floating(draft, operator):
-            yield Place(operators=(operator,), change=doing(_swap, draft, operator))
-
-
-def operator_replaced(draft: Draft) -> Iterator[Place]:
-    """Return operators that can be mistaken for another."""
-    for operator in _of(draft, *OTHERS):
-        if _floating(draft, operator) or operator.type == "ArgMin":
-            yield Place(operators=(operator,), change=doing(draft.retype, operator, OTHERS[operator.type]))
-
-
-def input_rewired(draft: Draft) -> Iterator[Place]:
-    """Return inputs in whose place an operator can read another tensor of the same shape."""
-    for operator in draft.operators:
-        for slot, value in enumerate(draft.inputs(operator)):
-            if value is None or draft.constant_shape(operator, slot) is not None or not draft.is_float(value):
-                continue
-            if any(True for _ in _like(draft, operator, value)):
-                yield Place(
-                    operators=(operator,),
-                    change=partial(_rewire, draft, operator, slot, value),
-                )
-
-
-def outputs_exchanged(draft: Draft) -> Iterator[Place]:
-    """Return two operators whose outputs have one shape, neither of which is read before both are there."""
-    for place, first in enumerate(draft.operators):
-        for second in draft.operators[place + 1 : place + FAR]:
-            if first.scope is second.scope and _exchangeable(draft, first, second):
-                yield Place(operators=(first, second), change=doing(draft.exchange_outputs, first, second))
-
-
-def input_rounded(draft: Draft) -> Iterator[Place]:
-    """Return inputs that pass through float16."""
-    for operator in draft.operators:
-        for slot, value in enumerate(draft.inputs(operator)):
-            if value is not None and draft.is_float(value) and draft.constant_shape(operator, slot) is None:
-                yield Place(operators=(operator,), change=doing(draft.round_input, operator, slot))
-
-
 def perm_changed(draft: Draft) -> Iterator[Place]:
     """Return transposes with another order of axes that gives the same shape."""
-    for operator in _of(draft, "Transpose"):
+    for operator in of(draft, "Transpose"):
         shape, perm = _shape(draft, operator), _perm(draft, operator)
         if shape is None or perm is None:
             continue
@@ -165,34 +85,46 @@ def perm_changed(draft: Draft) -> Iterator[Place]:
                 yield Place(operators=(operator,), change=doing(_permute, draft, operator, other))
 
 
-def concat_reversed(draft: Draft) -> Iterator[Place]:
-    """Return what joins tensors of floats, in the other order."""
-    for operator in _of(draft, "Concat"):
-        values = draft.inputs(operator)
-        if len(set(values)) > 1 and all(value is not None and draft.is_float(value) for value in values):
-            yield Place(operators=(operator,), change=doing(_reverse, draft, operator))
-
-
 def slice_moved(draft: Draft) -> Iterator[Place]:
     """Return slices that begin elsewhere."""
-    for operator in _of(draft, "Slice"):
+    for operator in of(draft, "Slice"):
         if draft.constant_shape(operator, 1) is not None and draft.constant_shape(operator, 2) is not None:
             yield Place(operators=(operator,), change=doing(_slide, draft, operator))
 
 
-def _of(draft: Draft, *types: str) -> list[Operator]:
-    return [operator for operator in draft.operators if operator.type in types]
+def attention_changed(draft: Draft) -> Iterator[Place]:
+    """Return attention as one operator: causal or not, with a window or none, of another sharpness."""
+    for operator in draft.operators:
+        if operator.type == "GroupQueryAttention":
+            yield _set(draft, operator, "local_window_size", 2)
+        if operator.type == "MultiHeadAttention":
+            yield _set(draft, operator, "unidirectional", 1 - (draft.attribute(operator, "unidirectional") or 0))
+        if operator.written == "SOFTMAX":
+            yield _set(draft, operator, "beta", 0.5)
+
+
+def activation_fused(draft: Draft) -> Iterator[Place]:
+    """Return operators of TFLite that clip what they give at 0."""
+    for operator in draft.operators:
+        if draft.attribute(operator, "fusedActivationFunction") == 0 and draft.is_float(draft.outputs(operator)[0]):
+            yield _set(draft, operator, "fusedActivationFunction", 1)
+
+
+def depth_order_changed(draft: Draft) -> Iterator[Place]:
+    """Return what makes space of channels, which counts them in the other order."""
+    for operator in of(draft, "DepthToSpace"):
+        mode = draft.attribute(operator, "mode")
+        if draft.attribute(operator, "blocksize") is not None:
+            yield _set(draft, operator, "mode", "DCR" if mode == b"CRD" else "CRD")
+
+
+def _set(draft: Draft, operator: Operator, name: str, value: Any) -> Place:
+    return Place(operators=(operator,), change=doing(draft.set_attribute, operator, name, value))
 
 
 def _shape(draft: Draft, operator: Operator) -> tuple[Any, ...] | None:
     value = draft.inputs(operator)[0]
     return None if value is None else draft.shape(value)
-
-
-def _floating(draft: Draft, operator: Operator) -> bool:
-    """Return whether an operator gives floats, or lies in a function, whose types a file does not say."""
-    value = draft.outputs(operator)[0]
-    return draft.is_float(value) or draft.shape(value) is None
 
 
 def _round_up(draft: Draft, operator: Operator) -> None:
@@ -265,35 +197,6 @@ def _average_pairs(draft: Draft, operator: Operator) -> None:
     give(draft, operator, 1, np.kron(np.eye(len(old) // (2 * size)), np.ones((2 * size, 2 * size))) * old[0, 0] / 2)
 
 
-def _exchangeable(draft: Draft, first: Operator, second: Operator) -> bool:
-    one, other = draft.outputs(first)[0], draft.outputs(second)[0]
-    shape = draft.shape(one)
-    if shape is None or shape != draft.shape(other) or not (draft.is_float(one) and draft.is_float(other)):
-        return False
-    return all(one not in draft.inputs(between) for between in draft.operators[first.index + 1 : second.index + 1])
-
-
-def _swap(draft: Draft, operator: Operator) -> None:
-    one, other = draft.inputs(operator)[:2]
-    if one == other:
-        raise NoPlaceError
-    draft.connect(operator, 0, other)
-    draft.connect(operator, 1, one)
-
-
-def _like(draft: Draft, operator: Operator, value: Value) -> Iterator[Value]:
-    """Yield other tensors of the same shape that are there before an operator, in the graph that it lies in."""
-    shape, read = draft.shape(value), draft.inputs(operator)
-    before = reversed(draft.operators[: operator.index]) if shape else ()
-    given = (output for other in before if other.scope is operator.scope for output in draft.outputs(other))
-    return (item for item in given if draft.shape(item) == shape and draft.is_float(item) and item not in read)
-
-
-def _rewire(draft: Draft, operator: Operator, slot: int, value: Value, random: np.random.Generator) -> None:
-    values = list(_like(draft, operator, value))
-    draft.connect(operator, slot, values[random.integers(len(values))])
-
-
 def _perm(draft: Draft, operator: Operator) -> list[int] | None:
     if draft.constant_shape(operator, 1) is not None:
         return [int(axis) for axis in draft.constant(operator, 1)]
@@ -306,11 +209,6 @@ def _permute(draft: Draft, operator: Operator, perm: tuple[int, ...]) -> None:
         give(draft, operator, 1, np.array(perm))
     else:
         draft.set_attribute(operator, "perm", list(perm))
-
-
-def _reverse(draft: Draft, operator: Operator) -> None:
-    for slot, value in enumerate(reversed(draft.inputs(operator))):
-        draft.connect(operator, slot, value)
 
 
 def _slide(draft: Draft, operator: Operator) -> None:
