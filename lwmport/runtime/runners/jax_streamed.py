@@ -66,7 +66,7 @@ class StreamedJaxRunner(BaseRunner):
             check_inputs(self.component.signature.inputs, inputs)
         found: dict[int, dict[str, Array]] = {}
         waiting: dict[int, str] = {}
-        walks = [self._walk(*self._shown(number, inputs, taps)) for number, inputs in enumerate(cases)]
+        walks = [self._walk(*self._watched(number, inputs, taps)) for number, inputs in enumerate(cases)]
         total, done, seen = sum(spec.nbytes for spec in self.component.weights.values()), 0, set[str]()
 
         def step(number: int, weight: Any) -> None:
@@ -90,7 +90,7 @@ class StreamedJaxRunner(BaseRunner):
                 progress(name, done, total)
         return [found[number] for number in range(len(walks))]
 
-    def _shown(self, number: int, inputs: Mapping[str, Array], taps: tuple[str, See] | None) -> tuple[Any, Any, Show]:
+    def _watched(self, number: int, inputs: Mapping[str, Array], taps: tuple[str, See] | None) -> tuple[Any, Any, Show]:
         """Return the program for some inputs, these, and what looks at each of its values."""
         if taps is None:
             return traced(self.component, inputs), inputs, lambda *_: None
