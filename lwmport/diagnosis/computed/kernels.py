@@ -1,6 +1,7 @@
 """Weights whose values are in another order, turned over, or rounded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -99,17 +100,19 @@ def _heads(evidence: Evidence, side: Side, place: int, name: str) -> Iterator[Su
 
 
 def _rounded(value: Array, place: int, name: str) -> Iterator[Suspicion]:
-    wide = value.astype(np.float64)
-    ways = {"float16": to_half(value), "bfloat16": to_bfloat(value), "8-bit integers": to_steps(wide)}
-    ways["4-bit integers"] = to_steps(wide, bits=4)
-    if value.ndim > 1:
-        for axis in (0, value.ndim - 1):
-            ways[f"8-bit integers with a scale for each slice of axis {axis}"] = to_steps(wide, axis)
-    for to, values in ways.items():
+    ways: dict[str, Callable[[Array], Array]] = {
+        "float16": to_half,
+        "bfloat16": to_bfloat,
+        "8-bit integers": to_steps,
+        "4-bit integers": partial(to_steps, bits=4),
+    }
+    for axis in (0, value.ndim - 1) if value.ndim > 1 else ():
+        ways[f"8-bit integers with a scale for each slice of axis {axis}"] = partial(to_steps, axis=axis)
+    for to, way in ways.items():
+        values = way(value.astype(np.float64))
         if (values != value).any():
-            yield Suspicion(
-                cause="rounded-weights", says=f"{name} enters rounded to {to}.", change=with_input(place, values)
-            )
+            says = f"{name} enters rounded to {to}."
+            yield Suspicion(cause="rounded-weights", says=says, change=with_input(place, values))
 
 
 def _untrained(side: Side, place: int, name: str) -> Suspicion:

@@ -1,30 +1,33 @@
 """Another operator on the same inputs: Sub for Add, tanh GELU for GELU, the operands exchanged."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.linear import LINEAR
-from lwmport.diagnosis.formulas.pointwise import BINARY, COMMUTE, UNARY, quick_gelu, tanh_erf, tanh_gelu
+from lwmport.diagnosis.formulas.pointwise import BINARY, COMMUTE, UNARY, tanh_erf
 from lwmport.diagnosis.formulas.table import FORMULAS
 from lwmport.diagnosis.reading import (
     given,
     is_constant,
     name_of,
     plain,
+    setting,
     with_input,
     with_inputs,
     with_setting,
     with_type,
 )
 from lwmport.diagnosis.suspicion import Suspicion
-from lwmport.types import Array
 
 ARITHMETIC: Final = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")
-ACTIVATIONS: Final = ("Sigmoid", "Tanh", "Relu", "Erf", "Exp", "Sqrt", "Rsqrt", "Reciprocal", "Square", "Abs", "Neg")
-ACTIVATIONS_MORE: Final = ("Identity", "Silu", "Floor", "Ceil", "Round", "Sin", "Cos")
+FUNCTIONS: Final = (
+    *("Sigmoid", "Tanh", "Relu", "Erf", "Exp", "Sqrt", "Rsqrt", "Reciprocal", "Square", "Abs", "Neg"),
+    *("Identity", "Silu", "Floor", "Ceil", "Round", "Sin", "Cos"),
+)
 REDUCTIONS: Final = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")
 LIKE: Final = {"mean": "reducemean", "sum": "reducesum", "addv2": "add", "maximum": "max", "minimum": "min"}
 """What other formats call an operator -> its name here."""
@@ -38,14 +41,14 @@ def other_operators(evidence: Evidence) -> Iterator[Suspicion]:
     kind = plain(side.type)
     families = {
         ARITHMETIC: kind in BINARY,
-        (*ACTIVATIONS, *ACTIVATIONS_MORE): kind in UNARY,
+        FUNCTIONS: kind in UNARY,
         REDUCTIONS: kind in {"mean", "sum"} or kind.startswith("reduce"),
     }
     for family, belongs in families.items():
         for other in family if belongs else ():
             if plain(other) not in {kind, LIKE.get(kind, kind)}:
                 yield _mistaken(side, other)
-    yield from _gelu(evidence, side)
+    yield from _gelu(side)
 
 
 def other_operands(evidence: Evidence) -> Iterator[Suspicion]:
@@ -88,23 +91,18 @@ def _mistaken(side: Side, other: str) -> Suspicion:
     return Suspicion(cause="wrong-operator", says=says, change=with_type(other))
 
 
-def _gelu(evidence: Evidence, side: Side) -> Iterator[Suspicion]:
+def _gelu(side: Side) -> Iterator[Suspicion]:
     kind, x = plain(side.type), given(side, 0)
-    if x is None or kind not in {"gelu", "erf"}:
-        return
-
-    def of(function: object, value: Array = x) -> Array:
-        return np.asarray(function(value.astype(np.float64)))  # type: ignore[operator]
-
-    if kind == "erf":
+    if kind == "erf" and x is not None:
         says = "The error function is computed by the tanh approximation of GELU."
-        yield Suspicion(cause="tanh-gelu", says=says, predicted=lambda: of(tanh_erf))
+        yield Suspicion(cause="tanh-gelu", says=says, predicted=partial(tanh_erf, x.astype(np.float64)))
+    if kind != "gelu":
         return
-    says = "The tanh approximation is computed where the error function is right."
-    if evidence.expected is not None and side.attributes.get("approximate", "none") in {"none", b"none", False}:
-        yield Suspicion(cause="tanh-gelu", says=says, predicted=lambda: of(tanh_gelu))
+    if setting(side, "approximate", default="none") in {"none", False}:
+        says = "The tanh approximation is computed where the error function is right."
+        yield Suspicion(cause="tanh-gelu", says=says, change=with_type("FastGelu"))
     else:
         says = "GELU is computed by the error function where the tanh approximation is right."
         yield Suspicion(cause="wrong-operator", says=says, change=with_setting("approximate", "none"))
     says = "GELU is computed as x sigmoid(1.702 x)."
-    yield Suspicion(cause="wrong-operator", says=says, predicted=lambda: of(quick_gelu))
+    yield Suspicion(cause="wrong-operator", says=says, change=with_type("QuickGelu"))
