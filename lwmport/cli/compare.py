@@ -12,7 +12,8 @@ from lwmport.cli.progress import progress
 from lwmport.wording import printable, told
 
 if TYPE_CHECKING:
-    from lwmport.reports.comparison.record import Comparison, TargetMeaning
+    from lwmport.reports.comparison.meaning import TargetMeaning
+    from lwmport.reports.comparison.record import Comparison
 
 FEW: Final = 40
 """Modules that differ, inputs and outputs, and operators that are shown; all are in --json and --out."""
@@ -94,7 +95,7 @@ def _sizes(words: tuple[str, ...]) -> dict[str, int]:
 
 
 def _print(found: "Comparison") -> None:
-    from lwmport.reports.comparison.record import WITHIN
+    from lwmport.reports.comparison.facts import WITHIN
     from lwmport.reports.comparison.repeats import collapsed
     from lwmport.reports.comparison.rows import differing, operator_rows, totals
 

@@ -59,9 +59,19 @@ def _zeroed(_: Array, found: Array, __: float) -> Change | None:
 def _scaled(right: Array, found: Array, tolerance: float) -> Change | None:
     _, _, _, cross, power = sums(found, right)
     factor = cross / power if power else 0.0
-    if factor == 0 or not every(lambda a, b: close(a.astype(np.float64) * factor, b, tolerance), right, found):
+    if (
+        factor == 0
+        or (0 < factor < 1 and has_one_magnitude(right))
+        or not every(lambda a, b: close(a.astype(np.float64) * factor, b, tolerance), right, found)
+    ):
         return None
     return Change(kind="scaled", says=f"is {factor:.6g} times the right one", factor=factor)
+
+
+def has_one_magnitude(values: Array) -> bool:
+    """Return whether all values but zeros are alike in size: to scale them down is to clip them."""
+    sizes = np.abs(values[values != 0])
+    return bool(sizes.max() == sizes.min())
 
 
 def _axis_orders(ndim: int) -> Iterator[tuple[int, ...]]:
@@ -115,16 +125,23 @@ def _clipped(right: Array, found: Array, tolerance: float) -> Change | None:
         return None
     least = tolerance * max(abs(low), abs(high))
     at_bound = int((right < low - least).sum()) + int((right > high + least).sum())
-    if at_bound < 2 or not every(lambda a, b: close(np.clip(a, low, high), b, tolerance), right, found):
+    if (
+        at_bound < 2
+        or has_one_magnitude(right)
+        or not every(lambda a, b: close(np.clip(a, low, high), b, tolerance), right, found)
+    ):
         return None
     return Change(kind="clipped", says=f"is clipped to {low:.4g} .. {high:.4g}, which changes {at_bound} values")
 
 
 def _partly_zeroed(right: Array, found: Array, tolerance: float) -> Change | None:
-    other = np.abs(right - found) > tolerance * np.abs(right).max()
+    limit = tolerance * np.abs(right).max()
+    other = np.abs(right - found) > limit
     count = int(other.sum())
     if not count or found[other].any() or count == other.size:
         return None
+    if count > 2 and (found.min() >= -limit > right.min() or found.max() <= limit < right.max()):
+        return None  # cut at zero, as far as the tolerance tells
     return Change(kind="partly zeroed", says=f"has {count} of {other.size} values at zero")
 
 

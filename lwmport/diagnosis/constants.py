@@ -114,7 +114,7 @@ def _named(evidence: Evidence, sides: tuple[Side, Side], place: int, other: Arra
     if right.size == 1:
         cause, says = _number(expected, role, (float(np.ravel(right)[0]), float(np.ravel(other)[0])))
     elif role == "mask" and np.isfinite(right).all() and not np.isfinite(other).all():
-        cause, says = "mask-overflow", f"{float(right.min()):.4g} became {float(other.min()):.4g}"
+        cause, says = "mask-overflow", f"has {float(other.min()):.4g} where {float(right.min()):.4g} is right"
     elif role == "table" and (half := half_positions(right, other)):
         cause, says = "half-precision-positions", f"has the rows of positions rounded to {half}"
     elif is_turning(right) and is_turning(other):
@@ -127,11 +127,7 @@ def _named(evidence: Evidence, sides: tuple[Side, Side], place: int, other: Arra
         cause = None if change is None else word_of(evidence, change, role, right, names)
         says = "" if change is None else change.says
     if cause is not None:
-        yield Suspicion(
-            cause=cause,
-            says=f"{named} of {found.type} {says}.",
-            change=with_input(place, other),
-        )
+        yield Suspicion(cause=cause, says=f"{named} of {found.type} {says}.", change=with_input(place, other))
 
 
 def _reads_another(evidence: Evidence, found: Side) -> bool:

@@ -12,7 +12,11 @@ from lwmport.diagnosis.lighter import lighter
 from lwmport.diagnosis.region import recognised
 from lwmport.diagnosis.rules import RULES
 from lwmport.diagnosis.suspicion import Suspicion, gives
+from lwmport.diagnosis.unpacked import unpacked
 from lwmport.types import Array
+
+FITTED: Final = 0.005
+"""What may be left of an error by a cause with a number that was fitted to it: almost any number fits a little."""
 
 BETTER: Final = 10.0
 """How many times less the best explanation leaves than the best one of another word, if that explains the error too."""
@@ -34,7 +38,7 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
     give; the cause is believed if at most 5 % of the error is left, and if no other cause leaves as little.
     """
     with np.errstate(all="ignore"):  # infinities and NaN are among what is judged
-        evidence = recognised(evidence)
+        evidence = unpacked(recognised(evidence))
         case = Case(evidence)
         return (_seen(case) or _computed(Case(lighter(evidence)))) if case.size else None
 
@@ -60,7 +64,7 @@ def _computed(case: Case) -> Diagnosis | None:
         if one.predicted is None and case.base is None:
             continue
         share = case.left(gives(case.expected, [one]))
-        if share <= EXPLAINED and share < left.get(one.cause, (1.0, one))[0]:
+        if share <= (FITTED if one.fitted else EXPLAINED) and share < left.get(one.cause, (1.0, one))[0]:
             left[one.cause] = (share, one)
     for word in [word for word in left if GENERAL.get(word, frozenset()) & set(left)]:
         del left[word]

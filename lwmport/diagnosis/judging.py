@@ -16,7 +16,6 @@ from lwmport.types import Array
 EXPLAINED: Final = 0.05
 """What may be left of an error that is explained, as a share of it, both as root mean squares."""
 
-
 ALIKE: Final = 1e-5
 """Relative difference of two values that rounding explains, where an error has no size, being infinite somewhere."""
 
@@ -57,8 +56,10 @@ class Case:
     @cached_property
     def rounding(self) -> float:
         """Return the largest difference that rounding explains."""
+        dtype = self.evidence.reference.dtype
+        least = 2 * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
         finite = self.reference[np.isfinite(self.reference)]
-        return self.evidence.rounding * float(np.abs(finite).max(initial=0))
+        return max(self.evidence.rounding, least) * float(np.abs(finite).max(initial=0))
 
     @cached_property
     def base(self) -> Array | None:
@@ -86,7 +87,8 @@ class Case:
         rest = self.error - (predicted - base)
         if not np.isfinite(rest).all():
             return np.inf
-        return max(_share(rest[part], self.error[part], self.rounding) for part in self._parts if part.any())
+        observed = self.evidence.observed
+        return max(_share(rest[part], self.error[part], observed[part]) for part in self._parts if part.any())
 
     @cached_property
     def _parts(self) -> tuple[Array, ...]:
@@ -124,11 +126,14 @@ def norm(x: Array) -> float:
     return found if np.isfinite(found) else np.inf
 
 
-def _share(rest: Array, error: Array, rounding: float) -> float:
-    """Return what is left of an error as a share of it; 0 where there is none and none was predicted."""
-    size, left = norm(error), norm(rest)
-    if size == 0:
-        return 0.0 if left <= rounding else np.inf
+def _share(rest: Array, error: Array, observed: Array) -> float:
+    """Return what is left of an error, as a share of it or of what was observed, whichever is less.
+
+    Where nearly nothing is left of an output, much explains the error, and little what was observed.
+    """
+    size, left = min(norm(error), norm(observed.astype(np.float64))), norm(rest)
+    if not size:
+        return 0.0 if not left else np.inf
     return left / size
 
 

@@ -9,6 +9,9 @@ import numpy as np
 from lwmport.diagnosis.evidence import Side
 from lwmport.types import Array
 
+REGION: Final = "region"
+"""The type of an operator that stands for several."""
+
 SAME_VALUE: Final = 1e-6
 """Relative difference of two settings that a float32 explains: eight times its unit in the last place."""
 

@@ -10,11 +10,8 @@ import numpy as np
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.norms import GROUPS_OF_OURS
 from lwmport.diagnosis.formulas.table import compute
-from lwmport.diagnosis.reading import plain
+from lwmport.diagnosis.reading import REGION, plain
 from lwmport.types import Array
-
-REGION: Final = "region"
-"""The type of an operator that stands for several."""
 
 SAME: Final = 1e-4
 """What an operator may differ from the reference by, as a share of it, both as root mean squares."""

@@ -61,6 +61,9 @@ LARGEST_EPSILON: Final = 1e-2
 MASKING: Final = 1e4
 """A number beyond it hides what a mask hides."""
 
+UNKNOWN: Final = frozenset({"", "weight", "number"})
+"""Roles of a constant that may be a bias too."""
+
 BIAS: Final = re.compile(r"(^|[^a-z])(bias|beta)($|[^a-z])", re.IGNORECASE)
 QUERY_KEY: Final = re.compile(r"(^|[^a-z])(w[qk]|[qk]_proj|to_[qk]|query|key|qkv|c_attn)($|[^a-z])", re.IGNORECASE)
 VISION_NORM: Final = re.compile(r"ln_?vision|post_?layernorm", re.IGNORECASE)
@@ -119,7 +122,7 @@ def around(evidence: Evidence) -> frozenset[str]:
 
 def is_bias(role: str, *names: str) -> bool:
     """Return whether a constant is a bias, by its role or by a name."""
-    return role in {"bias", "beta"} or any(BIAS.search(name) for name in names)
+    return role in {"bias", "beta"} or (role in UNKNOWN and any(BIAS.search(name) for name in names))
 
 
 def is_query_key(evidence: Evidence, *names: str) -> bool:

@@ -78,14 +78,14 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             proves="pairs of a head are taken, or turned, by the other convention of rotary embeddings",
             remedy="Use the convention that query and key weights are stored for.",
             seen=(wrong_settings, wrong_constants, wrong_wiring),
-            computed=(other_settings, turned_tables, other_kernels, solved_weights),
+            computed=(other_orders, other_settings, turned_tables, other_kernels, solved_weights),
         ),
         "unpermuted-query-key": Rule(
             title="unpermuted query and key weights",
             proves="the channels of each head are stored for the other convention of rotary embeddings",
             remedy="Permute query and key weights when they are converted, or set the other convention.",
             seen=(wrong_constants,),
-            computed=(other_kernels, solved_weights),
+            computed=(other_orders, other_kernels, solved_weights),
         ),
         "mask-overflow": Rule(
             title="mask minimum overflowing",

@@ -17,12 +17,14 @@ class Suspicion:
         says: the facts, a sentence: what was found and what is right.
         change: makes of the right operator the one that is suspected.
         predicted: computes what it would give, where no change of the operator says that.
+        fitted: whether a number in it was chosen to fit the error.
     """
 
     cause: str
     says: str
     change: Callable[[Side], Side] | None = None
     predicted: Callable[[], Array | None] | None = None
+    fitted: bool = False
 
 
 def gives(expected: Side | None, suspicions: Sequence[Suspicion]) -> Array | None:

@@ -10,7 +10,7 @@ from lwmport.diagnosis.blockwise import close
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.pointwise import COMMUTE
 from lwmport.diagnosis.formulas.table import FORMULAS
-from lwmport.diagnosis.reading import given, is_constant, name_of, plain, with_input, with_inputs, with_type
+from lwmport.diagnosis.reading import REGION, given, is_constant, name_of, plain, with_input, with_inputs, with_type
 from lwmport.diagnosis.roles import around, is_bias, role_of
 from lwmport.diagnosis.rounded import ROUNDINGS
 from lwmport.diagnosis.settings import holds_positions
@@ -53,7 +53,7 @@ def wrong_operator(evidence: Evidence) -> Iterator[Suspicion]:
     if sides is None or plain(sides[0].type) == plain(sides[1].type):
         return
     expected, found = sides
-    if "region" in {expected.type, found.type} or not _same_inputs(expected, found):
+    if REGION in {plain(expected.type), plain(found.type)} or not _same_inputs(expected, found):
         return
     tanh = plain(expected.type) in GELUS and plain(found.type) in TANHS
     known = plain(found.type) in FORMULAS
@@ -67,7 +67,7 @@ def wrong_operator(evidence: Evidence) -> Iterator[Suspicion]:
 def exchanged(expected: Side, found: Side) -> tuple[int, ...] | None:
     """Return the order of the right inputs in which those found are, None if they are others or in place."""
     count = len(expected.inputs)
-    if count != len(found.inputs) or not 2 <= count <= MOST or None in (*map(_kind, expected.inputs),):
+    if count != len(found.inputs) or not 2 <= count <= MOST or any(one is None for one in expected.inputs):
         return None
     same = {(at, one) for at in range(count) for one in range(count) if _same(expected, found, one, at)}
     replaced = [
@@ -78,10 +78,6 @@ def exchanged(expected: Side, found: Side) -> tuple[int, ...] | None:
         return None
     orders = itertools.permutations(range(count))
     return next((order for order in orders if all((at, one) in same for at, one in enumerate(order))), None)
-
-
-def _kind(value: Array | None) -> str | None:
-    return None if value is None else value.dtype.kind
 
 
 def _same(expected: Side, found: Side, one: int, other: int) -> bool:
@@ -119,14 +115,10 @@ def _missing(evidence: Evidence, expected: Side, found: Side) -> Iterator[Suspic
 def _other_tensor(expected: Side, found: Side, place: int) -> Iterator[Suspicion]:
     """Return a suspicion if an input that is computed is another tensor, or the right one rounded."""
     right, other = given(expected, place), given(found, place)
-    if right is None or other is None or right is other or is_constant(expected, place):
+    held = is_constant(expected, place) or is_constant(found, place)
+    if right is None or other is None or held or name_of(expected, place) == name_of(found, place):
         return
-    if (
-        is_constant(found, place)
-        or right.shape != other.shape
-        or not right.size
-        or name_of(expected, place) == name_of(found, place)
-    ):
+    if right.shape != other.shape or not right.size:
         return
     rounded = _rounding(right, other)
     if rounded:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from lwmport.handoff.answer_in_chinese import in_chinese
 from lwmport.handoff.record import ComponentSpec, Processing, Sample, Spec
 from lwmport.models.spec import FamilySpec
 from lwmport.targets.registry import TARGETS
@@ -119,11 +120,7 @@ def _chinese(facts: _Facts) -> Iterable[str]:
         f"{', '.join(part.name for part in spec.components)}，目标平台：{spec.target}",
         "English: README.txt",
         "",
-        *(
-            ["发送前的验证结论（英文原文）：", *(f"   {line}" for line in textwrap.wrap(answer, WIDTH - 3)), ""]
-            if answer
-            else []
-        ),
+        *([*_wide(in_chinese(answer)), "发送前的验证结论（英文原文）：", *_indented(answer), ""] if answer else []),
         "1. 把 zip 解压到一个目录，并进入该目录。判定精度只需要 Python 3.8 或更高版本和 numpy。",
         "   python -m zipfile -e BUNDLE.zip FOLDER; cd FOLDER",
         "2. 检查文件是否完整：校验所有文件的摘要，以及 golden 样本自身。",
@@ -156,6 +153,16 @@ def _chinese(facts: _Facts) -> Iterable[str]:
         *(["report/          模型在 CPU 上的精度报告"] if answer else []),
         "bundle.json      所有文件及其 SHA-256",
     ]
+
+
+def _indented(text: str) -> list[str]:
+    return [f"   {line}" for line in textwrap.wrap(text, WIDTH - 3)]
+
+
+def _wide(text: str) -> list[str]:
+    """Return a Chinese conclusion in lines, a sentence each; nothing where there is none."""
+    sentences = [f"   {sentence}。" for sentence in text.split("。") if sentence]
+    return ["发送前的验证结论：", *sentences, ""] if sentences else []
 
 
 def notice(spec: Spec, family: FamilySpec, samples: Mapping[str, str], version: str, *, seeded: bool) -> str:

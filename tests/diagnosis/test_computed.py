@@ -1,5 +1,6 @@
 """Causes that only values show: of a device, or of an export that has no such operator."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,23 @@ def test_two_causes_that_explain_alike_are_none() -> None:
     """A bias of the other sign, and Sub for Add, give the same."""
     one = right_of("bias_add")
     assert by_value(one, one.inputs[0] - one.inputs[1]) is None
+
+
+def test_a_weight_that_the_reference_unpacks_is_a_constant() -> None:
+    one = right_of("tflite_dense")
+    computed = replace(one, constant=(False, False, True), names=("x", "DEQUANTIZE_1", "w1/bias"))
+    wrong = replace(one, inputs=(one.inputs[0], one.inputs[1].T, one.inputs[2]))
+    packed = replace(evidence("tflite_dense", computed, wrong), expected_around=("DEQUANTIZE", "FULLY_CONNECTED"))
+    told = diagnose(packed)
+    assert told is not None
+    assert told.cause == "transposed-kernel"
+
+
+def test_to_scale_what_has_one_size_is_to_clip_it() -> None:
+    one = right_of("tflite_turn")
+    assert by_value(one, given_by(one) * 0.1) is None
+    scaled = replace(one, inputs=(one.inputs[0], one.inputs[1] * np.float32(0.1)))
+    assert diagnose(evidence("tflite_turn", one, scaled)) is None
 
 
 def test_evidence_of_a_file_is_held_against_the_error() -> None:

@@ -63,7 +63,7 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
 
 def _tell(folder: Path, words: bytes) -> None:
     if words:
-        (folder / EXTRA).mkdir()
+        (folder / EXTRA).mkdir(exist_ok=True)  # an interrupted run may have come this far
         (folder / EXTRA / WORDS).write_bytes(words)
 
 

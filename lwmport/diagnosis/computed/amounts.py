@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from lwmport.diagnosis.changes import has_one_magnitude
 from lwmport.diagnosis.evidence import Evidence, Side
 from lwmport.diagnosis.formulas.table import compute
 from lwmport.diagnosis.reading import given, name_of, plain, with_input
@@ -52,5 +53,7 @@ def _named(evidence: Evidence, side: Side, place: int, factor: float) -> Iterato
     if cause == "missing-bias" and is_vision_norm(evidence, *side.names[place : place + 1]):
         cause = "untrained-ln-vision"
     value = given(side, place)
-    if value is not None and factor != 1:
-        yield Suspicion(cause=cause, says=says, change=with_input(place, value.astype(np.float64) * factor))
+    clipped = value is not None and cause == "scaled-weights" and 0 < factor < 1 and has_one_magnitude(value)
+    if value is not None and factor != 1 and not clipped:
+        change = with_input(place, value.astype(np.float64) * factor)
+        yield Suspicion(cause=cause, says=says, change=change, fitted=cause == "scaled-weights")

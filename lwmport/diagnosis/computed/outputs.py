@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 
 from lwmport.diagnosis.evidence import Evidence
+from lwmport.diagnosis.formulas.rotary import is_rotary
 from lwmport.diagnosis.orders import order_of
 from lwmport.diagnosis.reading import given, plain
+from lwmport.diagnosis.roles import is_query_key
 from lwmport.diagnosis.suspicion import Suspicion
 from lwmport.types import Array
 
@@ -37,13 +39,19 @@ def other_layouts(evidence: Evidence) -> Iterator[Suspicion]:
 
 def other_orders(evidence: Evidence) -> Iterator[Suspicion]:
     """Return the suspicion of slices of the output in each other's places."""
-    reference, observed = evidence.reference, evidence.observed
+    side, reference, observed = evidence.expected, evidence.reference, evidence.observed
     usual = reference.dtype.kind == "f" and reference.shape == observed.shape and np.isfinite(observed).all()
     for axis in range(reference.ndim) if usual and np.isfinite(reference).all() else ():
         order = order_of(reference, observed, axis, SAME)
-        if order is not None and axis > 0:
-            says = f"The output has {order.says} along axis {axis}."
-            yield Suspicion(cause="wrong-order", says=says, predicted=lambda: observed.astype(np.float64))
+        if order is None or axis == 0:
+            continue
+        says = f"The output has {order.says} along axis {axis}."
+        cause = "wrong-order"
+        if order.kind != "reordered" and side is not None and (is_rotary(side) or is_query_key(evidence, *side.names)):
+            cause = "swapped-rotary-halves" if is_rotary(side) or order.kind == "halves" else "unpermuted-query-key"
+        elif order.kind == "interleaved":
+            continue  # the order of a rotary convention, in a weight of which nothing says what it is for
+        yield Suspicion(cause=cause, says=says, predicted=partial(observed.astype, np.float64))
 
 
 def _orders(ndim: int) -> Iterator[tuple[int, ...]]:

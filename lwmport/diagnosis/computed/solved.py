@@ -48,7 +48,7 @@ def solved_weights(evidence: Evidence) -> Iterator[Suspicion]:
 def _named(evidence: Evidence, side: Side, place: int, found: Array) -> Iterator[Suspicion]:
     right = given(side, place)
     change = None if right is None else change_of(right, found.astype(np.float32), EXACT)
-    if right is None or change is None or change.kind in {"rounded", "ones"}:
+    if right is None or change is None or change.kind == "rounded":
         return
     word = word_of(evidence, change, role_of(evidence, side, place), right, side.names[place : place + 1])
     if word is not None:
@@ -59,6 +59,8 @@ def _named(evidence: Evidence, side: Side, place: int, found: Array) -> Iterator
 def _snapped(right: Array, found: Array) -> Array:
     """Return a solved weight with the values that are nearly right, or nearly zero, being that."""
     limit = EXACT * max(float(np.abs(right).max()), float(np.abs(found).max()))
+    if (np.abs(found - 1) <= limit).all():
+        return np.ones_like(found)
     near = np.where(np.abs(found - right) <= limit, right, found)
     return np.where(np.abs(near) <= limit, 0, near)
 

@@ -44,8 +44,8 @@ def other_windows(evidence: Evidence) -> Iterator[Suspicion]:
         return
     if plain(side.type) in {"averagepool", "averagepool2d", "avgpool"}:
         right = setting(side, "countincludepad", default=0)
-        does = "is divided by fewer values where the padding is" if right else "counts the padding as zeros"
-        says = f"The average {does}{'' if right else ' where it is left out'}."
+        does = ("leaves the padding out", "counts it") if right else ("counts the padding", "leaves it out")
+        says = f"The average {does[0]} where the reference {does[1]}."
         change = with_setting("countincludepad", 1 - right)
         yield Suspicion(cause="average-without-padding", says=says, change=change)
     if plain(side.type) == "resize":

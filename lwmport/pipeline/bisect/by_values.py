@@ -17,13 +17,16 @@ import numpy as np
 from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.measure import measured
 from lwmport.pipeline.bisect.pool import Entry, Match, Pool, rounding_of
-from lwmport.pipeline.bisect.views import View, error_of, likeliest, longer, views
+from lwmport.pipeline.bisect.views import View, error_of, likeliest, longer, settled, views
 from lwmport.reports.bisection import Measured
 from lwmport.runtime.pieces.spec import Operator, Pieces
 from lwmport.types import Array
 
 VIEWS: Final = 24
 """Orders of axes that are tried where the reference's value is put in place of a tensor."""
+
+SMALLEST: Final = 1 << 16
+"""Bytes that an operator without weights counts as, for the bar of progress."""
 
 LEAST: Final = 2
 """Elements that a tensor must have to be known by its numbers."""
@@ -72,6 +75,7 @@ class ValueWalk:
     def __init__(self, pool: Pool, file: Pieces, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         self.pool, self.file, self.feeds, self.outputs = pool, file, feeds, outputs
         self.known = Known(values=dict(feeds), reached=dict(feeds))
+        self._refusal = ""
         self.makers = {name: n for n, operator in enumerate(file.operators) for name in operator.outputs if name}
         self.readers: dict[str, list[int]] = {}
         for number, operator in enumerate(file.operators):
@@ -100,6 +104,11 @@ class ValueWalk:
             self.known.weights[name] = self.pool.weight(value) if can else None
         return self.known.weights[name]
 
+    def size_of(self, number: int) -> int:
+        """Return the bytes of an operator's constants, for a bar of progress; one without any counts too."""
+        held = [self.file.constants[name] for name in self.file.operators[number].inputs if name in self.file.constants]
+        return SMALLEST + sum(prod(map(int, spec.shape)) * 4 for spec in held)
+
     def is_right(self, found: Array, right: Array) -> bool:
         """Return whether a tensor is the one that it should be, but for rounding."""
         if found.shape != right.shape:
@@ -115,7 +124,7 @@ class ValueWalk:
         try:
             return self.file.run([number], feeds, [name for name in operator.outputs if name])
         except RunnerError as error:
-            self.known.refused.setdefault(number, str(error))
+            self._refusal = str(error)
             return {}
 
     def settle(self, name: str, value: Array) -> None:
@@ -124,8 +133,9 @@ class ValueWalk:
         self._look(name, value)
 
     def as_known(self, value: Array) -> Array:
-        """Return the value of the reference that a tensor is, and the tensor itself where it is none."""
-        match = self.pool.match(value) if value.size >= LEAST and value.dtype.kind not in "biu" else None
+        """Return the value of the reference that a tensor is, and the tensor itself where it is none, or masked."""
+        can = value.size >= LEAST and value.dtype.kind not in "biu" and bool(np.isfinite(settled(value)).all())
+        match = self.pool.match(value) if can else None
         return value if match is None else match.view.of(self.pool.value(match.entry)).astype(value.dtype)
 
     def data(self, operator: Operator) -> list[str]:
@@ -138,6 +148,8 @@ class ValueWalk:
         if not found:
             ready = all(name in self.known.values for name in self.data(operator))
             output = next(filter(None, operator.outputs))
+            if ready:
+                self.known.refused[number] = self._refusal
             return Wrong(tensor=output, reader=number, label="", right=None) if ready else None
         named = [(name, self.pool.match(value)) for name, value in found.items()]
         wrong = None if any(match for _, match in named) else self._shown(number)
@@ -207,7 +219,7 @@ class ValueWalk:
             self.known.matches[name] = match
             axes = len(longer(match.entry.shape)), len(longer(value.shape))
             self.orders[axes][match.view.order, match.view.halves] += 1
-            if value.dtype.kind not in "biu":
+            if value.dtype.kind not in "biu" and np.isfinite(settled(value)).all():
                 right = match.view.of(self.pool.value(match.entry)).astype(value.dtype, copy=False)
                 self.known.values[name] = right
                 self.known.own[name] = measured(right, value)

@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -9,30 +10,33 @@ from typing import Final
 from lwmport.checkpoints.description import component_of
 from lwmport.checkpoints.model_weights import component_weights, open_model
 from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.errors import PortError, UsageError
+from lwmport.errors import PortError, RunnerError, UsageError
 from lwmport.models.families import USUAL
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.explained import first_of, taps_of
-from lwmport.pipeline.bisect.fitted_inputs import Fitted, expected_output, fitted
+from lwmport.pipeline.bisect.fitted_inputs import KEY, Fitted, expected_output, fitted
 from lwmport.pipeline.bisect.places import Place, located
 from lwmport.pipeline.bisect.pool import Pool, pool_of
 from lwmport.pipeline.bisect.request import JAX, BisectRequest
 from lwmport.pipeline.bisect.verdict import Verdict, judged
+from lwmport.pipeline.bisect.views import error_of
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.reopen import find
 from lwmport.pipeline.validate.subject import is_described
 from lwmport.pipeline.validate.test_inputs import TestInputs, sampling_for
-from lwmport.processors import processors
 from lwmport.reports.bisection import Bisection
 from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import OPENERS, TITLES
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.runners.jax import reference
-from lwmport.types import Component, Status, Weights
+from lwmport.types import Array, Component, Status, Weights
 
 BATCH: Final = 1
+
+THREADS: Final = 1
+"""Of each of the many small models: the threads of all of them together would take the memory of the process."""
 
 UNSEEN: Final = "an output is out of tolerance, and no operator was found that makes it so"
 
@@ -58,19 +62,20 @@ def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:
         UsageError: nothing tells which component it is of, or its inputs and outputs do not fit.
     """
     with contextlib.ExitStack() as opened:
-        file = IsolatedPieces(request.artifact, processors())
+        file = IsolatedPieces(request.artifact, THREADS)
         opened.callback(file.close)
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         model, fit = _fitting(request, file)
         component = model.component
         observer.phase(f"{component.name}: run the reference, JAX, and keep what it computes")
         pool = pool_of(component, model.weights, fit.inputs, scratch, observer.progress)
-        heads = _halves(pool, file)
-        if heads and any(name.endswith("key") for name in fit.feeds):
-            _, fit = _fitting(request, file, heads)
         right = reference(component, model.weights).run(fit.inputs)
+        heads = 0
+        if any(name.endswith(KEY) for name in fit.feeds):
+            heads = _halves(pool, file) or _halves_by_outputs(pool, file, request, right)
+            _, fit = _fitting(request, file, heads)
         specs = {spec.name: spec for spec in file.outputs}
-        laid = {theirs: expected_output(right[ours], specs[theirs], heads if ours.endswith("key") else 0)
+        laid = {theirs: expected_output(right[ours], specs[theirs], heads if ours.endswith(KEY) else 0)
                 for theirs, ours in fit.outputs.items()}  # fmt: skip
         outputs = {name: value.astype(specs[name].dtype) for name, (value, _) in laid.items()}
         observer.phase(f"{component.name}: run {len(file.operators)} operators, each on the reference's own inputs")
@@ -79,9 +84,7 @@ def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:
         found = {fit.outputs[name]: view.back(walk.known.reached[name], right[fit.outputs[name]].shape)
                  for name, (_, view) in laid.items() if name in walk.known.reached
                  and walk.known.reached[name].size == right[fit.outputs[name]].size}  # fmt: skip
-        verdict = judged(
-            component, model.weights, fit.inputs, right, found, set(fit.outputs.values()), _precision(file)
-        )
+        verdict = judged(component, model.weights, fit.inputs, right, found, set(fit.outputs.values()), _precision(file))
         return _told(request, model, fit, walk, places, verdict)
 
 
@@ -113,9 +116,7 @@ def _models(request: BisectRequest) -> list[Model]:
                 for part in made.parts]  # fmt: skip
     asked = f"name a folder that lwmport converted with --reference, for nothing tells what {request.artifact} is"
     if request.checkpoint is None:
-        raise UsageError(
-            f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}"
-        )
+        raise UsageError(f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}")
     checkpoint = open_checkpoint(request.checkpoint)
     name = component_of(checkpoint) or looks_like(checkpoint.specs)
     if not name:
@@ -137,6 +138,21 @@ def _halves(pool: Pool, file: Pieces) -> int:
             if match is not None and match.view.halves:
                 return match.view.halves
     return 0
+
+
+def _halves_by_outputs(pool: Pool, file: Pieces, request: BisectRequest, right: Mapping[str, Array]) -> int:
+    """Return the size of a head if the file's outputs are nearer to the reference's with rotated halves apart, else 0."""
+    errors = {}
+    for heads in (0, *pool.heads):
+        _, fit = _fitting(request, file, heads)
+        names = [name for name in fit.outputs if not name.endswith(KEY)]
+        try:
+            found = file.run(range(len(file.operators)), fit.feeds, names)
+        except RunnerError:
+            continue
+        fits = [name for name in names if found[name].size == right[fit.outputs[name]].size]
+        errors[heads] = sum(error_of(found[name], right[fit.outputs[name]]) for name in fits)
+    return min(errors, key=lambda heads: errors[heads], default=0)
 
 
 def _precision(file: Pieces) -> str:
@@ -184,3 +200,4 @@ def _notes(walk: ValueWalk, places: list[Place]) -> list[str]:
     if places and places[0].proof is not None:
         told.append("the first place is proven: with another operator or weight there, what follows is right")
     return told
+

@@ -47,12 +47,14 @@ class Places:
 
 def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place]:
     """Return the places at which errors enter, in order."""
-    found, total = Places(), len(walk.file.operators)
+    found, done, count = Places(), 0, len(walk.file.operators)
+    total = sum(walk.size_of(number) for number in range(count))
     for number, wrong in walk.steps():
         if wrong is not None:
             _explain(walk, wrong, found)
-        if number < total:
-            progress(walk.file.operators[number].name, number + 1, total)
+        if number < count:
+            done += walk.size_of(number)
+            progress(walk.file.operators[number].name, done, total)
     likely = _likely(walk, found)
     proven = [place for place in found.proven if likely is None or place.number < likely.number]
     return [*sorted(proven, key=lambda place: place.number), *([likely] if likely else [])]

@@ -126,12 +126,13 @@ def pool_of(
 
 
 def _add_weights(pool: Pool, component: Component, progress: Progress) -> None:
-    names = sorted(component.weights)
-    for number, name in enumerate(names):
+    done, total = 0, sum(spec.nbytes for spec in component.weights.values())
+    for name in sorted(component.weights):
         value = np.asarray(pool.weights.read(name))
         if (made := print_of(value)) is not None:
             pool.known[value.size].append(Entry(label=name, shape=value.shape, print=made, weight=name))
-        progress(name, number + 1, len(names))
+        done += component.weights[name].nbytes
+        progress(name, done, total)
 
 
 def _add(pool: Pool, origin: Origin, value: Array, scratch: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lwmport import atomic, manifest, memory, owned, plain
+from lwmport import atomic, memory, owned, plain
 from lwmport.errors import UsageError
 from lwmport.pipeline.bisect.anchors import Anchors
 from lwmport.pipeline.bisect.device import ROUNDING, Device, search_device
@@ -39,7 +39,7 @@ from lwmport.reports.bisect_files import RECORD, listed, write_files
 from lwmport.reports.bisection import Bisection
 from lwmport.requests import by_fields
 from lwmport.runtime.pieces.isolated import IsolatedPieces
-from lwmport.runtime.pieces.opening import TITLES, open_pieces
+from lwmport.runtime.pieces.opening import TITLES
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.registry import check_startable, runner_for
 from lwmport.types import Array, Status, TensorDiff
@@ -168,7 +168,7 @@ def _searched(
         opened.callback(lowering.pieces.close)
         if request.results is not None:
             return _of_device(request, subject, converted, lowering, (run, jax), observer)
-        file = _opened(request, subject)
+        file = IsolatedPieces(subject.path, processors(), _other_runner(request, subject))
         opened.callback(file.close)
         if not corresponds(lowering.pieces, file):
             raise UsageError(f"expected the operators that lwmport writes in {subject.path}, found others")
@@ -230,23 +230,13 @@ def _of_device(
     )
 
 
-def _opened(request: BisectRequest, subject: Subject) -> Pieces:
-    """Return the operators of the file, in a process of their own where it is not as it was converted.
-
-    That of another runner has one too.
+def _other_runner(request: BisectRequest, subject: Subject) -> str | None:
+    """Return the runner that is named, if it is not the usual one of the file.
 
     Raises:
-        UsageError: the runner does not take the file.
+        UsageError: it does not take the file.
         RunnerError: it cannot start here.
     """
-    runner = _other_runner(request, subject)
-    if runner is not None or manifest.part_faults(subject.part, subject.path.parent):
-        return IsolatedPieces(subject.path, processors(), runner)
-    return open_pieces(subject.path, processors())
-
-
-def _other_runner(request: BisectRequest, subject: Subject) -> str | None:
-    """Return the runner that is named, if it is not the usual one of the file."""
     if request.runner is None:
         return None
     name = runner_for(subject.path, request.runner).name

@@ -233,7 +233,7 @@ class Walk:
     def _keep(self, case: int, name: str, own: Array, whole: Array) -> None:
         if name not in self._right[case]:
             self._extra[case][name] = own
-        before = self._right[case].get(name, own)
+        before = self._right[case].get(self.known(name), own)
         if whole is not before:
             self._wrong[case][name] = whole
 

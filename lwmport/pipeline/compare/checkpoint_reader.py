@@ -4,7 +4,7 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.pipeline.compare.placement import SEPARATOR
 from lwmport.pipeline.compare.structure import Parameter, Structure, bounded
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 
 
 def read_checkpoint(text: str) -> Structure:

@@ -2,23 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from lwmport.pipeline.compare.kinds import MAIN
-from lwmport.pipeline.compare.matching import Matches, match, paired
+from lwmport.pipeline.compare.matching import Matches, match, paired, paired_parts
 from lwmport.pipeline.compare.structure import INPUT, OUTPUT, Path, Structure
-from lwmport.reports.comparison.record import (
-    Change,
-    Comparison,
-    Facts,
-    ModuleDiff,
-    Place,
-    Sameness,
-    SideFacts,
-    TargetMeaning,
-    Tensor,
-    sizes_of,
-)
+from lwmport.reports.comparison.facts import Facts, Tensor, sizes_of
+from lwmport.reports.comparison.meaning import TargetMeaning
+from lwmport.reports.comparison.record import Change, Comparison, ModuleDiff, Place, Sameness, SideFacts
 from lwmport.types import Dim
 
 BY_OPERATORS: Final = "operators"
@@ -32,7 +23,8 @@ def compared(a: Structure, b: Structure, names: tuple[str, str], targets: tuple[
     how = _how(a, b)
     merged = _merged_paths(a, b, matches)
     back = {path: own for own, path in merged.items()}
-    tree = _Tree(a, b, matches, back, how)
+    parts = {path: paired_parts(a.parts.get(merged[path], {}), found) for path, found in b.parts.items()}
+    tree = _Tree(a, b, matches, back, parts)
     return Comparison(
         a=_side(a, names[0]),
         b=_side(b, names[1]),
@@ -41,7 +33,7 @@ def compared(a: Structure, b: Structure, names: tuple[str, str], targets: tuple[
         interface=tuple(_interface(a, b)),
         targets=targets,
         edges_a=a.edges,
-        edges_b=frozenset((_placed(one, merged), _placed(other, merged)) for one, other in b.edges),
+        edges_b=frozenset((_placed(one, merged, parts), _placed(other, merged, parts)) for one, other in b.edges),
         notes=(*_told(matches, how), *matches.notes),
     )
 
@@ -92,28 +84,36 @@ def _merged_paths(a: Structure, b: Structure, matches: Matches) -> dict[Path, Pa
     return found
 
 
-def _placed(place: Place, merged: Mapping[Path, Path]) -> Place:
+Parts: TypeAlias = Mapping[Path, Mapping[int, int]]
+"""Module of B -> its parts, as A numbers them."""
+
+
+def _placed(place: Place, merged: Mapping[Path, Path], parts: Parts) -> Place:
     path, part = place
-    return (merged[path] if not path or not path[0].startswith((INPUT, OUTPUT)) else path), part
+    if path and path[0].startswith((INPUT, OUTPUT)):
+        return place
+    return merged[path], parts[path][part]
 
 
 class _Tree:
     """The modules of both sides, by where they are in the tree of both."""
 
-    def __init__(self, a: Structure, b: Structure, matches: Matches, back: Mapping[Path, Path], how: str) -> None:
-        self._a, self._b, self._matches, self._back, self._how = a, b, matches, back, how
+    def __init__(self, a: Structure, b: Structure, matches: Matches, back: Mapping[Path, Path], parts: Parts) -> None:
+        self._a, self._b, self._matches, self._back, self._parts = a, b, matches, back, parts
+        self._how = _how(a, b)
         self._children = _in_order(a.facts, back)
 
     def module(self, path: Path) -> ModuleDiff:
         """Return a module and all within."""
         there = self._back.get(path)
         facts_a, facts_b = self._a.facts.get(path), None if there is None else self._b.facts[there]
+        children = tuple(child for child in map(self.module, self._children.get(path, ())) if not _is_empty(child))
         changes: tuple[Change, ...] = ()
         if facts_a is not None and facts_b is not None:
             changes = tuple(_changes(facts_a, facts_b, self._how))
             status = Sameness.CHANGED if any(_counts(change, self._how) for change in changes) else Sameness.SAME
         else:
-            status = Sameness.ONLY_B if facts_a is None else Sameness.ONLY_A
+            status = _alone(facts_a, facts_b, children)
         return ModuleDiff(
             path=path,
             a=None if facts_a is None else path,
@@ -124,9 +124,21 @@ class _Tree:
             facts_a=facts_a or Facts(),
             facts_b=facts_b or Facts(),
             parts_a=self._a.parts.get(path, {}),
-            parts_b={} if there is None else self._b.parts.get(there, {}),
-            children=tuple(child for child in map(self.module, self._children.get(path, ())) if not _is_empty(child)),
+            parts_b={} if there is None else self._own_parts(there),
+            children=children,
         )
+
+    def _own_parts(self, there: Path) -> dict[int, Mapping[str, int]]:
+        """Return what a module of B does itself, by the numbers that A has for it."""
+        return {self._parts[there][number]: part for number, part in self._b.parts.get(there, {}).items()}
+
+
+def _alone(a: Facts | None, b: Facts | None, children: tuple[ModuleDiff, ...]) -> Sameness:
+    """Return the status of a module of one side: it is no difference if it only holds modules that both sides have."""
+    status = Sameness.ONLY_B if a is None else Sameness.ONLY_A
+    own = b if a is None else a
+    holds = own is not None and not own.parameters and not own.operators
+    return Sameness.SAME if holds and any(child.tree_status is not status for child in children) else status
 
 
 def _in_order(a: Iterable[Path], both: Iterable[Path]) -> dict[Path, list[Path]]:

@@ -16,7 +16,7 @@ from lwmport.graphs.trace import trace
 from lwmport.models.families import family_with, parts_of, resolve
 from lwmport.pipeline.compare.graph_reader import opened
 from lwmport.pipeline.compare.sides import Side
-from lwmport.reports.comparison.record import NewOperator, Objection, TargetMeaning
+from lwmport.reports.comparison.meaning import NewOperator, Objection, TargetMeaning
 from lwmport.targets.graphs.opening import is_saved_model, open_graph
 from lwmport.targets.graphs.record import SMALL, Graph
 from lwmport.targets.preflight import Conditions, judge

@@ -12,7 +12,7 @@ from lwmport.pipeline.compare.kinds import CONTRACTION, CONVOLUTION, kind_of
 from lwmport.pipeline.compare.placement import SEPARATOR, place
 from lwmport.pipeline.compare.sizes import number_of, sizes_among
 from lwmport.pipeline.compare.structure import Operator, Parameter, Path, Structure, bounded
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 from lwmport.targets.graphs.opening import is_saved_model, open_graph
 from lwmport.targets.graphs.record import Constant, Graph, Node, Value
 from lwmport.targets.graphs.saved_model_graph import read_saved_model_graph
@@ -75,7 +75,8 @@ def opened(path: FilePath) -> Graph:
 def structure_of(graph: Graph, sizes: Mapping[str, int]) -> Structure:
     """Return the structure of a graph."""
     vocabulary, kind = FORMS[graph.form]
-    nodes = _with_captures(node for node in graph.nodes if node.op not in NOT_RUN and not _is_defined(node, graph))
+    own = [node for node in graph.nodes if node.op not in NOT_RUN and not _is_defined(node, graph)]
+    nodes = _with_captures(own)
     parameters = _parameters(graph, nodes, vocabulary)
     placed = place(nodes, {name: found[0].path for name, found in parameters.items()})
     costs = Costs(graph, vocabulary, sizes)
@@ -83,11 +84,11 @@ def structure_of(graph: Graph, sizes: Mapping[str, int]) -> Structure:
         Operator(
             name=f"{node.domain}.{node.op}" if node.domain else node.op,
             path=path,
-            cost=costs.of(node),
+            cost=costs.of(plain),
             inputs=tuple(name for name in node.inputs if name and name not in graph.constants),
             outputs=tuple(name for name in node.outputs if name),
         )
-        for node, path in zip(nodes, placed.paths, strict=True)
+        for plain, node, path in zip(own, nodes, placed.paths, strict=True)
     )
     return Structure(
         kind=kind,
@@ -148,7 +149,7 @@ def _parameters(graph: Graph, nodes: tuple[Node, ...], vocabulary: str) -> dict[
     taken: dict[tuple[Path, str], str] = {}
     bare = not any(node.module for node in nodes) and not any(_named(name)[0] for name in readers)
     for name, constant in sorted(graph.constants.items(), key=lambda item: -item[1].nbytes):
-        for one in _of_constant(constant, readers[name], vocabulary, bare=bare):
+        for one in _of_constant(constant, readers[name], vocabulary, graph if bare else None):
             key = (one.path, one.tensor.name)
             if key not in taken:  # a smaller constant of the same name was computed from it
                 taken[key] = name
@@ -156,10 +157,10 @@ def _parameters(graph: Graph, nodes: tuple[Node, ...], vocabulary: str) -> dict[
     return {name: found[name] for name in graph.constants if name in found}
 
 
-def _of_constant(constant: Constant, readers: list[Node], vocabulary: str, *, bare: bool) -> Iterator[Parameter]:
+def _of_constant(constant: Constant, readers: list[Node], vocabulary: str, bare: Graph | None) -> Iterator[Parameter]:
     """Yield the parameters that a constant is: by its name, or by the operators that read it; nothing for none.
 
-    In a ``bare`` file nothing tells of modules: there each weight is a module of its own.
+    In a ``bare`` graph nothing tells of modules: there an operator that takes weights is one, named after its largest.
     """
     path, leaf = _named(constant.name)
     many = sum(size > 1 for size in constant.shape)
@@ -172,9 +173,13 @@ def _of_constant(constant: Constant, readers: list[Node], vocabulary: str, *, ba
     if path and (leaf in LEAVES or weighted or many > 1):
         for owner in told or [path]:
             yield Parameter(path=owner, full=constant.name, tensor=tensor)
-    elif many > 1 and weighted:
-        for owner in told or ([(constant.name,)] if bare else []):
+    elif weighted and (many > 1 or bare is not None):
+        for owner in told or ([] if bare is None else [(_largest(weighted[0], bare),)]):
             yield Parameter(path=owner, full=constant.name, tensor=tensor)
+
+
+def _largest(node: Node, graph: Graph) -> str:
+    return max((name for name in node.inputs if name in graph.constants), key=lambda name: graph.constants[name].nbytes)
 
 
 def _takes_weights(node: Node, vocabulary: str, name: str) -> bool:

@@ -4,13 +4,14 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import count
 from typing import Any, Final, TypeAlias
 
 from lwmport.errors import PortError
 from lwmport.graphs.module_paths import module_of
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.compare.structure import Path, Structure
-from lwmport.reports.comparison.record import Facts, Tensor, sizes_of
+from lwmport.reports.comparison.facts import Facts, Tensor, sizes_of
 
 BY_PATH: Final = "path"
 BY_TABLE: Final = "table of names"
@@ -92,21 +93,56 @@ def _climb(matches: Matches) -> None:
 
 
 def _by_shape(matches: Matches, a: Mapping[Path, Facts], b: Mapping[Path, Facts]) -> None:
-    """Match modules whose parameters have the same sizes, in the order of both sides."""
+    """Match modules whose parameters have the same sizes, in the order of both sides.
+
+    What is left is matched by its matrices and kernels alone, for some writers hide a bias in an operator of its own.
+    """
     left_a = [path for path, facts in a.items() if facts.parameters and path not in matches.taken]
     left_b = [path for path, facts in b.items() if facts.parameters and path not in matches.found]
     if max(len(left_a), len(left_b)) > MOST:
         matches.notes.append(f"more than {MOST:,} modules have names of their own: none was matched by shape")
         return
-    signatures_a, signatures_b = [_signature(a[path]) for path in left_a], [_signature(b[path]) for path in left_b]
-    blocks = SequenceMatcher(None, signatures_a, signatures_b, autojunk=False).get_matching_blocks()
-    for start_a, start_b, length in blocks:
+    whole = {path: _signature(side[path], 0) for side, left in ((a, left_a), (b, left_b)) for path in left}
+    _in_order(matches, [(path, whole[path]) for path in left_a], [(path, whole[path]) for path in left_b])
+    rows_a = [(path, _signature(a[path], 2)) for path in left_a if path not in matches.taken]
+    rows_b = [(path, _signature(b[path], 2)) for path in left_b if path not in matches.found]
+    known = {whole[path] for path, _ in rows_a}
+    _in_order(matches, rows_a, [row for row in rows_b if whole[row[0]] not in known])
+
+
+def _in_order(matches: Matches, a: list[tuple[Path, Signature]], b: list[tuple[Path, Signature]]) -> None:
+    """Match modules of equal signatures, in runs that both sides have in the same order; others are no gap in a run."""
+    common = {found for _, found in a} & {found for _, found in b} - {()}
+    a, b = ([row for row in side if row[1] in common] for side in (a, b))
+    matcher = SequenceMatcher(None, [found for _, found in a], [found for _, found in b], autojunk=False)
+    for start_a, start_b, length in matcher.get_matching_blocks():
         for place in range(length):
-            matches.add(left_b[start_b + place], left_a[start_a + place], BY_SHAPE)
+            matches.add(b[start_b + place][0], a[start_a + place][0], BY_SHAPE)
 
 
-def _signature(facts: Facts) -> Signature:
-    return tuple(sorted(map(sizes_of, facts.parameters)))
+def _signature(facts: Facts, axes: int) -> Signature:
+    """Return the sizes of the parameters of at least so many axes."""
+    return tuple(sorted(sizes for sizes in map(sizes_of, facts.parameters) if len(sizes) >= axes))
+
+
+def paired_parts(a: Mapping[int, Mapping[str, int]], b: Mapping[int, Mapping[str, int]]) -> dict[int, int]:
+    """Return each part of what a module of B does itself -> the part of A that it is, or a number that A has not.
+
+    Parts are one where they have the same operators, in order, whatever the case of their names; parts between such
+    ones, if both sides have as many.
+    """
+    left, right = sorted(a), sorted(b)
+    matcher = SequenceMatcher(None, [_words(a[n]) for n in left], [_words(b[n]) for n in right], autojunk=False)
+    found: dict[int, int] = {}
+    free = count(max(left, default=0) + 1)
+    for _, a_from, a_to, b_from, b_to in matcher.get_opcodes():
+        both = a_to - a_from == b_to - b_from
+        found |= {right[b_from + n]: left[a_from + n] if both else next(free) for n in range(b_to - b_from)}
+    return found
+
+
+def _words(part: Mapping[str, int]) -> str:
+    return " ".join(sorted(part)).lower()
 
 
 def paired(a: Iterable[Tensor], b: Iterable[Tensor]) -> list[tuple[Tensor | None, Tensor | None]]:

@@ -25,21 +25,26 @@ def place(nodes: Iterable[Node], weights: Mapping[str, Path]) -> Placement:
     """Return the module of each node, in order; ``weights`` are parameters by name, with their modules.
 
     A node that no name and no weight tells anything of lies in the nearest module that holds both the last weight
-    before it and the first one behind it.
+    before it and the first one behind it. A body is where the node is that runs it.
     """
     nodes = tuple(nodes)
     known = _Modules(weights.values())
     anchors = [node.module or _weight(node, weights) for node in nodes]
     before, behind = _last(nodes, anchors), _first(nodes, anchors)
     paths, guessed = [], 0
+    bodies: dict[str, Path] = {}
     for number, node in enumerate(nodes):
-        last, first = anchors[before[number]] if before[number] >= 0 else None, behind[number]
-        next_ = anchors[first] if first >= 0 else None
+        last = anchors[before[number]] if before[number] >= 0 else None
+        next_ = anchors[behind[number]] if behind[number] >= 0 else None
         found = anchors[number]
-        found = known.named(node.name, [path for path in (last, next_) if path is not None]) if found is None else found
+        if found is None:
+            found = bodies.get(node.scope)
+        if found is None:
+            found = known.named(node.name, [path for path in (last, next_) if path is not None])
         if found is None:
             guessed += 1
             found = _common(last, next_)
+        bodies[f"{node.scope}/{node.name or node.op}"] = found
         paths.append(bounded(found))
     return Placement(paths=tuple(paths), by_neighbours=guessed)
 

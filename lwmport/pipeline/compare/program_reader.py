@@ -15,7 +15,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.compare.kinds import kind_of
 from lwmport.pipeline.compare.sizes import chosen_sizes
 from lwmport.pipeline.compare.structure import Cost, Operator, Parameter, Structure, bounded
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 from lwmport.types import Component, Dim, Signature, TensorSpec, size_of
 
 JAX: Final = "JAX"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from lwmport.reports.comparison.record import WITHIN, Facts, Place, Tensor
+from lwmport.reports.comparison.facts import WITHIN, Facts, Tensor
+from lwmport.reports.comparison.record import Place
 
 Path: TypeAlias = tuple[str, ...]
 

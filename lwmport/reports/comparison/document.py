@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from lwmport import plain
-from lwmport.reports.comparison.record import Comparison, Facts, ModuleDiff, SideFacts, TargetMeaning, Tensor
+from lwmport.reports.comparison.facts import Facts, Tensor
+from lwmport.reports.comparison.meaning import TargetMeaning
+from lwmport.reports.comparison.record import Comparison, ModuleDiff, SideFacts
 
 FORMAT: Final = "lwmport-compare/1"
 

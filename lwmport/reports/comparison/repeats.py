@@ -5,7 +5,8 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Final
 
-from lwmport.reports.comparison.record import Facts, ModuleDiff, sizes_of
+from lwmport.reports.comparison.facts import Facts, sizes_of
+from lwmport.reports.comparison.record import ModuleDiff
 
 NUMBERED: Final = re.compile(r"^(.*?)(\d+)$")
 

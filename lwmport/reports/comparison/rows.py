@@ -1,10 +1,12 @@
 """A comparison as rows of tables: what differs, totals of both sides, and operators that one side has more of."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from lwmport.reports import numbers
-from lwmport.reports.comparison.record import WITHIN, Change, Comparison, ModuleDiff, Sameness
+from lwmport.reports.comparison.facts import WITHIN, Facts
+from lwmport.reports.comparison.record import Change, Comparison, ModuleDiff, Sameness, SideFacts
 
 UNITS: Final = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -54,7 +56,7 @@ def _collect(module: ModuleDiff, above: str, found: list[Row]) -> None:
                 left=max(0, len(words) - FEW),
             )
         )
-    if module.status in (Sameness.ONLY_A, Sameness.ONLY_B):
+    if module.tree_status in (Sameness.ONLY_A, Sameness.ONLY_B):
         return
     for child in module.children:
         _collect(child, f"{title}{times}/" if module.path else "", found)
@@ -74,6 +76,9 @@ def _number(text: str) -> int:
 
 def _having(module: ModuleDiff) -> str:
     """Return what a module has that one side alone has."""
+    if module.tree_status is not module.status:
+        own = module.facts_a if module.status is Sameness.ONLY_A else module.facts_b
+        return f"what it does itself: {sum(own.operators.values()):,} operators, {amount(own.flop)} FLOP"
     a, b = module.totals
     total = a if module.status is Sameness.ONLY_A else b
     within = sum(1 for _ in module.walk()) - 1
@@ -86,50 +91,59 @@ def _having(module: ModuleDiff) -> str:
 
 
 def totals(found: Comparison) -> list[Total]:
-    """Return the numbers of both sides as wholes."""
+    """Return the numbers of both sides as wholes; a checkpoint has no operators and costs nothing."""
     a, b = found.a.total, found.b.total
     rows = [
-        ("modules", found.a.modules, found.b.modules),
-        ("parameters", a.parameter_count, b.parameter_count),
-        ("bytes of parameters", a.parameter_bytes, b.parameter_bytes),
+        _total("modules", found.a.modules, found.b.modules, "{:,}".format),
+        _total("parameters", a.parameter_count, b.parameter_count),
+        _total("bytes of parameters", a.parameter_bytes, b.parameter_bytes),
     ]
-    made = [_total(name, left, right) for name, left, right in rows]
-    if found.a.vocabulary or found.b.vocabulary:
-        made += [_cost(name, found, attribute) for name, attribute in _COSTS]
-    return made
+    if not (found.a.vocabulary or found.b.vocabulary):
+        return rows
+    counts = (_count(found.a), _count(found.b))
+    return [*rows, _total("operators", *counts, "{:,}".format), *(_cost(name, found) for name in COSTS)]
 
 
-_COSTS: Final = (
-    ("operators", "operators"),
-    ("FLOP of a run", "flop"),
-    ("of them in products and convolutions", "main_flop"),
-    ("bytes read and written in a run", "bytes"),
-)
+COSTS: Final[Mapping[str, Callable[[Facts], int]]] = {
+    "FLOP of a run": lambda facts: facts.flop,
+    "of them in products and convolutions": lambda facts: facts.main_flop,
+    "bytes read and written in a run": lambda facts: facts.bytes,
+}
+"""What a cost is called -> where it is."""
 
 
-def _cost(name: str, found: Comparison, attribute: str) -> Total:
-    """Return a number that a checkpoint has not, and that is a lower bound where a file leaves shapes out."""
-    values = []
-    for side in (found.a, found.b):
-        value = getattr(side.total, attribute)
-        number = sum(count for key, count in value.items() if WITHIN not in key) if attribute == "operators" else value
-        least = attribute != "operators" and side.total.uncounted > 0
-        values.append((number, "–" if not side.vocabulary else f"{'at least ' if least else ''}{amount(number)}"))
-    both = bool(found.a.vocabulary and found.b.vocabulary)
-    both = both and (attribute == "operators" or not (found.a.total.uncounted or found.b.total.uncounted))
-    difference = _difference(values[0][0], values[1][0]) if both else ""
-    return Total(name=name, a=values[0][1], b=values[1][1], difference=difference)
+def _count(side: SideFacts) -> int | None:
+    """Return how many operators a side has, composites as one; None for a checkpoint."""
+    return sum(n for name, n in side.total.operators.items() if WITHIN not in name) if side.vocabulary else None
 
 
-def _total(name: str, a: int, b: int) -> Total:
-    return Total(name=name, a=amount(a), b=amount(b), difference=_difference(a, b))
+def _cost(name: str, found: Comparison) -> Total:
+    """Return a cost, which is a lower bound where a file leaves shapes out; then nothing is said of the difference."""
+    sides = found.a, found.b
+    a, b = (COSTS[name](side.total) if side.vocabulary else None for side in sides)
+    made = _total(name, a, b)
+    if not any(side.total.uncounted for side in sides):
+        return made
+    told = zip(sides, (made.a, made.b), strict=True)
+    words = [f"at least {word}" if side.total.uncounted else word for side, word in told]
+    return Total(name=name, a=words[0], b=words[1], difference="")
 
 
-def _difference(a: int, b: int) -> str:
+def _total(name: str, a: int | None, b: int | None, shown: Callable[[int], str] | None = None) -> Total:
+    shown = shown or amount
+    return Total(
+        name=name,
+        a="–" if a is None else shown(a),
+        b="–" if b is None else shown(b),
+        difference="" if a is None or b is None else _difference(a, b, shown),
+    )
+
+
+def _difference(a: int, b: int, shown: Callable[[int], str]) -> str:
     if a == b:
         return "the same"
     part = f" ({'+' if b > a else '−'}{numbers.percent(abs(b - a) / a)})" if a else ""
-    return f"{'+' if b > a else '−'}{amount(abs(b - a))}{part}"
+    return f"{'+' if b > a else '−'}{shown(abs(b - a))}{part}"
 
 
 def operator_rows(found: Comparison) -> list[tuple[str, int, int]]:

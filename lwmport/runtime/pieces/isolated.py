@@ -1,6 +1,7 @@
-"""The operators of a file that somebody has changed, or that is not ours: they run in a process of their own.
+"""The operators of a file that somebody may have changed: they run in a process of their own.
 
-An operator that ends the process is found so: it is the one that was asked for.
+An operator that ends the process is found so: it is the one that was asked for. As long as nothing is to be run there
+is no such process.
 """
 
 from collections.abc import Callable, Mapping, Sequence

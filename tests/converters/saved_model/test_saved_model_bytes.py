@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.choices import CHOICES
 from lwmport.converters.saved_model import convert, frozen
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
@@ -68,6 +70,23 @@ def test_bytes_are_the_same_in_every_process(other: tuple[Path, str], plain: Any
     assert len(first) == 10
     assert digests(tmp_path / "two") == first
     assert digests(other[0]) == first
+
+
+class Told(SeededWeights):
+    """Weights that a choice comes with."""
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        return {**super().source, CHOICES: [{"name": "theta", "value": 1e7, "source": "--config 7b"}]}
+
+
+def test_what_an_interrupted_run_has_left_is_written_over(plain: Any, component_of: Any, tmp_path: Path) -> None:
+    component = component_of(lambda x, kernel: x @ kernel, (np.ones((1, 4), np.float32),), {"kernel": np.ones((4, 4))})
+    weights = Told(component.weights, 0)
+    first = convert.convert(trace(component), weights, plain, tmp_path, lambda *_: None)
+    before = digests(first.path)
+    assert "assets.extra/lwmport.json" in before
+    assert digests(convert.convert(trace(component), weights, plain, tmp_path, lambda *_: None).path) == before
 
 
 def test_no_path_of_this_machine_is_in_a_file(other: tuple[Path, str]) -> None:

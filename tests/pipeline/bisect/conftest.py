@@ -24,13 +24,15 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small language model of any length, converted once."""
-    sizes = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "max_sequence_length": 64}
-    return _converted(tmp_path_factory, component="llama", overrides=sizes)
+    sizes = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
+    return _converted(
+        tmp_path_factory, component="llama", config=sizes | {"num_attention_heads": 2, "max_sequence_length": 64}
+    )
 
 
 def _converted(folder: pytest.TempPathFactory, **request: Any) -> Path:
     out = folder.mktemp("bisect") / "out"
-    lwmport.convert(format="onnx", config="debug", out=out, validate=False, **request)
+    lwmport.convert(**{"format": "onnx", "config": "debug", "out": out, "validate": False, **request})
     return next(path for path in out.iterdir() if path.suffix == ".onnx")
 
 

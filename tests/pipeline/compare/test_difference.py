@@ -2,7 +2,8 @@
 
 from lwmport.pipeline.compare.difference import compared
 from lwmport.pipeline.compare.structure import Parameter, Structure
-from lwmport.reports.comparison.record import ModuleDiff, Sameness, Tensor
+from lwmport.reports.comparison.facts import Tensor
+from lwmport.reports.comparison.record import ModuleDiff, Sameness
 
 
 def structure(*names: str, dtype: str = "float32", size: int = 2) -> Structure:
@@ -51,3 +52,12 @@ def test_twenty_thousand_tensors_take_no_square_of_time() -> None:
     assert found.counts[Sameness.ONLY_A] == 40
     flat = [f"w{number}" for number in range(20_000)]
     assert compared(structure(*flat), structure(*flat), ("a", "b")).same
+
+
+def test_a_holder_of_what_both_have_is_no_difference() -> None:
+    a = structure("block/conv/kernel", "block/norm/scale", size=4)
+    b = structure("k0/kernel", "k1/scale", size=4)
+    found = compared(a, b, ("a", "b"))
+    assert found.root.children[0].b is None
+    assert found.root.children[0].status is Sameness.SAME
+    assert found.same

@@ -79,3 +79,13 @@ def test_a_weight_that_several_modules_read_is_a_parameter_of_each(tmp_path: Pat
     found = read(tmp_path / "m.onnx", nodes, {"shared.weight": (8, 8)})
     assert [one.path for one in found.parameters] == [("layers", "0", "proj"), ("layers", "1", "proj")]
     assert any("read in several modules" in note for note in found.notes)
+
+
+def test_in_a_file_without_names_an_operator_is_a_module_with_all_its_weights(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "k7", "b7"], ["m"], kernel_shape=[1, 1]),
+        helper.make_node("Mul", ["m", "scale"], ["y"]),
+    ]
+    tensors = {"k7": (4, 4, 1, 1), "b7": (4,), "scale": (1,)}
+    found = read(tmp_path / "m.onnx", nodes, tensors, x=[1, 4, 2, 2], y=[1, 4, 2, 2])
+    assert {(one.path, one.tensor.name) for one in found.parameters} == {(("k7",), "k7"), (("k7",), "b7")}

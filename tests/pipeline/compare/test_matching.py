@@ -1,8 +1,10 @@
 """Pairs of parameters, and what shape and order may match."""
 
-from lwmport.pipeline.compare.matching import match, paired
+from dataclasses import replace
+
+from lwmport.pipeline.compare.matching import match, paired, paired_parts
 from lwmport.pipeline.compare.structure import Parameter, Structure
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 
 
 def tensor(name: str, *shape: int) -> Tensor:
@@ -48,3 +50,18 @@ def test_shapes_match_in_order_and_bring_what_holds_them() -> None:
 def test_another_order_is_not_forced() -> None:
     found = match(structure(a=(2, 3), b=(4, 5)), structure(c=(4, 5), d=(2, 3))).found
     assert len(found) == 2, "the model itself and one of the two"
+
+
+def test_a_side_that_hides_biases_is_matched_by_its_kernels() -> None:
+    bias = Parameter(path=("conv",), full="conv/bias", tensor=tensor("bias", 8))
+    whole = structure(conv=(3, 3, 4, 8))
+    found = match(replace(whole, parameters=(*whole.parameters, bias)), structure(k=(8, 4, 3, 3))).found
+    assert found[("k",)] == (("conv",), "shape and order")
+
+
+def test_parts_are_one_by_their_operators_whatever_their_case() -> None:
+    a = {1: {"silu": 1}, 2: {"silu": 1}, 3: {"add": 1}}
+    assert paired_parts(a, {1: {"Add": 1}}) == {1: 3}
+    assert paired_parts({0: {"mask": 1}, 1: {"add": 1}}, {0: {"Where": 2}, 4: {"Add": 1}}) == {0: 0, 4: 1}
+    assert paired_parts({1: {"add": 1}}, {0: {"Min": 1}, 1: {"Add": 1}}) == {0: 2, 1: 1}
+    assert paired_parts({}, {0: {"Min": 1}}) == {0: 1}

@@ -1,7 +1,7 @@
 """What a module does before, between and behind its children; models of one side as one."""
 
 from lwmport.pipeline.compare.structure import Cost, Operator, Parameter, Path, Structure, bounded, together
-from lwmport.reports.comparison.record import Tensor
+from lwmport.reports.comparison.facts import Tensor
 
 
 def operator(name: str, path: Path, reads: str, makes: str) -> Operator:

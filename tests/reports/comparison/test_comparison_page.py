@@ -9,20 +9,13 @@ from pathlib import Path
 import pytest
 
 from lwmport.errors import PortError
+from lwmport.reports.comparison.boxes import MOST
 from lwmport.reports.comparison.document import document
-from lwmport.reports.comparison.drawing import MOST, drawing
+from lwmport.reports.comparison.drawing import drawing
+from lwmport.reports.comparison.facts import Facts, Tensor
 from lwmport.reports.comparison.files import check_pages, write_pages
-from lwmport.reports.comparison.record import (
-    Change,
-    Comparison,
-    Facts,
-    ModuleDiff,
-    Objection,
-    Sameness,
-    SideFacts,
-    TargetMeaning,
-    Tensor,
-)
+from lwmport.reports.comparison.meaning import Objection, TargetMeaning
+from lwmport.reports.comparison.record import Change, Comparison, ModuleDiff, Sameness, SideFacts
 from lwmport.reports.comparison.repeats import collapsed
 from lwmport.reports.comparison.rows import amount, differing, totals
 
