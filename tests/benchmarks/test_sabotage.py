@@ -143,6 +143,16 @@ def test_a_fault_is_caught_and_placed_and_a_clean_conversion_is_not(tmp_path: Pa
     assert clean.search.node == ""
 
 
+def test_a_fault_that_only_a_later_run_shows_is_found(tmp_path: Path) -> None:
+    """The comparison lies in a branch for caches that are padded, which the first inputs do not enter."""
+    trials, cases = importlib.import_module("sabotage_trials"), importlib.import_module("sabotage_cases")
+    case = cases.Case(component="llama-block", format="onnx", dialect="ort")
+    wrong = bench(tmp_path).run(trials.Attempt(case=case, kind="comparison-changed", seed=1))["result"]
+    assert wrong.caught
+    assert wrong.search.error == ""
+    assert wrong.search.distance == 0
+
+
 def test_distance_counts_steps_along_tensors(tmp_path: Path) -> None:
     cases, distance = importlib.import_module("sabotage_cases"), importlib.import_module("faults.distance").distance
     model = cases.Case(component=CASE, format="onnx", dialect="ascend").convert(tmp_path / "model")

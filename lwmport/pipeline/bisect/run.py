@@ -175,9 +175,10 @@ def _searched(
         observer.phase(f"{part.name}: run {subject.path.name} as a whole")
         precision = subject.judged_in(converted.family.options.precision)
         whole = run_whole(subject, run, precision, request.runner)
-        chosen = run.all if whole.left_out or request.strict else run.all[whole.case : whole.case + 1]
+        numbers = range(len(run.all)) if whole.left_out or request.strict else range(whole.case, whole.case + 1)
+        chosen = [run.all[number] for number in numbers]
         observer.phase(f"{part.name}: the taps of JAX")
-        anchors = jax.anchors(run.all.index(chosen[0]), chosen[0].inputs)
+        anchors = jax.anchors(numbers[0], chosen[0].inputs)
         observer.phase(f"{part.name}: run {len(file.operators)} operators, each on the reference's own inputs")
         cases = [_fed(one, subject, lowering.pieces) for one in chosen]
         walk = Walk(lowering.pieces, file, cases, runtime=_other_runner(request, subject) is not None)

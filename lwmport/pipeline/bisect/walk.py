@@ -92,7 +92,7 @@ class Walk:
         self._right: list[Values] = [dict(case) for case in cases]
         self._wrong: list[Values] = [{} for _ in cases]
         self._extra: list[Values] = [{} for _ in cases]
-        self._equal: dict[str, bool] = {}
+        self._equal: dict[tuple[str, str], bool] = {}
 
     def twin(self, operator: Operator) -> Operator | None:
         """Return the operator of the reference that gives the same tensor, if there is one."""
@@ -159,9 +159,10 @@ class Walk:
 
     def is_equal(self, name: str, other: str) -> bool:
         """Return whether a constant of the file has the bytes of one of the reference."""
-        if name not in self._equal:
-            self._equal[name] = same_bytes(self.file.constant(name), self.reference.constant(other))
-        return self._equal[name]
+        pair = name, other
+        if pair not in self._equal:
+            self._equal[pair] = same_bytes(self.file.constant(name), self.reference.constant(other))
+        return self._equal[pair]
 
     def known(self, name: str) -> str:
         """Return the name that a tensor of the file has in the reference."""

@@ -84,3 +84,11 @@ def test_models_correspond_by_the_names_of_what_they_compute(names: str, alike: 
     pairs = zip(NODES, names, strict=True)
     nodes = [(kind, read, given if name != "z" else f"other_{given}") for (kind, read, given), name in pairs]
     assert corresponds(pieces(NODES), pieces(nodes)) is (alike == "yes")
+
+
+def test_a_constant_is_held_against_each_one_that_stands_in_its_place() -> None:
+    """Operators that share constants: what one has for the first of the pairs says nothing of the next."""
+    walk = Walk(pieces(NODES), pieces(NODES), [{"x": X}])
+    assert walk.is_equal("w", "w")
+    assert not walk.is_equal("w", "v")
+    assert walk.is_equal("w", "w")
