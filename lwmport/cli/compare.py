@@ -62,9 +62,9 @@ def _side_names() -> Completer:
 def compare(a: str, b: str, sizes: tuple[str, ...], as_json: bool, **options: Any) -> int:  # noqa: FBT001 - flags
     """Show what only A or B has, what differs in both, and what that means for each target.
 
-    A and B are each a component, COMPONENT:OPTION=VALUE,OPTION=VALUE (the options of 'lwmport convert', and config), an
-    ONNX or TFLite file, a frozen graph, a SavedModel, a folder of models, or a checkpoint. Nothing in a file is
-    executed and no weight is loaded.
+    A and B are each a component, COMPONENT:OPTION=VALUE,OPTION=VALUE (options of 'lwmport convert' that change it,
+    and config), an ONNX or TFLite file, a frozen graph, a SavedModel, a folder of models, or a checkpoint. Nothing in a
+    file is executed and no weight is loaded.
 
     Exit codes: 0 the structures are the same, 1 they differ, 2 usage, 3 one cannot be read (one line says why).
     """

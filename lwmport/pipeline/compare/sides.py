@@ -7,22 +7,27 @@ from typing import Any, Final
 
 from lwmport import manifest
 from lwmport.checkpoints.gguf import MAGIC
-from lwmport.errors import ArtifactError, UsageError
+from lwmport.errors import ArtifactError, UnusedOptionError, UsageError
 from lwmport.handoff import record
-from lwmport.models.families import NAMES
+from lwmport.models.families import NAMES, STATIC_GROUPS
+from lwmport.models.families import takers as takers_of
 from lwmport.models.options import Options
 from lwmport.options import NUMBERS, Place, of_place
 from lwmport.pipeline.compare.checkpoint_reader import read_checkpoint
 from lwmport.pipeline.compare.graph_reader import read_graph
 from lwmport.pipeline.compare.program_reader import read_component
 from lwmport.pipeline.compare.structure import Structure
+from lwmport.pipeline.names import named, one_name
 from lwmport.registry import check_known
 from lwmport.runtime.registry import takers
 from lwmport.targets.graphs.opening import READERS, is_saved_model
+from lwmport.wording import few
 
 CONFIG: Final = "config"
-SETTINGS: Final = "settings"
-"""Words of a component beside the options of `Options`: its configuration, and changes of it, which are not taken."""
+"""The word for the configuration of a component, beside the options of `Options`."""
+
+NOT_TAKEN: Final = ("settings", "store")
+"""Options that are not taken: changes of a configuration go into a file, and no structure shows how it is stored."""
 
 STATIC: Final = "static"
 """The option of `Options` that has no row of its own: a dialect or a target says it where a model is converted."""
@@ -72,10 +77,12 @@ def side_of(text: str, config: str) -> Side:
         ArtifactError: a folder without models, or a damaged manifest.
     """
     name, _, words = text.partition(":")
+    name = one_name("component", name, {})
     if name in NAMES and not words.startswith(":"):
-        options = _options(name, words)
-        chosen = options.pop(CONFIG, config)
-        return Side(text=text, component=name, config=chosen, options=Options(**options))
+        options = named({"component": name, CONFIG: config, **_options(name, words)})
+        return Side(
+            text=text, component=options.pop("component"), config=options.pop(CONFIG), options=Options(**options)
+        )
     return Side(text=text, files=_files(Path(text)))
 
 
@@ -85,8 +92,8 @@ def _options(component: str, words: str) -> dict[str, Any]:
     Raises:
         UsageError: one that there is not, or a number that is none.
     """
-    rows = {option.name: option for option in of_place(Place.MODEL) if option.name != SETTINGS}
-    known = [CONFIG, *(item.name for item in fields(Options) if item.name != SETTINGS)]
+    numbers = {option.name for option in of_place(Place.MODEL) if option.kind in NUMBERS}
+    known = [CONFIG, *(item.name for item in fields(Options) if item.name not in NOT_TAKEN)]
     found: dict[str, Any] = {}
     for word in filter(None, words.split(",")):
         key, separator, value = word.partition("=")
@@ -94,13 +101,27 @@ def _options(component: str, words: str) -> dict[str, Any]:
         if not separator or not value:
             raise UsageError(f"expected {component}:OPTION=VALUE,OPTION=VALUE, found {word!r}")
         check_known(f"setting of {component}", key, known)
-        number = key in rows and rows[key].kind in NUMBERS
-        if number and not value.isdecimal():
+        _check_used(component, key)
+        if key in numbers and not value.isdecimal():
             raise UsageError(f"expected a whole number as {key} of {component}, found {value!r}")
         if key == STATIC and value != "true":
             raise UsageError(f"expected {STATIC}=true, or nothing of it, in {component}:{words}, found {word!r}")
-        found[key] = int(value) if number else value == "true" if key == STATIC else value
+        found[key] = int(value) if key in numbers else value == "true" if key == STATIC else value
     return found
+
+
+def _check_used(component: str, key: str) -> None:
+    """Return if an option changes a component.
+
+    Raises:
+        UnusedOptionError: it does not; the message names those that it changes.
+    """
+    taken = takers_of().get(key)
+    parts = {part for name in NAMES[component] for part in (name, *STATIC_GROUPS.get(name, ()))}
+    if taken is not None and not parts & set(taken):
+        raise UnusedOptionError(
+            f"expected {key} for one of {few(taken)}, found {component}, which it does not change", key
+        )
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -297,6 +297,9 @@ def test_a_cut_saved_model_costs_one_line(tmp_path: Path) -> None:
         ("llama-head:sequence", "expected llama-head:OPTION=VALUE"),
         ("llama:static=perhaps", "expected static=true"),
         ("llama:config=no-such", "no-such"),
+        ("llama:layer=1", "layer for one of llama-block"),
+        ("vqgan:sequence=4", "vqgan, which it does not change"),
+        ("llama:store=float16", "expected a setting of llama"),
     ],
 )
 def test_a_side_that_means_nothing_is_refused(text: str, said: str) -> None:
@@ -307,6 +310,11 @@ def test_a_side_that_means_nothing_is_refused(text: str, said: str) -> None:
 def test_a_size_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="expected a size of at least 1 for sequence"):
         CompareRequest(a="llama", b="llama", sizes={"sequence": 0})
+
+
+def test_words_of_the_field_and_any_case_are_taken() -> None:
+    side = side_of("LLaMA-Head:precision=fp16", DEBUG)
+    assert (side.component, side.options.precision) == ("llama-head", "float16")
 
 
 def test_an_empty_folder_is_no_side(tmp_path: Path) -> None:
