@@ -1,10 +1,13 @@
 """A set of files takes the place of an earlier one, whole, whenever the process ends; the user's files stay."""
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +81,48 @@ def moments(work: Callable[[], None], before: Callable[[], None]) -> Iterator[in
     pytest.fail("the work has no end")
 
 
+def alone(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function of this file in an interpreter that has loaded little: a fork of it costs little."""
+    words = f"import test_placing, json, sys; test_placing.{function.__name__}(*json.loads(sys.argv[1]))"
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", words, json.dumps(arguments, default=str)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def put_anew(out: Path, files: dict[str, str]) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    put(out, files)
+
+
+def killed_at_any_call(old: dict[str, str], foreign: dict[str, str], folder: str) -> None:
+    out, count = Path(folder) / "out", 0
+    for count in moments(lambda: work(out), lambda: put_anew(out, {**old, **foreign})):
+        assert found(out) in ({**old, **foreign}, {**NEW, **foreign}), f"at change {count}"
+        work(out)
+        assert found(out) == {**NEW, **foreign}, f"at change {count}"
+        assert list(Path(folder).rglob(f"{PREFIX}*")) == []
+    assert count > 10
+
+
+def killed_where_folders_cannot_be_exchanged(old: dict[str, str], mine: dict[str, str], folder: str) -> None:
+    placing._exchange = lambda *_, **__: False
+    out, count = Path(folder) / "out", 0
+    for count in moments(lambda: work(out), lambda: put_anew(out, {**old, **mine})):
+        state = found(out)
+        if "manifest.json" in state:
+            assert state in ({**old, **mine}, {**NEW, **mine}), f"at change {count}"
+        work(out)
+        assert found(out) == {**NEW, **mine}, f"at change {count}"
+        assert list(Path(folder).rglob(f"{PREFIX}*")) == []
+    assert count > 10
+
+
 FOREIGN = {"nothing of the user's": {}, "files of the user's": {"notes.txt": "mine", "deep/er/x": "mine"}}
 
 
@@ -86,41 +131,14 @@ FOREIGN = {"nothing of the user's": {}, "files of the user's": {"notes.txt": "mi
 def test_killed_at_any_call_the_set_is_the_old_one_or_the_new_one(
     old: dict[str, str], foreign: dict[str, str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-
-    def before() -> None:
-        shutil.rmtree(out, ignore_errors=True)
-        put(out, {**old, **foreign})
-
-    count = 0
-    for count in moments(lambda: work(out), before):
-        assert found(out) in ({**old, **foreign}, {**NEW, **foreign}), f"at change {count}"
-        work(out)
-        assert found(out) == {**NEW, **foreign}, f"at change {count}"
-        assert list(tmp_path.rglob(f"{PREFIX}*")) == []
-    assert count > 10
+    alone(killed_at_any_call, old, foreign, tmp_path)
 
 
 @pytest.mark.parametrize("old", [{}, OLD], ids=["a new set", "over an old set"])
 def test_where_folders_cannot_be_exchanged_the_manifest_vouches_for_a_whole_set_or_is_not_there(
-    old: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    old: dict[str, str], tmp_path: Path
 ) -> None:
-    out, mine = tmp_path / "out", {"notes.txt": "mine"}
-    monkeypatch.setattr(placing, "_exchange", lambda *_, **__: False)
-
-    def before() -> None:
-        shutil.rmtree(out, ignore_errors=True)
-        put(out, {**old, **mine})
-
-    count = 0
-    for count in moments(lambda: work(out), before):
-        state = found(out)
-        if "manifest.json" in state:
-            assert state in ({**old, **mine}, {**NEW, **mine}), f"at change {count}"
-        work(out)
-        assert found(out) == {**NEW, **mine}, f"at change {count}"
-        assert list(tmp_path.rglob(f"{PREFIX}*")) == []
-    assert count > 10
+    alone(killed_where_folders_cannot_be_exchanged, old, {"notes.txt": "mine"}, tmp_path)
 
 
 IN_THE_WAY = {
