@@ -102,7 +102,7 @@ def _likely(walk: ValueWalk, found: Places) -> Place | None:
 
 
 def _rank(walk: ValueWalk, number: int, excused: set[int]) -> int:
-    """Return how unlikely an operator is to be wrong: least where it reads what is no weight, or differs from its like."""
+    """Return how unlikely an operator is to be wrong: least where a weight is strange, or it differs from its like."""
     operator = walk.file.operators[number]
     if any(name in walk.known.matches for name in operator.outputs):
         return LAST

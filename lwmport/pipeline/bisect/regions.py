@@ -14,7 +14,7 @@ LARGEST: Final = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Another operator in the place of one: the operator ``donor`` of the file with these inputs, or ``donor`` -1 for none.
+    """Another operator in the place of one: ``donor``, one of the file, with these inputs; -1 for none.
 
     ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
     ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it.
@@ -37,7 +37,7 @@ class Region:
         self._fill()
 
     def _behind(self, beyond: int) -> list[int]:
-        """Return the operators whose outputs reach the tensor and are not known, and those that only lay out one that is.
+        """Return the operators whose outputs reach the tensor and are not known, and those that lay out one that is.
 
         ``beyond`` is how many operators farther than what is known it goes: what is known may be what comes too early.
         """

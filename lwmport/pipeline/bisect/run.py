@@ -17,9 +17,9 @@ from lwmport.pipeline.bisect.anchors import Anchors
 from lwmport.pipeline.bisect.foreign import bisect_foreign, is_foreign
 from lwmport.pipeline.bisect.jax_side import JaxSide
 from lwmport.pipeline.bisect.kept import Kept
+from lwmport.pipeline.bisect.measure import measured_of
 from lwmport.pipeline.bisect.reference import Lowering, lowering_of
 from lwmport.pipeline.bisect.request import JAX, BisectRequest
-from lwmport.pipeline.bisect.measure import measured_of
 from lwmport.pipeline.bisect.search import Found, search
 from lwmport.pipeline.bisect.walk import Walk, corresponds
 from lwmport.pipeline.bisect.whole import Whole, run_whole
