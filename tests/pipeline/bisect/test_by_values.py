@@ -1,14 +1,13 @@
 """Faults that are planted in an export of torch.onnx are found at the very operator, and a clean one has none."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-
 from exports import FAULTS, planted, small_config, torch_encoder
+
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.models.families import resolve
 from lwmport.pipeline.bisect.by_values import ValueWalk
@@ -38,7 +37,7 @@ class Sample:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     folder = tmp_path_factory.mktemp("export")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
@@ -49,7 +48,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     right = reference(component, weights).run(inputs)
     pool = pool_of(component, weights, inputs, folder, lambda *_: None)
     both = right["codebook_indices"], right["quantized_states"]
-    yield Sample(model=model, pool=pool, picture=inputs["pixel_values"], right=both)
+    return Sample(model=model, pool=pool, picture=inputs["pixel_values"], right=both)
 
 
 def test_a_clean_export_has_no_place(sample: Sample) -> None:

@@ -23,8 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")  # the exporter's own
         model = torch_encoder(found)
     (found / "place").write_text(planted(model, transposed_kernel, found / "planted.onnx"))
-    config = str(small_config(found))
-    convert(ConvertRequest(component="vqgan-encoder", to="onnx", config=config, validate=False, out=found / "ours"))
+    asked = {"component": "vqgan-encoder", "format": "onnx", "config": str(small_config(found)), "validate": False}
+    convert(ConvertRequest(**asked, out=found / "ours"))
     return found
 
 
