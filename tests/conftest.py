@@ -13,7 +13,6 @@ import pytest
 
 from lwmport.types import Array, Component, Signature, TensorSpec, WeightSpec
 
-
 CACHE = {
     "JAX_COMPILATION_CACHE_DIR": "",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
