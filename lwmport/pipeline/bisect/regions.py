@@ -114,8 +114,14 @@ class Region:
             return match is not None or self._comes_right(changed)
         before = self.walk.known.matches.get(wrong.tensor)
         if wrong.entry is not None and (before is None or before.entry is not wrong.entry):
-            return match is not None and match.entry is wrong.entry
+            return (match is not None and match.entry is wrong.entry) or self._is_read_right(value)
         return self.walk.is_right(value, wrong.right)
+
+    def _is_read_right(self, value: Array) -> bool:
+        """Return whether the reader of the wrong tensor gives what the reference has, from another value of it."""
+        walk, wrong = self.walk, self.wrong
+        found = walk.run(wrong.reader, {**walk.known.values, wrong.tensor: value})
+        return any(walk.pool.match(one) for one in found.values())
 
     def _comes_right(self, changed: Mapping[str, Array]) -> bool:
         """Return whether something is known again a few operators behind one that now runs."""

@@ -23,8 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")  # the exporter's own
         model = torch_encoder(found)
     (found / "place").write_text(planted(model, transposed_kernel, found / "planted.onnx"))
-    asked = {"component": "vqgan-encoder", "format": "onnx", "config": str(small_config(found)), "validate": False}
-    convert(ConvertRequest(**asked, out=found / "ours"))
+    config = str(small_config(found))
+    asked = ConvertRequest(component="vqgan-encoder", format="onnx", config=config, validate=False, out=found / "ours")
+    convert(asked)
     return found
 
 
