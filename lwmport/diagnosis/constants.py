@@ -155,6 +155,8 @@ def _number(side: Side, role: str, values: tuple[float, float]) -> tuple[str, st
 def _is_count_less_one(side: Side, right: float, other: float) -> bool:
     """Return whether two divisors, or factors, are of n and of n - 1 values."""
     finite = math.isfinite(right) and math.isfinite(other)
+    if any(value is not None and value.dtype.kind in "iu" for value in side.inputs):
+        return False  # whole numbers count places, not values
     if not finite or right == 0 or other == 0 or plain(side.type) not in {"div", "realdiv", "mul"}:
         return False
     larger, smaller = sorted(map(abs, (right, other)), reverse=True)

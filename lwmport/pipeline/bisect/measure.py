@@ -34,9 +34,9 @@ def measured(reference: Array, found: Array) -> Measured:
         one, other = piece.reference[both], piece.candidate[both]
         largest = max(largest, float(piece.error.max(initial=0.0)))
         scale = max(scale, float(np.abs(one).max(initial=0.0)))
-        signal += float(one @ one)
-        power += float(other @ other)
-        product += float(one @ other)
+        signal += float(np.square(one).sum())
+        power += float(np.square(other).sum())
+        product += float((one * other).sum())
         noise += float(np.square(piece.error).sum())
     if largest == 0.0:
         return EQUAL

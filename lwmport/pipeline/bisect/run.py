@@ -31,6 +31,7 @@ from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.judge import diffs_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.validate.run import against, other_model
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors
@@ -42,7 +43,7 @@ from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import TITLES
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.registry import check_startable, runner_for
-from lwmport.types import Array, Status, TensorDiff
+from lwmport.types import Array, Status, TensorDiff, Weights
 from lwmport.wording import few
 
 ELSEWHERE: Final = (
@@ -164,7 +165,10 @@ def _searched(
         runner=jax,
     )
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as opened:
-        lowering = lowering_of(converted, part, Path(scratch), observer)
+        if request.reference == JAX:
+            lowering = lowering_of(converted, part, Path(scratch), observer)
+        else:
+            run, lowering = _of_other(other_model(Path(request.reference), part), run, weights)
         opened.callback(lowering.pieces.close)
         if request.results is not None:
             return _of_device(request, subject, converted, lowering, (run, jax), observer)
@@ -188,6 +192,12 @@ def _searched(
             precision=precision,
         )  # fmt: skip
         return _told(request, subject, converted, seen)
+
+
+def _of_other(path: Path, run: ReferenceRun, weights: Weights) -> tuple[ReferenceRun, Lowering]:
+    """Return the run with the outputs of another model as the reference, and its operators."""
+    pieces = IsolatedPieces(path, processors())
+    return against(run, path), Lowering(pieces=pieces, sources={}, is_current=True, weights=weights)
 
 
 def _of_device(

@@ -4,9 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any, Final
-
-import numpy as np
 
 from lwmport import plain
 from lwmport.diagnosis.diagnose import diagnose
@@ -14,7 +13,7 @@ from lwmport.pipeline.bisect.anchors import Anchors, layers_of
 from lwmport.pipeline.bisect.evidence import evidence_of, neighbours_of
 from lwmport.pipeline.bisect.kept import Kept
 from lwmport.pipeline.bisect.measure import EQUAL, heat_of, measured, worst_of
-from lwmport.pipeline.bisect.walk import Step, Walk
+from lwmport.pipeline.bisect.walk import Step, Walk, same_setting
 from lwmport.reports.bisection import First, Measured, Tap
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array, Progress, dtype_of
@@ -227,6 +226,7 @@ def _first(walk: Walk, step: Step, tap: Tap, sources: Mapping[str, str]) -> Firs
     told = None
     if not step.refused:
         told = diagnose(evidence_of(walk, step, sources, ROUNDINGS * epsilon_of(step.reference)))
+    cause, explanation = (None, "") if told else _by_elimination(walk, step)
     alike = step.own.shape == step.reference.shape
     heat, axes = heat_of(step.reference, step.own) if alike else ((), "")
     return First(
@@ -236,8 +236,8 @@ def _first(walk: Walk, step: Step, tap: Tap, sources: Mapping[str, str]) -> Firs
         output=step.output,
         whole=tap.whole,
         own_inputs=own,
-        cause=None if told is None else told.cause,
-        explanation=told.explanation if told else _unknown(walk, step),
+        cause=told.cause if told else cause,
+        explanation=told.explanation if told else explanation,
         neighbours=neighbours_of(walk.file, operator, {**step.inputs, step.output: step.reference}),
         heat=heat,
         axes=axes,
@@ -245,32 +245,48 @@ def _first(walk: Walk, step: Step, tap: Tap, sources: Mapping[str, str]) -> Firs
     )
 
 
-def _unknown(walk: Walk, step: Step) -> str:
-    """Return in words what is known where no rule explains an error: what differs from the reference's operator."""
+def _differences(walk: Walk, step: Step) -> dict[str, list[str]]:
+    """Return how the operator of the file differs from the reference's, in words, by the kind of the difference."""
+    operator, twin = walk.culprit(walk.file.operators[step.number])
+    found: dict[str, list[str]] = {}
+    if twin is None:
+        return found
+    if twin.type != operator.type:
+        found["wrong-operator"] = [f"it is {operator.type} where the reference has {twin.type}"]
+    for name in sorted({*operator.attributes, *twin.attributes}):
+        one, other = operator.attributes.get(name), twin.attributes.get(name)
+        if not same_setting(one, other):
+            told = "a body is another one" if isinstance(one, str) and "\n" in one else f"{name} is {one}, not {other}"
+            found.setdefault("wrong-attribute", []).append(told)
+    for name, other in zip_longest(operator.inputs, twin.inputs, fillvalue=""):
+        held, known = name in walk.file.constants, other in walk.reference.constants
+        if held and known:
+            if not walk.is_equal(name, other):
+                found.setdefault("weights", []).append(f"the values of {name} are not those of the reference's {other}")
+        elif walk.known(name) != other:
+            found.setdefault("wrong-wiring", []).append(f"it reads {name} where the reference reads {other}")
+    return found
+
+
+def _by_elimination(walk: Walk, step: Step) -> tuple[str | None, str]:
+    """Return the cause that is left where a single kind of difference is, and what is known in words."""
     if step.refused:
-        return f"The operator does not run: {step.refused}"
+        return None, f"The operator does not run: {step.refused}"
     operator, twin = walk.culprit(walk.file.operators[step.number])
     if twin is None:
-        return f"{UNKNOWN} The reference has no operator {operator.name} ({operator.type}) here."
-    told = []
-    if twin.type != operator.type:
-        told.append(f"it is {operator.type} where the reference has {twin.type}")
-    names = {*operator.attributes, *twin.attributes}
-    for name in sorted(names):
-        one, other = operator.attributes.get(name), twin.attributes.get(name)
-        if not np.array_equal(np.asarray(one, object), np.asarray(other, object)) and not isinstance(one, str):
-            told.append(f"{name} is {one} where the reference has {other}")
-    for name, other in zip(operator.inputs, twin.inputs, strict=False):
-        held, known = name in walk.file.constants, other in walk.reference.constants
-        if held and known and not walk.is_equal(name, other):
-            told.append(f"the values of {name} are not those of {sources_word(other)}")
-        elif walk.known(name) != other and held == known:
-            told.append(f"it reads {name} where the reference reads {other}")
+        return None, f"{UNKNOWN} The reference has no operator {operator.name} ({operator.type}) here."
+    found = _differences(walk, step)
+    words = "; ".join(word for told in found.values() for word in told)
+    cause = next(iter(found)) if len(found) == 1 and "weights" not in found else None
+    if cause == "wrong-wiring" and sorted(map(walk.known, operator.inputs)) == sorted(twin.inputs):
+        cause = "swapped-inputs"
     if step.own.shape != step.reference.shape:
-        told.append(f"its output has the shape {list(step.own.shape)} where {list(step.reference.shape)} is right")
-    return f"{UNKNOWN} {'; '.join(told).capitalize() or 'Its output differs'}."
-
-
-def sources_word(name: str) -> str:
-    """Return how a weight of the reference is called in a sentence."""
-    return f"the reference's {name}"
+        shapes = f"{list(step.own.shape)} where {list(step.reference.shape)} is right"
+        words = "; ".join(filter(None, [words, f"its output has the shape {shapes}"]))
+    told = words[:1].upper() + words[1:] or "Its output differs"
+    if cause is None:
+        return None, f"{UNKNOWN} {told}."
+    return (
+        cause,
+        f"{cause.replace('-', ' ').capitalize()}: {words}. Nothing else differs. Set it as the reference has it.",
+    )

@@ -299,10 +299,11 @@ def _is_body(setting: Any) -> bool:
 
 
 def _same_settings(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    return settings.keys() == others.keys() and all(_same(settings[name], others[name]) for name in settings)
+    return settings.keys() == others.keys() and all(same_setting(settings[name], others[name]) for name in settings)
 
 
-def _same(one: Any, other: Any) -> bool:
+def same_setting(one: Any, other: Any) -> bool:
+    """Return whether two settings are equal, arrays bit for bit."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return same_bytes(one, other)
     return bool(type(one) is type(other) and one == other)

@@ -190,7 +190,7 @@ def _judged(
     run = gather(component, held, trial_batch(part.signature), observer.progress, own)
     notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
-        run = _against(run, _other(Path(request.reference), part))
+        run = against(run, other_model(Path(request.reference), part))
     precision = subject.judged_in(converted.family.options.precision)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
@@ -198,7 +198,7 @@ def _judged(
     return judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart), notes, run.words
 
 
-def _against(run: ReferenceRun, other: Path) -> ReferenceRun:
+def against(run: ReferenceRun, other: Path) -> ReferenceRun:
     """Return a run with the outputs of another model as the reference: its sender may be anybody.
 
     Raises:
@@ -218,7 +218,7 @@ def _now(subject: Subject, wrong: tuple[Fault, ...]) -> manifest.ComponentEntry:
     return replace(subject.part, files=tuple(files)) if wrong else subject.part
 
 
-def _other(reference: Path, part: manifest.ComponentEntry) -> Path:
+def other_model(reference: Path, part: manifest.ComponentEntry) -> Path:
     """Return the model file to compare with: the one named, or the same component's in the folder that is named."""
     if (reference / manifest.NAME).is_file():
         found = [entry.path for entry in manifest.read(reference).components if entry.name == part.name]

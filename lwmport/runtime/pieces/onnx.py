@@ -27,8 +27,8 @@ Reader: TypeAlias = Callable[[str], Array]
 SMALL: Final = 4096
 """Elements up to which a constant lies inside the small model, where an operator may ask for a constant."""
 
-SESSIONS: Final = 256
-"""Small models that are kept, for the same operators on other values of the same sizes."""
+SESSIONS: Final = 16
+"""Small models that are kept, for the same operators on other values; each has threads of its own."""
 
 
 class OnnxPieces:

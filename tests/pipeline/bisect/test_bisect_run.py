@@ -122,3 +122,19 @@ def test_the_document_is_the_contract(encoder: Path, planted: Callable[[Path, Ch
     assert {item.name for item in out.iterdir()} == {"bisect.html", "bisect.md", "bisect.json", "bisect.junit.xml"}
     assert found.peak_bytes > 0
     assert "lwmport bisect" in found.command
+
+
+def test_what_reads_another_tensor_is_named_by_elimination(
+    language_model: Path, planted: Callable[[Path, Change], Path]
+) -> None:
+    def rewired(model: onnx.ModelProto, _: Path) -> None:
+        names = [f"transformer/h/1/attention/{name}/kernel" for name in ("wq", "wk")]
+        queries, keys = (next(node for node in model.graph.node if name in node.input) for name in names)
+        keys.input[0] = queries.output[0]
+
+    path = planted(language_model, rewired)
+    for reference in ("jax", str(language_model)):
+        found = lwmport.bisect(artifact=path, reference=reference)
+        assert found.first is not None
+        assert (found.first.operator, found.first.cause) == ("MatMul", "wrong-wiring")
+        assert "it reads" in found.first.explanation.lower()
