@@ -10,7 +10,6 @@ from lwmport.cli.junit import junit as told_as_junit
 from lwmport.cli.options import shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
-from lwmport.types import Status
 from lwmport.verdicts import exit_code
 from lwmport.wording import printable
 
@@ -78,6 +77,8 @@ def bisect(as_json: bool, junit: Path | None, **options: Any) -> int:  # noqa: F
 
 
 def _print(found: "Bisection", out: Path | None) -> None:
+    from lwmport.reports.bisect_words import answer, next_step
+
     click.echo(f"{found.component} against {found.reference}")
     click.echo(f"on {printable(found.inputs)}; weights: {printable(found.weights)}")
     for note in found.notes:
@@ -90,7 +91,9 @@ def _print(found: "Bisection", out: Path | None) -> None:
         click.echo(f"and at {len(found.others) - SHOWN} operators more")
     if out is not None:
         click.echo(f"report: {out / 'bisect.html'}")
-    click.echo(f"{status_word(found.status)}  {printable(_sentence(found))}")
+    if step := next_step(found):
+        click.echo(printable(step))
+    click.echo(f"{status_word(found.status)}  {printable(answer(found))}")
 
 
 def _print_place(first: "First") -> None:
@@ -98,13 +101,4 @@ def _print_place(first: "First") -> None:
     click.echo(f"the first error enters at {printable(first.node)} ({printable(first.operator)})")
     click.echo(f"  output {printable(first.output)}, in the reference {printable(first.tap)}")
     click.echo(f"  on the reference's own inputs: {own.max_abs:.3g} at most, SQNR {own.sqnr_db:.1f} dB")
-    click.echo(f"  cause: {first.cause or 'not known'}. {printable(first.explanation)}")
-
-
-def _sentence(found: "Bisection") -> str:
-    """Return the last line: what was found."""
-    if found.status is Status.NOT_JUDGED:
-        return found.reason
-    if found.first is None:
-        return "Every operator gives what it should."
-    return f"The first wrong operator is {found.first.node}."
+    click.echo(f"  cause: {first.cause or 'not known'}")

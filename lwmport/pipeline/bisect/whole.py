@@ -1,5 +1,6 @@
 """The whole file in its runtime, in every case: the verdict of `lwmport.validate`, and which case to look at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +11,9 @@ from lwmport.pipeline.validate.subject import Subject
 from lwmport.processors import processors
 from lwmport.runtime.isolated import run_all
 from lwmport.runtime.memory_footprint import held_bytes
+from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import Status, TensorDiff
+from lwmport.types import Array, Status, TensorDiff
 
 LARGEST: Final = 1 << 31
 """Bytes of a file that runs as a whole: the search is to stay within a few gigabytes."""
@@ -57,3 +59,15 @@ def _first_wrong(run: ReferenceRun, diffs: tuple[TensorDiff, ...]) -> int:
     wrong = next((diff.name for diff in diffs if diff.status is not Status.PASSED), "")
     cases = [one.case for one in run.all]
     return next((number for number, case in enumerate(cases) if case and wrong.startswith(f"{case}/")), 0)
+
+
+def fed(run: ReferenceRun, subject: Subject, pieces: Pieces) -> dict[str, Array]:
+    """Return the inputs of a run by the names that they have inside of the file."""
+    given = run.fed(subject.part.signature.inputs)
+    return {pieces.public_inputs.get(name, name): value for name, value in given.items()}
+
+
+def public(outputs: Mapping[str, Array], subject: Subject, pieces: Pieces) -> dict[str, Array]:
+    """Return outputs by the names of the signature."""
+    names = {spec.name: pieces.public_outputs.get(spec.name, spec.name) for spec in subject.part.signature.outputs}
+    return {name: outputs[inside] for name, inside in names.items() if inside in outputs}
