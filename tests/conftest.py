@@ -1,6 +1,8 @@
 """What tests of several rooms share: weights, components made of one function, JAX's answer, packages of others."""
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,25 @@ import numpy as np
 import pytest
 
 from lwmport.types import Array, Component, Signature, TensorSpec, WeightSpec
+
+CACHE = {
+    "JAX_COMPILATION_CACHE_DIR": "",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+"""Many tests compile the same small models: what one process has compiled, the others read."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="lwmport-tests-")
+        config.add_cleanup(folder.cleanup)
+        os.environ.update(CACHE | {"JAX_COMPILATION_CACHE_DIR": folder.name})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the documents, whose tests take minutes each: at the end one processor would wait for the other."""
+    items.sort(key=lambda item: "test_documents.py" not in item.nodeid)
 
 
 class WeightsInMemory:

@@ -25,9 +25,11 @@ class Origin(NamedTuple):
 
 
 def origins(closed: Any, weights: Sequence[str], inputs: Sequence[str]) -> dict[Any, Origin]:
-    """Return variable -> where it comes from, of a ``ClosedJaxpr`` whose inputs are these weights, then these inputs."""
+    """Return variable -> where it comes from, of a ``ClosedJaxpr`` that takes these weights, then these inputs."""
     jaxpr = closed.jaxpr
-    made_of = {variable: (name,) for variable, name in zip(jaxpr.invars, weights, strict=False)}
+    made_of: dict[Any, tuple[str, ...]] = {
+        variable: (name,) for variable, name in zip(jaxpr.invars, weights, strict=False)
+    }
     found = {
         variable: Origin(number, name)
         for number, (variable, name) in enumerate(zip(jaxpr.invars[len(weights) :], inputs, strict=True))

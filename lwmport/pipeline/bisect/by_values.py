@@ -1,4 +1,4 @@
-"""A walk through a model that is not ours: which of its tensors are values of the reference, and which are not as they should be.
+"""A walk through a model that is not ours: which tensors are the reference's, which are not as they should be.
 
 An operator runs on the reference's own values as far as its inputs are known. A tensor that is one of the reference's
 values, but for rounding, becomes that value. What has no counterpart keeps the value that it has: it is right if what
@@ -171,8 +171,9 @@ class ValueWalk:
     def _shown(self, number: int) -> Wrong | None:
         """Return the input of an operator with a weight that is not what it should be, and go on with the right one."""
         operator = self.file.operators[number]
-        weights = [match.entry.label for name in operator.inputs if name in self.file.constants
-                   and (match := self.weight(name)) is not None and not self._is_overread(match.entry.label)]  # fmt: skip
+        held = [self.weight(name) for name in operator.inputs if name in self.file.constants]
+        labels = [match.entry.label for match in held if match is not None]
+        weights = [label for label in labels if not self._is_overread(label)]
         for name in self.data(operator) if weights else ():
             value, match = self.known.values.get(name), self.known.matches.get(name)
             for entry in self._operands(weights):
@@ -201,7 +202,7 @@ class ValueWalk:
         return list(found.values())
 
     def _likely(self, value: Array, entry: Entry) -> list[View]:
-        """Return the views in which a value of the reference may take the place of a tensor: as its like lie elsewhere."""
+        """Return the views in which a value of the reference may take the place of a tensor: likely ones first."""
         held = self.orders[len(longer(entry.shape)), len(longer(value.shape))]
         every = list(views(entry.shape, value.shape, self.pool.heads))
         usual = [view for view in every if held[view.order, view.halves]]

@@ -1,6 +1,7 @@
 """What a report says of a place in a model that was matched by values."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from lwmport.diagnosis.diagnose import diagnose
 from lwmport.diagnosis.evidence import Evidence, Side
@@ -10,12 +11,12 @@ from lwmport.pipeline.bisect.measure import EQUAL, LOST, heat_of, measured, wors
 from lwmport.pipeline.bisect.places import Place
 from lwmport.pipeline.bisect.regions import Trial
 from lwmport.pipeline.bisect.search import ROUNDINGS, UNKNOWN, epsilon_of
-from lwmport.reports.bisection import First, Tap
+from lwmport.reports.bisection import First, Measured, Tap
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
 
-NEAR = 0.5
-"""How far, relative to its size, a value may be from the reference's that it is held against where nothing is proven."""
+NEAR: Final = 0.5
+"""How far, relative to its size, a value may be from the reference's that it is held against, if nothing is proven."""
 
 
 def taps_of(walk: ValueWalk, places: Mapping[int, Place]) -> tuple[Tap, ...]:
@@ -42,7 +43,7 @@ def taps_of(walk: ValueWalk, places: Mapping[int, Place]) -> tuple[Tap, ...]:
 
 
 def right_of(walk: ValueWalk, place: Place) -> Array:
-    """Return what an operator should give: as proven, or the value of the reference that is nearest to what it gives."""
+    """Return what an operator should give: as proven, or the reference's value that is nearest to what it gives."""
     if place.proof is not None:
         return place.proof.right
     near = walk.pool.near(place.found, NEAR) if place.found.size > 1 else None
@@ -54,7 +55,7 @@ def first_of(walk: ValueWalk, place: Place) -> First:
     operator, right = walk.file.operators[place.number], right_of(walk, place)
     known = right is not place.found
     told = diagnose(_evidence(walk, place, right)) if known and right.shape == place.found.shape else None
-    own = measured(right, place.found) if known else LOST if place.wrong.right is None else _shown(place)
+    own = measured(right, place.found) if known else _shown(place)
     alike = known and right.shape == place.found.shape
     heat, axes = heat_of(right, place.found) if alike else ((), "")
     match = walk.known.matches.get(place.output)
@@ -74,13 +75,14 @@ def first_of(walk: ValueWalk, place: Place) -> First:
     )
 
 
-def _shown(place: Place) -> "object":
-    return measured(place.wrong.right, place.shown)
+def _shown(place: Place) -> Measured:
+    """Return how far the tensor is that shows an error."""
+    return LOST if place.wrong.right is None else measured(place.wrong.right, place.shown)
 
 
 def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     operator, trial = walk.file.operators[place.number], None if place.proof is None else place.proof.trial
-    expected = None if trial is None or trial.donor < 0 else _expected(walk, operator, place, trial)
+    expected = None if trial is None or trial.donor < 0 else _expected(walk, place, trial)
     return Evidence(
         format=walk.file.format,
         expected=expected,
@@ -96,7 +98,7 @@ def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     )
 
 
-def _expected(walk: ValueWalk, operator: Operator, place: Place, trial: Trial) -> Side:
+def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side:
     """Return the operator that should be there, with the names of the tensors in the file that it should read."""
     donor = walk.file.operators[trial.donor]
     held = {name: walk.file.constant(name) for name in donor.inputs if name in walk.file.constants}
@@ -125,8 +127,8 @@ def _unknown(walk: ValueWalk, place: Place, operator: Operator) -> str:
     if place.proof is None:
         label = place.wrong.label or place.wrong.tensor
         return (
-            f"{UNKNOWN} What reaches {place.wrong.tensor} is not what the reference has there ({label}); of the operators "
-            "in front of it this one most likely is wrong."
+            f"{UNKNOWN} {place.wrong.tensor} is not what the reference has there ({label}); of the operators in "
+            "front of it this one most likely is wrong."
         )
     trial = place.proof.trial
     if trial.weight:
@@ -134,7 +136,8 @@ def _unknown(walk: ValueWalk, place: Place, operator: Operator) -> str:
     if trial.words:
         return f"{UNKNOWN} It gives what the reference has with {trial.words}."
     donor = walk.file.operators[trial.donor]
-    return f"{UNKNOWN} In its place {donor.name} ({donor.type}) of this file gives what the reference has. {_differs(operator, donor)}"
+    what = f"In its place {donor.name} ({donor.type}) of this file gives what the reference has."
+    return f"{UNKNOWN} {what} {_differs(operator, donor)}".rstrip()
 
 
 def _differs(operator: Operator, donor: Operator) -> str:

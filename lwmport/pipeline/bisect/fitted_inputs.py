@@ -1,4 +1,4 @@
-"""The inputs of a model that is not ours, out of those of our component: which is which, how they lie, how long they are."""
+"""The inputs of a model that is not ours, out of those of our component: which is which, how they lie, how long."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -117,6 +117,10 @@ def _agree(ours: Dim, theirs: Dim) -> bool:
     return isinstance(ours, str) or isinstance(theirs, str) or ours == theirs
 
 
+def _all_agree(ours: Sequence[Dim], theirs: Sequence[Dim]) -> bool:
+    return len(ours) == len(theirs) and all(_agree(*both) for both in zip(ours, theirs, strict=True))
+
+
 def _sized(component: Component, case: Mapping[str, Array], pairs: Mapping[str, TensorSpec]) -> dict[str, Array] | None:
     """Return a case in the sizes that the file fixes; None where it has not what they need."""
     specs = {spec.name: spec for spec in component.signature.inputs}
@@ -173,10 +177,9 @@ def _laid(value: Array, theirs: TensorSpec, heads: int) -> Array:
     """Return an input as the file lays it out."""
     lengths = tuple(theirs.shape)
     view = same(value.shape)
-    if not all(_agree(one, other) for one, other in zip(value.shape, lengths, strict=True)):
+    if not _all_agree(value.shape, lengths):
         orders = permutations(range(value.ndim))
-        order = next(order for order in orders
-                     if all(_agree(value.shape[axis], size) for axis, size in zip(order, lengths, strict=True)))  # fmt: skip
+        order = next(order for order in orders if _all_agree([value.shape[axis] for axis in order], lengths))
         view = View(split=value.shape, order=order, shape=tuple(value.shape[axis] for axis in order))
     if heads and value.shape[-1] % heads == 0:
         view = View(split=view.split, order=view.order, shape=view.shape, halves=heads)

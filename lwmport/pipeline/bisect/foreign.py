@@ -21,7 +21,7 @@ from lwmport.pipeline.bisect.places import Place, located
 from lwmport.pipeline.bisect.pool import Pool, pool_of
 from lwmport.pipeline.bisect.request import JAX, BisectRequest
 from lwmport.pipeline.bisect.verdict import Verdict, judged
-from lwmport.pipeline.bisect.views import error_of
+from lwmport.pipeline.bisect.views import View, error_of
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.reopen import find
 from lwmport.pipeline.validate.subject import is_described
@@ -74,18 +74,29 @@ def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:
         if any(name.endswith(KEY) for name in fit.feeds):
             heads = _halves(pool, file) or _halves_by_outputs(pool, file, request, right)
             _, fit = _fitting(request, file, heads)
-        specs = {spec.name: spec for spec in file.outputs}
-        laid = {theirs: expected_output(right[ours], specs[theirs], heads if ours.endswith(KEY) else 0)
-                for theirs, ours in fit.outputs.items()}  # fmt: skip
-        outputs = {name: value.astype(specs[name].dtype) for name, (value, _) in laid.items()}
+        laid = _laid(fit, file, right, heads)
         observer.phase(f"{component.name}: run {len(file.operators)} operators, each on the reference's own inputs")
-        walk = ValueWalk(pool, file, fit.feeds, outputs)
+        walk = ValueWalk(pool, file, fit.feeds, {name: value for name, (value, _) in laid.items()})
         places = located(walk, observer.progress)
-        found = {fit.outputs[name]: view.back(walk.known.reached[name], right[fit.outputs[name]].shape)
-                 for name, (_, view) in laid.items() if name in walk.known.reached
-                 and walk.known.reached[name].size == right[fit.outputs[name]].size}  # fmt: skip
-        verdict = judged(component, model.weights, fit.inputs, right, found, set(fit.outputs.values()), _precision(file))
+        found = {}
+        for name, (value, view) in laid.items():
+            reached = walk.known.reached.get(name)
+            if reached is not None and reached.size == value.size:
+                ours = fit.outputs[name]
+                found[ours] = view.back(reached, right[ours].shape)
+        wanted = {ours: right[ours] for ours in fit.outputs.values()}
+        verdict = judged(component, model.weights, fit.inputs, (wanted, found), _precision(file))
         return _told(request, model, fit, walk, places, verdict)
+
+
+def _laid(fit: Fitted, file: Pieces, right: Mapping[str, Array], heads: int) -> dict[str, tuple[Array, View]]:
+    """Return what each output of the file should be, in its layout and dtype, and how that lies."""
+    specs = {spec.name: spec for spec in file.outputs}
+    found = {}
+    for name, ours in fit.outputs.items():
+        value, view = expected_output(right[ours], specs[name], heads if ours.endswith(KEY) else 0)
+        found[name] = value.astype(specs[name].dtype), view
+    return found
 
 
 def _fitting(request: BisectRequest, file: Pieces, heads: int = 0) -> tuple[Model, Fitted]:
@@ -116,7 +127,9 @@ def _models(request: BisectRequest) -> list[Model]:
                 for part in made.parts]  # fmt: skip
     asked = f"name a folder that lwmport converted with --reference, for nothing tells what {request.artifact} is"
     if request.checkpoint is None:
-        raise UsageError(f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}")
+        raise UsageError(
+            f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}"
+        )
     checkpoint = open_checkpoint(request.checkpoint)
     name = component_of(checkpoint) or looks_like(checkpoint.specs)
     if not name:
@@ -141,7 +154,7 @@ def _halves(pool: Pool, file: Pieces) -> int:
 
 
 def _halves_by_outputs(pool: Pool, file: Pieces, request: BisectRequest, right: Mapping[str, Array]) -> int:
-    """Return the size of a head if the file's outputs are nearer to the reference's with rotated halves apart, else 0."""
+    """Return the size of a head if the outputs are nearer to the reference's with rotated halves apart, else 0."""
     errors = {}
     for heads in (0, *pool.heads):
         _, fit = _fitting(request, file, heads)
@@ -192,12 +205,10 @@ def _notes(walk: ValueWalk, places: list[Place]) -> list[str]:
     known = [name for name in made if name in walk.known.matches]
     read = [name for name in walk.readers if name in walk.known.weights]
     weights = [name for name in read if walk.known.weights[name] is not None]
-    told = [
-        f"tensors are matched with the values of JAX, whatever their names and the order of their axes: {len(known)} of "
-        f"{len(made)}; the others have no counterpart",
-        f"{len(weights)} constants are matched with weights of the checkpoint",
-    ]
+    known_of = f"{len(known)} of {len(made)}"
+    told = [f"tensors are known by their values in JAX, in any order of axes: {known_of}; the others have none there"]
+    if weights:
+        told.append(f"{len(weights)} constants are known as weights of the checkpoint")
     if places and places[0].proof is not None:
         told.append("the first place is proven: with another operator or weight there, what follows is right")
     return told
-

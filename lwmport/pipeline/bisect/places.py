@@ -6,15 +6,12 @@ from typing import Final
 
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
 from lwmport.pipeline.bisect.regions import Region
-from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, signature
+from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_weights, signature
 from lwmport.pipeline.bisect.walk import LOST
 from lwmport.types import Array, Progress
 
 LAST: Final = 9
 """The rank of an operator whose output is known."""
-
-WEIGHT: Final = 8
-"""Elements from which on a constant may be a weight."""
 
 BEYOND: Final = 2
 """Operators behind known tensors that are tried too, where nothing nearer proves to be wrong."""
@@ -94,6 +91,8 @@ def _likely(walk: ValueWalk, found: Places) -> Place | None:
     if not found.unclear:
         return None
     first = found.unclear[0]
+    if first.wrong.right is None:
+        return _place(first, first.wrong.reader, None)
     common = set(first.numbers).intersection(*(region.numbers for region in found.unclear))
     suspects = [number for number in first.numbers if number in common] or first.numbers
     excused = {n for region in found.unclear for n in region.numbers}
@@ -102,10 +101,13 @@ def _likely(walk: ValueWalk, found: Places) -> Place | None:
 
 
 def _rank(walk: ValueWalk, number: int, excused: set[int]) -> int:
-    """Return how unlikely an operator is to be wrong: least where it reads what is no weight, or differs from its like."""
+    """Return how unlikely an operator is to be wrong: least where a weight is strange, or it differs from its like."""
     operator = walk.file.operators[number]
     if any(name in walk.known.matches for name in operator.outputs):
         return LAST
+    value = walk.known.values.get(next(filter(None, operator.outputs)))
+    if value is None or value.dtype.kind in "biu":
+        return LAST - 1
     if any(_is_strange(walk, name) for name in operator.inputs):
         return 0
     alike = [n for n in range(len(walk.file.operators)) if n not in excused and likeness(walk, number, n) >= ALIKE]
@@ -118,9 +120,9 @@ def _rank(walk: ValueWalk, number: int, excused: set[int]) -> int:
 
 
 def _is_strange(walk: ValueWalk, name: str) -> bool:
-    """Return whether a constant is as large as a weight, and none of the checkpoint."""
+    """Return whether a constant is none of the checkpoint's weights, though nothing reads one of its size."""
     spec = walk.file.constants.get(name)
-    if spec is None or prod(map(int, spec.shape)) < WEIGHT or spec.dtype[0] in "biu":
+    if spec is None or spec.dtype[0] in "biu" or walk.weight(name) is not None:
         return False
-    value = walk.file.constant(name)
-    return walk.weight(name) is None and bool(value.min() != value.max())
+    size, read = prod(map(int, spec.shape)), read_weights(walk)
+    return size > 1 and any(entry.label not in read for entry in walk.pool.known[size])

@@ -15,7 +15,7 @@ from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.types import Array, Component, Progress, Weights
 
 ROUNDING: Final = {"float32": 3e-6, "float64": 3e-6, "float16": 4e-3, "bfloat16": 3e-2}
-"""Dtype of a file -> the relative root mean square of what rounding alone makes of one step: measured on clean exports."""
+"""Dtype of a file -> the relative root mean square of what rounding makes of one step; clean exports have a third."""
 
 SURE: Final = 1e-8
 """What is no farther than this needs no other candidate."""
@@ -111,7 +111,7 @@ class Pool:
 def pool_of(
     component: Component, weights: Weights, inputs: Mapping[str, Array], scratch: Path, progress: Progress
 ) -> Pool:
-    """Return what a component computes of some inputs; values go to files in ``scratch``, a weight is read at a time."""
+    """Return what a component computes of some inputs; values go to files in ``scratch``."""
     pool = Pool(weights=weights)
     _add_weights(pool, component, progress)
     runner = StreamedJaxRunner(component, weights)

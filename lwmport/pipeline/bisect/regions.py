@@ -8,13 +8,16 @@ from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
 from lwmport.types import Array
 
+AHEAD: Final = 16
+"""Operators behind one that does not run within which something must be known again, if it does."""
+
 LARGEST: Final = 80
 """Operators of a region that are looked at; those nearest to the wrong tensor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Another operator in the place of one: the operator ``donor`` of the file with these inputs, or ``donor`` -1 for none.
+    """Another operator in the place of one: ``donor``, one of the file, with these inputs; -1 for none.
 
     ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
     ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it.
@@ -37,7 +40,7 @@ class Region:
         self._fill()
 
     def _behind(self, beyond: int) -> list[int]:
-        """Return the operators whose outputs reach the tensor and are not known, and those that only lay out one that is.
+        """Return the operators whose outputs reach the tensor and are not known, and those that lay out one that is.
 
         ``beyond`` is how many operators farther than what is known it goes: what is known may be what comes too early.
         """
@@ -101,17 +104,32 @@ class Region:
             if not made:
                 return False
             changed.update({name: walk.as_known(one) for name, one in made.items()})
-        return self.wrong.tensor in changed and self._is_mended(changed[self.wrong.tensor])
+        return self.wrong.tensor in changed and self._is_mended(changed)
 
-    def _is_mended(self, value: Array) -> bool:
+    def _is_mended(self, changed: Mapping[str, Array]) -> bool:
         """Return whether the wrong tensor, with another value, is what the reference has."""
-        wrong, match = self.wrong, None if self.wrong.reader < 0 else self.walk.pool.match(value)
+        wrong, value = self.wrong, changed[self.wrong.tensor]
+        match = None if wrong.reader < 0 else self.walk.pool.match(value)
         if wrong.right is None:
-            return match is not None
+            return match is not None or self._comes_right(changed)
         before = self.walk.known.matches.get(wrong.tensor)
         if wrong.entry is not None and (before is None or before.entry is not wrong.entry):
             return match is not None and match.entry is wrong.entry
         return self.walk.is_right(value, wrong.right)
+
+    def _comes_right(self, changed: Mapping[str, Array]) -> bool:
+        """Return whether something is known again a few operators behind one that now runs."""
+        walk, values = self.walk, {**self.walk.known.values, **changed}
+        behind = {self.wrong.tensor}
+        for later in range(self.wrong.reader + 1, min(self.wrong.reader + AHEAD, len(walk.file.operators))):
+            operator = walk.file.operators[later]
+            found = walk.run(later, values) if all(name in values for name in walk.data(operator)) else {}
+            values.update(found)
+            if behind.intersection(operator.inputs):
+                behind.update(found)
+                if any(walk.pool.match(value) for value in found.values()):
+                    return True
+        return False
 
     def mend(self, number: int, value: Array) -> None:
         """Take the right value of an operator's first output, and compute all again that was made of it so far."""

@@ -1,4 +1,4 @@
-"""What could stand in the place of an operator that may be wrong: the file's own operators elsewhere, and other weights.
+"""What could stand in the place of an operator that may be wrong: the file's other operators, and other weights.
 
 A repair that makes the wrong tensor right proves the place, and tells what should be there.
 """
@@ -75,7 +75,7 @@ def _swapped(region: Region, number: int) -> Iterator[Trial]:
         alike = first is not None and second is not None and first.dtype == second.dtype and names[one] != names[other]
         if alike and names.count(names[one]) == names.count(names[other]) == 1:
             feeds = {name: value for name, value in zip(names, given, strict=True) if name and value is not None}
-            feeds |= {names[one]: second, names[other]: first}
+            feeds[names[one]], feeds[names[other]] = feeds[names[other]], feeds[names[one]]
             yield Trial(donor=number, feeds=feeds, words=f"inputs {one} and {other} changed places")
 
 
@@ -175,7 +175,7 @@ def _with_unread(
 
 
 def _laid_out(region: Region, number: int) -> Iterator[Trial]:
-    """Yield the input of an operator that changes the order of axes, in each order that gives the shape of its output."""
+    """Yield the input of an operator that changes the order of axes, in each order."""
     operator = region.walk.file.operators[number]
     output = region.values.get(next(filter(None, operator.outputs)))
     for name, value in region.inputs(number).items() if "transpose" in operator.type.lower() else ():

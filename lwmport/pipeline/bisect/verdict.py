@@ -1,6 +1,6 @@
-"""The verdict on the outputs of a model that has no manifest, with the tolerances of the component that it is one of."""
+"""The verdict on the outputs of a model that has no manifest, with the tolerances of its component."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lwmport.pipeline.bisect.measure import measured_of
@@ -24,19 +24,18 @@ def judged(
     component: Component,
     weights: Weights,
     inputs: Mapping[str, Array],
-    right: Mapping[str, Array],
-    found: Mapping[str, Array],
-    names: Set[str],
+    outputs: tuple[Mapping[str, Array], Mapping[str, Array]],
     precision: str,
 ) -> Verdict:
-    """Return the verdict on the outputs ``found``, of those in ``names``, as the component lays them out."""
-    specs = tuple(spec for spec in component.signature.outputs if spec.name in names)
+    """Return the verdict on ``outputs``: those of the component that are judged, and what was found of them."""
+    right, found = outputs
+    specs = tuple(spec for spec in component.signature.outputs if spec.name in right)
     run = ReferenceRun(
         component=component,
         inputs=inputs,
         titles=(),
         description="",
-        outputs={spec.name: right[spec.name] for spec in specs},
+        outputs=right,
         seconds=(),
         reference="JAX",
         batch=1,
@@ -44,5 +43,5 @@ def judged(
     )
     given = {spec.name: found[spec.name].astype(spec.dtype) for spec in specs if spec.name in found}
     diffs = diffs_of(run, replace(component.signature, outputs=specs), [given], precision)
-    outputs = tuple((diff.name, measured_of(diff), diff.status is Status.PASSED) for diff in diffs)
-    return Verdict(passed=all(passed for *_, passed in outputs), outputs=outputs, reference=run.reference)
+    told = tuple((diff.name, measured_of(diff), diff.status is Status.PASSED) for diff in diffs)
+    return Verdict(passed=all(passed for *_, passed in told), outputs=told, reference=run.reference)

@@ -1,4 +1,4 @@
-"""How a tensor of another model lies in memory, next to the reference's value: in which order its axes are, in what shape."""
+"""How a tensor of another model lies in memory: the order and the sizes of its axes, next to the reference's value."""
 
 import math
 from collections.abc import Collection, Iterator
@@ -56,9 +56,8 @@ class View:
         """Return where in the flat reference the elements at these places of the flat tensor are."""
         lengths = [self.split[axis] for axis in self.order]
         inside = np.unravel_index(places, lengths) if lengths else ()
-        found = (
-            np.ravel_multi_index([inside[axis] for axis in np.argsort(self.order)], self.split) if lengths else places
-        )
+        back = [inside[axis] for axis in np.argsort(self.order)]
+        found = np.ravel_multi_index(back, self.split) if lengths else places
         if not self.halves:
             return np.asarray(found)
         head, rest = np.divmod(found, self.halves)
@@ -107,7 +106,7 @@ def settled(value: Array) -> Array:
 
 
 def error_of(value: Array, reference: Array) -> float:
-    """Return the root mean square of a difference, relative to that of the reference; infinite where only one is huge."""
+    """Return the root mean square of a difference, relative to the reference's; infinite where only one is huge."""
     one, other = settled(value).reshape(-1), settled(reference).reshape(-1)
     with np.errstate(invalid="ignore"):
         difference = np.where(one == other, 0.0, one - other)

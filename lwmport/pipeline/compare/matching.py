@@ -128,21 +128,31 @@ def _signature(facts: Facts, axes: int) -> Signature:
 def paired_parts(a: Mapping[int, Mapping[str, int]], b: Mapping[int, Mapping[str, int]]) -> dict[int, int]:
     """Return each part of what a module of B does itself -> the part of A that it is, or a number that A has not.
 
-    Parts are one where they have the same operators, in order, whatever the case of their names; parts between such
-    ones, if both sides have as many.
+    Parts are one where they have the same operators, in order, whatever the case of their names. Between such ones, all
+    are paired if both sides have as many, else those that share most operators.
     """
     left, right = sorted(a), sorted(b)
-    matcher = SequenceMatcher(None, [_words(a[n]) for n in left], [_words(b[n]) for n in right], autojunk=False)
-    found: dict[int, int] = {}
-    free = count(max(left, default=0) + 1)
+    words_a, words_b = (
+        [frozenset(map(str.lower, side[n])) for n in numbers] for side, numbers in ((a, left), (b, right))
+    )
+    places: dict[int, int] = {}
+    matcher = SequenceMatcher(None, words_a, words_b, autojunk=False)
     for _, a_from, a_to, b_from, b_to in matcher.get_opcodes():
-        both = a_to - a_from == b_to - b_from
-        found |= {right[b_from + n]: left[a_from + n] if both else next(free) for n in range(b_to - b_from)}
-    return found
+        if a_to - a_from == b_to - b_from:
+            places |= dict(zip(range(b_from, b_to), range(a_from, a_to), strict=True))
+            continue
+        at = b_from
+        for place in range(a_from, a_to):
+            likeness = {n: _likeness(words_a[place], words_b[n]) for n in range(at, b_to)}
+            best = max(likeness, key=likeness.__getitem__, default=-1)
+            if likeness.get(best, 0):
+                places[best], at = place, best + 1
+    free = count(max(left, default=0) + 1)
+    return {number: left[places[n]] if n in places else next(free) for n, number in enumerate(right)}
 
 
-def _words(part: Mapping[str, int]) -> str:
-    return " ".join(sorted(part)).lower()
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)
 
 
 def paired(a: Iterable[Tensor], b: Iterable[Tensor]) -> list[tuple[Tensor | None, Tensor | None]]:

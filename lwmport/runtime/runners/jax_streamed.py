@@ -118,7 +118,7 @@ class StreamedJaxRunner(BaseRunner):
         check_inputs(self.component.signature.inputs, inputs)
         closed, found = tapped_jaxpr(self.component, inputs, kind)
         names = {variable: name for name, variable in found.items()}
-        for variable, value in self._shown(closed, inputs):
+        for variable, value in self._each(closed, inputs):
             if variable in names:
                 yield names[variable], value
 
@@ -131,9 +131,9 @@ class StreamedJaxRunner(BaseRunner):
         check_inputs(self.component.signature.inputs, inputs)
         closed = simplify(traced(self.component, inputs), lambda _: False)
         told = origins(closed, sorted(self.component.weights), sorted(inputs))
-        yield from ((told[variable], value) for variable, value in self._shown(closed, inputs))
+        yield from ((told[variable], value) for variable, value in self._each(closed, inputs))
 
-    def _shown(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array]) -> Iterator[tuple[Any, Array]]:
+    def _each(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array]) -> Iterator[tuple[Any, Array]]:
         """Yield the variables of a program and their values, a few at a time."""
         shown: list[tuple[Any, Array]] = []
         walk = self._walk(closed, inputs, lambda variable, value: shown.append((variable, np.asarray(value))))

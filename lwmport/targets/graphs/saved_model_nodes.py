@@ -9,8 +9,8 @@ from typing import Any
 
 from lwmport.targets.graphs.graphdef_file import DTYPES
 from lwmport.targets.graphs.record import UNNAMED
-from lwmport.targets.graphs.wire import BYTES, Field, Message, signed
 from lwmport.types import Dim
+from lwmport.wire import BYTES, Field, Message, signed
 
 
 @dataclass(frozen=True, kw_only=True)

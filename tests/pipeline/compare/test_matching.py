@@ -65,3 +65,5 @@ def test_parts_are_one_by_their_operators_whatever_their_case() -> None:
     assert paired_parts({0: {"mask": 1}, 1: {"add": 1}}, {0: {"Where": 2}, 4: {"Add": 1}}) == {0: 0, 4: 1}
     assert paired_parts({1: {"add": 1}}, {0: {"Min": 1}, 1: {"Add": 1}}) == {0: 2, 1: 1}
     assert paired_parts({}, {0: {"Min": 1}}) == {0: 1}
+    mixed = {0: {"div": 1, "gather": 2, "mask": 1}, 2: {"select": 1}}
+    assert paired_parts({0: {"div": 1, "gather": 2}}, mixed) == {0: 0, 2: 1}
