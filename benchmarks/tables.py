@@ -22,6 +22,7 @@ DISTRIBUTIONS = (
     "optimum-onnx",
     "gguf",
     "llama-cpp-python",
+    "polygraphy",
 )
 
 
