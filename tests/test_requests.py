@@ -19,6 +19,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "ConvertRequest": CONVERSION,
     "ValidateRequest": {"artifact": "out"},
     "CheckRequest": {"artifact": "out", "target": "cpu"},
+    "BisectRequest": {"artifact": "out"},
+    "CompareRequest": {"a": "llama", "b": "llama"},
     "CompileRequest": {"artifact": "out", "target": "cpu"},
     "BundleRequest": {"folder": "out", "target": "cpu", "out": "x.zip"},
     "VerifyRequest": {"path": "x.zip"},

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lwmport.targets.graphs.one_node import schema_of
 from lwmport.targets.rules.rule import Hit, Look, Subject
 
 STANDARD: Final = ("", "ai.onnx")
@@ -54,6 +53,8 @@ def usual_value(schema: Any, attribute: str) -> Any:
 
 def since(operator: str, opset: int) -> int:
     """Return the version of an operator that an opset means, 0 if it has none."""
+    from lwmport.targets.graphs.one_node import schema_of  # it loads onnx, which the list of targets does without
+
     found = schema_of(operator, opset)
     return 0 if found is None else int(found.since_version)
 
