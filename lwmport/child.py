@@ -318,13 +318,7 @@ def main() -> int:
         work = parcel.read(file)
     _obey(parent, seconds, work["bytes"])
     sys.path[:] = work["path"]
-    module, _, name = work["function"].partition(":")
-    try:
-        found = {"value": getattr(import_module(module), name)(**work["arguments"])}
-    except MemoryError:
-        found = {"kind": "MemoryError", "error": ""}
-    except Exception as error:  # noqa: BLE001 - the parent tells it
-        found = {"kind": type(error).__name__, "error": str(error) if isinstance(error, PortError) else one_line(error)}
+    found = _told(lambda: _called(work))
     with os.fdopen(answer, "wb") as file:
         parcel.write(file, found)
     sys.stdout.flush()
@@ -343,22 +337,36 @@ def _serve(given: int, answer: int, parent: int, seconds: int) -> int:
         work = parcel.read(file)
         _obey(parent, seconds, work["bytes"])
         sys.path[:] = work["path"]
-        module, _, name = work["function"].partition(":")
         function: Any = None
         os.write(ready, b".")
         while sys.stdin.buffer.read(1):
             arguments = parcel.read(file)
-            try:
-                function = function or getattr(import_module(module), name)(**work["arguments"])
-                found = {"value": function(**arguments)}
-            except MemoryError:
-                found = {"kind": "MemoryError", "error": ""}
-            except Exception as error:  # noqa: BLE001 - the parent tells it
-                text = str(error) if isinstance(error, PortError) else one_line(error)
-                found = {"kind": type(error).__name__, "error": text}
-            _put(out, found)
+
+            def answered(arguments: Mapping[str, Any] = arguments) -> Any:
+                nonlocal function
+                function = function or _called(work)
+                return function(**arguments)
+
+            _put(out, _told(answered))
             os.write(ready, b"..")
     os._exit(0)
+
+
+def _called(work: Mapping[str, Any]) -> Any:
+    """Return what the function that is named makes of its arguments."""
+    module, _, name = work["function"].partition(":")
+    return getattr(import_module(module), name)(**work["arguments"])
+
+
+def _told(function: Callable[[], Any]) -> dict[str, Any]:
+    """Return the value of a function, or the kind and the text of what it raised, as the parent reads it."""
+    try:
+        return {"value": function()}
+    except MemoryError:
+        return {"kind": "MemoryError", "error": ""}
+    except Exception as error:  # noqa: BLE001 - the parent tells it
+        text = str(error) if isinstance(error, PortError) else one_line(error)
+        return {"kind": type(error).__name__, "error": text}
 
 
 def _obey(parent: int, seconds: int, nbytes: int) -> None:

@@ -16,7 +16,7 @@ from lwmport.diagnosis.diagnose import diagnose
 from lwmport.diagnosis.evidence import Evidence
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.bisect.anchors import Anchors, layers_of
-from lwmport.pipeline.bisect.evidence import around, neighbours_of, side_of
+from lwmport.pipeline.bisect.evidence import around, neighbours_of, readers_of, side_of
 from lwmport.pipeline.bisect.measure import EQUAL, heat_of, measured, worst_of
 from lwmport.pipeline.bisect.search import UNKNOWN, Found, Place
 from lwmport.reports.bisection import First, Measured, Tap
@@ -183,7 +183,7 @@ def _first(one: _Brought, tap: Tap) -> First:
             reference=one.expected,
             observed=one.given,
             rounding=ROUNDING,
-            consumers=tuple(item.type for item in one.pieces.operators if one.name in item.inputs),
+            consumers=readers_of(one.pieces, one.name),
             expected_around=around(one.pieces, one.operator),
         )
     )

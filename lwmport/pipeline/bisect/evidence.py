@@ -25,7 +25,7 @@ def evidence_of(walk: Walk, step: Step, sources: Mapping[str, str], rounding: fl
         rounding=rounding,
         source=source,
         resembles=resembles,
-        consumers=_types(walk.file, step.output, ahead=False),
+        consumers=readers_of(walk.file, step.output),
         expected_around=() if twin is None else around(walk.reference, twin),
         found_around=around(walk.file, operator),
     )
@@ -72,8 +72,9 @@ def neighbours_of(pieces: Pieces, operator: Operator, values: Mapping[str, Array
     return tuple(found)
 
 
-def _types(pieces: Pieces, name: str, *, ahead: bool) -> tuple[str, ...]:
-    return tuple(item.type for item in pieces.operators if name in (item.outputs if ahead else item.inputs))
+def readers_of(pieces: Pieces, name: str) -> tuple[str, ...]:
+    """Return the types of the operators that read a tensor."""
+    return tuple(item.type for item in pieces.operators if name in item.inputs)
 
 
 def _at_stake(

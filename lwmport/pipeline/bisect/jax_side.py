@@ -31,10 +31,6 @@ class JaxSide:
         self.name, self.streamed = runner.name, runner.streamed
         self._prints: dict[int, dict[str, Print]] = {}
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return JAX's outputs."""
-        return self._runner.run(inputs)
-
     def run_all(self, cases: Sequence[Mapping[str, Array]], progress: Progress) -> list[dict[str, Array]]:
         """Return JAX's outputs in each case; in the same pass the taps of every case are seen, where it streams."""
         known = self._kept.read("jax")
