@@ -23,8 +23,8 @@ def layer_normalization(e: Emitter, equation: Any) -> None:
 def spelled_out(e: Emitter, equation: Any) -> None:
     """Emit (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + bias.
 
-    The quotient is computed in float32 and rounded to the dtype of x, as the operator is defined. With a scale in another
-    dtype than x, what ONNX Runtime's fusion makes of it does not load.
+    The quotient is computed in float32 and rounded to the dtype of x, as the operator is defined. With a scale of
+    another dtype than x, what ONNX Runtime's fusion makes of it does not load.
 
     These are the operators, and the operands in the order, that torch's export has before opset 17. ONNX Runtime, CANN
     (LayerNormONNXFusionPass of hicann/ops-nn), Compass (merge_ln4 of its parser's middle_passes.py), MIGraphX
