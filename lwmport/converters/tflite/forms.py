@@ -56,7 +56,6 @@ FORMS: Final[Mapping[str, Form]] = {
     "RESIZE_NEAREST_NEIGHBOR": Form(rule=upsampling.resize),
     "SELECT_V2": Form(rule=cache.select),
     "SOFTMAX": Form(rule=softmax),
-    "SQUARED_DIFFERENCE": Form(rule=layer_norm.squared_difference),
     "SUB*RSQRT": Form(rule=layer_norm.centred_first),
     "SWAPPED_PAIRS": Form(rule=rotary.swapped_pairs),
     "WINOGRAD": Form(rule=convolution.convolve_by_tiles, fits=convolution.fits_tiles),

@@ -22,7 +22,7 @@ TAKES: Final = {
     **dict.fromkeys(("AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONV_2D", "COS", "EXP", "FLOOR", "GELU"), _FLOATS),
     **dict.fromkeys(("FULLY_CONNECTED", "LOG", "LOGISTIC", "MEAN", "ROUND", "RSQRT", "SIN", "SOFTMAX"), _FLOATS),
     **dict.fromkeys(("DEPTHWISE_CONV_2D", "RELU6", "RELU_N1_TO_1", "RESIZE_NEAREST_NEIGHBOR", "SQRT", "TANH"), _FLOATS),
-    **dict.fromkeys(("ABS", "ARG_MAX", "ARG_MIN", "DIV", "POW", "SIGN", "SQUARED_DIFFERENCE"), _SHORT),
+    **dict.fromkeys(("ABS", "ARG_MAX", "ARG_MIN", "DIV", "POW", "SIGN"), _SHORT),
     **dict.fromkeys(("ADD", "CUMSUM", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MUL", "NEG"), _NUMBERS),
     **dict.fromkeys(("MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUB", "SUM"), _NUMBERS),
     **dict.fromkeys(("CAST", "GATHER"), frozenset(STORED)),

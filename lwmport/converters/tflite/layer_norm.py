@@ -11,34 +11,18 @@ from lwmport.graphs.atoms import composite_attributes
 
 
 def centred_first(e: Emitter, equation: Any) -> None:
-    """Emit (x - mean) * RSQRT(MEAN((x - mean)^2) + epsilon) * scale + bias, which loses nothing to a large mean."""
-    (x, scale, bias), (out,) = equation.invars, equation.outvars
-    value, channels = e.read(x), int(x.aval.shape[-1])
-    centred = combine(e, "SUB", [value, _mean(e, value)])
-    inverse = _inverse_deviation(e, combine(e, "MUL", [centred, centred]), equation)
-    scaled = combine(e, "MUL", [combine(e, "MUL", [centred, inverse]), e.vector(scale, channels)])
-    e.bind(out, combine(e, "ADD", [scaled, e.vector(bias, channels)]))
+    """Emit (x - mean) * RSQRT(MEAN((x - mean)^2) + epsilon) * scale + bias, which loses nothing to a large mean.
 
-
-def squared_difference(e: Emitter, equation: Any) -> None:
-    """Emit x * factor + (bias - mean * factor), where factor is RSQRT(variance + epsilon) * scale.
-
-    These are the operators of Keras's LayerNormalization, in its order: Compass reads them as one operator of its NPU
-    (merge_ln2 of its parser's middle_passes.py).
+    Compass's parser reads it as one LayerNorm.
     """
     (x, scale, bias), (out,) = equation.invars, equation.outvars
     value, channels = e.read(x), int(x.aval.shape[-1])
-    mean = _mean(e, value)
-    inverse = _inverse_deviation(e, combine(e, "SQUARED_DIFFERENCE", [value, mean]), equation)
-    factor = combine(e, "MUL", [inverse, e.vector(scale, channels)])
-    shift = combine(e, "SUB", [e.vector(bias, channels), combine(e, "MUL", [mean, factor])])
-    e.bind(out, combine(e, "ADD", [combine(e, "MUL", [value, factor]), shift]))
-
-
-def _inverse_deviation(e: Emitter, squares: Tensor, equation: Any) -> Tensor:
-    """Emit RSQRT(MEAN(squares) + epsilon)."""
+    centred = combine(e, "SUB", [value, _mean(e, value)])
     epsilon = e.graph.constant(np.asarray(composite_attributes(equation)["epsilon"], np.float32))
-    return combine(e, "RSQRT", [combine(e, "ADD", [_mean(e, squares), epsilon])])
+    variance = _mean(e, combine(e, "MUL", [centred, centred]))
+    inverse = combine(e, "RSQRT", [combine(e, "ADD", [variance, epsilon])])
+    scaled = combine(e, "MUL", [combine(e, "MUL", [centred, inverse]), e.vector(scale, channels)])
+    e.bind(out, combine(e, "ADD", [scaled, e.vector(bias, channels)]))
 
 
 def _mean(e: Emitter, value: Tensor) -> Tensor:

@@ -58,7 +58,6 @@ OPTIONS: Final = {
     "SIGN": "SignOptions",
     "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
-    "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
     "SUM": "ReducerOptions",

@@ -87,7 +87,6 @@ FIRST_RUNTIME: Final = {
     ("SLICE", 5): "2.5.0",
     ("SOFTMAX", 1): "1.5.0",
     ("SQRT", 1): "1.10.0",
-    ("SQUARED_DIFFERENCE", 1): "1.13.1",
     ("STRIDED_SLICE", 1): "1.6.0",
     ("STRIDED_SLICE", 4): "2.2.0",
     ("SUB", 1): "1.6.0",

@@ -29,7 +29,6 @@ AIPU_TFLITE: Final = replace(
         **DIALECTS["tflite"].composites,
         "lwmport.cache_update": ("SELECT_V2",),
         "lwmport.group_norm": ("GROUP_MOMENTS",),
-        "lwmport.layer_norm": ("SQUARED_DIFFERENCE",),
     },
     static=True,
     attention="unrolled",

@@ -116,7 +116,6 @@ INVENTORY = {
     "MEAN*RSQRT": {"ADD": 1, "MEAN": 1, "MUL": 3, "RSQRT": 1},
     "RESIZE_NEAREST_NEIGHBOR": {"RESIZE_NEAREST_NEIGHBOR": 1},
     "SOFTMAX": {"SOFTMAX": 1},
-    "SQUARED_DIFFERENCE": {"ADD": 2, "MEAN": 2, "MUL": 3, "RSQRT": 1, "SQUARED_DIFFERENCE": 1, "SUB": 1},
     "SUB*RSQRT": {"ADD": 2, "MEAN": 2, "MUL": 3, "RSQRT": 1, "SUB": 1},
     "SWAPPED_PAIRS": {"ADD": 1, "FULLY_CONNECTED": 3, "MUL": 2, "RESHAPE": 2},
     "WINOGRAD": {
@@ -143,7 +142,6 @@ COMPOSITE_OF = {
     "MEAN*RSQRT": "lwmport.rms_norm",
     "RESIZE_NEAREST_NEIGHBOR": "lwmport.upsample_nearest",
     "SOFTMAX": "lwmport.softmax",
-    "SQUARED_DIFFERENCE": "lwmport.layer_norm",
     "SUB*RSQRT": "lwmport.layer_norm",
     "SWAPPED_PAIRS": "lwmport.rotary_embedding",
     "WINOGRAD": PLAIN,
