@@ -58,9 +58,21 @@ def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place
 
 
 def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
+    """Find where a tensor becomes wrong: several places, where each is proven and it is wrong still."""
+    while _is_explained(walk, wrong, found) and wrong.reader < 0 and not _is_mended(walk, wrong):
+        pass
+
+
+def _is_mended(walk: ValueWalk, wrong: Wrong) -> bool:
+    value = walk.known.values.get(wrong.tensor)
+    return value is None or wrong.right is None or walk.is_right(value, wrong.right)
+
+
+def _is_explained(walk: ValueWalk, wrong: Wrong, found: Places) -> bool:
+    """Return whether one more place was proven."""
     near = Region(walk, wrong)
     if any(set(near.numbers) >= set(before.numbers) for before in found.unclear):
-        return  # what is wrong there reaches this tensor too
+        return False  # what is wrong there reaches this tensor too
     tried = set[int]()
     for beyond in range(BEYOND + 1):
         region = Region(walk, wrong, beyond) if beyond else near
@@ -68,9 +80,10 @@ def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
         if proof is not None:
             found.proven.append(_place(region, proof.number, proof))
             region.mend(proof.number, proof.right)
-            return
+            return True
         tried.update(region.numbers)
     found.unclear.append(near)
+    return False
 
 
 def _place(region: Region, number: int, proof: Proof | None) -> Place:

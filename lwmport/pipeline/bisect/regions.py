@@ -49,7 +49,7 @@ class Region:
         while left:
             name, more = left.pop()
             number = walk.makers.get(name, -1)
-            if number < 0 or found.get(number, -1) >= more:
+            if name in walk.known.mended or number < 0 or found.get(number, -1) >= more:
                 continue
             more -= name in walk.known.matches and not self._lays_out(name)
             if more >= 0:
@@ -142,6 +142,7 @@ class Region:
         walk = self.walk
         output = next(filter(None, walk.file.operators[number].outputs))
         walk.settle(output, value)
+        walk.known.mended.add(output)
         changed = {output}
         end = self.wrong.reader if self.wrong.reader >= 0 else len(walk.file.operators) - 1
         for later in range(number + 1, end + 1):

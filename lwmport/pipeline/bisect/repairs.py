@@ -54,9 +54,24 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                if region.proves(number, value):
+                if region.proves(number, value) or _does_its_use(region, number, trial, value):
                     return Proof(number=number, trial=trial, right=value)
     return None
+
+
+def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bool:
+    """Return whether an operator whose constant is none of the weights gives, with one that nothing reads, its use.
+
+    So a place is proven even where another weight behind it is wrong too: a norm has a gain and a bias.
+    """
+    walk = region.walk
+    names = walk.file.operators[number].inputs
+    held = names[trial.at] if 0 <= trial.at < len(names) else ""
+    if held not in walk.file.constants or walk.weight(held) is not None or trial.weight in read_weights(walk):
+        return False
+    match = walk.pool.match(value)
+    results = [walk.pool.numbers.get(use.result) for use in walk.pool.uses.get(trial.weight, ())]
+    return match is not None and any(match.entry is entry for entry in results)
 
 
 def same(one: Array, other: Array) -> bool:
