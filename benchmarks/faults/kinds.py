@@ -84,9 +84,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "slice-moved": Kind(group="attributes", causes=("wrong-attribute",), places=settings.slice_moved),
         "attention-changed": Kind(group="masks", causes=("wrong-attribute",), places=settings.attention_changed),
-        "gelu-by-tanh": Kind(
-            group="attributes", causes=("tanh-gelu", "wrong-attribute"), places=settings.gelu_by_tanh
-        ),
+        "gelu-by-tanh": Kind(group="attributes", causes=("tanh-gelu", "wrong-attribute"), places=settings.gelu_by_tanh),
         "activation-fused": Kind(group="attributes", causes=("wrong-attribute",), places=settings.activation_fused),
         "depth-order-changed": Kind(
             group="order", causes=("wrong-layout", "wrong-attribute"), places=settings.depth_order_changed

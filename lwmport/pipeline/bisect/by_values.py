@@ -57,7 +57,8 @@ class Known:
 
     ``values`` are those of the first case, from the reference's own inputs; ``reached`` are the file's own, as long as
     they are needed. ``matches`` are tensors that are values of the reference, ``weights`` constants that are weights
-    of it. ``mended`` are tensors that were wrong and have their right value now. ``own`` and ``whole`` tell how far both are from the reference's.
+    of it, ``mended`` tensors that were wrong and now have their right value. ``own`` and ``whole`` tell how far both
+    are from the reference's.
     """
 
     values: dict[str, Array] = field(default_factory=dict)

@@ -1,26 +1,19 @@
 """What a report says of a place in a model that was matched by values."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from lwmport.diagnosis.diagnose import diagnose
-from lwmport.diagnosis.evidence import Diagnosis, Evidence, Side
-from lwmport.diagnosis.reading import REGION
+from lwmport.diagnosis.evidence import Evidence, Side
+from lwmport.pipeline.bisect.as_one import NEAR
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.evidence import around, neighbours_of, side_of
 from lwmport.pipeline.bisect.measure import EQUAL, LOST, heat_of, measured, worst_of
 from lwmport.pipeline.bisect.places import Place
-from lwmport.pipeline.bisect.regions import Region, Trial
+from lwmport.pipeline.bisect.regions import Trial
 from lwmport.pipeline.bisect.search import ROUNDINGS, UNKNOWN, epsilon_of
 from lwmport.reports.bisection import First, Measured, Tap
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
-
-NEAR: Final = 0.5
-"""How far, relative to its size, a value may be from the reference's that it is held against, if nothing is proven."""
-
-MOST: Final = 2
-"""Values that several operators read which are taken as one."""
 
 
 def taps_of(walk: ValueWalk, places: Mapping[int, Place]) -> tuple[Tap, ...]:
@@ -58,9 +51,9 @@ def first_of(walk: ValueWalk, place: Place) -> First:
     """Return the record of a place."""
     operator, right = walk.file.operators[place.number], right_of(walk, place)
     known = right is not place.found
-    told = diagnose(_evidence(walk, place, right)) if known and right.shape == place.found.shape else None
-    if told is None and place.proof is None:
-        told = _as_one(walk, place)
+    told = place.told
+    if told is None and known and right.shape == place.found.shape:
+        told = diagnose(_evidence(walk, place, right))
     own = measured(right, place.found) if known else _shown(place)
     alike = known and right.shape == place.found.shape
     heat, axes = heat_of(right, place.found) if alike else ((), "")
@@ -102,28 +95,6 @@ def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
         expected_around=around(walk.file, operator),
         found_around=around(walk.file, operator),
     )
-
-
-def _as_one(walk: ValueWalk, place: Place) -> Diagnosis | None:
-    """Return why the operators in front of a wrong tensor, taken as one, give another value, as far as a rule tells."""
-    right, region = place.wrong.right, Region(walk, place.wrong)
-    made = {name for number in region.numbers for name in walk.file.operators[number].outputs}
-    read = [name for number in region.numbers for name in walk.data(walk.file.operators[number])]
-    given = {name: region.value(name) for name in read if name not in made}
-    if right is None or right.shape != place.shown.shape or not given or len(given) > MOST:
-        return None
-    whole = Side(
-        type=REGION, inputs=tuple(given.values()), names=tuple(given), constant=(False,) * len(given)
-    )
-    evidence = Evidence(
-        format=walk.file.format,
-        expected=whole,
-        found=None,
-        reference=right,
-        observed=place.shown,
-        rounding=ROUNDINGS * epsilon_of(place.shown),
-    )
-    return diagnose(evidence)
 
 
 def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side:

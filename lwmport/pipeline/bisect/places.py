@@ -1,9 +1,11 @@
 """Where errors enter a model that is matched by values: proven by a repair, or the likeliest operator of a region."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Final
 
+from lwmport.diagnosis.evidence import Diagnosis
+from lwmport.pipeline.bisect.as_one import as_one
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
 from lwmport.pipeline.bisect.regions import Region
 from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_weights, signature
@@ -23,6 +25,7 @@ class Place:
 
     ``inputs`` are the right values that it reads, ``found`` is what it gives from them, ``shown`` what the tensor
     becomes that shows the error. ``proof`` tells what should be there; None where no repair makes that tensor right.
+    ``told`` is why, where a rule explains it together with the operators in front of it.
     """
 
     number: int
@@ -32,6 +35,7 @@ class Place:
     wrong: Wrong
     shown: Array
     proof: Proof | None = None
+    told: Diagnosis | None = None
 
 
 @dataclass(kw_only=True)
@@ -106,6 +110,9 @@ def _likely(walk: ValueWalk, found: Places) -> Place | None:
     first = found.unclear[0]
     if first.wrong.right is None:
         return _place(first, first.wrong.reader, None)
+    one = as_one(first)
+    if one is not None:
+        return replace(_place(first, one.number, None), found=one.found, told=one.told)
     common = set(first.numbers).intersection(*(region.numbers for region in found.unclear))
     suspects = [number for number in first.numbers if number in common] or first.numbers
     excused = {n for region in found.unclear for n in region.numbers}

@@ -95,10 +95,10 @@ def torch_tower(config: Any, weights: Mapping[str, Array]) -> Tower:
     state = {}
     for name, value in weights.items():
         *path, last = name.removeprefix("vit/").split("/")
-        if last == "kernel":
-            value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-        last = {"kernel": "weight", "scale": "weight"}.get(last, last)
-        state[".".join([*path, last])] = torch.from_numpy(np.ascontiguousarray(value))
+        kernel = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+        theirs = {"kernel": "weight", "scale": "weight"}.get(last, last)
+        laid = np.ascontiguousarray(kernel if last == "kernel" else value)
+        state[".".join([*path, theirs])] = torch.from_numpy(laid)
     tower = Tower(config).eval()
     found = tower.load_state_dict(state, strict=False)
     assert not found.unexpected_keys
