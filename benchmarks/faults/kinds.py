@@ -14,7 +14,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "bias-missing": Kind(group="weights", causes=("missing-bias", "zeroed-weights"), places=values.bias_missing),
         "bias-doubled": Kind(group="weights", causes=("doubled-bias", "scaled-weights"), places=values.bias_doubled),
         "bias-halved": Kind(group="weights", causes=("scaled-weights",), places=values.bias_halved),
-        "gain-left-at-one": Kind(group="weights", causes=("stale-weights",), places=values.gain_left_at_one),
+        "gain-left-at-one": Kind(
+            group="weights", causes=("stale-weights", "untrained-ln-vision"), places=values.gain_left_at_one
+        ),
         "weights-clipped": Kind(group="weights", causes=("clipped-weights",), places=values.weights_clipped),
         "weights-of-another-seed": Kind(
             group="weights", causes=("stale-weights",), places=values.weights_of_another_seed
