@@ -56,8 +56,8 @@ def run(options: argparse.Namespace, work: Path) -> tuple[dict[str, list[float]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         vit_torch.export(component.config, {name: weights.read(name) for name in component.weights}, theirs)
-    shape = (1, *component.signature.inputs[0].shape[1:])
-    inputs = {"pixel_values": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
+    size = int(component.config["image_size"])
+    inputs = {"pixel_values": np.random.default_rng(0).standard_normal((1, size, size, 3)).astype(np.float32)}
     paths = {BASELINE: ours / f"{COMPONENT}.onnx", PEER: theirs}
     with ExitStack() as stack:
         workers = {
