@@ -93,9 +93,6 @@ CLEAN = (
         (("onnx", "ort"), ("onnx", "ascend"), ("onnx", "aipu"), ("tflite", "litert"), ("tflite", "tflite")),
         ("float32", "float16"),
     ),
-    *_all(
-        TOWERS, (("onnx", "ort"), ("onnx", "ascend"), ("onnx", "aipu"), ("tflite", "litert")), ("float32", "float16")
-    ),
     *_all(("llama-decode", "llama-prefill"), (("onnx", "ascend"), ("tflite", "litert")), ("float32", "float16")),
     *_all(("llama-decode", "llama-prefill"), (("onnx", "migraphx"), ("onnx", "aipu")), ("float32",)),
     *_all(("llama-block-decode", "llama-block-prefill"), (("onnx", "ort"), ("tflite", "litert")), ("float32",)),
