@@ -1,4 +1,4 @@
-"""transformers' BLIP-2 is the judge of MiniGPT-4's image side: its tower, with MiniGPT-4's epsilon, and its Q-Former."""
+"""transformers' BLIP-2 judges MiniGPT-4's image side: its tower, but for an epsilon, and its Q-Former."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,7 +35,7 @@ CASES = {
 
 @pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
 def case(request: pytest.FixtureRequest, jax_outputs: Any) -> tuple[MiniGPT4Config, dict[str, Array], dict[str, Array]]:
-    """A configuration, seeded weights, and what the components give for a picture: each reads what the last one gave."""
+    """A configuration, seeded weights, and what the components give for a picture, one after the other."""
     config, seed = request.param
     family = resolve("minigpt4", config.to_json())
     seeded = SeededWeights(family.taken, seed)
