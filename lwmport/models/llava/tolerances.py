@@ -9,7 +9,7 @@ TOLERANCES: Final = Tolerances(
         "float32": Tolerance(
             atol=1e-4,
             rtol=1e-4,
-            why="Sums in another order through 23 layers: 2.1e-5 at the worst of 7 million values of standard deviation "
+            why="Sums in another order through 23 layers: 2.1e-5 at the worst of 7 million values of deviation "
             "4.1, 120 dB as a whole (ONNX Runtime, full size). In the debug configuration 129 dB and better are seen, "
             "while an epsilon of the tower 10 times too small leaves 85 to 96 dB: 105 dB are asked for.",
             min_sqnr_db=105.0,
