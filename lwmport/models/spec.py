@@ -79,6 +79,40 @@ class ChosenField:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WholePart:
+    """One component of a model that is made of several.
+
+    Attributes:
+        component: a component or a group, of any family.
+        config: the name of its configuration.
+        settings: changes of it, ``field=value`` each.
+        narrowed: whether the loaders that store linear layers in 8 or 4 bits do so with this one.
+    """
+
+    component: str
+    config: str
+    settings: tuple[str, ...] = ()
+    narrowed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeModel:
+    """A model that several components make together, each exported for itself.
+
+    Attributes:
+        name: what a user calls it. No component and no other model has this name.
+        summary: what it is, in one line.
+        parts: its components, in the order in which they run.
+        picture_tokens: how many tokens of the text model's context a picture takes.
+    """
+
+    name: str
+    summary: str
+    parts: tuple[WholePart, ...]
+    picture_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilySpec:
     """Everything that the rest of the program knows about a family of models.
 
@@ -122,6 +156,7 @@ class FamilySpec:
         notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
         license: under which license the released weights are, for the same place. Empty: nothing is said.
         huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
+        models: models that its components make together with those of other families.
     """
 
     name: str
@@ -152,6 +187,7 @@ class FamilySpec:
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+    models: tuple[WholeModel, ...] = ()
 
     @property
     def untold(self) -> tuple[ChosenField, ...]:
