@@ -5,6 +5,7 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 - `convert` makes artifacts, a manifest and a report; `validate` judges them again;
 - `check` holds a model file against a target's rules; `compile` compiles it with the vendor's tool;
 - `compare` shows how the structures of two models differ, and what that means for each target;
+- `plan` tells what a model takes of a device's memory, and which devices have room for it;
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from lwmport.pipeline.compile.run import compile_models as compile  # noqa: A004 - the word of the command line
     from lwmport.pipeline.convert.request import ConvertRequest, Outcome
     from lwmport.pipeline.convert.run import convert
+    from lwmport.pipeline.footprint.record import MemoryPlan
+    from lwmport.pipeline.footprint.request import PlanRequest
+    from lwmport.pipeline.footprint.run import plan
     from lwmport.pipeline.model import Model, load
     from lwmport.pipeline.observer import Observer
     from lwmport.pipeline.port.run import PortOutcome, PortRequest, port
@@ -73,11 +77,13 @@ __all__ = [
     "ConfigError",
     "ConvertRequest",
     "LoweringError",
+    "MemoryPlan",
     "MissingExtraError",
     "Model",
     "Observer",
     "Options",
     "Outcome",
+    "PlanRequest",
     "PortError",
     "PortOutcome",
     "PortRequest",
@@ -100,6 +106,7 @@ __all__ = [
     "compile",
     "convert",
     "load",
+    "plan",
     "port",
     "validate",
     "verify",
@@ -121,11 +128,13 @@ _API = {
     "ConfigError": "lwmport.errors:ConfigError",
     "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
     "LoweringError": "lwmport.errors:LoweringError",
+    "MemoryPlan": "lwmport.pipeline.footprint.record:MemoryPlan",
     "MissingExtraError": "lwmport.errors:MissingExtraError",
     "Model": "lwmport.pipeline.model:Model",
     "Observer": "lwmport.pipeline.observer:Observer",
     "Options": "lwmport.models.options:Options",
     "Outcome": "lwmport.pipeline.convert.request:Outcome",
+    "PlanRequest": "lwmport.pipeline.footprint.request:PlanRequest",
     "PortError": "lwmport.errors:PortError",
     "PortOutcome": "lwmport.pipeline.port.run:PortOutcome",
     "PortRequest": "lwmport.pipeline.port.run:PortRequest",
@@ -148,6 +157,7 @@ _API = {
     "compile": "lwmport.pipeline.compile.run:compile_models",
     "convert": "lwmport.pipeline.convert.run:convert",
     "load": "lwmport.pipeline.model:load",
+    "plan": "lwmport.pipeline.footprint.run:plan",
     "port": "lwmport.pipeline.port.run:port",
     "validate": "lwmport.pipeline.validate.run:validate",
     "verify": "lwmport.pipeline.bundle.verify:verify",

@@ -29,6 +29,7 @@ COMMANDS = (
     ["report"],
     ["inspect"],
     ["compare"],
+    ["plan"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

@@ -23,6 +23,7 @@ from lwmport.cli.doctor import doctor
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
 from lwmport.cli.output import is_plain, print_json
+from lwmport.cli.plan import plan
 from lwmport.cli.port import port
 from lwmport.cli.report import report
 from lwmport.cli.validate import validate
@@ -62,6 +63,7 @@ for command in (
     report,
     inspect,
     compare,
+    plan,
     checkpoint,
     list_,
     doctor,

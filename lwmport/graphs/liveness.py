@@ -23,7 +23,21 @@ VIEWS: Final = frozenset(
 
 ELEMENTWISE: Final = frozenset(
     {
-        *("abs", "add", "and", "ceil", "clamp", "convert_element_type", "cos", "div", "eq", "erf", "exp", "floor", "ge"),
+        *(
+            "abs",
+            "add",
+            "and",
+            "ceil",
+            "clamp",
+            "convert_element_type",
+            "cos",
+            "div",
+            "eq",
+            "erf",
+            "exp",
+            "floor",
+            "ge",
+        ),
         *("gt", "integer_pow", "le", "log", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow"),
         *("rem", "round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "sub", "tanh"),
         *("lwmport.gelu", "lwmport.silu", "lwmport.softmax"),
@@ -49,14 +63,14 @@ class Peak:
     where: str
 
 
-def peak_of(program: Program, sizes: Mapping[str, int], whole: Collection[str] = (), extra: Extra = _nothing) -> Peak:
+def peak_of(program: Program, sizes: Mapping[str, int], whole: Collection[str] = (), beside: Extra = _nothing) -> Peak:
     """Return the most memory that the values of a program take, for numbers in place of its dynamic sizes.
 
     Args:
         program: may have dynamic sizes.
         sizes: each of their names -> the number.
         whole: the composites that a runtime computes by one operator; of any other the values inside count.
-        extra: what a runtime needs besides for an equation.
+        beside: what a runtime needs besides for an equation.
 
     Returns:
         The peak. Inputs and outputs count, but for those that are kept from one run to the next.
@@ -70,7 +84,7 @@ def peak_of(program: Program, sizes: Mapping[str, int], whole: Collection[str] =
     apart |= {variable for variable in program.jaxpr.invars if variable in program.known}
     apart |= {out for eqn in program.jaxpr.eqns for out in eqn.outvars if out in program.known}
     fed = [variable for variable in program.input_vars if variable not in apart]
-    return _Walk(sizes=sizes, whole=frozenset(whole), extra=extra).peak(program.jaxpr, fed, apart)
+    return _Walk(sizes=sizes, whole=frozenset(whole), beside=beside).peak(program.jaxpr, fed, apart)
 
 
 @dataclass(kw_only=True)
@@ -79,7 +93,7 @@ class _Walk:
 
     sizes: Mapping[str, int]
     whole: frozenset[str]
-    extra: Extra
+    beside: Extra
     _numbers: dict[Any, int] = field(default_factory=dict)
 
     def peak(self, jaxpr: Any, fed: Iterable[Any], apart: Collection[Any]) -> Peak:
@@ -91,7 +105,7 @@ class _Walk:
         live = {owner[variable]: self.bytes(variable) for variable in fed}
         most = Peak(bytes=sum(live.values()), where="inputs")
         for place, equation in enumerate(jaxpr.eqns):
-            inner = self._inside(equation) + self.extra(equation, self.sizes)
+            inner = self._inside(equation) + self.beside(equation, self.sizes)
             made = {owner[out]: self.bytes(out) for out in equation.outvars if out not in apart}
             made = {root: count for root, count in made.items() if root not in live and root not in apart}
             free = [live[root] for root in _roots(equation, owner) if root in live and ends[root] <= place]

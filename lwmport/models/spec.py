@@ -90,12 +90,14 @@ class WholePart:
         config: the name of its configuration.
         settings: changes of it, ``field=value`` each.
         narrowed: whether the loaders that store linear layers in 8 or 4 bits do so with this one.
+        section: the part of a ``config.json`` of the whole that is its configuration; empty for all of it.
     """
 
     component: str
     config: str
     settings: tuple[str, ...] = ()
     narrowed: bool = True
+    section: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +109,14 @@ class WholeModel:
         summary: what it is, in one line.
         parts: its components, in the order in which they run.
         picture_tokens: how many tokens of the text model's context a picture takes.
+        kind: the ``model_type`` of transformers that a ``config.json`` of such a model has; empty for none.
     """
 
     name: str
     summary: str
     parts: tuple[WholePart, ...]
     picture_tokens: int = 0
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

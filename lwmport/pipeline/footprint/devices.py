@@ -55,7 +55,7 @@ def _devices(target: Target, soc: str | None) -> Iterator[Device]:
         yield Device(target=target.name, names=tuple(names), memory=total, usable=usable, fits=UNKNOWN)
 
 
-def judged(device: Device, case: Case, total: Total, longest: int | None) -> Device:
+def judged(device: Device, case: Case, total: Total) -> Device:
     """Return a device with whether the case fits it, and if not, the first change with which it does."""
     if device.memory is None:
         return replace(device, note="its memory is not known here: say --memory")
@@ -63,21 +63,22 @@ def judged(device: Device, case: Case, total: Total, longest: int | None) -> Dev
     needed = total(case)
     if needed <= room:
         return replace(device, fits=YES)
-    change = next((found for found in changes(case, total, room, longest)), None)
+    change = next(changes(case, total, room), None)
     devices = -(-needed // room)
     note = f"as it is, at least {devices} such devices, with the model cut between them"
     return replace(device, fits=WITH if change else NO, change=change, note=note)
 
 
-def changes(case: Case, total: Total, room: int, longest: int | None) -> Iterator[Change]:
+def changes(case: Case, total: Total, room: int) -> Iterator[Change]:
     """Yield what makes a case fit, the least change first: pieces of the prompt, context, batch, precision, both."""
-    del longest  # a shorter context always has positions
     for one in _pieces(case):
         if (count := total(one)) <= room:
             yield Change(words=f"--chunk {one.chunk}", bytes=count)
-    found = _context(case, total, room)
+    pieces = next(_pieces(case), case)
+    found = _context(pieces, total, room)
     if found is not None:
-        yield Change(words=f"--context {found.context}", bytes=total(found))
+        chunk = f"--chunk {pieces.chunk} " if pieces is not case else ""
+        yield Change(words=f"{chunk}--context {found.context}", bytes=total(found))
     if case.batch > 1 and (batch := _batch(case, total, room)) is not None:
         yield Change(words=f"--batch {batch.batch}", bytes=total(batch))
     for precision in _narrower(case.precision):

@@ -10,6 +10,9 @@ NO: Final = "no"
 WITH: Final = "with"
 UNKNOWN: Final = "not known"
 
+FITS: Final = "fits"
+FITS_NOT: Final = "does not fit"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
@@ -118,6 +121,9 @@ class MemoryPlan:
     form: str = FORM
 
     @property
-    def fits_all(self) -> bool:
-        """Whether it fits, as it is, every device whose memory is known."""
-        return all(device.fits in (YES, UNKNOWN) for device in self.devices)
+    def status(self) -> str:
+        """``fits`` where a device has room for it as it is, ``does not fit`` where none has that is known."""
+        known = [device for device in self.devices if device.fits != UNKNOWN]
+        if any(device.fits == YES for device in known):
+            return FITS
+        return FITS_NOT if known else UNKNOWN

@@ -55,7 +55,7 @@ class PlanRequest:
     def __post_init__(self) -> None:
         """Refuse types and values that no plan has."""
         check_types(self)
-        settle(self, precision="")
+        settle(self)
         object.__setattr__(self, "precision", meant("precision", self.precision, PRECISIONS, WORDS))
         check_known("precision", self.precision, PRECISIONS, WORDS)
         if self.attention:

@@ -41,18 +41,18 @@ def plan(request: PlanRequest, observer: Observer | None = None) -> MemoryPlan:
     terms = sizing.terms(case)
     total = sum(term.bytes for term in terms)
     observer.phase("hold it against the devices")
-    found = tuple(judged(device, case, sizing.total, None) for device in devices)
+    found = tuple(judged(device, case, sizing.total) for device in devices)
     return MemoryPlan(
         model=subject.title,
         case=case,
         target=request.target or "",
-        parameters=sum(_parameters(one) for one in sizing.traced(case.precision)),
+        parameters=sizing.parameters(case.precision),
         terms=terms,
         total=total,
         precisions=_precisions(sizing, case),
         attention=sizing.by_attention(case),
         devices=found,
-        advice=tuple(_advice(found, total)),
+        advice=tuple(_advice(found)),
         notes=tuple(_notes(subject, sizing, request, case)),
     )
 
@@ -70,9 +70,7 @@ def _sizing(subject: Subject, request: PlanRequest) -> Sizing:
         residence = load(target.residence)
     if attention == WHOLE_SCORES:
         names = frozenset(name for name in (names or _all_composites()) if "attention" not in name)
-    return Sizing(
-        subject=subject, residence=residence, composites=names, attention=LOOP if attention == LOOP else ""
-    )
+    return Sizing(subject=subject, residence=residence, composites=names, attention=LOOP if attention == LOOP else "")
 
 
 def _all_composites() -> frozenset[str]:
@@ -97,19 +95,14 @@ def _case(sizing: Sizing, request: PlanRequest) -> Case:
     return Case(precision=precision, context=context, batch=request.batch, chunk=chunk)
 
 
-def _parameters(one: object) -> int:
-    from math import prod
-
-    return sum(prod(spec.shape) for spec in one.member.component.weights.values())  # type: ignore[attr-defined]
-
-
 def _precisions(sizing: Sizing, case: Case) -> dict[str, int]:
     """Return the total in each precision; a dtype that nobody asked for is not traced anew."""
-    wanted = [name for name in PRECISIONS if name == case.precision or name in PACKINGS or name == "float16"]
+    packed = () if sizing.residence.widened else PACKINGS
+    wanted = [name for name in PRECISIONS if name in (case.precision, "float16", *packed)]
     return {name: sizing.total(replace(case, precision=name)) for name in wanted}
 
 
-def _advice(devices: tuple[Device, ...], total: int) -> list[str]:
+def _advice(devices: tuple[Device, ...]) -> list[str]:
     found = []
     for device in devices:
         names = f"{device.target} {device.names[0]}" + (" and others" if len(device.names) > 1 else "")

@@ -1,4 +1,4 @@
-"""What weights take in a precision: dtypes as `lwmport convert` writes them, and 8 and 4 bits as bitsandbytes holds them.
+"""What weights take: in the dtypes that `lwmport convert` writes, and in 8 and 4 bits as bitsandbytes holds them.
 
 A linear layer in 8 bits has a float32 scale for each output; in 4 bits a scale for each block of 64, of float32 or, in
 ``nf4-double``, of 8 bits with a float32 for each 256 of them. Tables, norms, biases, convolutions and the layer that

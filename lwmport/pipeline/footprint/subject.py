@@ -8,7 +8,7 @@ from typing import Any, Final
 from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import ConfigError, UsageError
-from lwmport.models.families import NAMES, USUAL, Table, config_aliases, config_names, read_fields, resolve
+from lwmport.models.families import COMPONENTS, NAMES, USUAL, Table, config_aliases, config_names, read_fields, resolve
 from lwmport.models.huggingface import HfConfig
 from lwmport.models.options import Options
 from lwmport.models.spec import WholeModel, WholePart
@@ -29,15 +29,23 @@ class Member:
 
     Attributes:
         component: in float32 or in a narrower precision.
-        config: what its configuration is called.
         logits: its outputs that are logits.
         narrowed: whether its linear layers may be stored in 8 or 4 bits.
     """
 
     component: Component
-    config: str
     logits: tuple[str, ...]
     narrowed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A component or a group that is planned, its configuration (a name or the fields) and changes of that."""
+
+    component: str
+    config: str | Mapping[str, Any] = USUAL
+    settings: tuple[str, ...] = ()
+    narrowed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +54,13 @@ class Subject:
 
     Attributes:
         title: what it is called.
-        parts: the components and their configurations: names, or the fields.
+        parts: what it is made of.
         checkpoint: where the shapes come from, empty where the configuration tells them.
         picture_tokens: tokens of the context that a picture takes.
     """
 
     title: str
-    parts: tuple[tuple[str, str | Mapping[str, Any], tuple[str, ...], bool], ...]
+    parts: tuple[Asked, ...]
     checkpoint: str = ""
     picture_tokens: int = 0
 
@@ -62,31 +70,16 @@ class Subject:
         Raises:
             PortError: no such component or configuration, or a checkpoint that cannot be read.
         """
-        return tuple(member for part in self.parts for member in self._members(*part, precision, attention))
+        return tuple(member for part in self.parts for member in self._members(part, precision, attention))
 
-    def _members(  # noqa: PLR0913 - a part of `parts`, and how it is computed
-        self,
-        name: str,
-        config: str | Mapping[str, Any],
-        settings: tuple[str, ...],
-        narrowed: bool,  # noqa: FBT001 - as above
-        precision: str,
-        attention: str,
-    ) -> tuple[Member, ...]:
-        options = Options(precision=precision, settings=settings, attention=attention)
+    def _members(self, part: Asked, precision: str, attention: str) -> tuple[Member, ...]:
+        options = Options(precision=precision, settings=part.settings, attention=attention)
         if self.checkpoint:
-            family, _ = open_model(name, self.checkpoint, config, options)
+            family, _ = open_model(part.component, self.checkpoint, part.config, options, 0)
         else:
-            family = resolve(name, config, options)
-        told = config if isinstance(config, str) else "the fields of its file"
-        shown = (family.spec.usual or USUAL) if told == USUAL and not self.checkpoint else told
+            family = resolve(part.component, part.config, options)
         return tuple(
-            Member(
-                component=component,
-                config=self.checkpoint or " ".join([shown, *settings]),
-                logits=family.spec.logits,
-                narrowed=narrowed,
-            )
+            Member(component=component, logits=family.spec.logits, narrowed=part.narrowed)
             for component in family.components
         )
 
@@ -103,7 +96,7 @@ def subject_of(text: str, config: str, settings: tuple[str, ...]) -> Subject:
         return _whole(MODELS[model], config, settings)
     name = meant("component", text, NAMES)
     if name in NAMES:
-        return Subject(title=name, parts=((name, config, settings, True),))
+        return Subject(title=name, parts=(Asked(component=name, config=config, settings=settings),))
     if Path(text).exists() or "::" in text:
         return _of_path(text, config, settings)
     return _of_configuration(text, settings)
@@ -115,13 +108,12 @@ def _whole(model: WholeModel, config: str, settings: tuple[str, ...]) -> Subject
             f"expected no --config and no --set for {model.name}, which has its own, found some; plan its components "
             f"one by one: {', '.join(part.component for part in model.parts)}"
         )
-    return Subject(
-        title=model.name, parts=tuple(map(_part, model.parts)), picture_tokens=model.picture_tokens
-    )
+    parts = tuple(_asked(part, part.config, part.settings) for part in model.parts)
+    return Subject(title=model.name, parts=parts, picture_tokens=model.picture_tokens)
 
 
-def _part(part: WholePart) -> tuple[str, str, tuple[str, ...], bool]:
-    return part.component, part.config, part.settings, part.narrowed
+def _asked(part: WholePart, config: str | Mapping[str, Any], settings: tuple[str, ...]) -> Asked:
+    return Asked(component=part.component, config=config, settings=settings, narrowed=part.narrowed)
 
 
 def _of_path(text: str, config: str, settings: tuple[str, ...]) -> Subject:
@@ -134,27 +126,42 @@ def _of_path(text: str, config: str, settings: tuple[str, ...]) -> Subject:
     component = looks_like(opened.specs)
     if not component:
         raise UsageError(f"expected a checkpoint of a known model, found {text}; name its component, and --config")
-    return Subject(title=text, parts=((component, config, settings, True),), checkpoint=text)
+    return Subject(title=text, parts=(Asked(component=component, config=config, settings=settings),), checkpoint=text)
 
 
 def _of_fields(text: str, fields: Mapping[str, Any], settings: tuple[str, ...]) -> Subject:
     """Return what the ``config.json`` of a Hugging Face folder is of, told by its ``model_type``."""
     kind = fields.get("model_type")
-    found = [
-        (next(iter(spec.huggingface.components)), spec.huggingface)
-        for spec in FAMILIES.values()
-        if spec.huggingface is not None and spec.huggingface.kind == kind
-    ]
-    if len(found) != 1:
-        kinds = [spec.huggingface.kind for spec in FAMILIES.values() if spec.huggingface is not None]
+    model = next((model for model in MODELS.values() if kind and model.kind == kind), None)
+    if model is not None:
+        parts = tuple(_asked(part, _own(fields, part), settings) for part in model.parts)
+        return Subject(title=text, parts=parts, picture_tokens=model.picture_tokens)
+    folders = [spec.huggingface for spec in FAMILIES.values() if spec.huggingface is not None]
+    found = next((folder for folder in folders if folder.kind == kind), None)
+    if found is None:
+        kinds = [folder.kind for folder in folders] + [model.kind for model in MODELS.values() if model.kind]
         raise ConfigError(
-            f"expected a config.json whose model_type is one of {few(kinds)}, found {kind!r} in {text}; for another "
-            "file name the component, with --config FILE.json"
+            f"expected a config.json whose model_type is one of {few(dict.fromkeys(kinds))}, found {kind!r} in {text}; "
+            "for another file name the component, with --config FILE.json"
         )
-    ((component, folder),) = found
-    read = folder.read(fields)
-    own = read.fields if isinstance(read, HfConfig) else read
-    return Subject(title=text, parts=((component, own, settings, True),))
+    part = WholePart(component=found.components[0], config=USUAL)
+    return Subject(title=text, parts=(_asked(part, _own(fields, part), settings),))
+
+
+def _own(fields: Mapping[str, Any], part: WholePart) -> Mapping[str, Any]:
+    """Return the configuration of one component out of a ``config.json``, with its family's own fields if it has such.
+
+    Raises:
+        ConfigError: there is no such section.
+    """
+    found = fields.get(part.section) if part.section else fields
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"expected {part.section} in the config.json, found none")
+    folder = FAMILIES[COMPONENTS[part.component]].huggingface
+    if folder is None:
+        return found
+    read = folder.read(found)
+    return read.fields if isinstance(read, HfConfig) else read
 
 
 def _of_configuration(text: str, settings: tuple[str, ...]) -> Subject:
@@ -171,4 +178,4 @@ def _of_configuration(text: str, settings: tuple[str, ...]) -> Subject:
     if len(found) > 1:
         raise UsageError(f"expected a component beside --config {text}, found that {' and '.join(found)} have it")
     ((component, name),) = found.items()
-    return Subject(title=f"{component} {name}", parts=((component, name, settings, True),))
+    return Subject(title=f"{component} {name}", parts=(Asked(component=component, config=name, settings=settings),))

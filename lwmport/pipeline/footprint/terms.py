@@ -67,12 +67,17 @@ class Sizing:
         limits = [one.member.component.config.get("max_sequence_length") for one in self.traced(precision)]
         return min((int(limit) for limit in limits if limit), default=None)
 
+    def parameters(self, precision: str) -> int:
+        """Return the number of parameters of all components."""
+        specs = (spec for one in self.traced(precision) for spec in one.member.component.weights.values())
+        return sum(prod(spec.shape) for spec in specs)
+
     def terms(self, case: Case) -> tuple[Term, ...]:
         """Return the parts of the memory."""
         parts = self.traced(case.precision)
         found = [self._weights(one, case) for one in parts]
         found += [self._cache(one, case) for one in parts if one.program.signature.caches]
-        found += self._values(parts, case)
+        found += self._values(self.traced("float32") if self.residence.widened else parts, case)
         if self.residence.process:
             source = self.residence.sources.get("process", "")
             found.append(_term("process", "", self.residence.process, "before a model is opened", source))
@@ -86,7 +91,7 @@ class Sizing:
         kept = stored(one.member, one.program, case.precision)
         held = kept.bytes - (kept.tables if self.residence.mapped_tables else 0)
         if self.residence.widened and case.precision != "float32":
-            held = _widened(one) - (kept.tables if self.residence.mapped_tables else 0)
+            held = 2 * held
         return _term("weights", one.member.component.name, held, self._told(one, kept, case.precision), SHAPES)
 
     def _told(self, one: Traced, kept: Stored, precision: str) -> str:
@@ -94,7 +99,7 @@ class Sizing:
         dtype = precision if packed else computed(precision)
         words = [f"{kept.parameters:,} parameters in {dtype}"]
         if packed:
-            words.append(f"linear layers {numbers.size(kept.linear)} with the head, the rest in float16")
+            words.append("linear layers alone; the head, tables and the rest in float16")
         if kept.tables and self.residence.mapped_tables:
             words.append(f"tables of {numbers.size(kept.tables)} stay in the file")
         if self.residence.widened and precision != "float32":
@@ -173,10 +178,6 @@ def _bytes(spec: TensorSpec, sizes: Mapping[str, int]) -> int:
     return prod(size_of(dim, sizes) for dim in spec.shape) * int(dtype_of(spec.dtype).itemsize)
 
 
-def _widened(one: Traced) -> int:
-    return 4 * sum(prod(spec.shape) for spec in one.member.component.weights.values())
-
-
 def _workspace(program: Program, equation: Any, packed: set[str], case: Case) -> int:
     """Return what a product with a packed weight needs besides."""
     if equation.primitive.name != "dot_general" or not packed:
@@ -186,7 +187,7 @@ def _workspace(program: Program, equation: Any, packed: set[str], case: Case) ->
     if weight is None:
         return 0
     if PACKINGS[case.precision].bits == 4:
-        return 2 * prod(weight.aval.shape)
+        return 2 * int(prod(weight.aval.shape))
     rows = case.batch * max(1, case.chunk)
     return 4 * rows * int(equation.outvars[0].aval.shape[-1])
 

@@ -25,8 +25,8 @@ CHIPS: Final = {
     **family_of("Ascend950PR_9579 Ascend950PR_9582 Ascend950PR_9589 Ascend950PR_9599 Ascend950DT_9582", "950"),
 }
 """Name -> chip. Ascend910B is the old 910, not the A2 series. Sources: Ascend/pytorch NpuVariables.cpp, HAMi's device
-tables; of 950, its kernels' and simulator's builds. The memory of 310B depends on the board. What programs can have of a 310P3
-is HAMi's figure."""
+tables; of 950, its kernels' and simulator's builds. The memory of 310B depends on the board. What programs can
+have of a 310P is HAMi's figure for the 310P3."""
 
 PART: Final = r"vir0[1248]"
 """What follows the name of a chip that is cut by virtualisation: ``Ascend310P3vir04``."""
