@@ -6,6 +6,7 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 - `check` holds a model file against a target's rules; `compile` compiles it with the vendor's tool;
 - `compare` shows how the structures of two models differ, and what that means for each target;
 - `plan` tells what a model takes of a device's memory, and which devices have room for it;
+- `bench` measures how fast a model is on this machine;
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
@@ -52,9 +53,12 @@ if TYPE_CHECKING:
     from lwmport.pipeline.observer import Observer
     from lwmport.pipeline.port.run import PortOutcome, PortRequest, port
     from lwmport.pipeline.session import Session
+    from lwmport.pipeline.speed.request import BenchRequest
+    from lwmport.pipeline.speed.run import bench
     from lwmport.pipeline.validate.run import ValidateRequest, validate
     from lwmport.reports.bisection import Bisection
     from lwmport.reports.comparison.record import Comparison
+    from lwmport.reports.speed.record import Bench
     from lwmport.types import Status
 
     Request = ConvertRequest
@@ -62,6 +66,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
+    "Bench",
+    "BenchRequest",
     "BisectRequest",
     "Bisection",
     "BundleOutcome",
@@ -99,6 +105,7 @@ __all__ = [
     "VerifyOutcome",
     "VerifyRequest",
     "__version__",
+    "bench",
     "bisect",
     "bundle",
     "check",
@@ -114,6 +121,8 @@ __all__ = [
 
 _API = {
     "ArtifactError": "lwmport.errors:ArtifactError",
+    "Bench": "lwmport.reports.speed.record:Bench",
+    "BenchRequest": "lwmport.pipeline.speed.request:BenchRequest",
     "BisectRequest": "lwmport.pipeline.bisect.request:BisectRequest",
     "Bisection": "lwmport.reports.bisection:Bisection",
     "BundleOutcome": "lwmport.pipeline.bundle.run:BundleOutcome",
@@ -150,6 +159,7 @@ _API = {
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
     "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",
     "VerifyRequest": "lwmport.pipeline.bundle.verify:VerifyRequest",
+    "bench": "lwmport.pipeline.speed.run:bench",
     "bisect": "lwmport.pipeline.bisect.run:bisect",
     "bundle": "lwmport.pipeline.bundle.run:bundle",
     "check": "lwmport.pipeline.check:check_models",

@@ -30,6 +30,7 @@ COMMANDS = (
     ["inspect"],
     ["compare"],
     ["plan"],
+    ["bench"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

@@ -11,6 +11,7 @@ import click
 
 from lwmport import __version__
 from lwmport.cli import interruption, room
+from lwmport.cli.bench import bench
 from lwmport.cli.bisect import bisect
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
@@ -64,6 +65,7 @@ for command in (
     inspect,
     compare,
     plan,
+    bench,
     checkpoint,
     list_,
     doctor,

@@ -57,8 +57,8 @@ def plan(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     MODEL is a model of several components (llava-1.5-13b), a component, a configuration (lwm-text-1m), a config.json,
     a folder that holds one, or a checkpoint. Shapes alone are read, and no weight.
 
-    Exit codes: 0 it fits one of the devices as it is, 1 it fits none, 2 usage, 3 their memory is not known, or the model
-    cannot be read.
+    Exit codes: 0 it fits one of the devices as it is, 1 it fits none, 2 usage, 3 their memory is not known, or the
+    model cannot be read.
     """
     from lwmport.pipeline.footprint.document import document
     from lwmport.pipeline.footprint.request import PlanRequest

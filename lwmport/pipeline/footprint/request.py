@@ -74,9 +74,18 @@ class PlanRequest:
         Raises:
             UsageError: it is no number with a unit.
         """
-        if self.memory is None:
-            return None
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?) ?(gib|mib|gb|mb)", self.memory.casefold())
-        if found is None:
-            raise UsageError(f"expected memory as a number with GiB, MiB, GB or MB, found {self.memory!r}")
-        return int(float(found[1]) * UNITS[found[2]])
+        return bytes_of(self.memory)
+
+
+def bytes_of(text: str | None) -> int | None:
+    """Return memory such as ``24GiB`` in bytes; None for None.
+
+    Raises:
+        UsageError: it is no number with a unit.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?) ?(gib|mib|gb|mb)", text.casefold())
+    if found is None:
+        raise UsageError(f"expected memory as a number with GiB, MiB, GB or MB, found {text!r}")
+    return int(float(found[1]) * UNITS[found[2]])
