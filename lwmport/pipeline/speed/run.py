@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import __version__, atomic, child, digest, memory
-from lwmport.errors import ChildError, PortError, UnusedOptionError
+from lwmport.errors import ChildError, PortError, UnusedOptionError, UsageError
 from lwmport.models.families import NAMES
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
@@ -18,6 +18,7 @@ from lwmport.pipeline.footprint.request import bytes_of
 from lwmport.pipeline.names import one_name
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.session import JAX
 from lwmport.pipeline.speed.ramps import RAMPS, Ramp, ramp_of
 from lwmport.pipeline.speed.request import INPUTS, OUTPUTS, BenchRequest
 from lwmport.pipeline.speed.trial import measurer
@@ -27,8 +28,10 @@ from lwmport.reports import numbers
 from lwmport.reports.speed.files import earlier_rows, write
 from lwmport.reports.speed.record import FAILED, MEASURED, MEMORY, SLOW, Bench, BenchRow
 from lwmport.requests import by_fields
+from lwmport.runtime.isolated import DEVICE_BYTES
 from lwmport.runtime.registry import runner_for
 from lwmport.types import DECODE
+from lwmport.wording import few
 
 CAUSES: Final = {"memory": MEMORY, "time": SLOW}
 """Cause of a child's end -> what the row is called."""
@@ -57,8 +60,8 @@ def bench(request: BenchRequest, observer: Observer | None = None) -> Bench:
         facts = _facts(request, found)
         key = digest.of_json([str(replace(request, out=None)), facts, found.made.weights_sha256])
         rows = list(earlier_rows(request.out, key)) if request.out is not None else []
-        server = stack.enter_context(contextlib.closing(_server(request, path)))
         stopped = ""
+        server = stack.enter_context(contextlib.closing(_server(request, path, found)))
         for row, stop in _measured(request, ramp, server, tuple(rows), observer):
             rows = [*(one for one in rows if _place(one) != _place(row)), row]
             stopped = stop
@@ -92,6 +95,9 @@ def _ramp(request: BenchRequest, found: Subjects) -> Ramp:
             return RAMPS[request.like]()
         lengths = request.input_lengths or INPUTS, request.output_lengths or OUTPUTS
     else:
+        if len(found.items) != 1:
+            names = few(item.part.path for item in found.items)
+            raise UsageError(f"expected one model to measure, found the folder of {names}; name one of them")
         for name in ("input_lengths", "output_lengths", "like"):
             if getattr(request, name):
                 word = name.replace("_", "-")
@@ -102,10 +108,14 @@ def _ramp(request: BenchRequest, found: Subjects) -> Ramp:
     return ramp_of(*lengths, request.batches, rising=request.ramp)
 
 
-def _server(request: BenchRequest, path: Path) -> child.Server:
-    free = memory.free_bytes()
+def _is_device(request: BenchRequest, found: Subjects) -> bool:
+    return request.runner != JAX and runner_for(found.items[0].path, request.runner).device
+
+
+def _server(request: BenchRequest, path: Path, found: Subjects) -> child.Server:
     most = bytes_of(request.max_memory)
-    bound = min(size for size in (most, free, 1 << 62) if size is not None)
+    free = DEVICE_BYTES if _is_device(request, found) else memory.free_bytes()
+    bound = min(size for size in (most, free, DEVICE_BYTES) if size is not None)
     return child.Server(
         measurer,
         {"path": path.absolute(), "runner": request.runner, "threads": request.threads or processors()},
@@ -121,25 +131,27 @@ def _measured(
     done = {_place(row): row for row in known}
     for climb in ramp.climbs:
         for batch in climb.batches():
-            asked = {"input": climb.input, "output": climb.output, "batch": batch}
-            observer.phase(f"measure {_words(**asked)}")
-            row = done.get((climb.input, climb.output, batch)) or _row(request, server, asked)
+            asked = BenchRow(input=climb.input, output=climb.output, batch=batch, status=MEASURED)
+            observer.phase(f"measure {_words(asked)}")
+            row = done.get(_place(asked)) or _row(request, server, asked)
             ended = row.status != MEASURED
-            yield row, f"{_words(**asked)}: {row.reason}" if ended and ramp.strict else ""
+            yield row, f"{_words(asked)}: {row.reason}" if ended and ramp.strict else ""
             if ended and ramp.strict:
                 return
             if ended:
                 break
 
 
-def _row(request: BenchRequest, server: child.Server, asked: dict[str, int]) -> BenchRow:
+def _row(request: BenchRequest, server: child.Server, asked: BenchRow) -> BenchRow:
+    """Return a row with what was measured, or with why nothing was."""
+    sizes = {"input": asked.input, "output": asked.output, "batch": asked.batch}
     try:
-        found: dict[str, Any] = server.ask(**asked, warm_up=request.warm_up, repeat=request.repeat)
+        found: dict[str, Any] = server.ask(**sizes, warm_up=request.warm_up, repeat=request.repeat)
     except ChildError as error:
-        return BenchRow(**asked, status=CAUSES.get(error.cause, FAILED), reason=str(error))
+        return replace(asked, status=CAUSES.get(error.cause, FAILED), reason=str(error))
     except PortError as error:
-        return BenchRow(**asked, status=FAILED, reason=str(error))
-    row = BenchRow(**asked, status=MEASURED, **found)
+        return replace(asked, status=FAILED, reason=str(error))
+    row = replace(asked, **found)
     bound = None if request.max_latency is None else request.max_latency / 1000
     if bound is not None and row.latency is not None and row.latency > bound:
         reason = f"p90 of {numbers.seconds(row.latency)} is above --max-latency {request.max_latency}"
@@ -151,14 +163,18 @@ def _place(row: BenchRow) -> tuple[int, int, int]:
     return row.input, row.output, row.batch
 
 
-def _words(input: int, output: int, batch: int) -> str:  # noqa: A002 - the fields of a row
-    lengths = f"{input} in, {output} out, " if input else ""
-    return f"{lengths}batch {batch}"
+def _words(row: BenchRow) -> str:
+    lengths = f"{row.input} in, {row.output} out, " if row.input else ""
+    return f"{lengths}batch {row.batch}"
 
 
 def _facts(request: BenchRequest, found: Subjects) -> dict[str, str]:
     """Return what the numbers depend on, by name."""
-    spec = "jax" if request.runner == "jax" else runner_for(found.items[0].path, request.runner).title
+    spec = (
+        "the JAX model, which is the reference"
+        if request.runner == JAX
+        else runner_for(found.items[0].path, request.runner).title
+    )
     versions = []
     for name in RUNTIMES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -188,8 +204,8 @@ def _bench(request: BenchRequest, facts: dict[str, str], rows: list[BenchRow], s
     best = max((row for row in rows if row.rate is not None), key=lambda row: row.rate or 0.0, default=None)
     words = [f"{measured} rows measured on this machine, after {request.warm_up} warm-up runs of the same sizes each"]
     if best is not None:
-        words.append(f"most at {_words(*_place(best))}: {numbers.number(best.rate or 0.0)} a second")
-    words += [f"{_words(*_place(row))} was {row.status}" for row in ended]
+        words.append(f"most at {_words(best)}: {numbers.number(best.rate or 0.0)} a second")
+    words += [f"{_words(row)} was {row.status}" for row in ended]
     return Bench(
         model=request.model,
         facts=facts,

@@ -1,6 +1,5 @@
 """One row, measured: in a process of its own, which opens the model once and is asked for row after row."""
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport import memory
+from lwmport.errors import RunnerError
 from lwmport.pipeline.session import Session
-from lwmport.pipeline.validate.subject import subjects_of
+from lwmport.pipeline.validate.subject import Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import numbers
 from lwmport.runtime.registry import open_runner
 from lwmport.runtime.session.layout import IDS
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import DECODE, Array
+from lwmport.types import DECODE, Array, Runner, TensorSpec
 
 QUANTILES: Final = {"p50": 50, "p90": 90, "p99": 99}
 
@@ -33,7 +33,7 @@ def measurer(path: Path, runner: str | None, threads: int) -> Callable[..., Any]
     return _forward(open_runner(item.path, context, runner), item.part.signature.inputs)
 
 
-def _ids(found: Any) -> Mapping[str, int]:
+def _ids(found: Subjects) -> Mapping[str, int]:
     """Return how many tokens there are, and whether a session is told which are codes."""
     part = next(one for one in found.made.components if one.name == found.made.phases[DECODE])
     specs = {spec.name: spec for spec in part.signature.inputs}
@@ -74,9 +74,10 @@ def _generation(session: Session, known: Mapping[str, int]) -> Callable[..., Any
     return measure
 
 
-def _forward(runner: Any, specs: Any) -> Callable[..., Any]:
+def _forward(runner: Runner, specs: tuple[TensorSpec, ...]) -> Callable[..., Any]:
     def measure(input: int, output: int, batch: int, warm_up: int, repeat: int) -> dict[str, Any]:  # noqa: A002
         del input, output  # a model without tokens has none
+        _check_batch(specs, batch)
         random = np.random.default_rng(0)
         feeds: dict[str, Array] = {spec.name: numbers(spec, batch, random) for spec in specs}
         for _ in range(warm_up):
@@ -92,7 +93,19 @@ def _forward(runner: Any, specs: Any) -> Callable[..., Any]:
     return measure
 
 
+def _check_batch(specs: tuple[TensorSpec, ...], batch: int) -> None:
+    """Return if a model takes a batch.
+
+    Raises:
+        RunnerError: it was converted for another one.
+    """
+    fixed = specs[0].shape[0] if specs and specs[0].shape else None
+    if isinstance(fixed, int) and fixed != batch:
+        raise RunnerError(
+            f"expected a batch of {fixed}, as the model was converted for, found {batch}; "
+            "convert it with --batch dynamic"
+        )
+
+
 def _quantiles(taken: list[float]) -> dict[str, float]:
-    with contextlib.suppress(IndexError):
-        return {name: float(np.percentile(taken, share)) for name, share in QUANTILES.items()}
-    return {}
+    return {name: float(np.percentile(taken, share)) for name, share in QUANTILES.items()} if taken else {}

@@ -50,7 +50,7 @@ def earlier_rows(folder: Path, key: str) -> tuple[BenchRow, ...]:
     if value.get("key") != key:
         return ()
     try:
-        return plain.decode(tuple[BenchRow, ...], value.get("rows"), RECORD)  # type: ignore[type-var]
+        return plain.decode(tuple[BenchRow, ...], value.get("rows"), RECORD)
     except ArtifactError:
         return ()
 

@@ -20,7 +20,7 @@ class BenchRow:
         input: tokens of the prompt; 0 for a model without tokens.
         output: tokens that are generated; 0 for a model without tokens.
         batch: sequences or pictures at once.
-        status: ``measured``; ``too slow`` (measured, above the bound), ``out of memory`` or ``failed``.
+        status: ``measured``; ``too slow`` (above a bound on latency or time), ``out of memory`` or ``failed``.
         reason: why it went no further; empty if it did.
         first: to the first token, the median.
         next: to each further token: ``p50``, ``p90``, ``p99``.
