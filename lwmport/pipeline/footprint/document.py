@@ -3,10 +3,9 @@
 from typing import Any
 
 from lwmport import plain
-from lwmport.pipeline.footprint.record import MemoryPlan
+from lwmport.pipeline.footprint.record import FORMAT, MemoryPlan
 
 
 def document(found: MemoryPlan) -> dict[str, Any]:
     """Return a plan as plain JSON values, of the form ``lwmport-plan/1``; sizes are bytes."""
-    told: dict[str, Any] = plain.encode(found)
-    return {"form": told.pop("form"), "status": found.status, **told}
+    return {"format": FORMAT, "status": found.status, **plain.encode(found)}

@@ -1,9 +1,10 @@
 """A memory plan as a record: its terms, the devices, and what to change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-FORM: Final = "lwmport-plan/1"
+FORMAT: Final = "lwmport-plan/1"
 
 YES: Final = "yes"
 NO: Final = "no"
@@ -113,12 +114,11 @@ class MemoryPlan:
     parameters: int
     terms: tuple[Term, ...]
     total: int
-    precisions: dict[str, int]
-    attention: dict[str, int]
+    precisions: Mapping[str, int]
+    attention: Mapping[str, int]
     devices: tuple[Device, ...]
     advice: tuple[str, ...]
     notes: tuple[str, ...]
-    form: str = FORM
 
     @property
     def status(self) -> str:

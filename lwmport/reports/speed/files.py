@@ -11,7 +11,7 @@ from lwmport import atomic, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.reports import render
 from lwmport.reports.speed import plot
-from lwmport.reports.speed.record import FORM, Bench, BenchRow
+from lwmport.reports.speed.record import FORMAT, Bench, BenchRow
 from lwmport.small_files import read_small
 
 RECORD: Final = "bench.json"
@@ -26,7 +26,7 @@ COLUMNS: Final = (
 
 def document(bench: Bench, key: str) -> dict[str, Any]:
     """Return a measurement as plain JSON values; ``key`` is the digest of what was asked, of what, and where."""
-    return {"form": FORM, "key": key, **plain.encode(bench)}
+    return {"format": FORMAT, "key": key, **plain.encode(bench)}
 
 
 def earlier_rows(folder: Path, key: str) -> tuple[BenchRow, ...]:
@@ -42,7 +42,7 @@ def earlier_rows(folder: Path, key: str) -> tuple[BenchRow, ...]:
         value = json.loads(read_small(folder / RECORD))
     except (OSError, ValueError, RecursionError):
         value = None
-    if not isinstance(value, Mapping) or value.get("form") != FORM:
+    if not isinstance(value, Mapping) or value.get("format") != FORMAT:
         raise UsageError(
             f"expected nothing at {folder / found[0]}, or what 'lwmport bench' wrote, found something else; name "
             "another --out"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-FORM: Final = "lwmport-bench/1"
+FORMAT: Final = "lwmport-bench/1"
 
 MEASURED: Final = "measured"
 SLOW: Final = "too slow"

@@ -177,6 +177,6 @@ def test_the_command_prints_a_table_and_a_document(capsys: pytest.CaptureFixture
     assert "in all" in capsys.readouterr().out
     assert cli.main([*words, "--memory", "1MB", "--json"], standalone_mode=False) == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["form"] == "lwmport-plan/1"
+    assert document["format"] == "lwmport-plan/1"
     assert document["status"] == "does not fit"
     assert document["total"] == sum(one["bytes"] for one in document["terms"])

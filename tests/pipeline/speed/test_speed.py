@@ -57,7 +57,7 @@ def test_a_language_model_has_first_and_next_tokens(text: Path, tmp_path: Path) 
 def test_the_files_hold_every_row(text: Path, tmp_path: Path) -> None:
     found = lwmport.bench(model=str(text), input_lengths=(4,), output_lengths=(2,), out=tmp_path, **QUICK)
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert document["form"] == "lwmport-bench/1"
+    assert document["format"] == "lwmport-bench/1"
     assert len(document["rows"]) == len(found.rows) == 1
     rows = list(csv.DictReader((tmp_path / "bench.csv").read_text().splitlines()))
     assert tuple(rows[0]) == COLUMNS
