@@ -82,7 +82,9 @@ def _print(found: "MemoryPlan") -> None:
     click.echo(printable(f"{found.model}: {found.parameters:,} parameters; {found.case.words}"))
     terms = Table("what", "component", "bytes", "how")
     for term in found.terms:
-        terms.add_row(term.name, term.of, f"{term.bytes:,}", printable(term.how))
+        terms.add_row(
+            term.name, term.of, f"{term.bytes:,}", printable(term.how) + (" (assumed)" if term.assumed else "")
+        )
     terms.add_row("in all", "", f"{found.total:,}", f"{numbers.size(found.total)}, {found.total / 2**30:.2f} GiB")
     devices = Table("target", "device", "memory", "fits")
     for device in found.devices:

@@ -124,13 +124,14 @@ class Sizing:
         name = max(peaks, key=lambda key: peaks[key].bytes)
         peak = peaks[name]
         words = f"at {peak.where.removeprefix('lwmport.')}"
-        found = [_term("values", name, peak.bytes, words, LIVENESS)]
+        source = f"{LIVENESS}; {BITSANDBYTES}" if case.precision in PACKINGS else LIVENESS
+        found = [_term("values", name, peak.bytes, words, source)]
         if self.residence.arena:
             chunk = 1 << max(0, peak.bytes - 1).bit_length()
             again = 0 if case.context else chunk
             words = "memory is taken in powers of two" + ("" if case.context else ", and again as one block")
             source = self.residence.sources.get("arena", "")
-            found.append(_term("workspace", name, chunk - peak.bytes + again, words, source))
+            found.append(_term("workspace", name, chunk - peak.bytes + again, words, source, assumed=True))
         return found
 
     def peak(self, one: Traced, case: Case, composites: frozenset[str] | None = None) -> Peak:
@@ -192,5 +193,5 @@ def _workspace(program: Program, equation: Any, packed: set[str], case: Case) ->
     return 4 * rows * int(equation.outvars[0].aval.shape[-1])
 
 
-def _term(name: str, of: str, count: int, how: str, source: str) -> Term:
-    return Term(name=name, of=of, bytes=count, how=how, source=source)
+def _term(name: str, of: str, count: int, how: str, source: str, *, assumed: bool = False) -> Term:
+    return Term(name=name, of=of, bytes=count, how=how, source=source, assumed=assumed)
