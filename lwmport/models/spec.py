@@ -82,6 +82,44 @@ class ChosenField:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WholePart:
+    """One component of a model that is made of several.
+
+    Attributes:
+        component: a component or a group, of any family.
+        config: the name of its configuration.
+        settings: changes of it, ``field=value`` each.
+        narrowed: whether the loaders that store linear layers in 8 or 4 bits do so with this one.
+        section: the part of a ``config.json`` of the whole that is its configuration; empty for all of it.
+    """
+
+    component: str
+    config: str
+    settings: tuple[str, ...] = ()
+    narrowed: bool = True
+    section: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeModel:
+    """A model that several components make together, each exported for itself.
+
+    Attributes:
+        name: what a user calls it. No component and no other model has this name.
+        summary: what it is, in one line.
+        parts: its components, in the order in which they run.
+        picture_tokens: how many tokens of the text model's context a picture takes.
+        kind: the ``model_type`` of transformers that a ``config.json`` of such a model has; empty for none.
+    """
+
+    name: str
+    summary: str
+    parts: tuple[WholePart, ...]
+    picture_tokens: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilySpec:
     """Everything that the rest of the program knows about a family of models.
 
@@ -126,6 +164,7 @@ class FamilySpec:
         notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
         license: under which license the released weights are, for the same place. Empty: nothing is said.
         huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
+        models: models that its components make together with those of other families.
     """
 
     name: str
@@ -156,6 +195,7 @@ class FamilySpec:
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+    models: tuple[WholeModel, ...] = ()
 
     @property
     def untold(self) -> tuple[ChosenField, ...]:

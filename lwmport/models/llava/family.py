@@ -3,11 +3,28 @@
 from typing import Final
 
 from lwmport.models.llava.tolerances import TOLERANCES
-from lwmport.models.spec import ChosenField, FamilySpec, PartSpec
+from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
 from lwmport.models.vit.pictures import CLIP_COLOURS
 
 _FACTORIES: Final = "lwmport.models.llava.components"
 _LAYERS: Final = "num_hidden_layers"
+
+
+def _whole(size: str, width: int) -> WholeModel:
+    """Return LLaVA-1.5 of a size; its own loader leaves the tower in float16 whatever the rest is stored in."""
+    settings = (f"text_hidden_size={width}",)
+    return WholeModel(
+        name=f"llava-1.5-{size}",
+        summary=f"LLaVA-1.5 {size}: CLIP's tower, the projector and the language model",
+        parts=(
+            WholePart(component="llava-vision", config="clip-l-336", settings=settings, narrowed=False),
+            WholePart(component="llava-projector", config="clip-l-336", settings=settings),
+            WholePart(component="llama", config=size, section="text_config"),
+        ),
+        picture_tokens=576,
+        kind="llava",
+    )
+
 
 FAMILY: Final = FamilySpec(
     name="llava",
@@ -49,4 +66,5 @@ FAMILY: Final = FamilySpec(
         "embeddings of the language model",
     },
     tolerances=TOLERANCES,
+    models=(_whole("7b", 4096), _whole("13b", 5120)),
 )

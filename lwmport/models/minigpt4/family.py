@@ -3,12 +3,28 @@
 from typing import Final
 
 from lwmport.models.minigpt4.tolerances import TOLERANCES
-from lwmport.models.spec import ChosenField, FamilySpec, PartSpec
+from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
 from lwmport.models.vit.pictures import CLIP_COLOURS
 
 _FACTORIES: Final = "lwmport.models.minigpt4.components"
 _LAYERS: Final = "num_hidden_layers"
 _STATES: Final = "axes [batch, tokens, channels]"
+
+
+def _whole(size: str, width: int) -> WholeModel:
+    """Return MiniGPT-4 with a Vicuna of a size."""
+    return WholeModel(
+        name=f"minigpt4-{size}",
+        summary=f"MiniGPT-4 {size}: EVA's tower, the Q-Former, the projection and the language model",
+        parts=(
+            WholePart(
+                component="minigpt4-image", config="eva-g", settings=(f"text_hidden_size={width}",), narrowed=False
+            ),
+            WholePart(component="llama", config=size),
+        ),
+        picture_tokens=32,
+    )
+
 
 FAMILY: Final = FamilySpec(
     name="minigpt4",
@@ -64,4 +80,5 @@ FAMILY: Final = FamilySpec(
         "language model",
     },
     tolerances=TOLERANCES,
+    models=(_whole("7b", 4096), _whole("13b", 5120)),
 )
