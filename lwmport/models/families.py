@@ -149,8 +149,8 @@ def resolve(
 
     spec = family_with(name)
     options = options or Options()
-    parts = [spec.part(part) for part in parts_of(name, options)]
     chosen = _configured(spec, config, options, name, specs)
+    parts = _had(tuple(spec.part(part) for part in parts_of(name, options)), chosen)
     references = tuple(_made(spec, part, chosen, options) for part in parts)
     check_stored(references, options.store)
     components = tuple(in_precision(component, options.precision) for component in references)
@@ -236,10 +236,10 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
     """Return the configuration of a model: named, or read from fields, with the settings of a user on top."""
     config = config_name(part, config) if isinstance(config, str) else config
     given = read_fields(config) if not isinstance(config, str) or is_file(config) else config
-    given = spec.usual or given if given == USUAL else given
     if spec.configure:
         found: Config = _asked(spec, spec.configure, given, options, part=part, specs=specs)
         return found
+    given = spec.usual or given if given == USUAL else given
     configs = load(spec.configs, owner_of(spec))
     if not isinstance(configs, Mapping) or not configs:
         raise ConfigError(f"expected configurations by name at {spec.configs!r} of {owner_of(spec)}, found none")
@@ -250,6 +250,14 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
         given = configs[given].to_json()
     chosen: Config = changed(type(configs[first]).from_json(given), options.settings)
     return chosen
+
+
+def _had(parts: tuple[PartSpec, ...], config: Config) -> tuple[PartSpec, ...]:
+    """Return the components that a model of a configuration has, of a group; of one alone, that it has it."""
+    lacking = [part for part in parts if part.needs and not config.to_json()[part.needs]]
+    if len(parts) == 1 and lacking:
+        raise ConfigError(f"expected {lacking[0].needs} true for {lacking[0].name}, found false: there is none then")
+    return tuple(part for part in parts if part not in lacking)
 
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
@@ -298,7 +306,7 @@ def _weights(
         told: Mapping[str, WeightSpec] = _asked(spec, spec.weights, config)
         return told
     names = {component.name for component in made}
-    others = [_made(spec, part, config, options) for part in spec.components if part.name not in names]
+    others = [_made(spec, part, config, options) for part in _had(spec.components, config) if part.name not in names]
     return checkpoint_weights((*made, *others))
 
 

@@ -24,6 +24,8 @@ class PartSpec:
             component (``settings``, ``precision``, ``store``) are not named.
         static: the components of fixed lengths that stand for it where sizes are static.
         layers: the field of the configuration that counts the layers of its program. Empty: one layer or none.
+        needs: the field of the configuration that must be true; without it the model has no such component, and a group
+            stands for the others. Empty: every model has it.
         prefix: what the names of its tensors begin with in a checkpoint, before the component's own name.
         rename: own name -> name in the checkpoint, behind ``prefix``. A key that ends in ``/`` is the beginning of
             names. The longest key that fits counts.
@@ -35,6 +37,7 @@ class PartSpec:
     options: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     layers: str = ""
+    needs: str = ""
     prefix: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
 
@@ -91,6 +94,7 @@ class FamilySpec:
         names: reference to ``names(part)``: the names of the configurations that a component has. Empty: ``configs``.
         other_names: other words for configurations, such as the names under which weights are released -> the names.
         usual: the name of the configuration that is meant where none is named. Empty: the first of ``configs``.
+            ``configure`` gets `lwmport.models.families.USUAL` then, for a checkpoint may mean another one.
         chosen: the fields of the configuration that manifests and reports name, with where each value came from.
         offers: reference to ``offers(component, specs) -> names``: the configurations that fit the tensors of a
             checkpoint, best fit first. A checkpoint of such a family is not converted before a configuration says the
