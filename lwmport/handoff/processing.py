@@ -75,8 +75,7 @@ def _after(spec: TensorSpec) -> Processing:
 
 
 def _picture_in(spec: TensorSpec, how: Preprocessing) -> Processing:
-    """Return what makes an input of a picture; without more numbers it is LWM's own, ``_process_frame`` of its
-    lwm/vision_chat.py."""
+    """Return what makes an input of a picture; by default LWM's own, ``_process_frame`` of its lwm/vision_chat.py."""
     scaling, numbers = _scaling(spec), how.normalisation
     if spec.dtype == BYTES:
         steps = _steps(spec, how.resizing, f"as {spec.dtype}: the model makes numbers of the bytes")

@@ -48,10 +48,8 @@ def _squashed(image: "Image.Image", size: Size, how: Resizing) -> "Image.Image":
 def _covering(image: "Image.Image", size: Size, how: Resizing) -> "Image.Image":
     """Return a picture whose shorter side, measured against the size, fits, and whose longer one is cut."""
     (width, height), (wide, high) = size, image.size
-    if wide * height < high * width:
-        whole = (width, int(width * high / wide))
-    else:
-        whole = (int(height * wide / high), height)
+    narrow = wide * height < high * width
+    whole = (width, int(width * high / wide)) if narrow else (int(height * wide / high), height)
     _check_pixels(whole, image.size)
     left, top = (_half(found - wanted, how) for found, wanted in zip(whole, size, strict=True))
     return image.resize(whole, _filter(how)).crop((left, top, left + width, top + height))

@@ -52,7 +52,7 @@ def as_input(image: Image.Image, how: Resizing) -> Array:
 
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_inputs_are_those_of_transformers(name: str) -> None:
-    """Both resize with Pillow; transformers normalises in another order, which rounds otherwise (docs/preprocessing.md)."""
+    """Both resize with Pillow; transformers normalises in another order, which rounds otherwise."""
     transformers = pytest.importorskip("transformers")
     kind, told, how = PROCESSORS[name]
     processor = getattr(transformers, kind)(image_mean=CLIP.mean, image_std=CLIP.deviation, resample=3, **told)

@@ -29,7 +29,8 @@ class CompileJob:
     [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
     model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
     ``given`` are a user's inputs of several runs to compare on, ``scales`` the largest magnitudes of those outputs
-    whose range is known. ``preprocessing`` is how a picture becomes each input that is one. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
+    whose range is known. ``preprocessing`` is how a picture becomes each input that is one.
+    ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     ``finish`` adds to a verdict what its record says beside it. ``within`` is a folder that holds model and results
     and keeps them together, if there is one.
     """
