@@ -103,7 +103,7 @@ def test_what_is_quantized_is_made_of_bytes() -> None:
 
 
 @pytest.mark.parametrize(("component", "form", "words"), [
-    ("vqgan-decoder", "onnx", "--with-preprocessing of vqgan-encoder"),
+    ("vqgan-decoder", "onnx", "--with-preprocessing of"),
     ("llama-head", "onnx", "--with-preprocessing of"),
 ])  # fmt: skip
 def test_who_takes_no_picture_is_told(component: str, form: str, words: str, tmp_path: Path) -> None:
