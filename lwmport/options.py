@@ -391,6 +391,15 @@ OPTIONS: Final = (
         help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
     ),
     Option(
+        key="with_preprocessing",
+        place=Place.MODEL,
+        kind=Kind.FLAG,
+        default=False,
+        lowered=True,
+        help="Pictures are bytes [batch, height, width, 3], and the model itself makes numbers of them.",
+        more="[Preprocessing in the graph](preprocessing.md#in-the-graph)",
+    ),
+    Option(
         key="set",
         place=Place.MODEL,
         field="settings",

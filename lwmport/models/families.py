@@ -144,6 +144,7 @@ def resolve(
         UsageError: an unknown name, or options that do not go together.
         ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
+    from lwmport.models.byte_pictures import with_byte_pictures
     from lwmport.models.precision import in_precision
 
     spec = family_with(name)
@@ -152,9 +153,14 @@ def resolve(
     parts = _had(tuple(spec.part(part) for part in parts_of(name, options)), chosen)
     references = tuple(_made(spec, part, chosen, options) for part in parts)
     check_stored(references, options.store)
+    components = tuple(in_precision(component, options.precision) for component in references)
+    if options.with_preprocessing:
+        components, references = (
+            tuple(with_byte_pictures(one, spec) for one in several) for several in (components, references)
+        )
     return Family(
         spec=spec,
-        components=tuple(in_precision(component, options.precision) for component in references),
+        components=components,
         references=references,
         whole=partial(_weights, spec, chosen, options, references),
         config=chosen.to_json(),

@@ -40,6 +40,7 @@ class Options:
         ring: ranks of an unrolled ring.
         sequence: tokens in one run; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
         max_length: tokens in a static KV cache; None for the configuration's longest sequence.
+        with_preprocessing: whether pictures come as bytes, which the model scales itself.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
 
     Raises:
@@ -58,6 +59,7 @@ class Options:
     ring: int = 1
     sequence: int | None = None
     max_length: int | None = None
+    with_preprocessing: bool = field(default=False, metadata=ADDED)
     static: bool = False
 
     def __post_init__(self) -> None:

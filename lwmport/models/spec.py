@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lwmport.models.huggingface import HuggingFace
-from lwmport.types import Array, Component, Normalisation, Tolerances
+from lwmport.types import Array, Component, Kind, Preprocessing, Signature, Tolerances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +156,8 @@ class FamilySpec:
         tokens: the input that holds the tokens of a text. Empty: no component reads any.
         logits: outputs that are logits: on their last axis, of each token that may be next. They are also judged by
             what a reader of the text would notice (`lwmport.validators.language`).
-        preprocessing: input -> how a picture becomes that input. A picture that is not named is scaled to its
-            ``value_range``.
+        preprocessing: input -> how a picture becomes that input. A picture that is not named is prepared as LWM's are:
+            cut to the size, and scaled to its ``value_range``.
         words: ``inputs/NAME`` or ``outputs/NAME`` (without what stands behind a dot) -> what the tensor is outside
             the model, in a few words.
         tolerances: how far outputs may be from the reference, near ties included.
@@ -189,7 +189,7 @@ class FamilySpec:
     complete: str = ""
     tokens: str = ""
     logits: tuple[str, ...] = ()
-    preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=Tolerances)
     notice: str = ""
@@ -201,6 +201,11 @@ class FamilySpec:
     def untold(self) -> tuple[ChosenField, ...]:
         """The fields that no tensor of a checkpoint tells."""
         return tuple(field for field in self.chosen if not field.tensor)
+
+    def prepared(self, signature: Signature) -> dict[str, Preprocessing]:
+        """Return how pictures become each input of a component that is one."""
+        shown = (spec.name for spec in signature.inputs if spec.kind is Kind.PICTURE)
+        return {name: self.preprocessing.get(name, Preprocessing()) for name in shown}
 
     def part(self, name: str) -> PartSpec:
         """Return one component's record."""

@@ -22,8 +22,9 @@ from PIL import Image
 from lwmport import npy
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
-from lwmport.types import Array, Kind, Normalisation, TensorSpec, dtype_of
-from lwmport.validators.pictures import channels_last, cut, scaled
+from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
+from lwmport.validators.pictures import channels_last, scaled
+from lwmport.validators.resizing import MOST_PIXELS, resized
 
 SUFFIXES: Final = (".npz", ".jsonl")
 PICTURES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -37,9 +38,6 @@ MOST_LINES: Final = 256 << 20
 
 MOST_FILES: Final = 10_000
 """Arrays, lines or pictures."""
-
-MOST_PIXELS: Final = 80_000_000
-"""Pixels of a picture before it is cut."""
 
 TEXT: Final = "text"
 """The key of a line that has a text in place of tokens."""
@@ -63,7 +61,7 @@ class Wanted:
 
     specs: tuple[TensorSpec, ...]
     batch: int = 1
-    preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     tokens: str = ""
     open: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
@@ -414,14 +412,15 @@ def _places(run: int, batch: int) -> range:
 
 def _run_of(spec: TensorSpec, wanted: Wanted, files: Sequence[Path]) -> Sample:
     height, width, channels = channels_last(spec)
-    cut_out = np.stack([_opened(file, (height, width)) for file in files])
-    if channels != cut_out.shape[-1]:
-        cut_out = np.repeat(cut_out.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
-    made = scaled(cut_out, spec, wanted.preprocessing.get(spec.name))
+    how = wanted.preprocessing.get(spec.name, Preprocessing())
+    fitted = np.stack([_opened(file, (height, width), how.resizing) for file in files])
+    if channels != fitted.shape[-1]:
+        fitted = np.repeat(fitted.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
+    made = scaled(fitted, spec, how.normalisation)
     return Sample(inputs={spec.name: made}, titles=tuple(file.name for file in files))
 
 
-def _opened(path: Path, size: tuple[int, int]) -> Array:
+def _opened(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255]."""
     try:
         with (
@@ -430,7 +429,9 @@ def _opened(path: Path, size: tuple[int, int]) -> Array:
             Image.open(stream, formats=FORMATS) as image,
         ):
             large = image.width * image.height > MOST_PIXELS
-            found = None if large else cut(image.convert("RGB"), size)
+            found = None if large else resized(image.convert("RGB"), size, how)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
         raise UsageError(f"expected a picture at {path}, found: {one_line(error)}") from error
     if found is None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from lwmport.models.llava.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
-from lwmport.models.vit.pictures import CLIP_COLOURS
+from lwmport.models.vit.pictures import PADDED
 
 _FACTORIES: Final = "lwmport.models.llava.components"
 _LAYERS: Final = "num_hidden_layers"
@@ -33,6 +33,7 @@ FAMILY: Final = FamilySpec(
             name="llava-image",
             summary="LLaVA's image side: a picture to embeddings of the language model",
             factory=f"{_FACTORIES}:image",
+            options=("with_preprocessing",),
             layers=_LAYERS,
         ),
         PartSpec(
@@ -44,6 +45,7 @@ FAMILY: Final = FamilySpec(
             name="llava-vision",
             summary="LLaVA's tower (CLIP): a picture to states of patches",
             factory=f"{_FACTORIES}:vision",
+            options=("with_preprocessing",),
             layers=_LAYERS,
         ),
     ),
@@ -58,7 +60,7 @@ FAMILY: Final = FamilySpec(
         ChosenField(field="text_hidden_size", word="language width", tensor="projector/linear_2/kernel"),
     ),
     marks={"vision/class_embedding": "llava-vision", "projector/linear_1/kernel": "llava-projector"},
-    preprocessing={"pixel_values": CLIP_COLOURS},
+    preprocessing={"pixel_values": PADDED},
     words={
         "outputs/image_embeds": "axes [batch, patches, channels]; llava-projector reads them",
         "inputs/image_embeds": "axes [batch, patches, channels]: what llava-vision gives",

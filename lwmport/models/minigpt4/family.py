@@ -4,7 +4,7 @@ from typing import Final
 
 from lwmport.models.minigpt4.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
-from lwmport.models.vit.pictures import CLIP_COLOURS
+from lwmport.models.vit.pictures import SQUASHED
 
 _FACTORIES: Final = "lwmport.models.minigpt4.components"
 _LAYERS: Final = "num_hidden_layers"
@@ -33,6 +33,7 @@ FAMILY: Final = FamilySpec(
             name="minigpt4-image",
             summary="MiniGPT-4's image side: a picture to embeddings of the language model",
             factory=f"{_FACTORIES}:image",
+            options=("with_preprocessing",),
             layers=_LAYERS,
         ),
         PartSpec(
@@ -51,6 +52,7 @@ FAMILY: Final = FamilySpec(
             name="minigpt4-vision",
             summary="MiniGPT-4's tower (EVA ViT-g) and ln_vision: a picture to normalised states",
             factory=f"{_FACTORIES}:vision",
+            options=("with_preprocessing",),
             layers=_LAYERS,
         ),
     ),
@@ -70,7 +72,7 @@ FAMILY: Final = FamilySpec(
         "vit/cls_token": "minigpt4-vision",
         "llama_proj/kernel": "minigpt4-projection",
     },
-    preprocessing={"pixel_values": CLIP_COLOURS},
+    preprocessing={"pixel_values": SQUASHED},
     words={
         "outputs/image_embeds": f"{_STATES}, the class token first; minigpt4-qformer reads them",
         "inputs/image_embeds": f"{_STATES}, the class token first: what minigpt4-vision gives",
