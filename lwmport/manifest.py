@@ -147,7 +147,7 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        value = json.loads(read_small(path, LIMIT))
+        value = plain.parsed(read_small(path, LIMIT))
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else in_place_of(path) or error
         raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error

@@ -173,7 +173,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         ArtifactError: it is none.
     """
     try:
-        value = json.loads(content)
+        value = plain.parsed(content)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{where}: expected JSON, found damage: {error}") from error
     if not isinstance(value, dict):

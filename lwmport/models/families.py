@@ -1,12 +1,12 @@
 """Components by name, in a configuration: what a user asks for becomes a `Family`. All tables come from the records."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from lwmport import plain
 from lwmport.choices import Choice
 from lwmport.errors import ConfigError, PortError, UsageError, said
 from lwmport.instead import in_place_of
@@ -324,7 +324,7 @@ def read_fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(config, str):
         return config
     try:
-        values = json.loads(read_small(Path(config)).decode())
+        values = plain.parsed(read_small(Path(config)).decode())
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else in_place_of(Path(config)) or error
         raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {found}") from error

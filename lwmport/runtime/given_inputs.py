@@ -8,18 +8,17 @@ may be left out. Pictures are prepared as the model's family says, in the order 
 Nothing in the files is executed, and none of them makes more memory than it may (`MOST`, `MOST_PIXELS`).
 """
 
-import json
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from lwmport import npy
+from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
 from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
@@ -325,7 +324,7 @@ def _lines_of(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line, parse_constant=_refuse)
+            value = plain.parsed(line)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}, line {number}: expected JSON, found: {one_line(error)}") from error
         if not isinstance(value, dict) or not value:
@@ -334,10 +333,6 @@ def _lines_of(path: Path) -> list[dict[str, Any]]:
     if not 1 <= len(found) <= MOST_FILES:
         raise UsageError(f"{path}: expected 1 to {MOST_FILES} lines, found {len(found)}")
     return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _value(value: Any, spec: TensorSpec, where: str) -> Array:

@@ -39,7 +39,7 @@ def earlier_rows(folder: Path, key: str) -> tuple[BenchRow, ...]:
     if not found:
         return ()
     try:
-        value = json.loads(read_small(folder / RECORD))
+        value = plain.parsed(read_small(folder / RECORD))
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, Mapping) or value.get("format") != FORMAT:
