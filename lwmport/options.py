@@ -391,6 +391,16 @@ OPTIONS: Final = (
         help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
     ),
     Option(
+        key="layout",
+        place=Place.MODEL,
+        default="",
+        what="layout of pictures",
+        choices=("nchw", "nhwc"),
+        lowered=True,
+        help="Axes of the pictures that go in. By default channels come first in ONNX, and last in other formats.",
+        more="[Components](neighbours.md)",
+    ),
+    Option(
         key="with_preprocessing",
         place=Place.MODEL,
         kind=Kind.FLAG,

@@ -274,6 +274,11 @@ class Dialect:
     precisions: tuple[str, ...] = ("float32", "float16")
     stores: tuple[str, ...] = ()
 
+    @property
+    def layout(self) -> str:
+        """Axes of pictures that a model may take in either order: ONNX has channels first in all its operators."""
+        return "nchw" if self.format == "onnx" else ""
+
 
 @dataclass(kw_only=True)
 class SharedData:

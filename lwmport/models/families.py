@@ -145,13 +145,21 @@ def resolve(
         ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
     from lwmport.models.byte_pictures import with_byte_pictures
+    from lwmport.models.picture_layout import in_layout
     from lwmport.models.precision import in_precision
 
     spec = family_with(name)
     options = options or Options()
     chosen = _configured(spec, config, options, name, specs)
     parts = _had(tuple(spec.part(part) for part in parts_of(name, options)), chosen)
+    turned = options.layout if any("layout" in part.options for part in parts) else ""
+    options = replace(options, layout=turned)
     references = tuple(_made(spec, part, chosen, options) for part in parts)
+    if turned:
+        references = tuple(
+            in_layout(one, turned) if "layout" in part.options else one
+            for part, one in zip(parts, references, strict=True)
+        )
     check_stored(references, options.store)
     components = tuple(in_precision(component, options.precision) for component in references)
     if options.with_preprocessing:

@@ -33,7 +33,7 @@ FAMILY: Final = FamilySpec(
             name="llava-image",
             summary="LLaVA's image side: a picture to embeddings of the language model",
             factory=f"{_FACTORIES}:image",
-            options=("with_preprocessing",),
+            options=("layout", "with_preprocessing"),
             layers=_LAYERS,
         ),
         PartSpec(
@@ -45,7 +45,7 @@ FAMILY: Final = FamilySpec(
             name="llava-vision",
             summary="LLaVA's tower (CLIP): a picture to states of patches",
             factory=f"{_FACTORIES}:vision",
-            options=("with_preprocessing",),
+            options=("layout", "with_preprocessing"),
             layers=_LAYERS,
         ),
     ),

@@ -33,7 +33,7 @@ FAMILY: Final = FamilySpec(
             name="minigpt4-image",
             summary="MiniGPT-4's image side: a picture to embeddings of the language model",
             factory=f"{_FACTORIES}:image",
-            options=("with_preprocessing",),
+            options=("layout", "with_preprocessing"),
             layers=_LAYERS,
         ),
         PartSpec(
@@ -52,7 +52,7 @@ FAMILY: Final = FamilySpec(
             name="minigpt4-vision",
             summary="MiniGPT-4's tower (EVA ViT-g) and ln_vision: a picture to normalised states",
             factory=f"{_FACTORIES}:vision",
-            options=("with_preprocessing",),
+            options=("layout", "with_preprocessing"),
             layers=_LAYERS,
         ),
     ),
