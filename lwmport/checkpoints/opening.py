@@ -96,6 +96,8 @@ def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
         whole: Checkpoint = FOLDERS[form](path)
         return whole
     found = FOLDERS[form](path, family)
+    if not found.entries:
+        raise CheckpointError("expected tensors, found a folder whose files hold none")
     return Checkpoint(path, "hf", found.entries, found.files, found.config, found.findings)
 
 
