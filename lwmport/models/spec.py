@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lwmport.models.huggingface import HuggingFace
+from lwmport.models.released_files import ReleasedFiles
 from lwmport.types import Array, Component, Kind, Preprocessing, Signature, Tolerances
 
 
@@ -164,6 +165,7 @@ class FamilySpec:
         notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
         license: under which license the released weights are, for the same place. Empty: nothing is said.
         huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
+        released: what the tensors of its makers' files are called here. None: as here.
         models: models that its components make together with those of other families.
     """
 
@@ -195,6 +197,7 @@ class FamilySpec:
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+    released: ReleasedFiles | None = None
     models: tuple[WholeModel, ...] = ()
 
     @property

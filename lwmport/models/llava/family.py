@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.llava.released import RELEASED
 from lwmport.models.llava.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
 from lwmport.models.vit.pictures import PADDED
@@ -68,5 +69,6 @@ FAMILY: Final = FamilySpec(
         "embeddings of the language model",
     },
     tolerances=TOLERANCES,
+    released=RELEASED,
     models=(_whole("7b", 4096), _whole("13b", 5120)),
 )

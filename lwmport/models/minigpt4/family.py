@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.minigpt4.released import RELEASED
 from lwmport.models.minigpt4.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
 from lwmport.models.vit.pictures import SQUASHED
@@ -82,5 +83,6 @@ FAMILY: Final = FamilySpec(
         "language model",
     },
     tolerances=TOLERANCES,
+    released=RELEASED,
     models=(_whole("7b", 4096), _whole("13b", 5120)),
 )
