@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, work: Path) -> tuple[dict[str, list[float]]
         warnings.simplefilter("ignore")  # the exporter's own
         vit_torch.export(component.config, {name: weights.read(name) for name in component.weights}, theirs)
     size = int(component.config["image_size"])
-    inputs = {"pixel_values": np.random.default_rng(0).standard_normal((1, size, size, 3)).astype(np.float32)}
+    inputs = {"pixel_values": np.random.default_rng(0).standard_normal((1, 3, size, size)).astype(np.float32)}
     paths = {BASELINE: ours / f"{COMPONENT}.onnx", PEER: theirs}
     with ExitStack() as stack:
         workers = {

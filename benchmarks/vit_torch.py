@@ -25,12 +25,12 @@ FIELDS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attentio
 
 
 def export(config: Mapping[str, Any], weights: Mapping[str, Array], path: Path) -> None:
-    """Write the tower for one picture; it takes channels last, as ours does."""
+    """Write the tower for one picture; it takes channels first, as ours does."""
     import torch
 
     size = config["image_size"]
     torch.onnx.export(
-        _tower(config, weights), (torch.zeros(1, size, size, 3),), str(path), dynamo=True, verbose=False,
+        _tower(config, weights), (torch.zeros(1, 3, size, size),), str(path), dynamo=True, verbose=False,
         external_data=True, input_names=["pixel_values"], output_names=["image_embeds"],
     )  # fmt: skip
 
@@ -49,7 +49,7 @@ def _tower(config: Mapping[str, Any], weights: Mapping[str, Array]) -> Any:
             self.inner = model
 
         def forward(self, pixel_values: Any) -> Any:
-            return self.inner(pixel_values.permute(0, 3, 1, 2)).last_hidden_state
+            return self.inner(pixel_values).last_hidden_state
 
     return Tower().eval()
 
