@@ -1,26 +1,22 @@
 """The components of LLaVA's image side: its parts, and both in one program."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import flax.traverse_util
-import jax
-
+from lwmport.models.flax_modules import module_weights
 from lwmport.models.llava.config import LlavaConfig
 from lwmport.models.llava.network import Llava
 from lwmport.models.options import Options
+from lwmport.models.vit.part import part
 from lwmport.models.vit.pictures import pixel_values, states
-from lwmport.types import Component, Signature, TensorSpec, WeightSpec
+from lwmport.types import Component, TensorSpec, WeightSpec
 
 
 @cache
 def llava_weights(config: LlavaConfig) -> dict[str, WeightSpec]:
     """Return the shape and dtype of every weight that is used, by name; nothing is allocated."""
-    picture = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), "float32")
-    tree = jax.eval_shape(Llava(config).init, jax.random.key(0), picture)["params"]
-    flat = flax.traverse_util.flatten_dict(tree, sep="/")
-    return {name: WeightSpec(shape=leaf.shape, dtype=str(leaf.dtype)) for name, leaf in sorted(flat.items())}
+    return module_weights(Llava(config), (1, config.image_size, config.image_size, 3))
 
 
 def vision(config: LlavaConfig, _: Options) -> Component:
@@ -49,21 +45,8 @@ def _component(
     prefix: str,
     feeder: Component | None = None,
 ) -> Component:
-    given, made = edges
-
-    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        params = flax.traverse_util.unflatten_dict(dict(weights), sep="/")
-        return {made.name: Llava(config).apply({"params": params}, inputs[given.name], method=method)}
-
-    return Component(
-        name=name,
-        family="llava",
-        signature=Signature(inputs=(given,), outputs=(made,)),
-        weights={key: spec for key, spec in llava_weights(config).items() if key.startswith(prefix)},
-        config=config.to_json(),
-        apply=apply,
-        feeder=feeder,
-    )
+    weights = {key: spec for key, spec in llava_weights(config).items() if key.startswith(prefix)}
+    return part(name, config, module=Llava(config), method=method, edges=edges, weights=weights, feeder=feeder)
 
 
 def _image_embeds(config: LlavaConfig) -> TensorSpec:

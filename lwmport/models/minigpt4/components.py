@@ -1,17 +1,16 @@
 """The components of MiniGPT-4's image side: its parts, and all of them in one program."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-import flax.traverse_util
-import jax
-
+from lwmport.models.flax_modules import module_weights
 from lwmport.models.minigpt4.config import MiniGPT4Config
 from lwmport.models.minigpt4.network import MiniGPT4
 from lwmport.models.options import Options
+from lwmport.models.vit.part import part
 from lwmport.models.vit.pictures import pixel_values, states
-from lwmport.types import Component, Signature, TensorSpec, WeightSpec
+from lwmport.types import Component, TensorSpec, WeightSpec
 
 _TOWER: Final = ("vit/", "ln_vision/")
 _QUERIES: Final = ("query_tokens", "qformer/")
@@ -21,10 +20,7 @@ _PROJECTION: Final = ("llama_proj/",)
 @cache
 def minigpt4_weights(config: MiniGPT4Config) -> dict[str, WeightSpec]:
     """Return the shape and dtype of every weight, by name; nothing is allocated."""
-    picture = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, 3), "float32")
-    tree = jax.eval_shape(MiniGPT4(config).init, jax.random.key(0), picture)["params"]
-    flat = flax.traverse_util.flatten_dict(tree, sep="/")
-    return {name: WeightSpec(shape=leaf.shape, dtype=str(leaf.dtype)) for name, leaf in sorted(flat.items())}
+    return module_weights(MiniGPT4(config), (1, config.image_size, config.image_size, 3))
 
 
 def vision(config: MiniGPT4Config, _: Options) -> Component:
@@ -66,21 +62,8 @@ def _component(
     prefixes: tuple[str, ...],
     feeder: Component | None = None,
 ) -> Component:
-    given, made = edges
-
-    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        params = flax.traverse_util.unflatten_dict(dict(weights), sep="/")
-        return {made.name: MiniGPT4(config).apply({"params": params}, inputs[given.name], method=method)}
-
-    return Component(
-        name=name,
-        family="minigpt4",
-        signature=Signature(inputs=(given,), outputs=(made,)),
-        weights={key: spec for key, spec in minigpt4_weights(config).items() if key.startswith(prefixes)},
-        config=config.to_json(),
-        apply=apply,
-        feeder=feeder,
-    )
+    weights = {key: spec for key, spec in minigpt4_weights(config).items() if key.startswith(prefixes)}
+    return part(name, config, module=MiniGPT4(config), method=method, edges=edges, weights=weights, feeder=feeder)
 
 
 def _image_embeds(config: MiniGPT4Config) -> TensorSpec:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-import flax.traverse_util
-import jax
-
+from lwmport.models.flax_modules import module_weights, run_module
 from lwmport.models.vqgan.config import VQGANConfig
 from lwmport.models.vqgan.network import VQGAN
 from lwmport.types import Component, Kind, Quantizer, Signature, TensorSpec, WeightSpec
@@ -17,11 +15,7 @@ PIXEL_RANGE: Final = (-1.0, 1.0)
 @cache
 def vqgan_weights(config: VQGANConfig) -> dict[str, WeightSpec]:
     """Return the shape and dtype of every weight of a VQGAN, by checkpoint name; nothing is allocated."""
-    side = config.resolution
-    picture = jax.ShapeDtypeStruct((1, side, side, config.num_channels), "float32")
-    tree = jax.eval_shape(VQGAN(config).init, jax.random.key(0), picture)["params"]
-    flat = flax.traverse_util.flatten_dict(tree, sep="/")
-    return {name: WeightSpec(shape=leaf.shape, dtype=str(leaf.dtype)) for name, leaf in sorted(flat.items())}
+    return module_weights(VQGAN(config), (1, config.resolution, config.resolution, config.num_channels))
 
 
 def vqgan_encoder(config: VQGANConfig) -> Component:
@@ -77,8 +71,7 @@ def _part(config: VQGANConfig, prefixes: tuple[str, ...]) -> dict[str, WeightSpe
 
 
 def _run(config: VQGANConfig, weights: Mapping[str, Any], method: Any, value: Any) -> Any:
-    params = flax.traverse_util.unflatten_dict(dict(weights), sep="/")
-    return VQGAN(config).apply({"params": params}, value, method=method)
+    return run_module(VQGAN(config), weights, method, value)
 
 
 def _pixels(config: VQGANConfig) -> TensorSpec:
