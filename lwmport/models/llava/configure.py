@@ -7,7 +7,6 @@ from lwmport.models.llava.clip_config import clip_config
 from lwmport.models.llava.config import CONFIGS, LlavaConfig
 from lwmport.models.options import Options
 from lwmport.models.vit.configure import configured, side, sizes
-from lwmport.models.vit.foreign_config import is_foreign
 from lwmport.types import WeightSpec
 
 POSITIONS: Final = "vision/position_embedding"
@@ -46,14 +45,7 @@ def configure(
         ConfigError: values that no model can have, or that the checkpoint contradicts.
     """
     del part
-    return configured(CONFIGS, config, options, lambda base: _told(base, specs or {}), _said)
-
-
-def _said(values: Mapping[str, Any]) -> frozenset[str]:
-    if not is_foreign(values):
-        return frozenset(values)
-    told = clip_config(values)
-    return frozenset(told.fields) - told.assumed
+    return configured(CONFIGS, config, options, lambda base: _told(base, specs or {}), clip_config)
 
 
 def _told(config: LlavaConfig, specs: Mapping[str, WeightSpec]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from lwmport.models.minigpt4.blip2_config import blip2_config
 from lwmport.models.minigpt4.config import CONFIGS, JOINED, MiniGPT4Config
 from lwmport.models.options import Options
 from lwmport.models.vit.configure import configured, side, sizes
-from lwmport.models.vit.foreign_config import is_foreign
 from lwmport.types import WeightSpec
 
 POSITIONS: Final = "vit/pos_embed"
@@ -51,14 +50,7 @@ def configure(
         ConfigError: values that no model can have, or that the checkpoint contradicts.
     """
     del part
-    return configured(CONFIGS, config, options, lambda base: _told(base, specs or {}), _said)
-
-
-def _said(values: Mapping[str, Any]) -> frozenset[str]:
-    if not is_foreign(values):
-        return frozenset(values)
-    told = blip2_config(values)
-    return frozenset(told.fields) - told.assumed
+    return configured(CONFIGS, config, options, lambda base: _told(base, specs or {}), blip2_config)
 
 
 def _told(config: MiniGPT4Config, specs: Mapping[str, WeightSpec]) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from math import isqrt
 from typing import Any, TypeVar
 
 from lwmport.errors import ConfigError
+from lwmport.models.families import USUAL
 from lwmport.models.options import Options, changed, changes
 from lwmport.models.vit.checks import TowerConfig
+from lwmport.models.vit.foreign_config import Told, is_foreign
 from lwmport.registry import check_known
 from lwmport.types import WeightSpec
 
 _Config = TypeVar("_Config", bound=TowerConfig)
-
-USUAL = "lwm"
-"""What stands for the usual configuration where none is named (`lwmport.models.families.USUAL`)."""
 
 
 def configured(
@@ -25,7 +24,7 @@ def configured(
     config: str | Mapping[str, Any],
     options: Options,
     told: Callable[[_Config], Mapping[str, Any]],
-    said: Callable[[Mapping[str, Any]], Collection[str]],
+    foreign: Callable[[Mapping[str, Any]], Told],
 ) -> _Config:
     """Return a configuration with what a checkpoint tells in the place of what nobody asked for.
 
@@ -34,7 +33,7 @@ def configured(
         config: the name of one, or fields.
         options: its ``settings`` are on top.
         told: what the tensors of a checkpoint tell beside a configuration; nothing without a checkpoint.
-        said: which fields of a configuration its file says.
+        foreign: reads a configuration that transformers wrote.
 
     Raises:
         UsageError: an unknown name, or settings that no model can have.
@@ -46,9 +45,17 @@ def configured(
         fixed = set() if config == USUAL else {"hidden_size", "intermediate_size"}
     else:
         base = type(next(iter(configs.values()))).from_json(config)
-        fixed = set(said(config))
+        fixed = _said(config, foreign)
     base = changed(base, options.settings)
     return _settled(base, told(base), {*fixed, *changes(options.settings)})
+
+
+def _said(values: Mapping[str, Any], foreign: Callable[[Mapping[str, Any]], Told]) -> set[str]:
+    """Return which fields of a configuration its file says."""
+    if not is_foreign(values):
+        return set(values)
+    told = foreign(values)
+    return set(told.fields) - told.assumed
 
 
 def _fitting(configs: Mapping[str, _Config], told: Callable[[_Config], Mapping[str, Any]]) -> _Config:
