@@ -14,7 +14,6 @@ from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.lora import open_adapter
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.random_weights import recognised
-from lwmport.checkpoints.released import homes
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.stored_weights import StoredWeights
@@ -180,7 +179,7 @@ def fit_to(family: Family, opened: Checkpoint) -> None:
         opened.left_over = fit(opened, family.read, family.name, strict=family.spec.strict)
     except CheckpointError as error:
         missing = (name for name in family.read if name not in opened.specs)
-        raise CheckpointError(f"{error}{homes(released, missing) if released else ''}") from error
+        raise CheckpointError(f"{error}{released.where(missing) if released else ''}") from error
 
 
 def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:

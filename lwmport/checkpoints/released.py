@@ -2,14 +2,14 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.huggingface.folder import CONFIG, INDEX, FolderIndex, listed_files
+from lwmport.checkpoints.huggingface.folder import CONFIG, INDEX, KINDS, FolderIndex, listed_files
 from lwmport.checkpoints.index import Findings
 from lwmport.checkpoints.plain_json import read_object
 from lwmport.checkpoints.safetensors import index as safetensors_index
@@ -26,12 +26,14 @@ READERS: Final = {"safetensors": safetensors_index.index, "torch": torch_index.i
 ENDS: Final = (".pth", ".pt", ".bin", ".safetensors")
 """How files of weights end; what is no weight beside them ends otherwise."""
 
-WHOLES: Final = ("model.safetensors", "pytorch_model.bin")
+WHOLES: Final = tuple(KINDS)
+"""The file of a whole model, as transformers writes it: the first that is there counts."""
+
 MOST: Final = 1000
 """Files of weights in a folder."""
 
 
-def renamed(entries: Mapping[str, TensorEntry], released: ReleasedFiles | None) -> dict[str, TensorEntry]:
+def renamed(entries: Mapping[str, TensorEntry], released: ReleasedFiles) -> dict[str, TensorEntry]:
     """Return tensors under the names and with the axes of a family; what it does not know keeps its name.
 
     Raises:
@@ -39,7 +41,7 @@ def renamed(entries: Mapping[str, TensorEntry], released: ReleasedFiles | None) 
     """
     found: dict[str, TensorEntry] = {}
     for name, entry in entries.items():
-        own = None if released is None else released.named(name, len(entry.shape))
+        own = released.named(name, len(entry.shape))
         if own is None:
             add(found, name, entry)
         else:
@@ -112,11 +114,3 @@ def _reader(form: str) -> Callable[[Cursor], dict[str, TensorEntry]]:
     if form not in READERS:
         raise CheckpointError(f"expected a file of torch.save or safetensors, found {form}")
     return READERS[form]
-
-
-def homes(released: ReleasedFiles, missing: Iterator[str]) -> str:
-    """Return which published files hold tensors that are missing, as the end of a message."""
-    found = sorted(
-        {(start, file) for name in missing for start, file in released.homes.items() if name.startswith(start)}
-    )
-    return "".join(f"; {start.rstrip('/')} is in {file}" for start, file in found)

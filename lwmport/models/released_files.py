@@ -1,6 +1,6 @@
 """What a family tells of the files that its makers publish: which there are, and what their tensors are called here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,13 @@ class ReleasedFiles:
     named: Callable[[str, int], OwnName | None]
     homes: Mapping[str, str] = field(default_factory=dict)
     configured: Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], tuple[str, ...]]] | None = None
+
+    def where(self, missing: Iterable[str]) -> str:
+        """Return which published files hold tensors that are missing, as the end of a message."""
+        found = sorted(
+            {(start, file) for name in missing for start, file in self.homes.items() if name.startswith(start)}
+        )
+        return "".join(f"; {start.rstrip('/')} is in {file}" for start, file in found)
 
 
 def torch_module(name: str, rank: int) -> OwnName:
