@@ -9,12 +9,12 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from lwmport.models.picture_layout import LAYOUT, axes_of
 from lwmport.models.spec import FamilySpec
 from lwmport.types import Component, Kind, Preprocessing, TensorSpec
 
 DTYPE: Final = "uint8"
 RANGE: Final = (0.0, 255.0)
-LAYOUT: Final = "NHWC"
 
 Steps: TypeAlias = tuple[Any, Any]
 """Shift and scale, float32, of each channel or of all: a byte becomes ``(byte - shift) * scale``."""
@@ -65,8 +65,7 @@ def steps_of(spec: TensorSpec, how: Preprocessing) -> Steps:
 def _numbers(pictures: Any, spec: TensorSpec, steps: Steps) -> Any:
     shift, scale = steps
     found = (pictures.astype("float32") - shift) * scale
-    axes = tuple(LAYOUT.index(axis) for axis in spec.layout or LAYOUT)
-    return found.transpose(axes).astype(spec.dtype)
+    return found.transpose(axes_of(spec.layout or LAYOUT)).astype(spec.dtype)
 
 
 def _as_bytes(spec: TensorSpec, steps: Steps) -> TensorSpec:

@@ -145,21 +145,15 @@ def resolve(
         ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
     from lwmport.models.byte_pictures import with_byte_pictures
-    from lwmport.models.picture_layout import in_layout
     from lwmport.models.precision import in_precision
 
     spec = family_with(name)
     options = options or Options()
     chosen = _configured(spec, config, options, name, specs)
     parts = _had(tuple(spec.part(part) for part in parts_of(name, options)), chosen)
-    turned = options.layout if any("layout" in part.options for part in parts) else ""
-    options = replace(options, layout=turned)
+    if not any("layout" in part.options for part in parts):
+        options = replace(options, layout="")
     references = tuple(_made(spec, part, chosen, options) for part in parts)
-    if turned:
-        references = tuple(
-            in_layout(one, turned) if "layout" in part.options else one
-            for part, one in zip(parts, references, strict=True)
-        )
     check_stored(references, options.store)
     components = tuple(in_precision(component, options.precision) for component in references)
     if options.with_preprocessing:
@@ -269,13 +263,17 @@ def _had(parts: tuple[PartSpec, ...], config: Config) -> tuple[PartSpec, ...]:
 
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
-    """Return one component in float32."""
+    """Return one component in float32, its pictures in the layout that was asked for if it takes several."""
+    from lwmport.models.picture_layout import in_layout
+
     with steady():
         made: Component = _asked(spec, part.factory, config, options)
     if not isinstance(made, Component):
         raise ConfigError(f"expected {part.factory!r} of {owner_of(spec)} to make a component, found {made!r}")
     if made.family not in {spec.name, *spec.aliases}:
         raise ConfigError(f"expected {part.factory} to make a component of the family {spec.name}, found {made.family}")
+    if options.layout and "layout" in part.options:
+        made = in_layout(made, options.layout)
     return _located(spec, made)
 
 

@@ -6,27 +6,29 @@ from typing import Any, Final
 
 from lwmport.types import Component, Kind, TensorSpec
 
-CHANNELS_LAST: Final = "NHWC"
+LAYOUT: Final = "NHWC"
+"""The layout in which components compute."""
+
+
+def axes_of(layout: str) -> tuple[int, ...]:
+    """Return which axes of `LAYOUT` another layout has, in its order."""
+    return tuple(LAYOUT.index(axis) for axis in layout)
 
 
 def in_layout(component: Component, layout: str) -> Component:
     """Return the component with each picture that it takes in a layout, ``nchw`` or ``nhwc``; outputs stay."""
-    axes = tuple(CHANNELS_LAST.index(axis) for axis in layout.upper())
+    layout = layout.upper()
     shown = {spec.name for spec in component.signature.inputs if spec.kind is Kind.PICTURE}
-    if not shown or layout.upper() == CHANNELS_LAST:
+    if not shown or layout == LAYOUT:
         return component
-    back = tuple(layout.upper().index(axis) for axis in CHANNELS_LAST)
+    back = tuple(layout.index(axis) for axis in LAYOUT)
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         return component.apply(weights, {**inputs, **{name: inputs[name].transpose(back) for name in shown}})
 
-    inputs = tuple(_turned(spec, axes) if spec.name in shown else spec for spec in component.signature.inputs)
+    inputs = tuple(_turned(spec, layout) if spec.name in shown else spec for spec in component.signature.inputs)
     return replace(component, signature=replace(component.signature, inputs=inputs), apply=apply)
 
 
-def _turned(spec: TensorSpec, axes: tuple[int, ...]) -> TensorSpec:
-    return replace(
-        spec,
-        shape=tuple(spec.shape[axis] for axis in axes),
-        layout="".join(CHANNELS_LAST[axis] for axis in axes),
-    )
+def _turned(spec: TensorSpec, layout: str) -> TensorSpec:
+    return replace(spec, shape=tuple(spec.shape[axis] for axis in axes_of(layout)), layout=layout)
