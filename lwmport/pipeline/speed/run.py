@@ -4,12 +4,12 @@ import contextlib
 import platform
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from lwmport import __version__, atomic, child, digest, memory
 from lwmport.errors import ChildError, PortError, UnusedOptionError, UsageError
+from lwmport.extras import versions
 from lwmport.models.families import NAMES
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
@@ -23,7 +23,7 @@ from lwmport.pipeline.speed.ramps import RAMPS, Ramp, ramp_of
 from lwmport.pipeline.speed.request import INPUTS, OUTPUTS, BenchRequest
 from lwmport.pipeline.speed.trial import measurer
 from lwmport.pipeline.validate.subject import Subjects, subjects_of
-from lwmport.processors import processors
+from lwmport.processors import described, processors
 from lwmport.reports import numbers
 from lwmport.reports.speed.files import earlier_rows, write
 from lwmport.reports.speed.record import FAILED, MEASURED, MEMORY, SLOW, Bench, BenchRow
@@ -175,27 +175,21 @@ def _facts(request: BenchRequest, found: Subjects) -> dict[str, str]:
         if request.runner == JAX
         else runner_for(found.items[0].path, request.runner).title
     )
-    versions = []
-    for name in RUNTIMES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions.append(f"{name} {metadata.version(name)}")
+    processor = described("model name")
+    if processor is None:
+        processor = platform.processor() or platform.machine()
+    installed = versions()
+    told = [f"{name} {installed[name]}" for name in RUNTIMES if name in installed]
     precision = str(found.made.options.get("precision", Options().precision))
     return {
-        "machine": f"{_processor()}, {processors()} processors, {numbers.size(memory.total_bytes() or 0)} of memory",
+        "machine": f"{processor}, {processors()} processors, {numbers.size(memory.total_bytes() or 0)} of memory",
         "threads": str(request.threads or processors()),
         "runner": spec,
-        "versions": ", ".join([f"lwmport {__version__}", f"Python {platform.python_version()}", *versions]),
+        "versions": ", ".join([f"lwmport {__version__}", f"Python {platform.python_version()}", *told]),
         "model": f"{found.made.component}, {precision}, {found.made.artifact_format}",
         "weights": str(found.made.weights.get("description", "")),
         "inputs": "random tokens or numbers from seed 0",
     }
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return platform.processor() or platform.machine()
 
 
 def _bench(request: BenchRequest, facts: dict[str, str], rows: list[BenchRow], stopped: str) -> Bench:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import memory
+from lwmport.processors import described
 from lwmport.targets.doctor.doctor import Doctor
 from lwmport.targets.doctor.doctors import doctors
 from lwmport.targets.doctor.machine import Machine
@@ -106,11 +107,7 @@ def _loadable(name: str) -> bool:
 
 
 def _flags() -> frozenset[str]:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("flags"):
-                return frozenset(line.partition(":")[2].split())
-    return frozenset()
+    return frozenset((described("flags") or "").split())
 
 
 def _processes() -> int | None:
