@@ -23,23 +23,9 @@ VIEWS: Final = frozenset(
 
 ELEMENTWISE: Final = frozenset(
     {
-        *(
-            "abs",
-            "add",
-            "and",
-            "ceil",
-            "clamp",
-            "convert_element_type",
-            "cos",
-            "div",
-            "eq",
-            "erf",
-            "exp",
-            "floor",
-            "ge",
-        ),
-        *("gt", "integer_pow", "le", "log", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow"),
-        *("rem", "round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "sub", "tanh"),
+        *("abs", "add", "and", "ceil", "clamp", "convert_element_type", "cos", "div", "eq", "erf", "exp", "floor"),
+        *("ge", "gt", "integer_pow", "le", "log", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or"),
+        *("pow", "rem", "round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "sub", "tanh"),
         *("lwmport.gelu", "lwmport.silu", "lwmport.softmax"),
     }
 )

@@ -106,13 +106,8 @@ def _context(case: Case, total: Total, room: int) -> Case | None:
     low, high = LEAST // STEP, case.context // STEP
     if high < low or total(_shorter(case, LEAST)) > room:
         return None
-    while low < high:
-        middle = (low + high + 1) // 2
-        if total(_shorter(case, middle * STEP)) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return _shorter(case, low * STEP)
+    steps = _most(low, high, lambda steps: total(_shorter(case, steps * STEP)) <= room)
+    return _shorter(case, steps * STEP)
 
 
 def _shorter(case: Case, context: int) -> Case:
@@ -120,11 +115,16 @@ def _shorter(case: Case, context: int) -> Case:
 
 
 def _batch(case: Case, total: Total, room: int) -> Case | None:
-    low, high = 0, case.batch
+    most = _most(0, case.batch, lambda batch: total(replace(case, batch=batch)) <= room)
+    return replace(case, batch=most) if most else None
+
+
+def _most(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest number that fits, of those from ``low``, which does, to ``high``."""
     while low < high:
         middle = (low + high + 1) // 2
-        if total(replace(case, batch=middle)) <= room:
+        if fits(middle):
             low = middle
         else:
             high = middle - 1
-    return replace(case, batch=low) if low else None
+    return low
