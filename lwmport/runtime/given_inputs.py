@@ -22,7 +22,7 @@ from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
 from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
-from lwmport.validators.pictures import channels_last, scaled
+from lwmport.validators.pictures import channels_last, scaled, with_channels
 from lwmport.validators.resizing import MOST_PIXELS, resized
 
 SUFFIXES: Final = (".npz", ".jsonl")
@@ -409,9 +409,7 @@ def _run_of(spec: TensorSpec, wanted: Wanted, files: Sequence[Path]) -> Sample:
     height, width, channels = channels_last(spec)
     how = wanted.preprocessing.get(spec.name, Preprocessing())
     fitted = np.stack([_opened(file, (height, width), how.resizing) for file in files])
-    if channels != fitted.shape[-1]:
-        fitted = np.repeat(fitted.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
-    made = scaled(fitted, spec, how.normalisation)
+    made = scaled(with_channels(fitted, channels), spec, how.normalisation)
     return Sample(inputs={spec.name: made}, titles=tuple(file.name for file in files))
 
 

@@ -68,6 +68,13 @@ def pixels(count: int, size: tuple[int, int], how: Resizing = USUAL) -> Array:
     return np.stack([resized(_open(photograph), size, how) for photograph in PHOTOGRAPHS[:count]])
 
 
+def with_channels(pictures: Array, channels: int) -> Array:
+    """Return pictures [..., channels]; other counts of channels than they have are filled with the mean of theirs."""
+    if channels == pictures.shape[-1]:
+        return pictures
+    return np.repeat(pictures.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
+
+
 def scaled(pictures: Array, spec: TensorSpec, how: Normalisation | None = None) -> Array:
     """Return pictures [n, height, width, channels] in [0, 255] as an input: in its range, layout and dtype.
 

@@ -31,7 +31,7 @@ from lwmport.types import (
     size_of,
     within_tables,
 )
-from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, pixels, scaled
+from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, pixels, scaled, with_channels
 
 USUAL: Final = Preprocessing()
 """How a picture becomes an input of which its family says nothing: as LWM's own do."""
@@ -276,9 +276,7 @@ def pictures(spec: TensorSpec, items: range, how: Preprocessing = USUAL) -> Arra
     height, width, channels = channels_last(spec)
     whole = pixels(min(items.stop, len(PHOTOGRAPHS)), (height, width), how.resizing)
     found = np.stack([_turned(whole[item % len(PHOTOGRAPHS)], _symmetry(item)) for item in items])
-    if channels != found.shape[-1]:
-        found = np.repeat(found.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
-    return scaled(found, spec, how.normalisation)
+    return scaled(with_channels(found, channels), spec, how.normalisation)
 
 
 def title_of(item: int) -> str:

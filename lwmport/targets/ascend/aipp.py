@@ -13,9 +13,8 @@ from lwmport.errors import UsageError
 from lwmport.targets.ascend.formats import FORMATS
 from lwmport.targets.compile.job import CompileJob
 from lwmport.types import Array, Kind, Normalisation, Preprocessing, TensorSpec
+from lwmport.validators.pictures import BYTES, LEVELS
 
-BYTES: Final = "uint8"
-LEVELS: Final = 255
 CHANNELS: Final = 3
 
 
