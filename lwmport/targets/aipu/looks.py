@@ -54,7 +54,7 @@ REDUCED: Final = "Reduce"
 
 NO_FORM: Final = frozenset(
     {
-        *("CumProd", "DeformConv", "DynamicQuantizeLinear", "Size"),
+        *("CumProd", "DeformConv", "DynamicQuantizeLinear"),
         *("ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceInsert"),
     }
 )
@@ -157,6 +157,8 @@ def _lack(graph: Graph, node: Node) -> str:
     """Return what of a node the IR does not have, in words; empty for nothing."""
     if node.op in NO_FORM:
         return f"{node.op}, which the IR does not have"
+    if node.op == "Size" and any(value.name == node.outputs[0] for value in graph.outputs):
+        return "Size as an output, which the parser does not fold"
     if node.op == "LSTM" and node.input(7):
         return "an LSTM with peepholes"
     if node.op == "Dropout" and _is_training(graph, node):

@@ -97,6 +97,13 @@ TAKEN: dict[str, Build] = {
     "a slope of fewer axes that is constant": operands("PRelu", [2, 3], ("s", weights(3))),
     "a computed slope of as many axes": operands("PRelu", [2, 3], ("s", weights(2, 3)), computed="s"),
     "a rest of fractions by fmod": operands("Mod", [3], ("d", weights(3)), computed="d", fmod=1),
+    "a size that only constants come of": built(
+        lambda: model(
+            [node("Size", "x", "n"), node("Cast", "n", "f", to=FLOAT), node("Mul", "x f", "y")],
+            [value("x", [2, 3])],
+            [value("y", [2, 3])],
+        )
+    ),
 }
 REFUSED: dict[str, Build] = {
     "weights that are computed": with_weights(computed=True),
@@ -136,7 +143,7 @@ REFUSED: dict[str, Build] = {
     "bounds of opset 11 that are computed": built(
         lambda: model([node("Clip", "x low", "y")], [value("x", [2]), value("low", [])], [value("y", [2])], opset=11)
     ),
-    "a size": one("Size", outputs=[value("y", [], INT64)]),
+    "a size that is an output": one("Size", outputs=[value("y", [], INT64)]),
 }
 
 
