@@ -23,13 +23,13 @@ def generate() -> None:
     required=True,
     type=click.Path(path_type=Path),
     metavar="P.npz",
-    help="input_ids [rows, n]; where needed attention_mask, 0 for padding on the left, and vision_masks.",
+    help="The prompts: input_ids [rows, n]; where needed attention_mask, 0 for padding on the left, and vision_masks.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="O.npz", help="The file for tokens [rows, N]."
 )
 @click.option("--new-tokens", required=True, type=int, metavar="N", help="How many.")
-@click.option("--mode", default="", metavar="text|vision", help="What new tokens are. By default text.")
+@click.option("--mode", default="", metavar="text|vision", help="The kind of the new tokens. By default text.")
 @click.option(
     "--cfg-scale",
     type=float,
@@ -37,11 +37,16 @@ def generate() -> None:
     help="Classifier-free guidance: the first half of the rows has the prompts, the second half none.",
 )
 @click.option(
-    "--temperature", default=0.0, show_default=True, help="What logits are divided by; 0 takes the largest one."
+    "--temperature",
+    default=0.0,
+    show_default=True,
+    help="The number that logits are divided by; 0 takes the largest one.",
 )
 @click.option("--top-k", default=0, show_default=True, help="How many of the largest logits stay; 0 for all.")
 @click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least.")
-@click.option("--seed", default=0, show_default=True, help="Of what is drawn; the same on every runner.")
+@click.option(
+    "--seed", default=0, show_default=True, help="The seed of what is drawn; it gives the same tokens on every runner."
+)
 @click.option("--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX.")
 @click.option("--stop", type=int, multiple=True, metavar="ID", help="An id that ends a row. Several times for several.")
 @click.option("--chunk", type=int, metavar="N", help="Tokens of the prompt to run at once. By default all.")
