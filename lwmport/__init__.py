@@ -10,6 +10,7 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
+- `generate` lets a language model go on from the tokens of a file;
 - `Session` opens a language model and continues prompts token by token.
 
 Each function but `load` takes its request, or the fields of it by name:
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from lwmport.pipeline.footprint.record import MemoryPlan
     from lwmport.pipeline.footprint.request import PlanRequest
     from lwmport.pipeline.footprint.run import plan
+    from lwmport.pipeline.generate.request import GenerateRequest
+    from lwmport.pipeline.generate.tokens import Generated, generate
     from lwmport.pipeline.model import Model, load
     from lwmport.pipeline.observer import Observer
     from lwmport.pipeline.port.run import PortOutcome, PortRequest, port
@@ -82,6 +85,8 @@ __all__ = [
     "CompileRequest",
     "ConfigError",
     "ConvertRequest",
+    "GenerateRequest",
+    "Generated",
     "LoweringError",
     "MemoryPlan",
     "MissingExtraError",
@@ -112,6 +117,7 @@ __all__ = [
     "compare",
     "compile",
     "convert",
+    "generate",
     "load",
     "plan",
     "port",
@@ -136,6 +142,8 @@ _API = {
     "CompileRequest": "lwmport.pipeline.compile.run:CompileRequest",
     "ConfigError": "lwmport.errors:ConfigError",
     "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
+    "GenerateRequest": "lwmport.pipeline.generate.request:GenerateRequest",
+    "Generated": "lwmport.pipeline.generate.tokens:Generated",
     "LoweringError": "lwmport.errors:LoweringError",
     "MemoryPlan": "lwmport.pipeline.footprint.record:MemoryPlan",
     "MissingExtraError": "lwmport.errors:MissingExtraError",
@@ -166,6 +174,7 @@ _API = {
     "compare": "lwmport.pipeline.compare.run:compare",
     "compile": "lwmport.pipeline.compile.run:compile_models",
     "convert": "lwmport.pipeline.convert.run:convert",
+    "generate": "lwmport.pipeline.generate.tokens:generate",
     "load": "lwmport.pipeline.model:load",
     "plan": "lwmport.pipeline.footprint.run:plan",
     "port": "lwmport.pipeline.port.run:port",

@@ -20,6 +20,7 @@ LAYERS = {
     "validators": 1,
     "diagnosis": 1,
     "targets": 4,
+    "generation": 4,
     "converters": 3,
     "runtime": 3,
     "graphs": 2,

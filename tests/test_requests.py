@@ -24,6 +24,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "CompileRequest": {"artifact": "out", "target": "cpu"},
     "PlanRequest": {"model": "llama"},
     "BenchRequest": {"model": "llama"},
+    "GenerateRequest": {"model": "m", "prompt": "p.npz", "out": "o.npz", "new_tokens": 1},
     "BundleRequest": {"folder": "out", "target": "cpu", "out": "x.zip"},
     "VerifyRequest": {"path": "x.zip"},
     "PortRequest": {"conversion": lwmport.ConvertRequest(**CONVERSION), "target": "cpu"},
@@ -40,8 +41,8 @@ def test_every_request_of_the_api_is_tried() -> None:
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_a_field_of_another_type_is_one_line(name: str, field: str) -> None:
     with pytest.raises(UsageError) as caught:
-        getattr(lwmport, name)(**{**REQUESTS[name], field: 3.5})
-    assert f" as {field} of {name}, found 3.5" in str(caught.value)
+        getattr(lwmport, name)(**{**REQUESTS[name], field: 3.5j})
+    assert f" as {field} of {name}, found 3.5j" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

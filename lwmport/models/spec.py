@@ -121,6 +121,23 @@ class WholeModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationMode:
+    """One way in which a language model goes on.
+
+    Attributes:
+        logits: names of the output that new tokens are chosen from; a component has one of them.
+        codes: whether new tokens are codes of a picture.
+        every: each so many new tokens one is ``forced``, whatever the logits say; 0 for never.
+        forced: that token.
+    """
+
+    logits: tuple[str, ...]
+    codes: bool = False
+    every: int = 0
+    forced: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilySpec:
     """Everything that the rest of the program knows about a family of models.
 
@@ -157,6 +174,9 @@ class FamilySpec:
         tokens: the input that holds the tokens of a text. Empty: no component reads any.
         logits: outputs that are logits: on their last axis, of each token that may be next. They are also judged by
             what a reader of the text would notice (`lwmport.validators.language`).
+        modes: ways in which a whole language model generates, by name; the first is the usual one.
+        draws: reference to ``draws(seed) -> Draw`` (`lwmport.generation.choosing.Draw`): random numbers as the scripts
+            of the models' makers draw them. Empty: they are not known.
         preprocessing: input -> how a picture becomes that input. A picture that is not named is prepared as LWM's are:
             cut to the size, and scaled to its ``value_range``.
         words: ``inputs/NAME`` or ``outputs/NAME`` (without what stands behind a dot) -> what the tensor is outside
@@ -191,6 +211,8 @@ class FamilySpec:
     complete: str = ""
     tokens: str = ""
     logits: tuple[str, ...] = ()
+    modes: Mapping[str, GenerationMode] = field(default_factory=dict)
+    draws: str = ""
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=Tolerances)

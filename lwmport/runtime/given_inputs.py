@@ -91,7 +91,7 @@ class GivenInputs:
         if path.is_dir():
             self._pictures = _pictures_in(path)
         elif path.suffix.lower() == ".npz":
-            self._arrays = _arrays_of(path)
+            self._arrays = read_arrays(path)
         elif path.suffix.lower() == ".jsonl":
             self._lines = _lines_of(path)
         else:
@@ -191,7 +191,7 @@ def _listed(names: Sequence[str]) -> str:
 # --- a .npz -----------------------------------------------------------------------------------------------------------
 
 
-def _arrays_of(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of a .npz by name."""
     try:
         with zipfile.ZipFile(path) as archive:

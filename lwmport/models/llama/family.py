@@ -5,8 +5,9 @@ from typing import Final
 from lwmport.models.llama.huggingface.record import HUGGINGFACE
 from lwmport.models.llama.released import OTHER_NAMES
 from lwmport.models.llama.tolerances import TOLERANCES
+from lwmport.models.llama.vision_tokens import END_OF_FRAME, FRAME
 from lwmport.models.notices import LICENSE, LWM
-from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, Stacking
+from lwmport.models.spec import ChosenField, FamilySpec, GenerationMode, PartSpec, Stacking
 
 _FACTORIES: Final = "lwmport.models.llama.factories"
 _PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length")
@@ -123,6 +124,11 @@ FAMILY: Final = FamilySpec(
     complete="lwmport.models.llama.given_tokens:completed",
     tokens="input_ids",
     logits=("logits", "text_logits", "vision_logits"),
+    modes={
+        "text": GenerationMode(logits=("text_logits", "logits")),
+        "vision": GenerationMode(logits=("vision_logits",), codes=True, every=FRAME, forced=END_OF_FRAME),
+    },
+    draws="lwmport.models.llama.lwm_draws:LwmDraws",
     words={
         "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",
         "inputs/hidden_states": f"{_STATES}: what llama-embed gives, or the block before",

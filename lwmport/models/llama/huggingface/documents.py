@@ -6,14 +6,11 @@ from typing import Any, Final
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.huggingface.config import OWN, hf_fields
 from lwmport.models.llama.huggingface.tensors import is_tied
+from lwmport.models.llama.vision_tokens import END_OF_FRAME, END_OF_VISION
 
 BOS: Final = 1
 EOS: Final = 2
 """``<s>`` and ``</s>`` of LLaMA's tokenizer. LWM generates with these; its configurations say 0 and 1 unless told."""
-
-END_OF_FRAME: Final = 8192
-END_OF_VISION: Final = 8193
-"""The two codes of LWM's vision vocabulary behind those of the VQGAN that mean something."""
 
 
 def texts(config: LlamaConfig, dtype: str) -> dict[str, str]:

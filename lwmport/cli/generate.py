@@ -1,0 +1,87 @@
+"""``lwmport generate``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lwmport.cli.completion import names
+from lwmport.cli.output import print_json
+from lwmport.cli.progress import progress
+from lwmport.wording import printable
+
+
+@click.group(short_help="Let a converted model generate, without JAX.")
+def generate() -> None:
+    """Let a converted model generate. What it was converted from, and JAX, are not needed."""
+
+
+@generate.command(short_help="Continue the tokens of a file.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--prompt",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="P.npz",
+    help="The prompts: input_ids [rows, n]; where needed attention_mask, 0 for padding on the left, and vision_masks.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="O.npz", help="The file for tokens [rows, N]."
+)
+@click.option("--new-tokens", required=True, type=int, metavar="N", help="How many.")
+@click.option("--mode", default="", metavar="text|vision", help="The kind of the new tokens. By default text.")
+@click.option(
+    "--cfg-scale",
+    type=float,
+    metavar="X",
+    help="Classifier-free guidance: the first half of the rows has the prompts, the second half none.",
+)
+@click.option(
+    "--temperature",
+    default=0.0,
+    show_default=True,
+    help="The number that logits are divided by; 0 takes the largest one.",
+)
+@click.option("--top-k", default=0, show_default=True, help="How many of the largest logits stay; 0 for all.")
+@click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least.")
+@click.option(
+    "--seed", default=0, show_default=True, help="The seed of what is drawn; it gives the same tokens on every runner."
+)
+@click.option("--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX.")
+@click.option("--stop", type=int, multiple=True, metavar="ID", help="An id that ends a row. Several times for several.")
+@click.option("--chunk", type=int, metavar="N", help="Tokens of the prompt to run at once. By default all.")
+@click.option(
+    "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor.")
+@click.option("--checkpoint", help="The weights that were converted; --runner jax needs them.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
+    """Continue the tokens of a file by MODEL, a folder that 'lwmport convert' wrote.
+
+    Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run; nothing is written then.
+    """
+    from lwmport.pipeline.generate.request import GenerateRequest
+    from lwmport.pipeline.generate.tokens import generate as run
+
+    with progress() as observer:
+        found = run(GenerateRequest(**options), observer)
+    facts = {
+        "out": str(found.out),
+        "rows": found.tokens.shape[0],
+        "tokens": found.tokens.shape[1],
+        "runner": found.runner,
+        "first_token_seconds": found.prefill_seconds,
+        "tokens_per_second": found.rate,
+    }
+    if as_json:
+        print_json(facts)
+        return 0
+    rate = "" if found.rate is None else f", {found.rate:.1f} tokens/s"
+    click.echo(
+        printable(
+            f"{found.out}: {facts['rows']} x {facts['tokens']} tokens by {found.runner}, "
+            f"first token after {found.prefill_seconds:.2f} s{rate}"
+        )
+    )
+    return 0

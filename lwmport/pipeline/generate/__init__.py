@@ -1,0 +1,1 @@
+"""Generation by a converted model: tokens in, tokens out."""

@@ -1,0 +1,67 @@
+"""What is asked of a converted language model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lwmport.errors import UsageError
+from lwmport.generation.choosing import Choosing
+from lwmport.requests import check_types
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateRequest:
+    """New tokens behind the tokens of a file.
+
+    Attributes:
+        model: a folder that ``convert`` wrote, of a whole language model.
+        prompt: a .npz of ``input_ids`` [rows, n], and where needed ``attention_mask`` [rows, n], 0 for padding on the
+            left, and ``vision_masks`` [rows, n], true where an id is a code.
+        out: the .npz of ``tokens``, int64 [rows, new tokens].
+        new_tokens: how many.
+        mode: a mode of the model's family: which output tokens are chosen from; empty for its usual one.
+        cfg_scale: classifier-free guidance of the first half of the rows by the second half; None for none.
+        temperature: 0 takes the largest logit.
+        top_k: how many of the largest logits stay; 0 for all.
+        top_p: the probability that the tokens that stay have together, at least.
+        seed: of what is drawn. The same one gives the same tokens on every runner.
+        own_random: draw as the model's own scripts draw, which needs JAX.
+        stop: ids at which a row is finished, and repeats the id.
+        chunk: tokens of the prompt to run at once; None for all.
+        runner: what runs it (``lwmport list``), or ``jax`` for the reference; None for the usual one.
+        threads: threads of the runtime; None for one a processor.
+        checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
+
+    Raises:
+        UsageError: a field has another type, or a value that it cannot have.
+    """
+
+    model: Path
+    prompt: Path
+    out: Path
+    new_tokens: int
+    mode: str = ""
+    cfg_scale: float | None = None
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+    own_random: bool = False
+    stop: tuple[int, ...] = ()
+    chunk: int | None = None
+    runner: str | None = None
+    threads: int | None = None
+    checkpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse types and values that no generation has."""
+        check_types(self)
+        if self.new_tokens < 1:
+            raise UsageError(f"expected at least 1 new token, found {self.new_tokens}")
+        if self.out.suffix.lower() != ".npz":
+            raise UsageError(f"expected a name that ends in .npz for the tokens, found {self.out}")
+        _ = self.choosing
+
+    @property
+    def choosing(self) -> Choosing:
+        """How tokens are chosen."""
+        return Choosing(temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, seed=self.seed)

@@ -1,0 +1,142 @@
+"""Raw generation: the tokens of a file continued by a converted model, and written."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lwmport import atomic, manifest
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.generation.choosing import Draw
+from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.models.spec import FamilySpec, GenerationMode
+from lwmport.models.specs import spec_of
+from lwmport.pipeline.generate.request import GenerateRequest
+from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.session import Session
+from lwmport.registry import check_known, load
+from lwmport.requests import by_fields
+from lwmport.runtime.given_inputs import read_arrays
+from lwmport.runtime.session.layout import CODES, IDS, MASK
+from lwmport.types import Array
+from lwmport.wording import few
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """What was generated.
+
+    Attributes:
+        out: the file.
+        tokens: int64 [rows, new tokens]; fewer than asked for where all rows were finished.
+        runner: the runtime that ran the model.
+        prefill_seconds: until the first token was chosen.
+        seconds: from then on until the last one.
+    """
+
+    out: Path
+    tokens: Array
+    runner: str
+    prefill_seconds: float
+    seconds: float
+
+    @property
+    def rate(self) -> float | None:
+        """New tokens of each row in a second, without the first; None where there was only one."""
+        return (self.tokens.shape[1] - 1) / self.seconds if self.tokens.shape[1] > 1 and self.seconds else None
+
+
+@by_fields(GenerateRequest)
+def generate(request: GenerateRequest, observer: Observer | None = None) -> Generated:
+    """Return the tokens that a model adds to the prompts of a file, and write them.
+
+    Raises:
+        ArtifactError: there is no whole language model in the folder.
+        RunnerError: the runtime refuses the model, or an id that it does not have.
+        UsageError: the prompts do not fit the model, or an unknown mode.
+    """
+    observer = observer or Silent()
+    family = family_of(request.model)
+    wish = Wish(
+        count=request.new_tokens,
+        mode=mode_of(family, request.mode),
+        choosing=request.choosing,
+        guidance=request.cfg_scale,
+        stop=frozenset(request.stop),
+        chunk=request.chunk,
+    )
+    prompt, draw = read_prompt(request.prompt), draws(family, request)
+    check_writable(request.out.parent)
+    observer.phase(f"open {request.model}")
+    with Session(
+        request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint
+    ) as session:
+        observer.phase(f"prefill of {prompt.ids.shape[1]} tokens, then {request.new_tokens} new ones")
+        started, times, found = time.perf_counter(), [], []
+        for ids in new_tokens(session, prompt, wish, draw):
+            times.append(time.perf_counter())
+            found.append(ids)
+            observer.progress("tokens", len(found), request.new_tokens)
+        name = session.runner
+    made = np.stack(found, axis=1)
+    with atomic.new_file(request.out) as file:
+        np.savez(file, tokens=made)
+    return Generated(
+        out=request.out, tokens=made, runner=name, prefill_seconds=times[0] - started, seconds=times[-1] - times[0]
+    )
+
+
+def family_of(folder: Path) -> FamilySpec:
+    """Return the family of the model in a folder.
+
+    Raises:
+        ArtifactError: there is no manifest, or its family is not known here.
+    """
+    name = manifest.read(folder).family
+    family = spec_of(name)
+    if family is None:
+        raise ArtifactError(f"expected a family that is known here in {folder / manifest.NAME}, found {name!r}")
+    return family
+
+
+def mode_of(family: FamilySpec, name: str) -> GenerationMode:
+    """Return a mode of a family; the usual one where none is named.
+
+    Raises:
+        UsageError: the family has no such mode, or none at all.
+    """
+    if not family.modes:
+        raise UsageError(f"expected a language model, found one of {family.name}, which generates no tokens")
+    if name:
+        check_known("mode", name, family.modes)
+    return family.modes[name or next(iter(family.modes))]
+
+
+def draws(family: FamilySpec, request: GenerateRequest) -> Draw | None:
+    """Return how the family's own scripts draw, if that is asked for.
+
+    Raises:
+        UsageError: it has no scripts that draw.
+    """
+    if not request.own_random:
+        return None
+    if not family.draws:
+        raise UsageError(f"expected a family whose own draws are known, found {family.name}; leave it out")
+    made: Draw = load(family.draws)(request.seed)
+    return made
+
+
+def read_prompt(path: Path) -> Prompt:
+    """Return the prompts of a .npz.
+
+    Raises:
+        UsageError: it is no .npz of these arrays.
+    """
+    arrays = read_arrays(path)
+    strange = sorted(set(arrays) - {IDS, MASK, CODES})
+    if IDS not in arrays or strange:
+        raise UsageError(f"{path}: expected {IDS}, and where needed {MASK} and {CODES}, found {few(sorted(arrays))}")
+    codes = arrays.get(CODES)
+    return Prompt(ids=arrays[IDS], mask=arrays.get(MASK), codes=None if codes is None else codes.astype(bool))
