@@ -1,5 +1,6 @@
 """``lwmport assemble``."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,36 @@ from lwmport.cli.progress import progress
 from lwmport.wording import printable
 
 
-@click.command(short_help="Put converted parts and a tokenizer together as a model that runs.")
+class PartsCommand(click.Command):
+    """A command whose options for parts are also called by the families that have such parts."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options, those of parts with all their names."""
+        others = _other_names()
+        return [_named(param, others.get(param.name or "", ())) for param in super().get_params(ctx)]
+
+
+def _other_names() -> dict[str, tuple[str, ...]]:
+    """Return the options of parts, and the families that have them."""
+    from lwmport.models.specs import FAMILIES
+    from lwmport.registry import load
+
+    talked = {name: load(family.prompts) for name, family in FAMILIES.items() if family.prompts}
+    seen = dict.fromkeys(prompts.pictures for prompts in talked.values())
+    return {"language": tuple(talked), "pictures": tuple(seen)}
+
+
+def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
+    if not names:
+        return param
+    found = copy.copy(param)
+    found.opts = [*param.opts, *(f"--{name}" for name in names)]
+    return found
+
+
+@click.command(cls=PartsCommand, short_help="Put converted parts and a tokenizer together as a model that runs.")
 @click.option(
-    "--llama",
+    "--language",
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -26,7 +54,10 @@ from lwmport.wording import printable
     help="The folder with its tokenizer.json.",
 )
 @click.option(
-    "--vqgan", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the converted VQGAN, for pictures."
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of what was converted to turn pictures into codes and back. Without it, text alone.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="The folder to make.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")

@@ -36,7 +36,7 @@ def _painting(command: Any) -> Any:
             click.option(
                 "--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX."
             ),
-            click.option("--strict-codes", is_flag=True, help="Draw codes of the VQGAN alone, and no other index."),
+            click.option("--strict-codes", is_flag=True, help="Draw codes of pictures alone, and no other index."),
             click.option("--runner", shell_complete=names("runner"), help="The runner. By default the usual one."),
             click.option(
                 "--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor."

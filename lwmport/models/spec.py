@@ -139,6 +139,7 @@ class Prompts:
         later: ``later(encode, question, end)``: a further question; ``end`` is the token that ends an answer, or None.
         picture: ``picture(encode, what, description, pad, first)``: two rows that make a picture or a video, the second
             one without a description; ``first`` are the tokens of the frame that comes first, or None.
+        pictures: the family whose components turn pictures into codes and back.
         pixels: the input of the component that turns a picture into codes; also the output of the one that turns codes
             into a picture.
         codes: the output of the first, and the input of the second.
@@ -151,6 +152,7 @@ class Prompts:
     vision: Callable[..., Written]
     later: Callable[..., Written]
     picture: Callable[..., Written]
+    pictures: str
     pixels: str
     codes: str
     image_words: str

@@ -92,6 +92,7 @@ PROMPTS: Final = Prompts(
     vision=vision_prompt,
     later=later_prompt,
     picture=picture_prompts,
+    pictures="vqgan",
     pixels="pixel_values",
     codes="codebook_indices",
     image_words="an image",

@@ -35,19 +35,19 @@ class AssembleRequest:
     """Parts that ``convert`` wrote, and a tokenizer.
 
     Attributes:
-        llama: the folder of a whole language model.
+        language: the folder of a whole language model.
         tokenizer: the folder of its tokenizer.
         out: the folder to make.
-        vqgan: the folder of both halves of the VQGAN; None for a model of text alone.
+        pictures: the folder of what turns pictures into codes and back; None for a model of text alone.
 
     Raises:
         UsageError: a field has another type.
     """
 
-    llama: Path
+    language: Path
     tokenizer: Path
     out: Path
-    vqgan: Path | None = None
+    pictures: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse other types."""
@@ -63,17 +63,17 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
         UsageError: a tokenizer with other tokens than the model, or files of the user's in the way.
     """
     observer = observer or Silent()
-    language = language_of(request.llama)
+    language = language_of(request.language)
     prompts = prompts_of(language.family)
     tokenizer = Tokenizer(request.tokenizer)
     _check_vocabulary(language, tokenizer, request)
-    parts = {LANGUAGE: (request.llama, _files(request.llama))}
+    parts = {LANGUAGE: (request.language, _files(request.language))}
     made = {LANGUAGE: language}
-    if request.vqgan is not None:
-        made[PICTURES] = manifest.read(request.vqgan)
+    if request.pictures is not None:
+        made[PICTURES] = manifest.read(request.pictures)
         for given, found in ((prompts.pixels, prompts.codes), (prompts.codes, prompts.pixels)):
-            component_with(made[PICTURES], given, found, request.vqgan)
-        parts[PICTURES] = request.vqgan, _files(request.vqgan)
+            component_with(made[PICTURES], given, found, request.pictures)
+        parts[PICTURES] = request.pictures, _files(request.pictures)
     own = [name for name in FILES if (request.tokenizer / name).is_file()]
     parts[TOKENIZER] = request.tokenizer, {name: digest.of_file(request.tokenizer / name) for name in own}
     earlier = owned.Earlier(owned.listed(Path(NAME), FORMAT))
@@ -98,7 +98,7 @@ def _check_vocabulary(language: Manifest, tokenizer: Tokenizer, request: Assembl
     rows = _rows(part.signature for part in language.components)
     if tokenizer.size > rows:
         raise UsageError(
-            f"expected at most {rows:,} tokens in {request.tokenizer}, as the model in {request.llama} has, "
+            f"expected at most {rows:,} tokens in {request.tokenizer}, as the model in {request.language} has, "
             f"found {tokenizer.size:,}"
         )
 

@@ -15,7 +15,7 @@ from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.generation.video import write_video
 from lwmport.pipeline.assemble.package import Package, open_package
-from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.pictures import Pictures
@@ -173,7 +173,7 @@ class _Painter:
         found = []
         for ids in new_tokens(self._session, prompt, wish, draw):
             found.append(int(ids[0]))
-            self._observer.progress("tokens", len(found), count)
+            tell_steps(self._observer, "tokens", len(found), count)
         return np.asarray(found, np.int64)
 
 
