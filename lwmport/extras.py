@@ -14,6 +14,7 @@ from lwmport.errors import MissingExtraError
 
 EXTRAS: Final = {
     "ai_edge_litert": "tflite",
+    "av": "chat",
     "fast_sugiyama": "draw",
     "flatbuffers": "tflite",
     "onnxsim": "tf",
@@ -22,7 +23,7 @@ EXTRAS: Final = {
     "tensorflow": "tf",
     "tensorstore": "orbax",
     "tf2onnx": "tf",
-    "tokenizers": "hf",
+    "tokenizers": "chat",
     "torch": "torch",
     "transformers": "hf",
 }

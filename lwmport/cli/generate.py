@@ -16,6 +16,82 @@ def generate() -> None:
     """Let a converted model generate. What it was converted from, and JAX, are not needed."""
 
 
+def _painting(command: Any) -> Any:
+    """Return a command with the options of what makes pictures."""
+    for option in reversed(
+        (
+            click.argument("model", type=click.Path(path_type=Path)),
+            click.option("--prompt", required=True, metavar="TEXT", help="The description of what is to be seen."),
+            click.option(
+                "--out", required=True, type=click.Path(path_type=Path), metavar="F", help="The file to write."
+            ),
+            click.option(
+                "--temperature", default=1.0, show_default=True, help="The number that logits are divided by."
+            ),
+            click.option(
+                "--top-k", type=click.IntRange(1), help="How many of the largest logits stay. By default LWM's number."
+            ),
+            click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least."),
+            click.option("--seed", default=0, show_default=True, help="The seed of what is drawn."),
+            click.option(
+                "--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX."
+            ),
+            click.option("--strict-codes", is_flag=True, help="Draw codes of pictures alone, and no other index."),
+            click.option("--runner", shell_complete=names("runner"), help="The runner. By default the usual one."),
+            click.option(
+                "--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _paint(*, as_json: bool, **options: Any) -> int:
+    from lwmport.pipeline.talk.painting import PaintRequest, paint
+
+    with progress() as observer:
+        found = paint(PaintRequest(**options), observer)
+    facts = {
+        "out": str(found.out),
+        "tokens": found.tokens.tolist(),
+        "strange_codes": found.strange,
+        "seconds": found.seconds,
+        "runner": found.runner,
+    }
+    if as_json:
+        print_json(facts)
+        return 0
+    strange = f", {found.strange} indices that are no codes became the last code" if found.strange else ""
+    count = found.tokens.size
+    click.echo(printable(f"{found.out}: {count} tokens by {found.runner} in {found.seconds:.1f} s{strange}"))
+    return 0
+
+
+@generate.command(short_help="Make a picture from a description.")
+@_painting
+@click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance; LWM's script takes 5.")
+def image(**options: Any) -> int:
+    """Make a picture by MODEL, a folder that 'lwmport assemble' made.
+
+    Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run; nothing is written then.
+    """
+    return _paint(**options)
+
+
+@generate.command(short_help="Make a video from a description.")
+@_painting
+@click.option("--frames", default=8, show_default=True, type=click.IntRange(2), help="The frames of the video.")
+@click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance.")
+def video(**options: Any) -> int:
+    """Make a video by MODEL, a folder that 'lwmport assemble' made: 4 frames a second, as in LWM.
+
+    Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run; nothing is written then.
+    """
+    return _paint(**options)
+
+
 @generate.command(short_help="Continue the tokens of a file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(

@@ -11,9 +11,11 @@ import click
 
 from lwmport import __version__
 from lwmport.cli import interruption, room
+from lwmport.cli.assemble import assemble
 from lwmport.cli.bench import bench
 from lwmport.cli.bisect import bisect
 from lwmport.cli.bundle import bundle
+from lwmport.cli.chat import chat
 from lwmport.cli.check import check
 from lwmport.cli.checkpoint import checkpoint
 from lwmport.cli.compare import compare
@@ -67,6 +69,8 @@ for command in (
     compare,
     plan,
     bench,
+    assemble,
+    chat,
     generate,
     checkpoint,
     list_,

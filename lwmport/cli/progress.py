@@ -7,6 +7,7 @@ is shown.
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -17,8 +18,8 @@ from lwmport.cli.output import is_dumb, size
 from lwmport.wording import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import ProgressColumn
+    from rich.console import Console, RenderableType
+    from rich.progress import ProgressColumn, Task
 
 STEP = 0.25
 """Part of the bytes after which a plain line is printed."""
@@ -57,13 +58,20 @@ class PlainProgress:
         self._tell(text)
 
     def progress(self, name: str, done: int, total: int) -> None:  # noqa: ARG002 - part of the protocol
-        """Print a line when another quarter is done."""
+        """Print a line when another quarter of the bytes is done."""
+        self._done(done, total, f"{size(done)} of {size(total)}", size)
+
+    def steps(self, name: str, done: int, total: int) -> None:
+        """Print a line when another quarter of the steps is done."""
+        self._done(done, total, f"{done} of {total} {name}", str)
+
+    def _done(self, done: int, total: int, told: str, shown: Callable[[int], str]) -> None:
         check()
         now = time.perf_counter()
         self._first = self._first or (now, done)
         if done >= self._next * total:
             self._next = done // (STEP * total) * STEP + STEP
-            self._tell(f"  {size(done)} of {size(total)}{self._rate(now, done)}")
+            self._tell(f"  {told}{self._rate(now, done, shown)}")
 
     def beat(self) -> None:
         """Print that the phase is still under way, if nothing was printed for long."""
@@ -78,10 +86,10 @@ class PlainProgress:
         self._last = time.perf_counter()
         click.echo(f"[{self._last - self._start:6.1f} s] {text}", err=True)
 
-    def _rate(self, now: float, done: int) -> str:
+    def _rate(self, now: float, done: int, shown: Callable[[int], str]) -> str:
         """Return the rate since the phase began to write; what an earlier run has written does not count."""
         since, before = self._first or (now, done)
-        return f", {size(int((done - before) / (now - since)))}/s" if now > since and done > before else ""
+        return f", {shown(int((done - before) / (now - since)))}/s" if now > since and done > before else ""
 
 
 class BarProgress:
@@ -121,12 +129,19 @@ class BarProgress:
 
     def progress(self, name: str, done: int, total: int) -> None:
         """Move the bar."""
+        self._move(name, done, total, "")
+
+    def steps(self, name: str, done: int, total: int) -> None:
+        """Move the bar by steps."""
+        self._move("", done, total, name)
+
+    def _move(self, name: str, done: int, total: int, unit: str) -> None:
         check()
         from rich.markup import escape
 
         if self._task is None:
             self._task = self._bar.add_task("", total=total)
-        self._bar.update(self._task, completed=done, total=total, description=escape(name))
+        self._bar.update(self._task, completed=done, total=total, description=escape(name), unit=unit)
 
 
 def _columns(width: int) -> "list[ProgressColumn]":
@@ -135,18 +150,32 @@ def _columns(width: int) -> "list[ProgressColumn]":
     from rich.table import Column
 
     clock, bar = columns.TimeElapsedColumn(), columns.BarColumn(bar_width=None)
-    done = _known(columns.DownloadColumn())
+    done = _known(columns.DownloadColumn(), "{0.completed:.0f} of {0.total:.0f} {1}")
     if width < NARROW:
         return [clock, bar, done]
     shortened = Column(max_width=width // 3, no_wrap=True, overflow="ellipsis")
     name = columns.TextColumn("{task.description}", table_column=shortened)
-    return [clock, name, bar, done, _known(columns.TransferSpeedColumn()), _known(columns.TimeRemainingColumn())]
+    return [
+        clock,
+        name,
+        bar,
+        done,
+        _known(columns.TransferSpeedColumn(), "{0.speed:.1f}/s"),
+        _known(columns.TimeRemainingColumn()),
+    ]
 
 
-def _known(column: "ProgressColumn") -> "ProgressColumn":
-    """Return a column that is empty where nobody knows how much there is to do."""
+def _known(column: "ProgressColumn", steps: str = "") -> "ProgressColumn":
+    """Return a column that is empty where nobody knows how much there is to do; ``steps`` is its text for steps."""
     render = column.render
-    column.render = lambda task: "" if task.total is None else render(task)  # type: ignore[method-assign]
+
+    def shown(task: "Task") -> "RenderableType":
+        unit = task.fields.get("unit", "")
+        if task.total is None or ("speed" in steps and unit and task.speed is None):
+            return ""
+        return steps.format(task, unit) if unit and steps else render(task)
+
+    column.render = shown  # type: ignore[method-assign]
     return column
 
 

@@ -49,11 +49,16 @@ class Choosing:
             raise UsageError(f"expected a seed from 0 to {LARGEST_SEED}, found {self.seed}")
 
 
-def draw_by_seed(seed: int) -> Draw:
-    """Return what draws by `gumbel`: the same tokens for the same scores, on every machine and every runner."""
+def draw_by_seed(seed: int, before: int = 0) -> Draw:
+    """Return what draws by `gumbel`: the same tokens for the same scores, on every machine and every runner.
+
+    ``before`` steps were drawn with the seed already.
+    """
 
     def draw(scores: Array, step: int) -> Array:
-        drawn = [row.astype(np.float64) + gumbel(seed, step, place, len(row)) for place, row in enumerate(scores)]
+        drawn = [
+            row.astype(np.float64) + gumbel(seed, before + step, place, len(row)) for place, row in enumerate(scores)
+        ]
         ids: Array = np.argmax(drawn, axis=-1)
         return ids
 

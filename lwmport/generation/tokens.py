@@ -18,8 +18,8 @@ class Continues(Protocol):
     def prefill(self, input_ids: Any, attention_mask: Any, vision_masks: Any, chunk: int | None) -> dict[str, Array]:
         """Return outputs for the last token of each prompt, float32 [rows, 1, vocabulary] each."""
 
-    def step(self, input_ids: Any, vision_masks: Any) -> dict[str, Array]:
-        """Return outputs for new tokens."""
+    def step(self, input_ids: Any, vision_masks: Any, chunk: int | None, *, keep: int | None) -> dict[str, Array]:
+        """Return outputs for the last ``keep`` new tokens behind those that are held."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,13 @@ class Prompt:
         ids: int64 [rows, n].
         mask: int64 [rows, n], 0 for padding, which is on the left; None for no padding.
         codes: bool [rows, n], true where an id is a code; None for a model without codes.
+        goes_on: whether they stand behind what the session holds; there is no padding then.
     """
 
     ids: Array
     mask: Array | None = None
     codes: Array | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Wish:
         choosing: how they are chosen.
         guidance: how far the logits of the first half of the rows are moved away from those of the second half:
             ``second + guidance * (first - second)`` (classifier-free guidance). None: each row for itself.
+        limit: ids from here on are never chosen; 0 for none.
         stop: a row that ends with one of these is finished; the rows end together when all are.
         chunk: tokens of the prompt to run at once, where the model leaves it open.
     """
@@ -55,6 +58,7 @@ class Wish:
     mode: GenerationMode
     choosing: Choosing = field(default_factory=Choosing)
     guidance: float | None = None
+    limit: int = 0
     stop: frozenset[int] = frozenset()
     chunk: int | None = None
 
@@ -84,7 +88,9 @@ def new_tokens(session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None
     ids, done = np.zeros(rows, np.int64), np.zeros(rows, bool)
     for step in range(wish.count):
         if step:
-            found = session.step(ids[:, None], codes)
+            found = session.step(ids[:, None], codes, None, keep=1)
+        elif prompt.goes_on:
+            found = session.step(prompt.ids, prompt.codes, wish.chunk, keep=1)
         else:
             found = session.prefill(prompt.ids, prompt.mask, prompt.codes, wish.chunk)
         ids = np.where(done, ids, _next(found, step, wish, draw))
@@ -104,7 +110,7 @@ def _next(found: dict[str, Array], step: int, wish: Wish, draw: Draw) -> Array:
     if wish.guidance is not None:
         first, second = np.split(last, 2)
         last = second + np.float32(wish.guidance) * (first - second)
-    ids = chosen(last, step, wish.choosing, draw)
+    ids = chosen(last[:, : wish.limit or None], step, wish.choosing, draw)
     if mode.every and (step + 1) % mode.every == 0:
         ids = np.full_like(ids, mode.forced)
     return ids if wish.guidance is None else np.concatenate([ids, ids])

@@ -4,7 +4,7 @@ A record holds data and references (``"module:attribute"``), so that it can be r
 to is imported when it is first used. ``docs/families.md`` shows a whole family in one module of some fifty lines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -121,6 +121,48 @@ class WholeModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Written:
+    """Prompts as tokens: ids int64 [rows, n], mask int64 [rows, n] (0 for padding), codes bool [rows, n]."""
+
+    ids: Array
+    mask: Array
+    codes: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """How a language model is talked to. ``encode(text)`` gives the tokens of a text, with what every text begins with.
+
+    Attributes:
+        text: ``text(encode, question)``: a question without a picture.
+        vision: ``vision(encode, question, frames)``: a question about pictures; ``frames`` are the codes of each.
+        later: ``later(encode, question, end)``: a further question; ``end`` is the token that ends an answer, or None.
+        picture: ``picture(encode, what, description, pad, first)``: two rows that make a picture or a video, the second
+            one without a description; ``first`` are the tokens of the frame that comes first, or None.
+        pictures: the family whose components turn pictures into codes and back.
+        pixels: the input of the component that turns a picture into codes; also the output of the one that turns codes
+            into a picture.
+        codes: the output of the first, and the input of the second.
+        image_words, video_words: ``what`` for a picture and for a video.
+        image_top_k, video_top_k: the usual number of largest logits that stay.
+        frames_a_second: of a video.
+    """
+
+    text: Callable[..., Written]
+    vision: Callable[..., Written]
+    later: Callable[..., Written]
+    picture: Callable[..., Written]
+    pictures: str
+    pixels: str
+    codes: str
+    image_words: str
+    video_words: str
+    image_top_k: int
+    video_top_k: int
+    frames_a_second: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationMode:
     """One way in which a language model goes on.
 
@@ -175,6 +217,7 @@ class FamilySpec:
         logits: outputs that are logits: on their last axis, of each token that may be next. They are also judged by
             what a reader of the text would notice (`lwmport.validators.language`).
         modes: ways in which a whole language model generates, by name; the first is the usual one.
+        prompts: reference to its `Prompts`. Empty: nobody talks to its models.
         draws: reference to ``draws(seed) -> Draw`` (`lwmport.generation.choosing.Draw`): random numbers as the scripts
             of the models' makers draw them. Empty: they are not known.
         preprocessing: input -> how a picture becomes that input. A picture that is not named is prepared as LWM's are:
@@ -212,6 +255,7 @@ class FamilySpec:
     tokens: str = ""
     logits: tuple[str, ...] = ()
     modes: Mapping[str, GenerationMode] = field(default_factory=dict)
+    prompts: str = ""
     draws: str = ""
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)

@@ -21,3 +21,8 @@ class Silent:
 
     def progress(self, name: str, done: int, total: int) -> None:
         """Ignore it."""
+
+
+def tell_steps(observer: Observer, name: str, done: int, total: int) -> None:
+    """Tell that ``done`` of ``total`` steps are through, each one of ``name``; who knows of bytes alone is told so."""
+    getattr(observer, "steps", observer.progress)(name, done, total)

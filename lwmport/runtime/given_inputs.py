@@ -408,12 +408,12 @@ def _places(run: int, batch: int) -> range:
 def _run_of(spec: TensorSpec, wanted: Wanted, files: Sequence[Path]) -> Sample:
     height, width, channels = channels_last(spec)
     how = wanted.preprocessing.get(spec.name, Preprocessing())
-    fitted = np.stack([_opened(file, (height, width), how.resizing) for file in files])
+    fitted = np.stack([opened_picture(file, (height, width), how.resizing) for file in files])
     made = scaled(with_channels(fitted, channels), spec, how.normalisation)
     return Sample(inputs={spec.name: made}, titles=tuple(file.name for file in files))
 
 
-def _opened(path: Path, size: tuple[int, int], how: Resizing) -> Array:
+def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255]."""
     try:
         with (

@@ -46,6 +46,31 @@ def test_every_quarter_is_told_once_with_its_rate(clock: Clock, capsys: Any) -> 
     ]
 
 
+def test_steps_are_told_by_their_number(clock: Clock, capsys: Any) -> None:
+    heard = PlainProgress()
+    heard.phase("generate")
+    for step in range(9):
+        clock.now = step / 2
+        heard.steps("tokens", step, 8)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "[   1.0 s]   2 of 8 tokens, 2/s",
+        "[   2.0 s]   4 of 8 tokens, 2/s",
+        "[   3.0 s]   6 of 8 tokens, 2/s",
+        "[   4.0 s]   8 of 8 tokens, 2/s",
+    ]
+
+
+def test_a_bar_shows_steps_by_their_number() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with BarProgress(console) as heard:
+        heard.phase("generate")
+        heard.steps("tokens", 3, 8)
+        heard._bar.refresh()
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3 of 8 tokens" in written
+    assert "bytes" not in written
+
+
 def test_what_an_earlier_run_has_written_counts_for_no_rate(clock: Clock, capsys: Any) -> None:
     heard = PlainProgress()
     heard.phase("write")

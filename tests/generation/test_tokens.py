@@ -26,8 +26,9 @@ class Scripted:
         self.fed.append(given)
         return self._out()
 
-    def step(self, *given: Any) -> dict[str, Array]:
-        self.fed.append(given)
+    def step(self, *given: Any, keep: int) -> dict[str, Array]:
+        assert keep == 1
+        self.fed.append(given[:2])
         return self._out()
 
     def _out(self) -> dict[str, Array]:

@@ -128,6 +128,7 @@ FAMILY: Final = FamilySpec(
         "text": GenerationMode(logits=("text_logits", "logits")),
         "vision": GenerationMode(logits=("vision_logits",), codes=True, every=FRAME, forced=END_OF_FRAME),
     },
+    prompts="lwmport.models.llama.prompts:PROMPTS",
     draws="lwmport.models.llama.lwm_draws:LwmDraws",
     words={
         "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",

@@ -13,7 +13,7 @@ from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.models.spec import FamilySpec, GenerationMode
 from lwmport.models.specs import spec_of
 from lwmport.pipeline.generate.request import GenerateRequest
-from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.session import Session
 from lwmport.registry import check_known, load
@@ -78,7 +78,7 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         for ids in new_tokens(session, prompt, wish, draw):
             times.append(time.perf_counter())
             found.append(ids)
-            observer.progress("tokens", len(found), request.new_tokens)
+            tell_steps(observer, "tokens", len(found), request.new_tokens)
         name = session.runner
     made = np.stack(found, axis=1)
     with atomic.new_file(request.out) as file:

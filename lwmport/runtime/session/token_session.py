@@ -37,6 +37,11 @@ class TokenSession:
         return self._backend.name
 
     @property
+    def has_codes(self) -> bool:
+        """Whether the model is told which tokens are codes."""
+        return self._phases.layouts[PREFILL].has_codes
+
+    @property
     def batch(self) -> int:
         """How many sequences are held; 0 before a prefill."""
         return len(self._mask)

@@ -1,0 +1,81 @@
+"""``lwmport assemble``."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lwmport.cli.output import print_json
+from lwmport.cli.progress import progress
+from lwmport.wording import printable
+
+
+class PartsCommand(click.Command):
+    """A command whose options for parts are also called by the families that have such parts."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options, those of parts with all their names."""
+        others = _other_names()
+        return [_named(param, others.get(param.name or "", ())) for param in super().get_params(ctx)]
+
+
+def _other_names() -> dict[str, tuple[str, ...]]:
+    """Return the options of parts, and the families that have them."""
+    from lwmport.models.specs import FAMILIES
+    from lwmport.registry import load
+
+    talked = {name: load(family.prompts) for name, family in FAMILIES.items() if family.prompts}
+    seen = dict.fromkeys(prompts.pictures for prompts in talked.values())
+    return {"language": tuple(talked), "pictures": tuple(seen)}
+
+
+def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
+    if not names:
+        return param
+    found = copy.copy(param)
+    found.opts = [*param.opts, *(f"--{name}" for name in names)]
+    return found
+
+
+@click.command(cls=PartsCommand, short_help="Put converted parts and a tokenizer together as a model that runs.")
+@click.option(
+    "--language",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of a converted whole language model.",
+)
+@click.option(
+    "--tokenizer",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder with its tokenizer.json.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of what was converted to turn pictures into codes and back. Without it, text alone.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="The folder to make.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+def assemble(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
+    """Make one folder of artifacts and tokenizer, for 'lwmport chat' and 'lwmport generate'.
+
+    Files are linked where the disk allows it, and copied elsewhere.
+
+    Exit codes: 0 made, 2 usage, 3 a part cannot be read; nothing is written then.
+    """
+    from lwmport.pipeline.assemble.run import AssembleRequest
+    from lwmport.pipeline.assemble.run import assemble as run
+
+    with progress() as observer:
+        found = run(AssembleRequest(**options), observer)
+    if as_json:
+        print_json({"out": str(found.folder), "family": found.record.family, "verdicts": dict(found.record.verdicts)})
+        return 0
+    told = ", ".join(f"{name} {verdict}" for name, verdict in found.record.verdicts.items())
+    click.echo(printable(f"{found.folder}: {told}"))
+    return 0

@@ -1,0 +1,135 @@
+"""A model that runs, as a folder: ``model.json`` and the folders that it names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lwmport import manifest, plain
+from lwmport.errors import ArtifactError
+from lwmport.manifest import ComponentEntry, Manifest
+from lwmport.models.spec import FamilySpec, Prompts
+from lwmport.models.specs import spec_of
+from lwmport.registry import load
+from lwmport.small_files import read_small
+from lwmport.types import DECODE
+
+NAME: Final = "model.json"
+FORMAT: Final = "lwmport-model/1"
+
+LANGUAGE: Final = "language"
+PICTURES: Final = "pictures"
+TOKENIZER: Final = "tokenizer"
+"""The folders of the parts."""
+
+LIMIT: Final = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """``model.json``.
+
+    Attributes:
+        format: `FORMAT`.
+        lwmport: the version that wrote it.
+        family: of the language model.
+        verdicts: part -> what its manifest says of its validation.
+        files: every other file of the folder -> its SHA-256.
+    """
+
+    format: str
+    lwmport: str
+    family: str
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """An assembled model: its record, and where its parts are. ``pictures`` is None for a model of text alone."""
+
+    folder: Path
+    record: Record
+    family: FamilySpec
+    prompts: Prompts
+    language: Path
+    tokenizer: Path
+    pictures: Path | None = None
+
+
+def open_package(folder: Path) -> Package:
+    """Return the assembled model in a folder.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or a part is missing.
+    """
+    path = folder / NAME
+    try:
+        value = plain.parsed(read_small(path, LIMIT))
+    except (OSError, ValueError, RecursionError) as error:
+        found = error.strerror if isinstance(error, OSError) else error
+        raise ArtifactError(f"expected {path}, found: {found}; 'lwmport assemble' makes such a folder") from error
+    record = plain.decode(Record, value, str(path))
+    if record.format != FORMAT:
+        raise ArtifactError(f"{path}: expected the format {FORMAT}, found {record.format!r}")
+    prompts = prompts_of(record.family)
+    missing = [name for name in (LANGUAGE, TOKENIZER) if not (folder / name).is_dir()]
+    if missing:
+        raise ArtifactError(f"expected the folder {folder / missing[0]}, found none; assemble the model again")
+    pictures = folder / PICTURES
+    return Package(
+        folder=folder,
+        record=record,
+        family=family_of(record.family),
+        prompts=prompts,
+        language=folder / LANGUAGE,
+        tokenizer=folder / TOKENIZER,
+        pictures=pictures if pictures.is_dir() else None,
+    )
+
+
+def family_of(name: str) -> FamilySpec:
+    """Return a family of language models that is talked to.
+
+    Raises:
+        ArtifactError: it is not known here, or it is of other models.
+    """
+    family = spec_of(name)
+    if family is None or not family.modes or not family.prompts:
+        raise ArtifactError(f"expected a family of language models that is talked to, found {name!r}")
+    return family
+
+
+def prompts_of(name: str) -> Prompts:
+    """Return how models of a family are talked to.
+
+    Raises:
+        ArtifactError: nobody talks to them.
+    """
+    found: Prompts = load(family_of(name).prompts)
+    return found
+
+
+def language_of(folder: Path) -> Manifest:
+    """Return the manifest of a converted whole language model.
+
+    Raises:
+        ArtifactError: there is none in the folder, or it is of another kind of model.
+    """
+    made = manifest.read(folder)
+    if DECODE not in made.phases:
+        raise ArtifactError(f"expected a whole language model in {folder}, found {made.component}")
+    return made
+
+
+def component_with(made: Manifest, given: str, found: str, folder: Path) -> ComponentEntry:
+    """Return the component of a manifest that takes the input ``given`` and gives the output ``found``.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    for part in made.components:
+        inputs = {spec.name for spec in part.signature.inputs}
+        if inputs == {given} and found in {spec.name for spec in part.signature.outputs}:
+            return part
+    raise ArtifactError(f"expected a component of {given} to {found} in {folder}, found {made.component}")

@@ -1,0 +1,132 @@
+"""A talk with an assembled model: questions, and answers that come word after word."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from lwmport.generation.choosing import Choosing
+from lwmport.generation.tokenizer import Tokenizer
+from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.models.spec import Written
+from lwmport.pipeline.assemble.package import Package
+from lwmport.pipeline.session import Session
+from lwmport.types import Array
+
+TEXT = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """How an answer came about: tokens of the prompt and of the answer, seconds until its first token and from then."""
+
+    prompt_tokens: int
+    tokens: int
+    first_seconds: float
+    seconds: float
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens a second behind the first one; None for an answer of one token."""
+        return (self.tokens - 1) / self.seconds if self.tokens > 1 and self.seconds else None
+
+
+class Talk:
+    """Questions to one model, one behind the other; the cache of what was said is kept. A ``with`` block closes it.
+
+    Args:
+        package: the model.
+        runner: what runs its language model; None for the usual one.
+        threads: threads of the runtime; None for one a processor.
+        checkpoint: the weights that were converted, for the runner ``jax``.
+
+    Attributes:
+        answered: of the last answer, once it is complete.
+    """
+
+    def __init__(
+        self, package: Package, runner: str | None = None, threads: int | None = None, checkpoint: str | None = None
+    ) -> None:
+        self._package = package
+        self.tokenizer = Tokenizer(package.tokenizer)
+        self.session = Session(package.language, runner=runner, threads=threads, checkpoint=checkpoint)
+        self._last: int | None = None
+        self.answered: Answered | None = None
+
+    def ask(
+        self,
+        question: str,
+        frames: Sequence[Array] = (),
+        *,
+        choosing: Choosing,
+        most: int,
+        chunk: int | None = None,
+    ) -> Iterator[str]:
+        """Yield the answer to a question in pieces of text.
+
+        Args:
+            question: the user's words.
+            frames: the codes of a picture, or of the frames of a video; of the first question alone.
+            choosing: how tokens are chosen.
+            most: tokens of the answer at most.
+            chunk: tokens of the prompt to run at once.
+
+        Raises:
+            UsageError: the prompt does not fit the model.
+        """
+        prompt = self._prompt(question, frames)
+        end = self.tokenizer.end
+        mode = self._package.family.modes[TEXT]
+        stop = frozenset() if end is None else frozenset({end})
+        wish = Wish(count=most, mode=mode, choosing=choosing, stop=stop, chunk=chunk)
+        started, times = time.perf_counter(), list[float]()
+
+        def tokens() -> Iterator[int]:
+            for ids in new_tokens(self.session, prompt, wish):
+                times.append(time.perf_counter())
+                self._last = int(ids[0])
+                if self._last != end:
+                    yield self._last
+
+        try:
+            yield from self.tokenizer.pieces(tokens())
+        finally:
+            if times:
+                self.answered = Answered(
+                    prompt_tokens=prompt.ids.shape[1],
+                    tokens=len(times),
+                    first_seconds=times[0] - started,
+                    seconds=times[-1] - times[0],
+                )
+
+    def _prompt(self, question: str, frames: Sequence[Array]) -> Prompt:
+        prompts, encode = self._package.prompts, self.tokenizer.encode
+        if self.session.length:
+            return self._further(prompts.later(encode, question, self.tokenizer.end))
+        written = prompts.vision(encode, question, frames) if frames else prompts.text(encode, question)
+        return Prompt(ids=written.ids, codes=written.codes if self.session.has_codes else None)
+
+    def _further(self, written: Written) -> Prompt:
+        """Return a further question behind the answer, whose last token the session does not hold yet."""
+        ids, codes = written.ids, written.codes
+        if self._last is not None and self._last != ids[0, 0]:
+            ids = np.concatenate([[[self._last]], ids], axis=1)
+            codes = np.concatenate([[[False]], codes], axis=1)
+        return Prompt(ids=ids, codes=codes if self.session.has_codes else None, goes_on=True)
+
+    def close(self) -> None:
+        """Close the model."""
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        """Return the talk."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the model."""
+        self.close()

@@ -1,0 +1,189 @@
+"""A model that runs: assembled, asked about texts, pictures and videos, and painting; without JAX."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from small_tokenizer import write_tokenizer
+
+import lwmport
+from lwmport.cli.main import cli
+from lwmport.errors import PortError
+from lwmport.generation.choosing import Choosing
+from lwmport.models.llama.prompts import text_prompt, vision_prompt
+from lwmport.models.options import Options
+from lwmport.pipeline.assemble.package import open_package
+from lwmport.pipeline.assemble.run import assemble
+from lwmport.pipeline.talk.pictures import Pictures
+from lwmport.pipeline.talk.talk import Talk
+
+pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+
+LANGUAGE = {
+    "vocab_size": 300, "vision_vocab_size": 8448, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "max_sequence_length": 1200, "scan_layers": False, "initializer_range": 0.5,
+}  # fmt: skip
+PICTURES = {"resolution": 32, "channel_mult": [1, 2], "hidden_channels": 32, "num_res_blocks": 1, "z_channels": 8}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders of a language model, a VQGAN and a tokenizer."""
+    root = tmp_path_factory.mktemp("talk")
+    common: dict[str, Any] = {"format": "onnx", "batch": "dynamic", "validate": False}
+    lwmport.convert(
+        component="vision-llama", out=root / "llama", config=LANGUAGE, options=Options(sample_mode="all"), **common
+    )
+    lwmport.convert(component="vqgan", out=root / "vqgan", config=PICTURES, **common)
+    return {"language": root / "llama", "pictures": root / "vqgan", "tokenizer": write_tokenizer(root / "tokenizer")}
+
+
+@pytest.fixture(scope="module")
+def model(parts: dict[str, Path]) -> Path:
+    return assemble(**parts, out=parts["language"].parent / "model").folder
+
+
+@pytest.fixture(scope="module")
+def picture(model: Path) -> Path:
+    path = model.parent / "picture.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def call(*words: Any) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def test_a_model_holds_what_its_record_lists(model: Path, parts: dict[str, Path]) -> None:
+    record = json.loads((model / "model.json").read_text())
+    files = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
+    assert files == {*record["files"], "model.json"}
+    assert record["verdicts"] == {"language": "not judged", "pictures": "not judged"}
+    assert not any(path.is_symlink() for path in model.rglob("*"))
+    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    assemble(**parts, out=model)
+    assert before == {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+
+
+def test_an_answer_is_that_of_the_session_token_by_token(model: Path, picture: Path) -> None:
+    package = open_package(model)
+    frames = Pictures(package).codes([picture])
+    assert [codes.shape for codes in frames] == [(16, 16)]
+    with Talk(package) as talk:
+        answer = "".join(talk.ask("What?", frames, choosing=Choosing(), most=6))
+        written = vision_prompt(talk.tokenizer.encode, "What?", frames)
+        session = lwmport.Session(model / "language")
+        logits = session.prefill(written.ids, vision_masks=written.codes)["text_logits"]
+        expected = []
+        for _ in range(6):
+            expected.append(int(logits[0, -1].argmax()))
+            logits = session.step([[expected[-1]]], np.asarray([[False]]))["text_logits"]
+        assert answer == talk.tokenizer.decode(expected)
+        assert talk.answered is not None
+        assert (talk.answered.prompt_tokens, talk.answered.tokens) == (written.ids.shape[1], 6)
+
+
+def test_a_further_question_stands_behind_the_answer(model: Path) -> None:
+    with Talk(open_package(model)) as talk:
+        first = list(talk.ask("One?", choosing=Choosing(), most=4))
+        held = talk.session.length
+        list(talk.ask("Two?", choosing=Choosing(), most=4))
+        count = talk.tokenizer.encode("USER: Two? ASSISTANT:")
+        assert held == text_prompt(talk.tokenizer.encode, "One?").ids.shape[1] + 3
+        assert (
+            talk.session.length == held + 1 + 1 + len(count) + 3
+        )  # the last token of the answer, its end, the question
+        assert first
+
+
+def test_the_command_answers_about_a_picture_and_in_a_talk(model: Path, picture: Path) -> None:
+    result = call("chat", model, "What is it?", "--image", picture, "--new-tokens", 3, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["tokens"] == 3
+    assert facts["prompt_tokens"] > 257
+    talked = CliRunner().invoke(cli, ["chat", str(model), "--new-tokens", "2"], input="One?\nTwo?\n\n")
+    assert talked.exit_code == 0, talked.output
+    assert talked.stdout.count("> ") == 3
+
+
+def test_a_picture_and_a_video_are_made_and_asked_about(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    drawn = ("--cfg-scale", 2, "--seed", 3, "--strict-codes", "--json")
+    result = call("generate", "video", model, "--prompt", "a cat", "--frames", 2, "--out", tmp_path / "v.mp4", *drawn)
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    tokens = np.asarray(facts["tokens"])
+    assert tokens.shape == (2, 257)
+    assert (tokens[:, -1] == 8192).all()
+    assert tokens[:, :-1].max() < 8192
+    assert facts["strange_codes"] == 0
+    picture = call("generate", "image", model, "--prompt", "a cat", "--out", tmp_path / "i.png", *drawn)
+    assert picture.exit_code == 0, picture.output
+    with Image.open(tmp_path / "i.png") as image:
+        assert image.size == (32, 32)
+    asked = call("chat", model, "What?", "--video", tmp_path / "v.mp4", "--new-tokens", 2, "--json")
+    assert json.loads(asked.stdout)["prompt_tokens"] > 2 * 257
+
+
+def test_no_jax_is_imported(model: Path, picture: Path) -> None:
+    words = ["chat", str(model), "What?", "--image", str(picture), "--new-tokens", "2"]
+    code = (
+        "import sys\nfrom lwmport.cli.main import cli\n"
+        f"cli.main({words!r}, standalone_mode=False)\n"
+        "assert not {name.partition('.')[0] for name in sys.modules} & {'jax', 'flax', 'tensorflow'}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["chat", "{model}", "Q", "--image", "nothing.png"], "expected a picture at nothing.png"),
+        (["chat", "{model}", "Q", "--image", "{text}"], "expected a picture at"),
+        (["chat", "{model}", "Q", "--video", "{text}"], "expected a video at"),
+        (["chat", "{model}", "Q", "--video", "{empty}"], "expected a video at"),
+        (["chat", "{model}", "Q", "--video", "a", "--image", "b"], "expected a picture or a video, found both"),
+        (["chat", "{model}", "--json"], "expected a question beside --json"),
+        (["chat", "{model}", "word " * 2000], "expected at most 1200 tokens"),
+        (["chat", "{language}", "Q"], "'lwmport assemble' makes such a folder"),
+        (["generate", "image", "{model}", "--prompt", "a", "--out", "a.mp4"], "expected a name that ends in .png"),
+        (["generate", "video", "{model}", "--prompt", "a", "--out", "a.png"], "expected a name that ends in .mp4"),
+        (["assemble", "--llama", "{pictures}", "--tokenizer", "{tokenizer}", "--out", "o"],
+         "expected a whole language model"),
+        (["assemble", "--llama", "{language}", "--vqgan", "{language}", "--tokenizer", "{tokenizer}", "--out", "o"],
+         "expected a component of pixel_values to codebook_indices"),
+        (["assemble", "--llama", "{language}", "--tokenizer", "{pictures}", "--out", "o"],
+         "expected tokenizer.json in"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line(
+    words: list[str], said: str, model: Path, parts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text("no picture, no video")
+    (tmp_path / "empty").touch()
+    named = {**parts, "model": model, "text": "text", "empty": "empty"}
+    result = call(*(word.format(**named) for word in words))
+    assert isinstance(result.exception, PortError)
+    assert said in str(result.exception)
+    assert "\n" not in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(parts["tokenizer"], tmp_path / "tokenizer")
+    known = json.loads((folder / "tokenizer.json").read_text())
+    known["model"]["vocab"] |= {f"word{number}": 259 + number for number in range(50)}
+    (folder / "tokenizer.json").write_text(json.dumps(known))
+    with pytest.raises(PortError, match=r"expected at most 300 tokens in .*, found 309"):
+        assemble(language=parts["language"], tokenizer=folder, out=tmp_path / "out")
