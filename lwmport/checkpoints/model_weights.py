@@ -12,6 +12,7 @@ from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.lora import open_adapter
+from lwmport.checkpoints.needed_parts import with_its_parts
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.random_weights import recognised
 from lwmport.checkpoints.seeded import SeededWeights
@@ -61,7 +62,7 @@ def open_model(
     specs = None if opened is None else opened.specs
     with advised(component, specs):
         told = told_config(spec, component, opened, config, options.settings)
-        family = resolve(component, told.config, options, specs)
+        family = with_its_parts(resolve(component, told.config, options, specs), opened)
         check_agrees(spec, told, family.config, options.settings)
         weights = fitting(family, opened, seed, adapter)
     choices = (

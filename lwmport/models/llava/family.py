@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.llava.released import FOLDERS, RELEASED
 from lwmport.models.llava.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec
 from lwmport.models.vit.pictures import CLIP_COLOURS
@@ -49,4 +50,6 @@ FAMILY: Final = FamilySpec(
         "embeddings of the language model",
     },
     tolerances=TOLERANCES,
+    folders=FOLDERS,
+    released=RELEASED,
 )

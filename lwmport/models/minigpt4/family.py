@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.minigpt4.released import RELEASED
 from lwmport.models.minigpt4.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec
 from lwmport.models.vit.pictures import CLIP_COLOURS
@@ -64,4 +65,5 @@ FAMILY: Final = FamilySpec(
         "language model",
     },
     tolerances=TOLERANCES,
+    released=RELEASED,
 )

@@ -15,6 +15,7 @@ from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LazyWeights
 from lwmport.checkpoints.lora import Adapter, open_adapter
 from lwmport.checkpoints.model_weights import advised, fitting
+from lwmport.checkpoints.needed_parts import with_its_parts
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.checkpoints.unstacked import layered
@@ -146,7 +147,7 @@ def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> t
         told = None
     config = told.config if told else spec.stacking.assumed if spec.stacking else USUAL
     with advised(component, checkpoint.specs):
-        family = resolve(component, config, Options(settings=settings), checkpoint.specs)
+        family = with_its_parts(resolve(component, config, Options(settings=settings), checkpoint.specs), checkpoint)
         if told:
             check_agrees(spec, told, family.config, settings)
             family = replace(family, choices=config_choices(family, told, settings, checkpoint.specs))
@@ -172,7 +173,8 @@ def _arranged(
     checkpoint, adapter = given
     if adapter is None and (wanted.config == family.config or not (wanted.sources or family.sources)):
         return retyped(checkpoint, conversion.dtype)
-    return arranged(wanted, _layers(family, checkpoint, adapter, conversion.dtype))
+    layers = _layers(family, checkpoint, adapter, conversion.dtype)
+    return arranged(wanted, layers) if family.spec.weights else layers
 
 
 def _file(
