@@ -1,4 +1,4 @@
-"""Small files in the layouts in which MiniGPT-4 and LLaVA are published, of seeded arrays, by names written down here."""
+"""Small files of seeded arrays, as MiniGPT-4 and LLaVA are published: names and shapes are written down here."""
 
 import json
 from collections.abc import Mapping

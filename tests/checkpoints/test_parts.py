@@ -1,4 +1,4 @@
-"""Published files of MiniGPT-4 put together: the tensors by our names, what is left out, and one line for what is wrong."""
+"""Published files of MiniGPT-4 put together: tensors by our names, what is left out, one line for what is wrong."""
 
 import argparse
 import shutil
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import published
 import pytest
 
-import published
 from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError, PortError
