@@ -30,7 +30,8 @@ class ReleasedFiles:
     Attributes:
         named: ``named(name)`` returns our name of a tensor of a file, None for a tensor that the family does not have.
             The names of all files together are different ones.
-        signs: tensors, by their names in files. A file with one of them is one of the family's, whatever it is called.
+        signs: tensors, by names that they have in files and not here. A file with one of them is one of the family's,
+            whatever it is called.
         parts: what is published by itself.
     """
 

@@ -26,6 +26,9 @@ TOWERS: Final = (
 )
 """What the names of the tower's tensors begin with: of LLaVA, of transformers 5 and 4, and of CLIP alone."""
 
+MODULES: Final = ("embeddings.", "pre_layrnorm.", "encoder.", "post_layernorm.")
+"""What is in the tower. transformers 5 writes a tower of its own with nothing before it."""
+
 PROJECTORS: Final[Mapping[str, str]] = {
     "multi_modal_projector.linear_1.": "linear_1",
     "multi_modal_projector.linear_2.": "linear_2",
@@ -73,8 +76,8 @@ def _named(name: str, _: Mapping[str, Any]) -> HfName | None:
 
 def _bare(name: str) -> str | None:
     """Return the name of a tensor of the tower without what is before it; None if it is none of the tower's."""
-    start = next((start for start in TOWERS if name.startswith(start)), None)
-    return None if start is None else name.removeprefix(start)
+    bare = name.removeprefix(next((start for start in TOWERS if name.startswith(start)), ""))
+    return bare if bare.startswith(MODULES) else None
 
 
 def _is_ignored(name: str, _: Mapping[str, Any]) -> bool:

@@ -63,7 +63,13 @@ def _named(name: str) -> HfName | None:
 
 RELEASED: Final = ReleasedFiles(
     named=_named,
-    signs=("blocks.0.attn.q_bias", "query_tokens", "ln_vision.weight", "llama_proj.weight"),
+    signs=(
+        "blocks.0.attn.q_bias",
+        "Qformer.bert.embeddings.LayerNorm.weight",
+        "ln_vision.weight",
+        "ln_vision.bias",
+        "llama_proj.weight",
+    ),
     parts=(
         WeightPart(starts="vit/", where=TOWER_FILE),
         WeightPart(starts="ln_vision/", where=QUERIES_FILE),

@@ -105,7 +105,7 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     component = conversion.component or component_of(checkpoint)
     if component is None and adapter is not None:
         raise UsageError(f"expected --component beside --adapter, found no model that {source} is known as")
-    if component is None:
+    if component is None or (conversion.component is None and adapter is None and _is_part(component, conversion)):
         return _unknown(checkpoint, out, conversion, observer)
     family, is_told = _family(component, checkpoint, conversion)
     if conversion.form == HF:
@@ -120,6 +120,11 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
 
     weights = _arranged(family, wanted, (checkpoint, adapter), conversion)
     return _file(weights, out, conversion.form, observer, beside if is_told else None)
+
+
+def _is_part(component: str, conversion: Conversion) -> bool:
+    """Return whether a file may be a part of a model, which is written as it is where nobody says what it must hold."""
+    return family_with(component).released is not None and conversion.form != HF and not conversion.config
 
 
 def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:

@@ -509,5 +509,5 @@ def test_the_family_that_is_asked_for_decides_and_what_it_lacks_is_left_over(
     ):
         open_checkpoint(path)
     (tmp_path / "config.json").write_text(json.dumps({**FIELDS, "architectures": ["GPT"]}))
-    with pytest.raises(CheckpointError, match="expected a LlamaForCausalLM or CLIPModel, found"):
+    with pytest.raises(CheckpointError, match=r"expected a LlamaForCausalLM or .*CLIPModel or .*, found"):
         open_checkpoint(path)
