@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lwmport.checkpoints.feeders import with_its_feeders
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.sidecar import sidecar_of
@@ -38,7 +39,8 @@ def described(checkpoint: Checkpoint) -> Mapping[str, Any]:
         try:
             found["fits"] = [] if checkpoint.config or beside else [*offers_of(spec, component, checkpoint.specs)]
             told = told_config(spec, component, checkpoint, (found["fits"] or [USUAL])[0])
-            fitting(resolve(component, told.config, Options(), checkpoint.specs), checkpoint)
+            family = resolve(component, told.config, Options(), checkpoint.specs)
+            fitting(with_its_feeders(family, checkpoint), checkpoint)
             found["random_seed"] = checkpoint.source.get(RANDOM)
         except PortError:
             pass  # it is a damaged or another model, which only its tensors tell of

@@ -44,8 +44,7 @@ def looks_like(names: Collection[str]) -> str:
 
 def named_by_huggingface(names: Collection[str]) -> bool:
     """Return whether tensors have the names of a family's folder of Hugging Face, and not the family's own."""
-    folders = [spec.huggingface for spec in FAMILIES.values() if spec.huggingface is not None]
-    return any(folder.first in names for folder in folders)
+    return any(folder.first in names for spec in FAMILIES.values() for folder in spec.all_folders)
 
 
 def owner_of(spec: FamilySpec) -> str:
