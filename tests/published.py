@@ -222,3 +222,20 @@ def folder(path: Path, arrays: Mapping[str, Array], config: Mapping[str, Any]) -
         save_file(dict(arrays), path / "model.safetensors")
     (path / "config.json").write_text(json.dumps(config))
     return path
+
+
+def in_two(path: Path, arrays: Mapping[str, Array], config: Mapping[str, Any], stem: str) -> Path:
+    """Write a folder whose weights lie in two files with an index: ``stem`` is ``model`` or ``pytorch_model``.
+
+    Every second tensor is in each: no part of the model lies in one file.
+    """
+    folder(path, {}, config)
+    suffix = {"model": "safetensors", "pytorch_model": "bin"}[stem]
+    names = sorted(arrays)
+    shards = {f"{stem}-0000{number}-of-00002.{suffix}": names[number - 1 :: 2] for number in (1, 2)}
+    for file, held in shards.items():
+        part = {name: arrays[name] for name in held}
+        saved(path / file, part) if stem == "pytorch_model" else save_file(part, path / file)
+    index = {"weight_map": {name: file for file, held in shards.items() for name in held}}
+    (path / f"{stem}.{suffix}.index.json").write_text(json.dumps(index))
+    return path

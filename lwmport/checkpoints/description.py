@@ -12,13 +12,12 @@ from lwmport.choices import RANDOM
 from lwmport.errors import PortError
 from lwmport.models.families import USUAL, family_with, offers_of, resolve
 from lwmport.models.options import Options
-from lwmport.models.specs import FAMILIES
+from lwmport.models.specs import marked
 
 
 def component_of(checkpoint: Checkpoint) -> str | None:
     """Return the component whose weights a checkpoint holds, told by a tensor that only such a checkpoint has."""
-    marks = (mark for spec in FAMILIES.values() for mark in spec.marks.items())
-    return next((component for tensor, component in marks if tensor in checkpoint.specs), None)
+    return marked(checkpoint.specs) or None
 
 
 def described(checkpoint: Checkpoint) -> Mapping[str, Any]:

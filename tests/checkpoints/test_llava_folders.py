@@ -1,8 +1,7 @@
 """LLaVA's folders of every kind are one tree, and give one artifact; what is no LLaVA-1.5 is refused in one line."""
 
-import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import onnx
 import published
 import pytest
-from safetensors.numpy import save_file
 
 from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.opening import open_checkpoint
@@ -19,7 +17,6 @@ from lwmport.errors import PortError
 from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
-from lwmport.types import Array
 
 
 def opened(component: str, checkpoint: Path) -> Any:
@@ -68,35 +65,15 @@ def test_every_tensor_by_our_names(kind: str, tmp_path: Path) -> None:
     }
 
 
-def in_two(path: Path, arrays: Mapping[str, Array], config: Mapping[str, Any], stem: str) -> Path:
-    """Write a folder whose weights lie in two files with an index: ``stem`` is ``model`` or ``pytorch_model``."""
-    published.folder(path, {}, config)
-    suffix, write = ("bin", published.saved) if stem == "pytorch_model" else ("safetensors", save_safetensors)
-    names = sorted(arrays)
-    parts = {
-        f"{stem}-0000{number + 1}-of-00002.{suffix}": names[number::2] for number in range(2)
-    }  # every second one: no part of the model lies in one file
-    for file, held in parts.items():
-        write(path / file, {name: arrays[name] for name in held})
-    index = {"weight_map": {name: file for file, held in parts.items() for name in held}}
-    (path / f"{stem}.{suffix}.index.json").write_text(json.dumps(index))
-    return path
-
-
-def save_safetensors(path: Path, arrays: Mapping[str, Array]) -> Path:
-    save_file(dict(arrays), path)
-    return path
-
-
 def own_and_clip(path: Path) -> Path:
     published.folder(path / "llava-v1.5-7b", published.in_llava(with_tower=False), published.OWN)
     clip(path / "clip-vit-large-patch14-336")
     return path
 
 
-def bare(path: Path, arrays: Mapping[str, Array], stem: str) -> Path:
+def bare(path: Path, kind: str, stem: str) -> Path:
     """Write the shards alone: whoever converts them says what ``config.json`` would."""
-    in_two(path, arrays, published.LLAVA, stem)
+    shards(kind, stem)(path)
     (path / "config.json").unlink()
     return path
 
@@ -104,18 +81,24 @@ def bare(path: Path, arrays: Mapping[str, Array], stem: str) -> Path:
 SAID = {"settings": ("num_attention_heads=2", "num_hidden_layers=3")}
 """What no file of LLaVA's own tells of its tower."""
 
+
+def folder(kind: str) -> Callable[[Path], Path]:
+    return lambda path: published.folder(path, *FOLDERS[kind])
+
+
+def shards(kind: str, stem: str) -> Callable[[Path], Path]:
+    return lambda path: published.in_two(path, *FOLDERS[kind], stem)
+
+
 WAYS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
-    "transformers 4": (lambda path: published.folder(path, *FOLDERS["transformers 4"]), {}),
-    "transformers 4, .bin in two": (lambda path: in_two(path, *FOLDERS["transformers 4"], "pytorch_model"), {}),
-    "transformers 5": (lambda path: published.folder(path, *FOLDERS["transformers 5"]), {}),
-    "transformers 5, safetensors in two": (lambda path: in_two(path, *FOLDERS["transformers 5"], "model"), {}),
-    "LLaVA's own, with a tower": (lambda path: in_two(path, *FOLDERS["LLaVA, with a tower"], "pytorch_model"), SAID),
+    "transformers 4": (folder("transformers 4"), {}),
+    "transformers 4, .bin in two": (shards("transformers 4", "pytorch_model"), {}),
+    "transformers 5": (folder("transformers 5"), {}),
+    "transformers 5, safetensors in two": (shards("transformers 5", "model"), {}),
+    "LLaVA's own, with a tower": (shards("LLaVA, with a tower", "pytorch_model"), SAID),
     "LLaVA's own and CLIP's": (own_and_clip, {}),
-    "without config.json": (lambda path: bare(path, published.in_transformers_4(), "model"), {"config": "debug"}),
-    "LLaVA's own without it": (
-        lambda path: bare(path, published.in_llava(with_tower=True), "pytorch_model"),
-        {"config": "debug"},
-    ),
+    "without config.json": (lambda path: bare(path, "transformers 4", "model"), {"config": "debug"}),
+    "LLaVA's own without it": (lambda path: bare(path, "LLaVA, with a tower", "pytorch_model"), {"config": "debug"}),
 }
 """How the same weights lie in folders, and what has to be said beside each."""
 
@@ -181,6 +164,12 @@ def test_the_projector_alone(tmp_path: Path) -> None:
     folder = published.folder(tmp_path / "pretrained", {}, published.OWN)
     shutil.copy(path, folder)
     assert "projector/linear_1/kernel" in open_checkpoint(folder, "llava").specs
+    trained = published.prefixed("base_model.model.", published.own_projector())
+    for name in ("mm_projector.bin", "non_lora_trainables.bin"):
+        beside = published.saved(published.folder(tmp_path / f"of {name}", {}, published.OWN) / name, trained)
+        for given in (beside, beside.parent):
+            read = open_checkpoint(given, "llava").read("projector/linear_2/bias")
+            np.testing.assert_array_equal(read, published.projector()["linear_2.bias"])
     clip(tmp_path / "parts" / "tower")
     shutil.copy(path, tmp_path / "parts")
     assert "llava-image" in [one.name for one in opened("llava-image", tmp_path / "parts")[0].references]

@@ -14,6 +14,11 @@ from lwmport.models.released_files import ReleasedFiles
 from lwmport.models.vit.names import CONV, MATRIX, NORM, PLAIN, table
 
 PROJECTOR_FILE: Final = "mm_projector.bin"
+ADAPTED_FILE: Final = "non_lora_trainables.bin"
+"""What LLaVA writes beside a LoRA adapter: the projector, trained with it."""
+
+ADAPTED: Final = "base_model.model."
+"""What the names of its tensors begin with: those of the model inside PEFT's."""
 
 TOWERS: Final = (
     "model.vision_tower.vision_tower.vision_model.",
@@ -59,6 +64,7 @@ _in_tower: Final = table(_TOWER, lambda path: "vision/" + path.removeprefix("emb
 
 def named(name: str) -> HfName | None:
     """Return our name of a tensor of LLaVA's image side, under any of the names that it is published by."""
+    name = name.removeprefix(ADAPTED)
     bare = _bare(name)
     if bare is not None:
         return HfName(name="vision/position_embedding") if bare == _POSITIONS else _in_tower(bare)
@@ -101,7 +107,7 @@ FOLDERS: Final = tuple(
         architecture=architecture,
         kind=kind,
         first=first,
-        files=(PROJECTOR_FILE,) if architecture == "LlavaLlamaForCausalLM" else (),
+        files=(PROJECTOR_FILE, ADAPTED_FILE) if architecture == "LlavaLlamaForCausalLM" else (),
         read=_read,
         named=_named,
         ignored=_is_ignored,
@@ -121,7 +127,7 @@ FOLDERS: Final = tuple(
 
 RELEASED: Final = ReleasedFiles(
     named=named,
-    signs=("model.mm_projector.0.weight", "mm_projector.0.weight"),
+    signs=("model.mm_projector.0.weight", "mm_projector.0.weight", f"{ADAPTED}model.mm_projector.0.weight"),
     homes={
         "vision/": f"the folder of openai/{TOWER}",
         "projector/": PROJECTOR_FILE,
