@@ -54,15 +54,17 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return llava, folder
 
 
-def computed(component: str, folder: Path, inputs: Mapping[str, Any], **more: Any) -> dict[str, Array]:
-    """Return what the reference of a component computes with the weights of a folder."""
-    family, weights = open_model(component, str(folder), "lwm", Options(**more), 0)
-    one = family.references[0]
-    read = component_weights(family, one, weights)
-    return {
-        name: np.asarray(value)
-        for name, value in one.apply({name: read.read(name) for name in one.weights}, inputs).items()
-    }
+@pytest.fixture(scope="module")
+def computed(jax_outputs: Any) -> Any:
+    """Return what computes with the reference of a component and the weights of a folder."""
+
+    def compute(component: str, folder: Path, inputs: Mapping[str, Any], **more: Any) -> dict[str, Array]:
+        family, weights = open_model(component, str(folder), "lwm", Options(**more), 0)
+        one = family.references[0]
+        found: dict[str, Array] = jax_outputs(one, component_weights(family, one, weights), inputs)
+        return found
+
+    return compute
 
 
 def a_picture() -> tuple[Array, Any]:
@@ -71,7 +73,7 @@ def a_picture() -> tuple[Array, Any]:
     return pixels, torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
 
-def test_what_transformers_saves_gives_its_numbers(saved: tuple[Any, Path]) -> None:
+def test_what_transformers_saves_gives_its_numbers(saved: tuple[Any, Path], computed: Any) -> None:
     llava, folder = saved
     pixels, seen = a_picture()
     with torch.no_grad():
@@ -84,7 +86,7 @@ def test_what_transformers_saves_gives_its_numbers(saved: tuple[Any, Path]) -> N
     np.testing.assert_allclose(found["image_features"], features.numpy(), rtol=0, atol=CLOSE)
 
 
-def test_image_side_and_language_model_of_one_folder_are_the_whole(saved: tuple[Any, Path]) -> None:
+def test_image_side_and_language_model_of_one_folder_are_the_whole(saved: tuple[Any, Path], computed: Any) -> None:
     """Words and a picture become states, then layers, then logits: transformers' class gives the same ones."""
     llava, folder = saved
     pixels, seen = a_picture()
@@ -97,12 +99,12 @@ def test_image_side_and_language_model_of_one_folder_are_the_whole(saved: tuple[
     states = computed("llama-embed", folder / "llava", {"input_ids": tokens.astype(np.int32)})["hidden_states"].copy()
     without = states.copy()
     states[tokens == PICTURE] = features.reshape(-1, published.LANGUAGE)
-    found, blind = (logits(folder / "llava", one) for one in (states, without))
+    found, blind = (logits(computed, folder / "llava", one) for one in (states, without))
     np.testing.assert_allclose(found, expected, rtol=0, atol=CLOSE)
     assert np.abs(blind - expected).max() > 100 * CLOSE  # the picture is seen
 
 
-def logits(folder: Path, states: Array) -> Array:
+def logits(computed: Any, folder: Path, states: Array) -> Any:
     """Return what the layers of the language model and its head make of states."""
     batch, length, width = states.shape
     heads = int(published.TEXT["num_attention_heads"])
