@@ -8,12 +8,13 @@ from typing import Final
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.folders import kind_of_folder
+from lwmport.checkpoints.folders import is_orbax, kind_of_folder
 from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.released import renamed
 from lwmport.checkpoints.tree import TrainStateError
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD
+from lwmport.models.specs import FAMILIES
 from lwmport.registry import Registry, check_known
 
 FORMATS: Final = Registry(
@@ -140,7 +141,7 @@ def _check_file(path: Path) -> None:
 def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if wanted:
         raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
-    form = kind_of_folder(path)
+    form = "parts" if _in_files_alone(family) and not is_orbax(path) else kind_of_folder(path)
     if form == "orbax":
         whole: Checkpoint = FOLDERS[form](path)
         return whole
@@ -148,6 +149,12 @@ def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if not found.entries:
         raise CheckpointError("expected tensors, found a folder whose files hold none")
     return Checkpoint(path, form, found.entries, found.files, found.config, found.findings)
+
+
+def _in_files_alone(family: str) -> bool:
+    """Return whether a family is published in files and has no folders: a ``config.json`` beside them is another's."""
+    spec = FAMILIES[family] if family else None
+    return spec is not None and spec.released is not None and not spec.all_folders
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

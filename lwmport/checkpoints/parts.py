@@ -50,6 +50,8 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
             things of the configuration; or one that has the name of a published file cannot be read.
     """
     parts, others = _parts(folder, asked)
+    if not parts and CONFIG in others:
+        return index_folder(folder, asked)  # it is of another model, which its tensors then tell
     if not parts:
         raise no_checkpoint(folder)
     families = dict.fromkeys(part.family for part in parts)
@@ -74,7 +76,7 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
 
 def _parts(folder: Path, asked: str) -> tuple[list[_Part], list[str]]:
     """Return the parts of a folder, and what else looks like weights, by name and with what it is."""
-    found, others = [], []
+    found, others = [], [CONFIG] if (folder / CONFIG).exists() else []
     for path in _children(folder):
         if path.is_dir():
             if (path / CONFIG).is_file():

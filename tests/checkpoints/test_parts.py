@@ -123,6 +123,13 @@ def test_files_are_known_by_their_tensors(whole: Path, tmp_path: Path) -> None:
     (folder / "notes.pth").write_bytes(b"nothing")
     assert set(open_checkpoint(folder).specs) == set(open_checkpoint(whole).specs)
     assert "not read: notes.pth (unknown format" in opened("minigpt4", folder)[1].source["description"]
+    published.folder(folder, published.language_model(), published.TEXT)
+    _, weights = opened("minigpt4", folder)
+    assert dict(weights.specs) == dict(open_checkpoint(whole).specs)
+    assert "not read: config.json, model.safetensors, notes.pth" in weights.source["description"]
+    other = published.folder(tmp_path / "other", published.in_transformers_4(), published.LLAVA)
+    with pytest.raises(PortError, match="this looks like llava: --component llava$"):
+        open_model("minigpt4", str(other), "lwm", Options(), 0)
 
 
 def test_two_candidates_are_one_line(whole: Path, tmp_path: Path) -> None:
