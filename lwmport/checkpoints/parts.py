@@ -107,9 +107,9 @@ def _published() -> set[str]:
 
 
 def _folder(path: Path, asked: str) -> _Part | None:
-    """Return a folder of Hugging Face whose family is published in parts, and is the one that is asked for."""
+    """Return a folder of Hugging Face whose family is asked for, or is published in parts."""
     family = family_of(path, asked)
-    if not family or FAMILIES[family].released is None:
+    if not family or (FAMILIES[family].released is None and family != asked):
         return None
     try:
         found = index_folder(path, family)

@@ -11,7 +11,7 @@ from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
 from lwmport.models import specs
 from lwmport.models.huggingface import HfName
-from lwmport.models.spec import FamilySpec
+from lwmport.models.released_files import ReleasedFiles
 from lwmport.wording import shown
 
 
@@ -41,7 +41,7 @@ def renamed(entries: Mapping[str, TensorEntry], asked: str = "") -> Renamed | No
         CheckpointError: a tensor has a shape that no layout turns into the family's, or two have one name there.
     """
     for spec in specs.FAMILIES.values():
-        if spec.released is None or not _is_of(spec, entries, asked):
+        if spec.released is None or asked not in {"", spec.name} or not _is_of(spec.released, entries, asked):
             continue
         names = {name: spec.released.named(name) for name in entries}
         unknown = [name for name, ours in names.items() if ours is None]
@@ -54,11 +54,8 @@ def renamed(entries: Mapping[str, TensorEntry], asked: str = "") -> Renamed | No
     return None
 
 
-def _is_of(spec: FamilySpec, entries: Mapping[str, TensorEntry], asked: str) -> bool:
-    """Return whether a file is of a family: it has a sign, or, where the family is asked for, a tensor of that name."""
-    released = spec.released
-    if released is None or asked not in {"", spec.name}:
-        return False
+def _is_of(released: ReleasedFiles, entries: Mapping[str, TensorEntry], asked: str) -> bool:
+    """Return whether a file is of a family: it has a sign, or, where the family is asked for, a tensor of its files."""
     if not asked:
         return any(sign in entries for sign in released.signs)
     return any((ours := released.named(name)) is not None and ours.name != name for name in entries)

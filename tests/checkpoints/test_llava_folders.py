@@ -153,6 +153,9 @@ def test_a_tower_of_its_own_stands_beside(tmp_path: Path) -> None:
     family, weights = opened("llava-image", tmp_path / "both")
     assert (family.config["num_attention_heads"], family.config["text_hidden_size"]) == (2, published.LANGUAGE)
     assert {"vision/class_embedding", "projector/linear_2/kernel"} <= set(weights.specs)
+    text = opened("llama", tmp_path / "both")[1]
+    assert dict(text.specs) == dict(opened("llama", own)[1].specs)
+    assert "not read: clip-vit-large-patch14-336/" in text.source["description"]
 
 
 def test_the_projector_alone(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_files_are_known_by_their_tensors(whole: Path, tmp_path: Path) -> None:
     assert dict(weights.specs) == dict(open_checkpoint(whole).specs)
     assert "not read: config.json, model.safetensors, notes.pth" in weights.source["description"]
     other = published.folder(tmp_path / "other", published.in_transformers_4(), published.LLAVA)
-    with pytest.raises(PortError, match="this looks like llava: --component llava$"):
+    with pytest.raises(PortError, match=r"this looks like llava: --component llava$"):
         open_model("minigpt4", str(other), "lwm", Options(), 0)
 
 

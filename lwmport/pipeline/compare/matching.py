@@ -69,9 +69,9 @@ def _table_name(path: Path) -> Path:
     for start in range(len(path)):
         name = ".".join((*path[start:], "weight"))
         for spec in FAMILIES.values():
-            for folder in spec.all_folders:
+            for named in dict.fromkeys(folder.named for folder in spec.all_folders):
                 try:
-                    found = folder.named(name, {})
+                    found = named(name, {})
                 except (PortError, LookupError, TypeError, ValueError, AttributeError):
                     continue  # a table that asks the configuration, which nobody told
                 if found is not None:
