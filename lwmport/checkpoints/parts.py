@@ -78,22 +78,31 @@ def _parts(folder: Path, asked: str) -> tuple[list[_Part], list[str]]:
     """Return the parts of a folder, and what else looks like weights, by name and with what it is."""
     found, others = [], [CONFIG] if (folder / CONFIG).exists() else []
     for path in _children(folder):
-        if path.is_dir():
-            if (path / CONFIG).is_file():
-                part = _folder(path, asked)
-                others += [] if part else [f"{path.name}/"]
-                found += [part] if part else []
+        if (path / CONFIG).is_file():
+            part, name = _folder(path, asked), f"{path.name}/"
         elif path.suffix in WEIGHTS:
-            try:
-                part = _file(path, asked)
-            except CheckpointError as error:
-                if path.name in _published():
-                    raise CheckpointError(f"{path.name}: {error}") from error
-                others.append(f"{path.name} ({error})")
-                continue
-            others += [] if part else [path.name]
-            found += [part] if part else []
+            part, name = _file_or_why(path, asked)
+        else:
+            continue
+        if part is None:
+            others.append(name)
+        else:
+            found.append(part)
     return found, others
+
+
+def _file_or_why(path: Path, asked: str) -> tuple[_Part | None, str]:
+    """Return a file if it is one of a family's, and what to call it: with why it cannot be read, if so.
+
+    Raises:
+        CheckpointError: it has the name of a published file and cannot be read.
+    """
+    try:
+        return _file(path, asked), path.name
+    except CheckpointError as error:
+        if path.name in _published():
+            raise CheckpointError(f"{path.name}: {error}") from error
+        return None, f"{path.name} ({error})"
 
 
 def _children(folder: Path) -> Iterator[Path]:
