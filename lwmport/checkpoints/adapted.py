@@ -50,9 +50,10 @@ def with_adapter(family: Family, base: Checkpoint, adapter: Adapter, dtype: str 
         CheckpointError: the adapter does not fit the model.
         UsageError: Hugging Face has no such model, so that nothing tells what the adapter changes.
     """
-    if family.spec.huggingface is None:
+    folders = family.spec.all_folders
+    if not folders:
         raise UsageError(f"expected a model that Hugging Face has a folder for with --adapter, found {family.name}")
-    return merged(layered(family, base), adapter, family.spec.huggingface, family.config, dtype)
+    return merged(layered(family, base), adapter, folders, family.config, dtype, strict=family.spec.strict)
 
 
 def base_and_adapter(checkpoint: str | None, adapter: Path | None) -> tuple[str | None, Path | None]:

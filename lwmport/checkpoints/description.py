@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lwmport.checkpoints.feeders import with_its_feeders
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.model_weights import fitting
 from lwmport.checkpoints.sidecar import sidecar_of
@@ -11,13 +12,12 @@ from lwmport.choices import RANDOM
 from lwmport.errors import PortError
 from lwmport.models.families import USUAL, family_with, offers_of, resolve
 from lwmport.models.options import Options
-from lwmport.models.specs import FAMILIES
+from lwmport.models.specs import marked
 
 
 def component_of(checkpoint: Checkpoint) -> str | None:
     """Return the component whose weights a checkpoint holds, told by a tensor that only such a checkpoint has."""
-    marks = (mark for spec in FAMILIES.values() for mark in spec.marks.items())
-    return next((component for tensor, component in marks if tensor in checkpoint.specs), None)
+    return marked(checkpoint.specs) or None
 
 
 def described(checkpoint: Checkpoint) -> Mapping[str, Any]:
@@ -38,7 +38,8 @@ def described(checkpoint: Checkpoint) -> Mapping[str, Any]:
         try:
             found["fits"] = [] if checkpoint.config or beside else [*offers_of(spec, component, checkpoint.specs)]
             told = told_config(spec, component, checkpoint, (found["fits"] or [USUAL])[0])
-            fitting(resolve(component, told.config, Options(), checkpoint.specs), checkpoint)
+            family = resolve(component, told.config, Options(), checkpoint.specs)
+            fitting(with_its_feeders(family, checkpoint), checkpoint)
             found["random_seed"] = checkpoint.source.get(RANDOM)
         except PortError:
             pass  # it is a damaged or another model, which only its tensors tell of

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from lwmport.checkpoints.safetensors.index import MAX_HEADER
+from lwmport.checkpoints.torch.legacy import MAGIC as LEGACY_TORCH
 from lwmport.errors import CheckpointError
 from lwmport.instead import instead
 
@@ -48,7 +49,7 @@ def detect(head: bytes) -> str:
     for start, what in STRANGERS:
         if re.match(start, head):
             raise CheckpointError(f"unknown format: it begins with {head[:16]!r}, {what}")
-    if head[:4] == ZIP:
+    if head.startswith((ZIP, LEGACY_TORCH)):
         return "torch"
     if head[:1] == b"\x80" or PICKLE_TEXT.match(head):
         return "pickle"

@@ -6,10 +6,14 @@ from typing import Final
 
 from lwmport.errors import CheckpointError
 from lwmport.types import Weights, WeightSpec
-from lwmport.wording import few
+from lwmport.wording import MOST, few
 
 SUGGEST: Final = 10
 """Missing names up to which a similar one is looked for: with more, the model is another one altogether."""
+
+
+NAMED: Final = 40
+"""Wrong names up to which a message shows all: as many as two layers of a model have; of more, the first are shown."""
 
 
 def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str, *, strict: bool = True) -> tuple[str, ...]:
@@ -25,7 +29,7 @@ def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str, *, strict
 
     Raises:
         CheckpointError: they do not; the message counts every missing, superfluous, misshaped and mistyped tensor,
-            and names the first of each.
+            and names all of up to `NAMED`, the first of more.
     """
     found = weights.specs
     left_over = tuple(name for name in found if name not in wanted)
@@ -35,11 +39,15 @@ def fit(weights: Weights, wanted: Mapping[str, WeightSpec], what: str, *, strict
         "of another shape": _misshaped(found, wanted),
         "of another dtype": _mistyped(found, wanted),
     }
-    wrong = [f"{len(names)} {group}: {few(names)}" for group, names in groups.items() if names]
+    wrong = [f"{len(names)} {group}: {_named(names)}" for group, names in groups.items() if names]
     if wrong:
         source = weights.source["description"]
         raise CheckpointError(f"expected the {len(wanted)} tensors of {what}, found in {source}: {'; '.join(wrong)}")
     return left_over
+
+
+def _named(names: list[str]) -> str:
+    return few(names, NAMED if len(names) <= NAMED else MOST)
 
 
 def _missing(found: Mapping[str, WeightSpec], wanted: Mapping[str, WeightSpec]) -> list[str]:

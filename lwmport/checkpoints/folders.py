@@ -23,10 +23,10 @@ LOOKED_AT: Final = 10_000
 
 
 def kind_of_folder(folder: Path) -> str:
-    """Return the format of a folder, a name of `lwmport.checkpoints.opening.FOLDERS`.
+    """Return the format of a folder, a name of `lwmport.checkpoints.opening.FOLDERS`: of several files if of no other.
 
     Raises:
-        CheckpointError: it is another one; the message says which, and what to do.
+        CheckpointError: it is an adapter; the message says what to do.
     """
     if (folder / "config.json").exists():
         return "hf"
@@ -34,9 +34,14 @@ def kind_of_folder(folder: Path) -> str:
         raise CheckpointError(f"expected a checkpoint, found a LoRA adapter{_base_of(folder)}")
     if is_orbax(folder):
         return "orbax"
+    return "parts"
+
+
+def no_checkpoint(folder: Path) -> CheckpointError:
+    """Return what to raise for a folder that is none of a checkpoint: what it is, and what to do."""
     names = _names(folder)
     found = next((text for look in _LOOKS if (text := look(folder, names))), "")
-    raise CheckpointError(f"expected a file, a Hugging Face folder or an Orbax folder, found {found}")
+    return CheckpointError(f"expected a file, a Hugging Face folder or an Orbax folder, found {found}")
 
 
 def is_orbax(folder: Path) -> bool:
@@ -135,5 +140,9 @@ _LOOKS: Final[tuple[Callable[[Path, list[str]], str], ...]] = (
 )
 """What a folder may be, and what to do, the first that fits."""
 
-DESCRIBED: Final[Mapping[str, str]] = {"hf": "a Hugging Face folder", "orbax": "an Orbax folder"}
+DESCRIBED: Final[Mapping[str, str]] = {
+    "hf": "a Hugging Face folder",
+    "orbax": "an Orbax folder",
+    "parts": "a folder of released files",
+}
 """Format of a folder -> what it is in words."""

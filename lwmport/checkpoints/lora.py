@@ -6,7 +6,7 @@ alpha / sqrt(r) where the adapter is rank-stabilised. Sources: peft/tuners/lora/
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from lwmport.checkpoints.torch import index as torch_index
 from lwmport.digest import of_json
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD
-from lwmport.models.huggingface import HfName, HuggingFace
+from lwmport.models.huggingface import HfFolder, HfName
 from lwmport.types import Array, Weights, WeightSpec, dtype_of
 from lwmport.wording import few, shown
 
@@ -133,38 +133,66 @@ def recorded_base(folder: Path) -> Path | None:
 
 
 def merged(
-    layers: Weights, adapter: Adapter, huggingface: HuggingFace, config: Mapping[str, Any], dtype: str | None
+    layers: Weights,
+    adapter: Adapter,
+    folders: Sequence[HfFolder],
+    config: Mapping[str, Any],
+    dtype: str | None,
+    *,
+    strict: bool = True,
 ) -> LazyWeights:
     """Return a model's tensors, one a layer, with the adapter in them; each is added in float32 and rounded once.
+
+    Changes of another part of a model that is larger than this family's are counted and left out.
 
     Args:
         layers: the tensors before, by the family's own names.
         adapter: what is added.
-        huggingface: how the family's tensors are called and laid out in Hugging Face's folders.
+        folders: how the family's tensors are called and laid out in Hugging Face's folders.
         config: the family's configuration as plain values.
         dtype: numpy's name of what comes out; None for what each tensor has.
+        strict: whether a tensor that is changed must be read; without it, changes of others are left out too.
 
     Raises:
-        CheckpointError: the adapter changes a tensor that the model has not, or has in another shape.
+        CheckpointError: the adapter changes a tensor that the model has not, or has in another shape, or changes
+            nothing of it.
     """
     tensors = {name: _typed(lazy_tensor(layers, name), dtype, name) for name in layers.specs}
-    for module, change in _changes(adapter).items():
-        there = huggingface.named(f"{module}.weight", config)
+    left_out: list[str] = []
+    changes = _changes(adapter)
+    for module, change in changes.items():
+        there = next((found for one in folders if (found := one.named(f"{module}.weight", config))), None)
         if there is None or there.name not in tensors:
+            if (there and not strict) or any(one.elsewhere(f"{module}.weight") for one in folders):
+                left_out.append(module)
+                continue
             raise CheckpointError(
                 f"{adapter.folder}: expected changes of the {len(tensors)} tensors of the model, found one of "
                 f"{shown(module)}, which it has not"
             )
-        heads = int(config[huggingface.heads])
+        heads = int(config[folders[0].heads])
         base = lazy_tensor(layers, there.name)
         wanted = dtype or base.spec.dtype
         tensors[there.name] = _typed(
             _changed(base, adapter, module, change, (there, heads, wanted)), wanted, there.name
         )
-    count = len(adapter.tensors.specs)
-    description = f"{layers.source['description']}, with the LoRA adapter {adapter.folder.name} ({count} tensors)"
-    source = {**layers.source, "description": description, "adapter": adapter.digest()}
+    if len(left_out) == len(changes):
+        raise CheckpointError(
+            f"{adapter.folder}: expected changes of the {len(tensors)} tensors of the model, found those of other "
+            f"parts alone: {few(map(shown, left_out))}"
+        )
+    source = {**layers.source, "description": _described(layers, adapter, left_out), "adapter": adapter.digest()}
     return LazyWeights(tensors, source, lambda: of_json({"base": digest_of(layers), "adapter": adapter.digest()}))
+
+
+def _described(layers: Weights, adapter: Adapter, left_out: list[str]) -> str:
+    """Return what is merged into what, and which changes are not, in words."""
+    count = len(adapter.tensors.specs)
+    others = f", of which changes of {len(left_out)} modules that are not read: {few(map(shown, left_out))}"
+    return (
+        f"{layers.source['description']}, with the LoRA adapter {adapter.folder.name} ({count} tensors"
+        f"{others if left_out else ''})"
+    )
 
 
 def _typed(tensor: Lazy, dtype: str | None, name: str) -> Lazy:

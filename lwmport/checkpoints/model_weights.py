@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from lwmport import plain
 from lwmport.checkpoints.adapted import AdaptedCheckpoint, adapted, base_and_adapter
+from lwmport.checkpoints.feeders import with_its_feeders
 from lwmport.checkpoints.fit import fit
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LayeredWeights
@@ -20,7 +21,7 @@ from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.choices import CHOICES, WEIGHTS, Choice
 from lwmport.errors import CheckpointError, ConfigError
-from lwmport.models.families import Family, checkpoint_weights, family_with, resolve
+from lwmport.models.families import Family, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
 from lwmport.models.storage import SCHEMES, stored_names
@@ -61,10 +62,8 @@ def open_model(
     specs = None if opened is None else opened.specs
     with advised(component, specs):
         told = told_config(spec, component, opened, config, options.settings)
-        family = resolve(component, told.config, options, specs)
+        family = with_its_feeders(resolve(component, told.config, options, specs), opened)
         check_agrees(spec, told, family.config, options.settings)
-        if opened is not None:
-            family = _fed(family, opened)
         weights = fitting(family, opened, seed, adapter)
     choices = (
         *config_choices(family, told, options.settings, specs or ()),
@@ -72,35 +71,6 @@ def open_model(
         *_weights_choices(weights),
     )
     return replace(family, choices=choices), weights
-
-
-def _fed(family: Family, opened: Checkpoint) -> Family:
-    """Return the model without the feeders that a checkpoint does not hold whole: seeded numbers then stand for them.
-
-    One file of several is enough for a part that reads no other; the checkpoint says so in its remarks.
-    """
-    missing = {} if family.spec.weights else {one.name: _missing(one, opened) for one in family.references}
-    unfed = {one.name: one.feeder for one in family.references if one.feeder is not None and missing.get(one.name)}
-    if not unfed:
-        return family
-    told = (
-        f"{name} is judged on seeded numbers: {missing[name]} tensors of {feeder.name}, which feeds it, are not here"
-        for name, feeder in unfed.items()
-    )
-    opened.findings = replace(opened.findings, remarks=(*opened.findings.remarks, *told))
-    components, references = (
-        tuple(replace(one, feeder=None) if one.name in unfed else one for one in several)
-        for several in (family.components, family.references)
-    )
-    return replace(family, components=components, references=references)
-
-
-def _missing(component: Component, opened: Checkpoint) -> int:
-    """Return how many tensors of what feeds a component a checkpoint lacks, beside those of the component itself."""
-    if component.feeder is None:
-        return 0
-    names = checkpoint_weights((component.feeder,)).keys() - checkpoint_weights((component,)).keys()
-    return sum(name not in opened.specs for name in names)
 
 
 @contextlib.contextmanager
@@ -178,8 +148,8 @@ def fit_to(family: Family, opened: Checkpoint) -> None:
     try:
         opened.left_over = fit(opened, family.read, family.name, strict=family.spec.strict)
     except CheckpointError as error:
-        missing = (name for name in family.read if name not in opened.specs)
-        raise CheckpointError(f"{error}{released.where(missing) if released else ''}") from error
+        missing = [name for name in family.read if name not in opened.specs]
+        raise CheckpointError(f"{error}{released.where(missing, opened.specs) if released else ''}") from error
 
 
 def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:

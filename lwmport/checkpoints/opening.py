@@ -1,5 +1,7 @@
 """Any checkpoint is opened here: by LWM's prefix if it has one, else by what the file holds."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -8,11 +10,10 @@ from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.folders import is_orbax, kind_of_folder
 from lwmport.checkpoints.index import Checkpoint, Findings
-from lwmport.checkpoints.released import index_folder, renamed
+from lwmport.checkpoints.released import renamed
 from lwmport.checkpoints.tree import TrainStateError
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD
-from lwmport.models.spec import FamilySpec
 from lwmport.models.specs import FAMILIES
 from lwmport.registry import Registry, check_known
 
@@ -23,22 +24,33 @@ FORMATS: Final = Registry(
         "msgpack_stream": "lwmport.checkpoints.msgpack.stream:index",
         "flax_msgpack": "lwmport.checkpoints.msgpack.flax_tree:index",
         "safetensors": "lwmport.checkpoints.safetensors.index:index",
-        "torch": "lwmport.checkpoints.torch.index:index",
         "train_state": "lwmport.checkpoints.msgpack.stream:index_train_state",
         "flax_train_state": "lwmport.checkpoints.msgpack.flax_tree:index_train_state",
+        "torch": "lwmport.checkpoints.torch.index:index",
+        "torch_train_state": "lwmport.checkpoints.torch.index:index_train_state",
     },
 )
 """Format -> what indexes it: ``index(cursor) -> entries``."""
 
-TRAIN_STATES: Final = {"msgpack_stream": "train_state", "flax_msgpack": "flax_train_state"}
+TRAIN_STATES: Final = {
+    "msgpack_stream": "train_state",
+    "flax_msgpack": "flax_train_state",
+    "torch": "torch_train_state",
+}
 """Format -> that of its files that hold a train state, of which the parameters alone are read."""
 
-REMARKS: Final = dict.fromkeys(TRAIN_STATES.values(), ("the state of the optimiser in it is left out",))
+REMARKS: Final = dict.fromkeys(TRAIN_STATES.values(), ("the state of the optimiser in it is left out",)) | {
+    "torch_train_state": ("what stands beside the model in it is left out",)
+}
 """Format -> what of a file is not read, in words."""
 
 FOLDERS: Final = Registry(
     "folder of checkpoints",
-    {"hf": "lwmport.checkpoints.huggingface.folder:index", "orbax": "lwmport.checkpoints.orbax:open_folder"},
+    {
+        "hf": "lwmport.checkpoints.huggingface.folder:index",
+        "orbax": "lwmport.checkpoints.orbax:open_folder",
+        "parts": "lwmport.checkpoints.parts:index",
+    },
 )
 """Format of a folder -> what indexes it: ``index(folder, family) -> FolderIndex``. An Orbax folder has no entries:
 ``open_folder(folder)`` returns the checkpoint itself."""
@@ -55,28 +67,59 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
     """Return the index of a checkpoint; ``text`` is its path, with one of `PREFIXES` and ``::`` before it or without.
 
     A folder is one of Hugging Face (``config.json`` beside safetensors or ``.bin`` files), seen as the tree of its
-    family, or one of Orbax. Where several families have such folders, it is that of ``family``. Of a train state the
-    parameters are taken, and the description says so. Only the parts between tensors are read, so a file of many
-    gigabytes opens at once.
+    family, or one of Orbax, or one that holds the files in which a family is published. Where several families have
+    such folders, it is that of ``family``. Of a train state the parameters are taken, and the description says so.
+    Only the parts between tensors are read, so a file of many gigabytes opens at once.
 
     Raises:
         CheckpointError: missing, empty, damaged, hostile, or of a format that is not in `FORMATS`.
         UsageError: an unknown prefix.
     """
     path, wanted = _split(text)
-    spec = FAMILIES[family] if family else None
     try:
         if path.is_dir():
-            return _open_folder(path, wanted, spec)
-        _check_file(path)
-        with opened(path) as cursor:
-            form, entries = _index(cursor, wanted)
-            findings = Findings(remarks=REMARKS.get(form, ()))
-            if spec is not None and spec.released is not None:
-                entries = renamed(entries, spec.released)
-            return Checkpoint(path, form, entries, {"": cursor.status()}, findings=findings)
+            return _open_folder(path, wanted, family)
+        return _open_file(path, wanted, family)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedFile:
+    """One file, its tensors by its own names.
+
+    Attributes:
+        format: a name of `FORMATS`.
+        entries: where each tensor lies.
+        status: size and times of the file.
+        remarks: what of it is not read, in words.
+    """
+
+    format: str
+    entries: dict[str, TensorEntry]
+    status: os.stat_result
+    remarks: tuple[str, ...] = ()
+
+
+def open_file(path: Path, wanted: str = "") -> OpenedFile:
+    """Return the index of one file, which must be of the format ``wanted`` if that is given.
+
+    Raises:
+        CheckpointError: as `open_checkpoint` does.
+    """
+    _check_file(path)
+    with opened(path) as cursor:
+        form, entries = _index(cursor, wanted)
+        return OpenedFile(format=form, entries=entries, status=cursor.status(), remarks=REMARKS.get(form, ()))
+
+
+def _open_file(path: Path, wanted: str, family: str) -> Checkpoint:
+    """Return the index of one file, by the names of the family that it is published for, if it is for one."""
+    file = open_file(path, wanted)
+    found = renamed(file.entries, family)
+    entries, remarks = (file.entries, ()) if found is None else (found.entries, found.remarks)
+    findings = Findings(remarks=(*file.remarks, *remarks))
+    return Checkpoint(path, file.format, entries, {"": file.status}, findings=findings)
 
 
 def _split(text: str | Path) -> tuple[Path, str]:
@@ -95,20 +138,23 @@ def _check_file(path: Path) -> None:
         raise CheckpointError("expected a file, found a device or a pipe")
 
 
-def _open_folder(path: Path, wanted: str, spec: FamilySpec | None) -> Checkpoint:
+def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
     if wanted:
         raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
-    if spec is not None and spec.released is not None and not is_orbax(path):
-        made = index_folder(path, spec, spec.released)
-        return Checkpoint(path, "released", made.entries, made.files, made.config, made.findings)
-    form = kind_of_folder(path)
+    form = "parts" if _in_files_alone(family) and not is_orbax(path) else kind_of_folder(path)
     if form == "orbax":
         whole: Checkpoint = FOLDERS[form](path)
         return whole
-    found = FOLDERS[form](path, spec.name if spec else "")
+    found = FOLDERS[form](path, family)
     if not found.entries:
         raise CheckpointError("expected tensors, found a folder whose files hold none")
-    return Checkpoint(path, "hf", found.entries, found.files, found.config, found.findings)
+    return Checkpoint(path, form, found.entries, found.files, found.config, found.findings)
+
+
+def _in_files_alone(family: str) -> bool:
+    """Return whether a family is published in files and has no folders: a ``config.json`` beside them is another's."""
+    spec = FAMILIES[family] if family else None
+    return spec is not None and spec.released is not None and not spec.all_folders
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

@@ -62,7 +62,7 @@ def told_config(
     if opened is None:
         return _without_checkpoint(spec, asked)
     if opened.config:
-        return _own(opened, asked)
+        return _own(spec, opened, asked)
     beside = sidecar_of(opened)
     if beside is not None and beside.family != spec.name:
         beside = None
@@ -80,12 +80,14 @@ def _without_checkpoint(spec: FamilySpec, asked: str | Mapping[str, Any]) -> Tol
     return ToldConfig(config=asked, name=told.name, source=told.source, sources=sources)
 
 
-def _own(opened: Checkpoint, asked: str | Mapping[str, Any]) -> ToldConfig:
+def _own(spec: FamilySpec, opened: Checkpoint, asked: str | Mapping[str, Any]) -> ToldConfig:
     """Return the configuration of a Hugging Face folder, which believes its own heads already."""
     if asked not in (USUAL, dict(opened.config)):
         raise UsageError(f"expected no --config: {opened.path.name} has its own; use --set to change a field")
     left_out = "transformers' default, for config.json leaves it out"
-    sources = dict.fromkeys(opened.findings.assumed, left_out)
+    silent = (item.field for item in spec.chosen if item.field not in opened.config)
+    sources = dict.fromkeys(silent, f"{spec.usual or USUAL}, for config.json leaves it out")
+    sources |= dict.fromkeys(opened.findings.assumed, left_out)
     return ToldConfig(config=dict(opened.config), name="config.json", source="config.json", sources=sources)
 
 

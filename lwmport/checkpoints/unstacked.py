@@ -20,7 +20,7 @@ def layered(family: Family, checkpoint: Weights, dtype: str | None = None) -> La
 
     Args:
         family: what the checkpoint is, stacked or not.
-        checkpoint: the tensors of ``family.weights``.
+        checkpoint: the tensors of ``family.read``.
         dtype: numpy's name; None for what each tensor has.
 
     Raises:
@@ -30,7 +30,7 @@ def layered(family: Family, checkpoint: Weights, dtype: str | None = None) -> La
         name: WeightSpec(
             shape=spec.shape, dtype=dtype or lazy_tensor(checkpoint, _held(name, family.sources)).spec.dtype
         )
-        for name, spec in layer_specs(family).items()
+        for name, spec in (layer_specs(family) if family.spec.weights else family.taken).items()
     }
     return LayeredWeights(checkpoint, specs, family.sources)
 

@@ -15,11 +15,13 @@ class HfName:
         name: the name.
         transposed: the matrix is the other's transpose.
         rotary: the channels of each head are in the other order: pairs side by side here, halves there.
+        axes: of an array that is no matrix: the other's axes in the order of ours; empty where it is the same.
     """
 
     name: str
     transposed: bool = False
     rotary: bool = False
+    axes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,46 +75,74 @@ def _nothing_wrong(_name: str, _values: Array, _config: Mapping[str, Any]) -> st
     return ""
 
 
+def _nothing_ignored(_name: str, _config: Mapping[str, Any]) -> bool:
+    return False
+
+
+def _nothing_joined(_: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, int], ...]]:
+    return {}
+
+
+def _nothing_elsewhere(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
-class HuggingFace:
+class HfFolder:
     """How a family's models lie in a folder of Hugging Face. A configuration is the family's own, as JSON values.
 
     Attributes:
         architecture: the class of transformers, as ``config.json`` names it.
         kind: its ``model_type``.
         first: the tensor that every such folder has, by its name there; empty if none is told.
-        components: the components that can be written as such a folder.
-        untold: what ``config.json`` says and no tensor tells, in words.
-        example: a configuration that has it, to name in a message.
+        inner: whether the family is a part of the model alone, and another family is meant where none is named.
+        files: files that hold the weights where there is none of the usual name.
         read: ``read(fields)`` returns a configuration, or an `HfConfig`, from the fields of ``config.json``. It raises
             `CheckpointError` for a model that the family does not compute.
         named: ``named(name, config)`` returns our name of a tensor of a folder, None for a tensor that the family does
             not have.
         ignored: ``ignored(name, config)`` returns whether a tensor is left out when a folder is read; it is named then.
+        elsewhere: ``elsewhere(name)`` returns whether a tensor is of a part of the model that the family does not
+            compute; it is counted then, and not read.
         tied: ``tied(config)`` returns which tensor is another one again. Where a folder holds it with other values, it
             is used, and the configuration is changed.
         wrong: ``wrong(name, values, config)`` returns why a tensor that is left out contradicts the configuration, in
             words, nothing if it does not.
         rows: ``rows(config)`` returns, for each tensor that is read and holds several of ours, their names and rows.
         heads: the field of the configuration that counts heads, for the order of rotary channels.
-        tensors: ``tensors(config)`` returns what is written, in the order in which a model computes.
-        documents: ``documents(config, dtype)`` returns the name and text of every file beside the weights.
-        tokens: ``tokens(config)`` returns how the vocabulary is divided, for whoever runs the folder.
     """
 
     architecture: str
     kind: str
     first: str = ""
+    inner: bool = False
+    files: tuple[str, ...] = ()
+    read: Callable[[Mapping[str, Any]], dict[str, Any] | HfConfig]
+    named: Callable[[str, Mapping[str, Any]], HfName | None]
+    ignored: Callable[[str, Mapping[str, Any]], bool] = _nothing_ignored
+    elsewhere: Callable[[str], bool] = _nothing_elsewhere
+    tied: Callable[[Mapping[str, Any]], TiedTensor | None] = _nothing_tied
+    wrong: Callable[[str, Array, Mapping[str, Any]], str] = _nothing_wrong
+    rows: Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[str, int], ...]]] = _nothing_joined
+    heads: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFace(HfFolder):
+    """How a family's models lie in the folder that is written of them.
+
+    Attributes:
+        components: the components that can be written as such a folder.
+        untold: what ``config.json`` says and no tensor tells, in words.
+        example: a configuration that has it, to name in a message.
+        tensors: ``tensors(config)`` returns what is written, in the order in which a model computes.
+        documents: ``documents(config, dtype)`` returns the name and text of every file beside the weights.
+        tokens: ``tokens(config)`` returns how the vocabulary is divided, for whoever runs the folder.
+    """
+
     components: tuple[str, ...]
     untold: str
     example: str
-    read: Callable[[Mapping[str, Any]], dict[str, Any] | HfConfig]
-    named: Callable[[str, Mapping[str, Any]], HfName | None]
-    ignored: Callable[[str, Mapping[str, Any]], bool]
-    rows: Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[str, int], ...]]]
-    heads: str
     tensors: Callable[[Mapping[str, Any]], tuple[HfTensor, ...]]
     documents: Callable[[Mapping[str, Any], str], dict[str, str]]
     tokens: Callable[[Mapping[str, Any]], dict[str, Any]]
-    tied: Callable[[Mapping[str, Any]], TiedTensor | None] = _nothing_tied
-    wrong: Callable[[str, Array, Mapping[str, Any]], str] = _nothing_wrong

@@ -1,55 +1,33 @@
-"""What a family tells of the files that its makers publish: which there are, and what their tensors are called here."""
+"""What a family tells of the files in which its weights are published without a configuration."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-CONVOLUTION = (2, 3, 1, 0)
-"""torch has the kernel of a convolution as [out, in, height, width], JAX as [height, width, in, out]."""
-
-MATRIX = (1, 0)
-"""torch has a matrix as [out, in], JAX as [in, out]."""
-
-AXES: Mapping[int, tuple[int, ...]] = {2: MATRIX, 4: CONVOLUTION}
-"""Axes of a torch weight -> the order in which JAX has them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnName:
-    """A tensor's name here; ``axes`` is the order in which its axes are taken, empty for the order of the file."""
-
-    name: str
-    axes: tuple[int, ...] = ()
+from lwmport.models.huggingface import HfName
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedFiles:
-    """The files of a family's models, each by the tensors that it holds.
+    """How a family's weights are published in several files or folders, which are put together here.
 
     Attributes:
-        named: ``named(name, rank)`` returns our name of a tensor of such a file, None for one that no component reads.
-        configured: ``configured(fields)`` returns the family's fields that a ``config.json`` tells, and those of them
-            that have defaults for it leaves them out. It raises `PortError` for a model that is not computed.
-        homes: how our names begin -> the published file that holds such tensors, to name where one is missing.
+        named: ``named(name)`` returns our name of a tensor of a file, None for a tensor that the family does not have.
+            The names of all files together are different ones.
+        signs: tensors, by names that they have in files and not here. A file with one of them is one of the family's,
+            whatever it is called.
+        homes: how our names begin -> the published file or folder that holds such tensors.
     """
 
-    named: Callable[[str, int], OwnName | None]
+    named: Callable[[str], HfName | None]
+    signs: tuple[str, ...]
     homes: Mapping[str, str] = field(default_factory=dict)
-    configured: Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], tuple[str, ...]]] | None = None
 
-    def where(self, missing: Iterable[str]) -> str:
-        """Return which published files hold tensors that are missing, as the end of a message."""
-        found = sorted(
-            {(start, file) for name in missing for start, file in self.homes.items() if name.startswith(start)}
-        )
-        return "".join(f"; {start.rstrip('/')} is in {file}" for start, file in found)
-
-
-def torch_module(name: str, rank: int) -> OwnName:
-    """Return our name of a parameter of a torch module: a weight is a scale or a kernel, by its rank."""
-    path, _, last = name.rpartition(".")
-    if last == "weight":
-        last = "scale" if rank == 1 else "kernel"
-    return OwnName(
-        name=f"{path}.{last}".strip(".").replace(".", "/"), axes=AXES.get(rank, ()) if last == "kernel" else ()
-    )
+    def where(self, missing: Collection[str], held: Collection[str]) -> str:
+        """Return which published files hold what is missing as a whole, as the end of a message."""
+        found = [
+            (start, file)
+            for start, file in self.homes.items()
+            if any(name.startswith(start) for name in missing) and not any(name.startswith(start) for name in held)
+        ]
+        told = "".join(f"; {start.rstrip('/')} is in {file}" for start, file in found)
+        return f"{told}; put it beside the others and name the folder as the checkpoint" if told else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lwmport.models.huggingface import HuggingFace
+from lwmport.models.huggingface import HfFolder, HuggingFace
 from lwmport.models.released_files import ReleasedFiles
 from lwmport.types import Array, Component, Kind, Preprocessing, Signature, Tolerances
 
@@ -227,8 +227,9 @@ class FamilySpec:
         tolerances: how far outputs may be from the reference, near ties included.
         notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
         license: under which license the released weights are, for the same place. Empty: nothing is said.
-        huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
-        released: what the tensors of its makers' files are called here. None: as here.
+        huggingface: how its models lie in the folders of Hugging Face that are written. None: none is.
+        folders: how they lie in folders that are read alone.
+        released: how their weights are published in several files without a configuration. None: they are not.
         models: models that its components make together with those of other families.
     """
 
@@ -263,8 +264,14 @@ class FamilySpec:
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+    folders: tuple[HfFolder, ...] = ()
     released: ReleasedFiles | None = None
     models: tuple[WholeModel, ...] = ()
+
+    @property
+    def all_folders(self) -> tuple[HfFolder, ...]:
+        """Every folder of Hugging Face that is read."""
+        return (*(() if self.huggingface is None else (self.huggingface,)), *self.folders)
 
     @property
     def untold(self) -> tuple[ChosenField, ...]:

@@ -36,16 +36,27 @@ def logits_of(family: str) -> tuple[str, ...]:
     return () if spec is None else spec.logits
 
 
+def marked(names: Collection[str]) -> str:
+    """Return the component whose weights a checkpoint with these tensors holds, the group if it holds all of one's.
+
+    Nothing is returned if no tensor is a mark.
+    """
+    for spec in FAMILIES.values():
+        held = [component for tensor, component in spec.marks.items() if tensor in names]
+        if held:
+            return next((group for group, parts in spec.groups.items() if set(parts) <= set(held)), held[0])
+    return ""
+
+
 def looks_like(names: Collection[str]) -> str:
     """Return the component that a checkpoint with these tensors is for, by marks and signs; nothing if unknown."""
-    known = [sign for spec in FAMILIES.values() for sign in (*spec.marks.items(), *spec.signs.items())]
-    return next((component for tensor, component in known if tensor in names), "")
+    signs = (sign for spec in FAMILIES.values() for sign in spec.signs.items())
+    return marked(names) or next((component for tensor, component in signs if tensor in names), "")
 
 
 def named_by_huggingface(names: Collection[str]) -> bool:
     """Return whether tensors have the names of a family's folder of Hugging Face, and not the family's own."""
-    folders = [spec.huggingface for spec in FAMILIES.values() if spec.huggingface is not None]
-    return any(folder.first in names for folder in folders)
+    return any(folder.first in names for spec in FAMILIES.values() for folder in spec.all_folders)
 
 
 def owner_of(spec: FamilySpec) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lwmport import manifest
 from lwmport.checkpoints.adapted import base_and_adapter
+from lwmport.checkpoints.feeders import has_feeders, with_its_feeders
 from lwmport.checkpoints.model_weights import ModelWeights, advised, component_weights, fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError
@@ -38,7 +39,12 @@ class Converted:
     @cached_property
     def family(self) -> Family:
         """The model, cut into components as it was when it was converted."""
-        return resolve(self.manifest.component, self.manifest.config, Options.from_json(self.manifest.options))
+        made = self.manifest
+        family = resolve(made.component, made.config, Options.from_json(made.options))
+        if self.checkpoint is None or not has_feeders(family):
+            return family
+        base, _ = base_and_adapter(self.checkpoint, self.adapter)
+        return with_its_feeders(family, open_checkpoint(str(base), family.spec.name))
 
     @cached_property
     def weights(self) -> ModelWeights:

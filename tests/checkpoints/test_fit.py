@@ -54,3 +54,10 @@ def test_another_model_altogether_is_counted_and_cut_at_five(in_memory: Callable
     with pytest.raises(CheckpointError, match=r"2000 missing: .* and 1,995 more; 2000 not wanted: .*") as error:
         fit(weights, model, "the model")
     assert len(str(error.value)) < 500
+
+
+def test_every_missing_tensor_of_a_few_layers_is_named(in_memory: Callable[..., Any]) -> None:
+    model = wanted(**{f"layers__{i}__kernel": (1,) for i in range(40)})
+    with pytest.raises(CheckpointError) as error:
+        fit(in_memory({}), model, "the model")
+    assert all(name in str(error.value) for name in model)

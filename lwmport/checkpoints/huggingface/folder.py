@@ -10,19 +10,19 @@ from typing import Any, Final
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import check_whole
 from lwmport.checkpoints.entry import MAX_TENSORS, TensorEntry
-from lwmport.checkpoints.huggingface.layouts import layout_from_hf
 from lwmport.checkpoints.huggingface.left_out import check_left_out, listed, settle_tied
 from lwmport.checkpoints.huggingface.marker import seed_of
 from lwmport.checkpoints.huggingface.rows import divided
 from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.plain_json import read_object
+from lwmport.checkpoints.released import seen_as
 from lwmport.checkpoints.safetensors import index as safetensors_index
 from lwmport.checkpoints.torch import index as torch_index
 from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD
 from lwmport.models import specs
-from lwmport.models.huggingface import HfConfig, HuggingFace
+from lwmport.models.huggingface import HfConfig, HfFolder
 from lwmport.models.spec import FamilySpec
 from lwmport.wording import few, shown
 
@@ -74,16 +74,18 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
     fields = _named(CONFIG, lambda: read_object(folder / CONFIG))
     spec, family, told = _named(CONFIG, lambda: _read(fields, asked))
     config = told.fields
-    whole, files = _files(folder)
+    kind, files = _files(folder, family.files)
     found: dict[str, TensorEntry] = {}
     states: Files = {CONFIG: (folder / CONFIG).stat()}
     for file, wanted in files.items():
-        entries, states[file] = _named(file, lambda file=file: _indexed(folder / file, KINDS[whole]))  # type: ignore[misc]
+        entries, states[file] = _named(file, lambda file=file: _indexed(folder / file, KINDS[kind]))  # type: ignore[misc]
         _check_listed(file, entries, wanted)
         for name, entry in entries.items():
             add(found, name, dataclasses.replace(entry, file=file))
+    elsewhere = [name for name in found if family.elsewhere(name)]
+    found = {name: entry for name, entry in found.items() if not family.elsewhere(name)}
     raw = Checkpoint(folder, "hf", found, states)
-    remarks = (*settle_tied(raw, family, config), *check_left_out(raw, family, config))
+    remarks = (*settle_tied(raw, family, config), *check_left_out(raw, family, config), *_of_other_parts(elsewhere))
     renamed = _renamed(found, family, config, strict=spec.strict)
     others = (*_keys(told.unused), *_other_files(folder, states))
     return FolderIndex(
@@ -92,6 +94,11 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
         config=config,
         findings=Findings(assumed=told.assumed, remarks=(*remarks, *others), seed=seed_of(fields)),
     )
+
+
+def _of_other_parts(names: list[str]) -> tuple[str, ...]:
+    """Return that tensors of another part of the model are not read, in words."""
+    return (f"{len(names)} tensors are of other parts of the model: {listed(names)}",) if names else ()
 
 
 def _keys(unused: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,25 +112,46 @@ def _other_files(folder: Path, read: Files) -> tuple[str, ...]:
     return (f"other files with weights, not read: {listed(others)}",) if others else ()
 
 
-def _read(fields: Mapping[str, Any], asked: str) -> tuple[FamilySpec, HuggingFace, HfConfig]:
+def _read(fields: Mapping[str, Any], asked: str) -> tuple[FamilySpec, HfFolder, HfConfig]:
     """Return the family that has the architecture of a ``config.json``, and the configuration in its own fields."""
-    families = [(spec, spec.huggingface) for spec in specs.FAMILIES.values() if spec.huggingface is not None]
-    named, kind = fields.get("architectures"), fields.get("model_type")
-    fitting = [
-        (spec, family)
-        for spec, family in families
-        if named in (None, [family.architecture]) and (kind is None or kind == family.kind)
-    ]
+    fitting = _fitting(fields)
     if not fitting:
-        wanted = " or ".join(dict.fromkeys(family.architecture for _, family in families))
+        known = [family.architecture for spec in specs.FAMILIES.values() for family in spec.all_folders]
+        wanted = " or ".join(dict.fromkeys(known))
+        named, kind = fields.get("architectures"), fields.get("model_type")
         raise CheckpointError(f"expected a {wanted}, found {shown(str(named))} of type {shown(str(kind))!r}")
-    meant = fitting if len(fitting) == 1 else [(spec, family) for spec, family in fitting if spec.name == asked]
-    if not meant:
-        names = " or ".join(spec.name for spec, _ in fitting)
-        raise CheckpointError(f"expected a component of {names}, which all have such folders, found none that is named")
-    ((spec, family),) = meant
+    outer = {name: found for name, found in fitting.items() if not found[1].inner}
+    meant = fitting.get(asked) or (next(iter(outer.values())) if len(outer) == 1 else None)
+    if meant is None:
+        raise CheckpointError(
+            f"expected a component of {' or '.join(fitting)}, which all have such folders, found none that is named"
+        )
+    spec, family = meant
     found = family.read(fields)
     return spec, family, found if isinstance(found, HfConfig) else HfConfig(fields=found)
+
+
+def _fitting(fields: Mapping[str, Any]) -> dict[str, tuple[FamilySpec, HfFolder]]:
+    """Return each family that has the architecture of a ``config.json``, with how its models lie in such folders."""
+    named, kind = fields.get("architectures"), fields.get("model_type")
+    found: dict[str, tuple[FamilySpec, HfFolder]] = {}
+    for spec in specs.FAMILIES.values():
+        for family in spec.all_folders:
+            if named is None and kind is None and family is not spec.huggingface:
+                continue
+            if named in (None, [family.architecture]) and (kind is None or kind == family.kind):
+                found.setdefault(spec.name, (spec, family))
+    return found
+
+
+def family_of(folder: Path, asked: str = "") -> str:
+    """Return the family whose models lie in a folder; nothing if there is none, or not the one that is asked for."""
+    try:
+        fitting = _fitting(read_object(folder / CONFIG))
+    except CheckpointError:
+        return ""
+    outer = [name for name, (_, family) in fitting.items() if name == asked or not (asked or family.inner)]
+    return outer[0] if len(outer) == 1 else ""
 
 
 def _named(file: str, work: Callable[[], Any]) -> Any:
@@ -135,14 +163,20 @@ def _named(file: str, work: Callable[[], Any]) -> Any:
         raise CheckpointError(f"{before}{error}") from error
 
 
-def _files(folder: Path) -> tuple[str, dict[str, set[str]]]:
-    """Return the kind of the files, and each with the tensors that the index promises in it, none without one."""
+def _files(folder: Path, others: tuple[str, ...] = ()) -> tuple[str, dict[str, set[str]]]:
+    """Return the kind of the files, and each with the tensors that the index promises in it, none without one.
+
+    ``others`` are files that are read where there is none of the usual name.
+    """
     for whole in KINDS:
         if (folder / whole).exists():
             return whole, {whole: set()}
         if (folder / f"{whole}{INDEX}").exists():
             return whole, _named(f"{whole}{INDEX}", lambda whole=whole: _sharded(folder, whole))  # type: ignore[misc]
-    names = " or ".join(f"{whole}, {whole}{INDEX}" for whole in KINDS)
+    for other in others:
+        if (folder / other).exists():
+            return next(kind for kind in KINDS if Path(kind).suffix == Path(other).suffix), {other: set()}
+    names = " or ".join([*(f"{whole}, {whole}{INDEX}" for whole in KINDS), *others])
     raise CheckpointError(f"expected {names} beside {CONFIG}, found none of them")
 
 
@@ -158,15 +192,6 @@ def _sharded(folder: Path, whole: str) -> dict[str, set[str]]:
             )
         files.setdefault(file, set()).add(name)
     return dict(sorted(files.items()))
-
-
-def listed_files(folder: Path, whole: str) -> list[str]:
-    """Return the files that the index beside a whole file's place lists.
-
-    Raises:
-        CheckpointError: the index is damaged, or names a file elsewhere.
-    """
-    return list(_named(f"{whole}{INDEX}", lambda: _sharded(folder, whole)))
 
 
 def _is_plain(file: str) -> bool:
@@ -192,9 +217,9 @@ def _check_listed(file: str, entries: Mapping[str, TensorEntry], wanted: set[str
 
 
 def _renamed(
-    found: Mapping[str, TensorEntry], family: HuggingFace, config: Mapping[str, Any], *, strict: bool
+    found: Mapping[str, TensorEntry], family: HfFolder, config: Mapping[str, Any], *, strict: bool
 ) -> dict[str, TensorEntry]:
-    heads = config[family.heads]
+    heads = int(config.get(family.heads, 1))
     entries: dict[str, TensorEntry] = {}
     strangers = []
     for name, entry in found.items():
@@ -206,9 +231,7 @@ def _renamed(
             if not strict:
                 add(entries, name, entry)
             continue
-        layout = layout_from_hf(entry.shape, there, heads)
-        view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
-        add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
+        add(entries, there.name, seen_as(entry, there, name, heads))
     if strangers and strict:
         names = few(strangers)
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""How a tensor is laid out here and in Hugging Face's folders: transposed, the channels of a head in another order."""
+"""How a tensor is laid out here and in files of torch: transposed, channels of a head or axes in another order."""
 
 from lwmport.checkpoints.layout import Layout
 from lwmport.errors import CheckpointError
@@ -24,8 +24,13 @@ def layout_from_hf(shape: tuple[int, ...], other: HfName, heads: int) -> Layout 
     """Return how Hugging Face's array of ``shape`` becomes ours; None: it is the same.
 
     Raises:
-        CheckpointError: a matrix without two axes, or channels that do not divide into pairs of ``heads``.
+        CheckpointError: a matrix without two axes, an array with another number of axes, or channels that do not
+            divide into pairs of ``heads``.
     """
+    if other.axes:
+        if len(shape) != len(other.axes):
+            raise CheckpointError(f"{other.name}: expected {len(other.axes)} axes, found the shape {shape}")
+        return Layout(view=shape, axes=other.axes, shape=tuple(shape[axis] for axis in other.axes))
     if not other.transposed:
         return None
     outputs, inputs = _matrix(shape, other.name)

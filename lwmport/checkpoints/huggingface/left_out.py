@@ -7,14 +7,14 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.checkpoints.index import Checkpoint
-from lwmport.models.huggingface import HuggingFace, TiedTensor
+from lwmport.models.huggingface import HfFolder, TiedTensor
 from lwmport.wording import shown
 
 NAMED: Final = 5
 """Names in one line; the others are counted."""
 
 
-def settle_tied(folder: Checkpoint, family: HuggingFace, config: dict[str, Any]) -> tuple[str, ...]:
+def settle_tied(folder: Checkpoint, family: HfFolder, config: dict[str, Any]) -> tuple[str, ...]:
     """Return what was found of a tensor that is said to be another one again, and change the configuration to it.
 
     transformers 5 does the same: a tensor that is stored with other values is not tied.
@@ -31,7 +31,7 @@ def settle_tied(folder: Checkpoint, family: HuggingFace, config: dict[str, Any])
     return (f"{tied.name} is used: its values are not those of {tied.table}, although {tied.field} is true",)
 
 
-def check_left_out(folder: Checkpoint, family: HuggingFace, config: dict[str, Any]) -> tuple[str, ...]:
+def check_left_out(folder: Checkpoint, family: HfFolder, config: dict[str, Any]) -> tuple[str, ...]:
     """Return which tensors are left out because they follow from others or from the configuration, in words.
 
     Raises:

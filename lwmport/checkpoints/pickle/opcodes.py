@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from lwmport.checkpoints.pickle.machine import Machine
-from lwmport.checkpoints.pickle.values import Global, Text
+from lwmport.checkpoints.pickle.values import Global, Text, Unread
 from lwmport.checkpoints.tree import put
 from lwmport.errors import CheckpointError
 from lwmport.wording import kind_of, shown
@@ -80,6 +80,8 @@ def _tuple(machine: Machine, count: int) -> None:
 
 def _set_items(machine: Machine, pairs: list[object]) -> None:
     target = machine.top()
+    if isinstance(target, Unread):
+        return
     if not isinstance(target, dict):
         raise CheckpointError(f"refused: the pickle sets items of {kind_of(target)}; nothing was run")
     if len(pairs) % 2:
@@ -90,6 +92,8 @@ def _set_items(machine: Machine, pairs: list[object]) -> None:
 
 def _append(machine: Machine, values: list[object]) -> None:
     target = machine.top()
+    if isinstance(target, Unread):
+        return
     if not isinstance(target, list):
         raise CheckpointError(f"refused: the pickle appends to {kind_of(target)}; nothing was run")
     target.extend(values)
@@ -119,6 +123,14 @@ def _reduce(machine: Machine) -> None:
             machine.push(call(args))
         case (function, _):
             raise CheckpointError(f"refused: the pickle calls {kind_of(function)}; nothing was run")
+
+
+def _new_object(machine: Machine) -> None:
+    match machine.pops(2):
+        case (Global(call=call, unread=True), tuple() as args):
+            machine.push(call(args))
+        case _:
+            raise CheckpointError("refused: the pickle builds an object (NEWOBJ); nothing was run")
 
 
 def _build(machine: Machine) -> None:
@@ -180,6 +192,7 @@ OPCODES: Final[Mapping[bytes, Callable[[Machine], None]]] = {
     b"c": _name_lines,
     b"\x93": _name_stack,
     b"R": _reduce,
+    b"\x81": _new_object,
     b"b": _build,
     b"Q": _persistent,
 }
@@ -188,7 +201,6 @@ OPCODES: Final[Mapping[bytes, Callable[[Machine], None]]] = {
 REFUSED: Final[Mapping[bytes, str]] = {
     b"i": "builds an object (INST)",
     b"o": "builds an object (OBJ)",
-    b"\x81": "builds an object (NEWOBJ)",
     b"\x92": "builds an object (NEWOBJ_EX)",
     b"P": "refers to an object outside the file (PERSID)",
     b"\x82": "uses a registered extension code (EXT1)",

@@ -44,9 +44,18 @@ class Array:
 class Global:
     """A name that the file may use, and what this program does when the file calls it.
 
-    ``dtype`` is set for scalar types, which are no functions here but name a dtype.
+    ``dtype`` is set for scalar types, which are no functions here but name a dtype. ``unread`` is set for classes whose
+    objects are stepped over.
     """
 
     name: str
     call: Callable[[tuple[object, ...]], object]
     dtype: str = ""
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An object of a known class that holds no weights; whatever is put into it is let go."""
+
+    name: str

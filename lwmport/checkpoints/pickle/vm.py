@@ -17,8 +17,10 @@ MAX_STEPS: Final = 1_000_000
 STOP: Final = b"."
 
 
-def run(cursor: Cursor, names: Names) -> object:
+def run(cursor: Cursor, names: Names, *, alone: bool = True) -> object:
     """Interpret the pickle at the cursor and return its value, made of dicts, what ``names`` make and small values.
+
+    Nothing may follow it where it is ``alone``; else the cursor stands behind it.
 
     Raises:
         CheckpointError: the file is damaged, or uses what no checkpoint needs; nothing was run.
@@ -27,7 +29,7 @@ def run(cursor: Cursor, names: Names) -> object:
     for _ in range(MAX_STEPS):
         code = cursor.take(1)
         if code == STOP:
-            return _result(machine)
+            return _result(machine, alone=alone)
         operation = OPCODES.get(code)
         if operation is None:
             _refuse(machine, code)
@@ -36,11 +38,11 @@ def run(cursor: Cursor, names: Names) -> object:
     raise CheckpointError(f"expected at most {MAX_STEPS:,} opcodes, found more")
 
 
-def _result(machine: Machine) -> object:
+def _result(machine: Machine, *, alone: bool) -> object:
     value = machine.pop()
     if machine.stack or machine.marks:
         raise CheckpointError(f"damaged: {len(machine.stack)} values left at the end of the pickle")
-    if machine.cursor.left:
+    if alone and machine.cursor.left:
         raise CheckpointError(f"expected the end after the pickle, found {machine.cursor.left} more bytes")
     return value
 

@@ -1,48 +1,95 @@
-"""The tensors of a file that ``torch.save`` wrote (``pytorch_model.bin``), without PyTorch and without running it."""
+"""The tensors of a file that ``torch.save`` wrote (``.bin``, ``.pth``), without PyTorch and without running it."""
+
+from typing import Final
 
 from lwmport.checkpoints.cursor import Cursor
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.pickle.values import Array
 from lwmport.checkpoints.pickle.vm import run
+from lwmport.checkpoints.torch import legacy
 from lwmport.checkpoints.torch.names import Storages
 from lwmport.checkpoints.torch.zip_members import Member, members
-from lwmport.checkpoints.tree import flatten
+from lwmport.checkpoints.tree import TrainStateError, flatten
 from lwmport.errors import CheckpointError
-from lwmport.wording import kind_of
+from lwmport.types import dtype_of
+from lwmport.wording import few, kind_of, shown
 
-PICKLE = "data.pkl"
-MODEL = "model"
-"""Where a file that holds more than weights has them (MiniGPT-4, BLIP-2)."""
-LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""How a file begins that a PyTorch before 1.6 wrote: its magic number, pickled."""
+PICKLE: Final = "data.pkl"
+
+TREES: Final = ("model", "state_dict")
+"""Under which key programs that train keep the tensors of the model, beside its optimiser and their settings."""
 
 
 def index(cursor: Cursor) -> dict[str, TensorEntry]:
-    """Return where every tensor of the archive lies, by the name that the file gives it.
+    """Return where every tensor of the file lies, by the name that the file gives it.
 
     Raises:
+        TrainStateError: the tensors of a model stand beside the state of a training; `index_train_state` takes them.
         CheckpointError: the file is damaged, hostile, or holds something else than a dict of tensors.
     """
-    if cursor.window(0, min(len(LEGACY), cursor.end)).take(min(len(LEGACY), cursor.end)) == LEGACY:
-        raise CheckpointError("expected a zip archive, found a file of a PyTorch before 1.6; save it anew")
+    found = _value(cursor)
+    if _tree(found) is not None:
+        raise TrainStateError(f"expected tensors alone, found the state of a training: {few(map(shown, _keys(found)))}")
+    return flatten(found, _leaf)
+
+
+def index_train_state(cursor: Cursor) -> dict[str, TensorEntry]:
+    """Return where every tensor of the model lies in the state of a training; what is beside them is stepped over.
+
+    Raises:
+        CheckpointError: the file is damaged, hostile, or holds no such state.
+    """
+    found = _value(cursor)
+    tree = _tree(found)
+    if tree is None:
+        raise CheckpointError(f"expected a model under {' or '.join(TREES)}, found {few(map(shown, _keys(found)))}")
+    return flatten(tree, _leaf)
+
+
+def _value(cursor: Cursor) -> object:
+    """Return what the file holds: dicts, tensors that are described, and what stands beside them."""
+    if legacy.is_legacy(cursor):
+        return legacy.value(cursor)
     found = members(cursor)
     folder = _folder(found)
-    storages = Storages(found, folder, big_endian=_big_endian(found.get(f"{folder}byteorder"), cursor))
+    big_endian = _big_endian(found.get(f"{folder}byteorder"), cursor)
+    storages = Storages(lambda *asked: _located(found, folder, *asked), big_endian=big_endian)
     pickle = found[folder + PICKLE]
-    return flatten(_model(run(cursor.window(pickle.offset, pickle.length), storages.names)), _leaf)
+    return run(cursor.window(pickle.offset, pickle.length), storages.names)
 
 
-def _model(value: object) -> object:
-    """Return the weights alone where a training saved them beside its own state, under ``model``."""
-    if isinstance(value, dict) and isinstance(value.get(MODEL), dict):
-        return value[MODEL]
-    return value
+def _tree(found: object) -> object:
+    """Return what stands under the first of `TREES` if it is a dict with a tensor in it; None if there is none."""
+    trees = (found.get(key) for key in TREES) if isinstance(found, dict) else ()
+    return next((one for one in trees if isinstance(one, dict) and _has_tensor(one)), None)
+
+
+def _has_tensor(tree: dict[str, object]) -> bool:
+    return any(isinstance(value, Array) for value in tree.values())
+
+
+def _keys(found: object) -> list[str]:
+    return list(found) if isinstance(found, dict) else [kind_of(found)]
+
+
+def _located(found: dict[str, Member], folder: str, key: str, dtype: str, count: int) -> int:
+    """Return where a storage begins: it is a file of the archive, of just its size."""
+    member = found.get(f"{folder}data/{key}")
+    if member is None:
+        raise CheckpointError(f"damaged: the pickle refers to data/{shown(key)}, which the archive has not")
+    if count * dtype_of(dtype).itemsize != member.length:
+        raise CheckpointError(
+            f"damaged: expected {count} values of {dtype} in data/{shown(key)}, found {member.length} bytes",
+        )
+    return member.offset
 
 
 def _folder(found: dict[str, Member]) -> str:
     folders = [name.removesuffix(PICKLE) for name in found if name == PICKLE or name.endswith(f"/{PICKLE}")]
     if len(folders) != 1:
-        raise CheckpointError(f"expected one {PICKLE} in the archive of torch.save, found {len(folders)}")
+        arrays = any(name.endswith(".npy") for name in found)
+        other = "; it looks like an .npz of numpy, which is not read: save its arrays as safetensors" if arrays else ""
+        raise CheckpointError(f"expected one {PICKLE} in the archive of torch.save, found {len(folders)}{other}")
     return folders[0]
 
 

@@ -1,15 +1,18 @@
-"""The allow-list for what ``torch.save`` writes: tensors over storages, in dicts. The same as ``weights_only=True``."""
+"""The allow-list for what ``torch.save`` writes: tensors over storages, in dicts. The same as ``weights_only=True``.
+
+What stands beside the tensors in the file of a training is stepped over (`lwmport.checkpoints.torch.unread`).
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from lwmport.checkpoints.entry import TensorEntry, check_shape
 from lwmport.checkpoints.pickle.machine import Names
 from lwmport.checkpoints.pickle.names import new_dict, no_call
-from lwmport.checkpoints.pickle.values import Array, Global, Text
-from lwmport.checkpoints.torch.zip_members import Member
+from lwmport.checkpoints.pickle.values import Array, Global, Text, Unread
+from lwmport.checkpoints.torch.unread import UNREAD
 from lwmport.errors import CheckpointError
 from lwmport.types import dtype_of
 from lwmport.wording import kind_of, shown
@@ -31,7 +34,7 @@ STORAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """One member of the archive, as ``count`` numbers from ``offset`` on."""
+    """``count`` numbers of the file, from ``offset`` on."""
 
     dtype: str
     offset: int
@@ -39,13 +42,18 @@ class Storage:
 
 
 class Storages:
-    """The storages of one archive, found by their keys."""
+    """The storages of one file, found by their keys.
 
-    def __init__(self, found: Mapping[str, Member], folder: str, *, big_endian: bool) -> None:
-        self._found = found
-        self._folder = folder
+    Args:
+        locate: ``locate(key, dtype, count)`` returns where the numbers of a storage begin.
+        big_endian: their byte order.
+    """
+
+    def __init__(self, locate: Callable[[str, str, int], int], *, big_endian: bool = False) -> None:
+        self._locate = locate
         self.names = Names(find=self._find, set_state=_set_state, persistent=self._load)
         self._allowed: Mapping[tuple[str, str], Global] = {
+            **UNREAD,
             **PLAIN,
             ("torch._utils", "_rebuild_tensor_v2"): Global("_rebuild_tensor_v2", self._tensor),
         }
@@ -66,20 +74,11 @@ class Storages:
                 Text(value=str() as key),
                 Text(),
                 int() as count,
-            ) if dtype:
-                return self._storage(dtype, key, count)
+                *rest,
+            ) if dtype and rest in ([], [None]) and count >= 0:
+                return Storage(dtype, self._locate(key, dtype, count), count)
             case _:
                 raise CheckpointError("expected a storage of numbers in the pickle, found something else")
-
-    def _storage(self, dtype: str, key: str, count: int) -> Storage:
-        member = self._found.get(f"{self._folder}data/{key}")
-        if member is None:
-            raise CheckpointError(f"damaged: the pickle refers to data/{shown(key)}, which the archive has not")
-        if count * dtype_of(dtype).itemsize != member.length:
-            raise CheckpointError(
-                f"damaged: expected {count} values of {dtype} in data/{shown(key)}, found {member.length} bytes",
-            )
-        return Storage(dtype, member.offset, count)
 
     def _tensor(self, args: tuple[object, ...]) -> Array:
         """``_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)``."""
@@ -120,6 +119,8 @@ def _parameter(args: tuple[object, ...]) -> Array:
 
 def _set_state(target: object, state: object) -> None:
     """A state dict carries ``_metadata``: versions of its modules, which change nothing."""
+    if isinstance(target, Unread):
+        return
     if not isinstance(target, dict) or not isinstance(state, dict) or set(state) != {"_metadata"}:
         raise CheckpointError(f"refused: the pickle sets the state of {kind_of(target)}; nothing was run")
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.llama.huggingface.inside_llava import FOLDERS
 from lwmport.models.llama.huggingface.record import HUGGINGFACE
 from lwmport.models.llama.released import OTHER_NAMES
 from lwmport.models.llama.tolerances import TOLERANCES
@@ -147,4 +148,5 @@ FAMILY: Final = FamilySpec(
     notice=LWM,
     license=LICENSE,
     huggingface=HUGGINGFACE,
+    folders=FOLDERS,
 )

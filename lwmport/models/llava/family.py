@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lwmport.models.llava.released import RELEASED
+from lwmport.models.llava.released import FOLDERS, RELEASED
 from lwmport.models.llava.tolerances import TOLERANCES
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec, WholeModel, WholePart
 from lwmport.models.vit.pictures import PADDED
@@ -69,6 +69,7 @@ FAMILY: Final = FamilySpec(
         "embeddings of the language model",
     },
     tolerances=TOLERANCES,
+    folders=FOLDERS,
     released=RELEASED,
     models=(_whole("7b", 4096), _whole("13b", 5120)),
 )

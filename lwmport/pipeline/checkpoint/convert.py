@@ -10,6 +10,7 @@ from lwmport.atomic import PREFIX, new_folder
 from lwmport.checkpoints import sidecar
 from lwmport.checkpoints.adapted import base_and_adapter, with_adapter
 from lwmport.checkpoints.description import component_of
+from lwmport.checkpoints.feeders import with_its_feeders
 from lwmport.checkpoints.huggingface.marker import marked
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.layers import LazyWeights
@@ -104,7 +105,7 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
     component = conversion.component or component_of(checkpoint)
     if component is None and adapter is not None:
         raise UsageError(f"expected --component beside --adapter, found no model that {source} is known as")
-    if component is None:
+    if component is None or (conversion.component is None and adapter is None and _is_part(component, conversion)):
         return _unknown(checkpoint, out, conversion, observer)
     family, is_told = _family(component, checkpoint, conversion)
     if conversion.form == HF:
@@ -119,6 +120,11 @@ def convert(source: str, out: Path, conversion: Conversion, observer: Observer |
 
     weights = _arranged(family, wanted, (checkpoint, adapter), conversion)
     return _file(weights, out, conversion.form, observer, beside if is_told else None)
+
+
+def _is_part(component: str, conversion: Conversion) -> bool:
+    """Return whether a file may be a part of a model, which is written as it is where nobody says what it must hold."""
+    return family_with(component).released is not None and conversion.form != HF and not conversion.config
 
 
 def _unknown(checkpoint: Checkpoint, out: Path, conversion: Conversion, observer: Observer) -> Weights:
@@ -146,7 +152,7 @@ def _family(component: str, checkpoint: Checkpoint, conversion: Conversion) -> t
         told = None
     config = told.config if told else spec.stacking.assumed if spec.stacking else USUAL
     with advised(component, checkpoint.specs):
-        family = resolve(component, config, Options(settings=settings), checkpoint.specs)
+        family = with_its_feeders(resolve(component, config, Options(settings=settings), checkpoint.specs), checkpoint)
         if told:
             check_agrees(spec, told, family.config, settings)
             family = replace(family, choices=config_choices(family, told, settings, checkpoint.specs))
@@ -172,7 +178,8 @@ def _arranged(
     checkpoint, adapter = given
     if adapter is None and (wanted.config == family.config or not (wanted.sources or family.sources)):
         return retyped(checkpoint, conversion.dtype)
-    return arranged(wanted, _layers(family, checkpoint, adapter, conversion.dtype))
+    layers = _layers(family, checkpoint, adapter, conversion.dtype)
+    return arranged(wanted, layers) if family.spec.weights else layers
 
 
 def _file(

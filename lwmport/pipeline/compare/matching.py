@@ -69,14 +69,13 @@ def _table_name(path: Path) -> Path:
     for start in range(len(path)):
         name = ".".join((*path[start:], "weight"))
         for spec in FAMILIES.values():
-            if spec.huggingface is None:
-                continue
-            try:
-                found = spec.huggingface.named(name, {})
-            except (PortError, LookupError, TypeError, ValueError, AttributeError):
-                continue  # a table that asks the configuration, which nobody told
-            if found is not None:
-                return module_of(found.name)
+            for named in dict.fromkeys(folder.named for folder in spec.all_folders):
+                try:
+                    found = named(name, {})
+                except (PortError, LookupError, TypeError, ValueError, AttributeError):
+                    continue  # a table that asks the configuration, which nobody told
+                if found is not None:
+                    return module_of(found.name)
     return path
 
 

@@ -143,7 +143,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "overlap": (overlapping, "overlaps the file before it"),
     "order": (lambda: zipped({"it/data.pkl": pickled({}), "it/byteorder": b"middle"}), "byte order"),
     "no tensor": (lambda: archive(pickled({"w": b"K\x01"}), {}), "w: expected a tensor or a dict, found an int"),
-    "legacy": (lambda: b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + bytes(99), "before 1.6"),
+    "legacy": (lambda: b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + bytes(99), "unknown opcode 0x00"),
 }
 
 
