@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lwmport.errors import CheckpointError
+from lwmport.errors import CheckpointError, one_line
 from lwmport.pipeline.evaluate.clip.files import JudgeFiles, open_judge
 from lwmport.pipeline.evaluate.clip.pixels import opened, thumbnail
 from lwmport.pipeline.evaluate.clip.tokens import Tokenizer
@@ -61,7 +61,7 @@ def _model(files: JudgeFiles) -> tuple[Any, int, str]:
         with torch.device("meta"):
             model: Any = CLIPModel(CLIPConfig(**files.config))
     except Exception as error:  # a library's own checks of sizes have many types
-        raise CheckpointError(f"{files.checkpoint.path}: expected a CLIP model, found: {error}") from error
+        raise CheckpointError(f"{files.checkpoint.path}: expected a CLIP model, found: {one_line(error)}") from error
     wanted = model.state_dict()
     others = files.check_names({name: tuple(tensor.shape) for name, tensor in wanted.items()})
     model.to_empty(device="cpu")
