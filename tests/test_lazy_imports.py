@@ -31,6 +31,7 @@ COMMANDS = (
     ["compare"],
     ["plan"],
     ["bench"],
+    ["eval", "captions"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

@@ -24,6 +24,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "CompileRequest": {"artifact": "out", "target": "cpu"},
     "PlanRequest": {"model": "llama"},
     "BenchRequest": {"model": "llama"},
+    "CaptionsRequest": {"a": "a.json", "b": "b.json", "images": "images", "judge": "judge"},
     "BundleRequest": {"folder": "out", "target": "cpu", "out": "x.zip"},
     "VerifyRequest": {"path": "x.zip"},
     "PortRequest": {"conversion": lwmport.ConvertRequest(**CONVERSION), "target": "cpu"},

@@ -21,6 +21,7 @@ from lwmport.cli.compile import compile_
 from lwmport.cli.completion import completion
 from lwmport.cli.convert import convert
 from lwmport.cli.doctor import doctor
+from lwmport.cli.eval import eval_
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
 from lwmport.cli.output import is_plain, print_json
@@ -66,6 +67,7 @@ for command in (
     compare,
     plan,
     bench,
+    eval_,
     checkpoint,
     list_,
     doctor,

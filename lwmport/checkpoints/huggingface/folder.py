@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,14 +74,7 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
     fields = _named(CONFIG, lambda: read_object(folder / CONFIG))
     spec, family, told = _named(CONFIG, lambda: _read(fields, asked))
     config = told.fields
-    whole, files = _files(folder)
-    found: dict[str, TensorEntry] = {}
-    states: Files = {CONFIG: (folder / CONFIG).stat()}
-    for file, wanted in files.items():
-        entries, states[file] = _named(file, lambda file=file: _indexed(folder / file, KINDS[whole]))  # type: ignore[misc]
-        _check_listed(file, entries, wanted)
-        for name, entry in entries.items():
-            add(found, name, dataclasses.replace(entry, file=file))
+    found, states = in_files(folder)
     raw = Checkpoint(folder, "hf", found, states)
     remarks = (*settle_tied(raw, family, config), *check_left_out(raw, family, config))
     renamed = _renamed(found, family, config, strict=spec.strict)
@@ -92,6 +85,25 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
         config=config,
         findings=Findings(assumed=told.assumed, remarks=(*remarks, *others), seed=seed_of(fields)),
     )
+
+
+def in_files(
+    folder: Path, kinds: Mapping[str, Callable[[Cursor], dict[str, TensorEntry]]] = KINDS, config: str = CONFIG
+) -> tuple[dict[str, TensorEntry], Files]:
+    """Return the tensors of a folder by the names that its files give them, and the files, the configuration first.
+
+    Raises:
+        CheckpointError: a file that is missing, damaged, hostile or outside the folder.
+    """
+    whole, files = _files(folder, kinds, config)
+    found: dict[str, TensorEntry] = {}
+    states: Files = {config: (folder / config).stat()}
+    for file, wanted in files.items():
+        entries, states[file] = _named(file, lambda file=file: _indexed(folder / file, kinds[whole]))  # type: ignore[misc]
+        _check_listed(file, entries, wanted)
+        for name, entry in entries.items():
+            add(found, name, dataclasses.replace(entry, file=file))
+    return found, states
 
 
 def _keys(unused: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,15 +147,15 @@ def _named(file: str, work: Callable[[], Any]) -> Any:
         raise CheckpointError(f"{before}{error}") from error
 
 
-def _files(folder: Path) -> tuple[str, dict[str, set[str]]]:
+def _files(folder: Path, kinds: Iterable[str], config: str) -> tuple[str, dict[str, set[str]]]:
     """Return the kind of the files, and each with the tensors that the index promises in it, none without one."""
-    for whole in KINDS:
+    for whole in kinds:
         if (folder / whole).exists():
             return whole, {whole: set()}
         if (folder / f"{whole}{INDEX}").exists():
             return whole, _named(f"{whole}{INDEX}", lambda whole=whole: _sharded(folder, whole))  # type: ignore[misc]
-    names = " or ".join(f"{whole}, {whole}{INDEX}" for whole in KINDS)
-    raise CheckpointError(f"expected {names} beside {CONFIG}, found none of them")
+    names = " or ".join(f"{whole}, {whole}{INDEX}" for whole in kinds)
+    raise CheckpointError(f"expected {names} beside {config}, found none of them")
 
 
 def _sharded(folder: Path, whole: str) -> dict[str, set[str]]:
