@@ -179,6 +179,7 @@ def as_open_clip(model: Any, folder: Path) -> None:
                 joined = [own[f"{start}.self_attn.{letter}_proj.{kind}"] for letter in "qkv"]
                 found[f"{block}.attn.in_proj_{kind}"] = torch.cat(joined)
     torch.save(found, folder / "open_clip_pytorch_model.bin")
+    put(folder / "config.json", {"model_type": "clip"})  # published beside it, without transformers' weights
     put_tokenizer(folder)
     put(folder / "open_clip_config.json", OPEN_CLIP)
 
@@ -214,7 +215,7 @@ def test_a_folder_of_open_clip_gives_the_same(
     for left, right in zip(one.pairs, other.pairs, strict=True):
         assert right.a.cosine == pytest.approx(left.a.cosine, abs=2e-6)
         assert right.b.cosine == pytest.approx(left.b.cosine, abs=2e-6)
-    assert "open_clip mends" in other.notes[0]
+    assert "open_clip first mends" in other.notes[0]
     assert not one.notes
 
 
@@ -377,6 +378,7 @@ def changed(folder: Path, name: str, **fields: Any) -> None:
 
 JUDGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "another model": (lambda path: changed(path, "config.json", model_type="bert"), "expected model_type 'clip'"),
+    "no configuration": (lambda path: (path / "config.json").unlink(), "expected config.json beside model.safetensors"),
     "no weights": (lambda path: (path / "model.safetensors").unlink(), "found none of them"),
     "cut weights": (
         lambda path: (path / "model.safetensors").write_bytes((path / "model.safetensors").read_bytes()[:-4]),

@@ -29,11 +29,11 @@ MODULES: Final = ("scipy", "tokenizers", "torch", "transformers")
 BESIDE: Final = 1 << 30
 """Bytes that PyTorch, a picture and its values take beside the weights."""
 
-UNMENDED: Final = (
-    "open_clip mends broken characters and HTML entities of a text before it cuts it into words; here a text is read "
-    "as it is, as transformers' tokenizer reads it"
+OTHERWISE: Final = (
+    "a text is read as it is, where open_clip first mends broken characters and HTML entities; a picture with a "
+    "palette is resized in RGB, where open_clip resizes it by its nearest pixels"
 )
-NOTES: Final = {"transformers": (), "open_clip": (UNMENDED,)}
+NOTES: Final = {"transformers": (), "open_clip": (OTHERWISE,)}
 """Form of the judge -> what a reader should know of it."""
 
 Ask = Callable[..., Mapping[str, Any]]
@@ -90,27 +90,22 @@ def _judged(
     left_over = ""
     observer.phase("open the judge")
     for number, picture in enumerate(pictures, start=1):
-        texts = [side[picture] for side in sides if picture in side]
+        having = [side for side in (0, 1) if picture in sides[side]]
+        texts = [sides[side][picture] for side in having]
         answer = ask(picture=(folder / picture).absolute(), texts=texts, small=False)
-        numbers = zip(*(answer[name] for name in ("cosines", "tokens", "unseen_tokens", "unseen")), strict=True)
-        for side, captions_, text in zip(
-            [side for side in (0, 1) if picture in sides[side]], numbers, texts, strict=True
-        ):
-            cosine, tokens, unseen_tokens, unseen = captions_
-            found[side][picture] = Caption(
-                text=text, cosine=_finite(cosine, picture), tokens=tokens, unseen_tokens=unseen_tokens, unseen=unseen
-            )
         left_over = answer["left_over"]
+        for side, text, numbers in zip(having, texts, answer["numbers"], strict=True):
+            found[side][picture] = Caption(text=text, **numbers)
+            _check_finite(numbers["cosine"], picture)
         observer.phase(f"judged {number} of {len(pictures)} pictures: {shown(picture)}")
     return *found, left_over
 
 
-def _finite(cosine: float, picture: str) -> float:
+def _check_finite(cosine: float, picture: str) -> None:
     if not np.isfinite(cosine):
         raise ArtifactError(
             f"expected a cosine for {shown(picture)!r}, found {cosine}: the judge's weights are damaged"
         )
-    return cosine
 
 
 def _small(picture: Path, ask: Ask) -> bytes:

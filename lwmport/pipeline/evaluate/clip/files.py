@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lwmport.checkpoints.huggingface.folder import CONFIG, in_files
+from lwmport.checkpoints.huggingface.folder import CONFIG, INDEX, KINDS, in_files
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.plain_json import read_object
 from lwmport.checkpoints.safetensors import index as safetensors_index
@@ -80,9 +80,16 @@ def open_judge(folder: Path) -> JudgeFiles:
     if not folder.is_dir():
         raise CheckpointError(f"expected the folder of a CLIP model at {folder}, found none")
     try:
-        return _transformers(folder) if (folder / CONFIG).exists() else _open_clip(folder)
+        return _open_clip(folder) if _is_open_clip(folder) else _transformers(folder)
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from error
+
+
+def _is_open_clip(folder: Path) -> bool:
+    """Return whether only open_clip can have written a folder: published folders have the small files of both."""
+    own = any((folder / f"{name}{end}").exists() for name in KINDS for end in ("", INDEX))
+    theirs = any((folder / name).exists() for name in OPEN_CLIP_FILES)
+    return (theirs and not own) or not (folder / CONFIG).exists()
 
 
 def _transformers(folder: Path) -> JudgeFiles:
@@ -114,7 +121,10 @@ def _processor(folder: Path) -> Mapping[str, Any]:
 
 def _open_clip(folder: Path) -> JudgeFiles:
     if not (folder / OPEN_CLIP).exists():
-        raise CheckpointError(f"expected {CONFIG} of transformers or {OPEN_CLIP}, found neither")
+        raise CheckpointError(
+            f"expected {CONFIG} beside {' or '.join(KINDS)}, or {OPEN_CLIP} beside open_clip's weights, found neither; "
+            "the configuration is published where the weights are"
+        )
     fields = read_object(folder / OPEN_CLIP)
     config, pixels = open_clip.config(fields)
     checkpoint = Checkpoint(folder, "open_clip", *in_files(folder, OPEN_CLIP_FILES, OPEN_CLIP))

@@ -1,4 +1,4 @@
-"""CLIP in a process of its own: the cosine of a picture and each of some texts, in float32, as the seeds' test has it.
+"""CLIP in a process of its own: the cosine of a picture and each of some texts, in float32.
 
 The model is transformers' ``CLIPModel``, built without memory and filled a tensor at a time.
 """
@@ -21,7 +21,8 @@ def judge(folder: Path) -> Callable[..., dict[str, Any]]:
     """Return what answers questions of `lwmport.child.Server`.
 
     A question is the path of a ``picture``, ``texts``, and whether a ``small`` picture is wanted instead of numbers. An
-    answer has for each text ``cosines``, ``tokens``, ``unseen_tokens`` and ``unseen``; or the JPEG file ``small``.
+    answer has the ``numbers`` of each text (``cosine``, ``tokens``, ``unseen_tokens``, ``unseen``); or the JPEG file
+    ``small``.
 
     Raises:
         CheckpointError: the folder holds no CLIP model, or its parts do not fit each other.
@@ -39,13 +40,11 @@ def judge(folder: Path) -> Callable[..., dict[str, Any]]:
             return {"small": thumbnail(image)}
         found = [tokenizer(text) for text in texts]
         cosines = _cosines(model, files.pixels.of(image), [tokens.ids for tokens in found])
-        return {
-            "cosines": cosines,
-            "tokens": [tokens.count for tokens in found],
-            "unseen_tokens": [tokens.unseen_count for tokens in found],
-            "unseen": [tokens.unseen for tokens in found],
-            "left_over": left_over,
-        }
+        numbers = [
+            {"cosine": cosine, "tokens": text.count, "unseen_tokens": text.unseen_count, "unseen": text.unseen}
+            for cosine, text in zip(cosines, found, strict=True)
+        ]
+        return {"numbers": numbers, "left_over": left_over}
 
     return answer
 
