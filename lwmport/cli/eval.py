@@ -74,7 +74,5 @@ def _print(found: "Captions") -> None:
 
 def _side(side: "Side") -> str:
     only = f"; only here, and left out of A - B: {few(side.only)}" if side.only else ""
-    unseen = (
-        f"{side.cut} answers are longer than the judge reads, {100 * side.unseen_share:.1f} % of the text is not read"
-    )
+    unseen = f"not read by the judge: {100 * side.unseen_share:.1f} % of the text, the ends of {side.cut} answers"
     return f"{side.file}: {side.pictures} pictures, mean cosine {side.mean:.4f}; {unseen}{only}"

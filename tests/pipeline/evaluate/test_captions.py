@@ -352,8 +352,13 @@ def test_a_picture_that_may_be_two_files_is_refused(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("here")
 def test_what_is_no_picture_is_one_line(judge: Path, tmp_path: Path) -> None:
     (tmp_path / "0.png").write_text("<html>")
+    Image.effect_noise((99, 99), 50).save(tmp_path / "1.jpg")
+    (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes()[:-999])
+    path = put(tmp_path / "b.json", {"1.jpg": "x"})
+    with pytest.raises(ArtifactError, match=r"expected a picture at .*1.jpg, found: .*truncated"):
+        lwmport.captions(a=path, b=path, images=tmp_path, judge=judge)
     path = put(tmp_path / "a.json", {"0.png": "x"})
-    with pytest.raises(ArtifactError, match=r"expected a picture at .*0.png, found"):
+    with pytest.raises(ArtifactError, match=r"expected a picture \(PNG, .*\) at .*0.png, found another kind of file"):
         lwmport.captions(a=path, b=path, images=tmp_path, judge=judge)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lwmport.errors import ArtifactError, CheckpointError, one_line
 from lwmport.types import Array
@@ -106,6 +106,9 @@ def opened(path: Path) -> Image.Image:
         ):
             if image.width * image.height <= MOST_PIXELS:
                 return image.convert("RGB")
+    except UnidentifiedImageError as error:
+        kinds = ", ".join(FORMATS)
+        raise ArtifactError(f"expected a picture ({kinds}) at {path}, found another kind of file") from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
         raise ArtifactError(f"expected a picture at {path}, found: {one_line(error)}") from error
     raise ArtifactError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
