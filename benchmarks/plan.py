@@ -36,11 +36,12 @@ class Model:
 
 
 MODELS: Final = {
-    "llama": Model(component="llama", config="7b", settings=("num_hidden_layers=1",), tokens=512),
+    "llama-7b": Model(component="llama", config="7b", settings=("num_hidden_layers=1",), tokens=512),
+    "llama-200m": Model(component="llama", config="200m", tokens=512),
     "llava-image": Model(component="llava-image", config="clip-l-336", settings=("num_hidden_layers=4",)),
     "vqgan-decoder": Model(component="vqgan-decoder", config="lwm"),
 }
-"""Full width, for the width decides what values take; few layers, for they only add up."""
+"""Full width, for the width decides what values take; of two few layers, for layers only add up."""
 
 SMALL: Final = {
     name: Model(component=model.component, config="debug", tokens=min(model.tokens, 16))

@@ -7,11 +7,12 @@ from typing import Any, Self
 
 from lwmport import manifest
 from lwmport.errors import ArtifactError
-from lwmport.pipeline.validate.judge import open_runner
 from lwmport.pipeline.validate.subject import Subject, subjects_of
+from lwmport.processors import processors
 from lwmport.requests import check_arguments
 from lwmport.runtime.inputs import as_arrays, check_inputs, fold_video
-from lwmport.runtime.registry import RUNNERS
+from lwmport.runtime.registry import RUNNERS, open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, Runner, Signature
 from lwmport.wording import few
 
@@ -70,8 +71,8 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
         names = few(item.part.path for item in found)
         raise ArtifactError(f"expected one of {names} in {path}, found the folder of all")
     (item,) = found
-    opened = open_runner(item.path, item.part.signature, runner=runner, precision=item.hint)
-    return Model(path=item.path, signature=item.part.signature, runner=opened)
+    context = RunnerContext(threads=processors(), signature=item.part.signature, precision=item.hint)
+    return Model(path=item.path, signature=item.part.signature, runner=open_runner(item.path, context, runner))
 
 
 def _tapped(path: Path) -> tuple[Subject, ...]:
