@@ -38,10 +38,10 @@ class Model:
 MODELS: Final = {
     "llama-7b": Model(component="llama", config="7b", settings=("num_hidden_layers=1",), tokens=512),
     "llama-200m": Model(component="llama", config="200m", tokens=512),
-    "llava-image": Model(component="llava-image", config="clip-l-336", settings=("num_hidden_layers=4",)),
+    "llava-image": Model(component="llava-image", config="clip-l-336"),
     "vqgan-decoder": Model(component="vqgan-decoder", config="lwm"),
 }
-"""Full width, for the width decides what values take; of two few layers, for layers only add up."""
+"""Whole models, but for one: a LLaMA of 7B's width and one layer, for the width decides what a run takes."""
 
 SMALL: Final = {
     name: Model(component=model.component, config="debug", tokens=min(model.tokens, 16))
@@ -108,14 +108,14 @@ def measured(model: Model, work: Path, threads: int) -> Row:
     from lwmport import memory
     from lwmport.models.options import Options
 
-    tokens = {"context": model.tokens + STEPS, "chunk": model.tokens} if model.tokens else {}
     planned = lwmport.plan(
         model=model.component,
         config=model.config,
         settings=model.settings,
         precision="float32",
         target="cpu",
-        **tokens,
+        context=model.tokens + STEPS if model.tokens else None,
+        chunk=model.tokens or None,
     ).total
     if memory.is_scarce(planned):
         raise RuntimeError(f"expected {planned:,} bytes of free memory and as much again, found less")
@@ -139,7 +139,7 @@ def _inputs(signature: Signature, tokens: int) -> dict[str, Array]:
     """Return zeros: what a run takes does not depend on values."""
     if tokens:
         return {"input_ids": np.zeros((1, tokens), np.int64)}
-    return {spec.name: np.zeros(spec.shape, spec.dtype) for spec in signature.inputs}
+    return {spec.name: np.zeros([int(dim) for dim in spec.shape], spec.dtype) for spec in signature.inputs}
 
 
 def table(found: Mapping[str, Row]) -> str:
