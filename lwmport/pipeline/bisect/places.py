@@ -7,6 +7,7 @@ from typing import Final
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
 from lwmport.pipeline.bisect.regions import Region
 from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_weights, signature
+from lwmport.pipeline.bisect.siblings import told_by_siblings
 from lwmport.pipeline.bisect.walk import LOST
 from lwmport.types import Array, Progress
 
@@ -61,25 +62,29 @@ def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
     near = Region(walk, wrong)
     if any(set(near.numbers) >= set(before.numbers) for before in found.unclear):
         return  # what is wrong there reaches this tensor too
-    tried = set[int]()
+    tried, region, proof = set[int](), near, told_by_siblings(near)
     for beyond in range(BEYOND + 1):
+        if proof is not None:
+            break
         region = Region(walk, wrong, beyond) if beyond else near
         proof = proof_of(region, tried)
-        if proof is not None:
-            found.proven.append(_place(region, proof.number, proof))
-            region.mend(proof.number, proof.right)
-            return
         tried.update(region.numbers)
-    found.unclear.append(near)
+    if proof is None:
+        found.unclear.append(near)
+        return
+    place = _place(region, proof.number, proof)
+    found.proven.append(place)
+    region.mend(place.number, {place.output: proof.right, **proof.values})
 
 
 def _place(region: Region, number: int, proof: Proof | None) -> Place:
     output = next(filter(None, region.walk.file.operators[number].outputs))
+    told = proof is not None and proof.inputs is not None
     return Place(
         number=number,
         output=output,
-        inputs=region.inputs(number),
-        found=region.values.get(output, LOST),
+        inputs=dict(proof.inputs) if told else region.inputs(number),
+        found=(LOST if proof.found is None else proof.found) if told else region.values.get(output, LOST),
         wrong=region.wrong,
         shown=region.values.get(region.wrong.tensor, LOST),
         proof=proof,

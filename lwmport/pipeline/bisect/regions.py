@@ -20,7 +20,9 @@ class Trial:
     """Another operator in the place of one: ``donor``, one of the file, with these inputs; -1 for none.
 
     ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
-    ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it.
+    ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it. ``names`` are the tensors
+    that the donor reads in this place, where that is told; ``type`` is what computes ``made``, if no operator of the
+    file does.
     """
 
     donor: int
@@ -28,6 +30,9 @@ class Trial:
     weight: str = ""
     at: int = -1
     words: str = ""
+    names: tuple[str, ...] = ()
+    type: str = ""
+    made: Array | None = None
 
 
 class Region:
@@ -80,6 +85,8 @@ class Region:
     def made_by(self, number: int, trial: Trial) -> Array | None:
         """Return the first output of a trial in the place of an operator; None where it does not run."""
         del number
+        if trial.made is not None:
+            return trial.made
         if trial.donor < 0:
             return next(iter(trial.feeds.values()))
         output = next(filter(None, self.walk.file.operators[trial.donor].outputs))
@@ -104,9 +111,9 @@ class Region:
             if not made:
                 return False
             changed.update({name: walk.as_known(one) for name, one in made.items()})
-        return self.wrong.tensor in changed and self._is_mended(changed)
+        return self.wrong.tensor in changed and self.is_mended(changed)
 
-    def _is_mended(self, changed: Mapping[str, Array]) -> bool:
+    def is_mended(self, changed: Mapping[str, Array]) -> bool:
         """Return whether the wrong tensor, with another value, is what the reference has."""
         wrong, value = self.wrong, changed[self.wrong.tensor]
         match = None if wrong.reader < 0 else self.walk.pool.match(value)
@@ -137,15 +144,15 @@ class Region:
                     return True
         return False
 
-    def mend(self, number: int, value: Array) -> None:
-        """Take the right value of an operator's first output, and compute all again that was made of it so far."""
-        walk = self.walk
-        output = next(filter(None, walk.file.operators[number].outputs))
-        walk.settle(output, value)
-        changed = {output}
+    def mend(self, number: int, values: Mapping[str, Array]) -> None:
+        """Take the right values of some tensors from an operator on, and compute all again that was made of them."""
+        walk, changed = self.walk, set(values)
+        for name, value in values.items():
+            walk.settle(name, value)
         end = self.wrong.reader if self.wrong.reader >= 0 else len(walk.file.operators) - 1
         for later in range(number + 1, end + 1):
             if changed.intersection(walk.file.operators[later].inputs):
                 for name, made in walk.run(later, walk.known.values).items():
-                    walk.settle(name, made)
-                    changed.add(name)
+                    if name not in values:
+                        walk.settle(name, made)
+                        changed.add(name)

@@ -5,7 +5,7 @@ A repair that makes the wrong tensor right proves the place, and tells what shou
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, permutations
 from math import prod
 from typing import Any, Final
@@ -33,11 +33,18 @@ COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A trial that makes a wrong tensor right: the place, what should be there, and the right output."""
+    """A trial that makes a wrong tensor right: the place, what should be there, and the right output.
+
+    Where it is told by another layer, ``values`` are all tensors of the region as they should be, ``inputs`` what the
+    operator reads of these, and ``found`` is what it gives from them.
+    """
 
     number: int
     trial: Trial
     right: Array
+    inputs: Mapping[str, Array] | None = None
+    found: Array | None = None
+    values: Mapping[str, Array] = field(default_factory=dict)
 
 
 def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
@@ -148,9 +155,9 @@ def _donated(region: Region, number: int, least: int = 1) -> Iterator[Trial]:
             continue
         feeds = dict(zip(names, data, strict=True))
         for place, name in enumerate(donor.inputs):
-            if name and name not in feeds and not _is_setting(walk, name):
+            if name and name not in feeds and not is_setting(walk, name):
                 own = operator.inputs[place] if place < len(operator.inputs) else ""
-                if own in walk.file.constants and not _is_setting(walk, own):
+                if own in walk.file.constants and not is_setting(walk, own):
                     feeds[name] = walk.file.constant(own)
         seen.add(told)
         count += 1
@@ -207,7 +214,7 @@ def signature(walk: ValueWalk, operator: Operator) -> tuple[Any, ...]:
     """Return what makes an operator another one beside its inputs and weights: type, settings, small constants."""
     settings = tuple(sorted((name, repr(value)) for name, value in operator.attributes.items()))
     held = tuple(
-        walk.file.constant(name).tobytes() if name in walk.file.constants and _is_setting(walk, name) else b""
+        walk.file.constant(name).tobytes() if name in walk.file.constants and is_setting(walk, name) else b""
         for name in operator.inputs
     )
     return operator.type, settings, held
@@ -236,6 +243,7 @@ def _is_data(walk: ValueWalk, name: str) -> bool:
     return bool(name) and name not in walk.file.constants
 
 
-def _is_setting(walk: ValueWalk, name: str) -> bool:
+def is_setting(walk: ValueWalk, name: str) -> bool:
+    """Return whether a constant is no weight: whole numbers, or a single one."""
     spec = walk.file.constants[name]
     return spec.dtype[0] in "biu" or int(np.prod([int(size) for size in spec.shape])) <= 1
