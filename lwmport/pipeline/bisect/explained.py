@@ -1,6 +1,7 @@
 """What a report says of a place in a model that was matched by values."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from lwmport.diagnosis.diagnose import diagnose
@@ -90,11 +91,13 @@ def _shown(place: Place) -> Measured:
 
 def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     operator, trial = walk.file.operators[place.number], None if place.proof is None else place.proof.trial
-    expected = None if trial is None or trial.donor < 0 else _expected(walk, place, trial)
+    found, expected = side_of(walk.file, operator, place.inputs), None
+    if trial is not None:
+        expected = replace(found, type=trial.type) if trial.type else _expected(walk, place, trial)
     return Evidence(
         format=walk.file.format,
         expected=expected,
-        found=side_of(walk.file, operator, place.inputs),
+        found=found,
         reference=right,
         observed=place.found,
         rounding=ROUNDINGS * epsilon_of(place.found),
@@ -106,8 +109,10 @@ def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     )
 
 
-def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side:
+def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side | None:
     """Return the operator that should be there, with the names of the tensors in the file that it should read."""
+    if trial.donor < 0:
+        return None
     donor = walk.file.operators[trial.donor]
     if trial.names:
         return _replayed(walk, donor, trial)

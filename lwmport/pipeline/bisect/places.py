@@ -5,8 +5,9 @@ from math import prod
 from typing import Final
 
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.misread import misread
 from lwmport.pipeline.bisect.regions import Region
-from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_weights, signature
+from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_counts, signature
 from lwmport.pipeline.bisect.siblings import told_by_siblings
 from lwmport.pipeline.bisect.walk import LOST
 from lwmport.types import Array, Progress
@@ -59,6 +60,10 @@ def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place
 
 
 def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
+    other = misread(walk, wrong)
+    if other is not None:
+        _add(other[0], other[1], found)
+        return
     near = Region(walk, wrong)
     if any(set(near.numbers) >= set(before.numbers) for before in found.unclear):
         return  # what is wrong there reaches this tensor too
@@ -72,6 +77,10 @@ def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
     if proof is None:
         found.unclear.append(near)
         return
+    _add(region, proof, found)
+
+
+def _add(region: Region, proof: Proof, found: Places) -> None:
     place = _place(region, proof.number, proof)
     found.proven.append(place)
     region.mend(place.number, {place.output: proof.right, **proof.values})
@@ -129,5 +138,5 @@ def _is_strange(walk: ValueWalk, name: str) -> bool:
     spec = walk.file.constants.get(name)
     if spec is None or spec.dtype[0] in "biu" or walk.weight(name) is not None:
         return False
-    size, read = prod(map(int, spec.shape)), read_weights(walk)
+    size, read = prod(map(int, spec.shape)), read_counts(walk)
     return size > 1 and any(entry.label not in read for entry in walk.pool.known[size])

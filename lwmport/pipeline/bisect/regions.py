@@ -1,18 +1,26 @@
 """The operators between what is known to be right and a tensor that is wrong, and what they give if one is another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.views import error_of
 from lwmport.types import Array
 
-AHEAD: Final = 16
+AHEAD: Final = 96
 """Operators behind one that does not run within which something must be known again, if it does."""
 
 LARGEST: Final = 80
 """Operators of a region that are looked at; those nearest to the wrong tensor."""
+
+
+NEARLY: Final = 1e-2
+"""How far a tensor may be from what is right for its region to be run again, an operator at a time."""
+
+NONE: Final[Mapping[str, Array]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +30,7 @@ class Trial:
     ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
     ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it. ``names`` are the tensors
     that the donor reads in this place, where that is told; ``type`` is what computes ``made``, if no operator of the
-    file does.
+    file does. ``others`` are tensors that become others too.
     """
 
     donor: int
@@ -33,6 +41,7 @@ class Trial:
     names: tuple[str, ...] = ()
     type: str = ""
     made: Array | None = None
+    others: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Region:
@@ -95,23 +104,48 @@ class Region:
         except RunnerError:
             return None
 
-    def proves(self, number: int, value: Array) -> bool:
+    def proves(self, number: int, value: Array, others: Mapping[str, Array] = NONE) -> bool:
         """Return whether the wrong tensor becomes right with another value of an operator's first output."""
         walk = self.walk
         output = next(filter(None, walk.file.operators[number].outputs))
         before = self.values.get(output)
-        if before is not None and (before.dtype != value.dtype or before.size != value.size):
+        resized = before is not None and before.size != value.size and self.wrong.right is not None
+        if resized or (before is not None and before.dtype != value.dtype):
             return False
-        changed = {output: walk.as_known(value)}
+        changed = {output: walk.as_known(value), **others}
+        if not self._may_mend(number, changed):
+            return False
         for later in self.numbers:
             operator = walk.file.operators[later]
-            if later <= number or not any(name in changed for name in operator.inputs):
+            if later <= number or set(operator.outputs) & set(others):
+                continue
+            if not any(name in changed for name in operator.inputs):
                 continue
             made = walk.run(later, {**self.inputs(later), **{n: v for n, v in changed.items() if n in operator.inputs}})
             if not made:
                 return False
             changed.update({name: walk.as_known(one) for name, one in made.items()})
         return self.wrong.tensor in changed and self.is_mended(changed)
+
+    def _may_mend(self, number: int, changed: Mapping[str, Array]) -> bool:
+        """Return whether the wrong tensor comes near what is right when all operators behind run in one go."""
+        walk, right, reached = self.walk, self.wrong.right, set(changed)
+        later = []
+        for one in self.numbers:
+            operator = walk.file.operators[one]
+            if one > number and reached.intersection(operator.inputs) and not set(operator.outputs) & set(changed):
+                later.append(one)
+                reached.update(operator.outputs)
+        if right is None or self.wrong.tensor not in reached or self.wrong.tensor in changed:
+            return right is None or self.wrong.tensor in changed
+        feeds = {name: value for one in later for name, value in self.inputs(one).items()}
+        made = {name for one in later for name in walk.file.operators[one].outputs}
+        feeds = {name: value for name, value in {**feeds, **changed}.items() if name not in made}
+        try:
+            found = walk.file.run(later, feeds, [self.wrong.tensor])[self.wrong.tensor]
+        except RunnerError:
+            return False
+        return found.shape == right.shape and error_of(found, right) <= NEARLY
 
     def is_mended(self, changed: Mapping[str, Array]) -> bool:
         """Return whether the wrong tensor, with another value, is what the reference has."""

@@ -13,7 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial
+from lwmport.pipeline.bisect.variants import exchanged_outputs, other_inputs, other_numbers, other_types
 from lwmport.pipeline.bisect.views import View, longer
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
@@ -52,7 +54,9 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
 
     Operators that were ``tried`` in a smaller region are left out.
     """
-    for trials in (_swapped, _reweighted, _from_its_like, _laid_out, _donated, _left_out):
+    trials_of = (_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, other_types, _donated, _left_out,
+                 other_inputs, exchanged_outputs)  # fmt: skip
+    for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
             for trial in trials(region, number):
                 value = region.made_by(number, trial)
@@ -61,8 +65,8 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                if region.proves(number, value):
-                    return Proof(number=number, trial=trial, right=value)
+                if region.proves(number, value, trial.others):
+                    return Proof(number=number, trial=trial, right=value, values=trial.others)
     return None
 
 
@@ -105,20 +109,40 @@ def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int
     """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads."""
     name = operator.inputs[place] if place < len(operator.inputs) else ""
     own = walk.weight(name) if name in walk.file.constants else None
-    read = read_weights(walk)
-    unread = [entry for entry in walk.pool.known[prod(shape)] if entry.label not in read]
+    counts = read_counts(walk)
+    unread = [entry for entry in walk.pool.known[prod(shape)]
+              if counts[entry.label] < max(len(walk.pool.uses.get(entry.label, ())), 1)]  # fmt: skip
     for entry in dict.fromkeys(([own.entry] if own else []) + unread):
-        split = longer(entry.shape)
-        for order, halves in usual_orders(walk, operator.type, place, len(split)):
-            if [split[axis] for axis in order] == list(longer(shape)):
-                view = View(split=split, order=order, shape=shape, halves=halves)
-                yield entry.label, view.of(walk.pool.value(entry))
+        for value in _laid_out_in(walk, operator.type, place, entry, shape):
+            yield entry.label, value
 
 
-def read_weights(walk: ValueWalk) -> set[str]:
-    """Return the weights that operators of the file read."""
-    names = {name for name in walk.readers if name in walk.file.constants}
-    return {match.entry.label for name in names if (match := walk.weight(name)) is not None}
+def laid_out_as(walk: ValueWalk, operator: Operator, place: int, label: str) -> Iterator[Array]:
+    """Yield a weight as an input of an operator may hold it, in its dtype."""
+    held = walk.file.constants[operator.inputs[place]]
+    shape = tuple(int(size) for size in held.shape)
+    for entry in walk.pool.known[prod(shape)]:
+        if entry.label == label:
+            for value in _laid_out_in(walk, operator.type, place, entry, shape):
+                yield value.astype(walk.file.constant(held.name).dtype)
+
+
+def _laid_out_in(walk: ValueWalk, kind: str, place: int, entry: Entry, shape: tuple[int, ...]) -> Iterator[Array]:
+    split = longer(entry.shape)
+    orders = usual_orders(walk, kind, place, len(split))
+    for order, halves in orders or [(order, 0) for order in permutations(range(len(split)))]:
+        if [split[axis] for axis in order] == list(longer(shape)):
+            yield View(split=split, order=order, shape=shape, halves=halves).of(walk.pool.value(entry))
+
+
+def read_counts(walk: ValueWalk) -> Counter[str]:
+    """Return by how many operators of the file each weight is read."""
+    found: Counter[str] = Counter()
+    for name, readers in walk.readers.items():
+        match = walk.weight(name) if name in walk.file.constants else None
+        if match is not None:
+            found[match.entry.label] += len(readers)
+    return found
 
 
 def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tuple[tuple[int, ...], int]]:
