@@ -88,12 +88,14 @@ def _add(region: Region, proof: Proof, found: Places) -> None:
 
 def _place(region: Region, number: int, proof: Proof | None) -> Place:
     output = next(filter(None, region.walk.file.operators[number].outputs))
-    told = proof is not None and proof.inputs is not None
+    inputs, found = region.inputs(number), region.values.get(output, LOST)
+    if proof is not None and proof.inputs is not None:
+        inputs, found = dict(proof.inputs), LOST if proof.found is None else proof.found
     return Place(
         number=number,
         output=output,
-        inputs=dict(proof.inputs) if told else region.inputs(number),
-        found=(LOST if proof.found is None else proof.found) if told else region.values.get(output, LOST),
+        inputs=inputs,
+        found=found,
         wrong=region.wrong,
         shown=region.values.get(region.wrong.tensor, LOST),
         proof=proof,

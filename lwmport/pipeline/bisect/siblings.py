@@ -95,7 +95,7 @@ def _aligned(walk: ValueWalk, labels: Mapping[int, str], one: str, other: str) -
     mine, theirs = (_extent(labels, prefix, len(operators)) for prefix in (one, other))
     types = [[operators[number].type for number in part] for part in (mine, theirs)]
     pairs: Pairs = {}
-    matcher = difflib.SequenceMatcher(None, *types, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, types[0], types[1], autojunk=False)
     for kind, first, last, start, end in matcher.get_opcodes():
         if kind == "equal" or (kind == "replace" and last - first == end - start):
             pairs.update(zip(mine[first:last], theirs[start:end], strict=True))

@@ -108,10 +108,10 @@ def exchanged_outputs(region: Region, number: int) -> Iterator[Trial]:
     output = next(filter(None, walk.file.operators[number].outputs))
     value = region.value(output)
     behind = [one for one in region.numbers if one > number]
-    for one in behind[:PARTNERS] if value is not None else ():
+    for one in behind[:PARTNERS]:
         other = next(filter(None, walk.file.operators[one].outputs))
         theirs = region.value(other)
-        if theirs is not None and _is_like(theirs, value) and not _reads(region, one, output):
+        if value is not None and theirs is not None and _is_like(theirs, value) and not _reads(region, one, output):
             yield Trial(
                 donor=-1, feeds={}, made=theirs, others={other: value}, words=f"{other} in its place, and it there"
             )
