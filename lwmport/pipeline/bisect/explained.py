@@ -78,6 +78,8 @@ def first_of(walk: ValueWalk, place: Place) -> First:
 
 
 def _told(walk: ValueWalk, place: Place, right: Array) -> Diagnosis | None:
+    if place.proof is not None and place.proof.trial.vague:
+        return None
     evidence = _evidence(walk, place, right)
     told = diagnose(evidence) if right.shape == place.found.shape or evidence.expected is not None else None
     replayed = place.proof is not None and bool(place.proof.trial.names)

@@ -30,7 +30,8 @@ class Trial:
     ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
     ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it. ``names`` are the tensors
     that the donor reads in this place, where that is told; ``type`` is what computes ``made``, if no operator of the
-    file does. ``others`` are tensors that become others too.
+    file does. ``others`` are tensors that become others too. ``refuted`` are inputs with which the
+    donor must not mend the tensor; ``vague`` tells that others would do as well.
     """
 
     donor: int
@@ -42,6 +43,8 @@ class Trial:
     type: str = ""
     made: Array | None = None
     others: Mapping[str, Array] = field(default_factory=dict)
+    refuted: Mapping[str, Array] | None = None
+    vague: bool = False
 
 
 class Region:

@@ -5,7 +5,7 @@ A repair that makes the wrong tensor right proves the place, and tells what shou
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 from math import prod
 from typing import Any, Final
@@ -15,7 +15,13 @@ import numpy as np
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial
-from lwmport.pipeline.bisect.variants import exchanged_outputs, other_inputs, other_numbers, other_types
+from lwmport.pipeline.bisect.variants import (
+    exchanged_outputs,
+    other_inputs,
+    other_numbers,
+    other_types,
+    vague_numbers,
+)
 from lwmport.pipeline.bisect.views import View, longer
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
@@ -55,7 +61,7 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
     Operators that were ``tried`` in a smaller region are left out.
     """
     trials_of = (_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, other_types, _donated, _left_out,
-                 other_inputs, exchanged_outputs)  # fmt: skip
+                 other_inputs, vague_numbers, exchanged_outputs)  # fmt: skip
     for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
             for trial in trials(region, number):
@@ -65,9 +71,17 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                if region.proves(number, value, trial.others):
+                if region.proves(number, value, trial.others) and not _would_do(region, number, trial):
                     return Proof(number=number, trial=trial, right=value, values=trial.others)
     return None
+
+
+def _would_do(region: Region, number: int, trial: Trial) -> bool:
+    """Return whether the tensor becomes right too with what must not do."""
+    if trial.refuted is None:
+        return False
+    value = region.made_by(number, replace(trial, feeds=trial.refuted))
+    return value is not None and region.proves(number, value)
 
 
 def same(one: Array, other: Array) -> bool:

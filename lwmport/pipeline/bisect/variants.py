@@ -1,6 +1,7 @@
 """An operator with another setting, of another type, or with another input: what the file itself does not tell."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -24,6 +25,9 @@ FAMILIES: Final = (
 SMALL: Final = 4
 """Elements up to which each whole number of a constant is tried one more and one less."""
 
+NEAR: Final = 1.25
+"""A number that is so many times another one is near it."""
+
 INPUTS: Final = 12
 """Other tensors of the same shape that are tried as an input, the last ones first."""
 
@@ -32,29 +36,45 @@ PARTNERS: Final = 8
 
 
 def other_numbers(region: Region, number: int) -> Iterator[Trial]:
-    """Yield an operator with another single number: each that the reference's program names, and its neighbours."""
+    """Yield an operator with another single number: each that the reference's program names, and its neighbours.
+
+    A number of the program counts if one near it would not do: else many would, and nothing tells which is right.
+    """
     walk = region.walk
     operator, inputs = walk.file.operators[number], region.inputs(number)
     for place, name in enumerate(operator.inputs):
         if name in walk.file.constants and (value := walk.file.constant(name)).size <= SMALL:
-            for other in _others(value, walk.pool.literals):
-                yield Trial(donor=number, feeds={**inputs, name: other}, at=place, words=f"{name} {other.tolist()}")
+            for other, near in _others(value, walk.pool.literals):
+                yield Trial(
+                    donor=number,
+                    feeds={**inputs, name: other},
+                    at=place,
+                    words=f"{name} {other.tolist()}",
+                    refuted=None if near is None else {**inputs, name: near},
+                )
 
 
-def _others(value: Array, literals: set[float]) -> Iterator[Array]:
+def vague_numbers(region: Region, number: int) -> Iterator[Trial]:
+    """Yield the same where others would do as well: the place is told so, and no cause."""
+    for trial in other_numbers(region, number):
+        if trial.refuted is not None:
+            yield replace(trial, refuted=None, vague=True)
+
+
+def _others(value: Array, literals: set[float]) -> Iterator[tuple[Array, Array | None]]:
+    """Yield other values of a constant, and one near each that must not do; None where that says nothing."""
     if value.dtype.kind in "iu":
         for place in range(value.size):
             for step in (-1, 1):
                 other = value.copy()
                 other.reshape(-1)[place] += step
-                yield other
+                yield other, None
     elif value.dtype.kind == "f" and value.size == 1:
-        lowest = float(np.finfo(value.dtype).min)
-        for one in dict.fromkeys(
-            [-float(value.reshape(-1)[0]), lowest, *sorted(literals), *(-one for one in literals)]
-        ):
+        own, lowest = float(value.reshape(-1)[0]), float(np.finfo(value.dtype).min)
+        yield np.full_like(value, lowest), None
+        for one in dict.fromkeys([-own, *sorted(literals), *(-one for one in literals)]):
             with np.errstate(over="ignore"):
-                yield np.full_like(value, one)
+                yield np.full_like(value, one), np.full_like(value, NEAR * one if one else own * (NEAR - 1))
 
 
 def other_types(region: Region, number: int) -> Iterator[Trial]:
