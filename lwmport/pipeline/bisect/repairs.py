@@ -20,6 +20,7 @@ from lwmport.pipeline.bisect.variants import (
     other_inputs,
     other_numbers,
     other_types,
+    unread_inputs,
     vague_numbers,
 )
 from lwmport.pipeline.bisect.views import View, longer
@@ -60,8 +61,10 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
 
     Operators that were ``tried`` in a smaller region are left out.
     """
-    trials_of = (_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, other_types, _donated, _left_out,
-                 other_inputs, vague_numbers, exchanged_outputs)  # fmt: skip
+    trials_of = (
+        *(_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, unread_inputs, other_types, _donated),
+        *(_left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
+    )
     for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
             for trial in trials(region, number):
@@ -104,7 +107,12 @@ def _swapped(region: Region, number: int) -> Iterator[Trial]:
             yield Trial(donor=number, feeds=feeds, words=f"inputs {one} and {other} changed places")
 
 
-def _reweighted(region: Region, number: int) -> Iterator[Trial]:
+def _relaid(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with other weights in any order of axes, where no other tells how they lie."""
+    yield from _reweighted(region, number, anyhow=True)
+
+
+def _reweighted(region: Region, number: int, *, anyhow: bool = False) -> Iterator[Trial]:
     """Yield an operator with other weights: its own laid out as elsewhere in the file, and those that nothing reads."""
     walk = region.walk
     operator = walk.file.operators[number]
@@ -114,20 +122,25 @@ def _reweighted(region: Region, number: int) -> Iterator[Trial]:
         shape = tuple(int(size) for size in spec.shape)
         if int(np.prod(shape)) < 2:
             continue
-        for weight, value in candidates(walk, operator, place, shape):
+        for weight, value in candidates(walk, operator, place, shape, anyhow=anyhow):
             feeds = {**region.inputs(number), name: value.astype(walk.file.constant(name).dtype)}
             yield Trial(donor=number, feeds=feeds, weight=weight, at=place)
 
 
-def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
-    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads."""
+def candidates(
+    walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...], *, anyhow: bool = False
+) -> Iterator[tuple[str, Array]]:
+    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads.
+
+    ``anyhow`` yields them in every order of axes, if no operator of that type tells in which they lie.
+    """
     name = operator.inputs[place] if place < len(operator.inputs) else ""
     own = walk.weight(name) if name in walk.file.constants else None
     counts = read_counts(walk)
     unread = [entry for entry in walk.pool.known[prod(shape)]
               if counts[entry.label] < max(len(walk.pool.uses.get(entry.label, ())), 1)]  # fmt: skip
     for entry in dict.fromkeys(([own.entry] if own else []) + unread):
-        for value in _laid_out_in(walk, operator.type, place, entry, shape):
+        for value in _laid_out_in(walk, operator.type, place, entry, shape, anyhow=anyhow):
             yield entry.label, value
 
 
@@ -141,10 +154,14 @@ def laid_out_as(walk: ValueWalk, operator: Operator, place: int, label: str) -> 
                 yield value.astype(walk.file.constant(held.name).dtype)
 
 
-def _laid_out_in(walk: ValueWalk, kind: str, place: int, entry: Entry, shape: tuple[int, ...]) -> Iterator[Array]:
+def _laid_out_in(
+    walk: ValueWalk, kind: str, place: int, entry: Entry, shape: tuple[int, ...], *, anyhow: bool = False
+) -> Iterator[Array]:
     split = longer(entry.shape)
     orders = usual_orders(walk, kind, place, len(split))
-    for order, halves in orders or [(order, 0) for order in permutations(range(len(split)))]:
+    if anyhow:
+        orders = [] if orders else [(order, 0) for order in permutations(range(len(split)))]
+    for order, halves in orders:
         if [split[axis] for axis in order] == list(longer(shape)):
             yield View(split=split, order=order, shape=shape, halves=halves).of(walk.pool.value(entry))
 

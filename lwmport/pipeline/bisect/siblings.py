@@ -7,7 +7,7 @@ a reference for every value between, and the first operator that gives something
 import difflib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -17,8 +17,8 @@ from lwmport.pipeline.bisect.regions import Region, Trial
 from lwmport.pipeline.bisect.repairs import Proof, is_setting, signature
 from lwmport.types import Array
 
-LAYERS: Final = 6
-"""Other layers that are tried, those with the most like operators first."""
+LAYERS: Final = 8
+"""Ways to lay another layer beside one that are tried, those with the most like operators first."""
 
 DIFFERING: Final = 4
 """Operators of a region of which each is left as it is, one after the other, where all together are not right."""
@@ -44,8 +44,8 @@ def alignments(region: Region) -> list[Pairs]:
     walk, numbers = region.walk, set(region.numbers)
     labels = _labels(walk)
     near = [n for n in (*region.numbers, region.wrong.reader) if n in labels]
-    found = [_aligned(walk, labels, one, other) for one, other in _prefixes(labels, near)]
-    found = [pairs for pairs in found if numbers & set(pairs)]
+    ways = [(one, other, order) for one, other in _prefixes(labels, near) for order in (_in_file, _by_reading)]
+    found = [pairs for one, other, order in ways if numbers & set(pairs := _aligned(walk, labels, (one, other), order))]
     return sorted(found, key=lambda pairs: -_likeness(walk, pairs, numbers))[:LAYERS]
 
 
@@ -90,9 +90,35 @@ def _extent(labels: Mapping[int, str], prefix: str, count: int) -> range:
     return range(before + 1, behind)
 
 
-def _aligned(walk: ValueWalk, labels: Mapping[int, str], one: str, other: str) -> Pairs:
+def _in_file(walk: ValueWalk, part: range) -> list[int]:
+    """Return the operators of a layer in the order of the file."""
+    del walk
+    return list(part)
+
+
+def _by_reading(walk: ValueWalk, part: range) -> list[int]:
+    """Return the operators of a layer, each behind what it reads, in the order in which the last one reads them."""
+    found: dict[int, None] = {}
+    for root in reversed(part):
+        left = [(root, False)]
+        while left:
+            number, ready = left.pop()
+            if ready:
+                found.setdefault(number)
+            elif number in part and number not in found:
+                read = [walk.makers[name] for name in walk.data(walk.file.operators[number]) if name in walk.makers]
+                left += [(number, True), *((one, False) for one in reversed(read))]
+    return list(found)
+
+
+def _aligned(
+    walk: ValueWalk,
+    labels: Mapping[int, str],
+    prefixes: tuple[str, str],
+    order: Callable[[ValueWalk, range], list[int]],
+) -> Pairs:
     operators = walk.file.operators
-    mine, theirs = (_extent(labels, prefix, len(operators)) for prefix in (one, other))
+    mine, theirs = (order(walk, _extent(labels, prefix, len(operators))) for prefix in prefixes)
     types = [[operators[number].type for number in part] for part in (mine, theirs)]
     pairs: Pairs = {}
     matcher = difflib.SequenceMatcher(None, types[0], types[1], autojunk=False)

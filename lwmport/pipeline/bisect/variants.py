@@ -103,13 +103,27 @@ def side_of(region: Region, number: int) -> Side:
                 constant=held)  # fmt: skip
 
 
+def unread_inputs(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator that reads a tensor which nothing reads, though it was made to be read."""
+    walk = region.walk
+    yield from _rewired(region, number, [one for one in _made(region, number) if one not in walk.readers])
+
+
 def other_inputs(region: Region, number: int) -> Iterator[Trial]:
     """Yield an operator that reads another tensor of the same shape in the place of one."""
-    walk = region.walk
-    operator, given = walk.file.operators[number], region.inputs(number)
-    made = [name for one in range(number - 1, -1, -1) for name in walk.file.operators[one].outputs if name]
+    yield from _rewired(region, number, [*_made(region, number), *region.walk.feeds])
+
+
+def _made(region: Region, number: int) -> list[str]:
+    """Return the tensors that are there before an operator, the last ones first."""
+    operators = region.walk.file.operators
+    return [name for one in range(number - 1, -1, -1) for name in operators[one].outputs if name]
+
+
+def _rewired(region: Region, number: int, made: list[str]) -> Iterator[Trial]:
+    operator, given = region.walk.file.operators[number], region.inputs(number)
     for name, value in given.items():
-        alike = (other for other in [*made, *walk.feeds] if other != name and _is_like(region.value(other), value))
+        alike = (other for other in made if other != name and _is_like(region.value(other), value))
         for other in islice(alike, INPUTS):
             right = region.value(other)
             if right is not None:
