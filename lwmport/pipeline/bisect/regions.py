@@ -7,7 +7,7 @@ from typing import Final
 
 from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
-from lwmport.pipeline.bisect.views import error_of
+from lwmport.pipeline.bisect.views import error_of, nearest
 from lwmport.types import Array
 
 AHEAD: Final = 96
@@ -148,7 +148,12 @@ class Region:
             found = walk.file.run(later, feeds, [self.wrong.tensor])[self.wrong.tensor]
         except RunnerError:
             return False
-        return found.shape == right.shape and error_of(found, right) <= NEARLY
+        if self.wrong.entry is None:
+            return found.shape == right.shape and error_of(found, right) <= NEARLY
+        if nearest(found, walk.pool.value(self.wrong.entry), NEARLY, walk.pool.heads) is not None:
+            return True
+        read = walk.run(self.wrong.reader, {**walk.known.values, self.wrong.tensor: found})
+        return any(walk.pool.near(one, NEARLY) is not None for one in read.values())
 
     def is_mended(self, changed: Mapping[str, Array]) -> bool:
         """Return whether the wrong tensor, with another value, is what the reference has."""

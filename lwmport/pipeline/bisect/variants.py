@@ -86,10 +86,11 @@ def other_types(region: Region, number: int) -> Iterator[Trial]:
     side = side_of(region, number)
     for kind in family:
         if plain(kind) != plain(operator.type) and before is not None:
-            made = compute(Side(type=kind, attributes=side.attributes, inputs=side.inputs, names=side.names,
-                                constant=side.constant))  # fmt: skip
-            if made is not None and made.shape == before.shape:
-                yield Trial(donor=-1, feeds={}, type=kind, made=made.astype(before.dtype), words=f"{kind} in its place")
+            with np.errstate(all="ignore"):  # infinities and NaN are among what is tried
+                found = compute(replace(side, type=kind))
+                made = None if found is None or found.shape != before.shape else found.astype(before.dtype)
+            if made is not None:
+                yield Trial(donor=-1, feeds={}, type=kind, made=made, words=f"{kind} in its place")
 
 
 def side_of(region: Region, number: int) -> Side:
