@@ -12,6 +12,7 @@ SMALL = ("vocab_size=512",)
 """Tokens of a language model: all others are of no use to a search for a wrong operator."""
 CACHE, PROMPT = 32, 8
 PICTURES = ("vqgan-encoder", "vqgan-decoder")
+TOWERS = ("minigpt4-vision", "llava-vision")
 LANGUAGE = ("llama-prefill", "llama-decode", "llama-block-prefill", "llama-block-decode")
 DYNAMIC = ("llama", "llama-block", "llama-embed", "llama-head")
 
@@ -56,7 +57,7 @@ class Case:
         return next(path for path in sorted(out.iterdir()) if path.suffix in {".onnx", ".tflite"})
 
     def _options(self) -> Options:
-        if self.component in PICTURES:
+        if self.component in (*PICTURES, *TOWERS):
             return Options(precision=self.precision)
         twice = 2 if self.long else 1
         return Options(
@@ -78,6 +79,7 @@ FAULTY = (
         ("llama-decode", "llama-prefill"), (("onnx", "ascend"), ("onnx", "onnx"), ("tflite", "litert")), ("float32",)
     ),
     *_all(("llama",), (("onnx", "ort"), ("onnx", "onnx")), ("float32",)),
+    *_all(TOWERS, (("onnx", "ort"), ("onnx", "ascend"), ("tflite", "litert")), ("float32",)),
     *_all(("vqgan-decoder", "llama-decode"), (("onnx", "ascend"), ("tflite", "litert")), ("float16",)),
 )
 """What faults are planted in."""

@@ -5,6 +5,8 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 - `convert` makes artifacts, a manifest and a report; `validate` judges them again;
 - `check` holds a model file against a target's rules; `compile` compiles it with the vendor's tool;
 - `compare` shows how the structures of two models differ, and what that means for each target;
+- `plan` tells what a model takes of a device's memory, and which devices have room for it;
+- `bench` measures how fast a model is on this machine;
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
@@ -44,13 +46,19 @@ if TYPE_CHECKING:
     from lwmport.pipeline.compile.run import compile_models as compile  # noqa: A004 - the word of the command line
     from lwmport.pipeline.convert.request import ConvertRequest, Outcome
     from lwmport.pipeline.convert.run import convert
+    from lwmport.pipeline.footprint.record import MemoryPlan
+    from lwmport.pipeline.footprint.request import PlanRequest
+    from lwmport.pipeline.footprint.run import plan
     from lwmport.pipeline.model import Model, load
     from lwmport.pipeline.observer import Observer
     from lwmport.pipeline.port.run import PortOutcome, PortRequest, port
     from lwmport.pipeline.session import Session
+    from lwmport.pipeline.speed.request import BenchRequest
+    from lwmport.pipeline.speed.run import bench
     from lwmport.pipeline.validate.run import ValidateRequest, validate
     from lwmport.reports.bisection import Bisection
     from lwmport.reports.comparison.record import Comparison
+    from lwmport.reports.speed.record import Bench
     from lwmport.types import Status
 
     Request = ConvertRequest
@@ -58,6 +66,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
+    "Bench",
+    "BenchRequest",
     "BisectRequest",
     "Bisection",
     "BundleOutcome",
@@ -73,11 +83,13 @@ __all__ = [
     "ConfigError",
     "ConvertRequest",
     "LoweringError",
+    "MemoryPlan",
     "MissingExtraError",
     "Model",
     "Observer",
     "Options",
     "Outcome",
+    "PlanRequest",
     "PortError",
     "PortOutcome",
     "PortRequest",
@@ -93,6 +105,7 @@ __all__ = [
     "VerifyOutcome",
     "VerifyRequest",
     "__version__",
+    "bench",
     "bisect",
     "bundle",
     "check",
@@ -100,6 +113,7 @@ __all__ = [
     "compile",
     "convert",
     "load",
+    "plan",
     "port",
     "validate",
     "verify",
@@ -107,6 +121,8 @@ __all__ = [
 
 _API = {
     "ArtifactError": "lwmport.errors:ArtifactError",
+    "Bench": "lwmport.reports.speed.record:Bench",
+    "BenchRequest": "lwmport.pipeline.speed.request:BenchRequest",
     "BisectRequest": "lwmport.pipeline.bisect.request:BisectRequest",
     "Bisection": "lwmport.reports.bisection:Bisection",
     "BundleOutcome": "lwmport.pipeline.bundle.run:BundleOutcome",
@@ -121,11 +137,13 @@ _API = {
     "ConfigError": "lwmport.errors:ConfigError",
     "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
     "LoweringError": "lwmport.errors:LoweringError",
+    "MemoryPlan": "lwmport.pipeline.footprint.record:MemoryPlan",
     "MissingExtraError": "lwmport.errors:MissingExtraError",
     "Model": "lwmport.pipeline.model:Model",
     "Observer": "lwmport.pipeline.observer:Observer",
     "Options": "lwmport.models.options:Options",
     "Outcome": "lwmport.pipeline.convert.request:Outcome",
+    "PlanRequest": "lwmport.pipeline.footprint.request:PlanRequest",
     "PortError": "lwmport.errors:PortError",
     "PortOutcome": "lwmport.pipeline.port.run:PortOutcome",
     "PortRequest": "lwmport.pipeline.port.run:PortRequest",
@@ -141,6 +159,7 @@ _API = {
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
     "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",
     "VerifyRequest": "lwmport.pipeline.bundle.verify:VerifyRequest",
+    "bench": "lwmport.pipeline.speed.run:bench",
     "bisect": "lwmport.pipeline.bisect.run:bisect",
     "bundle": "lwmport.pipeline.bundle.run:bundle",
     "check": "lwmport.pipeline.check:check_models",
@@ -148,6 +167,7 @@ _API = {
     "compile": "lwmport.pipeline.compile.run:compile_models",
     "convert": "lwmport.pipeline.convert.run:convert",
     "load": "lwmport.pipeline.model:load",
+    "plan": "lwmport.pipeline.footprint.run:plan",
     "port": "lwmport.pipeline.port.run:port",
     "validate": "lwmport.pipeline.validate.run:validate",
     "verify": "lwmport.pipeline.bundle.verify:verify",

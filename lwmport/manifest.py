@@ -14,13 +14,15 @@ from lwmport.choices import Choice
 from lwmport.errors import ArtifactError
 from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
-from lwmport.types import ADDED, Artifact, Signature
+from lwmport.types import ADDED, Artifact, Preprocessing, Signature
 from lwmport.verdicts import Fault, Judged, file_faults
 
 FORMAT: Final = "lwmport-manifest/1"
 NAME: Final = "manifest.json"
 TAPS: Final = "taps"
 """The detail of a component that holds its `Taps`."""
+
+NO_PICTURES: Final[Mapping[str, Preprocessing]] = {}
 
 LIMIT: Final = 16 * 2**20
 """Bytes that a manifest may have; a larger file is none of ours."""
@@ -50,7 +52,10 @@ class Taps:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentEntry:
-    """One converted component. ``details`` are facts of the format, as the opset, and the taps where it has some."""
+    """One converted component. ``details`` are facts of the format, as the opset, and the taps where it has some.
+
+    ``preprocessing`` is how a picture becomes each input that is one. An input of bytes is scaled by the model itself.
+    """
 
     name: str
     path: str
@@ -59,6 +64,7 @@ class ComponentEntry:
     operators: Mapping[str, int]
     details: Mapping[str, Any]
     program_sha256: str
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict, metadata=ADDED)
 
     @property
     def taps(self) -> Taps | None:
@@ -94,7 +100,12 @@ class Manifest:
     choices: tuple[Choice, ...] = field(default=(), metadata=ADDED)
 
 
-def entry(artifact: Artifact, program_sha256: str, taps: Taps | None = None) -> ComponentEntry:
+def entry(
+    artifact: Artifact,
+    program_sha256: str,
+    taps: Taps | None = None,
+    preprocessing: Mapping[str, Preprocessing] = NO_PICTURES,
+) -> ComponentEntry:
     """Return the manifest's entry of an artifact, with the digests of its files; those known already are not taken."""
     told = {} if taps is None else {TAPS: plain.encode(taps)}
     return ComponentEntry(
@@ -105,6 +116,7 @@ def entry(artifact: Artifact, program_sha256: str, taps: Taps | None = None) -> 
         operators=dict(artifact.operators),
         details={**artifact.details, **told},
         program_sha256=program_sha256,
+        preprocessing=dict(preprocessing),
     )
 
 
@@ -135,7 +147,7 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        value = json.loads(read_small(path, LIMIT))
+        value = plain.parsed(read_small(path, LIMIT))
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else in_place_of(path) or error
         raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error

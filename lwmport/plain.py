@@ -3,6 +3,7 @@
 Numbers that JSON lacks are the strings "inf", "-inf" and "nan".
 """
 
+import json
 import math
 import re
 import types
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from lwmport.errors import ArtifactError
 
@@ -22,6 +23,27 @@ LARGEST: Final = 2**63
 UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """What no page can show: control characters (a runtime's message may hold terminal colours), and surrogates, which
 cannot be written as UTF-8. Written as U+FFFD, refused when read."""
+
+
+def parsed(content: str | bytes, **more: Any) -> Any:
+    """Return the value of a JSON text; ``more`` are other arguments of `json.loads`.
+
+    Raises:
+        ValueError: it is none, or it has a number that JSON lacks or that no float holds (``NaN``, ``1e999``).
+        RecursionError: it is nested without end.
+    """
+    return json.loads(content, parse_constant=_refuse, parse_float=_finite, **more)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is no number of 64 bits")
+    return value
 
 
 def encode(value: Any) -> Any:

@@ -274,6 +274,11 @@ class Dialect:
     precisions: tuple[str, ...] = ("float32", "float16")
     stores: tuple[str, ...] = ()
 
+    @property
+    def layout(self) -> str:
+        """Axes of pictures that a model may take in either order: ONNX has channels first in all its operators."""
+        return "nchw" if self.format == "onnx" else ""
+
 
 @dataclass(kw_only=True)
 class SharedData:
@@ -357,6 +362,55 @@ class Normalisation:
         """The least and the largest value of an input."""
         ends = [(end - m) / d for end in (0.0, 1.0) for m, d in zip(self.mean, self.deviation, strict=True)]
         return min(ends), max(ends)
+
+
+class Fit(StrEnum):
+    """How a picture of any size comes to have an input's height and width.
+
+    ``NONE``: it must have them. ``SQUASH``: both sides are resized, whatever becomes of the aspect. ``COVER``: it is
+    resized so that it covers them, and the centre is cut out. ``PAD``: it is made square by a margin on both ends of
+    its shorter side, then resized.
+    """
+
+    NONE = "none"
+    SQUASH = "squash"
+    COVER = "cover"
+    PAD = "pad"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resizing:
+    """How a picture is resized: by Pillow, whose filters look at every pixel when they shrink one.
+
+    Attributes:
+        fit: how it comes to have the size.
+        filter: Pillow's filter, one of `FILTERS`.
+        fill: the colour of the margin of ``PAD``, from 0 to 255 for each channel.
+        floor: of ``COVER``, whether half a pixel too much is cut off behind the centre, as transformers does it. If
+            not, Python's ``round`` decides, as in LWM and torchvision.
+    """
+
+    fit: Fit = Fit.COVER
+    filter: str = "bicubic"
+    fill: tuple[int, ...] = ()
+    floor: bool = False
+
+
+FILTERS: Final = ("bicubic", "bilinear")
+"""Pillow's filters that families use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a picture becomes an input: its channels are red, green, blue; it is resized, then its bytes become numbers.
+
+    Attributes:
+        resizing: how it comes to have the input's size.
+        normalisation: mean and deviation of each channel. None: the bytes are scaled to the input's ``value_range``.
+    """
+
+    resizing: Resizing = field(default_factory=Resizing)
+    normalisation: Normalisation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

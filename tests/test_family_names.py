@@ -33,4 +33,5 @@ def test_no_text_outside_of_the_models_names_a_family() -> None:
 def test_a_name_is_found_where_it_is_asked_for_and_not_where_it_is_told() -> None:
     assert named('if family != "vqgan": pass') == ["vqgan"]
     assert named('print(f"a LLaMA of {size}")') == ["a LLaMA of "]
+    assert named('resolve("minigpt4-vision"), f"{x} of LLaVA"') == ["minigpt4-vision", " of LLaVA"]
     assert named('"""About the VQGAN."""\nX = 1\n"""Of a LLaMA."""\n# llama\n') == []

@@ -29,6 +29,8 @@ COMMANDS = (
     ["report"],
     ["inspect"],
     ["compare"],
+    ["plan"],
+    ["bench"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from lwmport.errors import ArtifactError
-from lwmport.plain import decode, encode, encode_asked
+from lwmport.plain import decode, encode, encode_asked, parsed
 from lwmport.types import ADDED, Status
 
 
@@ -143,3 +143,9 @@ def test_a_long_find_is_cut() -> None:
     with pytest.raises(ArtifactError) as caught:
         decode(float, "x" * 10_000, "r")
     assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-1e999"])
+def test_a_number_that_json_lacks_or_no_float_holds_is_no_json(number: str) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        parsed(f'{{"a": [{number}]}}')

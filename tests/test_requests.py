@@ -22,6 +22,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "BisectRequest": {"artifact": "out"},
     "CompareRequest": {"a": "llama", "b": "llama"},
     "CompileRequest": {"artifact": "out", "target": "cpu"},
+    "PlanRequest": {"model": "llama"},
+    "BenchRequest": {"model": "llama"},
     "BundleRequest": {"folder": "out", "target": "cpu", "out": "x.zip"},
     "VerifyRequest": {"path": "x.zip"},
     "PortRequest": {"conversion": lwmport.ConvertRequest(**CONVERSION), "target": "cpu"},

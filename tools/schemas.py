@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of report.json and index.json anew from their records: ``python tools/schemas.py``.
+"""Write the JSON Schemas of documents that are records anew: ``python tools/schemas.py``.
 
 That of a bisection is written by hand, for its document is no record. Objects are open: a later version may add fields.
 """
@@ -11,8 +11,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from lwmport.pipeline.footprint import record as plans
 from lwmport.reports import files, ports
 from lwmport.reports.record import Report
+from lwmport.reports.speed import record as speed
 from lwmport.types import TensorDiff
 from lwmport.validators.metrics import RECORDS
 
@@ -50,12 +52,23 @@ def schemas() -> dict[str, Any]:
             ports.FORMAT,
             {"status": status, "sentence": {"type": "string"}, "files": DIGESTS},
         ),
+        "bench.schema.json": _document(
+            "What 'lwmport bench' measured: bench.json.", speed.Bench, speed.FORMAT, {"key": {"type": "string"}}
+        ),
+        "plan.schema.json": _document(
+            "What 'lwmport plan --json' prints.",
+            plans.MemoryPlan,
+            plans.FORMAT,
+            {"status": {"enum": [plans.FITS, plans.FITS_NOT, plans.UNKNOWN]}},
+        ),
     }
 
 
 def _document(title: str, record: type, form: str, more: Mapping[str, Any]) -> dict[str, Any]:
     defs: dict[str, Any] = {"number": NUMBER}
     inner = _object(record, defs)
+    if "#/$defs/number" not in json.dumps([inner, defs]):
+        del defs["number"]
     return {
         "$schema": DRAFT,
         "$id": f"urn:{form.replace('/', ':').replace('-', ':')}",

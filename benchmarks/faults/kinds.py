@@ -14,7 +14,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "bias-missing": Kind(group="weights", causes=("missing-bias", "zeroed-weights"), places=values.bias_missing),
         "bias-doubled": Kind(group="weights", causes=("doubled-bias", "scaled-weights"), places=values.bias_doubled),
         "bias-halved": Kind(group="weights", causes=("scaled-weights",), places=values.bias_halved),
-        "gain-left-at-one": Kind(group="weights", causes=("stale-weights",), places=values.gain_left_at_one),
+        "gain-left-at-one": Kind(
+            group="weights", causes=("stale-weights", "untrained-ln-vision"), places=values.gain_left_at_one
+        ),
         "weights-clipped": Kind(group="weights", causes=("clipped-weights",), places=values.weights_clipped),
         "weights-of-another-seed": Kind(
             group="weights", causes=("stale-weights",), places=values.weights_of_another_seed
@@ -84,6 +86,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "slice-moved": Kind(group="attributes", causes=("wrong-attribute",), places=settings.slice_moved),
         "attention-changed": Kind(group="masks", causes=("wrong-attribute",), places=settings.attention_changed),
+        "gelu-by-tanh": Kind(group="attributes", causes=("tanh-gelu", "wrong-attribute"), places=settings.gelu_by_tanh),
         "activation-fused": Kind(group="attributes", causes=("wrong-attribute",), places=settings.activation_fused),
         "depth-order-changed": Kind(
             group="order", causes=("wrong-layout", "wrong-attribute"), places=settings.depth_order_changed

@@ -103,6 +103,12 @@ def attention_changed(draft: Draft) -> Iterator[Place]:
             yield _set(draft, operator, "beta", 0.5)
 
 
+def gelu_by_tanh(draft: Draft) -> Iterator[Place]:
+    """Return exact GELUs, which become the tanh approximation."""
+    for operator in of(draft, "Gelu"):
+        yield _set(draft, operator, "approximate", "tanh" if draft.attribute(operator, "approximate") is None else True)
+
+
 def activation_fused(draft: Draft) -> Iterator[Place]:
     """Return operators of TFLite that clip what they give at 0."""
     for operator in draft.operators:

@@ -26,6 +26,7 @@ TYPES = {
     "LOGISTIC": "Sigmoid",
     "TANH": "Tanh",
     "EXP": "Exp",
+    "GELU": "Gelu",
     "SQRT": "Sqrt",
     "MEAN": "ReduceMean",
     "SUM": "ReduceSum",

@@ -10,8 +10,10 @@ from lwmport.instead import instead
 PICKLE_TEXT: Final = re.compile(rb"\}|\]|\([]dltcioVXINJKM(}]|c[\w.]+\n[\w.]+\n")
 """How protocols 0 and 1 begin: an empty dict, a mark and what follows it, a name."""
 
+ZIP: Final = b"PK\x03\x04"
+"""How an archive begins, which is what ``torch.save`` writes."""
+
 STRANGERS: Final = (
-    (rb"PK\x03\x04", "a zip archive, such as PyTorch's .bin (name its folder, with its config.json) or numpy's .npz"),
     (rb"\x89HDF", "an HDF5 file"),
     (rb"GGUF", "a GGUF file"),
     (rb"\x93NUMPY", "one numpy array"),
@@ -46,6 +48,8 @@ def detect(head: bytes) -> str:
     for start, what in STRANGERS:
         if re.match(start, head):
             raise CheckpointError(f"unknown format: it begins with {head[:16]!r}, {what}")
+    if head[:4] == ZIP:
+        return "torch"
     if head[:1] == b"\x80" or PICKLE_TEXT.match(head):
         return "pickle"
     if head[:1] in {b"\x92", b"\xdc", b"\xdd"}:

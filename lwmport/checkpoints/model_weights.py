@@ -14,13 +14,14 @@ from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.lora import open_adapter
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.random_weights import recognised
+from lwmport.checkpoints.released import homes
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.sidecar import sidecar_of
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.told_config import check_agrees, config_choices, told_config
 from lwmport.choices import CHOICES, WEIGHTS, Choice
 from lwmport.errors import CheckpointError, ConfigError
-from lwmport.models.families import Family, family_with, resolve
+from lwmport.models.families import Family, checkpoint_weights, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
 from lwmport.models.storage import SCHEMES, stored_names
@@ -63,6 +64,8 @@ def open_model(
         told = told_config(spec, component, opened, config, options.settings)
         family = resolve(component, told.config, options, specs)
         check_agrees(spec, told, family.config, options.settings)
+        if opened is not None:
+            family = _fed(family, opened)
         weights = fitting(family, opened, seed, adapter)
     choices = (
         *config_choices(family, told, options.settings, specs or ()),
@@ -70,6 +73,35 @@ def open_model(
         *_weights_choices(weights),
     )
     return replace(family, choices=choices), weights
+
+
+def _fed(family: Family, opened: Checkpoint) -> Family:
+    """Return the model without the feeders that a checkpoint does not hold whole: seeded numbers then stand for them.
+
+    One file of several is enough for a part that reads no other; the checkpoint says so in its remarks.
+    """
+    missing = {} if family.spec.weights else {one.name: _missing(one, opened) for one in family.references}
+    unfed = {one.name: one.feeder for one in family.references if one.feeder is not None and missing.get(one.name)}
+    if not unfed:
+        return family
+    told = (
+        f"{name} is judged on seeded numbers: {missing[name]} tensors of {feeder.name}, which feeds it, are not here"
+        for name, feeder in unfed.items()
+    )
+    opened.findings = replace(opened.findings, remarks=(*opened.findings.remarks, *told))
+    components, references = (
+        tuple(replace(one, feeder=None) if one.name in unfed else one for one in several)
+        for several in (family.components, family.references)
+    )
+    return replace(family, components=components, references=references)
+
+
+def _missing(component: Component, opened: Checkpoint) -> int:
+    """Return how many tensors of what feeds a component a checkpoint lacks, beside those of the component itself."""
+    if component.feeder is None:
+        return 0
+    names = checkpoint_weights((component.feeder,)).keys() - checkpoint_weights((component,)).keys()
+    return sum(name not in opened.specs for name in names)
 
 
 @contextlib.contextmanager
@@ -143,7 +175,12 @@ def fit_to(family: Family, opened: Checkpoint) -> None:
     Raises:
         CheckpointError: it does not; every tensor that is wrong is named.
     """
-    opened.left_over = fit(opened, family.read, family.name, strict=family.spec.strict)
+    released = family.spec.released
+    try:
+        opened.left_over = fit(opened, family.read, family.name, strict=family.spec.strict)
+    except CheckpointError as error:
+        missing = (name for name in family.read if name not in opened.specs)
+        raise CheckpointError(f"{error}{homes(released, missing) if released else ''}") from error
 
 
 def seeded_specs(family: Family) -> Mapping[str, WeightSpec]:

@@ -6,11 +6,14 @@ from typing import Final
 from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
-from lwmport.checkpoints.folders import kind_of_folder
+from lwmport.checkpoints.folders import is_orbax, kind_of_folder
 from lwmport.checkpoints.index import Checkpoint, Findings
+from lwmport.checkpoints.released import index_folder, renamed
 from lwmport.checkpoints.tree import TrainStateError
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD
+from lwmport.models.spec import FamilySpec
+from lwmport.models.specs import FAMILIES
 from lwmport.registry import Registry, check_known
 
 FORMATS: Final = Registry(
@@ -20,6 +23,7 @@ FORMATS: Final = Registry(
         "msgpack_stream": "lwmport.checkpoints.msgpack.stream:index",
         "flax_msgpack": "lwmport.checkpoints.msgpack.flax_tree:index",
         "safetensors": "lwmport.checkpoints.safetensors.index:index",
+        "torch": "lwmport.checkpoints.torch.index:index",
         "train_state": "lwmport.checkpoints.msgpack.stream:index_train_state",
         "flax_train_state": "lwmport.checkpoints.msgpack.flax_tree:index_train_state",
     },
@@ -60,13 +64,16 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
         UsageError: an unknown prefix.
     """
     path, wanted = _split(text)
+    spec = FAMILIES[family] if family else None
     try:
         if path.is_dir():
-            return _open_folder(path, wanted, family)
+            return _open_folder(path, wanted, spec)
         _check_file(path)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
             findings = Findings(remarks=REMARKS.get(form, ()))
+            if spec is not None and spec.released is not None:
+                entries = renamed(entries, spec.released)
             return Checkpoint(path, form, entries, {"": cursor.status()}, findings=findings)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -88,14 +95,19 @@ def _check_file(path: Path) -> None:
         raise CheckpointError("expected a file, found a device or a pipe")
 
 
-def _open_folder(path: Path, wanted: str, family: str) -> Checkpoint:
+def _open_folder(path: Path, wanted: str, spec: FamilySpec | None) -> Checkpoint:
     if wanted:
         raise CheckpointError(f"expected {wanted} because of the prefix, found a folder; leave the prefix out")
+    if spec is not None and spec.released is not None and not is_orbax(path):
+        made = index_folder(path, spec, spec.released)
+        return Checkpoint(path, "released", made.entries, made.files, made.config, made.findings)
     form = kind_of_folder(path)
     if form == "orbax":
         whole: Checkpoint = FOLDERS[form](path)
         return whole
-    found = FOLDERS[form](path, family)
+    found = FOLDERS[form](path, spec.name if spec else "")
+    if not found.entries:
+        raise CheckpointError("expected tensors, found a folder whose files hold none")
     return Checkpoint(path, "hf", found.entries, found.files, found.config, found.findings)
 
 

@@ -1,9 +1,9 @@
 """A JSON object out of a file that somebody else wrote."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from lwmport import plain
 from lwmport.errors import CheckpointError
 from lwmport.instead import HEAD, instead
 from lwmport.small_files import read_small
@@ -21,7 +21,7 @@ def read_object(path: Path) -> dict[str, Any]:
         placeholder = instead(content[:HEAD])
         if placeholder:
             raise CheckpointError(f"{path.name}: expected JSON, found {placeholder}")
-        found = json.loads(content.decode(), object_pairs_hook=_once)
+        found = plain.parsed(content.decode(), object_pairs_hook=_once)
     except OSError as error:
         raise CheckpointError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     # Text nested without end costs the parser its stack, long digits its patience; neither is a configuration.

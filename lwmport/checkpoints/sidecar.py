@@ -62,7 +62,7 @@ def sidecar_of(checkpoint: Checkpoint) -> Sidecar | None:
     try:
         with path.open("rb") as file:
             content = file.read(LIMIT + 1)
-        found = plain.decode(Sidecar, json.loads(content), path.name) if len(content) <= LIMIT else None
+        found = plain.decode(Sidecar, plain.parsed(content), path.name) if len(content) <= LIMIT else None
     except (OSError, ValueError, RecursionError, ArtifactError):
         return None
     if found is None or found.format != FORMAT or found.tensors_sha256 != fingerprint(checkpoint):

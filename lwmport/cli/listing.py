@@ -140,7 +140,7 @@ def conversions() -> dict[str, dict[str, dict[str, list[str]]]]:
         found[name] = {}
         for form in CONVERTERS:
             own = [one for one in dialects if one.format == form and (one.lowered or name in whole)]
-            asked = {one.name: Options().completed(one.attention, static=one.static) for one in own}
+            asked = {one.name: Options().completed(one) for one in own}
             if asked:
                 found[name][form] = {dialect: list(parts_of(name, options)) for dialect, options in asked.items()}
     return found

@@ -11,6 +11,7 @@ import click
 
 from lwmport import __version__
 from lwmport.cli import interruption, room
+from lwmport.cli.bench import bench
 from lwmport.cli.bisect import bisect
 from lwmport.cli.bundle import bundle
 from lwmport.cli.check import check
@@ -23,6 +24,7 @@ from lwmport.cli.doctor import doctor
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
 from lwmport.cli.output import is_plain, print_json
+from lwmport.cli.plan import plan
 from lwmport.cli.port import port
 from lwmport.cli.report import report
 from lwmport.cli.validate import validate
@@ -62,6 +64,8 @@ for command in (
     report,
     inspect,
     compare,
+    plan,
+    bench,
     checkpoint,
     list_,
     doctor,

@@ -27,7 +27,9 @@ FILES: Final = 500 * MIB, 120 * MIB
 """The same of one that reads and writes files with numpy."""
 
 LOADED: Final = {
-    **dict.fromkeys(("bundle", "compare", "compile", "convert", "port", "validate", "verify"), RUNTIMES),
+    **dict.fromkeys(
+        ("bench", "bundle", "compare", "compile", "convert", "plan", "port", "validate", "verify"), RUNTIMES
+    ),
     **dict.fromkeys(("check", "checkpoint"), FILES),
 }
 """What each command loads; the others load little."""

@@ -13,7 +13,9 @@ _STANDARD: Final = {
     "lwmport.average_pool": ("AveragePool",),
     "lwmport.cache_update": ("TensorScatter", "Where"),
     "lwmport.causal_attention": ("Attention",),
+    "lwmport.gelu": ("Gelu", "Erf*Mul"),
     "lwmport.group_norm": ("GroupNormalization", "InstanceNormalization"),
+    "lwmport.layer_norm": ("LayerNormalization", "ReduceMean*Div"),
     "lwmport.rms_norm": ("RMSNormalization",),
     "lwmport.rotary_embedding": ("RotaryEmbedding",),
     "lwmport.silu": ("Swish", "Sigmoid*Mul"),
@@ -24,7 +26,9 @@ _STANDARD: Final = {
 _TENSORFLOW: Final = {
     "lwmport.average_pool": ("AvgPool",),
     "lwmport.cache_update": ("ConcatV2",),
+    "lwmport.gelu": ("Erf*Mul",),
     "lwmport.group_norm": ("ChannelMeans",),
+    "lwmport.layer_norm": ("SquaredDifference",),
     "lwmport.rms_norm": ("Mean*Rsqrt",),
     "lwmport.silu": ("Sigmoid*Mul",),
     "lwmport.softmax": ("Softmax",),
@@ -34,7 +38,9 @@ _TENSORFLOW: Final = {
 _TFLITE: Final = {
     "lwmport.average_pool": ("AVERAGE_POOL_2D",),
     "lwmport.cache_update": ("DYNAMIC_UPDATE_SLICE",),
+    "lwmport.gelu": ("GELU",),
     "lwmport.group_norm": ("CHANNEL_MEANS",),
+    "lwmport.layer_norm": ("SUB*RSQRT",),
     "lwmport.nearest_code": ("ARG_MIN",),
     "lwmport.rms_norm": ("MEAN*RSQRT",),
     "lwmport.rotary_embedding": ("SWAPPED_PAIRS",),
@@ -56,7 +62,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites={
             **_STANDARD,
             "lwmport.causal_attention": ("com.microsoft.GroupQueryAttention", "com.microsoft.MultiHeadAttention"),
-            "lwmport.group_norm": ("LayerNormalization",),
+            "lwmport.group_norm": ("lwmport.GroupNorm",),
             "lwmport.rms_norm": ("com.microsoft.SkipSimplifiedLayerNormalization",),
             "lwmport.rotary_embedding": ("com.microsoft.RotaryEmbedding",),
             "lwmport.upsample_nearest": ("Phases", "Resize"),

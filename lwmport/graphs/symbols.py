@@ -1,10 +1,13 @@
 """The sizes that a signature names, as JAX's symbolic dimensions: ``batch``, ``past + sequence``."""
 
-from collections.abc import Mapping
-from typing import Any
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import jax
 
+from lwmport.errors import LoweringError
 from lwmport.types import Signature
 
 
@@ -26,3 +29,46 @@ def sizes_of(signature: Signature, fixed: Mapping[str, int]) -> dict[str, Any]:
 def names_of(sizes: Mapping[str, Any]) -> dict[str, str]:
     """Return how JAX prints each symbolic size -> how the signature writes it."""
     return {str(size): text for text, size in sizes.items() if not isinstance(size, int)}
+
+
+def number_of(dim: Any, sizes: Mapping[str, int]) -> int:
+    """Return a symbolic size as a number, for numbers in place of its names.
+
+    Raises:
+        LoweringError: it holds what is no arithmetic of these names.
+    """
+    text = str(dim)
+    try:
+        return _value(ast.parse(text.replace("^", "**"), mode="eval").body, sizes)
+    except (KeyError, SyntaxError, ValueError) as error:
+        raise LoweringError(f"expected a size out of {', '.join(sizes)}, found {text}") from error
+
+
+_OPERATORS: Final[Mapping[type, Callable[[int, int], int]]] = {
+    ast.Add: operator.add,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+    ast.Sub: operator.sub,
+}
+_FUNCTIONS: Final[Mapping[str, Callable[[int, int], int]]] = {
+    "floordiv": operator.floordiv,
+    "max": max,
+    "min": min,
+    "mod": operator.mod,
+}
+"""How JAX prints what is done with sizes -> what it is."""
+
+
+def _value(node: Any, sizes: Mapping[str, int]) -> int:
+    match node:
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.Name(id=name):
+            return sizes[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand, sizes)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)](_value(left, sizes), _value(right, sizes))
+        case ast.Call(func=ast.Name(id=name), args=[left, right]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](_value(left, sizes), _value(right, sizes))
+    raise ValueError(ast.dump(node))

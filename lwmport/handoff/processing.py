@@ -5,8 +5,9 @@ from typing import Final
 
 from lwmport.handoff.record import Processing, Scaling
 from lwmport.models.spec import FamilySpec
-from lwmport.types import Kind, Normalisation, Signature, TensorSpec, Update
-from lwmport.validators.pictures import LEVELS, layout_of
+from lwmport.types import Kind, Normalisation, Preprocessing, Resizing, Signature, TensorSpec, Update
+from lwmport.validators.pictures import BYTES, LEVELS, layout_of
+from lwmport.validators.resizing import words
 
 NOTHING: Final = Processing(steps=(), scaling=None)
 
@@ -19,7 +20,8 @@ _CACHES: Final = {
 
 def processing_of(signature: Signature, family: FamilySpec) -> dict[str, Processing]:
     """Return, for each tensor by ``inputs/NAME`` or ``outputs/NAME``, what happens to it outside the model."""
-    before = {f"inputs/{spec.name}": _before(spec, family.preprocessing.get(spec.name)) for spec in signature.inputs}
+    shown = family.prepared(signature)
+    before = {f"inputs/{spec.name}": _before(spec, shown.get(spec.name)) for spec in signature.inputs}
     after = {f"outputs/{spec.name}": _after(spec) for spec in signature.outputs}
     caches = _of_caches(signature)
     found = {
@@ -42,9 +44,9 @@ def _of_caches(signature: Signature) -> dict[str, str]:
     return found
 
 
-def _before(spec: TensorSpec, how: Normalisation | None) -> Processing:
-    if spec.kind is Kind.PICTURE:
-        return _picture_in(spec) if how is None else _normalised(spec, how)
+def _before(spec: TensorSpec, how: Preprocessing | None) -> Processing:
+    if how is not None:
+        return _picture_in(spec, how)
     if spec.kind is Kind.INDICES and spec.value_range:
         low, high = spec.value_range
         return Processing(
@@ -72,31 +74,35 @@ def _after(spec: TensorSpec) -> Processing:
     )
 
 
-def _picture_in(spec: TensorSpec) -> Processing:
-    """Return LWM's own preparation: ``_process_frame`` in its lwm/vision_chat.py."""
-    scaling = _scaling(spec)
-    numbers = f"(value - {scaling.mean:g}) * {scaling.scale:.9g}, as {spec.dtype}"
-    return Processing(steps=_steps(spec, scaling.channels, numbers), scaling=scaling)
+def _picture_in(spec: TensorSpec, how: Preprocessing) -> Processing:
+    """Return what makes an input of a picture; by default LWM's own, ``_process_frame`` of its lwm/vision_chat.py."""
+    scaling, numbers = _scaling(spec), how.normalisation
+    if spec.dtype == BYTES:
+        steps = _steps(spec, how.resizing, f"as {spec.dtype}: the model makes numbers of the bytes")
+        return Processing(steps=steps, scaling=None, resizing=how.resizing)
+    if numbers is None or _is_even(numbers):
+        told = f"(value - {scaling.mean:g}) * {scaling.scale:.9g}, as {spec.dtype}"
+        return Processing(steps=_steps(spec, how.resizing, told), scaling=scaling, resizing=how.resizing)
+    mean, deviation = (", ".join(f"{value:.9g}" for value in values) for values in (numbers.mean, numbers.deviation))
+    told = f"(value / {LEVELS} - mean) / deviation by channel, mean [{mean}], deviation [{deviation}], as {spec.dtype}"
+    steps = _steps(spec, how.resizing, told)
+    return Processing(steps=steps, scaling=None, normalisation=numbers, resizing=how.resizing)
 
 
-def _normalised(spec: TensorSpec, how: Normalisation) -> Processing:
-    """Return a preparation with numbers for each channel."""
-    mean, deviation = (", ".join(f"{value:.9g}" for value in values) for values in (how.mean, how.deviation))
-    numbers = (
-        f"(value / {LEVELS} - mean) / deviation by channel, mean [{mean}], deviation [{deviation}], as {spec.dtype}"
-    )
-    return Processing(steps=_steps(spec, _scaling(spec).channels, numbers), scaling=None, normalisation=how)
+def _is_even(numbers: Normalisation) -> bool:
+    """Return whether all channels have the same numbers, which the range of the input then tells."""
+    return len(set(numbers.mean)) == len(set(numbers.deviation)) == 1
 
 
-def _steps(spec: TensorSpec, channels: str, numbers: str) -> tuple[str, ...]:
+def _steps(spec: TensorSpec, how: Resizing, numbers: str) -> tuple[str, ...]:
     sizes = dict(zip(layout_of(spec), spec.shape, strict=False))
     high, wide = (sizes.get(axis, "the model's") for axis in "HW")
-    cut = (
-        f"resized (bicubic) so that its short side is {high}, the centre cut out as a square"
-        if high == wide
-        else f"resized (bicubic) so that it covers {high} x {wide} (height x width), the centre cut out"
+    return (
+        f"an 8-bit picture, channels {_scaling(spec).channels}",
+        words(how, (high, wide)),
+        numbers,
+        f"layout {layout_of(spec)}",
     )
-    return (f"an 8-bit picture, channels {channels}", cut, numbers, f"layout {layout_of(spec)}")
 
 
 def _scaling(spec: TensorSpec) -> Scaling:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from lwmport import digest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import FileEntry
-from lwmport.types import ADDED, Normalisation, TensorSpec, Tolerance
+from lwmport.types import ADDED, Normalisation, Resizing, TensorSpec, Tolerance
 
 FORMAT: Final = "lwmport-bundle/1"
 SPEC_FORMAT: Final = "lwmport-spec/3"
@@ -66,12 +66,14 @@ class Scaling:
 class Processing:
     """What happens to a tensor outside the model: the steps in words, and the numbers where it is a picture.
 
-    The numbers are in ``scaling`` where all channels have the same, else in ``normalisation``.
+    The numbers are in ``scaling`` where all channels have the same, else in ``normalisation``; there are none where the
+    model takes bytes. ``resizing`` is what happens to a picture before.
     """
 
     steps: tuple[str, ...]
     scaling: Scaling | None
     normalisation: Normalisation | None = field(default=None, metadata=ADDED)
+    resizing: Resizing | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
         ArtifactError: it is none.
     """
     try:
-        value = json.loads(content)
+        value = plain.parsed(content)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{where}: expected JSON, found damage: {error}") from error
     if not isinstance(value, dict):

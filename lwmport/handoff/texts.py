@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lwmport.handoff.answer_in_chinese import in_chinese
+from lwmport.handoff.picture_code import picture_code
 from lwmport.handoff.record import ComponentSpec, Processing, Sample, Spec
 from lwmport.models.spec import FamilySpec
 from lwmport.targets.registry import TARGETS
@@ -195,7 +196,7 @@ def markdown(spec: Spec) -> str:
     for part in spec.components:
         lines += ["", f"## {part.name}", "", f"`{part.model}`, {part.format}, computes in {part.precision}.", ""]
         lines += _tensors("inputs", part.inputs, part.observed) + _tensors("outputs", part.outputs, part.observed)
-        lines += _processing(part.processing) + _tolerances(part) + _samples(part.samples)
+        lines += _processing(part.processing) + _pictures(part) + _tolerances(part) + _samples(part.samples)
         if part.calibration.count:
             lines += ["", f"Calibration: {part.calibration.count} runs in {_folder(part)}."]
     return "\n".join(lines) + "\n"
@@ -216,6 +217,16 @@ def _tensor(spec: TensorSpec, observed: tuple[float, float] | None) -> str:
 def _processing(found: Mapping[str, Processing]) -> list[str]:
     lines = [line for name, what in found.items() for line in (f"`{name}`:", *(f"- {step}" for step in what.steps), "")]
     return ["Before and behind the model:", "", *lines] if lines else []
+
+
+def _pictures(part: ComponentSpec) -> list[str]:
+    """Return the Python that makes each input that is a picture."""
+    lines = []
+    for spec in part.inputs:
+        found = part.processing.get(f"inputs/{spec.name}")
+        code = [] if found is None else picture_code(spec, found)
+        lines += [f"`{spec.name}` of a picture, in Python:", "", "```python", *code, "```", ""] if code else []
+    return lines
 
 
 def _tolerances(part: ComponentSpec) -> list[str]:

@@ -1,12 +1,12 @@
 """Components by name, in a configuration: what a user asks for becomes a `Family`. All tables come from the records."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from lwmport import plain
 from lwmport.choices import Choice
 from lwmport.errors import ConfigError, PortError, UsageError, said
 from lwmport.instead import in_place_of
@@ -144,17 +144,31 @@ def resolve(
         UsageError: an unknown name, or options that do not go together.
         ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
+    from lwmport.models.byte_pictures import with_byte_pictures
+    from lwmport.models.picture_layout import in_layout
     from lwmport.models.precision import in_precision
 
     spec = family_with(name)
     options = options or Options()
-    parts = [spec.part(part) for part in parts_of(name, options)]
     chosen = _configured(spec, config, options, name, specs)
+    parts = _had(tuple(spec.part(part) for part in parts_of(name, options)), chosen)
+    turned = options.layout if any("layout" in part.options for part in parts) else ""
+    options = replace(options, layout=turned)
     references = tuple(_made(spec, part, chosen, options) for part in parts)
+    if turned:
+        references = tuple(
+            in_layout(one, turned) if "layout" in part.options else one
+            for part, one in zip(parts, references, strict=True)
+        )
     check_stored(references, options.store)
+    components = tuple(in_precision(component, options.precision) for component in references)
+    if options.with_preprocessing:
+        components, references = (
+            tuple(with_byte_pictures(one, spec) for one in several) for several in (components, references)
+        )
     return Family(
         spec=spec,
-        components=tuple(in_precision(component, options.precision) for component in references),
+        components=components,
         references=references,
         whole=partial(_weights, spec, chosen, options, references),
         config=chosen.to_json(),
@@ -230,10 +244,10 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
     """Return the configuration of a model: named, or read from fields, with the settings of a user on top."""
     config = config_name(part, config) if isinstance(config, str) else config
     given = read_fields(config) if not isinstance(config, str) or is_file(config) else config
-    given = spec.usual or given if given == USUAL else given
     if spec.configure:
         found: Config = _asked(spec, spec.configure, given, options, part=part, specs=specs)
         return found
+    given = spec.usual or given if given == USUAL else given
     configs = load(spec.configs, owner_of(spec))
     if not isinstance(configs, Mapping) or not configs:
         raise ConfigError(f"expected configurations by name at {spec.configs!r} of {owner_of(spec)}, found none")
@@ -244,6 +258,14 @@ def _configured(spec: FamilySpec, config: str | Mapping[str, Any], options: Opti
         given = configs[given].to_json()
     chosen: Config = changed(type(configs[first]).from_json(given), options.settings)
     return chosen
+
+
+def _had(parts: tuple[PartSpec, ...], config: Config) -> tuple[PartSpec, ...]:
+    """Return the components that a model of a configuration has, of a group; of one alone, that it has it."""
+    lacking = [part for part in parts if part.needs and not config.to_json()[part.needs]]
+    if len(parts) == 1 and lacking:
+        raise ConfigError(f"expected {lacking[0].needs} true for {lacking[0].name}, found false: there is none then")
+    return tuple(part for part in parts if part not in lacking)
 
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:
@@ -292,7 +314,7 @@ def _weights(
         told: Mapping[str, WeightSpec] = _asked(spec, spec.weights, config)
         return told
     names = {component.name for component in made}
-    others = [_made(spec, part, config, options) for part in spec.components if part.name not in names]
+    others = [_made(spec, part, config, options) for part in _had(spec.components, config) if part.name not in names]
     return checkpoint_weights((*made, *others))
 
 
@@ -310,7 +332,7 @@ def read_fields(config: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(config, str):
         return config
     try:
-        values = json.loads(read_small(Path(config)).decode())
+        values = plain.parsed(read_small(Path(config)).decode())
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else in_place_of(Path(config)) or error
         raise ConfigError(f"expected a JSON file with a configuration at {config}, found: {found}") from error

@@ -12,7 +12,7 @@ from lwmport.models.storage import SCHEMES
 from lwmport.options import Place, check_values, values_of, words
 from lwmport.registry import check_known
 from lwmport.requests import check_types
-from lwmport.types import ADDED
+from lwmport.types import ADDED, Dialect
 
 ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unrolled": "unrolled"}
 """Form of attention as it is asked for -> that of the decomposition (`lwmport.models.attention.blocks`)."""
@@ -40,6 +40,8 @@ class Options:
         ring: ranks of an unrolled ring.
         sequence: tokens in one run; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
         max_length: tokens in a static KV cache; None for the configuration's longest sequence.
+        layout: axes of the pictures that go in, ``nchw`` or ``nhwc``; empty for those that the dialect wants.
+        with_preprocessing: whether pictures come as bytes, which the model scales itself.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
 
     Raises:
@@ -58,6 +60,8 @@ class Options:
     ring: int = 1
     sequence: int | None = None
     max_length: int | None = None
+    layout: str = field(default="", metadata=ADDED)
+    with_preprocessing: bool = field(default=False, metadata=ADDED)
     static: bool = False
 
     def __post_init__(self) -> None:
@@ -70,10 +74,15 @@ class Options:
             found = self.attention or "none asked for"
             raise UnusedOptionError(f"expected --attention unrolled for a ring of {self.ring}, found {found}", "ring")
 
-    def completed(self, attention: str, *, static: bool) -> "Options":
-        """Return the options with what a dialect wants where they leave it open: its form of attention, its sizes."""
-        wanted = "" if attention == USUAL_ATTENTION else attention
-        return replace(self, attention=self.attention or wanted, static=self.static or static)
+    def completed(self, dialect: Dialect) -> "Options":
+        """Return the options with what a dialect wants where they leave it open: attention, sizes, axes of pictures."""
+        wanted = "" if dialect.attention == USUAL_ATTENTION else dialect.attention
+        return replace(
+            self,
+            attention=self.attention or wanted,
+            static=self.static or dialect.static,
+            layout=self.layout or dialect.layout,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return what differs from the defaults as plain JSON values."""

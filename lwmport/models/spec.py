@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lwmport.models.huggingface import HuggingFace
-from lwmport.types import Array, Component, Normalisation, Tolerances
+from lwmport.models.released_files import ReleasedFiles
+from lwmport.types import Array, Component, Kind, Preprocessing, Signature, Tolerances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class PartSpec:
             component (``settings``, ``precision``, ``store``) are not named.
         static: the components of fixed lengths that stand for it where sizes are static.
         layers: the field of the configuration that counts the layers of its program. Empty: one layer or none.
+        needs: the field of the configuration that must be true; without it the model has no such component, and a group
+            stands for the others. Empty: every model has it.
         prefix: what the names of its tensors begin with in a checkpoint, before the component's own name.
         rename: own name -> name in the checkpoint, behind ``prefix``. A key that ends in ``/`` is the beginning of
             names. The longest key that fits counts.
@@ -35,6 +38,7 @@ class PartSpec:
     options: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     layers: str = ""
+    needs: str = ""
     prefix: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
 
@@ -79,6 +83,44 @@ class ChosenField:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WholePart:
+    """One component of a model that is made of several.
+
+    Attributes:
+        component: a component or a group, of any family.
+        config: the name of its configuration.
+        settings: changes of it, ``field=value`` each.
+        narrowed: whether the loaders that store linear layers in 8 or 4 bits do so with this one.
+        section: the part of a ``config.json`` of the whole that is its configuration; empty for all of it.
+    """
+
+    component: str
+    config: str
+    settings: tuple[str, ...] = ()
+    narrowed: bool = True
+    section: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeModel:
+    """A model that several components make together, each exported for itself.
+
+    Attributes:
+        name: what a user calls it. No component and no other model has this name.
+        summary: what it is, in one line.
+        parts: its components, in the order in which they run.
+        picture_tokens: how many tokens of the text model's context a picture takes.
+        kind: the ``model_type`` of transformers that a ``config.json`` of such a model has; empty for none.
+    """
+
+    name: str
+    summary: str
+    parts: tuple[WholePart, ...]
+    picture_tokens: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilySpec:
     """Everything that the rest of the program knows about a family of models.
 
@@ -91,6 +133,7 @@ class FamilySpec:
         names: reference to ``names(part)``: the names of the configurations that a component has. Empty: ``configs``.
         other_names: other words for configurations, such as the names under which weights are released -> the names.
         usual: the name of the configuration that is meant where none is named. Empty: the first of ``configs``.
+            ``configure`` gets `lwmport.models.families.USUAL` then, for a checkpoint may mean another one.
         chosen: the fields of the configuration that manifests and reports name, with where each value came from.
         offers: reference to ``offers(component, specs) -> names``: the configurations that fit the tensors of a
             checkpoint, best fit first. A checkpoint of such a family is not converted before a configuration says the
@@ -114,14 +157,16 @@ class FamilySpec:
         tokens: the input that holds the tokens of a text. Empty: no component reads any.
         logits: outputs that are logits: on their last axis, of each token that may be next. They are also judged by
             what a reader of the text would notice (`lwmport.validators.language`).
-        preprocessing: input -> how a picture becomes that input. A picture that is not named is scaled to its
-            ``value_range``.
+        preprocessing: input -> how a picture becomes that input. A picture that is not named is prepared as LWM's are:
+            cut to the size, and scaled to its ``value_range``.
         words: ``inputs/NAME`` or ``outputs/NAME`` (without what stands behind a dot) -> what the tensor is outside
             the model, in a few words.
         tolerances: how far outputs may be from the reference, near ties included.
         notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
         license: under which license the released weights are, for the same place. Empty: nothing is said.
         huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
+        released: what the tensors of its makers' files are called here. None: as here.
+        models: models that its components make together with those of other families.
     """
 
     name: str
@@ -146,17 +191,24 @@ class FamilySpec:
     complete: str = ""
     tokens: str = ""
     logits: tuple[str, ...] = ()
-    preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=Tolerances)
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+    released: ReleasedFiles | None = None
+    models: tuple[WholeModel, ...] = ()
 
     @property
     def untold(self) -> tuple[ChosenField, ...]:
         """The fields that no tensor of a checkpoint tells."""
         return tuple(field for field in self.chosen if not field.tensor)
+
+    def prepared(self, signature: Signature) -> dict[str, Preprocessing]:
+        """Return how pictures become each input of a component that is one."""
+        shown = (spec.name for spec in signature.inputs if spec.kind is Kind.PICTURE)
+        return {name: self.preprocessing.get(name, Preprocessing()) for name in shown}
 
     def part(self, name: str) -> PartSpec:
         """Return one component's record."""

@@ -105,6 +105,8 @@ FAMILIES: Final[OpenRegistry[FamilySpec]] = OpenRegistry(
     kind="family",
     table={
         "llama": "lwmport.models.llama.family:FAMILY",
+        "llava": "lwmport.models.llava.family:FAMILY",
+        "minigpt4": "lwmport.models.minigpt4.family:FAMILY",
         "vqgan": "lwmport.models.vqgan.family:FAMILY",
     },
     group=GROUP,

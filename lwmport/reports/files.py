@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from lwmport import atomic, digest, manifest, owned, plain
 from lwmport.errors import ArtifactError, UsageError
@@ -190,13 +190,9 @@ def _faults(
 def _json(path: Path) -> Any:
     try:
         content = _read(path, JSON_LIMIT)
-        return json.loads(content, parse_constant=_refuse)
+        return plain.parsed(content)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: expected a report as JSON, found damage: {error}") from error
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -1,6 +1,5 @@
 """The page of many ports: one row each, with a link to its report and its bundle; and back from its JSON."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +123,7 @@ def read_index(path: Path) -> PortReport:
     """
     file = path / RECORD if path.is_dir() else path
     try:
-        value = json.loads(read_small(file, LIMIT))
+        value = plain.parsed(read_small(file, LIMIT))
     except OSError as error:
         raise ArtifactError(
             f"expected the {RECORD} of an earlier run of 'lwmport port' at {file}, found: {error.strerror}"

@@ -8,22 +8,22 @@ may be left out. Pictures are prepared as the model's family says, in the order 
 Nothing in the files is executed, and none of them makes more memory than it may (`MOST`, `MOST_PIXELS`).
 """
 
-import json
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from lwmport import npy
+from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
-from lwmport.types import Array, Kind, Normalisation, TensorSpec, dtype_of
-from lwmport.validators.pictures import channels_last, cut, scaled
+from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
+from lwmport.validators.pictures import channels_last, scaled
+from lwmport.validators.resizing import MOST_PIXELS, resized
 
 SUFFIXES: Final = (".npz", ".jsonl")
 PICTURES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -37,9 +37,6 @@ MOST_LINES: Final = 256 << 20
 
 MOST_FILES: Final = 10_000
 """Arrays, lines or pictures."""
-
-MOST_PIXELS: Final = 80_000_000
-"""Pixels of a picture before it is cut."""
 
 TEXT: Final = "text"
 """The key of a line that has a text in place of tokens."""
@@ -63,7 +60,7 @@ class Wanted:
 
     specs: tuple[TensorSpec, ...]
     batch: int = 1
-    preprocessing: Mapping[str, Normalisation] = field(default_factory=dict)
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     tokens: str = ""
     open: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
@@ -327,7 +324,7 @@ def _lines_of(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line, parse_constant=_refuse)
+            value = plain.parsed(line)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}, line {number}: expected JSON, found: {one_line(error)}") from error
         if not isinstance(value, dict) or not value:
@@ -336,10 +333,6 @@ def _lines_of(path: Path) -> list[dict[str, Any]]:
     if not 1 <= len(found) <= MOST_FILES:
         raise UsageError(f"{path}: expected 1 to {MOST_FILES} lines, found {len(found)}")
     return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _value(value: Any, spec: TensorSpec, where: str) -> Array:
@@ -414,14 +407,15 @@ def _places(run: int, batch: int) -> range:
 
 def _run_of(spec: TensorSpec, wanted: Wanted, files: Sequence[Path]) -> Sample:
     height, width, channels = channels_last(spec)
-    cut_out = np.stack([_opened(file, (height, width)) for file in files])
-    if channels != cut_out.shape[-1]:
-        cut_out = np.repeat(cut_out.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
-    made = scaled(cut_out, spec, wanted.preprocessing.get(spec.name))
+    how = wanted.preprocessing.get(spec.name, Preprocessing())
+    fitted = np.stack([_opened(file, (height, width), how.resizing) for file in files])
+    if channels != fitted.shape[-1]:
+        fitted = np.repeat(fitted.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
+    made = scaled(fitted, spec, how.normalisation)
     return Sample(inputs={spec.name: made}, titles=tuple(file.name for file in files))
 
 
-def _opened(path: Path, size: tuple[int, int]) -> Array:
+def _opened(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255]."""
     try:
         with (
@@ -430,7 +424,9 @@ def _opened(path: Path, size: tuple[int, int]) -> Array:
             Image.open(stream, formats=FORMATS) as image,
         ):
             large = image.width * image.height > MOST_PIXELS
-            found = None if large else cut(image.convert("RGB"), size)
+            found = None if large else resized(image.convert("RGB"), size, how)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
         raise UsageError(f"expected a picture at {path}, found: {one_line(error)}") from error
     if found is None:

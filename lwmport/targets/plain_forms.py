@@ -5,7 +5,9 @@ from typing import Final
 PLAIN: Final = {
     "lwmport.average_pool": ("AveragePool",),
     "lwmport.cache_update": ("Where",),
+    "lwmport.gelu": ("Erf*Mul",),
     "lwmport.group_norm": ("InstanceNormalization",),
+    "lwmport.layer_norm": ("LayerNormalization", "ReduceMean*Div"),
     "lwmport.silu": ("Sigmoid*Mul",),
     "lwmport.softmax": ("Softmax",),
     "lwmport.upsample_nearest": ("Resize",),

@@ -57,6 +57,7 @@ class Target:
             ``{models}`` one ``verify_model`` a component. Without one, outputs are read from files.
         verify_model: the words of ``verify`` for the component ``{name}``.
         by_hand: lines of a bundle's README on compiling by hand.
+        residence: reference to the `lwmport.targets.residence.Residence` of its runtime.
 
     Raises:
         UsageError: a format, an option, a chip or a precision that there is not.
@@ -89,6 +90,7 @@ class Target:
     verify: str = ""
     verify_model: str = ""
     by_hand: tuple[str, ...] = ()
+    residence: str = "lwmport.targets.residence:PLAIN"
 
     def __post_init__(self) -> None:
         """Refuse a record that contradicts itself."""

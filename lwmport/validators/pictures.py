@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lwmport.errors import PortError, UsageError
-from lwmport.types import Array, Normalisation, TensorSpec
+from lwmport.types import Array, Fit, Normalisation, Resizing, TensorSpec
+from lwmport.validators.resizing import USUAL, resized
 
 if TYPE_CHECKING:
     from PIL import Image
 
 LEVELS: Final = 255
 """The largest value of an 8-bit channel."""
+
+BYTES: Final = "uint8"
+"""The dtype of pictures that a model scales itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +53,10 @@ def photographs(count: int, resolution: int = 256) -> Array:
     return np.asarray(pixels(count, (resolution, resolution)) / 127.5 - 1)
 
 
-def pixels(count: int, size: tuple[int, int]) -> Array:
+def pixels(count: int, size: tuple[int, int], how: Resizing = USUAL) -> Array:
     """Return the first ``count`` photographs of a height and width: float32 [count, height, width, 3] in [0, 255].
+
+    Where a picture must have the size, they are cut to it, for they have other ones.
 
     Raises:
         UsageError: there are not so many.
@@ -58,23 +64,8 @@ def pixels(count: int, size: tuple[int, int]) -> Array:
     """
     if not 1 <= count <= len(PHOTOGRAPHS):
         raise UsageError(f"expected between 1 and {len(PHOTOGRAPHS)} photographs, found {count}")
-    return np.stack([cut(_open(photograph), size) for photograph in PHOTOGRAPHS[:count]])
-
-
-def cut(image: "Image.Image", size: tuple[int, int]) -> Array:
-    """Return a picture of a height and width: float32 [height, width, 3] in [0, 255].
-
-    It is resized with Pillow's default filter (bicubic) so that it covers them, and the centre is cut out:
-    ``_process_frame`` in LWM's lwm/vision_chat.py, to the bit.
-    """
-    (height, width), (wide, high) = size, image.size
-    if wide * height < high * width:
-        covering = (width, int(width * high / wide))
-    else:
-        covering = (int(height * wide / high), height)
-    left, top = (covering[0] - width) / 2, (covering[1] - height) / 2
-    found = image.resize(covering).crop((left, top, left + width, top + height))
-    return np.array(found, dtype=np.float32)
+    how = USUAL if how.fit is Fit.NONE else how
+    return np.stack([resized(_open(photograph), size, how) for photograph in PHOTOGRAPHS[:count]])
 
 
 def scaled(pictures: Array, spec: TensorSpec, how: Normalisation | None = None) -> Array:
@@ -82,10 +73,12 @@ def scaled(pictures: Array, spec: TensorSpec, how: Normalisation | None = None) 
 
     Args:
         pictures: float32.
-        spec: the input. Its ``value_range`` is that of LWM's pictures, [-1, 1], if it has none.
+        spec: the input. Its ``value_range`` is that of LWM's pictures, [-1, 1], if it has none. Bytes stay bytes.
         how: mean and deviation of each channel, which then decide in place of the range.
     """
-    if how is None:
+    if spec.dtype == BYTES:
+        found = np.rint(pictures)
+    elif how is None:
         low, high = spec.value_range or (-1.0, 1.0)
         found = pictures / (LEVELS / (high - low)) + low
     else:

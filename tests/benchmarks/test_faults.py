@@ -19,6 +19,7 @@ from lwmport.types import Array
 
 ENCODER, DECODER, PICTURES = "vqgan-encoder.onnx", "vqgan-decoder.onnx", "vqgan-decoder.tflite"
 BLOCK, TOKENS = "llama-block-decode.onnx", "llama-block-decode.tflite"
+VISION = "minigpt4-vision.onnx"
 UPSAMPLING, LENGTHS = "vqgan-decoder.onnx for ONNX Runtime", "llama-block.onnx of any length"
 CONVERSIONS: Mapping[str, Mapping[str, Any]] = {
     ENCODER: {"format": "onnx"},
@@ -28,11 +29,12 @@ CONVERSIONS: Mapping[str, Mapping[str, Any]] = {
     TOKENS: {"format": "tflite", "options": Options(max_length=16)},
     UPSAMPLING: {"format": "onnx"},
     LENGTHS: {"format": "onnx", "dialect": "onnx"},
+    VISION: {"format": "onnx"},
 }
 SEED = 3
 POSITION = 1030
 """In the second block of the tables of angles, so that it counts which one."""
-RARE = {UPSAMPLING, LENGTHS}
+RARE = {UPSAMPLING, LENGTHS, VISION}
 """What is looked at for the kinds that have a place nowhere else."""
 EVERYWHERE = set(CONVERSIONS) - RARE
 SIZES = {"sequence": 4, "past": 3, "past + sequence": 7}
@@ -75,6 +77,7 @@ HAVE = {
     "concat-reversed": {PICTURES, BLOCK},
     "slice-moved": {BLOCK, TOKENS},
     "attention-changed": {TOKENS},
+    "gelu-by-tanh": {VISION},
     "activation-fused": {PICTURES, TOKENS},
     "depth-order-changed": {UPSAMPLING},
     "comparison-changed": {LENGTHS},

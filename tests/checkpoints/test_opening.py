@@ -43,7 +43,6 @@ def test_the_record(opened: Callable[[bytes], Checkpoint]) -> None:
     ("content", "message"),
     [
         (b"", "empty file"),
-        (b"PK\x03\x04" + bytes(99), "zip archive, such as PyTorch"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
         (b"\n<!DOCTYPE html>", "a web page"),
@@ -60,6 +59,12 @@ def test_an_unknown_format_shows_what_is_there_and_what_would_do(
         opened(content)
     assert str(error.value).isprintable()
     assert not content or all(name in str(error.value) for name in FORMATS)
+
+
+def test_a_zip_archive_that_torch_did_not_write_is_told(opened: Callable[[bytes], Checkpoint]) -> None:
+    with pytest.raises(CheckpointError, match="zip") as error:
+        opened(b"PK\x03\x04" + bytes(99))
+    assert str(error.value).isprintable()
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:

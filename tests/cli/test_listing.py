@@ -33,7 +33,7 @@ def test_what_a_component_can_become_is_what_convert_takes(told: dict[str, Any])
         for form, dialects in forms.items():
             for name, parts in dialects.items():
                 dialect = dialect_for(form, name, extra=ALL_DIALECTS)
-                options = Options().completed(dialect.attention, static=dialect.static)
+                options = Options().completed(dialect)
                 assert tuple(parts) == parts_of(component, options)
     assert told["conversions"]["llama"]["onnx"]["ascend"] == ["llama-prefill", "llama-decode"]
     assert told["conversions"]["llama"]["onnx"]["ort"] == ["llama"]

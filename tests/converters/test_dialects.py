@@ -10,9 +10,13 @@ from lwmport.converters.onnx.forms import FORMS
 from lwmport.errors import UsageError
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites import language as llama_composites
+from lwmport.models.composites import transformer
 
 COMPOSITES = {
-    value for module in (composites, llama_composites) for name, value in vars(module).items() if name.isupper()
+    value
+    for module in (composites, llama_composites, transformer)
+    for name, value in vars(module).items()
+    if name.isupper()
 }
 PRIMITIVES = {"conv_general_dilated", "scan"}
 """What has several forms without being a composite."""

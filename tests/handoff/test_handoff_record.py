@@ -17,7 +17,7 @@ from lwmport.models.families import resolve
 from lwmport.models.llama.family import FAMILY as LLAMA
 from lwmport.models.options import Options
 from lwmport.models.spec import FamilySpec
-from lwmport.types import Kind, Normalisation, Signature, TensorSpec
+from lwmport.types import Kind, Normalisation, Preprocessing, Signature, TensorSpec
 from lwmport.validators.pictures import scaled
 
 BUNDLE = Bundle(
@@ -108,7 +108,7 @@ def test_a_picture_may_have_a_mean_and_a_deviation_for_each_channel() -> None:
         name="pixels", shape=("batch", 3, 16, 24), dtype="float32", kind=Kind.PICTURE, layout="NCHW",
         value_range=how.value_range,
     )  # fmt: skip
-    family = replace(NOTHING_TOLD, preprocessing={"pixels": how})
+    family = replace(NOTHING_TOLD, preprocessing={"pixels": Preprocessing(normalisation=how)})
     found = processing_of(Signature(inputs=(pixels,), outputs=()), family)["inputs/pixels"]
     assert (found.scaling, found.normalisation) == (None, how)
     assert how.value_range == (-1.0, 3.0)

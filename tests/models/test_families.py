@@ -1,11 +1,13 @@
 """Names and configurations become components; whatever is wrong with them is said in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lwmport.converters.dialects import DIALECTS
 from lwmport.errors import ConfigError, PortError, UsageError
 from lwmport.models.families import COMPONENTS, GROUPS, NAMES, STATIC_GROUPS, SUMMARIES, resolve
 from lwmport.models.llama.presets import CONFIGS as LLAMAS
@@ -190,7 +192,7 @@ FILES: dict[str, tuple[bytes | None, str]] = {
     "a number": (b"3", "expected a JSON object in .* found int"),
     "an unknown field": (b'{"size": 3}', "found size"),
     "an impossible value": (b'{"resolution": 0}', "as resolution in the VQGAN configuration, found 0"),
-    "NaN": (b'{"resolution": NaN}', "found nan"),
+    "NaN": (b'{"resolution": NaN}', "NaN is no JSON"),
 }
 
 
@@ -220,9 +222,30 @@ def test_fields_are_checked_like_a_file(fields: dict[str, Any]) -> None:
     [("", "fused", ""), ("", "loop", "loop"), ("fused", "loop", "fused"), ("unrolled", "loop", "unrolled")],
 )
 def test_a_dialect_settles_what_is_left_open(asked: str, preferred: str, form: str) -> None:
-    found = Options(attention=asked, layer=1).completed(preferred, static=True)
+    dialect = replace(DIALECTS["litert"], attention=preferred)
+    assert dialect.static
+    found = Options(attention=asked, layer=1).completed(dialect)
     assert found == Options(attention=form, layer=1, static=True)
-    assert Options(static=True).completed(preferred, static=False).static
+    assert Options(static=True).completed(replace(dialect, static=False)).static
+
+
+@pytest.mark.parametrize(
+    ("component", "dialect", "asked", "layout"),
+    [
+        ("minigpt4-vision", "ort", "", "NCHW"),
+        ("minigpt4-vision", "ort", "nhwc", "NHWC"),
+        ("llava-image", "litert", "", "NHWC"),
+        ("llava-image", "litert", "nchw", "NCHW"),
+        ("vqgan-encoder", "ort", "", "NHWC"),
+    ],
+)
+def test_pictures_have_the_axes_of_the_format_where_a_component_takes_both(
+    component: str, dialect: str, asked: str, layout: str
+) -> None:
+    made = resolve(component, "debug", Options(layout=asked).completed(DIALECTS[dialect]))
+    (pictures,) = made.components[0].signature.inputs
+    assert pictures.layout == layout
+    assert pictures.shape[layout.index("C")] == 3
 
 
 @pytest.mark.parametrize("name", [name for name, family in COMPONENTS.items() if family == "llama"])

@@ -34,6 +34,7 @@ from lwmport.types import Array, Status
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tests" / "data" / "family_package"
+OURS = tuple(specs.FAMILIES.table)
 LOWERED = {name: dialect for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if dialect.lowered}
 
 
@@ -74,7 +75,7 @@ def converted(component: str, out: Path, **fields: Any) -> Any:
 def test_it_is_listed_with_the_package_that_brings_it() -> None:
     found = catalogue()
     assert found["components"]["tiny-body"] == "a picture to features"
-    assert found["families"] == {"llama": "lwmport", "vqgan": "lwmport", "tiny-classifier": "tiny-classifier"}
+    assert found["families"] == {**dict.fromkeys(OURS, "lwmport"), "tiny-classifier": "tiny-classifier"}
     assert parts_of("tiny", Options(static=True)) == ("tiny-body", "tiny-head")
     assert resolve("tiny").config == {"size": 32, "width": 8, "classes": 10}
 
@@ -222,7 +223,7 @@ def test_a_family_that_cannot_be_taken_costs_one_line(case: str, install_package
     record = RECORD.format(part=part, more=more)
     install_package("visitor", "visitor", record, specs.GROUP, {"visitor": "FAMILY"})
     listed = catalogue()["families"]
-    assert list(listed) == ["llama", "vqgan", "tiny-classifier", "visitor (left out)"]
+    assert list(listed) == [*OURS, "tiny-classifier", "visitor (left out)"]
     line = listed["visitor (left out)"]
     assert words in line
     assert resolve("vqgan", "debug").name == "vqgan"

@@ -95,6 +95,10 @@ def changes_words(value: Json) -> None:
     value["sentence"] = "Ship it."
 
 
+def endless_number(value: Json) -> None:
+    value["components"][0]["seconds"] = float("inf")
+
+
 def old_format(value: Json) -> None:
     value["format"] = "lwmport-report/0"
 
@@ -116,6 +120,7 @@ HOSTILE = {
     absent_picture: "expected a file of a report, found: No such file or directory",
     text_for_a_metric: "metrics of 'quantized_states'.rmse: expected a number, found '<script>'",
     changes_words: "report.json: expected it as it was written, found its seal broken",
+    endless_number: "expected a report as JSON, found damage: Infinity is no JSON",
     old_format: "expected the format lwmport-report/2",
 }
 

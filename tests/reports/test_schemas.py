@@ -13,15 +13,31 @@ import pytest
 from bisections import bisection
 from test_ports import matrix
 
+from lwmport.pipeline.footprint.document import document as plan_document
+from lwmport.pipeline.footprint.run import plan
 from lwmport.reports.bisect_files import write_bisection
 from lwmport.reports.bisection import as_json
 from lwmport.reports.port_index import write_index
+from lwmport.reports.speed.files import document as bench_document
+from lwmport.reports.speed.record import Bench, BenchRow
 from lwmport.reports.trends import trends
 from lwmport.types import Status
 
+
+def measured() -> Bench:
+    row = BenchRow(
+        input=4, output=2, batch=1, status="measured", first=0.1, next={"p50": 0.1}, run={"p50": 0.3}, rate=5.0
+    )
+    ended = BenchRow(input=4, output=2, batch=2, status="out of memory", reason="why")
+    return Bench(
+        model="m", facts={"threads": "1"}, warm_up=1, repeat=3, rows=(row, ended) * 5, stopped="why", sentence="words"
+    )
+
+
 ROOT = Path(__file__).parents[2]
 FOLDER = resources.files("lwmport.reports") / "schemas"
-SCHEMAS = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for name in ("bisect", "report", "index")}
+NAMES = ("bench", "bisect", "index", "plan", "report")
+SCHEMAS = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for name in NAMES}
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
@@ -139,6 +155,11 @@ def documents(good: Any, bad: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     return {
         "index": [plain, json.loads((folder / "index.json").read_text())],
         "report": reports,
+        "bench": [json.loads(json.dumps(bench_document(measured(), "key")))],
+        "plan": [
+            plan_document(one)
+            for one in (plan(model="llama", config="debug"), plan(model="llama", config="debug", memory="150MB"))
+        ],
         "bisect": [
             json.loads((folder / "bisect.json").read_text()),
             *(json.loads(json.dumps(as_json(one))) for one in (bisection(), bisection(wrong=None), unjudged)),
@@ -177,7 +198,7 @@ def test_a_document_with_a_wrong_value_does_not_fit(name: str, documents: dict[s
 
 def test_the_schemas_that_are_made_of_records_are_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "tools" / "schemas.py"))["schemas"]()
-    assert {name.removesuffix(".schema.json") for name in made} == {"report", "index"}
+    assert {name.removesuffix(".schema.json") for name in made} == {"bench", "index", "plan", "report"}
     for name, schema in made.items():
         assert json.loads((FOLDER / name).read_text()) == schema, "run: python tools/schemas.py"
 

@@ -13,7 +13,7 @@ from PIL import Image
 from lwmport.errors import UsageError
 from lwmport.runtime import given_inputs
 from lwmport.runtime.given_inputs import GivenInputs, Wanted
-from lwmport.types import Array, Kind, Normalisation, TensorSpec
+from lwmport.types import Array, Kind, Normalisation, Preprocessing, TensorSpec
 
 X = TensorSpec(name="x", shape=(1, 4), dtype="float32")
 IDS = TensorSpec(name="ids", shape=("batch", "tokens"), dtype="int64", kind=Kind.INDICES, value_range=(0, 9))
@@ -227,7 +227,9 @@ def test_pictures_are_prepared_as_the_family_says(tmp_path: Path) -> None:
     assert plain[0].inputs["picture"].shape == (2, 8, 12, 3)
     assert np.abs(plain[0].inputs["picture"]).max() <= 1
     how = Normalisation(mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.25, 0.25))
-    (first, *_) = GivenInputs(folder).samples(Wanted(specs=(PICTURE,), batch=1, preprocessing={"picture": how}), 1)
+    (first, *_) = GivenInputs(folder).samples(
+        Wanted(specs=(PICTURE,), batch=1, preprocessing={"picture": Preprocessing(normalisation=how)}), 1
+    )
     np.testing.assert_allclose(first.inputs["picture"], plain[0].inputs["picture"][:1] * 2, atol=1e-6)
     assert GivenInputs(folder).words(2) == "2 pictures of pictures"
 

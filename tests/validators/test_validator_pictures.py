@@ -8,7 +8,8 @@ from PIL import Image
 from lwmport.errors import PortError, UsageError
 from lwmport.types import Kind, TensorSpec
 from lwmport.validators import pictures as module
-from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, cut, photographs, scaled
+from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, photographs, scaled
+from lwmport.validators.resizing import resized
 
 PIXELS = TensorSpec(name="pixels", shape=("batch", 256, 256, 3), dtype="float32", kind=Kind.PICTURE)
 
@@ -46,10 +47,10 @@ def test_a_picture_is_prepared_as_lwm_does(size: tuple[int, int]) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
     image = Image.fromarray(noise)
     short = min(size)
-    resized = np.asarray(image.resize((int(256 * size[0] / short), int(256 * size[1] / short)))).astype(np.float32)
-    top, left = round((resized.shape[0] - 256) / 2), round((resized.shape[1] - 256) / 2)
-    expected = resized[top : top + 256, left : left + 256] / np.float32(127.5) - np.float32(1)
-    assert np.array_equal(scaled(cut(image, (256, 256))[None], PIXELS)[0], expected)
+    small = np.asarray(image.resize((int(256 * size[0] / short), int(256 * size[1] / short)))).astype(np.float32)
+    top, left = round((small.shape[0] - 256) / 2), round((small.shape[1] - 256) / 2)
+    expected = small[top : top + 256, left : left + 256] / np.float32(127.5) - np.float32(1)
+    assert np.array_equal(scaled(resized(image, (256, 256))[None], PIXELS)[0], expected)
 
 
 def test_a_package_without_the_file_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

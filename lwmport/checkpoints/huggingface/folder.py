@@ -160,6 +160,15 @@ def _sharded(folder: Path, whole: str) -> dict[str, set[str]]:
     return dict(sorted(files.items()))
 
 
+def listed_files(folder: Path, whole: str) -> list[str]:
+    """Return the files that the index beside a whole file's place lists.
+
+    Raises:
+        CheckpointError: the index is damaged, or names a file elsewhere.
+    """
+    return list(_named(f"{whole}{INDEX}", lambda: _sharded(folder, whole)))
+
+
 def _is_plain(file: str) -> bool:
     """Return whether a name is that of a file beside the index: no way leads elsewhere."""
     return file not in {"", ".", ".."} and not set(file) & set("/\\\0:") and file.isprintable()

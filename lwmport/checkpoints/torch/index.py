@@ -11,6 +11,8 @@ from lwmport.errors import CheckpointError
 from lwmport.wording import kind_of
 
 PICKLE = "data.pkl"
+MODEL = "model"
+"""Where a file that holds more than weights has them (MiniGPT-4, BLIP-2)."""
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file begins that a PyTorch before 1.6 wrote: its magic number, pickled."""
 
@@ -27,7 +29,14 @@ def index(cursor: Cursor) -> dict[str, TensorEntry]:
     folder = _folder(found)
     storages = Storages(found, folder, big_endian=_big_endian(found.get(f"{folder}byteorder"), cursor))
     pickle = found[folder + PICKLE]
-    return flatten(run(cursor.window(pickle.offset, pickle.length), storages.names), _leaf)
+    return flatten(_model(run(cursor.window(pickle.offset, pickle.length), storages.names)), _leaf)
+
+
+def _model(value: object) -> object:
+    """Return the weights alone where a training saved them beside its own state, under ``model``."""
+    if isinstance(value, dict) and isinstance(value.get(MODEL), dict):
+        return value[MODEL]
+    return value
 
 
 def _folder(found: dict[str, Member]) -> str:

@@ -16,6 +16,8 @@ from lwmport.converters.onnx import (
     cache,
     control,
     functions,
+    gelu,
+    layer_norm,
     normalisation,
     npu_forms,
     phases,
@@ -57,7 +59,7 @@ def group_normalization(e: Emitter, equation: Any) -> None:
     _bind(e, out, e.emit("GroupNormalization", operands, out, CHANNELS_FIRST, attributes))
 
 
-def layer_normalization(e: Emitter, equation: Any) -> None:
+def group_norm_function(e: Emitter, equation: Any) -> None:
     """Emit a call of the function `functions.group_norm`, which the model then carries."""
     (x, scale, bias), (out,) = equation.invars, equation.outvars
     given = composite_attributes(equation)
@@ -160,19 +162,23 @@ FORMS: Final[Mapping[str, Form]] = {
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),
     "RotaryEmbedding": Form(rule=rotary.rotary_embedding, since=23),
     "AveragePool": Form(rule=average_pool, since=7),
+    "Erf*Mul": Form(rule=gelu.erf_times, since=9),
+    "Gelu": Form(rule=gelu.gelu, since=20),
     "GroupNormalization": Form(rule=group_normalization, since=21),
     "InstanceNormalization": Form(rule=instance_normalization, since=7),
     "InstanceNormalization4D": Form(rule=vendor_forms.instance_normalization_of_rank_4, since=7),
-    "LayerNormalization": Form(rule=layer_normalization, since=17),
+    "LayerNormalization": Form(rule=layer_norm.layer_normalization, since=17),
     "Loop": Form(rule=control.loop, since=13, takes=control.goes_forward),
     "Phases": Form(rule=double_in_phases, since=11),
     "Resize": Form(rule=resize, since=11),
+    "ReduceMean*Div": Form(rule=layer_norm.spelled_out, since=7),
     "ResizeHalfPixel": Form(rule=vendor_forms.resize_without_ties, since=11),
     "Scan": Form(rule=control.scan_rows, since=13),
     "Sigmoid*Mul": Form(rule=sigmoid_times, since=7),
     "Softmax": Form(rule=softmax, since=13),
     "SoftmaxLastAxis": Form(rule=vendor_forms.softmax_of_the_last_axis, since=7),
     "Swish": Form(rule=swish, since=24),
+    "lwmport.GroupNorm": Form(rule=group_norm_function, since=17),
     "npu.NPUGroupNormSilu": Form(rule=npu_forms.group_norm_silu, since=8),
     "npu.NPURmsNorm": Form(rule=npu_forms.rms_norm, since=8, takes=npu_forms.has_fixed_epsilon, limit="epsilon 1e-6"),
     "npu.NPURotaryMul": Form(

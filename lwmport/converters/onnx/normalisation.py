@@ -64,24 +64,31 @@ def _spelled_out(e: Emitter, equation: Any) -> None:
     shape, order = shape_of(out), identity(len(out.aval.shape))
     small = (*shape[:-1], 1)
     wide = e.cast(e.read(x), shape, x.aval.dtype, np.float32)
-    squared = e.graph.node("Pow", [wide, _number(e, 2.0)], shape, np.float32)
-    root = e.graph.node("Sqrt", [_shifted_mean(e, squared, small, equation)], small, np.float32)
+    squared = e.graph.node("Pow", [wide, number(e, 2.0)], shape, np.float32)
+    root = e.graph.node("Sqrt", [shifted_mean(e, squared, small, equation)], small, np.float32)
     normal = e.graph.node("Div", [wide, root], shape, np.float32)
     normal = e.cast(normal, shape, np.float32, out.aval.dtype)
     e.bind(out, e.emit("Mul", [normal, e.read(scale)], out, order), order)
 
 
-def _shifted_mean(e: Emitter, squared: ir.Value, small: Any, equation: Any) -> ir.Value:
-    operands, attributes = [squared], {"keepdims": 1}
+def shifted_mean(e: Emitter, squared: ir.Value, small: Any, equation: Any) -> ir.Value:
+    """Return the mean of squares over the last axis, plus the epsilon of the norm, float32 of the shape ``small``."""
+    mean = last_mean(e, squared, small)
+    return e.graph.node("Add", [mean, number(e, composite_attributes(equation)["epsilon"])], small, np.float32)
+
+
+def last_mean(e: Emitter, value: ir.Value, small: Any) -> ir.Value:
+    """Return the mean over the last axis, float32 of the shape ``small``."""
+    operands, attributes = [value], {"keepdims": 1}
     if e.graph.opset >= AXES_AS_INPUT:
         operands.append(e.graph.constant(np.asarray([-1], np.int64)))
     else:
         attributes["axes"] = [-1]  # type: ignore[assignment]
-    mean = e.graph.node("ReduceMean", operands, small, np.float32, attributes)
-    return e.graph.node("Add", [mean, _number(e, composite_attributes(equation)["epsilon"])], small, np.float32)
+    return e.graph.node("ReduceMean", operands, small, np.float32, attributes)
 
 
-def _number(e: Emitter, value: float) -> ir.Value:
+def number(e: Emitter, value: float) -> ir.Value:
+    """Return a float32 without axes."""
     return e.graph.constant(np.asarray(value, np.float32))
 
 

@@ -1,6 +1,7 @@
 """The forms that a composite can take in plain TensorFlow operators. A dialect names those that it prefers."""
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any, Final
 
 from lwmport.converters.saved_model import cache
@@ -57,6 +58,25 @@ def mean_of_squares(e: Emitter, equation: Any) -> None:
     e.bind(out, e.ops.Mul(x=e.cast(normal, dtype), y=e.cast(scale, dtype)))
 
 
+def squared_difference(e: Emitter, equation: Any) -> None:
+    """Emit (x - Mean(x)) * Rsqrt(Mean(SquaredDifference(x, Mean(x))) + epsilon) * scale + bias, in float32."""
+    dtype = str(equation.outvars[0].aval.dtype)
+    x, scale, bias = (e.cast(e.read(atom), "float32") for atom in equation.invars)
+    last, epsilon = e.ints([-1]), e.constant(composite_attributes(equation)["epsilon"], "float32")
+    mean = e.ops.Mean(input=x, axis=last, keep_dims=True)
+    variance = e.ops.Mean(input=e.ops.SquaredDifference(x=x, y=mean), axis=last, keep_dims=True)
+    root = e.ops.Rsqrt(x=e.ops.AddV2(x=variance, y=epsilon))
+    normal = e.ops.Mul(x=e.ops.Sub(x=x, y=mean), y=root)
+    e.bind_only(equation, e.cast(e.ops.AddV2(x=e.ops.Mul(x=normal, y=scale), y=bias), dtype))
+
+
+def erf_times(e: Emitter, equation: Any) -> None:
+    """Emit x * 0.5 * (Erf(x / sqrt(2)) + 1), in the order of tf.nn.gelu."""
+    x = e.read(equation.invars[0])
+    raised = e.ops.AddV2(x=e.constant(1, x.dtype), y=e.ops.Erf(x=e.ops.RealDiv(x=x, y=e.constant(sqrt(2), x.dtype))))
+    e.bind_only(equation, e.ops.Mul(x=e.ops.Mul(x=e.constant(0.5, x.dtype), y=x), y=raised))
+
+
 def resize(e: Emitter, equation: Any) -> None:
     """Emit ResizeNearestNeighbor, which rounds down and so repeats every pixel."""
     (x,), factor = equation.invars, composite_attributes(equation)["factor"]
@@ -76,9 +96,11 @@ FORMS: Final[Mapping[str, Rule]] = {
     "AvgPool": average_pool,
     "ChannelMeans": channel_means,
     "ConcatV2": cache.concatenate,
+    "Erf*Mul": erf_times,
     "Mean*Rsqrt": mean_of_squares,
     "ResizeNearestNeighbor": resize,
     "SelectV2": cache.select,
     "Sigmoid*Mul": sigmoid_times,
     "Softmax": softmax,
+    "SquaredDifference": squared_difference,
 }

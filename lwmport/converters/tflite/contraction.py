@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lwmport.converters.tflite.bias import take_bias
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
 from lwmport.converters.tflite.sizes import product, static_size
@@ -10,7 +11,7 @@ from lwmport.graphs.atoms import shape_of
 
 
 def dot_general(e: Emitter, equation: Any) -> None:
-    """Emit a product of matrices."""
+    """Emit a product of matrices; one by a constant matrix with its bias."""
     (left, right), (out,) = equation.invars, equation.outvars
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     left_free, right_free = free(left, left_sum, left_batch), free(right, right_sum, right_batch)
@@ -18,7 +19,10 @@ def dot_general(e: Emitter, equation: Any) -> None:
         source = e.transpose(e.read(left), (*left_free, *left_sum))
         rows = source.shape[: len(left_free)] or (1,)
         source = _reshaped(e, source, (*rows, size(left, left_sum)))
-        value = fully_connected(e, source, _matrix(e, right, right_free, right_sum))
+        bias = None
+        if len(right_free) == 1 and rows == shape_of(out)[:-1]:
+            out, bias = take_bias(e, out, len(rows))
+        value = fully_connected(e, source, _matrix(e, right, right_free, right_sum), bias)
     else:
         value = _batch_matmul(e, left, (left_batch, left_free, left_sum), right, (right_batch, right_sum, right_free))
     e.bind(out, _reshaped(e, value, shape_of(out)))

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from lwmport.converters.tflite import doubling, winograd
+from lwmport.converters.tflite.bias import take_bias
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
 from lwmport.converters.tflite.shapes import pad, padding_of
@@ -22,7 +23,7 @@ def convolve(e: Emitter, equation: Any) -> None:
     _refuse_unusual(equation)
     source, kernel = equation.invars
     numbers = equation.params["dimension_numbers"]
-    out, bias = take_bias(e, equation)
+    out, bias = _bias(e, equation)
     doubled = doubling.noted(e, source)
     if doubled is not None:
         e.bind(out, winograd.convolve(e, kernel, e.read(doubled), bias, winograd.DOUBLED))
@@ -39,7 +40,7 @@ def convolve(e: Emitter, equation: Any) -> None:
 def convolve_by_tiles(e: Emitter, equation: Any) -> None:
     """Emit the convolution by a minimal algorithm, with its bias and its padding."""
     source, _ = _padding_before(e, equation)
-    out, bias = take_bias(e, equation)
+    out, bias = _bias(e, equation)
     e.bind(out, winograd.convolve(e, equation.invars[1], e.read(source), bias, winograd.F23))
 
 
@@ -54,24 +55,12 @@ def fits_tiles(e: Emitter, equation: Any) -> bool:
     )
 
 
-def take_bias(e: Emitter, equation: Any) -> tuple[Any, Tensor]:
-    """Return the variable to bind and the bias: what alone reads the result and adds to each channel, or zeros.
-
-    XNNPACK takes no convolution without a bias.
-    """
+def _bias(e: Emitter, equation: Any) -> tuple[Any, Tensor]:
+    """Return the variable to bind and the bias, or zeros: XNNPACK takes no convolution without a bias."""
     (out,) = equation.outvars
     axis = equation.params["dimension_numbers"].out_spec[1]
-    channels = out.aval.shape[axis]
-    zeros = e.graph.constant(np.zeros(channels, out.aval.dtype))
-    reader = e.sole_reader(out)
-    if reader is None or reader.primitive.name != "add":
-        return out, zeros
-    other = reader.invars[1] if reader.invars[0] is out else reader.invars[0]
-    per_channel = tuple(channels if place == axis else 1 for place in range(4))
-    if not e.is_known(other) or e.thin(other).shape != per_channel:
-        return out, zeros
-    e.absorb(reader)
-    return reader.outvars[0], e.vector(other, channels)
+    variable, bias = take_bias(e, out, axis)
+    return variable, bias or e.graph.constant(np.zeros(out.aval.shape[axis], out.aval.dtype))
 
 
 def absorb_padding(e: Emitter, equation: Any) -> None:

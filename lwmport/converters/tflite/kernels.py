@@ -7,8 +7,9 @@ from lwmport.errors import LoweringError
 DTYPES: Final = {"bool": "BOOL", "float32": "FLOAT32", "int32": "INT32", "int64": "INT64"}
 """Dtypes that most kernels take -> their names in the schema."""
 
-STORED: Final = {**DTYPES, "float16": "FLOAT16"}
-"""Dtypes that a tensor may have; float16 is for weights and edges, and DEQUANTIZE and CAST make float32 of it."""
+STORED: Final = {**DTYPES, "float16": "FLOAT16", "uint8": "UINT8"}
+"""Dtypes that a tensor may have; float16 is for weights and edges, uint8 for pictures; DEQUANTIZE and CAST make float32
+of them."""
 
 MAX_RANK: Final = 6
 """XNNPACK's XNN_MAX_TENSOR_DIMS, and what LiteRT's own kernels transpose and broadcast."""
@@ -19,7 +20,7 @@ _SHORT: Final = frozenset({"float32", "int32"})
 _BOOLEANS: Final = frozenset({"bool"})
 
 TAKES: Final = {
-    **dict.fromkeys(("AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONV_2D", "COS", "EXP", "FLOOR"), _FLOATS),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONV_2D", "COS", "EXP", "FLOOR", "GELU"), _FLOATS),
     **dict.fromkeys(("FULLY_CONNECTED", "LOG", "LOGISTIC", "MEAN", "ROUND", "RSQRT", "SIN", "SOFTMAX"), _FLOATS),
     **dict.fromkeys(("DEPTHWISE_CONV_2D", "RELU6", "RELU_N1_TO_1", "RESIZE_NEAREST_NEIGHBOR", "SQRT", "TANH"), _FLOATS),
     **dict.fromkeys(("ABS", "ARG_MAX", "ARG_MIN", "DIV", "POW", "SIGN"), _SHORT),
@@ -44,7 +45,7 @@ def check_tensor(name: str, shape: tuple[object, ...], dtype: str) -> None:
     """
     if dtype not in STORED:
         raise LoweringError(
-            f"expected dtypes out of {', '.join(DTYPES)}, found {dtype} for {name}: LiteRT has no "
+            f"expected dtypes out of {', '.join(STORED)}, found {dtype} for {name}: LiteRT has no "
             "built-in kernels for it"
         )
     if len(shape) > MAX_RANK:

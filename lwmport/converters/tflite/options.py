@@ -29,6 +29,7 @@ OPTIONS: Final = {
     "FLOOR_MOD": "FloorModOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "GATHER": "GatherOptions",
+    "GELU": "GeluOptions",
     "GREATER": "GreaterOptions",
     "GREATER_EQUAL": "GreaterEqualOptions",
     "LESS": "LessOptions",

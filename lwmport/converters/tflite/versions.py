@@ -40,6 +40,7 @@ FIRST_RUNTIME: Final = {
     ("FULLY_CONNECTED", 5): "2.0.0",
     ("FULLY_CONNECTED", 6): "2.1.0",
     ("GATHER", 1): "1.6.0",
+    ("GELU", 1): "2.9.0",
     ("GREATER", 1): "1.14.0",
     ("GREATER_EQUAL", 1): "1.14.0",
     ("LESS", 1): "1.14.0",

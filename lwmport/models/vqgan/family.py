@@ -6,6 +6,7 @@ from lwmport.models.notices import LICENSE, LWM
 from lwmport.models.options import Options
 from lwmport.models.spec import ChosenField, FamilySpec, PartSpec
 from lwmport.models.vqgan.tolerances import TOLERANCES
+from lwmport.types import Normalisation, Preprocessing
 
 if TYPE_CHECKING:
     from lwmport.models.vqgan.config import VQGANConfig
@@ -15,7 +16,12 @@ FAMILY: Final = FamilySpec(
     name="vqgan",
     components=(
         PartSpec(name="vqgan-decoder", summary="codes to a picture", factory="lwmport.models.vqgan.family:decoder"),
-        PartSpec(name="vqgan-encoder", summary="a picture to codes", factory="lwmport.models.vqgan.family:encoder"),
+        PartSpec(
+            name="vqgan-encoder",
+            summary="a picture to codes",
+            factory="lwmport.models.vqgan.family:encoder",
+            options=("with_preprocessing",),
+        ),
     ),
     groups={"vqgan": ("vqgan-encoder", "vqgan-decoder")},
     configs="lwmport.models.vqgan.config:CONFIGS",
@@ -25,6 +31,7 @@ FAMILY: Final = FamilySpec(
     native="pickle",
     signs={"quantize/embeddings": "vqgan"},
     words={"inputs/codebook_indices": "codes; other tokens are taken out first"},
+    preprocessing={"pixel_values": Preprocessing(normalisation=Normalisation(mean=(0.5,), deviation=(0.5,)))},
     tolerances=TOLERANCES,
     notice=LWM,
     license=LICENSE,
@@ -40,7 +47,7 @@ def decoder(config: "VQGANConfig", options: Options) -> "Component":
 
 
 def encoder(config: "VQGANConfig", options: Options) -> "Component":
-    """Return the encoder in float32; no option changes it."""
+    """Return the encoder in float32; what makes its input of bytes is put before it."""
     from lwmport.models.vqgan.components import vqgan_encoder
 
     del options

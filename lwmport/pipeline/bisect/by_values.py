@@ -57,7 +57,8 @@ class Known:
 
     ``values`` are those of the first case, from the reference's own inputs; ``reached`` are the file's own, as long as
     they are needed. ``matches`` are tensors that are values of the reference, ``weights`` constants that are weights
-    of it. ``own`` and ``whole`` tell how far both are from the reference's.
+    of it, ``mended`` tensors that were wrong and now have their right value. ``own`` and ``whole`` tell how far both
+    are from the reference's.
     """
 
     values: dict[str, Array] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Known:
     matches: dict[str, Match] = field(default_factory=dict)
     weights: dict[str, Match | None] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
+    mended: set[str] = field(default_factory=set)
 
 
 class ValueWalk:

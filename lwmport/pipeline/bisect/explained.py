@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from lwmport.diagnosis.diagnose import diagnose
 from lwmport.diagnosis.evidence import Diagnosis, Evidence, Side
+from lwmport.pipeline.bisect.as_one import NEAR
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.elimination import by_elimination
 from lwmport.pipeline.bisect.evidence import around, neighbours_of, side_of
@@ -16,9 +16,6 @@ from lwmport.pipeline.bisect.search import ROUNDINGS, UNKNOWN, epsilon_of
 from lwmport.reports.bisection import First, Measured, Tap
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
-
-NEAR: Final = 0.5
-"""How far, relative to its size, a value may be from the reference's that it is held against, if nothing is proven."""
 
 
 def taps_of(walk: ValueWalk, places: Mapping[int, Place]) -> tuple[Tap, ...]:
@@ -56,7 +53,7 @@ def first_of(walk: ValueWalk, place: Place) -> First:
     """Return the record of a place."""
     operator, right = walk.file.operators[place.number], right_of(walk, place)
     known = right is not place.found
-    told = _told(walk, place, right) if known else None
+    told = place.told or (_told(walk, place, right) if known else None)
     own = measured(right, place.found) if known else _shown(place)
     alike = known and right.shape == place.found.shape
     heat, axes = heat_of(right, place.found) if alike else ((), "")

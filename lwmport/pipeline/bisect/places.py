@@ -1,9 +1,11 @@
 """Where errors enter a model that is matched by values: proven by a repair, or the likeliest operator of a region."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Final
 
+from lwmport.diagnosis.evidence import Diagnosis
+from lwmport.pipeline.bisect.as_one import as_one
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
 from lwmport.pipeline.bisect.misread import misread
 from lwmport.pipeline.bisect.regions import Region
@@ -25,6 +27,7 @@ class Place:
 
     ``inputs`` are the right values that it reads, ``found`` is what it gives from them, ``shown`` what the tensor
     becomes that shows the error. ``proof`` tells what should be there; None where no repair makes that tensor right.
+    ``told`` is why, where a rule explains it together with the operators in front of it.
     """
 
     number: int
@@ -34,6 +37,7 @@ class Place:
     wrong: Wrong
     shown: Array
     proof: Proof | None = None
+    told: Diagnosis | None = None
 
 
 @dataclass(kw_only=True)
@@ -60,13 +64,25 @@ def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place
 
 
 def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
+    """Find where a tensor becomes wrong: several places, where each is proven and it is wrong still."""
     other = misread(walk, wrong)
     if other is not None:
         _add(other[0], other[1], found)
         return
+    while _is_explained(walk, wrong, found) and wrong.reader < 0 and not _is_mended(walk, wrong):
+        pass
+
+
+def _is_mended(walk: ValueWalk, wrong: Wrong) -> bool:
+    value = walk.known.values.get(wrong.tensor)
+    return value is None or wrong.right is None or walk.is_right(value, wrong.right)
+
+
+def _is_explained(walk: ValueWalk, wrong: Wrong, found: Places) -> bool:
+    """Return whether one more place was proven."""
     near = Region(walk, wrong)
     if any(set(near.numbers) >= set(before.numbers) for before in found.unclear):
-        return  # what is wrong there reaches this tensor too
+        return False  # what is wrong there reaches this tensor too
     tried, region, proof = set[int](), near, told_by_siblings(near)
     for beyond in range(BEYOND + 1):
         if proof is not None:
@@ -76,8 +92,9 @@ def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
         tried.update(region.numbers)
     if proof is None:
         found.unclear.append(near)
-        return
+        return False
     _add(region, proof, found)
+    return True
 
 
 def _add(region: Region, proof: Proof, found: Places) -> None:
@@ -109,6 +126,9 @@ def _likely(walk: ValueWalk, found: Places) -> Place | None:
     first = found.unclear[0]
     if first.wrong.right is None:
         return _place(first, first.wrong.reader, None)
+    one = as_one(first)
+    if one is not None:
+        return replace(_place(first, one.number, None), found=one.found, told=one.told)
     common = set(first.numbers).intersection(*(region.numbers for region in found.unclear))
     suspects = [number for number in first.numbers if number in common] or first.numbers
     excused = {n for region in found.unclear for n in region.numbers}

@@ -66,7 +66,7 @@ class Region:
         while left:
             name, more = left.pop()
             number = walk.makers.get(name, -1)
-            if number < 0 or found.get(number, -1) >= more:
+            if name in walk.known.mended or number < 0 or found.get(number, -1) >= more:
                 continue
             more -= name in walk.known.matches and not self._lays_out(name)
             if more >= 0:
@@ -191,6 +191,7 @@ class Region:
         walk, changed = self.walk, set(values)
         for name, value in values.items():
             walk.settle(name, value)
+        walk.known.mended.update(values)
         end = self.wrong.reader if self.wrong.reader >= 0 else len(walk.file.operators) - 1
         for later in range(number + 1, end + 1):
             if changed.intersection(walk.file.operators[later].inputs):

@@ -74,7 +74,8 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                if region.proves(number, value, trial.others) and not _would_do(region, number, trial):
+                mended = region.proves(number, value, trial.others) and not _would_do(region, number, trial)
+                if mended or _does_its_use(region, number, trial, value):
                     return Proof(number=number, trial=trial, right=value, values=trial.others)
     return None
 
@@ -85,6 +86,21 @@ def _would_do(region: Region, number: int, trial: Trial) -> bool:
         return False
     value = region.made_by(number, replace(trial, feeds=trial.refuted))
     return value is not None and region.proves(number, value)
+
+
+def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bool:
+    """Return whether an operator whose constant is none of the weights gives, with one that nothing reads, its use.
+
+    So a place is proven even where another weight behind it is wrong too: a norm has a gain and a bias.
+    """
+    walk = region.walk
+    names = walk.file.operators[number].inputs
+    held = names[trial.at] if 0 <= trial.at < len(names) else ""
+    if held not in walk.file.constants or walk.weight(held) is not None or trial.weight in read_counts(walk):
+        return False
+    match = walk.pool.match(value)
+    results = [walk.pool.numbers.get(use.result) for use in walk.pool.uses.get(trial.weight, ())]
+    return match is not None and any(match.entry is entry for entry in results)
 
 
 def same(one: Array, other: Array) -> bool:

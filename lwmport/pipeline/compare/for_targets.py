@@ -149,7 +149,7 @@ def _of_component(side: Side, target: str) -> _Said:
 
 def _components(side: Side, dialect: Dialect) -> tuple[Component, ...]:
     """Return the components of a side as the dialect wants them, with one layer each."""
-    options = side.options.completed(dialect.attention, static=dialect.static)
+    options = side.options.completed(dialect)
     spec = family_with(side.component)
     counts = {spec.part(part).layers for part in parts_of(side.component, options)} - {""}
     fewer = replace(options, settings=tuple(f"{name}=1" for name in sorted(counts)))

@@ -9,7 +9,7 @@ from lwmport.errors import ArtifactError
 from lwmport.targets.compile.job import check_ranks
 from lwmport.targets.compile.scales import output_scales
 from lwmport.targets.graphs.record import Value
-from lwmport.types import Signature, TensorSpec, dtype_of
+from lwmport.types import Preprocessing, Signature, TensorSpec, dtype_of
 
 FORMATS: Final = {".onnx": "onnx", ".tflite": "tflite", ".pb": "frozen_graph", ".saved_model": "saved_model"}
 """Suffix of a model that no manifest describes -> its format."""
@@ -31,6 +31,7 @@ class ModelFile:
     own: bool = True
     quantised: bool = False
     scales: Mapping[str, float] = field(default_factory=dict)
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
 
 
 def read_foreign(path: Path, *, public_names: bool) -> ModelFile:

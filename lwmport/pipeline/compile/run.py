@@ -199,6 +199,7 @@ def _own(request: CompileRequest, found: Converted, part: ComponentEntry, observ
         format=found.manifest.artifact_format,
         signature=part.signature,
         operators=part.operators,
+        preprocessing=part.preprocessing,
     )
     feeds = _feeds(request, model, found.family.spec) if request.inputs else ()
     return _job(request, model, calibration or _stacked(request, feeds), feeds)
@@ -260,6 +261,7 @@ def _job(
         scales=model.scales,
         keep_float32=request.keep_float32,
         pictures_as_bytes=request.pictures_as_bytes,
+        preprocessing=model.preprocessing,
         extra=request.extra,
         toolchain=request.toolchain,
         run=request.run,

@@ -194,7 +194,8 @@ def _convert_one(work: Work, component: Component) -> None:
     start = time.perf_counter()
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
     taps = write_taps(work, component, artifact) if work.request.taps else None
-    work.parts.append(manifest.entry(artifact, program_sha256, taps))
+    shown = work.family.spec.prepared(artifact.signature)
+    work.parts.append(manifest.entry(artifact, program_sha256, taps, shown))
     work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
 
 

@@ -54,7 +54,7 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
 
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing of the components that are asked for."""
-    options = request.options.completed(dialect.attention, static=dialect.static)
+    options = request.options.completed(dialect)
     parts, taking = parts_of(request.component, options), takers()
     values = {**values_of(request, Place.CONVERSION), **values_of(request.options, Place.MODEL)}
     for option in OPTIONS:

@@ -90,7 +90,7 @@ def _judge_direct(work: Work, component: Component, run: ReferenceRun, weights_s
     start = time.perf_counter()
     with _scratch(work.folder / DIRECT) as scratch:
         artifact, program_sha256 = lower(work, component, direct, scratch)
-        part = manifest.entry(artifact, program_sha256)
+        part = manifest.entry(artifact, program_sha256, preprocessing=work.family.spec.prepared(artifact.signature))
         cost = Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes())
         named = replace(run, component=replace(component, name=f"{component.name}, directly"), titles=())
         precision = work.family.options.precision

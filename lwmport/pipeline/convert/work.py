@@ -100,6 +100,6 @@ def open_request(request: ConvertRequest) -> tuple[Dialect, Family, ModelWeights
     """
     dialect = request.lowering
     check_unused(request, dialect)
-    options = request.options.completed(dialect.attention, static=dialect.static)
+    options = request.options.completed(dialect)
     asked = (request.component, request.checkpoint, request.config, options, request.seed, request.adapter)
     return dialect, *open_model(*asked)

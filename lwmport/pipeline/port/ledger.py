@@ -56,7 +56,7 @@ class Ledger:
         self._entries: dict[str, Stage] = {}
         path = folder / NAME
         try:
-            found = plain.decode(_Entries, json.loads(read_small(path)), str(path))
+            found = plain.decode(_Entries, plain.parsed(read_small(path)), str(path))
         except (OSError, ValueError, RecursionError, ArtifactError):
             return
         if (found.format, found.request) == (FORMAT, request):

@@ -7,7 +7,6 @@ the model that it was compiled from:
 2. else ``--reference`` is a converted model, or a folder with one.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,7 +118,7 @@ def _records(artifact: Path) -> Iterator[Compilation]:
     """Yield the records beside a file that say that it was compiled."""
     for path in sorted(artifact.parent.glob(RECORDS)):
         try:
-            record = plain.decode(Compilation, json.loads(read_small(path, LIMIT)), str(path))
+            record = plain.decode(Compilation, plain.parsed(read_small(path, LIMIT)), str(path))
         except (OSError, ValueError, RecursionError) as error:
             raise ArtifactError(f"expected the record of a compilation at {path}, found: {error}") from error
         if artifact.name in record.products:

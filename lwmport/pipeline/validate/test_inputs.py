@@ -24,7 +24,7 @@ from lwmport.types import (
     Component,
     Dim,
     Kind,
-    Normalisation,
+    Preprocessing,
     Runner,
     TensorSpec,
     Weights,
@@ -32,6 +32,9 @@ from lwmport.types import (
     within_tables,
 )
 from lwmport.validators.pictures import PHOTOGRAPHS, channels_last, pixels, scaled
+
+USUAL: Final = Preprocessing()
+"""How a picture becomes an input of which its family says nothing: as LWM's own do."""
 
 SYMMETRIES: Final = 8
 """A photograph turned by 0, 90, 180 and 270 degrees, and each of these mirrored: so many pictures out of one."""
@@ -235,7 +238,7 @@ def _joined(found: list[str]) -> str:
 class UsualInputs:
     """Photographs for pictures, seeded numbers for the rest (`lwmport.models.spec.InputMaker`)."""
 
-    def __init__(self, preprocessing: Mapping[str, Normalisation]) -> None:
+    def __init__(self, preprocessing: Mapping[str, Preprocessing]) -> None:
         self._preprocessing = preprocessing
 
     def cases(self, component: Component) -> tuple[str, ...]:
@@ -250,7 +253,7 @@ class UsualInputs:
         specs = component.signature.inputs
         shown = [spec for spec in specs if spec.kind is Kind.PICTURE]
         inputs = {
-            spec.name: pictures(spec, items, self._preprocessing.get(spec.name))
+            spec.name: pictures(spec, items, self._preprocessing.get(spec.name, USUAL))
             if spec in shown
             else numbers(spec, batch, random)
             for spec in specs
@@ -265,17 +268,17 @@ class UsualInputs:
         )
 
 
-def pictures(spec: TensorSpec, items: range, how: Normalisation | None = None) -> Array:
+def pictures(spec: TensorSpec, items: range, how: Preprocessing = USUAL) -> Array:
     """Return pictures in the layout of an input: every photograph, then every one turned, then mirrored.
 
     Other channel counts than 3 are filled with the mean of the channels.
     """
     height, width, channels = channels_last(spec)
-    whole = pixels(min(items.stop, len(PHOTOGRAPHS)), (height, width))
+    whole = pixels(min(items.stop, len(PHOTOGRAPHS)), (height, width), how.resizing)
     found = np.stack([_turned(whole[item % len(PHOTOGRAPHS)], _symmetry(item)) for item in items])
     if channels != found.shape[-1]:
         found = np.repeat(found.mean(axis=-1, keepdims=True, dtype=np.float32), channels, axis=-1)
-    return scaled(found, spec, how)
+    return scaled(found, spec, how.normalisation)
 
 
 def title_of(item: int) -> str:

@@ -13,7 +13,7 @@ AIPU: Final = Dialect(
     summary="Arm China's Compass (Zhouyi NPU): static, int32, constant masks",
     opset=23,
     opsets=(13, 23),
-    composites={**PLAIN, "lwmport.rms_norm": ("RMSNormalization",)},
+    composites={**PLAIN, "lwmport.gelu": ("Gelu", "Erf*Mul"), "lwmport.rms_norm": ("RMSNormalization",)},
     static=True,
     attention="unrolled",
     stores=HALF,
@@ -35,4 +35,4 @@ AIPU_TFLITE: Final = replace(
     embedded=True,
 )
 """Compass's parser knows no offsets of buffers, and reads weights behind the tables as zeros without a word. It fuses
-group norm and RMS norm in these very forms."""
+group norm, layer norm and RMS norm in these very forms."""

@@ -65,6 +65,9 @@ BITWISE: Final = ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")
 SEVERAL: Final = ("Max", "Mean", "Min", "Sum")
 """Operators that are written as a chain of operators of two operands."""
 
+CLIP_MADE_UP: Final = 11
+"""The opset at which the parser writes bounds of its own in the place of a Clip's (ClipOp.convert_version)."""
+
 SCALED: Final = ("DequantizeLinear", "QuantizeLinear")
 
 ARITHMETIC: Final = ("Add", "Div", "Mul", "Sub")
@@ -134,6 +137,8 @@ def computed_operands(subject: Subject) -> Iterator[Hit]:
     """Yield nodes with an operand that is computed and that the IR holds as numbers."""
     for node in _called(subject.graph):
         places = (1,) if node.op.startswith(REDUCED) else CONSTANT.get(node.op, ())
+        if node.op == "Clip" and subject.graph.opset == CLIP_MADE_UP:
+            places = (1, 2)
         for name in map(node.input, places):
             if name and name not in subject.graph.known:
                 yield Hit.at(node, f"the operand {name}, which is computed")
@@ -142,7 +147,8 @@ def computed_operands(subject: Subject) -> Iterator[Hit]:
 def without_form(subject: Subject) -> Iterator[Hit]:
     """Yield nodes that the parser reads and that its IR has no form for."""
     for node in _called(subject.graph):
-        lack = _lack(subject.graph, node) or _refused_operands(subject.graph, node)
+        graph = subject.graph
+        lack = _lack(graph, node) or _refused_operands(graph, node) or _refused_pairs(graph, node)
         if lack:
             yield Hit.at(node, lack)
 
@@ -173,6 +179,22 @@ def _refused_operands(graph: Graph, node: Node) -> str:
     if node.op == "Mean" and not _alike(graph, node.inputs):
         return "Mean of operands of other shapes"
     return ""
+
+
+def _refused_pairs(graph: Graph, node: Node) -> str:
+    """Return what of two operands the parser refuses beside each other, in words; empty for nothing."""
+    if node.op == "Mod" and not node.attributes.get("fmod") and "float" in graph.dtype(node.outputs[0]):
+        return "Mod of fractions with fmod 0"
+    if node.op == "PRelu" and node.input(1) not in graph.known and _has_fewer_axes(graph, node):
+        return "a computed slope of fewer axes"
+    return ""
+
+
+def _has_fewer_axes(graph: Graph, node: Node) -> bool:
+    shapes = [graph.shape(name) for name in node.inputs[:2]]
+    return (
+        len(shapes) == 2 and all(shape is not None for shape in shapes) and len(shapes[1] or ()) < len(shapes[0] or ())
+    )
 
 
 def refused_resizes(subject: Subject) -> Iterator[Hit]:

@@ -1,12 +1,13 @@
 """Huawei's CANN: ``atc`` from ONNX or a frozen graph to an ``.om``."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from lwmport.errors import UsageError
+from lwmport.targets.ascend.aipp import aipp, differences
 from lwmport.targets.ascend.errors import HINTS, explain
 from lwmport.targets.ascend.precision import precision_files, precision_options
-from lwmport.targets.ascend.shapes import GEARS, aipp, shape_options
+from lwmport.targets.ascend.shapes import GEARS, shape_options
 from lwmport.targets.ascend.target import ASCEND
 from lwmport.targets.compile.job import CompileJob, check_gears, check_job
 from lwmport.targets.compile.plan import CompilePlan, Place, Run, Step
@@ -53,6 +54,7 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
         if not NAME.fullmatch(name):
             raise UsageError(f"expected a name of letters, digits, '_', '.' and '-' for ATC, found {name!r}; rename it")
     files = precision_files(job)
+    details: dict[str, Any] = {"soc": job.soc, "precision": job.precision}
     options = [
         f"--framework={FRAMEWORKS[job.format]}",
         f"--model={place.model}",
@@ -64,6 +66,7 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     if job.pictures_as_bytes:
         files[f"{job.name}.aipp.cfg"] = aipp(job)
         options.append(f"--insert_op_conf={place.file(f'{job.name}.aipp.cfg')}")
+        details["picture_difference"] = differences(job)
     if job.format == "frozen_graph":
         options.append(f"--out_nodes={';'.join(f'{spec.name}:0' for spec in job.signature.outputs)}")
     options += ["--log=error", *job.extra]
@@ -71,7 +74,7 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
         # ONNX Runtime, whose provider this is for, refuses a model with operators of CANN's own.
         files[f"{job.name}.cann.json"] = provider_file("CANNExecutionProvider", job.precision, job.name)
     step = Step(name="atc", tools=PROGRAMS, options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))
-    return CompilePlan(steps=(step,), files=files, details={"soc": job.soc, "precision": job.precision})
+    return CompilePlan(steps=(step,), files=files, details=details)
 
 
 def judge(run: Run) -> str:

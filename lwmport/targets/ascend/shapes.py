@@ -1,18 +1,16 @@
-"""ATC's options on shapes: static ones, gears for dynamic ones, and pictures that come as bytes."""
+"""ATC's options on shapes: static ones, and gears for dynamic ones."""
 
 from typing import Final
 
 from lwmport.errors import UsageError
+from lwmport.targets.ascend.formats import FORMATS
 from lwmport.targets.compile.job import CompileJob, Gear, dynamic_names, sized
-from lwmport.types import Kind, TensorSpec
+from lwmport.types import TensorSpec
 
 GEARS: Final = (2, 100)
 """How many gears ATC takes. Each one is compiled: the vendor recommends three or four."""
 
 SIDES: Final = ("height", "width")
-
-FORMATS: Final = {"onnx": "NCHW", "frozen_graph": "NHWC"}
-"""What ATC takes the sides of a picture from; it has no NHWC for ONNX."""
 
 
 def shape_options(job: CompileJob) -> list[str]:
@@ -33,49 +31,6 @@ def shape_options(job: CompileJob) -> list[str]:
         ",".join(_free(spec, gear) for spec in job.signature.inputs if _free(spec, gear)) for gear in job.gears
     )
     return ["--input_format=ND", *options, f"--dynamic_dims={sizes}"]
-
-
-def aipp(job: CompileJob) -> bytes:
-    """Return the configuration with which pictures come as bytes [n, h, w, 3] and are scaled on the device.
-
-    The device computes ``(byte - 127.5) / 127.5`` for values in [-1, 1]: ``(pixel - mean - min) * var_reci`` in the
-    vendor's terms.
-
-    Raises:
-        UsageError: no input is a picture of static size that ATC can take its sides from.
-    """
-    blocks = [_block(job, rank, spec) for rank, spec in enumerate(job.signature.inputs) if spec.kind is Kind.PICTURE]
-    if not blocks:
-        raise UsageError(f"expected an input that is a picture, found none in {job.path.name}")
-    return "".join(blocks).encode()
-
-
-def _block(job: CompileJob, rank: int, spec: TensorSpec) -> str:
-    axes = (2, 3, 1) if FORMATS[job.format] == "NCHW" else (1, 2, 3)
-    height, width, channels = (spec.shape[axis] for axis in axes) if len(spec.shape) == 4 else (0, 0, 0)
-    if channels != 3 or isinstance(height, str) or isinstance(width, str):
-        raise UsageError(
-            f"expected {spec.name} as {FORMATS[job.format]} with 3 channels and static sides for pictures as bytes, "
-            f"found [{', '.join(map(str, spec.shape))}]; ATC reads ONNX as NCHW, a frozen graph (--to frozen_graph) as "
-            "NHWC"
-        )
-    low, high = spec.value_range or (-1.0, 1.0)
-    scale = (high - low) / 255
-    lines = [
-        "aipp_op {",
-        f"  related_input_rank: {rank}",
-        "  aipp_mode: static",
-        "  input_format: RGB888_U8",
-        f"  src_image_size_w: {width}",
-        f"  src_image_size_h: {height}",
-        "  csc_switch: false",
-        "  rbuv_swap_switch: false",
-        *(f"  mean_chn_{channel}: 0" for channel in range(3)),
-        *(f"  min_chn_{channel}: {-low / scale:.9g}" for channel in range(3)),
-        *(f"  var_reci_chn_{channel}: {scale:.9g}" for channel in range(3)),
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _check_no_bytes(job: CompileJob) -> None:

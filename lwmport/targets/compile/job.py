@@ -9,7 +9,7 @@ from lwmport.errors import UsageError
 from lwmport.registry import check_known
 from lwmport.targets.graphs.record import Value
 from lwmport.targets.target import Target
-from lwmport.types import Array, Compilation, Signature, TensorSpec, size_of
+from lwmport.types import Array, Compilation, Preprocessing, Signature, TensorSpec, size_of
 from lwmport.wording import few
 
 Gear: TypeAlias = Mapping[str, int]
@@ -29,7 +29,8 @@ class CompileJob:
     [samples, ...]. ``keep_float32`` names what stays in float32 where the rest does not; ``nodes`` are the names of the
     model's nodes, None where nobody asked for them. ``extra`` are further options in the tool's own words.
     ``given`` are a user's inputs of several runs to compare on, ``scales`` the largest magnitudes of those outputs
-    whose range is known. ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
+    whose range is known. ``preprocessing`` is how a picture becomes each input that is one.
+    ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     ``finish`` adds to a verdict what its record says beside it. ``within`` is a folder that holds model and results
     and keeps them together, if there is one.
     """
@@ -51,6 +52,7 @@ class CompileJob:
     given: tuple[Mapping[str, Array], ...] = ()
     scales: Mapping[str, float] = field(default_factory=dict)
     pictures_as_bytes: bool = False
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
     toolchain: Path | None = None
     run: bool = True

@@ -18,4 +18,5 @@ CPU: Final = Target(
     public_names=True,
     doctor="lwmport.targets.cpu.doctor:DOCTOR",
     verify="python verify.py --runner {runtime}",
+    residence="lwmport.targets.cpu.residence:RESIDENCE",
 )

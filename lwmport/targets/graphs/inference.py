@@ -16,6 +16,7 @@ from lwmport.errors import ArtifactError
 from lwmport.targets.graphs.one_node import outputs_of
 from lwmport.targets.graphs.record import product
 from lwmport.targets.graphs.result_size import result_size
+from lwmport.targets.graphs.stand_ins import with_stand_ins
 from lwmport.types import Array
 
 ROUNDS: Final = 200
@@ -55,15 +56,6 @@ NUMBERS: Final[Mapping[str, tuple[int, str, type]]] = {
     "value_ints": (onnx.AttributeProto.INTS, "ints", np.int64),
 }
 """Attribute of a Constant that holds numbers -> its type, the field that they are in, and the dtype of the tensor."""
-
-LIKE_OPERAND: Final = {
-    ("npu", "NPUAddRmsNorm"): (0, 2),
-    ("npu", "NPUFastGelu"): (0,),
-    ("npu", "NPUGroupNormSilu"): (0,),
-    ("npu", "NPURmsNorm"): (0,),
-    ("npu", "NPURotaryMul"): (0,),
-}
-"""Operators that ONNX does not know -> those of their outputs that have dtype and shape of the first operand."""
 
 
 def settle(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
@@ -108,24 +100,9 @@ def _constants(graph: onnx.GraphProto) -> dict[str, Array]:
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with inferred shapes; as it is where inference fails, for a rule will say why."""
     try:
-        return onnx.shape_inference.infer_shapes(_with_stand_ins(model))
+        return onnx.shape_inference.infer_shapes(with_stand_ins(model))
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError, TypeError):
         return model
-
-
-def _with_stand_ins(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with operators that inference knows, and that nothing computes, for those of `LIKE_OPERAND`."""
-    if not any((node.domain, node.op_type) in LIKE_OPERAND for node in model.graph.node):
-        return model
-    copy = _copy(model)
-    del copy.graph.node[:]
-    for node in model.graph.node:
-        alike = LIKE_OPERAND.get((node.domain, node.op_type), ()) if node.input else ()
-        places = [node.output[place] for place in alike if place < len(node.output) and node.output[place]]
-        copy.graph.node.extend(onnx.helper.make_node("Relu", node.input[:1], [name]) for name in places)
-        if not places:
-            copy.graph.node.append(node)
-    return copy
 
 
 def _computed(model: onnx.ModelProto, known: dict[str, Array]) -> dict[str, Array]:

@@ -9,6 +9,7 @@ import pytest
 from lwmport.converters.saved_model.forms import FORMS
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites import language as llama_composites
+from lwmport.models.composites import transformer
 from lwmport.types import Array
 
 
@@ -29,6 +30,7 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], tuple[Array, ...], dict[str, int]]
         (normal(2, 3, 7, 4), normal(2, 3, 2, 4), np.asarray(5, np.int32)),
         {"AddV2": 1, "ConcatV2": 3, "Maximum": 1, "Minimum": 1, "Reshape": 2, "StridedSlice": 2},
     ),
+    "Erf*Mul": (transformer.gelu, (X,), {"AddV2": 1, "Erf": 1, "Mul": 2, "RealDiv": 1}),
     "Mean*Rsqrt": (
         lambda x, scale: llama_composites.rms_norm(x, scale, epsilon=1e-6),
         (X, normal(8)),
@@ -46,6 +48,11 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], tuple[Array, ...], dict[str, int]]
     ),
     "Sigmoid*Mul": (composites.silu, (X,), {"Mul": 1, "Sigmoid": 1}),
     "Softmax": (composites.softmax, (X,), {"Softmax": 1}),
+    "SquaredDifference": (
+        lambda x, scale, bias: transformer.layer_norm(x, scale, bias, epsilon=1e-6),
+        (X, normal(8), normal(8, seed=1)),
+        {"AddV2": 2, "Mean": 2, "Mul": 2, "Rsqrt": 1, "SquaredDifference": 1, "Sub": 1},
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from lwmport.converters.tflite.forms import FORMS
 from lwmport.errors import LoweringError
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites import language as llama_composites
+from lwmport.models.composites import transformer
 from lwmport.types import Array
 
 RANDOM = np.random.default_rng(11)
@@ -33,6 +34,10 @@ FAINT = PICTURES * np.float32(1e-3)
 
 def group_norm(x: Any) -> Any:
     return composites.group_norm(x, jnp.asarray(SCALE), jnp.asarray(BIAS), groups=4, epsilon=1e-6)
+
+
+def layer_norm(x: Any) -> Any:
+    return transformer.layer_norm(x, jnp.asarray(SCALE), jnp.asarray(BIAS), epsilon=1e-6)
 
 
 def doubled_and_convolved(x: Any) -> Any:
@@ -58,9 +63,13 @@ def turned(x: Any) -> Any:
 EXAMPLES: dict[str, tuple[Callable[..., Any], Array]] = {
     "lwmport.average_pool": (lambda x: composites.average_pool(x, size=2), PICTURES),
     "lwmport.average_pool, odd size": (lambda x: composites.average_pool(x, size=3), normal(2, 7, 5, 3)),
+    "lwmport.gelu": (transformer.gelu, PICTURES * 3),
     "lwmport.group_norm": (group_norm, PICTURES),
     "lwmport.group_norm, faint": (group_norm, FAINT),
     "lwmport.group_norm, shifted": (group_norm, PICTURES + 3),
+    "lwmport.layer_norm": (layer_norm, PICTURES),
+    "lwmport.layer_norm, faint": (layer_norm, FAINT),
+    "lwmport.layer_norm, shifted": (layer_norm, PICTURES + 3),
     "lwmport.nearest_code": (codes_of_pictures, PICTURES),
     "lwmport.nearest_code, of rows": (lambda x: composites.nearest_code(x, jnp.asarray(CODES)), normal(7, 16)),
     "lwmport.nearest_code, shaped otherwise": (
@@ -102,10 +111,12 @@ INVENTORY = {
         "RESHAPE": 3,
         "SUB": 5,
     },
+    "GELU": {"GELU": 1},
     "LOGISTIC*MUL": {"LOGISTIC": 1, "MUL": 1},
     "MEAN*RSQRT": {"ADD": 1, "MEAN": 1, "MUL": 3, "RSQRT": 1},
     "RESIZE_NEAREST_NEIGHBOR": {"RESIZE_NEAREST_NEIGHBOR": 1},
     "SOFTMAX": {"SOFTMAX": 1},
+    "SUB*RSQRT": {"ADD": 2, "MEAN": 2, "MUL": 3, "RSQRT": 1, "SUB": 1},
     "SWAPPED_PAIRS": {"ADD": 1, "FULLY_CONNECTED": 3, "MUL": 2, "RESHAPE": 2},
     "WINOGRAD": {
         "ADD": 12,
@@ -125,11 +136,13 @@ COMPOSITE_OF = {
     "CONCATENATION": "lwmport.upsample_nearest",
     "CONV_2D": PLAIN,
     "DOUBLED_WINOGRAD": "lwmport.upsample_nearest",
+    "GELU": "lwmport.gelu",
     "GROUP_MOMENTS": "lwmport.group_norm",
     "LOGISTIC*MUL": "lwmport.silu",
     "MEAN*RSQRT": "lwmport.rms_norm",
     "RESIZE_NEAREST_NEIGHBOR": "lwmport.upsample_nearest",
     "SOFTMAX": "lwmport.softmax",
+    "SUB*RSQRT": "lwmport.layer_norm",
     "SWAPPED_PAIRS": "lwmport.rotary_embedding",
     "WINOGRAD": PLAIN,
 }
@@ -189,7 +202,7 @@ def test_every_form_has_a_composite_an_example_and_an_inventory() -> None:
 
 
 def test_every_composite_of_the_models_has_an_example() -> None:
-    both = (*vars(composites).items(), *vars(llama_composites).items())
+    both = (*vars(composites).items(), *vars(llama_composites).items(), *vars(transformer).items())
     names = {value for name, value in both if name.isupper()} - ELSEWHERE
     assert {name.split(",")[0] for name in EXAMPLES} == {*names, PLAIN}
 

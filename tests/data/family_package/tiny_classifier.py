@@ -6,7 +6,17 @@ from typing import Any
 from lwmport.models.configuration import PlainConfig
 from lwmport.models.options import Options
 from lwmport.models.spec import FamilySpec, PartSpec
-from lwmport.types import Component, Kind, Normalisation, Signature, TensorSpec, Tolerance, Tolerances, WeightSpec
+from lwmport.types import (
+    Component,
+    Kind,
+    Normalisation,
+    Preprocessing,
+    Signature,
+    TensorSpec,
+    Tolerance,
+    Tolerances,
+    WeightSpec,
+)
 
 COLOURS = Normalisation(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
 CLOSE = Tolerance(atol=1e-5, rtol=1e-5, why="Two layers: float32 lowerings of them agree to 1e-6.", min_sqnr_db=100.0)
@@ -69,7 +79,7 @@ FAMILY = FamilySpec(
     ),
     groups={"tiny": ("tiny-body", "tiny-head")},
     configs="tiny_classifier:CONFIGS",
-    preprocessing={"pixels": COLOURS},
+    preprocessing={"pixels": Preprocessing(normalisation=COLOURS)},
     words={"outputs/logits": "one number for each class; the largest is the answer"},
     tolerances=Tolerances(usual={"float32": CLOSE}),
 )

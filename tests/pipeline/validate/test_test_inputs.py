@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lwmport.pipeline.validate.test_inputs import TestInputs, UsualInputs, numbers, pictures
-from lwmport.types import Component, Kind, Normalisation, Signature, TensorSpec
+from lwmport.types import Component, Kind, Normalisation, Preprocessing, Signature, TensorSpec
 
 PICTURE = TensorSpec(name="x", shape=("batch", 8, 12, 3), dtype="float32", kind=Kind.PICTURE, layout="NHWC")
 TOKENS = TensorSpec(
@@ -42,7 +42,7 @@ def test_one_channel_is_the_mean_of_all() -> None:
 
 def test_a_mean_and_a_deviation_decide_in_place_of_the_range() -> None:
     how = Normalisation(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.25, 0.5))
-    plain, found = pictures(PICTURE, range(1)), pictures(PICTURE, range(1), how)
+    plain, found = pictures(PICTURE, range(1)), pictures(PICTURE, range(1), Preprocessing(normalisation=how))
     np.testing.assert_allclose(found, plain * np.asarray([1, 2, 1], np.float32), atol=1e-6)
 
 

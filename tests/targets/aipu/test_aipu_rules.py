@@ -94,6 +94,9 @@ TAKEN: dict[str, Build] = {
     ),
     "attention of the newest version that is known": windowed(),
     "a product since opset 7": multiplied(7),
+    "a slope of fewer axes that is constant": operands("PRelu", [2, 3], ("s", weights(3))),
+    "a computed slope of as many axes": operands("PRelu", [2, 3], ("s", weights(2, 3)), computed="s"),
+    "a rest of fractions by fmod": operands("Mod", [3], ("d", weights(3)), computed="d", fmod=1),
 }
 REFUSED: dict[str, Build] = {
     "weights that are computed": with_weights(computed=True),
@@ -128,6 +131,11 @@ REFUSED: dict[str, Build] = {
         "DequantizeLinear", "x", "s", "z", constants={"s": np.float32(1), "z": np.zeros(1, np.int8)}, inputs=INTEGERS
     ),
     "the largest of one": one("Max"),
+    "a computed slope of fewer axes": operands("PRelu", [2, 3], ("s", weights(3)), computed="s"),
+    "a rest of fractions without fmod": operands("Mod", [3], ("d", weights(3)), computed="d"),
+    "bounds of opset 11 that are computed": built(
+        lambda: model([node("Clip", "x low", "y")], [value("x", [2]), value("low", [])], [value("y", [2])], opset=11)
+    ),
     "a size": one("Size", outputs=[value("y", [], INT64)]),
 }
 

@@ -1,0 +1,1 @@
+"""How fast a model is here, for which lengths and batches, and where it ends."""
