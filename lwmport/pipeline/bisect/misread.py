@@ -1,4 +1,4 @@
-"""An operator that reads the weight of another one, though its other input is right: two weights changed places."""
+"""An operator that reads the weight, or the value, of another one: what stands beside it tells which."""
 
 from collections.abc import Iterator
 
@@ -32,6 +32,30 @@ def misread(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
                     )
                     trial = Trial(donor=wrong.reader, feeds=feeds, weight=label, at=place)
                     return Region(walk, shown), Proof(number=wrong.reader, trial=trial, right=made[output])
+    return None
+
+
+def rewired(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
+    """Return the reader of a wrong tensor as the place, if another tensor of the file is what it should read.
+
+    That one is what the reference has beside the weight, and with it the reader gives what the reference has.
+    """
+    if wrong.reader < 0 or wrong.entry is None or wrong.tensor not in walk.known.values:
+        return None
+    operator, known = walk.file.operators[wrong.reader], walk.known
+    output, shape = next(filter(None, operator.outputs)), known.values[wrong.tensor].shape
+    for name, match in known.matches.items():
+        if match.entry is not wrong.entry or name == wrong.tensor or known.values[name].shape != shape:
+            continue
+        feeds = {**{one: known.values[one] for one in walk.data(operator)}, wrong.tensor: known.values[name]}
+        made = walk.run(wrong.reader, feeds).get(output)
+        found = None if made is None else walk.pool.match(made)
+        if made is not None and found is not None:
+            shown = Wrong(tensor=output, reader=wrong.reader, label=found.entry.label, right=made, entry=found.entry)
+            held = {one: walk.file.constant(one) for one in operator.inputs if one in walk.file.constants}
+            names = tuple(name if one == wrong.tensor else one for one in operator.inputs)
+            trial = Trial(donor=wrong.reader, feeds={**held, **feeds}, names=names)
+            return Region(walk, shown), Proof(number=wrong.reader, trial=trial, right=made)
     return None
 
 

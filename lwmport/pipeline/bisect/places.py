@@ -7,7 +7,7 @@ from typing import Final
 from lwmport.diagnosis.evidence import Diagnosis
 from lwmport.pipeline.bisect.as_one import as_one
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
-from lwmport.pipeline.bisect.misread import misread
+from lwmport.pipeline.bisect.misread import misread, rewired
 from lwmport.pipeline.bisect.regions import Region
 from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_counts, signature
 from lwmport.pipeline.bisect.siblings import told_by_siblings
@@ -65,7 +65,7 @@ def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place
 
 def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
     """Find where a tensor becomes wrong: several places, where each is proven and it is wrong still."""
-    other = misread(walk, wrong)
+    other = misread(walk, wrong) or rewired(walk, wrong)
     if other is not None:
         _add(other[0], other[1], found)
         return

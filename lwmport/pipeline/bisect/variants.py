@@ -28,7 +28,7 @@ SMALL: Final = 4
 NEAR: Final = 1.25
 """A number that is so many times another one is near it."""
 
-INPUTS: Final = 12
+INPUTS: Final = 24
 """Other tensors of the same shape that are tried as an input, the last ones first."""
 
 PARTNERS: Final = 8
@@ -127,9 +127,24 @@ def _rewired(region: Region, number: int, made: list[str]) -> Iterator[Trial]:
         alike = (other for other in made if other != name and _is_like(region.value(other), value))
         for other in islice(alike, INPUTS):
             right = region.value(other)
-            if right is not None:
+            if right is not None and operator.inputs.count(name) == 1:
                 names = tuple(other if one == name else one for one in operator.inputs)
                 yield Trial(donor=number, feeds={**given, **_constants(region, number), name: right}, names=names)
+            elif right is not None:
+                yield from _read_once(region, number, name, (other, right))
+
+
+def _read_once(region: Region, number: int, name: str, other: tuple[str, Array]) -> Iterator[Trial]:
+    """Yield an operator that reads a tensor twice, with another in each of the places."""
+    side = side_of(region, number)
+    for place, one in enumerate(side.names):
+        if one == name:
+            names = (*side.names[:place], other[0], *side.names[place + 1 :])
+            inputs = (*side.inputs[:place], other[1], *side.inputs[place + 1 :])
+            with np.errstate(all="ignore"):
+                found = compute(replace(side, inputs=inputs))
+            if found is not None and found.shape == other[1].shape:
+                yield Trial(donor=number, feeds=region.inputs(number), names=names, made=found.astype(other[1].dtype))
 
 
 def _constants(region: Region, number: int) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Two weights that changed places are found where each is read, though each is a weight of the checkpoint."""
+"""A weight, or a value, of another operator is found where it is read, though each is one that the reference has."""
 
 from collections.abc import Callable
 
@@ -23,3 +23,20 @@ def test_weights_that_changed_places_are_found_at_both(searched: Callable[[Fault
     assert found.first.output == place
     assert found.first.cause == "stale-weights"
     assert len(found.others) == 1
+
+
+def value_of_another_place(model: onnx.ModelProto) -> str:
+    """Let a product of the second layer read what those of the first one read."""
+    products = [node for node in model.graph.node if node.op_type == "MatMul" and len(node.input) == 2]
+    held = {item.name: list(item.dims) for item in model.graph.initializer}
+    wide = [node for node in products if held.get(node.input[1]) == [64, 96]]
+    wide[2].input[0] = wide[0].input[0]
+    return str(wide[2].output[0])
+
+
+def test_a_value_of_another_place_is_found(searched: Callable[[Fault], tuple[str, Bisection]]) -> None:
+    place, found = searched(value_of_another_place)
+    assert found.first is not None
+    assert found.first.output == place
+    assert found.first.cause == "wrong-wiring"
+    assert not found.others
