@@ -5,7 +5,7 @@ A repair that makes the wrong tensor right proves the place, and tells what shou
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 from math import prod
 from typing import Any, Final
@@ -13,7 +13,16 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial
+from lwmport.pipeline.bisect.variants import (
+    exchanged_outputs,
+    other_inputs,
+    other_numbers,
+    other_types,
+    unread_inputs,
+    vague_numbers,
+)
 from lwmport.pipeline.bisect.views import View, longer
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
@@ -33,11 +42,18 @@ COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A trial that makes a wrong tensor right: the place, what should be there, and the right output."""
+    """A trial that makes a wrong tensor right: the place, what should be there, and the right output.
+
+    Where it is told by another layer, ``values`` are all tensors of the region as they should be, ``inputs`` what the
+    operator reads of these, and ``found`` is what it gives from them.
+    """
 
     number: int
     trial: Trial
     right: Array
+    inputs: Mapping[str, Array] | None = None
+    found: Array | None = None
+    values: Mapping[str, Array] = field(default_factory=dict)
 
 
 def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
@@ -45,7 +61,11 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
 
     Operators that were ``tried`` in a smaller region are left out.
     """
-    for trials in (_swapped, _reweighted, _from_its_like, _laid_out, _donated, _left_out):
+    trials_of = (
+        *(_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, unread_inputs, other_types, _donated),
+        *(_left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
+    )
+    for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
             for trial in trials(region, number):
                 value = region.made_by(number, trial)
@@ -54,9 +74,18 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                if region.proves(number, value) or _does_its_use(region, number, trial, value):
-                    return Proof(number=number, trial=trial, right=value)
+                mended = region.proves(number, value, trial.others) and not _would_do(region, number, trial)
+                if mended or _does_its_use(region, number, trial, value):
+                    return Proof(number=number, trial=trial, right=value, values=trial.others)
     return None
+
+
+def _would_do(region: Region, number: int, trial: Trial) -> bool:
+    """Return whether the tensor becomes right too with what must not do."""
+    if trial.refuted is None:
+        return False
+    value = region.made_by(number, replace(trial, feeds=trial.refuted))
+    return value is not None and region.proves(number, value)
 
 
 def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bool:
@@ -67,7 +96,7 @@ def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bo
     walk = region.walk
     names = walk.file.operators[number].inputs
     held = names[trial.at] if 0 <= trial.at < len(names) else ""
-    if held not in walk.file.constants or walk.weight(held) is not None or trial.weight in read_weights(walk):
+    if held not in walk.file.constants or walk.weight(held) is not None or trial.weight in read_counts(walk):
         return False
     match = walk.pool.match(value)
     results = [walk.pool.numbers.get(use.result) for use in walk.pool.uses.get(trial.weight, ())]
@@ -94,7 +123,12 @@ def _swapped(region: Region, number: int) -> Iterator[Trial]:
             yield Trial(donor=number, feeds=feeds, words=f"inputs {one} and {other} changed places")
 
 
-def _reweighted(region: Region, number: int) -> Iterator[Trial]:
+def _relaid(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with other weights in any order of axes, where no other tells how they lie."""
+    yield from _reweighted(region, number, anyhow=True)
+
+
+def _reweighted(region: Region, number: int, *, anyhow: bool = False) -> Iterator[Trial]:
     """Yield an operator with other weights: its own laid out as elsewhere in the file, and those that nothing reads."""
     walk = region.walk
     operator = walk.file.operators[number]
@@ -104,29 +138,58 @@ def _reweighted(region: Region, number: int) -> Iterator[Trial]:
         shape = tuple(int(size) for size in spec.shape)
         if int(np.prod(shape)) < 2:
             continue
-        for weight, value in candidates(walk, operator, place, shape):
+        for weight, value in candidates(walk, operator, place, shape, anyhow=anyhow):
             feeds = {**region.inputs(number), name: value.astype(walk.file.constant(name).dtype)}
             yield Trial(donor=number, feeds=feeds, weight=weight, at=place)
 
 
-def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
-    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads."""
+def candidates(
+    walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...], *, anyhow: bool = False
+) -> Iterator[tuple[str, Array]]:
+    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads.
+
+    ``anyhow`` yields them in every order of axes, if no operator of that type tells in which they lie.
+    """
     name = operator.inputs[place] if place < len(operator.inputs) else ""
     own = walk.weight(name) if name in walk.file.constants else None
-    read = read_weights(walk)
-    unread = [entry for entry in walk.pool.known[prod(shape)] if entry.label not in read]
+    counts = read_counts(walk)
+    unread = [entry for entry in walk.pool.known[prod(shape)]
+              if counts[entry.label] < max(len(walk.pool.uses.get(entry.label, ())), 1)]  # fmt: skip
     for entry in dict.fromkeys(([own.entry] if own else []) + unread):
-        split = longer(entry.shape)
-        for order, halves in usual_orders(walk, operator.type, place, len(split)):
-            if [split[axis] for axis in order] == list(longer(shape)):
-                view = View(split=split, order=order, shape=shape, halves=halves)
-                yield entry.label, view.of(walk.pool.value(entry))
+        for value in _laid_out_in(walk, operator.type, place, entry, shape, anyhow=anyhow):
+            yield entry.label, value
 
 
-def read_weights(walk: ValueWalk) -> set[str]:
-    """Return the weights that operators of the file read."""
-    names = {name for name in walk.readers if name in walk.file.constants}
-    return {match.entry.label for name in names if (match := walk.weight(name)) is not None}
+def laid_out_as(walk: ValueWalk, operator: Operator, place: int, label: str) -> Iterator[Array]:
+    """Yield a weight as an input of an operator may hold it, in its dtype."""
+    held = walk.file.constants[operator.inputs[place]]
+    shape = tuple(int(size) for size in held.shape)
+    for entry in walk.pool.known[prod(shape)]:
+        if entry.label == label:
+            for value in _laid_out_in(walk, operator.type, place, entry, shape):
+                yield value.astype(walk.file.constant(held.name).dtype)
+
+
+def _laid_out_in(
+    walk: ValueWalk, kind: str, place: int, entry: Entry, shape: tuple[int, ...], *, anyhow: bool = False
+) -> Iterator[Array]:
+    split = longer(entry.shape)
+    orders = usual_orders(walk, kind, place, len(split))
+    if anyhow:
+        orders = [] if orders else [(order, 0) for order in permutations(range(len(split)))]
+    for order, halves in orders:
+        if [split[axis] for axis in order] == list(longer(shape)):
+            yield View(split=split, order=order, shape=shape, halves=halves).of(walk.pool.value(entry))
+
+
+def read_counts(walk: ValueWalk) -> Counter[str]:
+    """Return by how many operators of the file each weight is read."""
+    found: Counter[str] = Counter()
+    for name, readers in walk.readers.items():
+        match = walk.weight(name) if name in walk.file.constants else None
+        if match is not None:
+            found[match.entry.label] += len(readers)
+    return found
 
 
 def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tuple[tuple[int, ...], int]]:
@@ -163,9 +226,9 @@ def _donated(region: Region, number: int, least: int = 1) -> Iterator[Trial]:
             continue
         feeds = dict(zip(names, data, strict=True))
         for place, name in enumerate(donor.inputs):
-            if name and name not in feeds and not _is_setting(walk, name):
+            if name and name not in feeds and not is_setting(walk, name):
                 own = operator.inputs[place] if place < len(operator.inputs) else ""
-                if own in walk.file.constants and not _is_setting(walk, own):
+                if own in walk.file.constants and not is_setting(walk, own):
                     feeds[name] = walk.file.constant(own)
         seen.add(told)
         count += 1
@@ -222,7 +285,7 @@ def signature(walk: ValueWalk, operator: Operator) -> tuple[Any, ...]:
     """Return what makes an operator another one beside its inputs and weights: type, settings, small constants."""
     settings = tuple(sorted((name, repr(value)) for name, value in operator.attributes.items()))
     held = tuple(
-        walk.file.constant(name).tobytes() if name in walk.file.constants and _is_setting(walk, name) else b""
+        walk.file.constant(name).tobytes() if name in walk.file.constants and is_setting(walk, name) else b""
         for name in operator.inputs
     )
     return operator.type, settings, held
@@ -251,6 +314,7 @@ def _is_data(walk: ValueWalk, name: str) -> bool:
     return bool(name) and name not in walk.file.constants
 
 
-def _is_setting(walk: ValueWalk, name: str) -> bool:
+def is_setting(walk: ValueWalk, name: str) -> bool:
+    """Return whether a constant is no weight: whole numbers, or a single one."""
     spec = walk.file.constants[name]
     return spec.dtype[0] in "biu" or int(np.prod([int(size) for size in spec.shape])) <= 1

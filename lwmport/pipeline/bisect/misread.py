@@ -1,0 +1,68 @@
+"""An operator that reads the weight, or the value, of another one: what stands beside it tells which."""
+
+from collections.abc import Iterator
+
+from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.pool import Entry
+from lwmport.pipeline.bisect.regions import Region, Trial
+from lwmport.pipeline.bisect.repairs import Proof, is_setting, laid_out_as
+
+
+def misread(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
+    """Return the reader of a wrong tensor as the place, if it gives what the reference has with a weight of its own.
+
+    The tensor is known then, and right: it is what the reference has beside that weight. A weight that another operator
+    reads rightly is left out, for then it is the tensor that is of another place.
+    """
+    if wrong.reader < 0 or wrong.tensor not in walk.known.matches:
+        return None
+    operator = walk.file.operators[wrong.reader]
+    for label, result in _beside(walk, walk.known.matches[wrong.tensor].entry):
+        for place, name in enumerate(operator.inputs):
+            if name not in walk.file.constants or is_setting(walk, name):
+                continue
+            for value in laid_out_as(walk, operator, place, label):
+                feeds = {**{one: walk.known.values[one] for one in walk.data(operator)}, name: value}
+                made = walk.run(wrong.reader, feeds)
+                output = next(filter(None, operator.outputs))
+                match = walk.pool.match(made[output]) if output in made else None
+                if match is not None and match.entry is result:
+                    shown = Wrong(
+                        tensor=output, reader=wrong.reader, label=result.label, right=made[output], entry=result
+                    )
+                    trial = Trial(donor=wrong.reader, feeds=feeds, weight=label, at=place)
+                    return Region(walk, shown), Proof(number=wrong.reader, trial=trial, right=made[output])
+    return None
+
+
+def rewired(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
+    """Return the reader of a wrong tensor as the place, if another tensor of the file is what it should read.
+
+    That one is what the reference has beside the weight, and with it the reader gives what the reference has.
+    """
+    if wrong.reader < 0 or wrong.entry is None or wrong.tensor not in walk.known.values:
+        return None
+    operator, known = walk.file.operators[wrong.reader], walk.known
+    output, shape = next(filter(None, operator.outputs)), known.values[wrong.tensor].shape
+    for name, match in known.matches.items():
+        if match.entry is not wrong.entry or name == wrong.tensor or known.values[name].shape != shape:
+            continue
+        feeds = {**{one: known.values[one] for one in walk.data(operator)}, wrong.tensor: known.values[name]}
+        made = walk.run(wrong.reader, feeds).get(output)
+        found = None if made is None else walk.pool.match(made)
+        if made is not None and found is not None:
+            shown = Wrong(tensor=output, reader=wrong.reader, label=found.entry.label, right=made, entry=found.entry)
+            held = {one: walk.file.constant(one) for one in operator.inputs if one in walk.file.constants}
+            names = tuple(name if one == wrong.tensor else one for one in operator.inputs)
+            trial = Trial(donor=wrong.reader, feeds={**held, **feeds}, names=names)
+            return Region(walk, shown), Proof(number=wrong.reader, trial=trial, right=made)
+    return None
+
+
+def _beside(walk: ValueWalk, entry: Entry) -> Iterator[tuple[str, Entry]]:
+    """Yield the weights that the reference has beside a value, and what it makes of both."""
+    numbers = {number for number, one in walk.pool.numbers.items() if one is entry}
+    for label, uses in walk.pool.uses.items():
+        for use in uses if label not in walk.read_rightly else ():
+            if numbers & set(use.operands) and use.result in walk.pool.numbers:
+                yield label, walk.pool.numbers[use.result]

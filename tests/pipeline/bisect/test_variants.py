@@ -1,0 +1,49 @@
+"""Faults in what is made once for all layers, a mask or a count of positions: another setting or type mends them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from exports import Fault, constant, nth
+from onnx import numpy_helper
+
+from lwmport.reports.bisection import Bisection
+
+
+def mask_too_small(model: onnx.ModelProto) -> str:
+    """Hide with a number that hides nothing."""
+    node = next(node for node in model.graph.node if node.op_type == "Where")
+    return _given(model, node, 2, np.float32(-2))
+
+
+def counted_on(model: onnx.ModelProto) -> str:
+    """Count the last positions from 1 on, so that shapes do not fit any more."""
+    node = nth(model, "Range", -1)
+    return _given(model, node, 0, constant(model, node.input[0]) + 1)
+
+
+def either(model: onnx.ModelProto) -> str:
+    """Let one of two conditions be enough."""
+    node = nth(model, "And", 0)
+    node.op_type = "Or"
+    return str(node.output[0])
+
+
+def _given(model: onnx.ModelProto, node: onnx.NodeProto, place: int, value: np.ndarray) -> str:
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), "planted"))
+    node.input[place] = "planted"
+    return str(node.output[0])
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [(mask_too_small, "scaled-weights"), (counted_on, "wrong-attribute"), (either, "wrong-operator")],
+)
+def test_a_fault_of_what_all_layers_share_is_found(
+    fault: Fault, cause: str, searched: Callable[[Fault], tuple[str, Bisection]]
+) -> None:
+    place, found = searched(fault)
+    assert found.first is not None
+    assert found.first.output == place
+    assert found.first.cause == cause
