@@ -112,8 +112,7 @@ class Region:
         walk = self.walk
         output = next(filter(None, walk.file.operators[number].outputs))
         before = self.values.get(output)
-        resized = before is not None and before.size != value.size and self.wrong.right is not None
-        if resized or (before is not None and before.dtype != value.dtype):
+        if before is not None and before.dtype != value.dtype:
             return False
         changed = {output: walk.as_known(value), **others}
         if not self._may_mend(number, changed):
