@@ -180,6 +180,15 @@ def _is_number(model: onnx.ModelProto, name: str) -> bool:
     return any(item.name == name and not item.dims for item in model.graph.initializer)
 
 
+def wrong_strides(model: onnx.ModelProto) -> str:
+    """Let a convolution skip every other place, so that its output has another size."""
+    node = nth(model, "Conv", 2)
+    kept = [item for item in node.attribute if item.name != "strides"]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute("strides", [2, 2])])
+    return str(node.output[0])
+
+
 FAULTS: Final[dict[str, tuple[Fault, bool]]] = {
     "transposed kernel": (transposed_kernel, True),
     "missing bias": (missing_bias, True),
@@ -194,6 +203,7 @@ FAULTS: Final[dict[str, tuple[Fault, bool]]] = {
     "gain of the unbiased variance": (unbiased, True),
     "table of zeros": (zeroed_table, True),
     "other sign": (other_sign, True),
+    "wrong strides": (wrong_strides, True),
 }
 """Name -> the fault, and whether a repair proves its place."""
 
