@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
 from lwmport.pipeline.bisect.pool import Entry
-from lwmport.pipeline.bisect.regions import Region, Trial
+from lwmport.pipeline.bisect.regions import Region, Trial, comes_right
 from lwmport.pipeline.bisect.repairs import Proof, is_setting, laid_out_as
+from lwmport.types import Array
 
 
 def misread(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
@@ -38,7 +39,8 @@ def misread(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
 def rewired(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
     """Return the reader of a wrong tensor as the place, if another tensor of the file is what it should read.
 
-    That one is what the reference has beside the weight, and with it the reader gives what the reference has.
+    That one is what the reference has beside the weight; with it the reader gives what the reference has, and what
+    comes behind is right too: a file may scale a value in front of a weight that the reference scales behind it.
     """
     if wrong.reader < 0 or wrong.entry is None or wrong.tensor not in walk.known.values:
         return None
@@ -50,13 +52,21 @@ def rewired(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
         feeds = {**{one: known.values[one] for one in walk.data(operator)}, wrong.tensor: known.values[name]}
         made = walk.run(wrong.reader, feeds).get(output)
         found = None if made is None else walk.pool.match(made)
-        if made is not None and found is not None:
+        if made is not None and found is not None and _goes_on(walk, wrong.reader, made, found.entry):
             shown = Wrong(tensor=output, reader=wrong.reader, label=found.entry.label, right=made, entry=found.entry)
             held = {one: walk.file.constant(one) for one in operator.inputs if one in walk.file.constants}
             names = tuple(name if one == wrong.tensor else one for one in operator.inputs)
             trial = Trial(donor=wrong.reader, feeds={**held, **feeds}, names=names)
             return Region(walk, shown), Proof(number=wrong.reader, trial=trial, right=made)
     return None
+
+
+def _goes_on(walk: ValueWalk, number: int, made: Array, entry: Entry) -> bool:
+    """Return whether what comes behind an operator is right with another output of it."""
+    output = next(filter(None, walk.file.operators[number].outputs))
+    if output in walk.outputs:
+        return walk.is_right(made, walk.outputs[output])
+    return comes_right(walk, number, {output: made}, entry)
 
 
 def _beside(walk: ValueWalk, entry: Entry) -> Iterator[tuple[str, Entry]]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.views import error_of, nearest
 from lwmport.types import Array
 
@@ -159,7 +160,7 @@ class Region:
         wrong, value = self.wrong, changed[self.wrong.tensor]
         match = None if wrong.reader < 0 else self.walk.pool.match(value)
         if wrong.right is None:
-            return match is not None or self._comes_right(changed)
+            return match is not None or comes_right(self.walk, wrong.reader, {wrong.tensor: value, **changed})
         before = self.walk.known.matches.get(wrong.tensor)
         if wrong.entry is not None and (before is None or before.entry is not wrong.entry):
             return (match is not None and match.entry is wrong.entry) or self._is_read_right(value)
@@ -170,20 +171,6 @@ class Region:
         walk, wrong = self.walk, self.wrong
         found = walk.run(wrong.reader, {**walk.known.values, wrong.tensor: value})
         return any(walk.pool.match(one) for one in found.values())
-
-    def _comes_right(self, changed: Mapping[str, Array]) -> bool:
-        """Return whether something is known again a few operators behind one that now runs."""
-        walk, values = self.walk, {**self.walk.known.values, **changed}
-        behind = {self.wrong.tensor}
-        for later in range(self.wrong.reader + 1, min(self.wrong.reader + AHEAD, len(walk.file.operators))):
-            operator = walk.file.operators[later]
-            found = walk.run(later, values) if all(name in values for name in walk.data(operator)) else {}
-            values.update(found)
-            if behind.intersection(operator.inputs):
-                behind.update(found)
-                if any(walk.pool.match(value) for value in found.values()):
-                    return True
-        return False
 
     def mend(self, number: int, values: Mapping[str, Array]) -> None:
         """Take the right values of some tensors from an operator on, and compute all again that was made of them."""
@@ -198,3 +185,21 @@ class Region:
                     if name not in values:
                         walk.settle(name, made)
                         changed.add(name)
+
+
+def comes_right(walk: ValueWalk, number: int, changed: Mapping[str, Array], entry: Entry | None = None) -> bool:
+    """Return whether something is known again a few operators behind one whose outputs become others.
+
+    ``entry`` is what they are known as: the same in another order or shape says nothing more.
+    """
+    values, behind = {**walk.known.values, **changed}, set(walk.file.operators[number].outputs)
+    for later in range(number + 1, min(number + AHEAD, len(walk.file.operators))):
+        operator = walk.file.operators[later]
+        found = walk.run(later, values) if all(name in values for name in walk.data(operator)) else {}
+        values.update(found)
+        if behind.intersection(operator.inputs):
+            behind.update(found)
+            matches = (walk.pool.match(value) for value in found.values())
+            if any(match is not None and match.entry is not entry for match in matches):
+                return True
+    return False
