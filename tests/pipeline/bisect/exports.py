@@ -189,6 +189,15 @@ def wrong_strides(model: onnx.ModelProto) -> str:
     return str(node.output[0])
 
 
+def squared_gate(model: onnx.ModelProto) -> str:
+    """Let the last product with a sigmoid read that twice."""
+    gates = {node.output[0] for node in model.graph.node if node.op_type == "Sigmoid"}
+    *_, node = (node for node in model.graph.node if node.op_type == "Mul" and gates & set(node.input))
+    (gate,) = gates.intersection(node.input)
+    node.input[:] = [gate, gate]
+    return str(node.output[0])
+
+
 FAULTS: Final[dict[str, tuple[Fault, bool]]] = {
     "transposed kernel": (transposed_kernel, True),
     "missing bias": (missing_bias, True),
@@ -204,6 +213,7 @@ FAULTS: Final[dict[str, tuple[Fault, bool]]] = {
     "table of zeros": (zeroed_table, True),
     "other sign": (other_sign, True),
     "wrong strides": (wrong_strides, True),
+    "squared gate": (squared_gate, True),
 }
 """Name -> the fault, and whether a repair proves its place."""
 
