@@ -44,7 +44,8 @@ def alignments(region: Region) -> list[Pairs]:
     walk, numbers = region.walk, set(region.numbers)
     labels = _labels(walk)
     near = [n for n in (*region.numbers, region.wrong.reader) if n in labels]
-    ways = [(one, other, order) for one, other in _prefixes(labels, near) for order in (_in_file, _by_reading)]
+    layers = dict.fromkeys((*_prefixes(labels, near), *_modules(labels, near)))
+    ways = [(one, other, order) for one, other in layers for order in (_in_file, _by_reading)]
     found = [pairs for one, other, order in ways if numbers & set(pairs := _aligned(walk, labels, (one, other), order))]
     return sorted(found, key=lambda pairs: -_likeness(walk, pairs, numbers))[:LAYERS]
 
@@ -79,6 +80,17 @@ def _prefixes(labels: Mapping[int, str], near: list[int]) -> Iterator[tuple[str,
             if pair not in seen:
                 seen.add(pair)
                 yield pair
+
+
+def _modules(labels: Mapping[int, str], near: list[int]) -> Iterator[tuple[str, str]]:
+    """Yield the names of a module of some operators and of each other one whose weight has the same last name.
+
+    What stands once, as the norm behind the last layer, is in no layer that is repeated, but other norms are.
+    """
+    for one, other in ((labels[number], label) for number in near for label in labels.values()):
+        mine, theirs = (label.rpartition("/") for label in (one, other))
+        if mine[0] and theirs[0] and mine[0] != theirs[0] and mine[-1] == theirs[-1]:
+            yield mine[0], theirs[0]
 
 
 def _extent(labels: Mapping[int, str], prefix: str, count: int) -> range:

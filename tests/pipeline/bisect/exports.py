@@ -4,6 +4,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -143,9 +144,9 @@ def wrong_order(model: onnx.ModelProto) -> str:
     return str(node.output[0])
 
 
-def fewer_groups(model: onnx.ModelProto) -> str:
+def fewer_groups(model: onnx.ModelProto, number: int = 1) -> str:
     """Give one norm half the groups: the shape in front of it, and as many ones and zeros."""
-    norm = nth(model, "InstanceNormalization", 1)
+    norm = nth(model, "InstanceNormalization", number)
     reshape = next(node for node in model.graph.node if norm.input[0] in node.output)
     target = constant(model, reshape.input[1]).copy()
     target[1] //= 2
@@ -209,6 +210,7 @@ FAULTS: Final[dict[str, tuple[Fault, bool]]] = {
     "another operator": (other_operator, True),
     "wrong order of axes": (wrong_order, True),
     "half the groups": (fewer_groups, True),
+    "half the groups of the last norm": (partial(fewer_groups, number=-1), True),
     "gain of the unbiased variance": (unbiased, True),
     "table of zeros": (zeroed_table, True),
     "other sign": (other_sign, True),
