@@ -5,53 +5,31 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from lwmport.checkpoints.description import component_of
-from lwmport.checkpoints.model_weights import component_weights, open_model
-from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.errors import PortError, RunnerError, UsageError
-from lwmport.models.families import USUAL
-from lwmport.models.options import Options
-from lwmport.models.specs import looks_like
+from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.explained import first_of, taps_of
-from lwmport.pipeline.bisect.fitted_inputs import KEY, Fitted, expected_output, fitted
+from lwmport.pipeline.bisect.exported_model import Case, Model, fit_of, fitting
+from lwmport.pipeline.bisect.fitted_inputs import KEY, Fitted, expected_output
 from lwmport.pipeline.bisect.places import Place, located
 from lwmport.pipeline.bisect.pool import Pool, check_room, pool_of
-from lwmport.pipeline.bisect.request import JAX, BisectRequest
+from lwmport.pipeline.bisect.request import BisectRequest
 from lwmport.pipeline.bisect.verdict import Verdict, judged
 from lwmport.pipeline.bisect.views import View, error_of
 from lwmport.pipeline.observer import Observer
-from lwmport.pipeline.reopen import find
 from lwmport.pipeline.validate.subject import is_described
-from lwmport.pipeline.validate.test_inputs import TestInputs, sampling_for
 from lwmport.reports.bisection import Bisection
 from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import OPENERS, TITLES
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.runners.jax import reference
-from lwmport.types import Array, Component, Status, Weights
-
-BATCH: Final = 1
+from lwmport.types import Array, Component, Status
 
 THREADS: Final = 1
 """Of each of the many small models: the threads of all of them together would take the memory of the process."""
 
 UNSEEN: Final = "an output is out of tolerance, and no operator was found that makes it so"
-
-
-Case: TypeAlias = Mapping[str, Array]
-"""Inputs of the component."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A component that a file may be an export of, and its weights. ``source`` describes these."""
-
-    component: Component
-    weights: Weights
-    source: str
 
 
 def is_foreign(artifact: Path) -> bool:
@@ -66,7 +44,7 @@ def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:
         UsageError: nothing tells which component it is of, or its inputs and outputs do not fit.
     """
     with contextlib.closing(IsolatedPieces(request.artifact, THREADS)) as file:
-        model, cases = _fitting(request, file)
+        model, cases = fitting(request, file)
         found = _searched(request, file, model, cases[0], observer)
         for number, case in enumerate(cases[1:], 2):
             if found.result.status is not Status.PASSED or any(tap.enters for tap in found.result.taps):
@@ -88,7 +66,7 @@ class Searched:
 def _searched(request: BisectRequest, file: Pieces, model: Model, case: Case, observer: Observer) -> Searched:
     component = model.component
     with tempfile.TemporaryDirectory() as scratch:
-        fit = _fitted(component, case, file)
+        fit = fit_of(component, case, file)
         size = check_room(component, fit.inputs, Path(scratch))
         observer.phase(f"{component.name}: run the reference, JAX, and keep the {size:,} bytes that it computes")
         pool = pool_of(component, model.weights, fit.inputs, Path(scratch), observer.progress)
@@ -96,7 +74,7 @@ def _searched(request: BisectRequest, file: Pieces, model: Model, case: Case, ob
         heads = 0
         if any(name.endswith(KEY) for name in fit.feeds):
             heads = _halves(pool, file) or _halves_by_outputs(pool, file, (component, case), right)
-            fit = _fitted(component, case, file, heads)
+            fit = fit_of(component, case, file, heads)
         laid = _laid(fit, file, right, heads)
         observer.phase(f"{component.name}: run {len(file.operators)} operators, each on the reference's own inputs")
         walk = ValueWalk(pool, file, fit.feeds, {name: value for name, (value, _) in laid.items()})
@@ -107,7 +85,7 @@ def _searched(request: BisectRequest, file: Pieces, model: Model, case: Case, ob
 
 def _is_right(file: Pieces, model: Model, case: Case, heads: int) -> bool:
     """Return whether the whole file gives what the reference gives in a case."""
-    fit = _fitted(model.component, case, file, heads)
+    fit = fit_of(model.component, case, file, heads)
     right = reference(model.component, model.weights).run(fit.inputs)
     laid = _laid(fit, file, right, heads)
     try:
@@ -143,68 +121,6 @@ def _laid(fit: Fitted, file: Pieces, right: Mapping[str, Array], heads: int) -> 
     return found
 
 
-def _fitting(request: BisectRequest, file: Pieces) -> tuple[Model, list[Case]]:
-    """Return the model of which the file may be an export, and the cases in which both can be run."""
-    reasons = []
-    for model in _models(request):
-        try:
-            sampling = sampling_for(request.inputs, request.samples, request.checkpoint, [model.component])
-            trials = TestInputs(model.component, model.weights, sampling.of(BATCH)).trials(BATCH)
-            cases = [trial.made.inputs for trial in trials]
-            fitted(model.component, cases, file.inputs, file.outputs)
-            return model, [case for case in cases if _fits(model.component, case, file)]
-        except UsageError as error:
-            reasons.append(str(error))
-    raise UsageError(reasons[-1] if reasons else "")
-
-
-def _fits(component: Component, case: Case, file: Pieces) -> bool:
-    try:
-        _fitted(component, case, file)
-    except UsageError:
-        return False
-    return True
-
-
-def _fitted(component: Component, case: Case, file: Pieces, heads: int = 0) -> Fitted:
-    """Return a run of both in a case.
-
-    Raises:
-        UsageError: the file cannot take it.
-    """
-    return fitted(component, [case], file.inputs, file.outputs, heads)
-
-
-def _models(request: BisectRequest) -> list[Model]:
-    """Return the components that a reference or a checkpoint tells."""
-    if request.reference != JAX:
-        made = find(Path(request.reference), request.checkpoint)
-        if made is None:
-            raise UsageError(
-                f"expected --reference to be what lwmport converted, or a model with the same operators as "
-                f"{request.artifact}, found {request.reference}"
-            )
-        source = str(made.manifest.weights["description"])
-        return [Model(component=made.component(part.name), weights=made.component_weights(part.name), source=source)
-                for part in made.parts]  # fmt: skip
-    asked = f"name a folder that lwmport converted with --reference, for nothing tells what {request.artifact} is"
-    if request.checkpoint is None:
-        raise UsageError(
-            f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}"
-        )
-    checkpoint = open_checkpoint(request.checkpoint)
-    name = component_of(checkpoint) or looks_like(checkpoint.specs)
-    if not name:
-        raise UsageError(f"expected a checkpoint that tells its component, found {request.checkpoint}; {asked}")
-    try:
-        family, weights = open_model(name, request.checkpoint, USUAL, Options(), 0)
-    except PortError as error:
-        raise UsageError(f"{error}; {asked}") from error
-    del asked
-    return [Model(component=part, weights=component_weights(family, part, weights),
-                  source=str(weights.source["description"])) for part in family.references]  # fmt: skip
-
-
 def _halves(pool: Pool, file: Pieces) -> int:
     """Return the size of a head if the file's weights have the rotated halves of heads apart, else 0."""
     for name, spec in file.constants.items():
@@ -219,7 +135,7 @@ def _halves_by_outputs(pool: Pool, file: Pieces, made: tuple[Component, Case], r
     """Return the size of a head if the outputs are nearer to the reference's with rotated halves apart, else 0."""
     errors = {}
     for heads in (0, *pool.heads):
-        fit = _fitted(*made, file, heads)
+        fit = fit_of(*made, file, heads)
         names = [name for name in fit.outputs if not name.endswith(KEY)]
         try:
             found = file.run(range(len(file.operators)), fit.feeds, names)

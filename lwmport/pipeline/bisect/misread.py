@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from lwmport.pipeline.bisect.alike import is_setting
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.held_weights import laid_out_as
 from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial, comes_right
-from lwmport.pipeline.bisect.repairs import Proof, is_setting, laid_out_as
+from lwmport.pipeline.bisect.repairs import Proof
 from lwmport.types import Array
 
 

@@ -5,11 +5,13 @@ from math import prod
 from typing import Final
 
 from lwmport.diagnosis.evidence import Diagnosis
+from lwmport.pipeline.bisect.alike import ALIKE, likeness, signature
 from lwmport.pipeline.bisect.as_one import as_one
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.held_weights import read_counts
 from lwmport.pipeline.bisect.misread import misread, rewired
 from lwmport.pipeline.bisect.regions import Region
-from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_counts, signature
+from lwmport.pipeline.bisect.repairs import Proof, proof_of
 from lwmport.pipeline.bisect.siblings import told_by_siblings
 from lwmport.pipeline.bisect.walk import LOST
 from lwmport.types import Array, Progress

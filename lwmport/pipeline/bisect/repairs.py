@@ -3,17 +3,16 @@
 A repair that makes the wrong tensor right proves the place, and tells what should be there.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
-from math import prod
 from typing import Any, Final
 
 import numpy as np
 
+from lwmport.pipeline.bisect.alike import ALIKE, is_data, is_setting, likeness, signature
 from lwmport.pipeline.bisect.by_values import ValueWalk
-from lwmport.pipeline.bisect.pool import Entry
+from lwmport.pipeline.bisect.held_weights import candidates, read_counts
 from lwmport.pipeline.bisect.regions import Region, Trial
 from lwmport.pipeline.bisect.variants import (
     exchanged_outputs,
@@ -23,18 +22,11 @@ from lwmport.pipeline.bisect.variants import (
     unread_inputs,
     vague_numbers,
 )
-from lwmport.pipeline.bisect.views import View, longer
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
 
-SMALL: Final = 64
-"""Elements up to which a constant is a setting (an axis, a shape, an epsilon) and no weight."""
-
 DONORS: Final = 24
 """Other operators of the file that are tried in one place."""
-
-ALIKE: Final = 6
-"""`likeness` of two operators of one type between neighbours of the same types."""
 
 COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "ADD", "MUL", "MAXIMUM", "MINIMUM"})
 """Types whose inputs may change places."""
@@ -143,69 +135,6 @@ def _reweighted(region: Region, number: int, *, anyhow: bool = False) -> Iterato
             yield Trial(donor=number, feeds=feeds, weight=weight, at=place)
 
 
-def candidates(
-    walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...], *, anyhow: bool = False
-) -> Iterator[tuple[str, Array]]:
-    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads.
-
-    ``anyhow`` yields them in every order of axes, if no operator of that type tells in which they lie.
-    """
-    name = operator.inputs[place] if place < len(operator.inputs) else ""
-    own = walk.weight(name) if name in walk.file.constants else None
-    counts = read_counts(walk)
-    unread = [entry for entry in walk.pool.known[prod(shape)]
-              if counts[entry.label] < max(len(walk.pool.uses.get(entry.label, ())), 1)]  # fmt: skip
-    for entry in dict.fromkeys(([own.entry] if own else []) + unread):
-        for value in _laid_out_in(walk, operator.type, place, entry, shape, anyhow=anyhow):
-            yield entry.label, value
-
-
-def laid_out_as(walk: ValueWalk, operator: Operator, place: int, label: str) -> Iterator[Array]:
-    """Yield a weight as an input of an operator may hold it, in its dtype."""
-    held = walk.file.constants[operator.inputs[place]]
-    shape = tuple(int(size) for size in held.shape)
-    for entry in walk.pool.known[prod(shape)]:
-        if entry.label == label:
-            for value in _laid_out_in(walk, operator.type, place, entry, shape):
-                yield value.astype(walk.file.constant(held.name).dtype)
-
-
-def _laid_out_in(
-    walk: ValueWalk, kind: str, place: int, entry: Entry, shape: tuple[int, ...], *, anyhow: bool = False
-) -> Iterator[Array]:
-    split = longer(entry.shape)
-    orders = usual_orders(walk, kind, place, len(split))
-    if anyhow:
-        orders = [] if orders else [(order, 0) for order in permutations(range(len(split)))]
-    for order, halves in orders:
-        if [split[axis] for axis in order] == list(longer(shape)):
-            yield View(split=split, order=order, shape=shape, halves=halves).of(walk.pool.value(entry))
-
-
-def read_counts(walk: ValueWalk) -> Counter[str]:
-    """Return by how many operators of the file each weight is read."""
-    found: Counter[str] = Counter()
-    for name, readers in walk.readers.items():
-        match = walk.weight(name) if name in walk.file.constants else None
-        if match is not None:
-            found[match.entry.label] += len(readers)
-    return found
-
-
-def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tuple[tuple[int, ...], int]]:
-    """Return in which orders, and with which halves, the weights lie that operators of a type read in a place.
-
-    The most frequent one comes first.
-    """
-    counted: Counter[tuple[tuple[int, ...], int]] = Counter()
-    for operator in walk.file.operators:
-        name = operator.inputs[place] if operator.type == kind and place < len(operator.inputs) else ""
-        match = walk.weight(name) if name in walk.file.constants else None
-        if match is not None and len(match.view.order) == axes:
-            counted[match.view.order, match.view.halves] += 1
-    return [order for order, _ in counted.most_common()]
-
-
 def _from_its_like(region: Region, number: int) -> Iterator[Trial]:
     """Yield operators of the same type, between neighbours of the same types, with the inputs of this one."""
     yield from _donated(region, number, ALIKE)
@@ -215,13 +144,13 @@ def _donated(region: Region, number: int, least: int = 1) -> Iterator[Trial]:
     """Yield other operators of the file with the inputs of this one, those that stand in like places first."""
     walk = region.walk
     operator, given = walk.file.operators[number], given_to(region, number)
-    data = [value for name, value in zip(operator.inputs, given, strict=True) if _is_data(walk, name)]
+    data = [value for name, value in zip(operator.inputs, given, strict=True) if is_data(walk, name)]
     seen, count = {signature(walk, operator)}, 0
     for other in sorted(range(len(walk.file.operators)), key=lambda one: -likeness(walk, number, one)):
         donor = walk.file.operators[other]
         if likeness(walk, number, other) < least or count >= DONORS or (told := signature(walk, donor)) in seen:
             continue
-        names = [name for name in donor.inputs if _is_data(walk, name)]
+        names = [name for name in donor.inputs if is_data(walk, name)]
         if len(names) != len(data) or len(set(names)) != len(names):
             continue
         feeds = dict(zip(names, data, strict=True))
@@ -279,42 +208,3 @@ def given_to(region: Region, number: int) -> list[Array | None]:
         (walk.file.constant(name) if name in walk.file.constants else region.value(name)) if name else None
         for name in operator.inputs
     ]
-
-
-def signature(walk: ValueWalk, operator: Operator) -> tuple[Any, ...]:
-    """Return what makes an operator another one beside its inputs and weights: type, settings, small constants."""
-    settings = tuple(sorted((name, repr(value)) for name, value in operator.attributes.items()))
-    held = tuple(
-        walk.file.constant(name).tobytes() if name in walk.file.constants and is_setting(walk, name) else b""
-        for name in operator.inputs
-    )
-    return operator.type, settings, held
-
-
-def likeness(walk: ValueWalk, number: int, other: int) -> int:
-    """Return how like two operators are by their type and those of their neighbours; 0 for not at all."""
-    one, two = walk.file.operators[number], walk.file.operators[other]
-    if number == other or len(walk.data(one)) != len(walk.data(two)):
-        return 0
-    found = 3 * (one.type == two.type)
-    found += 2 * bool(_consumers(walk, one) & _consumers(walk, two))
-    return found + bool(_producers(walk, one) & _producers(walk, two))
-
-
-def _consumers(walk: ValueWalk, operator: Operator) -> set[str]:
-    numbers = [number for name in operator.outputs for number in walk.readers.get(name, ())]
-    return {walk.file.operators[number].type for number in numbers}
-
-
-def _producers(walk: ValueWalk, operator: Operator) -> set[str]:
-    return {walk.file.operators[walk.makers[name]].type for name in operator.inputs if name in walk.makers}
-
-
-def _is_data(walk: ValueWalk, name: str) -> bool:
-    return bool(name) and name not in walk.file.constants
-
-
-def is_setting(walk: ValueWalk, name: str) -> bool:
-    """Return whether a constant is no weight: whole numbers, or a single one."""
-    spec = walk.file.constants[name]
-    return spec.dtype[0] in "biu" or int(np.prod([int(size) for size in spec.shape])) <= 1
