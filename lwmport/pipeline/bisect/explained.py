@@ -92,7 +92,9 @@ def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     operator, trial = walk.file.operators[place.number], None if place.proof is None else place.proof.trial
     found, expected = side_of(walk.file, operator, place.inputs), None
     if trial is not None:
-        expected = replace(found, type=trial.type) if trial.type else _expected(walk, place, trial)
+        changed = {**found.attributes, **trial.settings}
+        own = replace(found, type=trial.type or found.type, attributes=changed)
+        expected = own if trial.type or trial.settings else _expected(walk, place, trial)
     return Evidence(
         format=walk.file.format,
         expected=expected,

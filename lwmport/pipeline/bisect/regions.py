@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
@@ -31,8 +31,9 @@ class Trial:
     ``feeds`` are the inputs of the donor by name. Without a donor, the place gives the value in ``feeds`` as it is.
     ``weight`` is the weight of the checkpoint that is put in, ``at`` the input that has it. ``names`` are the tensors
     that the donor reads in this place, where that is told; ``type`` is what computes ``made``, if no operator of the
-    file does. ``others`` are tensors that become others too. ``refuted`` are inputs with which the
-    donor must not mend the tensor; ``vague`` tells that others would do as well.
+    file does, and ``settings`` are those with which the operator itself would give what is right. ``others`` are
+    tensors that become others too. ``refuted`` are inputs with which the donor must not mend the tensor; ``vague``
+    tells that others would do as well.
     """
 
     donor: int
@@ -42,6 +43,7 @@ class Trial:
     words: str = ""
     names: tuple[str, ...] = ()
     type: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     made: Array | None = None
     others: Mapping[str, Array] = field(default_factory=dict)
     refuted: Mapping[str, Array] | None = None

@@ -17,6 +17,7 @@ from lwmport.pipeline.bisect.regions import Region, Trial
 from lwmport.pipeline.bisect.variants import (
     exchanged_outputs,
     other_inputs,
+    other_modes,
     other_numbers,
     other_types,
     unread_inputs,
@@ -54,8 +55,8 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
     Operators that were ``tried`` in a smaller region are left out.
     """
     trials_of = (
-        *(_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, unread_inputs, other_types, _donated),
-        *(_left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
+        *(_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, unread_inputs, other_types, other_modes),
+        *(_donated, _left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
     )
     for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
@@ -188,7 +189,9 @@ def _laid_out(region: Region, number: int) -> Iterator[Trial]:
     for name, value in region.inputs(number).items() if "transpose" in operator.type.lower() else ():
         for order in permutations(range(value.ndim)):
             if output is None or output.size == value.size:
-                yield Trial(donor=-1, feeds={name: value.transpose(order)}, words=f"perm {list(order)}")
+                settings = {"perm": list(order)} if "perm" in operator.attributes else {}
+                words = f"perm {list(order)}"
+                yield Trial(donor=-1, feeds={name: value.transpose(order)}, settings=settings, words=words)
 
 
 def _left_out(region: Region, number: int) -> Iterator[Trial]:

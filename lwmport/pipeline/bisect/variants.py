@@ -22,6 +22,12 @@ FAMILIES: Final = (
 )
 """Types that are mistaken for each other."""
 
+MODES: Final = {
+    "nearest_mode": ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"),
+    "coordinate_transformation_mode": ("asymmetric", "half_pixel", "align_corners"),
+}
+"""Settings of ONNX's Resize that say which place is the nearest."""
+
 SMALL: Final = 4
 """Elements up to which each whole number of a constant is tried one more and one less."""
 
@@ -91,6 +97,19 @@ def other_types(region: Region, number: int) -> Iterator[Trial]:
                 made = None if found is None or found.shape != before.shape else found.astype(before.dtype)
             if made is not None:
                 yield Trial(donor=-1, feeds={}, type=kind, made=made, words=f"{kind} in its place")
+
+
+def other_modes(region: Region, number: int) -> Iterator[Trial]:
+    """Yield a Resize that takes the nearest place by another rule."""
+    side, operator = side_of(region, number), region.walk.file.operators[number]
+    before = region.values.get(next(filter(None, operator.outputs)))
+    for key, values in MODES.items() if plain(side.type) == "resize" and before is not None else ():
+        for value in values:
+            settings = {key: value}
+            found = compute(replace(side, attributes={**side.attributes, **settings}))
+            if found is not None and before is not None and found.shape == before.shape:
+                made = found.astype(before.dtype)
+                yield Trial(donor=-1, feeds={}, settings=settings, made=made, words=f"the {key} {value}")
 
 
 def side_of(region: Region, number: int) -> Side:

@@ -21,6 +21,14 @@ from lwmport.runtime.pieces.onnx import open_onnx
 from lwmport.runtime.runners.jax import reference
 from lwmport.types import Array
 
+CAUSES = {
+    "wrong order of axes": "wrong-attribute",
+    "other sign": "scaled-weights",
+    "half the groups of the last norm": "wrong-attribute",
+    "squared gate": "wrong-wiring",
+}
+"""Fault -> the cause that is told, of some."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
@@ -74,6 +82,7 @@ def test_a_fault_is_found_at_its_operator(name: str, sample: Sample, tmp_path: P
     assert told.output == output
     assert told.own_inputs.max_abs > 0
     assert told.explanation
+    assert told.cause == CAUSES.get(name, told.cause)
 
 
 def test_a_tensor_times_itself_is_not_told_as_a_square(sample: Sample, tmp_path: Path) -> None:
