@@ -73,3 +73,12 @@ def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tupl
         if match is not None and len(match.view.order) == axes:
             counted[match.view.order, match.view.halves] += 1
     return [order for order, _ in counted.most_common()]
+
+
+def beside(walk: ValueWalk, entry: Entry) -> Iterator[tuple[str, Entry]]:
+    """Yield the weights that the reference has beside a value, and what it makes of both."""
+    numbers = {number for number, one in walk.pool.numbers.items() if one is entry}
+    for label, uses in walk.pool.uses.items():
+        for use in uses if label not in walk.read_rightly else ():
+            if numbers & set(use.operands) and use.result in walk.pool.numbers:
+                yield label, walk.pool.numbers[use.result]

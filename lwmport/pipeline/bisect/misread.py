@@ -1,10 +1,8 @@
 """An operator that reads the weight, or the value, of another one: what stands beside it tells which."""
 
-from collections.abc import Iterator
-
 from lwmport.pipeline.bisect.alike import is_setting
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
-from lwmport.pipeline.bisect.held_weights import laid_out_as
+from lwmport.pipeline.bisect.held_weights import beside, laid_out_as
 from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial, comes_right
 from lwmport.pipeline.bisect.repairs import Proof
@@ -20,7 +18,7 @@ def misread(walk: ValueWalk, wrong: Wrong) -> tuple[Region, Proof] | None:
     if wrong.reader < 0 or wrong.tensor not in walk.known.matches:
         return None
     operator = walk.file.operators[wrong.reader]
-    for label, result in _beside(walk, walk.known.matches[wrong.tensor].entry):
+    for label, result in beside(walk, walk.known.matches[wrong.tensor].entry):
         for place, name in enumerate(operator.inputs):
             if name not in walk.file.constants or is_setting(walk, name):
                 continue
@@ -69,12 +67,3 @@ def _goes_on(walk: ValueWalk, number: int, made: Array, entry: Entry) -> bool:
     if output in walk.outputs:
         return walk.is_right(made, walk.outputs[output])
     return comes_right(walk, number, {output: made}, entry)
-
-
-def _beside(walk: ValueWalk, entry: Entry) -> Iterator[tuple[str, Entry]]:
-    """Yield the weights that the reference has beside a value, and what it makes of both."""
-    numbers = {number for number, one in walk.pool.numbers.items() if one is entry}
-    for label, uses in walk.pool.uses.items():
-        for use in uses if label not in walk.read_rightly else ():
-            if numbers & set(use.operands) and use.result in walk.pool.numbers:
-                yield label, walk.pool.numbers[use.result]

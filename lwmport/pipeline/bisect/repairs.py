@@ -12,7 +12,8 @@ import numpy as np
 
 from lwmport.pipeline.bisect.alike import ALIKE, is_data, is_setting, likeness, signature
 from lwmport.pipeline.bisect.by_values import ValueWalk
-from lwmport.pipeline.bisect.held_weights import candidates, read_counts
+from lwmport.pipeline.bisect.held_weights import beside, candidates, laid_out_as, read_counts
+from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial
 from lwmport.pipeline.bisect.variants import (
     exchanged_outputs,
@@ -55,8 +56,8 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
     Operators that were ``tried`` in a smaller region are left out.
     """
     trials_of = (
-        *(_swapped, _reweighted, _from_its_like, _laid_out, other_numbers, unread_inputs, other_types, other_modes),
-        *(_donated, _left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
+        *(_swapped, _reweighted, _weighted_as_there, _from_its_like, _laid_out, other_numbers, unread_inputs),
+        *(other_types, other_modes, _donated, _left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
     )
     for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
@@ -82,18 +83,21 @@ def _would_do(region: Region, number: int, trial: Trial) -> bool:
 
 
 def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bool:
-    """Return whether an operator whose constant is none of the weights gives, with one that nothing reads, its use.
+    """Return whether an operator gives a value of the reference with another weight, and its own cannot be right.
 
-    So a place is proven even where another weight behind it is wrong too: a norm has a gain and a bias.
+    Its own is none of the checkpoint's, or one that the reference has nowhere beside what the operator reads. So a
+    place is proven even where another weight behind it is wrong too: a norm has a gain and a bias.
     """
     walk = region.walk
     names = walk.file.operators[number].inputs
     held = names[trial.at] if 0 <= trial.at < len(names) else ""
-    if held not in walk.file.constants or walk.weight(held) is not None or trial.weight in read_counts(walk):
+    if held not in walk.file.constants or (match := walk.pool.match(value)) is None:
         return False
-    match = walk.pool.match(value)
+    own = walk.weight(held)
+    if own is not None:
+        return trial.weight in _labels_there(region, number) and not _is_there(region, number, own.entry.label)
     results = [walk.pool.numbers.get(use.result) for use in walk.pool.uses.get(trial.weight, ())]
-    return match is not None and any(match.entry is entry for entry in results)
+    return trial.weight not in read_counts(walk) and any(match.entry is entry for entry in results)
 
 
 def same(one: Array, other: Array) -> bool:
@@ -134,6 +138,37 @@ def _reweighted(region: Region, number: int, *, anyhow: bool = False) -> Iterato
         for weight, value in candidates(walk, operator, place, shape, anyhow=anyhow):
             feeds = {**region.inputs(number), name: value.astype(walk.file.constant(name).dtype)}
             yield Trial(donor=number, feeds=feeds, weight=weight, at=place)
+
+
+def _weighted_as_there(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with each weight that the reference has beside what it reads, though others read that too."""
+    walk = region.walk
+    operator, labels = walk.file.operators[number], _labels_there(region, number)
+    for place, name in enumerate(operator.inputs):
+        if name in walk.file.constants and not is_setting(walk, name):
+            for label in labels:
+                for value in laid_out_as(walk, operator, place, label):
+                    yield Trial(donor=number, feeds={**region.inputs(number), name: value}, weight=label, at=place)
+
+
+def _labels_there(region: Region, number: int) -> list[str]:
+    """Return the weights that the reference has beside what an operator reads, and that none has read rightly."""
+    found = (label for entry in _read(region, number) for label, _ in beside(region.walk, entry))
+    return list(dict.fromkeys(found))
+
+
+def _is_there(region: Region, number: int, label: str) -> bool:
+    """Return whether the reference has a weight beside what an operator reads."""
+    pool = region.walk.pool
+    operands = [pool.numbers.get(one) for use in pool.uses.get(label, ()) for one in use.operands]
+    return any(entry is one for entry in _read(region, number) for one in operands)
+
+
+def _read(region: Region, number: int) -> list[Entry]:
+    """Return the values of the reference that an operator reads."""
+    walk = region.walk
+    matches = (walk.known.matches.get(name) for name in walk.data(walk.file.operators[number]))
+    return [match.entry for match in matches if match is not None]
 
 
 def _from_its_like(region: Region, number: int) -> Iterator[Trial]:

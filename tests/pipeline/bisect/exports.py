@@ -5,6 +5,7 @@ import json
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -190,6 +191,16 @@ def wrong_strides(model: onnx.ModelProto) -> str:
     return str(node.output[0])
 
 
+def exchanged_kernels(model: onnx.ModelProto) -> str:
+    """Exchange the kernels of two convolutions of which one reads what is made of the other."""
+    shapes = {item.name: tuple(item.dims) for item in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type == "Conv" and shapes[node.input[1]][2:] == (3, 3)]
+    alike = (pair for pair in pairwise(nodes[1:]) if len({shapes[node.input[1]] for node in pair}) == 1)
+    one, other = next(alike)
+    one.input[1], other.input[1] = other.input[1], one.input[1]
+    return str(one.output[0])
+
+
 def squared_gate(model: onnx.ModelProto) -> str:
     """Let the last product with a sigmoid read that twice."""
     gates = {node.output[0] for node in model.graph.node if node.op_type == "Sigmoid"}
@@ -216,6 +227,7 @@ FAULTS: Final[dict[str, tuple[Fault, bool]]] = {
     "other sign": (other_sign, True),
     "wrong strides": (wrong_strides, True),
     "squared gate": (squared_gate, True),
+    "exchanged kernels": (exchanged_kernels, True),
 }
 """Name -> the fault, and whether a repair proves its place."""
 

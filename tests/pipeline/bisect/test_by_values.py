@@ -26,6 +26,7 @@ CAUSES = {
     "other sign": "scaled-weights",
     "half the groups of the last norm": "wrong-attribute",
     "squared gate": "wrong-wiring",
+    "exchanged kernels": "stale-weights",
 }
 """Fault -> the cause that is told, of some."""
 
