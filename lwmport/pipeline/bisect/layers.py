@@ -3,9 +3,10 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Final
 
-from lwmport.pipeline.bisect.alike import is_setting
+from lwmport.pipeline.bisect.alike import is_setting, signature
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.regions import Region
 
@@ -17,14 +18,17 @@ Pairs = dict[int, int]
 
 
 def alignments(region: Region) -> list[Pairs]:
-    """Return how the operators of a region stand in other layers, the likest layers first."""
+    """Return how the operators of a region stand in other layers, then in other modules, each time the likest first."""
     walk, numbers = region.walk, set(region.numbers)
     labels = _labels(walk)
     near = [n for n in (*region.numbers, region.wrong.reader) if n in labels]
-    layers = dict.fromkeys((*_prefixes(labels, near), *_modules(labels, near)))
-    ways = [(one, other, order) for one, other in layers for order in (_in_file, _by_reading)]
-    found = [pairs for one, other, order in ways if numbers & set(pairs := _aligned(walk, labels, (one, other), order))]
-    return sorted(found, key=lambda pairs: -_likeness(walk, pairs, numbers))[:LAYERS]
+    every = []
+    for named in (_prefixes, _modules):
+        ways = product(dict.fromkeys(named(labels, near)), (_in_file, _by_reading))
+        found = (_aligned(walk, labels, both, order) for both, order in ways)
+        some = [pairs for pairs in found if numbers & set(pairs) and pairs not in every]
+        every += sorted(some, key=lambda pairs: -_likeness(walk, pairs, numbers))[:LAYERS]
+    return every
 
 
 def _labels(walk: ValueWalk) -> dict[int, str]:
@@ -138,4 +142,4 @@ def _likeness(walk: ValueWalk, pairs: Pairs, numbers: set[int]) -> int:
     """Return how many operators of a region have one of the same type and settings in the other layer."""
     operators = walk.file.operators
     both = [(operators[one], operators[two]) for one, two in pairs.items() if one in numbers]
-    return sum(one.type == two.type and repr(one.attributes) == repr(two.attributes) for one, two in both)
+    return sum(signature(walk, one) == signature(walk, two) for one, two in both)
