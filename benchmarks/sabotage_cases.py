@@ -84,7 +84,9 @@ FAULTY = (
 )
 """What faults are planted in."""
 
-FOREIGN = tuple(Case(component=one, format="onnx", dialect="onnx", foreign=True) for one in (*PICTURES, "llama"))
+FOREIGN = tuple(
+    Case(component=one, format="onnx", dialect="onnx", foreign=True) for one in (*PICTURES, "llama", *TOWERS)
+)
 """What faults are planted in with ``--foreign``."""
 
 CLEAN = (

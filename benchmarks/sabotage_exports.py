@@ -1,6 +1,7 @@
-"""The same component by another tool: torch.onnx.export of the VQGAN's twin and of transformers' LLaMA."""
+"""The same component by another tool: torch.onnx.export of the VQGAN's twin and of transformers' own models."""
 
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.reopen import Converted
 
 FOLDER = "by-torch"
+TOWERS = {"minigpt4-vision": "vit_torch", "llava-vision": "clip_torch"}
+"""Vision tower -> the module that exports transformers' own."""
 
 
 def export(converted: Converted) -> Path:
@@ -20,6 +23,8 @@ def export(converted: Converted) -> Path:
     out.parent.mkdir()
     if part.name.startswith("vqgan"):
         _twin(converted, out)
+    elif part.name in TOWERS:
+        _tower(converted, out)
     else:
         _transformers(converted, out)
     return out
@@ -46,6 +51,12 @@ def _twin(converted: Converted, out: Path) -> None:
         input_names=[spec.name],
         output_names=[each.name for each in component.signature.outputs],
     )
+
+
+def _tower(converted: Converted, out: Path) -> None:
+    component, read = converted.component(out.stem), converted.component_weights(out.stem)
+    weights = {name: np.asarray(read.read(name)) for name in component.weights}
+    import_module(TOWERS[out.stem]).export(component.config, weights, out)
 
 
 def _transformers(converted: Converted, out: Path) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lwmport.cli.completion import files, names
+from lwmport.cli.completion import files
 from lwmport.cli.junit import junit as told_as_junit
-from lwmport.cli.options import shared
+from lwmport.cli.options import judged, shared
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.verdicts import exit_code
@@ -22,20 +22,8 @@ SHOWN: Final = 5
 
 @click.command(short_help="Find the first wrong operator of a model, and why.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option(
-    "--reference",
-    shell_complete=files,
-    default="jax",
-    show_default=True,
-    metavar="jax|PATH",
-    help="The reference: jax, or the path of another model.",
-)
-@click.option(
-    "--runner",
-    shell_complete=names("runner"),
-    metavar="NAME",
-    help="The runner of the model: see 'lwmport list'. By default its suffix decides.",
-)
+@judged("reference")
+@judged("runner")
 @click.option(
     "--results",
     shell_complete=files,
@@ -45,14 +33,8 @@ SHOWN: Final = 5
 )
 @click.option("--strict", is_flag=True, help="Count an error that no output shows as wrong too.")
 @shared("inputs", "samples", "junit")
-@click.option(
-    "--checkpoint", shell_complete=files, help="The checkpoint that was converted. Weights made from a seed need none."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder for a report. By default no report is written.",
-)
+@judged("checkpoint")
+@judged("out")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def bisect(as_json: bool, junit: Path | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
     """Run ARTIFACT an operator at a time and say where the first error enters, why, and what becomes of it.

@@ -64,6 +64,40 @@ def shared(*keys: str) -> Callable[[_Command], _Command]:
     return add
 
 
+JUDGED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "reference": click.option(
+        "--reference",
+        shell_complete=files,
+        default="jax",
+        show_default=True,
+        metavar="jax|PATH",
+        help="The reference: jax, or the path of another model.",
+    ),
+    "runner": click.option(
+        "--runner",
+        shell_complete=names("runner"),
+        metavar="NAME",
+        help="The runner of the model: see 'lwmport list'. By default its suffix decides.",
+    ),
+    "checkpoint": click.option(
+        "--checkpoint",
+        shell_complete=files,
+        help="The checkpoint that was converted. Weights made from a seed need none.",
+    ),
+    "out": click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The folder for a report. By default no report is written.",
+    ),
+}
+"""Key -> an option of the commands that judge a model."""
+
+
+def judged(key: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds an option of the commands that judge a model."""
+    return JUDGED[key]
+
+
 def taken(values: dict[str, Any], place: Place) -> dict[str, Any]:
     """Return field -> value of the options of one record, which are taken out of a command's arguments."""
     return {option.name: values.pop(option.key) for option in of_place(place) if option.key in values}

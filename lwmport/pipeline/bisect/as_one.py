@@ -21,6 +21,9 @@ NEAR: Final = 0.5
 MOST: Final = 2
 """Known values that operators may read to be taken as one."""
 
+OPERATOR: Final = "wrong-operator"
+"""The cause that an operator which reads one tensor twice only seems to have: x x is a square, or a lost factor."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AsOne:
@@ -41,16 +44,23 @@ def as_one(region: Region) -> AsOne | None:
         if found is None or found.dtype.kind != "f" or output in walk.known.matches:
             continue
         told = _told(walk, found, _given(region, output))
-        if told is not None:
+        if told is not None and not (told.cause == OPERATOR and _reads_twice(region, number)):
             return AsOne(number=number, output=output, found=found, told=told)
     return None
+
+
+def _reads_twice(region: Region, last: int) -> bool:
+    """Return whether an operator of a region, up to a last one, reads one tensor in two places."""
+    read = (region.walk.data(region.walk.file.operators[number]) for number in region.numbers if number <= last)
+    return any(len(set(names)) < len(names) for names in read)
 
 
 def _told(walk: ValueWalk, found: Array, given: dict[str, Array]) -> Diagnosis | None:
     near = walk.pool.near(found, NEAR) if 1 <= len(given) <= MOST else None
     right = found if near is None else near.view.of(walk.pool.value(near.entry)).astype(found.dtype)
-    if near is None or right.shape != found.shape:
-        return None
+    read = (walk.known.matches[name].entry for name in given if name in walk.known.matches)
+    if near is None or right.shape != found.shape or any(entry is near.entry for entry in read):
+        return None  # what is read is no result
     held = (False,) * len(given)
     side = Side(type=REGION, inputs=tuple(given.values()), names=tuple(given), constant=held)
     rounding = ROUNDINGS * epsilon_of(found)

@@ -78,6 +78,8 @@ class ValueWalk:
         self.pool, self.file, self.feeds, self.outputs = pool, file, feeds, outputs
         self.known = Known(values=dict(feeds), reached=dict(feeds))
         self._refusal = ""
+        self.read_rightly = set[str]()
+        """The weights that an operator has read whose output is known."""
         self.makers = {name: n for n, operator in enumerate(file.operators) for name in operator.outputs if name}
         self.readers: dict[str, list[int]] = {}
         for number, operator in enumerate(file.operators):
@@ -154,7 +156,10 @@ class ValueWalk:
                 self.known.refused[number] = self._refusal
             return Wrong(tensor=output, reader=number, label="", right=None) if ready else None
         named = [(name, self.pool.match(value)) for name, value in found.items()]
-        wrong = None if any(match for _, match in named) else self._shown(number)
+        known = any(match for _, match in named)
+        if known:
+            self.read_rightly.update(self._labels(operator))
+        wrong = None if known else self._shown(number)
         for name, value in found.items() if wrong is None else ():
             self.settle(name, value)
         return wrong
@@ -173,9 +178,7 @@ class ValueWalk:
     def _shown(self, number: int) -> Wrong | None:
         """Return the input of an operator with a weight that is not what it should be, and go on with the right one."""
         operator = self.file.operators[number]
-        held = [self.weight(name) for name in operator.inputs if name in self.file.constants]
-        labels = [match.entry.label for match in held if match is not None]
-        weights = [label for label in labels if not self._is_overread(label)]
+        weights = [label for label in self._labels(operator) if not self._is_overread(label)]
         for name in self.data(operator) if weights else ():
             value, match = self.known.values.get(name), self.known.matches.get(name)
             for entry in self._operands(weights):
@@ -189,6 +192,11 @@ class ValueWalk:
                             self.settle(output, one)
                         return Wrong(tensor=name, reader=number, label=entry.label, right=right, entry=entry)
         return None
+
+    def _labels(self, operator: Operator) -> list[str]:
+        """Return the weights that an operator reads."""
+        held = [self.weight(name) for name in operator.inputs if name in self.file.constants]
+        return [match.entry.label for match in held if match is not None]
 
     def _is_overread(self, weight: str) -> bool:
         """Return whether more operators read a weight than do in the reference: one of them reads the wrong one."""

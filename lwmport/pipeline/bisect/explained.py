@@ -1,11 +1,13 @@
 """What a report says of a place in a model that was matched by values."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lwmport.diagnosis.diagnose import diagnose
-from lwmport.diagnosis.evidence import Evidence, Side
+from lwmport.diagnosis.evidence import Diagnosis, Evidence, Side
 from lwmport.pipeline.bisect.as_one import NEAR
 from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.elimination import by_elimination
 from lwmport.pipeline.bisect.evidence import around, neighbours_of, side_of
 from lwmport.pipeline.bisect.measure import EQUAL, LOST, heat_of, measured, worst_of
 from lwmport.pipeline.bisect.places import Place
@@ -51,9 +53,7 @@ def first_of(walk: ValueWalk, place: Place) -> First:
     """Return the record of a place."""
     operator, right = walk.file.operators[place.number], right_of(walk, place)
     known = right is not place.found
-    told = place.told
-    if told is None and known and right.shape == place.found.shape:
-        told = diagnose(_evidence(walk, place, right))
+    told = place.told or (_told(walk, place, right) if known else None)
     own = measured(right, place.found) if known else _shown(place)
     alike = known and right.shape == place.found.shape
     heat, axes = heat_of(right, place.found) if alike else ((), "")
@@ -74,6 +74,15 @@ def first_of(walk: ValueWalk, place: Place) -> First:
     )
 
 
+def _told(walk: ValueWalk, place: Place, right: Array) -> Diagnosis | None:
+    if place.proof is not None and place.proof.trial.vague:
+        return None
+    evidence = _evidence(walk, place, right)
+    told = diagnose(evidence) if right.shape == place.found.shape or evidence.expected is not None else None
+    replayed = place.proof is not None and bool(place.proof.trial.names)
+    return by_elimination(evidence) if told is None and replayed else told
+
+
 def _shown(place: Place) -> Measured:
     """Return how far the tensor is that shows an error."""
     return LOST if place.wrong.right is None else measured(place.wrong.right, place.shown)
@@ -81,11 +90,15 @@ def _shown(place: Place) -> Measured:
 
 def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     operator, trial = walk.file.operators[place.number], None if place.proof is None else place.proof.trial
-    expected = None if trial is None or trial.donor < 0 else _expected(walk, place, trial)
+    found, expected = side_of(walk.file, operator, place.inputs), None
+    if trial is not None:
+        changed = {**found.attributes, **trial.settings}
+        own = replace(found, type=trial.type or found.type, attributes=changed)
+        expected = own if trial.type or trial.settings else _expected(walk, place, trial)
     return Evidence(
         format=walk.file.format,
         expected=expected,
-        found=side_of(walk.file, operator, place.inputs),
+        found=found,
         reference=right,
         observed=place.found,
         rounding=ROUNDINGS * epsilon_of(place.found),
@@ -97,9 +110,13 @@ def _evidence(walk: ValueWalk, place: Place, right: Array) -> Evidence:
     )
 
 
-def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side:
+def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side | None:
     """Return the operator that should be there, with the names of the tensors in the file that it should read."""
+    if trial.donor < 0:
+        return None
     donor = walk.file.operators[trial.donor]
+    if trial.names:
+        return _replayed(walk, donor, trial)
     held = {name: walk.file.constant(name) for name in donor.inputs if name in walk.file.constants}
     values = tuple({**held, **trial.feeds}.get(name) for name in donor.inputs)
     own = {id(value): name for name, value in place.inputs.items()}
@@ -109,6 +126,19 @@ def _expected(walk: ValueWalk, place: Place, trial: Trial) -> Side:
         inputs=values,
         names=tuple(own.get(id(value), name) for value, name in zip(values, donor.inputs, strict=True)),
         constant=tuple(name in walk.file.constants and id(trial.feeds.get(name)) not in own for name in donor.inputs),
+    )
+
+
+def _replayed(walk: ValueWalk, donor: Operator, trial: Trial) -> Side:
+    """Return an operator of another layer as it should be in this one."""
+    constant = tuple(name in walk.file.constants for name in trial.names)
+    both = zip(donor.inputs, trial.names, constant, strict=True)
+    return Side(
+        type=donor.type,
+        attributes=donor.attributes,
+        inputs=tuple(walk.file.constant(ours) if held else trial.feeds.get(name) for name, ours, held in both),
+        names=trial.names,
+        constant=constant,
     )
 
 

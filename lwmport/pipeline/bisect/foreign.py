@@ -7,47 +7,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lwmport.checkpoints.description import component_of
-from lwmport.checkpoints.model_weights import component_weights, open_model
-from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.errors import PortError, RunnerError, UsageError
-from lwmport.models.families import USUAL
-from lwmport.models.options import Options
-from lwmport.models.specs import looks_like
+from lwmport.errors import RunnerError
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.explained import first_of, taps_of
-from lwmport.pipeline.bisect.fitted_inputs import KEY, Fitted, expected_output, fitted
+from lwmport.pipeline.bisect.exported_model import Case, Model, fit_of, fitting
+from lwmport.pipeline.bisect.fitted_inputs import KEY, Fitted, expected_output
 from lwmport.pipeline.bisect.places import Place, located
-from lwmport.pipeline.bisect.pool import Pool, pool_of
-from lwmport.pipeline.bisect.request import JAX, BisectRequest
+from lwmport.pipeline.bisect.pool import Pool, check_room, pool_of
+from lwmport.pipeline.bisect.request import BisectRequest
 from lwmport.pipeline.bisect.verdict import Verdict, judged
 from lwmport.pipeline.bisect.views import View, error_of
 from lwmport.pipeline.observer import Observer
-from lwmport.pipeline.reopen import find
 from lwmport.pipeline.validate.subject import is_described
-from lwmport.pipeline.validate.test_inputs import TestInputs, sampling_for
 from lwmport.reports.bisection import Bisection
 from lwmport.runtime.pieces.isolated import IsolatedPieces
 from lwmport.runtime.pieces.opening import OPENERS, TITLES
 from lwmport.runtime.pieces.spec import Pieces
 from lwmport.runtime.runners.jax import reference
-from lwmport.types import Array, Component, Status, Weights
-
-BATCH: Final = 1
+from lwmport.types import Array, Component, Status
 
 THREADS: Final = 1
 """Of each of the many small models: the threads of all of them together would take the memory of the process."""
 
 UNSEEN: Final = "an output is out of tolerance, and no operator was found that makes it so"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A component that a file may be an export of, and its weights. ``source`` describes these."""
-
-    component: Component
-    weights: Weights
-    source: str
 
 
 def is_foreign(artifact: Path) -> bool:
@@ -61,32 +43,72 @@ def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:
     Raises:
         UsageError: nothing tells which component it is of, or its inputs and outputs do not fit.
     """
-    with contextlib.ExitStack() as opened:
-        file = IsolatedPieces(request.artifact, THREADS)
-        opened.callback(file.close)
-        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        model, fit = _fitting(request, file)
-        component = model.component
-        observer.phase(f"{component.name}: run the reference, JAX, and keep what it computes")
-        pool = pool_of(component, model.weights, fit.inputs, scratch, observer.progress)
+    with contextlib.closing(IsolatedPieces(request.artifact, THREADS)) as file:
+        model, cases = fitting(request, file)
+        found = _searched(request, file, model, cases[0], observer)
+        for number, case in enumerate(cases[1:], 2):
+            if found.result.status is not Status.PASSED or any(tap.enters for tap in found.result.taps):
+                break
+            observer.phase(f"{model.component.name}: run the whole file, case {number} of {len(cases)}")
+            if not _is_right(file, model, case, found.heads):
+                found = _searched(request, file, model, case, observer)
+        return found.result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search of one case found, and the size of a head whose rotated halves lie apart in the file."""
+
+    result: Bisection
+    heads: int
+
+
+def _searched(request: BisectRequest, file: Pieces, model: Model, case: Case, observer: Observer) -> Searched:
+    component = model.component
+    with tempfile.TemporaryDirectory() as scratch:
+        fit = fit_of(component, case, file)
+        size = check_room(component, fit.inputs, Path(scratch))
+        observer.phase(f"{component.name}: run the reference, JAX, and keep the {size:,} bytes that it computes")
+        pool = pool_of(component, model.weights, fit.inputs, Path(scratch), observer.progress)
         right = reference(component, model.weights).run(fit.inputs)
         heads = 0
         if any(name.endswith(KEY) for name in fit.feeds):
-            heads = _halves(pool, file) or _halves_by_outputs(pool, file, request, right)
-            _, fit = _fitting(request, file, heads)
+            heads = _halves(pool, file) or _halves_by_outputs(pool, file, (component, case), right)
+            fit = fit_of(component, case, file, heads)
         laid = _laid(fit, file, right, heads)
         observer.phase(f"{component.name}: run {len(file.operators)} operators, each on the reference's own inputs")
         walk = ValueWalk(pool, file, fit.feeds, {name: value for name, (value, _) in laid.items()})
         places = located(walk, observer.progress)
-        found = {}
-        for name, (value, view) in laid.items():
-            reached = walk.known.reached.get(name)
-            if reached is not None and reached.size == value.size:
-                ours = fit.outputs[name]
-                found[ours] = view.back(reached, right[ours].shape)
-        wanted = {ours: right[ours] for ours in fit.outputs.values()}
-        verdict = judged(component, model.weights, fit.inputs, (wanted, found), _precision(file))
-        return _told(request, model, fit, walk, places, verdict)
+        verdict = _verdict(file, model, fit, laid, (right, walk.known.reached))
+        return Searched(result=_told(request, model, fit, walk, places, verdict), heads=heads)
+
+
+def _is_right(file: Pieces, model: Model, case: Case, heads: int) -> bool:
+    """Return whether the whole file gives what the reference gives in a case."""
+    fit = fit_of(model.component, case, file, heads)
+    right = reference(model.component, model.weights).run(fit.inputs)
+    laid = _laid(fit, file, right, heads)
+    try:
+        found = file.run(range(len(file.operators)), fit.feeds, list(laid))
+    except RunnerError:
+        return False
+    return _verdict(file, model, fit, laid, (right, found)).passed
+
+
+def _verdict(
+    file: Pieces, model: Model, fit: Fitted, laid: Mapping[str, tuple[Array, View]],
+    both: tuple[Mapping[str, Array], Mapping[str, Array]],
+) -> Verdict:  # fmt: skip
+    """Return the verdict on the outputs of the reference and of the file, in the layout of the component."""
+    right, reached = both
+    found = {}
+    for name, (value, view) in laid.items():
+        one = reached.get(name)
+        if one is not None and one.size == value.size:
+            ours = fit.outputs[name]
+            found[ours] = view.back(one, right[ours].shape)
+    wanted = {ours: right[ours] for ours in fit.outputs.values()}
+    return judged(model.component, model.weights, fit.inputs, (wanted, found), _precision(file))
 
 
 def _laid(fit: Fitted, file: Pieces, right: Mapping[str, Array], heads: int) -> dict[str, tuple[Array, View]]:
@@ -99,50 +121,6 @@ def _laid(fit: Fitted, file: Pieces, right: Mapping[str, Array], heads: int) -> 
     return found
 
 
-def _fitting(request: BisectRequest, file: Pieces, heads: int = 0) -> tuple[Model, Fitted]:
-    """Return the model of which the file may be an export, and a run of both."""
-    reasons = []
-    for model in _models(request):
-        try:
-            sampling = sampling_for(request.inputs, request.samples, request.checkpoint, [model.component])
-            trials = TestInputs(model.component, model.weights, sampling.of(BATCH)).trials(BATCH)
-            cases = [trial.made.inputs for trial in trials]
-            return model, fitted(model.component, cases, file.inputs, file.outputs, heads)
-        except UsageError as error:
-            reasons.append(str(error))
-    raise UsageError(reasons[-1] if reasons else "")
-
-
-def _models(request: BisectRequest) -> list[Model]:
-    """Return the components that a reference or a checkpoint tells."""
-    if request.reference != JAX:
-        made = find(Path(request.reference), request.checkpoint)
-        if made is None:
-            raise UsageError(
-                f"expected --reference to be what lwmport converted, or a model with the same operators as "
-                f"{request.artifact}, found {request.reference}"
-            )
-        source = str(made.manifest.weights["description"])
-        return [Model(component=made.component(part.name), weights=made.component_weights(part.name), source=source)
-                for part in made.parts]  # fmt: skip
-    asked = f"name a folder that lwmport converted with --reference, for nothing tells what {request.artifact} is"
-    if request.checkpoint is None:
-        raise UsageError(
-            f"expected --reference or --checkpoint for a model that has no manifest, found neither; {asked}"
-        )
-    checkpoint = open_checkpoint(request.checkpoint)
-    name = component_of(checkpoint) or looks_like(checkpoint.specs)
-    if not name:
-        raise UsageError(f"expected a checkpoint that tells its component, found {request.checkpoint}; {asked}")
-    try:
-        family, weights = open_model(name, request.checkpoint, USUAL, Options(), 0)
-    except PortError as error:
-        raise UsageError(f"{error}; {asked}") from error
-    del asked
-    return [Model(component=part, weights=component_weights(family, part, weights),
-                  source=str(weights.source["description"])) for part in family.references]  # fmt: skip
-
-
 def _halves(pool: Pool, file: Pieces) -> int:
     """Return the size of a head if the file's weights have the rotated halves of heads apart, else 0."""
     for name, spec in file.constants.items():
@@ -153,11 +131,11 @@ def _halves(pool: Pool, file: Pieces) -> int:
     return 0
 
 
-def _halves_by_outputs(pool: Pool, file: Pieces, request: BisectRequest, right: Mapping[str, Array]) -> int:
+def _halves_by_outputs(pool: Pool, file: Pieces, made: tuple[Component, Case], right: Mapping[str, Array]) -> int:
     """Return the size of a head if the outputs are nearer to the reference's with rotated halves apart, else 0."""
     errors = {}
     for heads in (0, *pool.heads):
-        _, fit = _fitting(request, file, heads)
+        fit = fit_of(*made, file, heads)
         names = [name for name in fit.outputs if not name.endswith(KEY)]
         try:
             found = file.run(range(len(file.operators)), fit.feeds, names)

@@ -5,10 +5,14 @@ from math import prod
 from typing import Final
 
 from lwmport.diagnosis.evidence import Diagnosis
+from lwmport.pipeline.bisect.alike import ALIKE, likeness, signature
 from lwmport.pipeline.bisect.as_one import as_one
 from lwmport.pipeline.bisect.by_values import ValueWalk, Wrong
+from lwmport.pipeline.bisect.held_weights import read_counts
+from lwmport.pipeline.bisect.misread import misread, rewired
 from lwmport.pipeline.bisect.regions import Region
-from lwmport.pipeline.bisect.repairs import ALIKE, Proof, likeness, proof_of, read_weights, signature
+from lwmport.pipeline.bisect.repairs import Proof, proof_of
+from lwmport.pipeline.bisect.siblings import told_by_siblings
 from lwmport.pipeline.bisect.walk import LOST
 from lwmport.types import Array, Progress
 
@@ -63,6 +67,10 @@ def located(walk: ValueWalk, progress: Progress = lambda *_: None) -> list[Place
 
 def _explain(walk: ValueWalk, wrong: Wrong, found: Places) -> None:
     """Find where a tensor becomes wrong: several places, where each is proven and it is wrong still."""
+    other = misread(walk, wrong) or rewired(walk, wrong)
+    if other is not None:
+        _add(other[0], other[1], found)
+        return
     while _is_explained(walk, wrong, found) and wrong.reader < 0 and not _is_mended(walk, wrong):
         pass
 
@@ -77,26 +85,36 @@ def _is_explained(walk: ValueWalk, wrong: Wrong, found: Places) -> bool:
     near = Region(walk, wrong)
     if any(set(near.numbers) >= set(before.numbers) for before in found.unclear):
         return False  # what is wrong there reaches this tensor too
-    tried = set[int]()
+    tried, region, proof = set[int](), near, told_by_siblings(near)
     for beyond in range(BEYOND + 1):
+        if proof is not None:
+            break
         region = Region(walk, wrong, beyond) if beyond else near
         proof = proof_of(region, tried)
-        if proof is not None:
-            found.proven.append(_place(region, proof.number, proof))
-            region.mend(proof.number, proof.right)
-            return True
         tried.update(region.numbers)
-    found.unclear.append(near)
-    return False
+    if proof is None:
+        found.unclear.append(near)
+        return False
+    _add(region, proof, found)
+    return True
+
+
+def _add(region: Region, proof: Proof, found: Places) -> None:
+    place = _place(region, proof.number, proof)
+    found.proven.append(place)
+    region.mend(place.number, {place.output: proof.right, **proof.values})
 
 
 def _place(region: Region, number: int, proof: Proof | None) -> Place:
     output = next(filter(None, region.walk.file.operators[number].outputs))
+    inputs, found = region.inputs(number), region.values.get(output, LOST)
+    if proof is not None and proof.inputs is not None:
+        inputs, found = dict(proof.inputs), LOST if proof.found is None else proof.found
     return Place(
         number=number,
         output=output,
-        inputs=region.inputs(number),
-        found=region.values.get(output, LOST),
+        inputs=inputs,
+        found=found,
         wrong=region.wrong,
         shown=region.values.get(region.wrong.tensor, LOST),
         proof=proof,
@@ -144,5 +162,5 @@ def _is_strange(walk: ValueWalk, name: str) -> bool:
     spec = walk.file.constants.get(name)
     if spec is None or spec.dtype[0] in "biu" or walk.weight(name) is not None:
         return False
-    size, read = prod(map(int, spec.shape)), read_weights(walk)
+    size, read = prod(map(int, spec.shape)), read_counts(walk)
     return size > 1 and any(entry.label not in read for entry in walk.pool.known[size])

@@ -1,5 +1,6 @@
 """The pool: every value that the reference computes in one case, and every weight, to be known again by its numbers."""
 
+import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -8,10 +9,12 @@ from typing import Final
 
 import numpy as np
 
+from lwmport import memory
+from lwmport.errors import PortError
 from lwmport.graphs.origins import Origin
 from lwmport.pipeline.bisect.anchors import Print, print_of
 from lwmport.pipeline.bisect.views import View, nearest, settled
-from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
+from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner, computed_bytes
 from lwmport.types import Array, Component, Progress, Weights
 
 ROUNDING: Final = {"float32": 3e-6, "float64": 3e-6, "float16": 4e-3, "bfloat16": 3e-2}
@@ -106,6 +109,22 @@ class Pool:
                     if best.error <= SURE:
                         return best
         return best
+
+
+def check_room(component: Component, inputs: Mapping[str, Array], scratch: Path) -> int:
+    """Return the bytes that a component computes of some inputs, if there is room for them in memory and on disk.
+
+    Raises:
+        PortError: there is not.
+    """
+    needed, free = computed_bytes(component, inputs), shutil.disk_usage(scratch).free
+    memory.check_free(needed, "hold what the reference computes beside the file's values")
+    if free < needed:
+        raise PortError(
+            f"expected about {needed:,} bytes of free disk in {scratch.parent} for what the reference computes, found "
+            f"{free:,}; make room, or set TMPDIR to a larger disk"
+        )
+    return needed
 
 
 def pool_of(

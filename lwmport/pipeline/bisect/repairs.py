@@ -3,29 +3,32 @@
 A repair that makes the wrong tensor right proves the place, and tells what should be there.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
-from math import prod
 from typing import Any, Final
 
 import numpy as np
 
+from lwmport.pipeline.bisect.alike import ALIKE, is_data, is_setting, likeness, signature
 from lwmport.pipeline.bisect.by_values import ValueWalk
+from lwmport.pipeline.bisect.held_weights import beside, candidates, laid_out_as, read_counts
+from lwmport.pipeline.bisect.pool import Entry
 from lwmport.pipeline.bisect.regions import Region, Trial
-from lwmport.pipeline.bisect.views import View, longer
+from lwmport.pipeline.bisect.variants import (
+    exchanged_outputs,
+    other_inputs,
+    other_modes,
+    other_numbers,
+    other_types,
+    unread_inputs,
+    vague_numbers,
+)
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.types import Array
 
-SMALL: Final = 64
-"""Elements up to which a constant is a setting (an axis, a shape, an epsilon) and no weight."""
-
 DONORS: Final = 24
 """Other operators of the file that are tried in one place."""
-
-ALIKE: Final = 6
-"""`likeness` of two operators of one type between neighbours of the same types."""
 
 COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "ADD", "MUL", "MAXIMUM", "MINIMUM"})
 """Types whose inputs may change places."""
@@ -33,11 +36,18 @@ COMMUTES: Final = frozenset({"Add", "Mul", "Max", "Min", "And", "Or", "Equal", "
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A trial that makes a wrong tensor right: the place, what should be there, and the right output."""
+    """A trial that makes a wrong tensor right: the place, what should be there, and the right output.
+
+    Where it is told by another layer, ``values`` are all tensors of the region as they should be, ``inputs`` what the
+    operator reads of these, and ``found`` is what it gives from them.
+    """
 
     number: int
     trial: Trial
     right: Array
+    inputs: Mapping[str, Array] | None = None
+    found: Array | None = None
+    values: Mapping[str, Array] = field(default_factory=dict)
 
 
 def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
@@ -45,7 +55,11 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
 
     Operators that were ``tried`` in a smaller region are left out.
     """
-    for trials in (_swapped, _reweighted, _from_its_like, _laid_out, _donated, _left_out):
+    trials_of = (
+        *(_swapped, _reweighted, _weighted_as_there, _from_its_like, _laid_out, other_numbers, unread_inputs),
+        *(other_types, other_modes, _donated, _left_out, other_inputs, _relaid, vague_numbers, exchanged_outputs),
+    )
+    for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
             for trial in trials(region, number):
                 value = region.made_by(number, trial)
@@ -54,24 +68,36 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                if region.proves(number, value) or _does_its_use(region, number, trial, value):
-                    return Proof(number=number, trial=trial, right=value)
+                mended = region.proves(number, value, trial.others) and not _would_do(region, number, trial)
+                if mended or _does_its_use(region, number, trial, value):
+                    return Proof(number=number, trial=trial, right=value, values=trial.others)
     return None
 
 
-def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bool:
-    """Return whether an operator whose constant is none of the weights gives, with one that nothing reads, its use.
+def _would_do(region: Region, number: int, trial: Trial) -> bool:
+    """Return whether the tensor becomes right too with what must not do."""
+    if trial.refuted is None:
+        return False
+    value = region.made_by(number, replace(trial, feeds=trial.refuted))
+    return value is not None and region.proves(number, value)
 
-    So a place is proven even where another weight behind it is wrong too: a norm has a gain and a bias.
+
+def _does_its_use(region: Region, number: int, trial: Trial, value: Array) -> bool:
+    """Return whether an operator gives a value of the reference with another weight, and its own cannot be right.
+
+    Its own is none of the checkpoint's, or one that the reference has nowhere beside what the operator reads. So a
+    place is proven even where another weight behind it is wrong too: a norm has a gain and a bias.
     """
     walk = region.walk
     names = walk.file.operators[number].inputs
     held = names[trial.at] if 0 <= trial.at < len(names) else ""
-    if held not in walk.file.constants or walk.weight(held) is not None or trial.weight in read_weights(walk):
+    if held not in walk.file.constants or (match := walk.pool.match(value)) is None:
         return False
-    match = walk.pool.match(value)
+    own = walk.weight(held)
+    if own is not None:
+        return trial.weight in _labels_there(region, number) and not _is_there(region, number, own.entry.label)
     results = [walk.pool.numbers.get(use.result) for use in walk.pool.uses.get(trial.weight, ())]
-    return match is not None and any(match.entry is entry for entry in results)
+    return trial.weight not in read_counts(walk) and any(match.entry is entry for entry in results)
 
 
 def same(one: Array, other: Array) -> bool:
@@ -94,7 +120,12 @@ def _swapped(region: Region, number: int) -> Iterator[Trial]:
             yield Trial(donor=number, feeds=feeds, words=f"inputs {one} and {other} changed places")
 
 
-def _reweighted(region: Region, number: int) -> Iterator[Trial]:
+def _relaid(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with other weights in any order of axes, where no other tells how they lie."""
+    yield from _reweighted(region, number, anyhow=True)
+
+
+def _reweighted(region: Region, number: int, *, anyhow: bool = False) -> Iterator[Trial]:
     """Yield an operator with other weights: its own laid out as elsewhere in the file, and those that nothing reads."""
     walk = region.walk
     operator = walk.file.operators[number]
@@ -104,43 +135,40 @@ def _reweighted(region: Region, number: int) -> Iterator[Trial]:
         shape = tuple(int(size) for size in spec.shape)
         if int(np.prod(shape)) < 2:
             continue
-        for weight, value in candidates(walk, operator, place, shape):
+        for weight, value in candidates(walk, operator, place, shape, anyhow=anyhow):
             feeds = {**region.inputs(number), name: value.astype(walk.file.constant(name).dtype)}
             yield Trial(donor=number, feeds=feeds, weight=weight, at=place)
 
 
-def candidates(walk: ValueWalk, operator: Operator, place: int, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
-    """Yield weights that an input may hold, as the file lays them out: its own first, then those that nothing reads."""
-    name = operator.inputs[place] if place < len(operator.inputs) else ""
-    own = walk.weight(name) if name in walk.file.constants else None
-    read = read_weights(walk)
-    unread = [entry for entry in walk.pool.known[prod(shape)] if entry.label not in read]
-    for entry in dict.fromkeys(([own.entry] if own else []) + unread):
-        split = longer(entry.shape)
-        for order, halves in usual_orders(walk, operator.type, place, len(split)):
-            if [split[axis] for axis in order] == list(longer(shape)):
-                view = View(split=split, order=order, shape=shape, halves=halves)
-                yield entry.label, view.of(walk.pool.value(entry))
+def _weighted_as_there(region: Region, number: int) -> Iterator[Trial]:
+    """Yield an operator with each weight that the reference has beside what it reads, though others read that too."""
+    walk = region.walk
+    operator, labels = walk.file.operators[number], _labels_there(region, number)
+    for place, name in enumerate(operator.inputs):
+        if name in walk.file.constants and not is_setting(walk, name):
+            for label in labels:
+                for value in laid_out_as(walk, operator, place, label):
+                    yield Trial(donor=number, feeds={**region.inputs(number), name: value}, weight=label, at=place)
 
 
-def read_weights(walk: ValueWalk) -> set[str]:
-    """Return the weights that operators of the file read."""
-    names = {name for name in walk.readers if name in walk.file.constants}
-    return {match.entry.label for name in names if (match := walk.weight(name)) is not None}
+def _labels_there(region: Region, number: int) -> list[str]:
+    """Return the weights that the reference has beside what an operator reads, and that none has read rightly."""
+    found = (label for entry in _read(region, number) for label, _ in beside(region.walk, entry))
+    return list(dict.fromkeys(found))
 
 
-def usual_orders(walk: ValueWalk, kind: str, place: int, axes: int) -> list[tuple[tuple[int, ...], int]]:
-    """Return in which orders, and with which halves, the weights lie that operators of a type read in a place.
+def _is_there(region: Region, number: int, label: str) -> bool:
+    """Return whether the reference has a weight beside what an operator reads."""
+    pool = region.walk.pool
+    operands = [pool.numbers.get(one) for use in pool.uses.get(label, ()) for one in use.operands]
+    return any(entry is one for entry in _read(region, number) for one in operands)
 
-    The most frequent one comes first.
-    """
-    counted: Counter[tuple[tuple[int, ...], int]] = Counter()
-    for operator in walk.file.operators:
-        name = operator.inputs[place] if operator.type == kind and place < len(operator.inputs) else ""
-        match = walk.weight(name) if name in walk.file.constants else None
-        if match is not None and len(match.view.order) == axes:
-            counted[match.view.order, match.view.halves] += 1
-    return [order for order, _ in counted.most_common()]
+
+def _read(region: Region, number: int) -> list[Entry]:
+    """Return the values of the reference that an operator reads."""
+    walk = region.walk
+    matches = (walk.known.matches.get(name) for name in walk.data(walk.file.operators[number]))
+    return [match.entry for match in matches if match is not None]
 
 
 def _from_its_like(region: Region, number: int) -> Iterator[Trial]:
@@ -152,20 +180,20 @@ def _donated(region: Region, number: int, least: int = 1) -> Iterator[Trial]:
     """Yield other operators of the file with the inputs of this one, those that stand in like places first."""
     walk = region.walk
     operator, given = walk.file.operators[number], given_to(region, number)
-    data = [value for name, value in zip(operator.inputs, given, strict=True) if _is_data(walk, name)]
+    data = [value for name, value in zip(operator.inputs, given, strict=True) if is_data(walk, name)]
     seen, count = {signature(walk, operator)}, 0
     for other in sorted(range(len(walk.file.operators)), key=lambda one: -likeness(walk, number, one)):
         donor = walk.file.operators[other]
         if likeness(walk, number, other) < least or count >= DONORS or (told := signature(walk, donor)) in seen:
             continue
-        names = [name for name in donor.inputs if _is_data(walk, name)]
+        names = [name for name in donor.inputs if is_data(walk, name)]
         if len(names) != len(data) or len(set(names)) != len(names):
             continue
         feeds = dict(zip(names, data, strict=True))
         for place, name in enumerate(donor.inputs):
-            if name and name not in feeds and not _is_setting(walk, name):
+            if name and name not in feeds and not is_setting(walk, name):
                 own = operator.inputs[place] if place < len(operator.inputs) else ""
-                if own in walk.file.constants and not _is_setting(walk, own):
+                if own in walk.file.constants and not is_setting(walk, own):
                     feeds[name] = walk.file.constant(own)
         seen.add(told)
         count += 1
@@ -196,7 +224,9 @@ def _laid_out(region: Region, number: int) -> Iterator[Trial]:
     for name, value in region.inputs(number).items() if "transpose" in operator.type.lower() else ():
         for order in permutations(range(value.ndim)):
             if output is None or output.size == value.size:
-                yield Trial(donor=-1, feeds={name: value.transpose(order)}, words=f"perm {list(order)}")
+                settings = {"perm": list(order)} if "perm" in operator.attributes else {}
+                words = f"perm {list(order)}"
+                yield Trial(donor=-1, feeds={name: value.transpose(order)}, settings=settings, words=words)
 
 
 def _left_out(region: Region, number: int) -> Iterator[Trial]:
@@ -216,41 +246,3 @@ def given_to(region: Region, number: int) -> list[Array | None]:
         (walk.file.constant(name) if name in walk.file.constants else region.value(name)) if name else None
         for name in operator.inputs
     ]
-
-
-def signature(walk: ValueWalk, operator: Operator) -> tuple[Any, ...]:
-    """Return what makes an operator another one beside its inputs and weights: type, settings, small constants."""
-    settings = tuple(sorted((name, repr(value)) for name, value in operator.attributes.items()))
-    held = tuple(
-        walk.file.constant(name).tobytes() if name in walk.file.constants and _is_setting(walk, name) else b""
-        for name in operator.inputs
-    )
-    return operator.type, settings, held
-
-
-def likeness(walk: ValueWalk, number: int, other: int) -> int:
-    """Return how like two operators are by their type and those of their neighbours; 0 for not at all."""
-    one, two = walk.file.operators[number], walk.file.operators[other]
-    if number == other or len(walk.data(one)) != len(walk.data(two)):
-        return 0
-    found = 3 * (one.type == two.type)
-    found += 2 * bool(_consumers(walk, one) & _consumers(walk, two))
-    return found + bool(_producers(walk, one) & _producers(walk, two))
-
-
-def _consumers(walk: ValueWalk, operator: Operator) -> set[str]:
-    numbers = [number for name in operator.outputs for number in walk.readers.get(name, ())]
-    return {walk.file.operators[number].type for number in numbers}
-
-
-def _producers(walk: ValueWalk, operator: Operator) -> set[str]:
-    return {walk.file.operators[walk.makers[name]].type for name in operator.inputs if name in walk.makers}
-
-
-def _is_data(walk: ValueWalk, name: str) -> bool:
-    return bool(name) and name not in walk.file.constants
-
-
-def _is_setting(walk: ValueWalk, name: str) -> bool:
-    spec = walk.file.constants[name]
-    return spec.dtype[0] in "biu" or int(np.prod([int(size) for size in spec.shape])) <= 1

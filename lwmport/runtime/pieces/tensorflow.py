@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -45,7 +44,6 @@ class TensorFlowPieces:
 
     Attributes:
         public_inputs, public_outputs: names in the signature -> names of tensors; those of the nodes in a frozen graph.
-        public: both together. Where an input and an output have one name, it is the input's.
 
     Raises:
         RunnerError: TensorFlow refuses the model, or already runs with other threads than these.
@@ -66,7 +64,6 @@ class TensorFlowPieces:
         except Exception as error:  # readers of protocol buffers, of files and of graphs raise unrelated types
             raise RunnerError(f"TensorFlow refused {path}: {one_line(error)}") from error
         self.public_inputs, self.public_outputs = self._source.inputs, self._source.outputs
-        self.public = MappingProxyType({**self.public_outputs, **self.public_inputs})
         self._kept: OrderedDict[Any, Piece] = OrderedDict()
         self._closed = False
 

@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +40,6 @@ class TFLitePieces:
     Attributes:
         public_inputs, public_outputs: names in the file's signature -> names of tensors; the latter alone where it has
             no signature.
-        public: both together. Where an input and an output have one name, it is the input's.
 
     Raises:
         RunnerError: it is no TFLite file, or not whole.
@@ -62,7 +60,6 @@ class TFLitePieces:
             self.public_inputs, self.public_outputs = self._signature(model)
         except ArtifactError as error:
             raise ArtifactError(f"{error}, in {path}") from error
-        self.public = MappingProxyType({**self.public_outputs, **self.public_inputs})
         self._closed = False
 
     @cached_property

@@ -225,6 +225,13 @@ def traced(component: Component, inputs: Mapping[str, Array]) -> core.ClosedJaxp
     return jax.make_jaxpr(flat)(weights, dict(inputs))
 
 
+def computed_bytes(component: Component, inputs: Mapping[str, Array]) -> int:
+    """Return the bytes of all values that `StreamedJaxRunner.computed` yields of inputs of these sizes."""
+    closed = simplify(traced(component, inputs), lambda _: False)
+    made = [variable.aval for equation in closed.jaxpr.eqns for variable in equation.outvars]
+    return sum(aval.size * aval.dtype.itemsize for aval in made)
+
+
 def _last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:
     """Return the variables that no equation needs behind the one of that number."""
     last: dict[Any, int] = {}

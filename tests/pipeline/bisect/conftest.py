@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from exports import LANGUAGE, Fault, torch_language_model
+from exports import planted as planted_in
 from onnx import numpy_helper
 
 import lwmport
+from lwmport.pipeline.bisect.request import BisectRequest
+from lwmport.pipeline.bisect.run import bisect
+from lwmport.reports.bisection import Bisection
 
 Change = Callable[[onnx.ModelProto, Path], None]
 
@@ -24,10 +29,24 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small language model of any length, converted once."""
-    sizes = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
-    return _converted(
-        tmp_path_factory, component="llama", config=sizes | {"num_attention_heads": 2, "max_sequence_length": 64}
-    )
+    return _converted(tmp_path_factory, component="llama", config=LANGUAGE)
+
+
+@pytest.fixture(scope="session")
+def language_export(language_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same language model as transformers computes it, by torch.onnx."""
+    return torch_language_model(language_model, tmp_path_factory.mktemp("by-torch"))
+
+
+@pytest.fixture
+def searched(language_model: Path, language_export: Path, tmp_path: Path) -> Callable[[Fault], tuple[str, Bisection]]:
+    """Return ``searched(fault)``: where a fault lies, and what a search of the export finds."""
+
+    def search(fault: Fault) -> tuple[str, Bisection]:
+        place = planted_in(language_export, fault, tmp_path / "planted.onnx")
+        return place, bisect(BisectRequest(artifact=tmp_path / "planted.onnx", reference=str(language_model.parent)))
+
+    return search
 
 
 def _converted(folder: pytest.TempPathFactory, **request: Any) -> Path:

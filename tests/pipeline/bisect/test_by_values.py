@@ -6,18 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exports import FAULTS, planted, small_config, torch_encoder
+from exports import FAULTS, planted, small_config, squared_gate, torch_encoder
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.models.families import resolve
+from lwmport.pipeline.bisect.as_one import as_one
 from lwmport.pipeline.bisect.by_values import ValueWalk
 from lwmport.pipeline.bisect.explained import first_of, taps_of
 from lwmport.pipeline.bisect.places import located
 from lwmport.pipeline.bisect.pool import Pool, pool_of
+from lwmport.pipeline.bisect.regions import Region
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.runtime.pieces.onnx import open_onnx
 from lwmport.runtime.runners.jax import reference
 from lwmport.types import Array
+
+CAUSES = {
+    "wrong order of axes": "wrong-attribute",
+    "other sign": "scaled-weights",
+    "half the groups of the last norm": "wrong-attribute",
+    "squared gate": "wrong-wiring",
+    "exchanged kernels": "stale-weights",
+}
+"""Fault -> the cause that is told, of some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +83,12 @@ def test_a_fault_is_found_at_its_operator(name: str, sample: Sample, tmp_path: P
     assert told.output == output
     assert told.own_inputs.max_abs > 0
     assert told.explanation
+    assert told.cause == CAUSES.get(name, told.cause)
+
+
+def test_a_tensor_times_itself_is_not_told_as_a_square(sample: Sample, tmp_path: Path) -> None:
+    planted(sample.model, squared_gate, tmp_path / "planted.onnx")
+    walk = sample.walk(tmp_path / "planted.onnx")
+    wrong = next(one for _, one in walk.steps() if one is not None)
+    told = as_one(Region(walk, wrong))
+    assert told is None or told.told.cause == "wrong-wiring"

@@ -1,17 +1,20 @@
 """``lwmport bisect`` of an export by torch.onnx, with a checkpoint or a converted folder that tells its component."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
-from exports import planted, small_config, torch_encoder, transposed_kernel
+from exports import Fault, planted, small_config, torch_encoder, transposed_kernel
 
-from lwmport.errors import UsageError
+from lwmport.errors import PortError, UsageError
 from lwmport.pipeline.bisect.foreign import is_foreign
 from lwmport.pipeline.bisect.request import BisectRequest
 from lwmport.pipeline.bisect.run import bisect
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.reports.bisection import Bisection
 from lwmport.types import Status
 
 
@@ -54,3 +57,28 @@ def test_an_export_that_nothing_tells_of_asks_for_a_reference(folder: Path) -> N
         bisect(BisectRequest(artifact=folder / "planted.onnx"))
     with pytest.raises(UsageError, match=r"expected --reference to be what lwmport converted"):
         bisect(BisectRequest(artifact=folder / "planted.onnx", reference=str(folder / "torch-encoder.onnx")))
+
+
+def test_a_fault_that_only_another_case_shows_is_found(
+    searched: Callable[[Fault], tuple[str, Bisection]],
+) -> None:
+    place, found = searched(new_before_old)
+    assert found.status is Status.FAILED
+    assert found.first is not None
+    assert found.first.output == place
+
+
+def new_before_old(model: onnx.ModelProto) -> str:
+    """Put the new keys in front of those of the cache: without a cache nothing differs."""
+    node = next(node for node in model.graph.node if any(name.startswith("past") for name in node.input)
+                and node.op_type == "Concat")  # fmt: skip
+    node.input[0], node.input[1] = node.input[1], node.input[0]
+    return str(node.output[0])
+
+
+def test_too_little_memory_is_told_before_anything_is_computed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lwmport.memory.free_bytes", lambda: 1000)
+    with pytest.raises(
+        PortError, match=r"expected about [\d,]+ bytes of free memory to hold what the reference computes"
+    ):
+        bisect(BisectRequest(artifact=folder / "planted.onnx", reference=str(folder / "ours")))

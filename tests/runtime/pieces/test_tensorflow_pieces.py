@@ -75,24 +75,25 @@ def test_variables_go_by_their_handles_where_operators_take_these(pieces: Tensor
 
 
 def test_a_loop_and_calls_compute_what_the_model_does(pieces: TensorFlowPieces) -> None:
-    values = {pieces.public["rows"]: ROWS}
+    values = {pieces.public_inputs["rows"]: ROWS}
     for place, operator in enumerate(pieces.operators):
         feeds = {name: values[name] for name in operator.inputs if name in values}
         values |= pieces.run([place], feeds, [name for name in operator.outputs if name])
-    assert np.allclose(values[pieces.public["y"]], EXPECTED)
-    together = pieces.run(range(len(pieces.operators)), {pieces.public["rows"]: ROWS}, [pieces.public["y"]])
-    assert np.array_equal(together[pieces.public["y"]], values[pieces.public["y"]])
+    assert np.allclose(values[pieces.public_outputs["y"]], EXPECTED)
+    wanted = [pieces.public_outputs["y"]]
+    together = pieces.run(range(len(pieces.operators)), {pieces.public_inputs["rows"]: ROWS}, wanted)
+    assert np.array_equal(together[pieces.public_outputs["y"]], values[pieces.public_outputs["y"]])
 
 
 def test_a_variable_that_a_loop_reads_can_be_fed(pieces: TensorFlowPieces) -> None:
     loop = pieces.operators[_of_type(pieces, "While")]
     (scale,) = [name for name in loop.inputs if pieces.constants.get(name) and pieces.constants[name].shape == (3,)]
-    feeds = {pieces.public["rows"]: ROWS, scale: np.ones(3, np.float32)}
+    feeds = {pieces.public_inputs["rows"]: ROWS, scale: np.ones(3, np.float32)}
     every = range(len(pieces.operators))
-    found = pieces.run(every, feeds, [pieces.public["y"]])
-    assert np.allclose(found[pieces.public["y"]], TABLE[ROWS] * 0.25)
-    again = pieces.run(every, {pieces.public["rows"]: ROWS}, [pieces.public["y"]])
-    assert np.allclose(again[pieces.public["y"]], EXPECTED), "the variable has its own value again"
+    found = pieces.run(every, feeds, [pieces.public_outputs["y"]])
+    assert np.allclose(found[pieces.public_outputs["y"]], TABLE[ROWS] * 0.25)
+    again = pieces.run(every, {pieces.public_inputs["rows"]: ROWS}, [pieces.public_outputs["y"]])
+    assert np.allclose(again[pieces.public_outputs["y"]], EXPECTED), "the variable has its own value again"
 
 
 def test_nodes_of_a_function_that_is_called_twice_have_two_names(pieces: TensorFlowPieces) -> None:
@@ -193,6 +194,6 @@ def test_a_graph_without_inputs_and_one_that_is_none_are_refused(tf: Any, tmp_pa
 
 
 def test_another_number_of_threads_is_refused(pieces: TensorFlowPieces, folder: Path) -> None:
-    assert pieces.run([0], {pieces.public["rows"]: ROWS}, pieces.operators[0].outputs)
+    assert pieces.run([0], {pieces.public_inputs["rows"]: ROWS}, pieces.operators[0].outputs)
     with pytest.raises(RunnerError, match="threads"):
         open_saved_model(folder, processors() + 1)

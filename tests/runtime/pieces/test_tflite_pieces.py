@@ -122,7 +122,7 @@ def test_names_that_are_empty_or_repeated_get_the_place_of_their_tensor(loop: TF
     assert body.outputs == ("same#4", "same#5")
     assert body.name == "same#4"
     assert last.outputs == ("y",)
-    assert loop.public == {"x": "x", "y": "y"}
+    assert {**loop.public_inputs, **loop.public_outputs} == {"x": "x", "y": "y"}
     assert sorted(loop.constants) == ["#1", "step"]
 
 
