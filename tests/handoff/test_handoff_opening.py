@@ -3,7 +3,6 @@
 import io
 import stat
 import struct
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable

@@ -1,7 +1,6 @@
 """The snapshot of this machine, and the command that shows it."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
