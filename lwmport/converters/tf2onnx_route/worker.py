@@ -29,7 +29,8 @@ def main(arguments: Sequence[str]) -> None:
     """Do what the request says: convert the SavedModel, simplify it, give it the signature, write it."""
     request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     _limit_memory(request["memory_bytes"])
-    sys.modules.update(dict.fromkeys(UNUSED))  # an import of them fails now, as where they are not installed
+    for name in UNUSED:
+        sys.modules[name] = None  # type: ignore[assignment]  # an import fails, as where it is not installed
     raw, path = Path(request["raw"]), Path(request["path"])
     _tf2onnx(request, raw)
     model = _simplified(onnx.load(raw))
