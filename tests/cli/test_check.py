@@ -1,24 +1,17 @@
 """``lwmport check``: exit codes, one line for what cannot be, JSON, and a mended copy."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
+from command_line import lwmport
 from onnx import helper
 
 from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
-
-
-def lwmport(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lwmport", *map(str, words)], capture_output=True, text=True, check=False
-    )
 
 
 def model(opset: int, batch: int | str = 1) -> onnx.ModelProto:

@@ -1,16 +1,11 @@
 """``lwmport checkpoint``: what a user types to make a language checkpoint and to take it elsewhere and back."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+from command_line import lwmport
+
 SMALL = ("--config", "debug", "--set", "vocab_size=64", "--set", "num_hidden_layers=3")
-
-
-def lwmport(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lwmport", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_make_convert_and_inspect(tmp_path: Path) -> None:

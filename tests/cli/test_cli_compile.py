@@ -3,18 +3,16 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import command_line
 import pytest
 
 from lwmport.errors import PortError, UsageError
 
 
 def lwmport(*words: str | Path, path: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lwmport", *map(str, words)]
-    environment = {**os.environ, "PATH": f"{path}{os.pathsep}/usr/bin{os.pathsep}/bin"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return command_line.lwmport(*words, PATH=f"{path}{os.pathsep}/usr/bin{os.pathsep}/bin")
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,13 @@
 import io
 import stat
 import struct
-import subprocess
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import lwmport
 
 from lwmport.errors import ArtifactError
 from lwmport.handoff import layout
@@ -107,11 +106,11 @@ def test_hostile_zips_are_refused(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_command_refuses_them_with_3(tmp_path: Path) -> None:
+def test_the_command_refuses_them_with_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.zip"
     path.write_bytes(HOSTILE["out of the folder"][0]())
-    words = [sys.executable, "-m", "lwmport", "verify", str(path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = lwmport("verify", path)
     assert done.returncode == 3
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == [path]

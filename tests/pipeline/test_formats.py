@@ -87,13 +87,6 @@ def test_the_files_are_those_of_the_manifest_and_nothing_else(dialect: Any, made
     assert not manifest.changed_files(outcome.manifest.components, outcome.out)
 
 
-def test_the_same_request_gives_the_same_bytes(dialect: Any, made: Any, tmp_path: Path) -> None:
-    first = {part.name: part.files for part in made(dialect).manifest.components}
-    again = lwmport.convert(_request(dialect, tmp_path / "again", validate=False, component="vqgan-decoder")).manifest
-    (decoder,) = again.components
-    assert decoder.files == first["vqgan-decoder"]
-
-
 def test_what_it_cannot_hold_is_refused_by_name_and_leaves_nothing(dialect: Any, tmp_path: Path) -> None:
     _request(dialect, tmp_path, validate=False)
     if dialect.name == "xla":
@@ -121,15 +114,22 @@ def _sorted(x: Any) -> Any:
     return jax.lax.sort(x)
 
 
-def test_a_failure_at_the_last_moment_leaves_nothing(
-    dialect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_request_gives_the_same_bytes_and_a_failure_at_the_last_moment_leaves_none(
+    dialect: Any, made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One conversion shows both: it fails when all is written and digested but the manifest."""
+    first = {part.name: part.files for part in made(dialect).manifest.components}
     request = _request(dialect, tmp_path / "out", validate=False, component="vqgan-decoder")
+    again: list[manifest.Manifest] = []
 
-    def full(*_: Any) -> None:
+    def full(found: manifest.Manifest, folder: Path) -> None:
+        again.append(found)
+        assert not manifest.changed_files(found.components, folder)
         raise PortError("cannot write: No space left on device")
 
     monkeypatch.setattr(manifest, "write", full)
     with pytest.raises(PortError, match="No space left"):
         lwmport.convert(request)
     assert not list(tmp_path.iterdir())
+    ((decoder,),) = (found.components for found in again)
+    assert decoder.files == first["vqgan-decoder"]

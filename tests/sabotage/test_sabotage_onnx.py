@@ -6,8 +6,6 @@ One table holds every sabotage: which half it breaks, on which weights, and how.
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from command_line import lwmport
 from onnx import helper, numpy_helper
 
 from lwmport.checkpoints.seeded import SeededWeights
@@ -387,9 +386,6 @@ def test_the_command_exits_with_1_and_says_which_half_is_broken(originals: Origi
     model = onnx.load(folder / f"{DECODER}.onnx")
     bilinear(model)
     onnx.save(model, folder / f"{DECODER}.onnx")
-    command = [sys.executable, "-m", "lwmport", "validate", str(folder), "--json"]
-    done = subprocess.run(
-        [*command, "--checkpoint", str(out.with_name(CHECKPOINT))], capture_output=True, text=True, check=False
-    )
+    done = lwmport("validate", folder, "--json", "--checkpoint", out.with_name(CHECKPOINT))
     found = {item["component"]: item["status"] for item in json.loads(done.stdout)["validations"]}
     assert (done.returncode, found) == (1, {ENCODER: "passed", DECODER: "failed"})

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import command_line
 import numpy as np
 import pytest
 
@@ -53,16 +54,13 @@ def request(folder: Path, out: Path, **options: Any) -> BundleRequest:
     return BundleRequest(**{"folder": folder, "target": "cpu", "out": out, "samples": 2, "calibration": 3, **options})
 
 
-def run(*words: str | int | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lwmport", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def made(converted: Path) -> Path:
-    """Return a bundle that the command line made."""
+    """Return a bundle that the command line made, in a process of its own: its bytes are those that this one makes."""
     path = converted.parent / "bundle.zip"
-    done = run("bundle", converted, "--target", "cpu", "--out", path, "--samples", 2, "--calibration", 3, "--json")
+    words = ("bundle", str(converted), "--target", "cpu", "--out", str(path), "--samples", "2", "--calibration", "3")
+    command = [sys.executable, "-m", "lwmport", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["sha256"] == digest.of_file(path)
     return path
@@ -184,8 +182,8 @@ def test_verify_passes(made: Path) -> None:
 
 
 def test_the_digest_that_was_told_decides(made: Path) -> None:
-    assert run("verify", made, "--sha256", digest.of_file(made), "--no-run").returncode == 0
-    done = run("verify", made, "--sha256", "0" * 64, "--no-run", "--json")
+    assert command_line.lwmport("verify", made, "--sha256", digest.of_file(made), "--no-run").returncode == 0
+    done = command_line.lwmport("verify", made, "--sha256", "0" * 64, "--no-run", "--json")
     assert done.returncode == 1
     assert "expected the SHA-256 0000" in json.loads(done.stdout)["sentence"]
 
@@ -269,7 +267,7 @@ def test_a_changed_byte_of_a_model_is_told_with_1(made: Path, tmp_path: Path) ->
     with Archive(made) as archive:
         content[archive.entries["models/vqgan-decoder.onnx.data"].start + 99] ^= 1
     (tmp_path / "x.zip").write_bytes(content)
-    done = run("verify", tmp_path / "x.zip")
+    done = command_line.lwmport("verify", tmp_path / "x.zip")
     assert done.returncode == 1
     assert "models/vqgan-decoder.onnx.data: changed" in done.stdout
 

@@ -1,11 +1,11 @@
 """The snapshot of this machine, and the command that shows it."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import pytest
 
 from lwmport.targets.doctor.probe import probe
@@ -59,9 +59,7 @@ def test_a_tool_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def lwmport(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lwmport", "doctor", *words]
-    given = {**os.environ, "PATH": "/usr/bin:/bin", **environment}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=given)
+    return command_line.lwmport("doctor", *words, **{"PATH": "/usr/bin:/bin", **environment})
 
 
 def test_the_command() -> None:
