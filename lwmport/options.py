@@ -391,6 +391,16 @@ OPTIONS: Final = (
         help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
     ),
     Option(
+        key="input_form",
+        place=Place.MODEL,
+        default="tokens",
+        choices=("tokens", "embeds"),
+        what="form of inputs",
+        lowered=True,
+        help="What a language model takes: tokens, or embeds, the embeddings of tokens and pictures.",
+        more="[Embeddings in](language.md#embeddings-in)",
+    ),
+    Option(
         key="layout",
         place=Place.MODEL,
         default="",
@@ -431,6 +441,9 @@ OPTIONS: Final = (
         kind=Kind.PATH,
         metavar="F.npz|F.jsonl|DIR",
         help="The inputs to run on: arrays by name, one sample a line, or a folder of pictures. By default our own.",
+        also=dict.fromkeys(
+            ("convert", "port"), "The word embeds, where no file has this name, is short for --input-form embeds."
+        ),
         more="[Your own inputs](#your-own-inputs)",
     ),
     Option(

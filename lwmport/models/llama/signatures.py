@@ -12,6 +12,9 @@ from lwmport.types import Dim, Kind, State, TensorSpec, TwoTables, Update
 
 BATCH: Final = "batch"
 POSITION: Final = "cache_position"
+EMBEDS: Final = "inputs_embeds"
+"""What goes into a whole model in the place of tokens: the states that an embedding gives."""
+
 TOKENS: Final = 2
 """The axis of the tokens in what has heads [batch, heads, tokens, head_dim]."""
 
