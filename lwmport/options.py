@@ -397,7 +397,8 @@ OPTIONS: Final = (
         choices=("tokens", "embeds"),
         what="form of inputs",
         lowered=True,
-        help="What a language model takes: tokens, or embeds, the embeddings of tokens and pictures.",
+        help="What a language model takes: tokens, or embeddings, for which --inputs embeds is short if no file is "
+        "called embeds.",
         more="[Embeddings in](language.md#embeddings-in)",
     ),
     Option(
@@ -441,9 +442,6 @@ OPTIONS: Final = (
         kind=Kind.PATH,
         metavar="F.npz|F.jsonl|DIR",
         help="The inputs to run on: arrays by name, one sample a line, or a folder of pictures. By default our own.",
-        also=dict.fromkeys(
-            ("convert", "port"), "The word embeds, where no file has this name, is short for --input-form embeds."
-        ),
         more="[Your own inputs](#your-own-inputs)",
     ),
     Option(
