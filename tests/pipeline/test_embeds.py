@@ -99,12 +99,13 @@ def test_each_format_agrees_with_the_reference(case: str, converted: Callable[[s
     assert "a text, " in (outcome.out / "report.md").read_text()
 
 
+@pytest.mark.parametrize("runner", [None, "jax"])
 @pytest.mark.parametrize("case", ["any length", "a pair", "a pair, LiteRT"])
 def test_a_session_on_embeddings_of_ids_is_the_model_of_ids(
-    case: str, converted: Callable[[str], Any], weights: Any, ids: Array, logits: Array
+    case: str, runner: str | None, converted: Callable[[str], Any], weights: Any, ids: Array, logits: Array
 ) -> None:
     embeds = weights.read(TABLE)[ids]
-    with lwmport.Session(converted(case).out) as session:
+    with lwmport.Session(converted(case).out, runner=runner) as session:
         found = [session.prefill(inputs_embeds=embeds[:, :PROMPT], keep=None)["logits"]]
         for place in range(PROMPT, TOKENS):
             new = slice(place, place + 1)

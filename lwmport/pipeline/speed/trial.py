@@ -44,7 +44,7 @@ def _taken(found: Subjects) -> tuple[Taken, Taken]:
     return parts[phases.get(PREFILL, phases[DECODE])], parts[phases[DECODE]]
 
 
-def _tokens(taken: Taken, batch: int, count: int, random: np.random.Generator) -> dict[str, Array]:
+def _tokens(taken: Taken, batch: int, count: int, random: np.random.Generator) -> dict[str, Any]:
     """Return drawn tokens as a session takes them: words, or embeddings of standard deviation 1."""
     if EMBEDS in taken:
         return {EMBEDS: random.standard_normal((batch, count, int(taken[EMBEDS].shape[-1])), np.float32)}
