@@ -391,6 +391,17 @@ OPTIONS: Final = (
         help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
     ),
     Option(
+        key="input_form",
+        place=Place.MODEL,
+        default="tokens",
+        choices=("tokens", "embeds"),
+        what="form of inputs",
+        lowered=True,
+        help="What a language model takes: tokens, or embeddings, for which --inputs embeds is short if no file is "
+        "called embeds.",
+        more="[Embeddings in](language.md#embeddings-in)",
+    ),
+    Option(
         key="layout",
         place=Place.MODEL,
         default="",

@@ -170,7 +170,7 @@ def merged(
                 f"{adapter.folder}: expected changes of the {len(tensors)} tensors of the model, found one of "
                 f"{shown(module)}, which it has not"
             )
-        heads = int(config[folders[0].heads])
+        heads = folders[0].heads_of(there, config)
         base = lazy_tensor(layers, there.name)
         wanted = dtype or base.spec.dtype
         tensors[there.name] = _typed(

@@ -101,11 +101,13 @@ def other_model(component: str, names: Collection[str]) -> str:
 
 
 def _model_choices(options: Options) -> tuple[Choice, ...]:
-    """Return in what the model computes and is stored."""
+    """Return in what the model computes and is stored, and in which form its tokens come."""
     usual = Options()
     source = "default" if options.precision == usual.precision else "--precision"
     stored = (Choice("storage", options.store, "--store"),) if options.store else ()
-    return (Choice("precision", options.precision, source), *stored)
+    form = options.input_form
+    taken = (Choice("inputs", form, "--input-form"),) if form != usual.input_form else ()
+    return (Choice("precision", options.precision, source), *stored, *taken)
 
 
 def _weights_choices(weights: ModelWeights) -> Iterator[Choice]:

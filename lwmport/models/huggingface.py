@@ -16,12 +16,14 @@ class HfName:
         transposed: the matrix is the other's transpose.
         rotary: the channels of each head are in the other order: pairs side by side here, halves there.
         axes: of an array that is no matrix: the other's axes in the order of ours; empty where it is the same.
+        shared: its heads are those of keys, which several heads of queries may share.
     """
 
     name: str
     transposed: bool = False
     rotary: bool = False
     axes: tuple[int, ...] = ()
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,7 @@ class HfFolder:
             words, nothing if it does not.
         rows: ``rows(config)`` returns, for each tensor that is read and holds several of ours, their names and rows.
         heads: the field of the configuration that counts heads, for the order of rotary channels.
+        shared_heads: the field that counts heads of keys, where queries may share them; null for as many as queries.
     """
 
     architecture: str
@@ -125,6 +128,12 @@ class HfFolder:
     wrong: Callable[[str, Array, Mapping[str, Any]], str] = _nothing_wrong
     rows: Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[str, int], ...]]] = _nothing_joined
     heads: str
+    shared_heads: str = ""
+
+    def heads_of(self, tensor: HfName, config: Mapping[str, Any]) -> int:
+        """Return how many heads the channels of a tensor are divided into; 1 for a family without heads."""
+        shared = config.get(self.shared_heads) if tensor.shared else None
+        return int(shared or config.get(self.heads, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,9 @@ ATTENTIONS: Final[Mapping[str, str]] = {"fused": "full", "loop": "loop", "unroll
 USUAL_ATTENTION: Final = "fused"
 """The form where nobody asks for another: it stays unsaid, in a manifest as on the command line."""
 
+EMBEDDED: Final = "embeds"
+"""The form of inputs of a language model that takes embeddings, of tokens and of pictures among them."""
+
 
 _Config = TypeVar("_Config", bound=Config)
 
@@ -40,6 +43,7 @@ class Options:
         ring: ranks of an unrolled ring.
         sequence: tokens in one run; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
         max_length: tokens in a static KV cache; None for the configuration's longest sequence.
+        input_form: what goes into a language model, ``tokens`` or `EMBEDDED`.
         layout: axes of the pictures that go in, ``nchw`` or ``nhwc``; empty for those that the dialect wants.
         with_preprocessing: whether pictures come as bytes, which the model scales itself.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
@@ -60,6 +64,7 @@ class Options:
     ring: int = 1
     sequence: int | None = None
     max_length: int | None = None
+    input_form: str = field(default="tokens", metadata=ADDED)
     layout: str = field(default="", metadata=ADDED)
     with_preprocessing: bool = field(default=False, metadata=ADDED)
     static: bool = False

@@ -235,7 +235,6 @@ def _check_listed(file: str, entries: Mapping[str, TensorEntry], wanted: set[str
 def _renamed(
     found: Mapping[str, TensorEntry], family: HfFolder, config: Mapping[str, Any], *, strict: bool
 ) -> dict[str, TensorEntry]:
-    heads = int(config.get(family.heads, 1))
     entries: dict[str, TensorEntry] = {}
     strangers = []
     for name, entry in found.items():
@@ -247,7 +246,7 @@ def _renamed(
             if not strict:
                 add(entries, name, entry)
             continue
-        add(entries, there.name, seen_as(entry, there, name, heads))
+        add(entries, there.name, seen_as(entry, there, name, family.heads_of(there, config)))
     if strangers and strict:
         names = few(strangers)
         raise CheckpointError(

@@ -5,6 +5,7 @@ the configuration's own rule (`lwmport.models.attention.causal.plan_for`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import flax.traverse_util
@@ -16,37 +17,50 @@ from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.signatures import DYNAMIC, Lengths
 from lwmport.models.llama.text import Caches, Llama
 from lwmport.models.llama.vision import VisionLlama
-from lwmport.models.llama.weights import llama_weights
+from lwmport.models.llama.weights import embedded_weights, llama_weights
 from lwmport.types import DECODE, PREFILL, Component, Signature, WeightSpec
 
 BOTH: Final = (PREFILL, DECODE)
 """The phases of a component that takes any number of tokens behind any number of others."""
 
 
-def llama(config: LlamaConfig, lengths: Lengths = DYNAMIC, plan: AttentionPlan | None = None) -> Component:
-    """Return the whole model: tokens, mask, positions and cache in, logits and the longer cache out."""
+def llama(
+    config: LlamaConfig,
+    lengths: Lengths = DYNAMIC,
+    plan: AttentionPlan | None = None,
+    feeder: Component | None = None,
+) -> Component:
+    """Return the whole model: tokens, mask, positions and cache in, logits and the longer cache out.
+
+    With a ``feeder`` (`lwmport.models.llama.parts.llama_embed`) the tokens come embedded, as it gives them, and the
+    model has no table of them but one that is also a head.
+    """
     module = _module(config, plan or plan_for(config, lengths.sequence))
     layers = range(config.num_hidden_layers)
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         given = [inputs[spec.name] for spec in tokens]
+        told = {spec.name: inputs[spec.name] for spec in context}
         past = [cache_of(inputs, layer) for layer in layers]
-        logits, present = module.apply(tree(weights), *given, inputs["attention_mask"], inputs["position_ids"], past)
+        logits, present = module.apply(tree(weights), *given, **told, past=past)
         return {**(logits if isinstance(logits, dict) else {"logits": logits}), **present_of(present, 0)}
 
-    tokens = llama_signatures.token_inputs(config, lengths)
-    inputs = (
-        *tokens,
-        *llama_signatures.context_inputs(config, lengths),
-        *llama_signatures.past_inputs(config, lengths, layers),
-    )
+    tokens = llama_signatures.token_inputs(config, lengths) if feeder is None else feeder.signature.outputs
+    context = llama_signatures.context_inputs(config, lengths)
+    inputs = (*tokens, *context, *llama_signatures.past_inputs(config, lengths, layers))
     outputs = (
         *llama_signatures.logits_outputs(config, lengths),
         *llama_signatures.present_outputs(config, lengths, layers),
     )
     name = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
     signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.grown_caches(layers))
-    return component(name, config, signature, llama_weights(config), apply, BOTH)
+    made = component(name, config, signature, llama_weights(config), apply, BOTH)
+    return made if feeder is None else fed(made, config, feeder)
+
+
+def fed(whole: Component, config: LlamaConfig, feeder: Component) -> Component:
+    """Return a whole model whose tokens come embedded, with what embeds them, and without the tables."""
+    return replace(whole, weights=embedded_weights(config), feeder=feeder)
 
 
 def component(

@@ -11,8 +11,8 @@ from lwmport.models.llama import components as llama_components
 from lwmport.models.llama import parts as llama_parts
 from lwmport.models.llama import static as llama_static
 from lwmport.models.llama.config import LlamaConfig
-from lwmport.models.llama.signatures import DYNAMIC, Lengths
-from lwmport.models.options import ATTENTIONS, USUAL_ATTENTION, Options
+from lwmport.models.llama.signatures import DYNAMIC, EMBEDS, Lengths
+from lwmport.models.options import ATTENTIONS, EMBEDDED, USUAL_ATTENTION, Options
 from lwmport.types import Component
 
 PREFILL: Final = 128
@@ -24,7 +24,9 @@ CACHE: Final = 2048
 
 def whole(config: LlamaConfig, options: Options) -> Component:
     """Return the whole model for any number of tokens, or for ``sequence`` of them."""
-    return llama_components.llama(config, _lengths(options), _plan(config, options))
+    lengths = _lengths(options)
+    embed = llama_parts.llama_embed(config, lengths, EMBEDS) if options.input_form == EMBEDDED else None
+    return llama_components.llama(config, lengths, _plan(config, options), embed)
 
 
 def block(config: LlamaConfig, options: Options) -> Component:
@@ -53,7 +55,8 @@ def ring(config: LlamaConfig, options: Options) -> Component:
 
 def prefill(config: LlamaConfig, options: Options) -> Component:
     """Return the whole model for the first tokens of a cache of fixed length."""
-    return llama_static.llama_prefill(config, *_fixed_lengths(config, options), _static_plan(config, options))
+    lengths, plan = _fixed_lengths(config, options), _static_plan(config, options)
+    return llama_static.llama_prefill(config, *lengths, plan, embeds=options.input_form == EMBEDDED)
 
 
 def decode(config: LlamaConfig, options: Options) -> Component:

@@ -12,6 +12,7 @@ from lwmport.models.spec import ChosenField, FamilySpec, GenerationMode, PartSpe
 
 _FACTORIES: Final = "lwmport.models.llama.factories"
 _PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length")
+_FORM: Final = "input_form"
 _WHOLE: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence")
 _LAYERS: Final = "num_hidden_layers"
 _STATES: Final = "axes [batch, tokens, width]"
@@ -25,7 +26,7 @@ FAMILY: Final = FamilySpec(
             name="llama",
             summary="the text model: tokens and a KV cache in, logits and the longer cache out",
             factory=f"{_FACTORIES}:whole",
-            options=_WHOLE,
+            options=(_FORM, *_WHOLE),
             static=("llama-prefill", "llama-decode"),
             layers=_LAYERS,
         ),
@@ -71,7 +72,7 @@ FAMILY: Final = FamilySpec(
             name="llama-prefill",
             summary="the text model, the first tokens (--sequence) of a cache of fixed length",
             factory=f"{_FACTORIES}:prefill",
-            options=_PREFILL,
+            options=(_FORM, *_PREFILL),
             layers=_LAYERS,
         ),
         PartSpec(
@@ -84,7 +85,7 @@ FAMILY: Final = FamilySpec(
             name="vision-llama",
             summary="the vision-language model: words and codes in, the logits of --sample-mode out",
             factory=f"{_FACTORIES}:whole",
-            options=("sample_mode", *_WHOLE),
+            options=("sample_mode", _FORM, *_WHOLE),
             static=("vision-llama-prefill", "vision-llama-decode"),
             layers=_LAYERS,
         ),
@@ -99,7 +100,7 @@ FAMILY: Final = FamilySpec(
             name="vision-llama-prefill",
             summary="the vision-language model, the first tokens of a cache of fixed length",
             factory=f"{_FACTORIES}:prefill",
-            options=("sample_mode", *_PREFILL),
+            options=("sample_mode", _FORM, *_PREFILL),
             layers=_LAYERS,
         ),
     ),
@@ -133,6 +134,7 @@ FAMILY: Final = FamilySpec(
     draws="lwmport.models.llama.lwm_draws:LwmDraws",
     words={
         "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",
+        "inputs/inputs_embeds": f"{_STATES}: what llama-embed gives for tokens; an image side's, where a picture is",
         "inputs/hidden_states": f"{_STATES}: what llama-embed gives, or the block before",
         "inputs/attention_mask": "1 for a token, 0 for padding; where there is a cache, an entry for each slot of it",
         "inputs/position_ids": "where each new token stands, counted from the first that is no padding",

@@ -57,18 +57,18 @@ def llama_block(
     return component("llama-block", config, signature, block_weights(config, layer), apply, BOTH)
 
 
-def llama_embed(config: LlamaConfig, lengths: Lengths = DYNAMIC) -> Component:
-    """Return the embedding: tokens in, states out."""
+def llama_embed(config: LlamaConfig, lengths: Lengths = DYNAMIC, states: str = "hidden_states") -> Component:
+    """Return the embedding: tokens in, states out, under the name ``states``."""
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         words, ids = weights["transformer/wte/embedding"], inputs["input_ids"].astype(jnp.int32)
         if not isinstance(config, VisionLlamaConfig):
-            return {"hidden_states": rows(words, ids)}
+            return {states: rows(words, ids)}
         codes = weights["transformer/vte/embedding"]
-        return {"hidden_states": embed(config.sample_mode, words, codes, ids, inputs["vision_masks"])}
+        return {states: embed(config.sample_mode, words, codes, ids, inputs["vision_masks"])}
 
-    states = (llama_signatures.hidden_states(config, lengths),)
-    signature = Signature(inputs=llama_signatures.token_inputs(config, lengths), outputs=states)
+    found = (llama_signatures.hidden_states(config, lengths, states),)
+    signature = Signature(inputs=llama_signatures.token_inputs(config, lengths), outputs=found)
     return component("llama-embed", config, signature, embed_weights(config), apply)
 
 

@@ -20,12 +20,12 @@ from lwmport.models.attention.blocks import AttentionPlan
 from lwmport.models.attention.causal import causal_attention
 from lwmport.models.composites.language import cache_update, masked_attention
 from lwmport.models.llama import signatures as llama_signatures
-from lwmport.models.llama.components import cache_of, component, present_of, tree, unstacked
+from lwmport.models.llama.components import cache_of, component, fed, present_of, tree, unstacked
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.models.llama.layers import Block, Cache, Context, Setting
 from lwmport.models.llama.parts import check_layer, llama_embed, llama_head
 from lwmport.models.llama.rotary import rotary_angles
-from lwmport.models.llama.signatures import Lengths
+from lwmport.models.llama.signatures import EMBEDS, Lengths
 from lwmport.models.llama.weights import block_weights, llama_weights
 from lwmport.types import DECODE, PREFILL, Component, Signature, TensorSpec
 
@@ -78,13 +78,17 @@ class _Pass:
         return rotary_angles(position_ids, head_dim=config.head_dim, theta=config.theta, length=length)
 
 
-def llama_prefill(config: LlamaConfig, sequence: int, max_length: int, plan: AttentionPlan | None = None) -> Component:
+def llama_prefill(
+    config: LlamaConfig, sequence: int, max_length: int, plan: AttentionPlan | None = None, *, embeds: bool = False
+) -> Component:
     """Return the first pass of the whole model: ``sequence`` tokens in, logits and a cache of ``max_length`` out.
+
+    With ``embeds`` the tokens come embedded, as `llama_embed` gives them: a decode takes what it generates as ids.
 
     Raises:
         UsageError: lengths that fit neither each other nor the model, or a plan that loops.
     """
-    return _whole(_prefill(config, sequence, max_length, plan))
+    return _whole(_prefill(config, sequence, max_length, plan), embeds=embeds)
 
 
 def llama_decode(config: LlamaConfig, max_length: int, sequence: int = 1) -> Component:
@@ -165,20 +169,22 @@ def _decode(config: LlamaConfig, max_length: int, sequence: int) -> _Pass:
     return _Pass(name=DECODE, config=config, sequence=sequence, slots=max_length, attend=attend)
 
 
-def _whole(steps: _Pass) -> Component:
+def _whole(steps: _Pass, *, embeds: bool = False) -> Component:
     config, layers = steps.config, range(steps.config.num_hidden_layers)
-    embed, head = llama_embed(config, steps.tokens), llama_head(config, steps.tokens)
+    embed, head = llama_embed(config, steps.tokens, EMBEDS), llama_head(config, steps.tokens)
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        states = embed.apply(weights, inputs)["hidden_states"]
+        states = (inputs if embeds else embed.apply(weights, inputs))[EMBEDS]
         states, present = steps.run(states, weights, inputs, layers)
         return {**head.apply(weights, {"hidden_states": states}), **present}
 
-    inputs = (*embed.signature.inputs, *steps.layer_inputs(layers))
+    tokens = embed.signature.outputs if embeds else embed.signature.inputs
+    inputs = (*tokens, *steps.layer_inputs(layers))
     outputs = (*head.signature.outputs, *steps.present(layers))
     model = "vision-llama" if isinstance(config, VisionLlamaConfig) else "llama"
     signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.slot_caches(layers))
-    return component(f"{model}-{steps.name}", config, signature, llama_weights(config), apply, (steps.name,))
+    made = component(f"{model}-{steps.name}", config, signature, llama_weights(config), apply, (steps.name,))
+    return fed(made, config, embed) if embeds else made
 
 
 def _block(steps: _Pass, layer: int) -> Component:

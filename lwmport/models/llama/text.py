@@ -96,7 +96,7 @@ class Llama(nn.Module):
         """Return (logits float32 [b, s, vocabulary], the cache of each layer [b, heads, past + s, head_dim]).
 
         Args:
-            input_ids: [b, s].
+            input_ids: [b, s], or float32 [b, s, hidden]: tokens that are embedded already.
             attention_mask: [b, past + s], 0 where a token is padding; all are tokens by default.
             position_ids: [b, s]; by default counted from the first token that is no padding.
             past: the cache of each layer, or None.
@@ -104,13 +104,18 @@ class Llama(nn.Module):
         """
         mask, angles = prepare(self.config, input_ids, attention_mask, position_ids, past)
         transformer = Transformer(self.config, setting(self, input_ids), name="transformer")
-        states = rows(transformer.wte(), input_ids.astype(jnp.int32))
+        states = input_ids if is_embedded(input_ids) else rows(transformer.wte(), input_ids.astype(jnp.int32))
         states, present = transformer(states, Context(*angles, mask, segment_ids), past)
         if self.config.tie_word_embeddings:
             kernel = transformer.wte().T
         else:
             kernel = head(self.config, self.config.vocab_size, self.dtype, "lm_head")()
         return (states @ kernel).astype(jnp.float32), present
+
+
+def is_embedded(tokens: jax.Array) -> bool:
+    """Return whether tokens are no ids [b, s], but what a table has for them [b, s, hidden]."""
+    return tokens.ndim == 3
 
 
 def prepare(

@@ -10,7 +10,7 @@ from lwmport.models.attention.blocks import AttentionPlan
 from lwmport.models.layers import rows
 from lwmport.models.llama.config import VisionLlamaConfig
 from lwmport.models.llama.layers import Cache, Context
-from lwmport.models.llama.text import Caches, Transformer, head, prepare, setting
+from lwmport.models.llama.text import Caches, Transformer, head, is_embedded, prepare, setting
 
 
 class VisionLlama(nn.Module):
@@ -24,7 +24,7 @@ class VisionLlama(nn.Module):
     def __call__(
         self,
         input_ids: jax.Array,
-        vision_masks: jax.Array,
+        vision_masks: jax.Array | None = None,
         attention_mask: jax.Array | None = None,
         position_ids: jax.Array | None = None,
         past: Caches | None = None,
@@ -33,8 +33,8 @@ class VisionLlama(nn.Module):
         """Return (``text_logits`` and ``vision_logits`` float32 [b, s, vocabulary], the cache of each layer).
 
         Args:
-            input_ids: [b, s], words or codes.
-            vision_masks: [b, s], true where an id is a code.
+            input_ids: [b, s], words or codes; or float32 [b, s, hidden]: tokens that are embedded already.
+            vision_masks: [b, s], true where an id is a code; None for what is embedded.
             attention_mask: [b, past + s], 0 where a token is padding; all are tokens by default.
             position_ids: [b, s]; by default counted from the first token that is no padding.
             past: the cache of each layer, or None.
@@ -42,7 +42,9 @@ class VisionLlama(nn.Module):
         """
         mask, angles = prepare(self.config, input_ids, attention_mask, position_ids, past)
         transformer = Transformer(self.config, setting(self, input_ids), name="transformer")
-        x = embed(self.config.sample_mode, transformer.wte(), transformer.vte(), input_ids, vision_masks)
+        x = input_ids
+        if not is_embedded(x):
+            x = embed(self.config.sample_mode, transformer.wte(), transformer.vte(), input_ids, vision_masks)
         states, present = transformer(x, Context(*angles, mask, segment_ids), past)
         kernels = {name: self._head(name, transformer) for name in self.config.heads}
         return {f"{name}_logits": (states @ kernel).astype(jnp.float32) for name, kernel in kernels.items()}, present
@@ -58,7 +60,7 @@ class VisionLlama(nn.Module):
         return table().T if tied else head(config, size, self.dtype, label)()
 
 
-def embed(mode: str, words: jax.Array, codes: jax.Array, ids: jax.Array, vision_masks: jax.Array) -> jax.Array:
+def embed(mode: str, words: jax.Array, codes: jax.Array, ids: jax.Array, vision_masks: Any) -> jax.Array:
     """Return the embeddings [b, s, hidden] of ids [b, s]: of words [vocab, hidden] or codes [vision_vocab, hidden].
 
     A token fed alone is what the model itself sampled, so LWM looks it up where ``sample_mode`` says, whatever its

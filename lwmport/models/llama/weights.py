@@ -9,13 +9,15 @@ from typing import Final, NamedTuple
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
 from lwmport.types import WeightSpec
 
+WORDS: Final = "transformer/wte/embedding"
+CODES: Final = "transformer/vte/embedding"
 LAYERS: Final = "transformer/h/"
 STACKED: Final = LAYERS + "scan_decoder/"
 _MATRICES: Final = {
-    "attention/wk/kernel": ("hidden_size", "hidden_size"),
+    "attention/wk/kernel": ("hidden_size", "kv_size"),
     "attention/wo/kernel": ("hidden_size", "hidden_size"),
     "attention/wq/kernel": ("hidden_size", "hidden_size"),
-    "attention/wv/kernel": ("hidden_size", "hidden_size"),
+    "attention/wv/kernel": ("hidden_size", "kv_size"),
     "attention_norm/kernel": ("hidden_size",),
     "feed_forward/w1/kernel": ("hidden_size", "intermediate_size"),
     "feed_forward/w2/kernel": ("intermediate_size", "hidden_size"),
@@ -40,6 +42,14 @@ def llama_weights(config: LlamaConfig) -> dict[str, WeightSpec]:
     return dict(sorted(found.items()))
 
 
+def embedded_weights(config: LlamaConfig) -> dict[str, WeightSpec]:
+    """Return `llama_weights` without the tables, for tokens that come embedded; one that is also a head stays."""
+    kept = {WORDS: config.tie_word_embeddings}
+    if isinstance(config, VisionLlamaConfig):
+        kept[CODES] = config.tie_vision_embeddings
+    return {name: spec for name, spec in llama_weights(config).items() if kept.get(name, True)}
+
+
 def checkpoint_weights(config: LlamaConfig) -> dict[str, WeightSpec]:
     """Return shape and dtype of every tensor of LWM's own checkpoint: stacked where ``scan_layers`` is set."""
     if not config.scan_layers:
@@ -55,9 +65,9 @@ def block_weights(config: LlamaConfig, layer: int) -> dict[str, WeightSpec]:
 
 def embed_weights(config: LlamaConfig) -> dict[str, WeightSpec]:
     """Return shape and dtype of the embedding tables."""
-    found = {"transformer/wte/embedding": _spec((config.vocab_size, config.hidden_size))}
+    found = {WORDS: _spec((config.vocab_size, config.hidden_size))}
     if isinstance(config, VisionLlamaConfig):
-        found["transformer/vte/embedding"] = _spec((config.vision_vocab_size, config.hidden_size))
+        found[CODES] = _spec((config.vision_vocab_size, config.hidden_size))
     return found
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from lwmport.choices import Choice
 from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import dialect_for
 from lwmport.models.families import is_file
-from lwmport.models.options import Options
+from lwmport.models.options import EMBEDDED, Options
 from lwmport.options import Place, check_values, values_of, words
 from lwmport.pipeline.convert.plan import ConversionPlan
 from lwmport.pipeline.names import settle
@@ -34,7 +34,8 @@ class ConvertRequest:
     ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix. ``choices``
     are what is to be done with the artifacts behind the conversion, for manifest and report to name. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to judge on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
-    is how many runs. ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
+    is how many runs. The word ``embeds`` in its place, where no file has that name, is the ``input_form`` of
+    ``options``. ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
     """
 
     component: str
@@ -64,6 +65,7 @@ class ConvertRequest:
     def __post_init__(self) -> None:
         """Refuse types and values that no conversion takes, and give everything that has a name its one name."""
         check_types(self)
+        _settle_inputs(self)
         settle(self)
         check_values(self, Place.CONVERSION)
 
@@ -99,6 +101,14 @@ class ConvertRequest:
             shlex.join(["lwmport", "convert", *words(values)]),
             shlex.join(["lwmport", "validate", "DIR", *words({**checkpoint, **runner})]),
         )
+
+
+def _settle_inputs(request: ConvertRequest) -> None:
+    """Make a form of inputs that stands in the place of a file an option of the model."""
+    given = request.inputs
+    if given is not None and str(given) == EMBEDDED and not given.exists():
+        object.__setattr__(request, "options", replace(request.options, input_form=EMBEDDED))
+        object.__setattr__(request, "inputs", None)
 
 
 def _beside(checkpoint: str) -> str:

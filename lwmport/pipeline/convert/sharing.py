@@ -1,5 +1,7 @@
 """Which models of a folder keep their weights in one file: those that are phases of one model, not parts of it."""
 
+from itertools import pairwise
+
 from lwmport.converters import shares
 from lwmport.models.families import Family, checkpoint_weights
 from lwmport.types import Component, Dialect, SharedData
@@ -8,8 +10,9 @@ from lwmport.types import Component, Dialect, SharedData
 def shared_data(name: str, family: Family, dialect: Dialect) -> SharedData | None:
     """Return the file, named after what was asked for, for the weights of all components; None if each has its own.
 
-    They have one where every component takes weights of the first and no others, as a decode beside its prefill does.
-    Where each has some that the others lack, as the halves of a VQGAN, either can be deployed without the other's.
+    They have one where of any two, one takes all that the other does, as a decode and its prefill do. What the first
+    lacks, such as a table that only the decode looks into, is beside the other. Where each has some that the others
+    lack, as the halves of a VQGAN, either can be deployed without the other's.
     """
     if not shares(dialect) or not takes_the_same(family.components):
         return None
@@ -17,9 +20,10 @@ def shared_data(name: str, family: Family, dialect: Dialect) -> SharedData | Non
 
 
 def takes_the_same(components: tuple[Component, ...]) -> bool:
-    """Return whether there are several components, and all take weights of the first, in its dtypes, and no others.
+    """Return whether there are several components, of any two of which one takes all that the other does.
 
-    Weights are the same if they have the same name in the checkpoint: two components may call different ones alike.
+    Weights are the same if they have the same name in the checkpoint, and the same dtype: two components may call
+    different ones alike.
     """
-    first, *others = (checkpoint_weights((component,)).items() for component in components)
-    return bool(others) and all(other <= first for other in others)
+    taken = sorted((checkpoint_weights((component,)).items() for component in components), key=len)
+    return len(taken) > 1 and all(less <= more for less, more in pairwise(taken))

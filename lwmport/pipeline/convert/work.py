@@ -87,8 +87,9 @@ class Work:
 
     @property
     def written(self) -> tuple[Component, ...]:
-        """The components whose weights are written: the first where they are shared, all twice for own taps."""
-        parts = self.family.components if self.shared is None else self.family.components[:1]
+        """The components whose weights are written: one that has all where they are shared, all twice for own taps."""
+        parts = self.family.components
+        parts = parts if self.shared is None else (max(parts, key=lambda part: len(part.weights)),)
         return parts * 2 if self.request.taps and not shares(self.dialect) else parts
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from lwmport.pipeline.session import Session
 from lwmport.pipeline.validate.subject import Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import numbers
 from lwmport.runtime.registry import open_runner
-from lwmport.runtime.session.layout import IDS
+from lwmport.runtime.session.layout import CODES, EMBEDS, IDS
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import DECODE, Array, Runner, TensorSpec
+from lwmport.types import DECODE, PREFILL, Array, Runner, TensorSpec
 
 QUANTILES: Final = {"p50": 50, "p90": 90, "p99": 99}
 
@@ -27,34 +27,44 @@ def measurer(path: Path, runner: str | None, threads: int) -> Callable[..., Any]
     """
     found = subjects_of(path)
     if DECODE in found.made.phases:
-        return _generation(Session(found.folder, runner=runner, threads=threads), dict(_ids(found)))
+        return _generation(Session(found.folder, runner=runner, threads=threads), *_taken(found))
     (item,) = found.items
     context = RunnerContext(threads=threads, signature=item.part.signature, precision=item.hint)
     return _forward(open_runner(item.path, context, runner), item.part.signature.inputs)
 
 
-def _ids(found: Subjects) -> Mapping[str, int]:
-    """Return how many tokens there are, and whether a session is told which are codes."""
-    part = next(one for one in found.made.components if one.name == found.made.phases[DECODE])
-    specs = {spec.name: spec for spec in part.signature.inputs}
-    _, most = specs[IDS].value_range or (0, 1)
-    tables = specs[IDS].tables
-    return {"rows": min(tables.rows) if tables else int(most) + 1, "codes": int("vision_masks" in specs)}
+Taken: TypeAlias = Mapping[str, TensorSpec]
+"""The inputs of a phase, by name."""
 
 
-def _generation(session: Session, known: Mapping[str, int]) -> Callable[..., Any]:
+def _taken(found: Subjects) -> tuple[Taken, Taken]:
+    """Return what the prefill and the decode of a language model take."""
+    parts = {part.name: {spec.name: spec for spec in part.signature.inputs} for part in found.made.components}
+    phases = found.made.phases
+    return parts[phases.get(PREFILL, phases[DECODE])], parts[phases[DECODE]]
+
+
+def _tokens(taken: Taken, batch: int, count: int, random: np.random.Generator) -> dict[str, Any]:
+    """Return drawn tokens as a session takes them: words, or embeddings of standard deviation 1."""
+    if EMBEDS in taken:
+        return {EMBEDS: random.standard_normal((batch, count, int(taken[EMBEDS].shape[-1])), np.float32)}
+    _, most = taken[IDS].value_range or (0, 1)
+    tables = taken[IDS].tables
+    ids = random.integers(0, min(tables.rows) if tables else int(most) + 1, (batch, count))
+    return {IDS: ids, **({CODES: np.zeros(ids.shape, bool)} if CODES in taken else {})}
+
+
+def _generation(session: Session, first: Taken, later: Taken) -> Callable[..., Any]:
     def measure(input: int, output: int, batch: int, warm_up: int, repeat: int) -> dict[str, Any]:  # noqa: A002
         random = np.random.default_rng(0)
-        ids = random.integers(0, known["rows"], (batch, input + output))
-        codes = np.zeros(ids.shape, bool) if known["codes"] else None
+        prompt, new = _tokens(first, batch, input, random), _tokens(later, batch, output, random)
 
         def generate() -> list[float]:
             marks = [time.perf_counter()]
-            session.prefill(ids[:, :input], vision_masks=None if codes is None else codes[:, :input])
+            session.prefill(**prompt)
             marks.append(time.perf_counter())
-            for place in range(input, input + output - 1):
-                new = slice(place, place + 1)
-                session.step(ids[:, new], vision_masks=None if codes is None else codes[:, new])
+            for place in range(output - 1):
+                session.step(**{name: array[:, place : place + 1] for name, array in new.items()})
                 marks.append(time.perf_counter())
             return list(np.diff(marks))
 

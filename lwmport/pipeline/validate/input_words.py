@@ -35,7 +35,9 @@ def input_words(component: Component, sampling: Sampling, trials: Sequence[Trial
         return InputWords(words=words, source=PHOTOGRAPHS, samples=count)
     family = spec_of(first.family)
     tokens = "" if family is None else family.tokens
-    read = [trial.made.inputs[tokens] for trial in trials if tokens in trial.made.inputs]
+    specs = first.signature.outputs if tokens in {spec.name for spec in first.signature.inputs} else ()
+    named = {tokens, *(spec.name for spec in specs)}  # of a feeder, what it makes of tokens
+    read = [array for trial in trials for name, array in trial.made.inputs.items() if name in named]
     if read:
         words = f"a text, {max(array.shape[1] for array in read)} tokens at once"
         return InputWords(words=words, source=SHIPPED, samples=count)

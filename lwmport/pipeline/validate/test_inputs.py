@@ -102,7 +102,7 @@ class TestInputs:
 
     def __init__(self, component: Component, weights: Weights, sampling: Sampling | None = None) -> None:
         self._component, self._weights = component, weights
-        self._first = component.feeder or component
+        self._first = _with_feeder(component)
         self._sampling = sampling or Sampling()
 
     @property
@@ -144,7 +144,8 @@ class TestInputs:
         """Return whether the user's samples are for the feeder, and the samples."""
         own = [spec.name for spec in self._component.signature.inputs]
         shown = any(spec.kind is Kind.PICTURE for spec in self._component.signature.inputs)
-        fed = self._component.feeder is not None and not (shown if given.shows else given.names() & set(own))
+        made = set(own) - {spec.name for spec in self._first.signature.inputs}
+        fed = self._component.feeder is not None and not (shown if given.shows else given.names() & made)
         component = self._first if fed else self._component
         spec = spec_of(component.family)
         samples = given.samples(self._wanted(component, spec, given, batch), self._sampling.count)
@@ -176,14 +177,15 @@ class TestInputs:
         )
 
     def _fed(self, made: CaseInputs) -> CaseInputs:
-        """Return what the feeder makes of its inputs, as inputs of the component."""
-        if self._feeder is None:
+        """Return the inputs of the component: what the feeder makes of its own, and those that it does not make."""
+        feeder = self._component.feeder
+        if feeder is None or self._feeder is None:
             return made
-        outputs = self._feeder.run(made.inputs)
+        found = {**made.inputs, **self._feeder.run({spec.name: made.inputs[spec.name] for spec in self._feeder.inputs})}
         return replace(
             made,
-            inputs={spec.name: outputs[spec.name] for spec in self._component.signature.inputs},
-            description=f"outputs of {self._first.name} for {made.description}",
+            inputs={spec.name: found[spec.name] for spec in self._component.signature.inputs},
+            description=f"outputs of {feeder.name} for {made.description}",
         )
 
     @cached_property
@@ -198,6 +200,17 @@ class TestInputs:
     def _feeder(self) -> Runner | None:
         feeder = self._component.feeder
         return None if feeder is None else reference(feeder, self._weights)
+
+
+def _with_feeder(component: Component) -> Component:
+    """Return what inputs are made for: the component behind the one that feeds it, as one."""
+    feeder = component.feeder
+    if feeder is None:
+        return component
+    made = {spec.name for spec in feeder.signature.outputs}
+    rest = (spec for spec in component.signature.inputs if spec.name not in made)
+    signature = replace(component.signature, inputs=(*feeder.signature.inputs, *rest))
+    return replace(feeder, name=component.name, signature=signature)
 
 
 def _described(

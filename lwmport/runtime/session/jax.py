@@ -11,7 +11,7 @@ from lwmport.runtime.runners.jax import reference_kind
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.runtime.session.arrays import ArraysBackend
 from lwmport.runtime.session.backend import Backend, PhaseModel
-from lwmport.runtime.session.layout import IDS, MASK, layout_of
+from lwmport.runtime.session.layout import MASK, POSITIONS, layout_of
 from lwmport.types import Array, Component, Update, Weights
 
 ROUNDED: Final = 64
@@ -71,7 +71,7 @@ class JaxBackend:
 
     def _fill(self, phase: str, inputs: Mapping[str, Array]) -> int:
         """Return how much padding a growing cache gets in front."""
-        total, new = int(inputs[MASK].shape[1]), int(inputs[IDS].shape[1])
+        total, new = int(inputs[MASK].shape[1]), int(inputs[POSITIONS].shape[1])
         return padding(total, new, self._layouts[phase].positions or total)
 
     def copy(self, held: Any) -> Any:

@@ -11,6 +11,7 @@ from lwmport.types import Array, Signature, TensorSpec, Update, dtype_of
 from lwmport.wording import few
 
 IDS: Final = "input_ids"
+EMBEDS: Final = "inputs_embeds"
 CODES: Final = "vision_masks"
 MASK: Final = "attention_mask"
 POSITIONS: Final = "position_ids"
@@ -30,6 +31,7 @@ class Layout:
         tokens: tokens at once.
         slots: tokens that the cache has room for; None for a cache that grows.
         positions: tokens of a sequence that the model has positions for.
+        takes: the input that new tokens come in, `IDS` or `EMBEDS`.
         starts: whether it takes no cache and begins one.
         has_codes: whether it is told which tokens are codes.
         alone: whether each token is taken for a code (true) or a word (false) whatever it is told; None for neither.
@@ -39,6 +41,7 @@ class Layout:
     tokens: int | None
     slots: int | None
     positions: int | None
+    takes: str
     starts: bool
     has_codes: bool
     alone: bool | None
@@ -54,16 +57,18 @@ def layout_of(name: str, signature: Signature) -> Layout:
         raise ArtifactError(f"expected the states of {name} in its manifest, found none; convert it again")
     specs = {spec.name: spec for spec in signature.inputs}
     _check_whole(name, set(specs), signature)
-    limits, tokens = specs[POSITIONS].value_range, _fixed(specs[IDS].shape[1])
+    takes = EMBEDS if EMBEDS in specs else IDS
+    limits, tokens = specs[POSITIONS].value_range, _fixed(specs[takes].shape[1])
     results = tuple(spec.name for spec in signature.outputs if spec.name not in signature.caches)
     return Layout(
-        batch=_fixed(specs[IDS].shape[0]),
+        batch=_fixed(specs[takes].shape[0]),
         tokens=tokens,
         slots=_slots(signature),
         positions=None if limits is None else int(limits[1]) + 1,
+        takes=takes,
         starts=not any(state.input in specs for state in signature.states),
         has_codes=CODES in specs,
-        alone=ALONE.get(results) if tokens == 1 else None,
+        alone=ALONE.get(results) if tokens == 1 and takes == IDS else None,
     )
 
 
@@ -75,11 +80,11 @@ def empty_states(signature: Signature, batch: int) -> dict[str, Array]:
 
 def _check_whole(name: str, inputs: set[str], signature: Signature) -> None:
     fed = {input_ for state in signature.states for input_ in (state.input, state.position)}
-    needed = {IDS, MASK, POSITIONS}
+    needed = {EMBEDS if EMBEDS in inputs else IDS, MASK, POSITIONS}
     strange = sorted(inputs - needed - fed - {CODES})
     if strange or not needed <= inputs:
         raise ArtifactError(
-            f"expected a whole language model, which takes {IDS}, {MASK}, {POSITIONS} and its states, "
+            f"expected a whole language model, which takes {IDS} or {EMBEDS}, {MASK}, {POSITIONS} and its states, "
             f"found {name}, which takes {few(strange) or 'not all of these'}; convert the whole model"
         )
 

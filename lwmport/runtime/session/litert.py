@@ -7,7 +7,7 @@ from typing import Any
 from lwmport.runtime.runners.litert import LiteRTRunner
 from lwmport.runtime.runners.litert_compiled import CompiledRunner, read, write
 from lwmport.runtime.session.backend import Backend, OpenedModels, PhaseModel
-from lwmport.runtime.session.layout import IDS
+from lwmport.runtime.session.layout import MASK
 from lwmport.runtime.session.litert_interpreter import InterpreterBackend
 from lwmport.types import DECODE, Array
 
@@ -40,7 +40,7 @@ class BufferBackend(OpenedModels):
         Raises:
             RunnerError: LiteRT failed.
         """
-        model, batch = self._models[phase], len(inputs[IDS])
+        model, batch = self._models[phase], len(inputs[MASK])
         taken = self._spare if self._spare is not None and self._spare.batch == batch else self._made(batch)
         self._spare = None
         model.runner.resize(batch)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lwmport.errors import RunnerError, one_line
 from lwmport.runtime.session.backend import OpenedModels, PhaseModel
-from lwmport.runtime.session.layout import IDS
+from lwmport.runtime.session.layout import MASK
 from lwmport.types import DECODE, Array
 
 
@@ -45,7 +45,7 @@ class InterpreterBackend(OpenedModels):
         if model.fed:
             self._take_in(held)
         else:
-            self._resize(model, len(inputs[IDS]))
+            self._resize(model, len(inputs[MASK]))
         try:
             for name, array in inputs.items():
                 interpreter.set_tensor(places[name], array)

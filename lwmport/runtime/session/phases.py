@@ -6,9 +6,9 @@ from typing import Any
 
 from lwmport.errors import UsageError
 from lwmport.runtime.inputs import check_inputs
-from lwmport.runtime.session.layout import CODES, IDS, layout_of
+from lwmport.runtime.session.layout import CODES, IDS, Layout, layout_of
 from lwmport.runtime.session.piece import Piece, check_count
-from lwmport.types import DECODE, PREFILL, Signature
+from lwmport.types import DECODE, PREFILL, Signature, TensorSpec
 
 
 class Phases:
@@ -25,8 +25,7 @@ class Phases:
         self.models = {PREFILL: PREFILL if PREFILL in parts else DECODE, DECODE: DECODE}
         self.signatures = {phase: parts[own][1] for phase, own in self.models.items()}
         self.layouts = {phase: layout_of(*parts[own]) for phase, own in self.models.items()}
-        ids = next(spec for spec in self.signatures[PREFILL].inputs if spec.name == IDS)
-        self._ids = replace(ids, shape=("batch", "tokens"), dtype="int64")
+        self._tokens = {phase: _any_length(self.signatures[phase], self.layouts[phase]) for phase in self.layouts}
 
     def pieces(self, whole: Piece, chunk: int | None, first: str) -> Iterator[tuple[str, Piece]]:
         """Yield the phase and the tokens of each run, ``chunk`` at once where their number is open.
@@ -45,7 +44,7 @@ class Phases:
         Raises:
             UsageError: the number does not fit, and there are tokens in front of them already.
         """
-        layout, count = self.layouts[first], whole.ids.shape[1]
+        layout, count = self.layouts[first], whole.count
         if layout.tokens is None or layout.slots is not None or count % layout.tokens == 0:
             return whole
         if first != PREFILL:
@@ -59,7 +58,7 @@ class Phases:
             UsageError: another batch, no room for so many, a chunk below 1, or codes for a model that has none.
             RunnerError: an id that the model does not have.
         """
-        layout, count = self.layouts[first], len(whole.ids)
+        layout, count = self.layouts[first], whole.batch
         if layout.batch not in {None, count}:
             raise UsageError(f"expected a batch of {layout.batch}, as the model was converted for, found {count}")
         if chunk is not None:
@@ -67,17 +66,31 @@ class Phases:
         if layout.has_codes != (vision_masks is not None):
             wanted = f"{CODES} beside the ids, for the model has codes" if layout.has_codes else f"no {CODES}"
             raise UsageError(f"expected {wanted}, found {'none' if layout.has_codes else 'some'}")
-        check_inputs((self._ids,), {IDS: whole.ids})
+        if whole.name == layout.takes:
+            check_inputs((self._tokens[first],), {whole.name: whole.tokens})
         if layout.positions is not None and whole.end > layout.positions:
             raise UsageError(
                 f"expected at most {layout.positions} tokens, padding included (max_sequence_length), found {whole.end}"
             )
         for phase, piece in self.pieces(whole, chunk, first):
+            self._check_form(phase, piece, first, whole.end)
             self._check_piece(phase, piece, whole.end)
+
+    def _check_form(self, phase: str, piece: Piece, first: str, end: int) -> None:
+        """Return if a phase takes tokens in the form in which they come; a decode may take another than its prefill."""
+        layout = self.layouts[phase]
+        if piece.name == layout.takes:
+            return
+        if phase != first and self.layouts[first].takes == piece.name:
+            raise UsageError(
+                f"expected at most {self.layouts[first].tokens} tokens as {piece.name}, as many as the prefill takes, "
+                f"found {end}; convert again with a longer --sequence"
+            )
+        raise UsageError(f"expected {layout.takes}, which the {phase} of this model takes, found {piece.name}")
 
     def _check_piece(self, phase: str, piece: Piece, end: int) -> None:
         layout = self.layouts[phase]
-        if layout.slots is not None and piece.held + (layout.tokens or piece.ids.shape[1]) > layout.slots:
+        if layout.slots is not None and piece.held + (layout.tokens or piece.count) > layout.slots:
             raise UsageError(
                 f"expected at most {layout.slots} tokens, as many as the cache has slots, found {end}; "
                 "convert again with a longer --max-length"
@@ -89,3 +102,11 @@ class Phases:
                 f"this model treats a single token as {wanted}; "
                 "convert again with a longer --sequence, or with --sample-mode all"
             )
+
+
+def _any_length(signature: Signature, layout: Layout) -> TensorSpec:
+    """Return the input for new tokens of a phase, for any number of them."""
+    spec = next(spec for spec in signature.inputs if spec.name == layout.takes)
+    return replace(
+        spec, shape=("batch", "tokens", *spec.shape[2:]), dtype="int64" if layout.takes == IDS else spec.dtype
+    )

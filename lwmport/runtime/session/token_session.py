@@ -88,20 +88,22 @@ class TokenSession:
 
     def prefill(
         self,
-        input_ids: Any,
+        input_ids: Any = None,
         attention_mask: Any = None,
         vision_masks: Any = None,
         chunk: int | None = None,
         *,
+        inputs_embeds: Any = None,
         keep: int | None = 1,
     ) -> dict[str, Array]:
         """Return the outputs for the last token of each prompt; what was held before is dropped.
 
         Args:
-            input_ids: integers [batch, n].
+            input_ids: integers [batch, n]; None where the model takes ``inputs_embeds``.
             attention_mask: integers [batch, n], 0 where a token is padding, which is on the left; None for no padding.
             vision_masks: booleans [batch, n], true where an id is a code; needed by a model that has codes.
             chunk: how many tokens to run at once, where the model leaves it open; None for all.
+            inputs_embeds: floats [batch, n, width] in the place of ids, for a model that takes them.
             keep: how many of the last tokens to return outputs for; None for all. Those of padding mean nothing.
 
         Returns:
@@ -113,24 +115,31 @@ class TokenSession:
             RunnerError: an id that the model does not have, the runtime failed, or the model is closed.
         """
         self._check_open()
-        asked = prompt(input_ids, attention_mask, vision_masks)
+        asked = prompt(input_ids, attention_mask, vision_masks, inputs_embeds)
         kept = _kept(keep, asked)
         whole = self._phases.filled_up(asked, PREFILL)
         self._phases.check(whole, vision_masks, chunk, PREFILL)
         self.reset()
         if not self._phases.layouts[PREFILL].starts:
-            self._held = self._backend.hold(empty_states(self._phases.signatures[PREFILL], len(whole.ids)))
+            self._held = self._backend.hold(empty_states(self._phases.signatures[PREFILL], whole.batch))
         return self._feed(whole, chunk, kept, PREFILL)
 
     def step(
-        self, input_ids: Any, vision_masks: Any = None, chunk: int | None = None, *, keep: int | None = None
+        self,
+        input_ids: Any = None,
+        vision_masks: Any = None,
+        chunk: int | None = None,
+        *,
+        inputs_embeds: Any = None,
+        keep: int | None = None,
     ) -> dict[str, Array]:
         """Return the outputs for new tokens behind those that are held.
 
         Args:
-            input_ids: integers [batch, n], usually one token of each sequence.
+            input_ids: integers [batch, n], usually one token of each sequence, or None as in `prefill`.
             vision_masks: booleans [batch, n], as in `prefill`.
             chunk: as in `prefill`.
+            inputs_embeds: as in `prefill`; a model of a prefill and a decode takes ids here all the same.
             keep: how many of the last tokens to return outputs for; None for all.
 
         Returns:
@@ -143,7 +152,8 @@ class TokenSession:
         self._check_open()
         if not self.batch:
             raise UsageError("expected a prefill before the first step, found none; call prefill with the prompt")
-        whole = self._phases.filled_up(continuation(input_ids, vision_masks, self._mask), DECODE)
+        asked = continuation(input_ids, vision_masks, self._mask, inputs_embeds)
+        whole = self._phases.filled_up(asked, DECODE)
         kept = _kept(keep, whole)
         self._phases.check(whole, vision_masks, chunk, DECODE)
         return self._feed(whole, chunk, kept, DECODE)
@@ -161,13 +171,13 @@ class TokenSession:
             self._mask = piece.mask
             for name, array in results.items():
                 before = [found[name]] if name in found else []
-                found[name] = np.concatenate([*before, array[:, : piece.ids.shape[1]]], axis=1)[:, -keep:]
+                found[name] = np.concatenate([*before, array[:, : piece.count]], axis=1)[:, -keep:]
         return found
 
 
 def _kept(keep: int | None, piece: Piece) -> int:
     """Return for how many tokens outputs are returned."""
     if keep is None:
-        return int(piece.ids.shape[1])
+        return piece.count
     check_count("keep", keep)
     return keep

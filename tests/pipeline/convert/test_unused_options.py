@@ -19,7 +19,7 @@ from lwmport.targets.dialects import ALL_DIALECTS
 
 VALUES: dict[str, Any] = {
     "layer": 1, "sample_mode": "text", "attention": "unrolled", "query_chunk": 8, "key_chunk": 8, "ring": 2,
-    "sequence": 4, "max_length": 16,
+    "sequence": 4, "max_length": 16, "input_form": "embeds",
 }  # fmt: skip
 SMALL: dict[str, Any] = {
     "vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2,

@@ -83,6 +83,7 @@ FOLDERS: Final = tuple(
         ignored=_is_ignored,
         elsewhere=_is_elsewhere,
         heads=HUGGINGFACE.heads,
+        shared_heads=HUGGINGFACE.shared_heads,
     )
     for architecture, kind, first, read in (
         ("LlavaForConditionalGeneration", "llava", "language_model.model.embed_tokens.weight", _read),
