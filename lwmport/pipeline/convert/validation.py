@@ -20,6 +20,7 @@ from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
+from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
@@ -56,7 +57,12 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
         pictures.update(judgement.pictures)
         section = component_report(part, judgement, facts, cost, weights_sha256)
-        section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, run)))
+        exact = exact_outputs(weights, run)
+        section = replace(
+            section,
+            notes=(*section.notes, *storage_notes(part, weights, run, exact[0])),
+            accuracy=accuracy_of(weights, run, exact, judgement.outputs, precision),
+        )
         sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
