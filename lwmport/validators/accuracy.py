@@ -68,6 +68,14 @@ class Accuracy:
     float32_originals: PictureAccuracy | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LayerLoss:
+    """A tap, by its name, and its SQNR beside the float32 model's: decibels, infinite when equal."""
+
+    name: str
+    sqnr_db: float
+
+
 def code_accuracy(expected: Array, found: Array, quantized: Quantized | None) -> CodeAccuracy:
     """Return how many codes agree, and how near a tie the others were.
 

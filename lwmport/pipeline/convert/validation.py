@@ -23,6 +23,7 @@ from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
+from lwmport.pipeline.validate.layer_losses import layer_losses
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.answer import assemble
@@ -62,6 +63,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
             section,
             notes=(*section.notes, *storage_notes(part, weights, run, exact[0])),
             accuracy=accuracy_of(weights, run, exact, judgement.outputs, precision),
+            layers=layer_losses(
+                work.folder, part, weights, run, precision, partial(open_runner, runner=work.request.runner)
+            ),
         )
         sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
