@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from lwmport.atomic import is_interruption
 from lwmport.checkpoints.stored_weights import StoredWeights
+from lwmport.errors import said
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.runtime.runners.jax import reference
@@ -20,10 +22,11 @@ def layer_losses(
     run: ReferenceRun,
     precision: str,
     opener: Callable[[Path], Runner],
-) -> tuple[LayerLoss, ...]:
-    """Return the SQNR of each tap beside the float32 model with exact weights, on the inputs of the first run.
+) -> tuple[tuple[LayerLoss, ...], tuple[str, ...]]:
+    """Return the SQNR of each tap beside the float32 model with exact weights, or none and why there is none.
 
-    None of a float32 artifact, nor of one without taps. It costs a run of both.
+    It is measured on the inputs of the first run, and costs a run of both. Of a float32 artifact, and of one without
+    taps, nothing is said.
 
     Args:
         folder: where the artifact and the tapped model lie, as they were just written.
@@ -35,9 +38,16 @@ def layer_losses(
     """
     stored = isinstance(weights, StoredWeights)
     if part.taps is None or (precision == "float32" and not stored):
-        return ()
+        return (), ()
     exact = weights.exact if isinstance(weights, StoredWeights) else weights
-    with contextlib.closing(opener(folder / part.taps.path)) as runner:
-        found = runner.run(run.fed(part.signature.inputs))
+    try:
+        with contextlib.closing(opener(folder / part.taps.path)) as runner:
+            found = runner.run(run.fed(part.signature.inputs))
+    except Exception as error:  # runtimes raise dozens of unrelated types
+        if is_interruption(error):
+            raise
+        return (), (f"What each layer loses is not stated: {said(error)}",)
     values = reference(run.component, exact).taps(run.inputs, part.taps.kind)
-    return tuple(LayerLoss(name=name, sqnr_db=sqnr_db(value, found[name])) for name, value in values if name in found)
+    return tuple(
+        LayerLoss(name=name, sqnr_db=sqnr_db(value, found[name])) for name, value in values if name in found
+    ), ()
