@@ -1,4 +1,4 @@
-"""The photographs that `train_small_vqgan` learns from, and crops of them. None of them is one to judge on."""
+"""The photographs that `train_small_vqgan` learns from, and crops of them; not the three that models are judged on."""
 
 import importlib.util
 from dataclasses import dataclass

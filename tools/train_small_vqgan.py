@@ -1,9 +1,12 @@
 """Train a small VQGAN of LWM's architecture on photographs: the weights in ``tests/data/trained_vqgan``.
 
     pip install scikit-image scikit-learn optax
-    python tools/train_small_vqgan.py tests/data/trained_vqgan/vqgan.safetensors --state /tmp/state.msgpack
+    python tools/train_small_vqgan.py vqgan.safetensors --state state.msgpack
 
-It goes on from ``--state``, which is written each 100 steps. The same seed gives the same numbers on the same machine.
+It learns from ten photographs of scikit-learn (CC BY 2.0) and scikit-image (public domain and CC0), which
+`small_vqgan_pictures` lists, in about six minutes of processor time. It goes on from ``--state``, which is written
+each 100 steps; a step depends on that, on the seed and on its own number, and on nothing else. Seed 0 gave 27.7, 28.4
+and 32.3 dB of PSNR on three photographs that it had never seen, with 488 of the 512 codes.
 """
 
 import argparse
