@@ -186,6 +186,7 @@ class TestInputs:
             made,
             inputs={spec.name: found[spec.name] for spec in self._component.signature.inputs},
             description=f"outputs of {feeder.name} for {made.description}",
+            origin=made.inputs,
         )
 
     @cached_property
