@@ -135,7 +135,7 @@ def _inline(item: Initializer) -> ir.Tensor | ir.PackedTensor[Any]:
     array = np.concatenate([np.empty(0, dtype), *_pieces(item)]).reshape(shape)
     if item.bits >= 8:
         return ir.Tensor(array, name=item.name)
-    return ir.PackedTensor(array, ir.DataType.from_numpy(item.dtype), ir.Shape(item.shape), name=item.name)
+    return ir.PackedTensor(array, ir.DataType.from_numpy(item.dtype), shape=ir.Shape(item.shape), name=item.name)
 
 
 def _check(item: Initializer, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None) -> None:

@@ -22,6 +22,13 @@ NPU: Final = "npu:NPU"
 """What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
 
 
+FLOAT_PRODUCTS: Final = ("session.qdq_matmulnbits_accuracy_level", "1")
+"""Setting by which DequantizeLinear and MatMul are computed as the standard says, in float32.
+
+Left alone, ONNX Runtime makes one operator of them which rounds what is multiplied to 8 bits (level 4, its default).
+"""
+
+
 class OnnxRuntimeRunner(BaseRunner):
     """Runs an ONNX file; its weights are mapped from the external data by the runtime.
 
@@ -35,6 +42,7 @@ class OnnxRuntimeRunner(BaseRunner):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        options.add_session_config_entry(*FLOAT_PRODUCTS)
         try:
             self.streamed = memory.is_scarce(held_bytes(path))
             if self.streamed:
