@@ -258,7 +258,7 @@ class Emitter(Walk["Emitter"]):
         for piece in pieces_of(self.packed if weight in self.packed.specs else self.weights, weight):
             yield piece.astype(dtype, copy=False)
 
-    def part(  # noqa: PLR0913 - what a constant is, and what it is made of
+    def part(
         self,
         weight: str,
         suffix: str,

@@ -84,7 +84,7 @@ def gather_block_quantized(e: Emitter, equation: Any) -> None:
 
 
 def gather_and_multiply(e: Emitter, equation: Any) -> None:
-    """Emit Gather of bytes and of scales, and what makes numbers of them: only the rows that are read become numbers."""
+    """Emit Gather of bytes and of scales, and what makes numbers of the rows that were looked up."""
     (table, indices), (out,) = equation.invars, equation.outvars
     found, positions, dtype = _found(e, table), positions_of(e, indices), out.aval.dtype
     scheme, (*rows, width) = found.scheme, shape_of(out)

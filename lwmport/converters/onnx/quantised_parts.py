@@ -32,7 +32,7 @@ def flat_blocks(e: Emitter, found: Quantised) -> ir.Value:
 
 
 def codes(e: Emitter, found: Quantised) -> ir.Value:
-    """Return the codes of a matrix or a table in its own order; two of 4 bits share a byte, whatever rows they are of."""
+    """Return the codes of a matrix or a table in its own order; two of 4 bits share a byte, whatever their rows."""
     scheme, shape = found.scheme, e.packed.specs[found.name].shape
 
     def produce() -> Iterator[Array]:
