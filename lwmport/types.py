@@ -28,6 +28,9 @@ ADDED: Final = MappingProxyType({"added": True})
 """Metadata of a field that an earlier version did not have: `lwmport.plain.decode` takes its default where a file lacks
 it, and `lwmport.plain.encode_asked` leaves its default out."""
 
+ROUNDED_PRODUCTS: Final = "a8"
+"""The precision of a model that rounds to 8 bits what it multiplies with its weights, and computes in float32."""
+
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 """The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""

@@ -76,7 +76,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
             "quantised_rows": ("com.microsoft.GatherBlockQuantized",),
         },
         stores=HALF,
-        quantizes=_BLOCKS,
+        quantizes={**_BLOCKS, "w8a8": 21, "w4a8": 21},
     ),
     "onnx": Dialect(
         name="onnx",

@@ -8,7 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.options import Options
 from lwmport.models.schemes import INTEGERS, SCHEMES, kept
-from lwmport.types import Component, Scheme, WeightSpec
+from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
 TABLE: Final = "embedding"
@@ -57,14 +57,15 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
 
     Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
     readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
-    scale of so many values is too coarse: below 8 bits.
+    scale of so many values is too coarse: below 8 bits. It also stays where what it is multiplied with is to be
+    rounded, for no convolution does that.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
-    if what == MATRIX and rank == 4 and scheme.bits >= 8:
+    if what == MATRIX and rank == 4 and scheme.bits >= 8 and not scheme.activations:
         return replace(scheme, dtype="int8", group=0, symmetric=True)
     return None
 
@@ -73,6 +74,12 @@ def stored_as(options: Options) -> str:
     """Return what weights are rounded to, for a reader; empty where they are not."""
     scheme = scheme_of(options)
     return "" if scheme is None else scheme.title
+
+
+def judged_in(options: Options) -> str:
+    """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
+    scheme = scheme_of(options)
+    return ROUNDED_PRODUCTS if scheme is not None and scheme.activations else options.precision
 
 
 def written_bytes(component: Component, options: Options) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lwmport import atomic, manifest, owned
 from lwmport.errors import RunnerError, UsageError
+from lwmport.models.storage import judged_in
 from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
@@ -191,7 +192,7 @@ def _judged(
     notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
         run = against(run, other_model(Path(request.reference), part))
-    precision = subject.judged_in(converted.family.options.precision)
+    precision = subject.judged_in(judged_in(converted.family.options))
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
     apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)
