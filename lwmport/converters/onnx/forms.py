@@ -168,7 +168,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "DequantizeLinear*MatMul": Form(rule=quantised.dequantised_matmul, since=21),
     "Erf*Mul": Form(rule=gelu.erf_times, since=9),
     "Gelu": Form(rule=gelu.gelu, since=20),
-    "Gather*Mul": Form(rule=quantised.gather_and_multiply, since=18),
+    "Gather*Mul": Form(rule=quantised.gather_and_multiply, since=13),
     "GroupNormalization": Form(rule=group_normalization, since=21),
     "InstanceNormalization": Form(rule=instance_normalization, since=7),
     "InstanceNormalization4D": Form(rule=vendor_forms.instance_normalization_of_rank_4, since=7),

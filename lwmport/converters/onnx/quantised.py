@@ -94,37 +94,39 @@ def gather_and_multiply(e: Emitter, equation: Any) -> None:
     def looked_up(part: ir.Value, size: int, kind: Any) -> ir.Value:
         return e.graph.node("Gather", [part, positions], (*rows, size), kind)
 
-    codes = looked_up(parts.flat_blocks(e, found), int(width) * scheme.bits // 8, np.uint8)
-    if scheme.bits == 4:
-        codes = _halves(e, codes, rows, int(width) // 2)
-    numbers = e.cast(e.reshaped(codes, whole, grouped, np.dtype(np.uint8)), grouped, np.uint8, dtype)
-    zero = _zero(e, found, looked_up, rows, dtype)
+    def numbers(part: ir.Value, size: int) -> ir.Value:
+        return _codes(e, looked_up(part, -(-size * scheme.bits // 8), np.uint8), rows, size, scheme.bits, dtype)
+
+    codes = e.reshaped(numbers(parts.flat_blocks(e, found), int(width)), whole, grouped, dtype)
+    if scheme.symmetric:
+        zeros = e.graph.constant(np.asarray(middle(scheme.bits), dtype))
+    else:
+        zeros = e.reshaped(numbers(parts.zero_bytes(e, found), groups), (*rows, groups), beside, dtype)
     scales = e.reshaped(looked_up(parts.scales(e, found), groups, dtype), (*rows, groups), beside, dtype)
-    made = e.graph.node("Mul", [e.graph.node("Sub", [numbers, zero], grouped, dtype), scales], grouped, dtype)
+    made = e.graph.node("Mul", [e.graph.node("Sub", [codes, zeros], grouped, dtype), scales], grouped, dtype)
     e.bind(out, e.reshaped(made, grouped, whole, dtype), identity(len(out.aval.shape)))
 
 
-def _zero(e: Emitter, found: Quantised, looked_up: Any, rows: Sequence[Dim], dtype: Any) -> ir.Value:
-    """Return the zero points of the rows that were looked up as numbers [..., groups, 1], or the one of all."""
-    if found.scheme.symmetric:
-        return e.graph.constant(np.asarray(middle(found.scheme.bits), dtype))
-    groups = e.packed.specs[f"{found.name}/scales"].shape[1]
-    zeros = looked_up(parts.zero_bytes(e, found), -(-groups * found.scheme.bits // 8), np.uint8)
-    if found.scheme.bits == 4:
-        zeros = _halves(e, zeros, rows, -(-groups // 2))
-    numbers = e.cast(zeros, (*rows, groups), np.uint8, dtype)
-    return e.reshaped(numbers, (*rows, groups), (*rows, groups, 1), dtype)
+def _codes(e: Emitter, stored: ir.Value, rows: Sequence[Dim], size: int, bits: int, dtype: Any) -> ir.Value:
+    """Return the codes in rows of bytes as numbers, [..., size]: of 4 bits the low half of each byte comes first.
 
-
-def _halves(e: Emitter, stored: ir.Value, rows: Sequence[Dim], width: int) -> ir.Value:
-    """Return the codes in rows of bytes [..., width], uint8 [..., 2 * width]: the low half of each byte comes first."""
-    byte = np.dtype(np.uint8)
-    fifteen, four = (e.graph.constant(np.asarray(number, np.uint8)) for number in (15, 4))
-    low = e.graph.node("BitwiseAnd", [stored, fifteen], (*rows, width), byte)
-    high = e.graph.node("BitShift", [stored, four], (*rows, width), byte, {"direction": "RIGHT"})
-    halves = [e.reshaped(half, (*rows, width), (*rows, width, 1), byte) for half in (low, high)]
-    together = e.graph.node("Concat", halves, (*rows, width, 2), byte, {"axis": len(rows) + 1})
-    return e.reshaped(together, (*rows, width, 2), (*rows, 2 * width), byte)
+    Halves are made by arithmetic, which is exact: OpenVINO shifts bits by a division that rounds.
+    """
+    width = -(-size * bits // 8)
+    whole = e.cast(stored, (*rows, width), np.uint8, dtype)
+    if bits == 8:
+        return whole
+    part, sixteen = (e.graph.constant(np.asarray(number, dtype)) for number in (1 / 16, 16))
+    high = e.graph.node("Floor", [e.graph.node("Mul", [whole, part], (*rows, width), dtype)], (*rows, width), dtype)
+    above = e.graph.node("Mul", [high, sixteen], (*rows, width), dtype)
+    low = e.graph.node("Sub", [whole, above], (*rows, width), dtype)
+    halves = [e.reshaped(half, (*rows, width), (*rows, width, 1), dtype) for half in (low, high)]
+    together = e.graph.node("Concat", halves, (*rows, width, 2), dtype, {"axis": len(rows) + 1})
+    found = e.reshaped(together, (*rows, width, 2), (*rows, 2 * width), dtype)
+    if size == 2 * width:
+        return found
+    ends = [e.graph.constant(np.asarray([number], np.int64)) for number in (0, size, len(rows))]
+    return e.graph.node("Slice", [found, *ends], (*rows, size), dtype)
 
 
 def _found(e: Emitter, atom: Any) -> Quantised:
