@@ -180,8 +180,9 @@ class Scheme:
         """What weights are rounded to, for a reader: ``float16``, ``w4a16 (groups of 32, symmetric, rtn)``."""
         if not self.scales:
             return self.name
+        whose = f"groups of {self.group}" if self.group else "a scale for each output"
         kind = "symmetric" if self.symmetric else "asymmetric"
-        return f"{self.name} (groups of {self.group}, {kind}, {self.method})"
+        return f"{self.name} ({whose}, {kind}, {self.method})"
 
     def takes(self, name: str, spec: WeightSpec) -> bool:
         """Return whether a tensor is stored by the scheme: a matrix, a kernel or a table that is not left out."""

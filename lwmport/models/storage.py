@@ -70,6 +70,13 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
     return None
 
 
+def main_scheme(component: Component, options: Options) -> Scheme | None:
+    """Return the scheme of most weights of one component: of kernels alone it has no groups."""
+    scheme, own = scheme_of(options), list(schemes_of(component, options).values())
+    integers = [each for each in own if each.scales]
+    return integers[0] if integers and not any(each.group for each in integers) else scheme
+
+
 def stored_as(options: Options) -> str:
     """Return what weights are rounded to, for a reader; empty where they are not."""
     scheme = scheme_of(options)
@@ -100,17 +107,33 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     if scheme is None:
         return
     key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
-    if not any(schemes_of(component, replace(options, keep=())) for component in components):
+    taken = {
+        name: own for component in components for name, own in schemes_of(component, replace(options, keep=())).items()
+    }
+    if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
             "leave it out",
             key,
         )
-    taken = {name for component in components for name in schemes_of(component, replace(options, keep=()))}
+    if scheme.scales and not any(own.group for own in taken.values()):
+        _check_channels(options, names)
     for rule in kept(options.keep):
         if not any(fnmatchcase(name, rule.pattern) for name in taken):
             raise UnusedOptionError(
                 f"expected the pattern of a weight that is quantised, such as {min(taken)}, found "
                 f"--keep {rule.pattern}={rule.dtype}, which fits none of {names}; leave it out",
                 "keep",
+            )
+
+
+def _check_channels(options: Options, names: str) -> None:
+    """Return if no option says how groups are where all weights are kernels, which have a scale for each output."""
+    given = {"group_size": options.group_size is not None, "symmetric": not options.symmetric}
+    for key, found in given.items():
+        if found:
+            raise UnusedOptionError(
+                f"expected matrices or tables for --{'group-size' if key == 'group_size' else 'asymmetric'}, found "
+                f"kernels of convolutions alone in {names}, which have a scale for each output; leave it out",
+                key,
             )

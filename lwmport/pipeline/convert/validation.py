@@ -24,6 +24,7 @@ from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
@@ -55,7 +56,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         path, tell = work.folder / part.path, work.observer.phase
-        judgement = judge(path, part.signature, run, judged_in(options), tell, _opener(work))
+        judged = judged_in(options)
+        judgement = judge(path, part.signature, run, judged, tell, _opener(work))
+        judgement = judge_products(judgement, path, part.signature, run, judged, tell)
         pictures.update(judgement.pictures)
         section = component_report(part, judgement, facts, cost, weights_sha256)
         section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, run)))

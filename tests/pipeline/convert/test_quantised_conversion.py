@@ -18,6 +18,7 @@ from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
+from lwmport.pipeline.validate.rounded_products import AGREES, judge_products
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.types import Array, Status
 
@@ -47,7 +48,6 @@ JUDGED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "a table that is multiplied too": ("llama", "ort", TIED, {"quantize": "w8a16", "symmetric": False}),
     "standard operators": ("llama", "onnx", {}, {"quantize": "w8a16"}),
     "standard operators, zero points": ("llama", "openvino", TIED, {"quantize": "w4a16", "symmetric": False}),
-    "products of 8 bits": ("llama", "ort", {}, {"quantize": "w4a8"}),
     "convolutions": ("vqgan-decoder", "ort", {}, {"quantize": "w8a16"}),
 }  # fmt: skip
 """Name -> component, dialect, changes of the configuration, options."""
@@ -172,6 +172,29 @@ def test_a_planted_fault_fails(fault: Callable[[str, Array], Array], model: Mode
 def test_another_group_fails(model: Model, tmp_path: Path) -> None:
     lwmport.convert(request("llama", "ort", tmp_path, replace(ROUNDED, group_size=64), validate=False))
     assert model.judged(tmp_path / "llama.onnx") is Status.FAILED
+
+
+def test_a_small_fault_in_a_model_that_rounds_its_products_fails_too(tmp_path: Path) -> None:
+    """It is well within the tolerance of such products; with products in float32 it is not."""
+    options = Options(quantize="w4a8")
+    outcome = lwmport.convert(request("llama", "ort", tmp_path / "out", options))
+    assert outcome.status is Status.PASSED, outcome.report.sentence
+    (section,), path = outcome.report.components, tmp_path / "out" / "llama.onnx"
+    assert AGREES in section.notes
+    broken = onnx.load(path)
+    for tensor in broken.graph.initializer:
+        if tensor.name.endswith("w2/kernel/scales"):
+            array = other_scale_of_one_channel(tensor.name, numpy_helper.to_array(tensor))
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    onnx.save(broken, tmp_path / "broken.onnx")
+    found = reopen(tmp_path / "out")
+    run = gather(found.component("llama"), found.component_weights("llama"), 1)
+    (part,) = outcome.manifest.components
+    wide = judge(tmp_path / "broken.onnx", part.signature, run, "a8")
+    assert wide.validation.status is Status.PASSED
+    both = judge_products(wide, tmp_path / "broken.onnx", part.signature, run, "a8", lambda _: None)
+    assert both.validation.status is Status.FAILED
+    assert both.validation.reason.startswith("with products in float32: ")
 
 
 def test_other_formats_and_opsets_are_refused_in_one_line(tmp_path: Path) -> None:
