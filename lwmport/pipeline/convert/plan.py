@@ -55,6 +55,9 @@ ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6}
 ROUNDING: Final = 100_000_000
 """Bytes of the groups that are rounded at once, in several threads."""
 
+ROUNDED_VALUE: Final = 24
+"""The same of one value, for models with fewer of them."""
+
 START: Final = 2.0
 """Seconds to trace a component and to lower it."""
 
@@ -211,13 +214,14 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
 
 def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order."""
-    stored = [
-        scheme.stored_bytes(part.weights[name])
+    stored = {
+        name: (scheme.stored_bytes(part.weights[name]), math.prod(part.weights[name].shape))
         for part in parts
         for name, scheme in schemes_of(part, family.options).items()
         if scheme.scales
-    ]
-    return ROUNDING + 2 * max(stored) if stored else 0
+    }
+    values = sum(count for _, count in stored.values())
+    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * max((size for size, _ in stored.values()), default=0)
 
 
 def _seconds(
