@@ -1,6 +1,6 @@
 """Relative errors of weights rounded to 4 bits by each method, on made-up values: the table in docs/quantisation.md.
 
-``python -m benchmarks.rounding``
+``python benchmarks/rounding.py``
 """
 
 from collections.abc import Iterator

@@ -83,13 +83,12 @@ def zero_points(e: Emitter, found: Quantised) -> ir.Value | None:
 
 def zero_bytes(e: Emitter, found: Quantised) -> ir.Value:
     """Return the zero points of each channel packed to bytes; those of symmetric codes, which are all the same, too."""
-    scheme, (channels, groups) = found.scheme, _layout(e, found, by_channel=True)[0]
-    turn = _layout(e, found, by_channel=True)[1]
-    shape = (channels, -(-groups * scheme.bits // 8))
-    if scheme.symmetric:
-        middles = np.full((channels, groups), middle(scheme.bits), np.uint8)
-        return e.graph.constant(packed(middles, scheme.bits), f"{found.name}/zero_points")
-    return _grid(e, found, "zero_points", shape, lambda zeros: packed(turn(zeros), scheme.bits), np.dtype(np.uint8))
+    bits, ((channels, groups), turn) = found.scheme.bits, _layout(e, found, by_channel=True)
+    if found.scheme.symmetric:
+        middles = np.full((channels, groups), middle(bits), np.uint8)
+        return e.graph.constant(packed(middles, bits), f"{found.name}/zero_points")
+    shape = (channels, -(-groups * bits // 8))
+    return _grid(e, found, "zero_points", shape, lambda zeros: packed(turn(zeros), bits), np.dtype(np.uint8))
 
 
 def signed_bits(codes: Array, bits: int) -> Array:
