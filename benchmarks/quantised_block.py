@@ -19,8 +19,8 @@ from tables import aligned
 
 COMPONENT = "llama-block"
 BASELINE = "float32"
-KINDS = {BASELINE: {}, **{kind: {"quantize": kind} for kind in ("w4a16", "w4a8", "w8a8")}}
-"""Contender -> options of its conversion; ``w8a16`` is left out, for ONNX Runtime has no fast kernel for it."""
+KINDS = {BASELINE: "", "w4a16": "w4a16", "w4a8": "w4a8", "w8a8": "w8a8"}
+"""Contender -> its kind of quantisation; ``w8a16`` is left out, for ONNX Runtime has no fast kernel for it."""
 
 PAST = 63
 """Tokens in the cache of the one that is decoded."""
@@ -41,7 +41,7 @@ def _opened(kind: str, options: argparse.Namespace, work: Path) -> Any:
     import lwmport
     from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 
-    chosen = lwmport.Options(**KINDS[kind])
+    chosen = lwmport.Options(quantize=KINDS[kind])
     out = work / kind
     lwmport.convert(component=COMPONENT, format="onnx", config=options.config, options=chosen, validate=False, out=out)
     return OnnxRuntimeRunner(out / f"{COMPONENT}.onnx", options.threads)
@@ -66,7 +66,7 @@ def _inputs(runner: Any, tokens: int, past: int) -> dict[str, np.ndarray[Any, An
     found = {}
     for spec in runner.inputs:
         shape = [size if isinstance(size, int) else sizes[size] for size in spec.shape]
-        array = np.ones(shape) if "mask" in spec.name else np.zeros(shape)
+        array: Any = np.ones(shape) if "mask" in spec.name else np.zeros(shape)
         if spec.name == "hidden_states":
             array = np.random.default_rng(0).standard_normal(shape)
         if spec.name == "position_ids":
