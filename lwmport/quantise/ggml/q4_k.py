@@ -1,0 +1,122 @@
+"""Q4_K: 256 values in 144 bytes. A value is d * scale * q - dmin * low, with 6 bits of scale and low for each 32.
+
+The search is that of ggml's reference (``quantize_row_q4_K_ref`` and ``make_qkx2_quants`` in ggml-quants.c), with its
+float32 arithmetic in its order, so that the bytes are the same. Values lie as [32 of a group, groups]: a sum over the
+first axis then adds one value after the other, as a loop over one group does, for all groups at once.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from lwmport.quantise.ggml.arithmetic import by_groups, half_bytes, levels, six_bits, summed
+from lwmport.types import Array
+
+VALUES: Final = 256
+GROUP: Final = 32
+GROUPS: Final = VALUES // GROUP
+TOP: Final = np.float32(15)
+"""The highest level of a value."""
+
+STRETCHES: Final = tuple(np.float32(-1) + np.float32(0.1) * np.float32(i) + TOP for i in range(21))
+"""Over how many levels the values of a group are laid, one try each."""
+
+
+class Fit(NamedTuple):
+    """One line for each group: value = ``scale * q + low``, where q is the level of ``(value - origin) * stretch``."""
+
+    scale: Array
+    low: Array
+    origin: Array
+    stretch: Array
+    error: Array
+
+
+def quantised(blocks: Array) -> Array:
+    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 144]."""
+    x = by_groups(blocks, GROUP)
+    with np.errstate(all="ignore"):  # a group of one value has no line; what is not used may be NaN
+        fit = _fit(x)
+        d, scales = six_bits(fit.scale.reshape(-1, GROUPS))
+        dmin, lows = six_bits(-fit.low.reshape(-1, GROUPS))
+        q = _settled(x, fit, _times(d, scales), _times(dmin, lows))
+    return np.concatenate([half_bytes(d), half_bytes(dmin), _packed(scales, lows), _nibbles(q)], axis=1)
+
+
+def _fit(x: Array) -> Fit:
+    """Return the best line of all tries for each group of ``x`` [32, groups]."""
+    weights = np.sqrt(summed(x * x) / np.float32(GROUP)) + np.abs(x)
+    top, low = x.max(axis=0), np.minimum(x.min(axis=0), np.float32(0))
+    sums = summed(weights), summed(weights * x)
+    stretch = TOP / (top - low)
+    first = np.float32(1) / stretch
+    q, spare = np.empty_like(x), np.empty_like(x)
+    levels(x, low, stretch, TOP, out=q)
+    best = Fit(first, low.copy(), low.copy(), stretch, _error(x, weights, q, first, low, spare))
+    for levels_wide in STRETCHES:
+        _try(x, weights, sums, best, levels_wide / (top - best.low), q, spare)
+    flat = top == low
+    best.scale[flat], best.low[flat], best.stretch[flat] = 0, low[flat], 0
+    return best
+
+
+def _try(x: Array, weights: Array, sums: tuple[Array, Array], best: Fit, stretch: Array, q: Array, spare: Array) -> None:
+    """Put the line of least squares for other levels into ``best`` where it is nearer."""
+    whole, moment = sums
+    levels(x, best.low, stretch, TOP, out=q)
+    np.multiply(weights, q, out=spare)
+    first = summed(spare)
+    square = np.add.reduce(spare * q, axis=0)
+    np.multiply(spare, x, out=spare)
+    product = summed(spare)
+    divisor = whole * square - first * first
+    scale = (whole * product - moment * first) / divisor
+    low = (square * moment - first * product) / divisor
+    above = low > 0
+    low[above] = 0
+    np.divide(product, square, out=scale, where=above)
+    error = _error(x, weights, q, scale, low, spare)
+    nearer = (divisor > 0) & (error < best.error)
+    for held, found in zip(best, (scale, low, best.low.copy(), stretch, error), strict=True):
+        np.copyto(held, found, where=nearer)
+
+
+def _error(x: Array, weights: Array, q: Array, scale: Array, low: Array, spare: Array) -> Array:
+    """Return the weighted squares of what a line misses, for each group."""
+    np.multiply(q, scale, out=spare)
+    np.add(spare, low, out=spare)
+    np.subtract(spare, x, out=spare)
+    np.multiply(spare, spare, out=spare)
+    np.multiply(spare, weights, out=spare)
+    return summed(spare)
+
+
+def _settled(x: Array, fit: Fit, scale: Array, low: Array) -> Array:
+    """Return the levels [32, groups] for scales as they are stored; without one, those that were found first."""
+    q = np.rint((x + low) / scale)
+    np.clip(q, 0, TOP, out=q)
+    none = scale == 0
+    if none.any():
+        q[:, none] = levels(x[:, none], fit.origin[none], fit.stretch[none], TOP)
+    return q.astype(np.uint8)
+
+
+def _times(d: Array, parts: Array) -> Array:
+    """Return d [blocks] times the parts [blocks, 8] of each block, one behind the other."""
+    made: Array = (d.astype(np.float32)[:, None] * parts.astype(np.float32)).reshape(-1)
+    return made
+
+
+def _packed(scales: Array, lows: Array) -> Array:
+    """Return eight scales and eight lows of 6 bits [blocks, 8] as 12 bytes: four and four, then four of halves."""
+    four, more = slice(0, 4), slice(4, 8)
+    first = scales[:, four] | (scales[:, more] >> 4) << 6
+    second = lows[:, four] | (lows[:, more] >> 4) << 6
+    third = (scales[:, more] & 15) | (lows[:, more] & 15) << 4
+    return np.concatenate([first, second, third], axis=1)
+
+
+def _nibbles(q: Array) -> Array:
+    """Return levels [32, groups] as nibbles [blocks, 128]: of two groups the first is the low one."""
+    pairs = np.ascontiguousarray(q.T).reshape(-1, GROUPS // 2, 2, GROUP)
+    return (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(-1, VALUES // 2)
