@@ -7,6 +7,7 @@ from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.folders import is_orbax, kind_of_folder
+from lwmport.checkpoints.gguf import is_gguf
 from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.released import index_folder, renamed
 from lwmport.checkpoints.tree import TrainStateError
@@ -29,6 +30,9 @@ FORMATS: Final = Registry(
     },
 )
 """Format -> what indexes it: ``index(cursor) -> entries``."""
+
+MODELS: Final = Registry("file of a whole model", {"gguf": "lwmport.checkpoints.gguf_model:index"})
+"""Format of a file that tells its configuration too -> what indexes it: ``index(path) -> FolderIndex``."""
 
 TRAIN_STATES: Final = {"msgpack_stream": "train_state", "flax_msgpack": "flax_train_state"}
 """Format -> that of its files that hold a train state, of which the parameters alone are read."""
@@ -69,6 +73,8 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
         if path.is_dir():
             return _open_folder(path, wanted, spec)
         _check_file(path)
+        if is_gguf(path):
+            return _open_model(path, "gguf", wanted)
         with opened(path) as cursor:
             form, entries = _index(cursor, wanted)
             findings = Findings(remarks=REMARKS.get(form, ()))
@@ -109,6 +115,15 @@ def _open_folder(path: Path, wanted: str, spec: FamilySpec | None) -> Checkpoint
     if not found.entries:
         raise CheckpointError("expected tensors, found a folder whose files hold none")
     return Checkpoint(path, "hf", found.entries, found.files, found.config, found.findings)
+
+
+def _open_model(path: Path, form: str, wanted: str) -> Checkpoint:
+    if wanted:
+        raise CheckpointError(f"expected {wanted} because of the prefix, found {form}; leave the prefix out")
+    found = MODELS[form](path)
+    if not found.entries:
+        raise CheckpointError(f"expected tensors, found a {form} file without any")
+    return Checkpoint(path, form, found.entries, found.files, found.config, found.findings)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lwmport.models.gguf import GgufModel
 from lwmport.models.huggingface import HuggingFace
 from lwmport.models.released_files import ReleasedFiles
 from lwmport.types import Array, Component, Kind, Preprocessing, Signature, Tolerances
@@ -165,6 +166,7 @@ class FamilySpec:
         notice: whose work the models are, for the NOTICE of a bundle. Empty: nothing is said.
         license: under which license the released weights are, for the same place. Empty: nothing is said.
         huggingface: how its models lie in folders of Hugging Face. None: it has no such folder.
+        gguf: how its models lie in GGUF files. None: it has none.
         released: what the tensors of its makers' files are called here. None: as here.
         models: models that its components make together with those of other families.
     """
@@ -197,6 +199,7 @@ class FamilySpec:
     notice: str = ""
     license: str = ""
     huggingface: HuggingFace | None = None
+    gguf: GgufModel | None = None
     released: ReleasedFiles | None = None
     models: tuple[WholeModel, ...] = ()
 

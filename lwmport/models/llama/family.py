@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.llama.gguf import GGUF
 from lwmport.models.llama.huggingface.record import HUGGINGFACE
 from lwmport.models.llama.released import OTHER_NAMES
 from lwmport.models.llama.tolerances import TOLERANCES
@@ -140,4 +141,5 @@ FAMILY: Final = FamilySpec(
     notice=LWM,
     license=LICENSE,
     huggingface=HUGGINGFACE,
+    gguf=GGUF,
 )

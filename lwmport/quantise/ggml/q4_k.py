@@ -13,6 +13,7 @@ from lwmport.quantise.ggml.arithmetic import by_groups, half_bytes, levels, six_
 from lwmport.types import Array
 
 VALUES: Final = 256
+NBYTES: Final = 144
 GROUP: Final = 32
 GROUPS: Final = VALUES // GROUP
 TOP: Final = np.float32(15)
@@ -36,59 +37,63 @@ def quantised(blocks: Array) -> Array:
     """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 144]."""
     x = by_groups(blocks, GROUP)
     with np.errstate(all="ignore"):  # a group of one value has no line; what is not used may be NaN
-        fit = _fit(x)
+        fit = _Search(x).best()
         d, scales = six_bits(fit.scale.reshape(-1, GROUPS))
         dmin, lows = six_bits(-fit.low.reshape(-1, GROUPS))
         q = _settled(x, fit, _times(d, scales), _times(dmin, lows))
     return np.concatenate([half_bytes(d), half_bytes(dmin), _packed(scales, lows), _nibbles(q)], axis=1)
 
 
-def _fit(x: Array) -> Fit:
-    """Return the best line of all tries for each group of ``x`` [32, groups]."""
-    weights = np.sqrt(summed(x * x) / np.float32(GROUP)) + np.abs(x)
-    top, low = x.max(axis=0), np.minimum(x.min(axis=0), np.float32(0))
-    sums = summed(weights), summed(weights * x)
-    stretch = TOP / (top - low)
-    first = np.float32(1) / stretch
-    q, spare = np.empty_like(x), np.empty_like(x)
-    levels(x, low, stretch, TOP, out=q)
-    best = Fit(first, low.copy(), low.copy(), stretch, _error(x, weights, q, first, low, spare))
-    for levels_wide in STRETCHES:
-        _try(x, weights, sums, best, levels_wide / (top - best.low), q, spare)
-    flat = top == low
-    best.scale[flat], best.low[flat], best.stretch[flat] = 0, low[flat], 0
-    return best
+class _Search:
+    """Looks for the line of each group of ``x`` [32, groups] that misses the least, large values weighing more."""
 
+    def __init__(self, x: Array) -> None:
+        self.x = x
+        self.weights = np.sqrt(summed(x * x) / np.float32(GROUP)) + np.abs(x)
+        self.whole, self.moment = summed(self.weights), summed(self.weights * x)
+        self.q, self.spare = np.empty_like(x), np.empty_like(x)
 
-def _try(x: Array, weights: Array, sums: tuple[Array, Array], best: Fit, stretch: Array, q: Array, spare: Array) -> None:
-    """Put the line of least squares for other levels into ``best`` where it is nearer."""
-    whole, moment = sums
-    levels(x, best.low, stretch, TOP, out=q)
-    np.multiply(weights, q, out=spare)
-    first = summed(spare)
-    square = np.add.reduce(spare * q, axis=0)
-    np.multiply(spare, x, out=spare)
-    product = summed(spare)
-    divisor = whole * square - first * first
-    scale = (whole * product - moment * first) / divisor
-    low = (square * moment - first * product) / divisor
-    above = low > 0
-    low[above] = 0
-    np.divide(product, square, out=scale, where=above)
-    error = _error(x, weights, q, scale, low, spare)
-    nearer = (divisor > 0) & (error < best.error)
-    for held, found in zip(best, (scale, low, best.low.copy(), stretch, error), strict=True):
-        np.copyto(held, found, where=nearer)
+    def best(self) -> Fit:
+        """Return the best line of all tries."""
+        top, low = self.x.max(axis=0), np.minimum(self.x.min(axis=0), np.float32(0))
+        stretch = TOP / (top - low)
+        scale = np.float32(1) / stretch
+        levels(self.x, low, stretch, TOP, out=self.q)
+        best = Fit(scale, low.copy(), low.copy(), stretch, self._error(scale, low))
+        for wide in STRETCHES:
+            self._try(best, wide / (top - best.low))
+        flat = top == low
+        best.scale[flat], best.low[flat], best.stretch[flat] = 0, low[flat], 0
+        return best
 
+    def _try(self, best: Fit, stretch: Array) -> None:
+        """Put the line of least squares for other levels into ``best`` where it is nearer."""
+        q, spare, whole, moment = self.q, self.spare, self.whole, self.moment
+        levels(self.x, best.low, stretch, TOP, out=q)
+        np.multiply(self.weights, q, out=spare)
+        first, square = summed(spare), summed(spare * q)
+        np.multiply(spare, self.x, out=spare)
+        product = summed(spare)
+        divisor = whole * square - first * first
+        scale = (whole * product - moment * first) / divisor
+        low = (square * moment - first * product) / divisor
+        above = low > 0
+        low[above] = 0
+        np.divide(product, square, out=scale, where=above)
+        error = self._error(scale, low)
+        nearer = (divisor > 0) & (error < best.error)
+        for held, found in zip(best, (scale, low, best.low.copy(), stretch, error), strict=True):
+            np.copyto(held, found, where=nearer)
 
-def _error(x: Array, weights: Array, q: Array, scale: Array, low: Array, spare: Array) -> Array:
-    """Return the weighted squares of what a line misses, for each group."""
-    np.multiply(q, scale, out=spare)
-    np.add(spare, low, out=spare)
-    np.subtract(spare, x, out=spare)
-    np.multiply(spare, spare, out=spare)
-    np.multiply(spare, weights, out=spare)
-    return summed(spare)
+    def _error(self, scale: Array, low: Array) -> Array:
+        """Return the weighted squares of what a line misses, for each group."""
+        spare = self.spare
+        np.multiply(self.q, scale, out=spare)
+        np.add(spare, low, out=spare)
+        np.subtract(spare, self.x, out=spare)
+        np.multiply(spare, spare, out=spare)
+        np.multiply(spare, self.weights, out=spare)
+        return summed(spare)
 
 
 def _settled(x: Array, fit: Fit, scale: Array, low: Array) -> Array:
@@ -119,4 +124,5 @@ def _packed(scales: Array, lows: Array) -> Array:
 def _nibbles(q: Array) -> Array:
     """Return levels [32, groups] as nibbles [blocks, 128]: of two groups the first is the low one."""
     pairs = np.ascontiguousarray(q.T).reshape(-1, GROUPS // 2, 2, GROUP)
-    return (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(-1, VALUES // 2)
+    nibbles: Array = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(-1, VALUES // 2)
+    return nibbles

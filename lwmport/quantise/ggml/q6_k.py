@@ -12,6 +12,7 @@ from lwmport.quantise.ggml.arithmetic import by_groups, half_bytes, summed
 from lwmport.types import Array
 
 VALUES: Final = 256
+NBYTES: Final = 210
 GROUP: Final = 16
 GROUPS: Final = VALUES // GROUP
 LOW, TOP = np.float32(-32), np.float32(31)
@@ -41,7 +42,7 @@ def quantised(blocks: Array) -> Array:
         unit = (d.astype(np.float32)[:, None] * scales.astype(np.float32)).reshape(-1)
         low, high = _packed(_settled(x, fit, unit))
     made = np.concatenate([low, high, scales.view(np.uint8), half_bytes(d)], axis=1)
-    made[_farthest(fit.scale.reshape(-1, GROUPS)).__abs__() < NOTHING] = 0
+    made[np.abs(_farthest(fit.scale.reshape(-1, GROUPS))) < NOTHING] = 0
     return made
 
 
