@@ -174,6 +174,14 @@ OPTIONS: Final = (
         more="[LoRA adapters](checkpoints.md#lora-adapters)",
     ),
     Option(
+        key="tokenizer",
+        place=Place.CONVERSION,
+        metavar="DIR|FILE|none",
+        help="For --to gguf: the folder of the tokenizer, or a GGUF file with it; none for made-up tokens. "
+        "By default that of a checkpoint that is a GGUF file.",
+        more="[GGUF](gguf.md#tokenizer)",
+    ),
+    Option(
         key="config",
         place=Place.CONVERSION,
         default="lwm",

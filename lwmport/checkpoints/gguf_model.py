@@ -21,6 +21,7 @@ from lwmport.types import dtype_of
 from lwmport.wording import few, shown
 
 ARCHITECTURE: Final = "general.architecture"
+SEED: Final = "lwmport.seed"
 SHARDS: Final = "split.count"
 
 
@@ -45,7 +46,7 @@ def index(path: Path) -> FolderIndex:
         entries=divided(entries, model.rows(told.fields)),
         files=files,
         config=told.fields,
-        findings=Findings(assumed=told.assumed, remarks=_remarks(header)),
+        findings=Findings(assumed=told.assumed, remarks=_remarks(header), seed=_seed(header)),
     )
 
 
@@ -98,6 +99,12 @@ def _stored(info: GgufTensor, data: int, end: int) -> TensorEntry:
     if begin + length > end:
         raise CheckpointError(f"{name}: truncated: expected {length} bytes at offset {begin}, found {end - begin}")
     return TensorEntry(dtype=dtype, shape=info.shape, pieces=((begin, length),), blocks=blocks)
+
+
+def _seed(header: Gguf) -> int | None:
+    """Return the seed that lwmport wrote into a file of random weights, if it did."""
+    seed = header.keys.get(SEED)
+    return seed if isinstance(seed, int) and seed >= 0 else None
 
 
 def _remarks(header: Gguf) -> tuple[str, ...]:

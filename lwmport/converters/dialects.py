@@ -145,6 +145,17 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites={**_TENSORFLOW, "lwmport.cache_update": ("SelectV2",)},
         static=True,
     ),
+    "gguf": Dialect(
+        name="gguf",
+        format="gguf",
+        summary="a whole language model with its tokenizer, for llama.cpp and what is built on it",
+        opset=3,
+        opsets=(3, 3),
+        composites={},
+        lowered=False,
+        precisions=("float32",),
+        stores=HALF,
+    ),
     "hf": Dialect(
         name="hf",
         format="hf",
@@ -159,7 +170,14 @@ DIALECTS: Final[dict[str, Dialect]] = {
 
 _NONE: Final[Mapping[str, Dialect]] = MappingProxyType({})
 
-DEFAULTS: Final = {"frozen_graph": "graphdef", "hf": "hf", "onnx": "ort", "saved_model": "tf", "tflite": "litert"}
+DEFAULTS: Final = {
+    "frozen_graph": "graphdef",
+    "gguf": "gguf",
+    "hf": "hf",
+    "onnx": "ort",
+    "saved_model": "tf",
+    "tflite": "litert",
+}
 """Format -> the dialect that is meant when none is named."""
 
 

@@ -27,8 +27,11 @@ from lwmport.types import Component, Weights, WeightSpec
 IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + PIECE
 """Bytes between the checkpoint and the disk: blocks of the file, and the piece that is read, turned or cast."""
 
-STREAMED: Final = ("hf", "onnx")
+STREAMED: Final = ("gguf", "hf", "onnx")
 """Formats whose weights are written as they are read; the others are not predicted."""
+
+RENAMED: Final = ("gguf", "hf")
+"""Formats whose weights are only renamed: nothing is traced."""
 
 GRAPH: Final = 14_000_000
 """Bytes that tracing a component, lowering it and writing its graph take."""
@@ -60,7 +63,7 @@ JUDGE: Final = 2.0
 JUDGE_LAYER: Final = 0.25
 """Seconds more for each layer of a program: XLA compiles it (8 s for 32 small layers were measured)."""
 
-HELD: Final = {"frozen_graph": 2, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
+HELD: Final = {"frozen_graph": 2, "gguf": 0, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
 """Format -> how many times its runtime holds the weights: TensorFlow and LiteRT keep packed copies beside them."""
 
 PROBE: Final = 1 << 26
@@ -198,12 +201,12 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
     total = sum(spec.nbytes for spec in specs)
     flight = min(IN_FLIGHT, total) + (MADE * turned + min(SEEDED, total) if made_up else TURNED * turned)
-    return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, flight))
+    return now + (flight if form in RENAMED else LAYER * _layers(family) + max(GRAPH, flight))
 
 
 def _seconds(family: Family, form: str, count: int, out: Path | None) -> float:
     rate = min(RATE, _disk_rate(out)) if out is not None and count >= PROBE_FROM else RATE
-    start = 0.0 if form == "hf" else len(family.components) * (START + LAYER_SECONDS * _layers(family))
+    start = 0.0 if form in RENAMED else len(family.components) * (START + LAYER_SECONDS * _layers(family))
     return start + count / rate
 
 

@@ -34,7 +34,8 @@ class ConvertRequest:
     ``runner`` is what runs the artifacts when they are judged, by default the usual one of their suffix. ``choices``
     are what is to be done with the artifacts behind the conversion, for manifest and report to name. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to judge on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
-    is how many runs. ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
+    is how many runs. ``tokenizer`` is the folder or the file of a tokenizer, for a format whose files hold one, or
+    ``none``. ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
     """
 
     component: str
@@ -55,6 +56,7 @@ class ConvertRequest:
     inputs: Path | None = field(default=None, metadata=ADDED)
     samples: int | None = field(default=None, metadata=ADDED)
     adapter: Path | None = field(default=None, metadata=ADDED)
+    tokenizer: str | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:
@@ -84,12 +86,14 @@ class ConvertRequest:
         config = self.config if isinstance(self.config, str) else "config.json"
         checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
         checkpoint |= {} if self.adapter is None else {"adapter": self.adapter.name}
+        tokenizer = {} if self.tokenizer is None else {"tokenizer": Path(self.tokenizer).name}
         inputs = {} if self.inputs is None else {"inputs": self.inputs.name}
         values = {
             **values_of(self, Place.CONVERSION),
             **values_of(self.options, Place.MODEL),
             **checkpoint,
             **inputs,
+            **tokenizer,
             "config": Path(config).name if is_file(config) else config,
             "resume": True,
             "out": "DIR",

@@ -1,0 +1,96 @@
+"""The tokens of a GGUF file: as many as the table has rows, for llama.cpp refuses another number."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import IntEnum
+from typing import Any, Final
+
+from lwmport import digest
+from lwmport.errors import UsageError
+
+NONE: Final = "none"
+"""What ``--tokenizer`` says where fillers are to stand for a tokenizer."""
+
+LLAMA: Final = "llama"
+"""The kind of tokenizer that sentencepiece makes, by the name that llama.cpp has for it."""
+
+
+class TokenType(IntEnum):
+    """What a token is (``llama_token_type`` in llama.h; sentencepiece has the same numbers)."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """Tokens in the order of their numbers.
+
+    Attributes:
+        tokens: their texts, UTF-8; sentencepiece's mark stands for a space.
+        types: what each is, a number of `TokenType`.
+        source: what they were read from, in words.
+        scores: of each, for the kind `LLAMA`; empty for another one.
+        model: the kind of tokenizer.
+        keys: more metadata, as it stands in the file.
+        lists: more metadata that is a list of texts.
+    """
+
+    tokens: tuple[bytes, ...]
+    types: tuple[int, ...]
+    source: str
+    scores: tuple[float, ...] = ()
+    model: str = LLAMA
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    lists: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+
+    def followed(self, texts: tuple[str, ...], kind: TokenType, said: str) -> "Vocabulary":
+        """Return the vocabulary with more tokens behind it, of which ``said`` tells."""
+        return replace(
+            self,
+            tokens=(*self.tokens, *(text.encode() for text in texts)),
+            types=(*self.types, *[int(kind)] * len(texts)),
+            scores=(*self.scores, *[0.0] * len(texts)) if self.scores else (),
+            source=f"{self.source}, {said}" if texts else self.source,
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of everything that it says."""
+        said = asdict(self)
+        said["tokens"] = [token.decode("latin-1") for token in self.tokens]
+        said["lists"] = {name: [item.decode("latin-1") for item in items] for name, items in self.lists.items()}
+        return digest.of_json(said)
+
+
+def fillers(rows: int) -> Vocabulary:
+    """Return tokens that stand for a tokenizer: ``<t0>`` and so on, so that llama.cpp loads the file."""
+    first = (TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL)[:rows]
+    return Vocabulary(
+        tokens=tuple(f"<t{number}>".encode() for number in range(rows)),
+        types=(*map(int, first), *[int(TokenType.NORMAL)] * (rows - len(first))),
+        scores=(0.0,) * rows,
+        source=f"no tokenizer, <t0> to <t{rows - 1}> in its place",
+    )
+
+
+def fitted(vocabulary: Vocabulary, rows: int, codes: int) -> Vocabulary:
+    """Return a vocabulary with a token for each row: those of a tokenizer, ``<pad0>`` and so on where it has fewer.
+
+    ``<v0>`` and so on, behind them, are codes. They are user-defined: a prompt may hold them, and an answer shows them.
+
+    Raises:
+        UsageError: the tokenizer has more tokens than the text has rows.
+    """
+    found = len(vocabulary.tokens)
+    if codes and found == rows + codes:
+        return vocabulary
+    if found > rows:
+        raise UsageError(f"expected a tokenizer of at most {rows} tokens, found {found} in {vocabulary.source}")
+    pads = tuple(f"<pad{number}>" for number in range(found, rows))
+    padded = vocabulary.followed(pads, TokenType.UNUSED, f"<pad{found}> to <pad{rows - 1}>")
+    named = tuple(f"<v{code}>" for code in range(codes))
+    return padded.followed(named, TokenType.USER_DEFINED, f"<v0> to <v{codes - 1}> for codes")
