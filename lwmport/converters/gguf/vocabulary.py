@@ -67,13 +67,20 @@ class Vocabulary:
 
 
 def fillers(rows: int) -> Vocabulary:
-    """Return tokens that stand for a tokenizer: ``<t0>`` and so on, so that llama.cpp loads the file."""
-    first = (TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL)[:rows]
+    """Return tokens that stand for a tokenizer: LLaMA's first three, its bytes, then ``<t259>`` and so on.
+
+    With bytes llama.cpp takes any text apart; without them it ends the process at the first.
+    """
+    ends = {TokenType.UNKNOWN: ("<unk>",), TokenType.CONTROL: ("<s>", "</s>")}
+    known = {**ends, TokenType.BYTE: tuple(f"<0x{byte:02X}>" for byte in range(256))}
+    first = [(text, kind) for kind, texts in known.items() for text in texts][:rows]
+    rest = [(f"<t{number}>", TokenType.NORMAL) for number in range(len(first), rows)]
     return Vocabulary(
-        tokens=tuple(f"<t{number}>".encode() for number in range(rows)),
-        types=(*map(int, first), *[int(TokenType.NORMAL)] * (rows - len(first))),
+        tokens=tuple(text.encode() for text, _ in (*first, *rest)),
+        types=tuple(int(kind) for _, kind in (*first, *rest)),
         scores=(0.0,) * rows,
-        source=f"no tokenizer, <t0> to <t{rows - 1}> in its place",
+        keys={"tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2, "tokenizer.ggml.unknown_token_id": 0},
+        source="none, made-up tokens in its place",
     )
 
 
