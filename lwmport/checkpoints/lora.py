@@ -155,7 +155,7 @@ def merged(
                 f"{adapter.folder}: expected changes of the {len(tensors)} tensors of the model, found one of "
                 f"{shown(module)}, which it has not"
             )
-        heads = int(config[huggingface.heads])
+        heads = huggingface.heads_of(there, config)
         base = lazy_tensor(layers, there.name)
         wanted = dtype or base.spec.dtype
         tensors[there.name] = _typed(

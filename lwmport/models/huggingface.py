@@ -15,11 +15,13 @@ class HfName:
         name: the name.
         transposed: the matrix is the other's transpose.
         rotary: the channels of each head are in the other order: pairs side by side here, halves there.
+        shared: its heads are those of keys, which several heads of queries may share.
     """
 
     name: str
     transposed: bool = False
     rotary: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,7 @@ class HuggingFace:
             words, nothing if it does not.
         rows: ``rows(config)`` returns, for each tensor that is read and holds several of ours, their names and rows.
         heads: the field of the configuration that counts heads, for the order of rotary channels.
+        shared_heads: the field that counts heads of keys, where queries may share them; null for as many as queries.
         tensors: ``tensors(config)`` returns what is written, in the order in which a model computes.
         documents: ``documents(config, dtype)`` returns the name and text of every file beside the weights.
         tokens: ``tokens(config)`` returns how the vocabulary is divided, for whoever runs the folder.
@@ -114,5 +117,11 @@ class HuggingFace:
     tensors: Callable[[Mapping[str, Any]], tuple[HfTensor, ...]]
     documents: Callable[[Mapping[str, Any], str], dict[str, str]]
     tokens: Callable[[Mapping[str, Any]], dict[str, Any]]
+    shared_heads: str = ""
     tied: Callable[[Mapping[str, Any]], TiedTensor | None] = _nothing_tied
     wrong: Callable[[str, Array, Mapping[str, Any]], str] = _nothing_wrong
+
+    def heads_of(self, tensor: HfName, config: Mapping[str, Any]) -> int:
+        """Return how many heads the channels of a tensor are divided into."""
+        shared = config.get(self.shared_heads) if tensor.shared else None
+        return int(shared or config[self.heads])

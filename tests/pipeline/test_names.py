@@ -63,7 +63,7 @@ def test_another_word_becomes_the_one_name(field: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", OTHER_NAMES)
 def test_released_weights_name_their_configuration(text: str) -> None:
-    component = "llama" if "Text" in text else "vision-llama"
+    component = "vision-llama" if "LWM-Chat" in text else "llama"
     assert named({"component": component, "config": text})["config"] == OTHER_NAMES[text]
     assert OTHER_NAMES[text] in config_names(component)
 

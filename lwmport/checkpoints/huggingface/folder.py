@@ -194,7 +194,6 @@ def _check_listed(file: str, entries: Mapping[str, TensorEntry], wanted: set[str
 def _renamed(
     found: Mapping[str, TensorEntry], family: HuggingFace, config: Mapping[str, Any], *, strict: bool
 ) -> dict[str, TensorEntry]:
-    heads = config[family.heads]
     entries: dict[str, TensorEntry] = {}
     strangers = []
     for name, entry in found.items():
@@ -206,7 +205,7 @@ def _renamed(
             if not strict:
                 add(entries, name, entry)
             continue
-        layout = layout_from_hf(entry.shape, there, heads)
+        layout = layout_from_hf(entry.shape, there, family.heads_of(there, config))
         view = {} if layout is None else {"shape": layout.shape, "view": layout.view, "axes": layout.axes}
         add(entries, there.name, dataclasses.replace(entry, **view))  # type: ignore[arg-type]
     if strangers and strict:

@@ -14,9 +14,11 @@ from lwmport.types import Array, Weights, WeightSpec
 
 def items(family: HuggingFace, config: Mapping[str, Any], weights: Weights) -> list[Item]:
     """Return what to write, in the order in which a model computes; nothing is read yet."""
-    heads = config[family.heads]
     return [
-        _rows(tensor.name, [_laid_out(weights, name, there, heads) for name, there in tensor.parts])
+        _rows(
+            tensor.name,
+            [_laid_out(weights, name, there, family.heads_of(there, config)) for name, there in tensor.parts],
+        )
         for tensor in family.tensors(config)
     ]
 

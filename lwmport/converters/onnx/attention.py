@@ -35,7 +35,7 @@ def group_query_attention(e: Emitter, equation: Any) -> None:
     def condition() -> ir.Value:
         return _and(e, _unpadded(e, mask), _one_at_a_time(e, (batch, shape_of(past)[2], length)))
 
-    _choose(e, equation, _group_query, _multi_head, condition)
+    _choose(e, equation, _group_query, None if _shares(equation) else _multi_head, condition)
 
 
 HEAD_SIZES: Final = 8
@@ -49,9 +49,15 @@ def fits_group_query(equation: Any) -> bool:
 
 
 def may_be_alone(equation: Any) -> bool:
-    """Return whether there is one query, or any number of them."""
+    """Return whether there is one query, or any number of them, each with heads of keys of its own."""
     length = shape_of(attention_operands(equation)[0])[2]
-    return length == 1 or not isinstance(length, int)
+    return not _shares(equation) and (length == 1 or not isinstance(length, int))
+
+
+def _shares(equation: Any) -> bool:
+    """Return whether heads of queries share heads of keys, which MultiHeadAttention does not compute."""
+    query, key, *_ = attention_operands(equation)
+    return bool(shape_of(query)[1] != shape_of(key)[1])
 
 
 def multi_head_attention(e: Emitter, equation: Any) -> None:
@@ -117,14 +123,17 @@ def _scale(equation: Any) -> dict[str, float]:
     return {"scale": composite_attributes(equation)["scale"]}
 
 
-def _choose(e: Emitter, equation: Any, whole: Fused, alone: Fused, condition: Callable[[], ir.Value]) -> None:
-    """Emit the operator for a lone token, or If between the one for what is not padded and the rest."""
+def _choose(e: Emitter, equation: Any, whole: Fused, alone: Fused | None, condition: Callable[[], ir.Value]) -> None:
+    """Emit the operator for a lone token, or If between the one for what is not padded and the rest.
+
+    ``alone`` is None where no operator takes a lone token with padding before it: the loop does.
+    """
     out, *present = equation.outvars
     operands = attention_operands(equation)
     heads = [merged(e, atom) for atom in operands[:3]]
     for atom in operands[3:]:
         e.read(atom)
-    if shape_of(operands[0])[2] == 1:
+    if shape_of(operands[0])[2] == 1 and alone is not None:
         value, *caches = alone(e, equation, heads)
     else:
         branches = _operator(e, equation, whole, heads), _padded(e, equation, alone, heads)
@@ -145,10 +154,10 @@ def _operator(e: Emitter, equation: Any, emit: Fused, heads: Sequence[ir.Value])
         return e.graph.subgraph([], emit(e, equation, heads), nodes)
 
 
-def _padded(e: Emitter, equation: Any, alone: Fused, heads: Sequence[ir.Value]) -> ir.Graph:
+def _padded(e: Emitter, equation: Any, alone: Fused | None, heads: Sequence[ir.Value]) -> ir.Graph:
     """Return what is done where tokens are padding: one operator for a lone token, and the loop for several."""
     length = shape_of(equation.outvars[0])[2]
-    if isinstance(length, int):
+    if isinstance(length, int) or alone is None:
         return _looped(e, equation)
     with e.graph.body() as nodes:
         return e.graph.subgraph([], _alone_or_looped(e, equation, alone, heads), nodes)

@@ -4,7 +4,8 @@ A query keeps three things about the keys that it has seen: the numerator, the d
 block rescales the old ones by exp(old largest - new largest). Source: Rabe and Staats, "Self-attention Does Not Need
 O(n^2) Memory", arXiv:2112.05682, section 2; Liu and Abbeel, arXiv:2305.19370, equation 6.
 
-Everything is float32. Layout is [batch, heads, tokens, head_dim]; masks and segments are [batch, tokens].
+Everything is float32. Layout is [batch, heads, tokens, head_dim]; masks and segments are [batch, tokens]. Neighbouring
+heads of queries may share one head of keys and values.
 """
 
 from dataclasses import dataclass
@@ -96,9 +97,30 @@ def visible(queries: Slice, keys: Slice) -> Any:
     return found
 
 
+def products(queries: jax.Array, keys: jax.Array) -> jax.Array:
+    """Return the products [b, h, q, k] of queries [b, h, q, d] and keys [b, n, k, d], n a divisor of h.
+
+    Heads that share keys stand behind each other as if they were more queries: no key is repeated, and no rank grows.
+    """
+    found = jnp.einsum("bhqd,bhkd->bhqk", _grouped(queries, keys.shape[1]), keys)
+    return found.reshape(*queries.shape[:3], keys.shape[2]) if queries.shape[1] != keys.shape[1] else found
+
+
+def weighted(weights: jax.Array, values: jax.Array) -> jax.Array:
+    """Return the sums [b, h, q, d] of values [b, n, k, d] by weights [b, h, q, k], n a divisor of h."""
+    found = jnp.einsum("bhqk,bhkd->bhqd", _grouped(weights, values.shape[1]), values)
+    return found.reshape(*weights.shape[:3], values.shape[3]) if weights.shape[1] != values.shape[1] else found
+
+
+def _grouped(array: jax.Array, heads: int) -> jax.Array:
+    """Return [b, h, q, x] as [b, heads, h / heads * q, x]."""
+    batch, own, length, size = array.shape
+    return array if own == heads else array.reshape(batch, heads, own // heads * length, size)
+
+
 def scores(queries: Slice, keys: Slice) -> jax.Array:
     """Return the float32 scores [b, h, q, k] of scaled queries, `MASKED` or with a bias where a key is not visible."""
-    found = jnp.einsum("bhqd,bhkd->bhqk", queries.heads[0], keys.heads[0])
+    found = products(queries.heads[0], keys.heads[0])
     if is_bias(keys.mask):
         return found + _bias(queries, keys)
     seen = visible(queries, keys)
@@ -120,7 +142,7 @@ def block_step(queries: Slice, keys: Slice, state: State | None) -> State:
     if state is not None:
         maximum = jnp.maximum(state.maximum, maximum)
     weights = jnp.exp(found - maximum[..., None])
-    numerator = jnp.einsum("bhqk,bhkd->bhqd", weights, keys.heads[1])
+    numerator = weighted(weights, keys.heads[1])
     denominator = jnp.sum(weights, axis=-1)
     if state is not None:
         correction = jnp.exp(state.maximum - maximum)

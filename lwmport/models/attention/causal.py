@@ -46,7 +46,9 @@ def plan_for(config: LlamaConfig, queries: Any, form: str | None = None, ring: i
 def causal_attention(
     queries: jax.Array, keys: jax.Array, values: jax.Array, mask: Any, plan: AttentionPlan, segments: Any = None
 ) -> jax.Array:
-    """Return the attention [b, h, s, d] of queries [b, h, s, d] over keys and values [b, h, t, d], s <= t.
+    """Return the attention [b, h, s, d] of queries [b, h, s, d] over keys and values [b, n, t, d], s <= t.
+
+    n divides h: neighbouring heads of queries share keys and values.
 
     Args:
         queries: rotated, not scaled; they are tokens t - s to t.
@@ -88,8 +90,8 @@ def ring_step(  # noqa: PLR0913, PLR0917  # one step's whole state, as a rank ho
 
     Args:
         query: rotated, not scaled, [b, h, q, d].
-        key: rotated, [b, h, k, d].
-        value: [b, h, k, d].
+        key: rotated, [b, n, k, d], n a divisor of h.
+        value: [b, n, k, d].
         numerator: float32 [b, h, q, d], zeros before the first step (`initial_state`).
         denominator: float32 [b, h, q], zeros before the first step.
         maximum: float32 [b, h, q], `MASKED` before the first step.

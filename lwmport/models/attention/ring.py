@@ -60,7 +60,7 @@ def ring_attention(
     """Return the causal attention [b, h, s, d] of rotated queries, keys and values, computed by a ring.
 
     Args:
-        heads: queries, keys and values, [b, h, s, d] each.
+        heads: queries [b, h, s, d], keys and values [b, n, s, d], n a divisor of h.
         mask: [b, s], 0 where a token is padding.
         plan: how a rank attends to the keys that it holds.
         mesh: its axis ``sp`` is the ring.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 
-from lwmport.models.attention.blocks import AttentionPlan
+from lwmport.models.attention.blocks import AttentionPlan, products, weighted
 from lwmport.models.attention.causal import as_float32, causal_attention, scaled
 from lwmport.models.composites.basic import softmax
 from lwmport.models.llama.rotary import rotate_pairs
@@ -51,11 +51,11 @@ def cached_attention(
     mask: jax.Array,
     plan: AttentionPlan,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return (attention [b, h, s, d], keys and values [b, h, p + s, d] with the new ones behind those of the past).
+    """Return (attention [b, h, s, d], keys and values [b, n, p + s, d] with the new ones behind those of the past).
 
     Args:
-        heads: rotated queries, rotated keys, values: [b, h, s, d] each.
-        past: keys and values of the p tokens before, [b, h, p, d]; p may be 0.
+        heads: rotated queries [b, h, s, d], rotated keys and values [b, n, s, d], n a divisor of h.
+        past: keys and values of the p tokens before, [b, n, p, d]; p may be 0.
         mask: integers [b, p + s], 0 where a token is padding.
         plan: how the decomposition computes it; a backend's own operator decides for itself.
     """
@@ -90,15 +90,16 @@ def cache_update(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.A
 
 
 def masked_attention(query: jax.Array, keys: jax.Array, values: jax.Array, bias: jax.Array) -> jax.Array:
-    """Return the attention [b, h, s, d] of rotated queries over all keys and values [b, h, t, d], in float32 inside.
+    """Return the attention [b, h, s, d] of rotated queries over all keys and values [b, n, t, d], in float32 inside.
 
-    ``bias`` float32 [b, 1, s or 1, t] is added to the scores: 0, or a low number for a key that may not be seen.
+    n divides h. ``bias`` float32 [b, 1, s or 1, t] is added to the scores: 0, or a low number for a key that may not be
+    seen.
     """
 
     def decomposition(query: Any, keys: Any, values: Any, bias: Any, *, scale: float) -> jax.Array:
         del scale  # told to converters: it is one over the root of head_dim
-        scores = jnp.einsum("bhqd,bhkd->bhqk", scaled(query), as_float32(keys)) + bias
-        return jnp.einsum("bhqk,bhkd->bhqd", softmax(scores), as_float32(values)).astype(query.dtype)
+        scores = products(scaled(query), as_float32(keys)) + bias
+        return weighted(softmax(scores), as_float32(values)).astype(query.dtype)
 
     return _composite(decomposition, MASKED_ATTENTION)(query, keys, values, bias, scale=query.shape[-1] ** -0.5)
 

@@ -16,6 +16,8 @@ class LlamaConfig:
     """LWM's options of the text model; the defaults are LWM's, a model of 7B at 4096 tokens.
 
     Dropout has no effect at inference; ``use_cache`` and the token numbers are carried for whoever generates.
+    ``num_key_value_heads`` is none of LWM's: neighbouring queries share so many heads of keys and values; None for one
+    of each a query (Ainslie et al., arXiv:2305.13245).
 
     Raises:
         ConfigError: values that no model can have.
@@ -45,6 +47,7 @@ class LlamaConfig:
     param_scan_axis: int = 0
     mesh_dim: str | None = None
     theta: float = 10000.0
+    num_key_value_heads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no model can have."""
@@ -60,6 +63,8 @@ class LlamaConfig:
         self._expect("param_scan_axis", "0 or 1", lambda value: value in {0, 1})
         heads = self.num_attention_heads
         self._expect("hidden_size", f"an even multiple of {heads} heads", lambda value: value % (2 * heads) == 0)
+        shared = "null or a divisor of num_attention_heads"
+        self._expect("num_key_value_heads", shared, lambda value: value is None or (value > 0 and heads % value == 0))
 
     def _expect(self, name: str, what: str, test: Callable[[Any], Any]) -> None:
         value = getattr(self, name)
@@ -70,6 +75,16 @@ class LlamaConfig:
     def head_dim(self) -> int:
         """Channels of one head: 128 in the released models."""
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values."""
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
+    def kv_size(self) -> int:
+        """Channels of the keys, and of the values, of a token."""
+        return self.kv_heads * self.head_dim
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from lwmport.errors import ConfigError, UsageError
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama.infer_config import settled
+from lwmport.models.llama.infer_config import key_size, settled, sizes_of
 from lwmport.models.llama.presets import CONFIGS, SIZES, VISION_CONFIGS
 from lwmport.models.options import Options, changed, changes
 from lwmport.registry import check_known
@@ -99,10 +99,10 @@ def offers(part: str, specs: Mapping[str, WeightSpec]) -> tuple[str, ...]:
     """
     codes = part.startswith("vision") or CODES in specs
     known: Mapping[str, LlamaConfig] = VISION_CONFIGS if codes else CONFIGS
-    usual = known["debug"]
-    found = settled(usual.updated({"num_attention_heads": 1}), specs)
-    sizes = [getattr(found, name) for name in TOLD]
-    return tuple(name for name in reversed(list(known)) if [getattr(known[name], field) for field in TOLD] == sizes)
+    found = sizes_of(known["debug"], specs)
+    sizes = [*(found[name] for name in TOLD), key_size(specs) or found["hidden_size"]]
+    told = (*TOLD, "kv_size")
+    return tuple(name for name in reversed(list(known)) if [getattr(known[name], field) for field in told] == sizes)
 
 
 def _size_of(specs: Mapping[str, WeightSpec] | None) -> str:

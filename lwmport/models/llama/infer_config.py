@@ -1,6 +1,7 @@
 """What the shapes of a checkpoint say about its configuration; what contradicts it is refused.
 
-Shapes do not tell the number of heads, the base of the angles or the epsilon: those stay with the configuration.
+Shapes do not tell the number of heads, the base of the angles or the epsilon: those stay with the configuration. How
+many heads of keys there are follows from the number of heads.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,7 +27,9 @@ def settled(config: _Config, specs: Mapping[str, WeightSpec], fixed: Collection[
         CheckpointError: a tensor is missing without which nothing is known, or has too few axes.
         ConfigError: a contradiction, or sizes that no model can have.
     """
-    found = _found(config, specs)
+    found = sizes_of(config, specs)
+    heads = found["hidden_size"], config.num_attention_heads
+    found |= {"num_key_value_heads": _key_heads(config, specs, *heads)}
     wrong = [name for name in sorted(fixed) if name in found and getattr(config, name) != found[name]]
     if wrong:
         asked = ", ".join(f"{name} {getattr(config, name)}" for name in wrong)
@@ -35,7 +38,33 @@ def settled(config: _Config, specs: Mapping[str, WeightSpec], fixed: Collection[
     return config.updated(found)
 
 
-def _found(config: LlamaConfig, specs: Mapping[str, WeightSpec]) -> dict[str, Any]:
+def key_size(specs: Mapping[str, WeightSpec]) -> int | None:
+    """Return the channels of the keys of a token; None where there are none, which is noticed later."""
+    names = sorted(name for name in specs if name.startswith(LAYERS) and name.endswith("attention/wk/kernel"))
+    return specs[names[0]].shape[-1] if names and specs[names[0]].shape else None
+
+
+def _key_heads(config: LlamaConfig, specs: Mapping[str, WeightSpec], hidden: int, heads: int) -> int | None:
+    """Return how many heads of keys there are; None, or what the configuration says, where it is as many as queries.
+
+    Raises:
+        ConfigError: the channels of the keys are no heads of the size of the queries'.
+    """
+    size, asked = key_size(specs), config.num_key_value_heads
+    if size is None or (size == hidden and asked in {None, heads}):
+        return asked
+    if hidden % heads or size % (hidden // heads):
+        raise ConfigError(f"expected keys in heads of {hidden} / {heads} channels, found {size} channels of keys")
+    found = size // (hidden // heads)
+    return None if found == heads else found
+
+
+def sizes_of(config: LlamaConfig, specs: Mapping[str, WeightSpec]) -> dict[str, Any]:
+    """Return the fields that shapes tell by themselves.
+
+    Raises:
+        CheckpointError: a tensor is missing without which nothing is known, or has too few axes.
+    """
     vocabulary, hidden = _shape(specs, "transformer/wte/embedding", 2)
     stacked = any(name.startswith(STACKED) for name in specs)
     layers = _stacked(config, specs, hidden) if stacked else _listed(specs)

@@ -18,7 +18,7 @@ from lwmport.models.composites import language as llama_composites
 from lwmport.models.llama.config import LlamaConfig
 
 Cache = tuple[jax.Array, jax.Array]
-"""Rotated keys and values of one layer, [b, heads, past, head_dim] each."""
+"""Rotated keys and values of one layer, [b, heads, past, head_dim] each; heads of keys, which queries may share."""
 
 
 class Context(NamedTuple):
@@ -81,10 +81,13 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, context: Context, past: Cache | None) -> tuple[jax.Array, Cache]:
         """Return (x attended [b, s, hidden], keys and values of all tokens so far)."""
-        query, key, value = (self._heads(x @ self._kernel(name)()) for name in ("wq", "wk", "wv"))
+        config = self.config
+        own, shared = config.num_attention_heads, config.kv_heads
+        parts = (("wq", own), ("wk", shared), ("wv", shared))
+        query, key, value = (self._heads(x @ self._kernel(name, count)(), count) for name, count in parts)
         query, key = (llama_composites.rotary_embedding(part, context.cos, context.sin) for part in (query, key))
         found, present = self._attend((query, key, value), context, past)
-        return jnp.moveaxis(found, 1, 2).reshape(x.shape) @ self._kernel("wo")(), present
+        return jnp.moveaxis(found, 1, 2).reshape(x.shape) @ self._kernel("wo", own)(), present
 
     def _attend(self, heads: Any, context: Context, past: Cache | None) -> tuple[jax.Array, Cache]:
         """Return attention and cache: as the context says, by a ring, with segments, or as the composite."""
@@ -103,13 +106,14 @@ class Attention(nn.Module):
         found = causal_attention(heads[0], keys, values, context.mask, self.setting.plan, context.segments)
         return found, (keys, values)
 
-    def _heads(self, x: jax.Array) -> jax.Array:
-        split = x.reshape(*x.shape[:2], self.config.num_attention_heads, self.config.head_dim)
+    def _heads(self, x: jax.Array, count: int) -> jax.Array:
+        split = x.reshape(*x.shape[:2], count, self.config.head_dim)
         return jnp.moveaxis(split, 2, 1)
 
-    def _kernel(self, name: str) -> Kernel:
+    def _kernel(self, name: str, heads: int) -> Kernel:
+        """Return the matrix from the states to so many heads; that back from all heads is as wide."""
         size, deviation = self.config.hidden_size, self.config.initializer_range
-        return Kernel((size, size), deviation, self.setting.dtype, name=name)
+        return Kernel((size, heads * self.config.head_dim), deviation, self.setting.dtype, name=name)
 
 
 class FeedForward(nn.Module):

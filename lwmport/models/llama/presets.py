@@ -53,7 +53,38 @@ def _named(cls: type[_Config], presets: Mapping[str, Mapping[str, Any]]) -> dict
     return {name: cls.from_json(values) for name, values in {**SIZES, **released}.items()}
 
 
-CONFIGS: Final[Mapping[str, LlamaConfig]] = _named(LlamaConfig, TEXT)
+_ENDS: Final = {"bos_token_id": 1, "eos_token_id": 2}
+
+_FIRST: Final = {**_ENDS, "max_sequence_length": 2048, "rms_norm_eps": 1e-6}
+"""LLaMA's first release: positions, epsilon and tokens."""
+
+_SECOND: Final = {**_ENDS, "max_sequence_length": 4096, "rms_norm_eps": 1e-5}
+"""LLaMA-2's."""
+
+OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "vicuna-7b-v0": {**SIZES["7b"], **_FIRST, "vocab_size": 32001},
+    "vicuna-13b-v0": {**SIZES["13b"], **_FIRST, "vocab_size": 32001},
+    "vicuna-7b-v1.1": {**SIZES["7b"], **_FIRST},
+    "vicuna-13b-v1.1": {**SIZES["13b"], **_FIRST},
+    "vicuna-7b": {**SIZES["7b"], **_SECOND},
+    "vicuna-13b": {**SIZES["13b"], **_SECOND},
+    "llama-2-7b": {**SIZES["7b"], **_SECOND},
+    "llama-2-13b": {**SIZES["13b"], **_SECOND},
+    "llama-2-70b": {
+        **SIZES["65b"],
+        **_SECOND,
+        "intermediate_size": 28672,
+        "num_key_value_heads": 8,
+    },
+}
+"""Text models of others -> their fields. ``vicuna-7b`` and ``-13b`` are v1.5, which begins with LLaMA-2; v0 and v1.1
+begin with LLaMA. Sources: FastChat, docs/vicuna_weights_version.md; the models' ``config.json``; Touvron et al.,
+arXiv:2307.09288, table 1."""
+
+CONFIGS: Final[Mapping[str, LlamaConfig]] = {
+    **{name: LlamaConfig.from_json(values) for name, values in OTHERS.items()},
+    **_named(LlamaConfig, TEXT),
+}
 """Configurations of ``llama`` by name."""
 
 VISION_CONFIGS: Final[Mapping[str, VisionLlamaConfig]] = _named(VisionLlamaConfig, CHAT)

@@ -20,10 +20,32 @@ _RELEASED: Final[Mapping[str, str]] = {
 }
 """Repository of Hugging Face, without its owner and the word for weights in JAX -> configuration."""
 
+_OTHERS: Final[Mapping[str, str]] = {
+    f"{owner}{name}": config
+    for size in ("7b", "13b")
+    for owner, name, config in (
+        ("lmsys/", f"vicuna-{size}-delta-v0", f"vicuna-{size}-v0"),
+        ("lmsys/", f"vicuna-{size}-v1.1", f"vicuna-{size}-v1.1"),
+        ("lmsys/", f"vicuna-{size}-v1.3", f"vicuna-{size}-v1.1"),
+        ("", f"vicuna-{size}-v1.3", f"vicuna-{size}-v1.1"),
+        ("lmsys/", f"vicuna-{size}-v1.5", f"vicuna-{size}"),
+        ("", f"vicuna-{size}-v1.5", f"vicuna-{size}"),
+    )
+} | {
+    f"{owner}Llama-2-{size}{form}": f"llama-2-{size}"
+    for size in ("7b", "13b", "70b")
+    for owner in ("", "meta-llama/")
+    for form in ("-hf", "-chat-hf")
+}
+"""Other people's models that compute the same."""
+
 OTHER_NAMES: Final[Mapping[str, str]] = {
-    f"{owner}{name}{form}": config
-    for name, config in _RELEASED.items()
-    for owner in ("", f"{_OWNER}/")
-    for form in ("", "-Jax")
+    **_OTHERS,
+    **{
+        f"{owner}{name}{form}": config
+        for name, config in _RELEASED.items()
+        for owner in ("", f"{_OWNER}/")
+        for form in ("", "-Jax")
+    },
 }
 """Every way to write them -> configuration. Source: the model cards of LWM."""

@@ -73,13 +73,13 @@ def cache_position(slots: int) -> TensorSpec:
 def past_inputs(config: LlamaConfig, lengths: Lengths, layers: range) -> tuple[TensorSpec, ...]:
     """Return the rotated keys and the values of the tokens before, layer by layer."""
     names = (state.input for state in grown_caches(layers))
-    return tuple(_values(name, _heads(config, lengths.past)) for name in names)
+    return tuple(_values(name, _heads(config.kv_heads, config, lengths.past)) for name in names)
 
 
 def present_outputs(config: LlamaConfig, lengths: Lengths, layers: range) -> tuple[TensorSpec, ...]:
     """Return the same with the new tokens behind."""
     names = (state.output for state in grown_caches(layers))
-    return tuple(_values(name, _heads(config, lengths.total)) for name in names)
+    return tuple(_values(name, _heads(config.kv_heads, config, lengths.total)) for name in names)
 
 
 def cache_names(layer: int) -> tuple[State, State]:
@@ -123,8 +123,12 @@ def hidden_states(config: LlamaConfig, lengths: Lengths, name: str = "hidden_sta
 
 def ring_inputs(config: LlamaConfig, lengths: Lengths, *, padded: bool) -> tuple[TensorSpec, ...]:
     """Return what one ring step takes: queries, keys and values held now, the state, where both slices begin."""
-    keys = _heads(config, lengths.past)
-    held = (_values("query", _heads(config, lengths.sequence)), _values("key", keys), _values("value", keys))
+    keys = _heads(config.kv_heads, config, lengths.past)
+    held = (
+        _values("query", _heads(config.num_attention_heads, config, lengths.sequence)),
+        _values("key", keys),
+        _values("value", keys),
+    )
     offsets = tuple(
         TensorSpec(
             name=name, shape=(), dtype="int64", kind=Kind.INDICES, value_range=(0, config.max_sequence_length - 1)
@@ -137,13 +141,13 @@ def ring_inputs(config: LlamaConfig, lengths: Lengths, *, padded: bool) -> tuple
 
 def ring_state(config: LlamaConfig, lengths: Lengths, prefix: str = "") -> tuple[TensorSpec, ...]:
     """Return what a query keeps; `lwmport.models.attention.blocks.initial_state` is how it begins."""
-    shape = _heads(config, lengths.sequence)
+    shape = _heads(config.num_attention_heads, config, lengths.sequence)
     numerator, *sums = (prefix + name for name in RUNNING)
     return (_values(numerator, shape), *(_values(name, shape[:3]) for name in sums))
 
 
-def _heads(config: LlamaConfig, length: Dim) -> tuple[Dim, ...]:
-    return (BATCH, config.num_attention_heads, length, config.head_dim)
+def _heads(count: int, config: LlamaConfig, length: Dim) -> tuple[Dim, ...]:
+    return (BATCH, count, length, config.head_dim)
 
 
 def _values(name: str, shape: tuple[Dim, ...]) -> TensorSpec:

@@ -12,10 +12,10 @@ from lwmport.types import WeightSpec
 LAYERS: Final = "transformer/h/"
 STACKED: Final = LAYERS + "scan_decoder/"
 _MATRICES: Final = {
-    "attention/wk/kernel": ("hidden_size", "hidden_size"),
+    "attention/wk/kernel": ("hidden_size", "kv_size"),
     "attention/wo/kernel": ("hidden_size", "hidden_size"),
     "attention/wq/kernel": ("hidden_size", "hidden_size"),
-    "attention/wv/kernel": ("hidden_size", "hidden_size"),
+    "attention/wv/kernel": ("hidden_size", "kv_size"),
     "attention_norm/kernel": ("hidden_size",),
     "feed_forward/w1/kernel": ("hidden_size", "intermediate_size"),
     "feed_forward/w2/kernel": ("intermediate_size", "hidden_size"),

@@ -20,7 +20,7 @@ def _whole(size: str, width: int) -> WholeModel:
         parts=(
             WholePart(component="llava-vision", config="clip-l-336", settings=settings, narrowed=False),
             WholePart(component="llava-projector", config="clip-l-336", settings=settings),
-            WholePart(component="llama", config=size, section="text_config"),
+            WholePart(component="llama", config=f"vicuna-{size}", section="text_config"),
         ),
         picture_tokens=576,
         kind="llava",

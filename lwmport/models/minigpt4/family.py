@@ -13,7 +13,7 @@ _STATES: Final = "axes [batch, tokens, channels]"
 
 
 def _whole(size: str, width: int) -> WholeModel:
-    """Return MiniGPT-4 with a Vicuna of a size."""
+    """Return MiniGPT-4 with a Vicuna v0 of a size."""
     return WholeModel(
         name=f"minigpt4-{size}",
         summary=f"MiniGPT-4 {size}: EVA's tower, the Q-Former, the projection and the language model",
@@ -21,7 +21,7 @@ def _whole(size: str, width: int) -> WholeModel:
             WholePart(
                 component="minigpt4-image", config="eva-g", settings=(f"text_hidden_size={width}",), narrowed=False
             ),
-            WholePart(component="llama", config=size),
+            WholePart(component="llama", config=f"vicuna-{size}-v0"),
         ),
         picture_tokens=32,
     )

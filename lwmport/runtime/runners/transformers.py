@@ -131,7 +131,7 @@ class TransformersRunner(BaseRunner):
         return inputs, (*logits, *self._caches(config, "present", "past + sequence"))
 
     def _caches(self, config: Any, prefix: str, length: str) -> list[TensorSpec]:
-        shape = ("batch", config.num_attention_heads, length, config.head_dim)
+        shape = ("batch", config.num_key_value_heads, length, config.head_dim)
         return [
             TensorSpec(name=f"{prefix}.{layer}.{part}", shape=shape, dtype=self._dtype)
             for layer in range(config.num_hidden_layers)

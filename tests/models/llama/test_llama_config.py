@@ -18,11 +18,37 @@ LWM_FIELDS = [
     *("scan_layers", "param_scan_axis", "mesh_dim", "theta"),
 ]
 
+OWN = "num_key_value_heads"
+
 
 def test_fields_are_lwms() -> None:
-    assert [field.name for field in fields(LlamaConfig)] == LWM_FIELDS
+    assert [field.name for field in fields(LlamaConfig)] == [*LWM_FIELDS, OWN]
     extra = ["vision_vocab_size", "tie_vision_embeddings", "sample_mode"]
-    assert [field.name for field in fields(VisionLlamaConfig)] == LWM_FIELDS + extra
+    assert [field.name for field in fields(VisionLlamaConfig)] == [*LWM_FIELDS, OWN, *extra]
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "positions", "epsilon"),
+    [
+        ("vicuna-7b", 6738, 4096, 1e-5),
+        ("vicuna-13b", 13015, 4096, 1e-5),
+        ("vicuna-7b-v1.1", 6738, 2048, 1e-6),
+        ("vicuna-13b-v0", 13015, 2048, 1e-6),
+        ("llama-2-7b", 6738, 4096, 1e-5),
+        ("llama-2-70b", 68976, 4096, 1e-5),
+    ],
+)
+def test_models_of_others_have_their_own_fields(name: str, millions: int, positions: int, epsilon: float) -> None:
+    config = CONFIGS[name]
+    elements = sum(spec.nbytes // 4 for spec in llama_weights(config).values())
+    assert (elements // 10**6, config.max_sequence_length, config.rms_norm_eps) == (millions, positions, epsilon)
+    assert (config.theta, config.bos_token_id, config.eos_token_id) == (1e4, 1, 2)
+
+
+@pytest.mark.parametrize("heads", [0, -2, 3, 2.0, "2"])
+def test_keys_are_shared_by_equal_groups(heads: object) -> None:
+    with pytest.raises(ConfigError, match="num_key_value_heads"):
+        CONFIGS["7b"].updated({"num_key_value_heads": heads})
 
 
 def test_the_default_is_7b() -> None:

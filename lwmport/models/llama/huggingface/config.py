@@ -40,39 +40,41 @@ ASSUMED: Final = {
 }
 """Field of `DEFAULTS` -> LWM's."""
 
+GROUPS: Final = "num_key_value_heads"
+"""How many heads of keys there are, under the same name here and there."""
+
 ROPES: Final = ("rope_scaling", "rope_parameters")
 """The entries that say how rotary angles are computed."""
 
 NEUTRAL: Final[Mapping[str, tuple[Any, str]]] = {
-    "num_key_value_heads": (None, ""),
     "head_dim": (None, ""),
-    "hidden_act": ("silu", "LWM's activation"),
-    "attention_bias": (False, "LWM has no biases"),
-    "mlp_bias": (False, "LWM has no biases"),
-    "qkv_bias": (False, "LWM has no biases"),
+    "hidden_act": ("silu", "the only activation here"),
+    "attention_bias": (False, "no bias is computed"),
+    "mlp_bias": (False, "no bias is computed"),
+    "qkv_bias": (False, "no bias is computed"),
     "quantization_config": (None, "quantized weights are not read"),
-    "sliding_window": (None, "LWM's attention sees all tokens"),
-    "use_sliding_window": (False, "LWM's attention sees all tokens"),
-    "attention_chunk_size": (None, "LWM's attention sees all tokens"),
-    "no_rope_layers": (None, "LWM's layers all have rotary angles"),
-    "partial_rotary_factor": (1.0, "LWM turns whole heads"),
-    "rotary_dim": (None, "LWM turns whole heads"),
+    "sliding_window": (None, "every token sees all before it here"),
+    "use_sliding_window": (False, "every token sees all before it here"),
+    "attention_chunk_size": (None, "every token sees all before it here"),
+    "no_rope_layers": (None, "all layers have rotary angles here"),
+    "partial_rotary_factor": (1.0, "whole heads are turned here"),
+    "rotary_dim": (None, "whole heads are turned here"),
     "rope_interleaved": (False, "LlamaForCausalLM turns halves"),
-    "use_qk_norm": (False, "LWM does not normalise queries and keys"),
-    "qk_layernorm": (False, "LWM does not normalise queries and keys"),
-    "attn_logit_softcapping": (None, "LWM's scores are not capped"),
-    "final_logit_softcapping": (None, "LWM's logits are not capped"),
-    "embedding_multiplier": (1.0, "LWM scales nothing"),
-    "attention_multiplier": (None, "LWM scales scores by the head size"),
-    "residual_multiplier": (1.0, "LWM scales nothing"),
-    "logits_scaling": (1.0, "LWM scales nothing"),
-    "logit_scale": (1.0, "LWM scales nothing"),
-    "num_local_experts": (None, "LWM has no experts"),
-    "num_experts": (None, "LWM has no experts"),
-    "add_cross_attention": (False, "LWM has no second input"),
-    "is_encoder_decoder": (False, "LWM has no encoder"),
-    "pruned_heads": ({}, "LWM has all heads"),
-    "tie_encoder_decoder": (False, "LWM has no encoder"),
+    "use_qk_norm": (False, "queries and keys are not normalised here"),
+    "qk_layernorm": (False, "queries and keys are not normalised here"),
+    "attn_logit_softcapping": (None, "scores are not capped here"),
+    "final_logit_softcapping": (None, "logits are not capped here"),
+    "embedding_multiplier": (1.0, "nothing is scaled here"),
+    "attention_multiplier": (None, "scores are scaled by the head size here"),
+    "residual_multiplier": (1.0, "nothing is scaled here"),
+    "logits_scaling": (1.0, "nothing is scaled here"),
+    "logit_scale": (1.0, "nothing is scaled here"),
+    "num_local_experts": (None, "no experts are computed"),
+    "num_experts": (None, "no experts are computed"),
+    "add_cross_attention": (False, "there is no second input here"),
+    "is_encoder_decoder": (False, "there is no encoder here"),
+    "pruned_heads": ({}, "all heads are computed"),
+    "tie_encoder_decoder": (False, "there is no encoder here"),
     "layer_types": ([], ""),
 }
 """Keys that change what a model computes -> the one value that leaves LWM's LLaMA as it is, and why."""
@@ -106,6 +108,7 @@ def hf_config(fields: Mapping[str, Any]) -> dict[str, Any]:
     values = {**DEFAULTS, **{name: value for name, value in fields.items() if value is not None}}
     found: dict[str, Any] = {there: _size(values, here) for here, there in SIZES.items()}
     _check_options(values, found)
+    found |= _shared(values, found["num_attention_heads"])
     found["rms_norm_eps"] = _number(values, "rms_norm_eps")
     found["theta"] = _theta(values)
     found["tie_word_embeddings"] = _flag(values, "tie_word_embeddings")
@@ -122,7 +125,7 @@ def told_config(fields: Mapping[str, Any]) -> HfConfig:
     rope = _rope(fields)
     said = {name for name, value in fields.items() if value is not None} | ({"rope_theta"} & rope.keys())
     assumed = tuple(there for here, there in ASSUMED.items() if here not in said)
-    known = {*SIZES, *DEFAULTS, *NEUTRAL, *HARMLESS, *ROPES, OWN}
+    known = {*SIZES, GROUPS, *DEFAULTS, *NEUTRAL, *HARMLESS, *ROPES, OWN}
     unused = sorted(map(str, set(fields) - known))
     if fields.get("rope_theta", found["theta"]) not in (None, found["theta"]):
         unused.append(f"rope_theta {fields['rope_theta']}, for rope_parameters says {found['theta']:g}")
@@ -144,7 +147,7 @@ def hf_fields(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
         "initializer_range": config.get("initializer_range", 0.02),
         "mlp_bias": False,
         "model_type": KIND,
-        "num_key_value_heads": heads,
+        "num_key_value_heads": config.get("num_key_value_heads") or heads,
         "pretraining_tp": 1,
         "rms_norm_eps": config["rms_norm_eps"],
         "rope_scaling": None,
@@ -159,8 +162,7 @@ def _check_options(values: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     heads = found["num_attention_heads"]
     wanted = {
         **NEUTRAL,
-        "num_key_value_heads": (heads, "LWM's heads are not grouped"),
-        "head_dim": (found["hidden_size"] // max(heads, 1), "LWM's heads share the hidden size"),
+        "head_dim": (found["hidden_size"] // max(heads, 1), "the heads share the hidden size here"),
     }
     for name, (value, why) in wanted.items():
         if why and values.get(name, value) != value:
@@ -168,7 +170,9 @@ def _check_options(values: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     layers = values.get("layer_types", [])
     other = next((kind for kind in layers if kind != "full_attention"), None) if isinstance(layers, list) else layers
     if other is not None:
-        raise CheckpointError(f"expected layer_types full_attention, found {shown(str(other))!r}: LWM's layers see all")
+        raise CheckpointError(
+            f"expected layer_types full_attention, found {shown(str(other))!r}: every layer sees all tokens here"
+        )
     for name in ROPES:
         _check_rope(name, values.get(name, {}))
 
@@ -177,13 +181,15 @@ def _check_rope(name: str, rope: object) -> None:
     """Refuse angles that are scaled, or computed for a part of a head, however that is said."""
     if not isinstance(rope, Mapping):
         raise CheckpointError(
-            f"expected rotary angles as they are, found {name} {shown(kind_of(rope))!r}: LWM scales none"
+            f"expected rotary angles as they are, found {name} {shown(kind_of(rope))!r}: scaled ones are not computed"
         )
     usual = {"rope_type": "default", "type": "default", "partial_rotary_factor": 1.0, "factor": 1.0}
     for key, value in sorted(rope.items(), key=lambda item: "type" not in str(item[0])):
         if key != "rope_theta" and value is not None and (key not in usual or value != usual[key]):
             found = repr(shown(str(value))) if "type" in str(key) else f"with {shown(str(key))} {shown(str(value))}"
-            raise CheckpointError(f"expected rotary angles as they are, found {name} {found}: LWM scales none")
+            raise CheckpointError(
+                f"expected rotary angles as they are, found {name} {found}: scaled ones are not computed"
+            )
 
 
 def _rope(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +209,14 @@ def _size(values: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < LARGEST:
         raise CheckpointError(f"expected a whole number of at least 1 as {name}, found {shown(repr(value))}")
     return value
+
+
+def _shared(values: Mapping[str, Any], heads: int) -> dict[str, int]:
+    """Return how many heads of keys there are, where queries share them."""
+    count = _size({GROUPS: heads, **values}, GROUPS)
+    if heads % count:
+        raise CheckpointError(f"expected a divisor of {heads} heads as {GROUPS}, found {count}")
+    return {} if count == heads else {GROUPS: count}
 
 
 def _number(values: Mapping[str, Any], name: str) -> float:

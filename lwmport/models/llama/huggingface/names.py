@@ -5,6 +5,7 @@ of a head together, Hugging Face i and i + d/2: the outputs of the query's and k
 (transformers/models/llama/convert_llama_weights_to_hf.py, ``permute``).
 """
 
+from dataclasses import replace
 from typing import Final
 
 from lwmport.errors import CheckpointError
@@ -23,7 +24,7 @@ _PLAIN: Final = {
 }
 _LAYER: Final = {
     "attention/wq/kernel": HfName(name="self_attn.q_proj.weight", transposed=True, rotary=True),
-    "attention/wk/kernel": HfName(name="self_attn.k_proj.weight", transposed=True, rotary=True),
+    "attention/wk/kernel": HfName(name="self_attn.k_proj.weight", transposed=True, rotary=True, shared=True),
     "attention/wv/kernel": HfName(name="self_attn.v_proj.weight", transposed=True),
     "attention/wo/kernel": HfName(name="self_attn.o_proj.weight", transposed=True),
     "feed_forward/w1/kernel": HfName(name="mlp.gate_proj.weight", transposed=True),
@@ -32,12 +33,8 @@ _LAYER: Final = {
     "attention_norm/kernel": HfName(name="input_layernorm.weight"),
     "ffn_norm/kernel": HfName(name="post_attention_layernorm.weight"),
 }
-_PLAIN_BACK: Final = {
-    there.name: HfName(name=here, transposed=there.transposed, rotary=there.rotary) for here, there in _PLAIN.items()
-}
-_LAYER_BACK: Final = {
-    there.name: HfName(name=here, transposed=there.transposed, rotary=there.rotary) for here, there in _LAYER.items()
-}
+_PLAIN_BACK: Final = {there.name: replace(there, name=here) for here, there in _PLAIN.items()}
+_LAYER_BACK: Final = {there.name: replace(there, name=here) for here, there in _LAYER.items()}
 
 
 def to_hf(name: str) -> HfName:
@@ -64,6 +61,4 @@ def _in_layer(
     found = table.get(rest)
     if not name.startswith(start) or found is None or not layer.isdecimal() or str(int(layer)) != layer:
         return None
-    return HfName(
-        name=f"{other_start}{layer}{other_separator}{found.name}", transposed=found.transposed, rotary=found.rotary
-    )
+    return replace(found, name=f"{other_start}{layer}{other_separator}{found.name}")

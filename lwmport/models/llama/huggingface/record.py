@@ -41,6 +41,7 @@ HUGGINGFACE: Final = HuggingFace(
     wrong=written.wrong_angles,
     rows=written.rows,
     heads="num_attention_heads",
+    shared_heads="num_key_value_heads",
     tensors=_tensors,
     documents=_documents,
     tokens=_tokens,
