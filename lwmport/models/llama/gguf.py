@@ -97,7 +97,7 @@ def _keys(fields: Mapping[str, Any]) -> dict[str, Any]:
         "feed_forward_length": config.intermediate_size,
         "rope.dimension_count": config.head_dim,
         "attention.head_count": config.num_attention_heads,
-        "attention.head_count_kv": config.num_attention_heads,
+        "attention.head_count_kv": config.kv_heads,
         "attention.layer_norm_rms_epsilon": float(config.rms_norm_eps),
         "rope.freq_base": float(config.theta),
     }
@@ -137,6 +137,7 @@ def _read(keys: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> HfC
         "rms_norm_eps": _shortest(_number(keys, "attention.layer_norm_rms_epsilon")),
         "theta": _shortest(_number(keys, "rope.freq_base", 10000.0)),
         "tie_word_embeddings": _PLAIN["lm_head/kernel"] not in shapes,
+        **_shared(keys, heads),
         **_ends_read(keys),
         **_division_read(keys, rows),
     }
@@ -154,15 +155,21 @@ def _check_keys(keys: Mapping[str, Any]) -> None:
 
 
 def _check_heads(keys: Mapping[str, Any], heads: int, hidden: int) -> None:
-    """Refuse heads that are grouped, or that are not turned whole."""
+    """Refuse heads that do not share the hidden size, or that are not turned whole."""
     size = hidden // heads
-    shared = keys.get(f"{ARCHITECTURE}.attention.head_count_kv", heads)
-    if shared != heads:
-        raise CheckpointError(f"expected {heads} heads of keys and values, found {shown(str(shared))}: LWM groups none")
     for name in ("rope.dimension_count", "attention.key_length", "attention.value_length"):
         value = keys.get(f"{ARCHITECTURE}.{name}", size)
         if value != size:
             raise CheckpointError(f"expected {ARCHITECTURE}.{name} {size}, found {shown(str(value))}")
+
+
+def _shared(keys: Mapping[str, Any], heads: int) -> dict[str, int]:
+    """Return how many heads of keys and values there are, where that is another number."""
+    name = f"{ARCHITECTURE}.attention.head_count_kv"
+    found = keys.get(name, heads)
+    if not isinstance(found, int) or found < 1 or heads % found:
+        raise CheckpointError(f"expected a divisor of {heads} as {name}, found {shown(str(found))}")
+    return {} if found == heads else {"num_key_value_heads": found}
 
 
 def _whole(keys: Mapping[str, Any], name: str) -> int:
