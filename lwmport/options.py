@@ -63,6 +63,7 @@ class Option:
         job: whether ``jobs.toml`` may say it of a job.
         lowered: whether it changes a lowered program alone, and nothing where weights are only renamed.
         blocks: whether it changes an attention in blocks alone.
+        opposite: of a switch, the key of the word that turns it off, where that is not ``no-KEY``.
         more: what the documents add to ``help``, in Markdown.
     """
 
@@ -83,6 +84,7 @@ class Option:
     job: bool = True
     lowered: bool = False
     blocks: bool = False
+    opposite: str = ""
     more: str = ""
 
     @property
@@ -93,7 +95,7 @@ class Option:
     @property
     def off(self) -> str:
         """The word that turns a switch off."""
-        return flag_of(f"no-{self.key}")
+        return flag_of(self.opposite or f"no-{self.key}")
 
     @property
     def name(self) -> str:
@@ -324,6 +326,48 @@ OPTIONS: Final = (
         what="scheme of storage",
         help="Store the weights in this dtype and compute in float32. By default they are stored in --precision.",
         more="Half the file: see [Storage](#storage)",
+    ),
+    Option(
+        key="quantize",
+        place=Place.MODEL,
+        default="",
+        choices=("w8a16", "w4a16", "w8a8", "w4a8"),
+        what="kind of quantisation",
+        help="Round the weights to integers of 8 or 4 bits (w8, w4), and what they are multiplied with to 8 bits (a8) "
+        "or not at all (a16). By default nothing is rounded.",
+    ),
+    Option(
+        key="group_size",
+        place=Place.MODEL,
+        kind=Kind.NUMBER,
+        least=1,
+        metavar="16|32|64|128|256",
+        help="With --quantize: how many values share a scale. By default 32.",
+    ),
+    Option(
+        key="symmetric",
+        place=Place.MODEL,
+        kind=Kind.SWITCH,
+        default=True,
+        opposite="asymmetric",
+        help="With --quantize: zero is stored as zero, or each scale has a zero point. By default --symmetric.",
+    ),
+    Option(
+        key="method",
+        place=Place.MODEL,
+        default="",
+        choices=("rtn", "mse", "hqq"),
+        what="method of quantisation",
+        help="With --quantize: how scales are chosen: from the extremes of a group (rtn, the default), by the least "
+        "squared error (mse), or by half-quadratic splitting (hqq).",
+    ),
+    Option(
+        key="keep",
+        place=Place.MODEL,
+        kind=Kind.TEXTS,
+        default=(),
+        metavar="PATTERN=float16|float32",
+        help="With --quantize: weights that are not rounded, by a pattern of their names. May be given several times.",
     ),
     Option(
         key="layer",

@@ -153,6 +153,8 @@ class Scheme:
         channel: the axis whose entries have scales of their own.
         scales: numpy's name of the dtype of a scale; empty where values need none.
         symmetric: whether zero is stored as zero; if not, each scale has a zero point of ``bits`` bits beside it.
+        method: how scales are chosen: rtn, mse or hqq (`lwmport.quantise`); empty where there are none.
+        activations: bits that a consumer rounds to what it multiplies with the weights; 0 where it does not.
         left_out: patterns (`fnmatch`) of the names of tensors that stay as they are computed.
         least: fewest values of a tensor that is worth storing in another form.
     """
@@ -165,8 +167,18 @@ class Scheme:
     channel: int = -1
     scales: str = ""
     symmetric: bool = True
+    method: str = ""
+    activations: int = 0
     left_out: tuple[str, ...] = ()
     least: int = 256
+
+    @property
+    def title(self) -> str:
+        """What weights are rounded to, for a reader: ``float16``, ``w4a16 (groups of 32, symmetric, rtn)``."""
+        if not self.scales:
+            return self.name
+        kind = "symmetric" if self.symmetric else "asymmetric"
+        return f"{self.name} (groups of {self.group}, {kind}, {self.method})"
 
     def takes(self, name: str, spec: WeightSpec) -> bool:
         """Return whether a tensor is stored by the scheme: a matrix, a kernel or a table that is not left out."""
@@ -258,7 +270,8 @@ class Dialect:
     that is meant when none is asked for. In an ``embedded`` one weights lie in the model's own tables, not behind them
     (TFLite). One that is not ``lowered`` takes whole language models, whose weights get
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
-    weights may have in it, ``stores`` the names of the schemes that it can store them by beside that.
+    weights may have in it, ``stores`` the names of the schemes that it can store them by beside that. ``quantizes`` are
+    those of ``--quantize``, each with the first opset that has its operators.
     """
 
     name: str
@@ -273,6 +286,7 @@ class Dialect:
     lowered: bool = True
     precisions: tuple[str, ...] = ("float32", "float16")
     stores: tuple[str, ...] = ()
+    quantizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def layout(self) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lwmport.models.storage import SCHEMES
+from lwmport.models.schemes import SCHEMES
 from lwmport.types import Scheme, WeightSpec
 
 FLOAT16 = SCHEMES["float16"]

@@ -23,7 +23,7 @@ from lwmport.errors import CheckpointError, ConfigError
 from lwmport.models.families import Family, checkpoint_weights, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
-from lwmport.models.storage import SCHEMES, stored_names
+from lwmport.models.storage import scheme_of, schemes_of
 from lwmport.types import Component, Weights, WeightSpec
 
 ADAPTER: Final = "LoRA adapter"
@@ -134,8 +134,26 @@ def _model_choices(options: Options) -> tuple[Choice, ...]:
     """Return in what the model computes and is stored."""
     usual = Options()
     source = "default" if options.precision == usual.precision else "--precision"
-    stored = (Choice("storage", options.store, "--store"),) if options.store else ()
-    return (Choice("precision", options.precision, source), *stored)
+    return (Choice("precision", options.precision, source), *_storage_choices(options))
+
+
+def _storage_choices(options: Options) -> Iterator[Choice]:
+    """Yield what weights are stored as, and how they are rounded to that."""
+    scheme = scheme_of(options)
+    if scheme is None:
+        return
+    if options.store:
+        yield Choice("storage", scheme.name, "--store")
+        return
+    yield Choice("quantisation", scheme.name, "--quantize")
+    if not scheme.group:
+        return
+    yield Choice("values that share a scale", str(scheme.group), "--group-size" if options.group_size else "default")
+    none, flag = ("none", "default") if scheme.symmetric else ("one a scale", "--asymmetric")
+    yield Choice("zero points", none, flag)
+    yield Choice("scales chosen by", scheme.method, "--method" if options.method else "default")
+    for text in options.keep:
+        yield Choice("not quantised", text, "--keep")
 
 
 def _weights_choices(weights: ModelWeights) -> Iterator[Choice]:
@@ -201,5 +219,5 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     located = {own: there for one in both for own, there in one.located.items()}
     found = LayeredWeights(weights, specs, sources, located)
     found.source = {**weights.source, CHOICES: plain.encode(family.choices)}
-    store = family.options.store
-    return StoredWeights(found, SCHEMES[store], stored_names(component, store)) if store else found
+    scheme = scheme_of(family.options)
+    return found if scheme is None else StoredWeights(found, scheme, schemes_of(component, family.options))

@@ -7,7 +7,7 @@ A scheme whose values need scales adds them to ``packed`` as tensors of their ow
 ``NAME/zero_points``, each a `Lazy` over the rows of the same tensor.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
@@ -22,22 +22,24 @@ class StoredWeights(LazyWeights):
 
     Args:
         exact: the weights before they are stored.
-        scheme: what some of them are stored as.
-        names: which ones; the others stay as they are.
+        scheme: what most of those are stored as that are not stored as they are computed.
+        stored: the scheme of each of those; the others stay as they are.
 
     Attributes:
         exact: the same.
         scheme: the same.
-        packed: the tensors ``names`` as they are stored.
+        stored: the same.
+        packed: the tensors of ``stored`` as they are stored.
     """
 
-    def __init__(self, exact: Weights, scheme: Scheme, names: Collection[str]) -> None:
-        packed = {name: _packed(lazy_tensor(exact, name), scheme, name) for name in sorted(names)}
-        again = {name: _reconstructed(tensor, scheme, name) for name, tensor in packed.items()}
+    def __init__(self, exact: Weights, scheme: Scheme, stored: Mapping[str, Scheme]) -> None:
+        packed = {name: _packed(lazy_tensor(exact, name), stored[name], name) for name in sorted(stored)}
+        again = {name: _reconstructed(tensor, stored[name], name) for name, tensor in packed.items()}
         others = {name: lazy_tensor(exact, name) for name in exact.specs if name not in packed}
         super().__init__({**others, **again}, exact.source, lambda: digest_of(exact))
         self.exact = exact
         self.scheme = scheme
+        self.stored = dict(stored)
         self.packed = LazyWeights(packed, exact.source, self.digest)
 
 
@@ -45,7 +47,7 @@ def reference_name(reference: str, weights: Weights) -> str:
     """Return the name of a reference with what was done to its weights."""
     if not isinstance(weights, StoredWeights):
         return reference
-    return f"{reference}, weights rounded to {weights.scheme.name}"
+    return f"{reference}, weights rounded to {weights.scheme.title}"
 
 
 def packed_of(weights: Weights) -> LazyWeights:

@@ -154,7 +154,7 @@ def resolve(
     if not any("layout" in part.options for part in parts):
         options = replace(options, layout="")
     references = tuple(_made(spec, part, chosen, options) for part in parts)
-    check_stored(references, options.store)
+    check_stored(references, options)
     components = tuple(in_precision(component, options.precision) for component in references)
     if options.with_preprocessing:
         components, references = (

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 from lwmport.errors import ConfigError, UnusedOptionError, UsageError
 from lwmport.models.configuration import Config
-from lwmport.models.storage import SCHEMES
-from lwmport.options import Place, check_values, values_of, words
+from lwmport.models.schemes import INTEGERS, SCHEMES, check_group, check_neighbours, kept
+from lwmport.options import Place, check_values, of_place, values_of, words
 from lwmport.registry import check_known
 from lwmport.requests import check_types
 from lwmport.types import ADDED, Dialect
@@ -31,7 +31,12 @@ class Options:
     Attributes:
         settings: changes of the configuration, ``field=value`` each.
         precision: the dtype of weights and of what is computed with them: float32, float16 or bfloat16.
-        store: what weights are stored as, one of `lwmport.models.storage.SCHEMES`; empty for ``precision``.
+        store: what weights are stored as, one of `lwmport.models.schemes.SCHEMES`; empty for ``precision``.
+        quantize: the kind of integers that weights are rounded to; empty for none.
+        group_size: values that share a scale; None for the usual number.
+        symmetric: whether zero is stored as zero, without zero points.
+        method: how scales are chosen; empty for rounding to nearest.
+        keep: weights that are not quantised, ``pattern=dtype`` each.
         layer: the layer that a single block is; None for the first.
         sample_mode: the heads of a vision-language model; None leaves it to the configuration.
         attention: one of `ATTENTIONS`; empty for the form that the dialect prefers.
@@ -52,6 +57,11 @@ class Options:
     settings: tuple[str, ...] = ()
     precision: str = "float32"
     store: str = field(default="", metadata=ADDED)
+    quantize: str = field(default="", metadata=ADDED)
+    group_size: int | None = field(default=None, metadata=ADDED)
+    symmetric: bool = field(default=True, metadata=ADDED)
+    method: str = field(default="", metadata=ADDED)
+    keep: tuple[str, ...] = field(default=(), metadata=ADDED)
     layer: int | None = None
     sample_mode: str | None = None
     attention: str = ""
@@ -68,8 +78,7 @@ class Options:
         """Refuse types and values that no option has."""
         check_types(self)
         check_values(self, Place.MODEL)
-        if self.store:
-            _check_computed(SCHEMES[self.store].computed, self)
+        _check_storage(self)
         if self.ring > 1 and self.attention != "unrolled":
             found = self.attention or "none asked for"
             raise UnusedOptionError(f"expected --attention unrolled for a ring of {self.ring}, found {found}", "ring")
@@ -102,7 +111,9 @@ class Options:
         """
         for name in values:
             check_known("option of a model", name, [item.name for item in fields(cls)])
-        given: dict[str, Any] = {name: tuple(value) if name == "settings" else value for name, value in values.items()}
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
         return cls(**given)
 
 
@@ -130,13 +141,35 @@ def changed(config: _Config, settings: Sequence[str], more: Mapping[str, Any] = 
         raise UsageError(f"{error}; --set {' --set '.join(settings)} makes it so") from error
 
 
-def _check_computed(computed: str, options: Options) -> None:
+def _check_storage(options: Options) -> None:
+    """Refuse options of storage that do not go together."""
+    if options.store and options.quantize:
+        found = f"--store {options.store} beside --quantize {options.quantize}"
+        raise UnusedOptionError(f"expected --store or --quantize, found {found}; leave one out", "store")
+    check_neighbours(options.quantize, _neighbours(options))
+    check_group(options.group_size)
+    kept(options.keep)
+    if options.store:
+        _check_computed("store", options.store, SCHEMES[options.store].computed, options.precision)
+    if options.quantize in INTEGERS:
+        _check_computed("quantize", options.quantize, INTEGERS[options.quantize].computed, options.precision)
+
+
+def _neighbours(options: Options) -> dict[str, str]:
+    """Return key -> the words of the options beside --quantize that are said."""
+    keys = ("group_size", "symmetric", "method", "keep")
+    rows = {option.key: option for option in of_place(Place.MODEL) if option.key in keys}
+    said = {key: words({key: getattr(options, key)}) for key in rows}
+    return {key: " ".join(found) for key, found in said.items() if found}
+
+
+def _check_computed(key: str, value: str, computed: str, precision: str) -> None:
     """Return if the precision is the one that a scheme of storage computes in."""
-    if options.precision != computed:
+    if precision != computed:
         raise UnusedOptionError(
-            f"expected --precision {computed} with --store {options.store}, found --precision {options.precision}, "
-            "which already says what weights are stored as; leave --store out",
-            "store",
+            f"expected --precision {computed} with --{key} {value}, found --precision {precision}, "
+            f"which already says what weights are stored as; leave --{key} out",
+            key,
         )
 
 

@@ -1,47 +1,108 @@
 """What the weights of a component are stored as in an artifact, where that is not what is computed with them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Final
 
 from lwmport.errors import UnusedOptionError
-from lwmport.types import Component, Scheme
+from lwmport.models.options import Options
+from lwmport.models.schemes import INTEGERS, SCHEMES, kept
+from lwmport.types import Component, Scheme, WeightSpec
 
-SCHEMES: Final[dict[str, Scheme]] = {"float16": Scheme(name="float16", bits=16, dtype="float16")}
-"""What ``--store`` may name -> the scheme."""
+MATRIX: Final = "kernel"
+TABLE: Final = "embedding"
+"""What flax calls the matrix [inputs, outputs] of a product or the kernel of a convolution, and a table of rows."""
 
 
-def stored_names(component: Component, store: str) -> frozenset[str]:
-    """Return the weights of a component that the scheme ``store`` stores; none where ``store`` is empty.
+def scheme_of(options: Options) -> Scheme | None:
+    """Return what most weights are stored by: ``--store`` or ``--quantize``; None where all are as computed."""
+    if options.store:
+        return SCHEMES[options.store]
+    if not options.quantize:
+        return None
+    usual = INTEGERS[options.quantize]
+    return replace(
+        usual,
+        group=options.group_size or usual.group,
+        symmetric=options.symmetric,
+        method=options.method or usual.method,
+    )
+
+
+def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
+    """Return name -> scheme of the weights of a component that are not stored as they are computed.
 
     What the family keeps in float32 whatever the precision is also stored in float32.
     """
-    if not store:
-        return frozenset()
-    return frozenset(
-        name
-        for name, spec in component.weights.items()
-        if name not in component.kept and SCHEMES[store].takes(name, spec)
-    )
+    scheme = scheme_of(options)
+    if scheme is None:
+        return {}
+    rules = kept(options.keep)
+    found: dict[str, Scheme] = {}
+    for name, spec in component.weights.items():
+        if name in component.kept:
+            continue
+        own = _fitted(scheme, name, spec) if options.quantize else scheme
+        rule = next((rule for rule in rules if fnmatchcase(name, rule.pattern)), None)
+        if own is not None and rule is not None:
+            own = SCHEMES.get(rule.dtype)
+        if own is not None and own.takes(name, spec):
+            found[name] = own
+    return found
 
 
-def written_bytes(component: Component, store: str) -> int:
+def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
+    """Return the scheme of one weight of integers, None for a weight that is none of a product, a picture or a table.
+
+    Groups lie along the inputs of a matrix and along the row of a table. A kernel of a convolution has one scale for
+    each output, and stays as it is where a scale of so many values is too coarse: below 8 bits.
+    """
+    what, rank = name.rpartition("/")[2], len(spec.shape)
+    if what == MATRIX and rank == 2:
+        return scheme
+    if what == TABLE and rank == 2:
+        return replace(scheme, channel=0)
+    if what == MATRIX and rank == 4 and scheme.bits >= 8:
+        return replace(scheme, group=0, symmetric=True)
+    return None
+
+
+def stored_as(options: Options) -> str:
+    """Return what weights are rounded to, for a reader; empty where they are not."""
+    scheme = scheme_of(options)
+    return "" if scheme is None else scheme.title
+
+
+def written_bytes(component: Component, options: Options) -> int:
     """Return the bytes of the weights of a component as an artifact stores them."""
-    narrow = stored_names(component, store)
+    schemes = schemes_of(component, options)
     return sum(
-        SCHEMES[store].stored_bytes(spec) if name in narrow else spec.nbytes for name, spec in component.weights.items()
+        schemes[name].stored_bytes(spec) if name in schemes else spec.nbytes for name, spec in component.weights.items()
     )
 
 
-def check_stored(components: Sequence[Component], store: str) -> None:
-    """Return if the scheme ``store``, where one is asked for, stores a weight of some components.
+def check_stored(components: Sequence[Component], options: Options) -> None:
+    """Return if a scheme, where one is asked for, stores a weight of some components, and each ``--keep`` keeps one.
 
     Raises:
-        UnusedOptionError: it stores none.
+        UnusedOptionError: it does not.
     """
-    if store and not any(stored_names(component, store) for component in components):
-        names = ", ".join(component.name for component in components)
+    scheme = scheme_of(options)
+    if scheme is None:
+        return
+    key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
+    if not any(schemes_of(component, replace(options, keep=())) for component in components):
         raise UnusedOptionError(
-            f"expected matrices, kernels or tables for --store {store}, found none among the weights of {names}; "
+            f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
             "leave it out",
-            "store",
+            key,
         )
+    taken = {name for component in components for name in schemes_of(component, replace(options, keep=()))}
+    for rule in kept(options.keep):
+        if not any(fnmatchcase(name, rule.pattern) for name in taken):
+            raise UnusedOptionError(
+                f"expected the pattern of a weight that is quantised, such as {min(taken)}, found "
+                f"--keep {rule.pattern}={rule.dtype}, which fits none of {names}; leave it out",
+                "keep",
+            )

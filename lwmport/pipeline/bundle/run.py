@@ -21,6 +21,7 @@ from lwmport.handoff.record import Bundle, Calibration, Codes, ComponentSpec, Sp
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family
+from lwmport.models.storage import stored_as
 from lwmport.pipeline.bundle.bundle_targets import (
     MODELS,
     Device,
@@ -264,8 +265,8 @@ def _stage(work: _Work, device: Device) -> Ready:
 
 def _reference(family: Family) -> str:
     """Return what made the golden outputs; a report of the same folder says what rounded weights cost."""
-    store = family.options.store
-    return f"JAX, float32, on a CPU{f', weights rounded to {store}' if store else ''}"
+    stored = stored_as(family.options)
+    return f"JAX, float32, on a CPU{f', weights rounded to {stored}' if stored else ''}"
 
 
 def _put_given(work: _Work) -> None:

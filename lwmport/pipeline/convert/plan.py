@@ -125,7 +125,7 @@ def plan_for(  # noqa: PLR0913 - what is written, from what, where, and how much
         PortError: the disk has no room for it, or cannot be written.
     """
     parts = family.components if parts is None else parts
-    written = sum(written_bytes(part, family.options.store) for part in parts)
+    written = sum(written_bytes(part, family.options) for part in parts)
     read = sum(stored_bytes(family, weights, part.located.get(name, name)) for part in parts for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
     free = disk.check_room(out, written - done_bytes)

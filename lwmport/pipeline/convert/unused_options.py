@@ -49,6 +49,8 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     whom, store = _whom(request, dialect), request.options.store
     if store and store not in dialect.stores:
         yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
+    if request.options.quantize:
+        yield from _of_quantisation(request.options.quantize, whom, dialect)
     if request.tokenizer and dialect.format not in WITH_TOKENIZER:
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):
@@ -75,6 +77,23 @@ def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[
 
 def _whom(request: ConvertRequest, dialect: Dialect) -> str:
     return f"{request.component} in the dialect {dialect.name!r}"
+
+
+def _of_quantisation(kind: str, whom: str, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Yield a kind of quantisation that the dialect does not have, or not at its opset."""
+    since = dialect.quantizes.get(kind)
+    if since is None:
+        takes = f"{dialect.name} takes {', '.join(dialect.quantizes) or 'none'}"
+        others = quantising(kind)
+        where = f"in a dialect out of {few(others)}" if others else "of no dialect yet"
+        yield "quantize", f"--quantize {kind} {where}, found {whom} ({takes})"
+    elif dialect.opset < since:
+        yield "quantize", f"--quantize {kind} at opset {since} or later, found opset {dialect.opset} for {whom}"
+
+
+def quantising(kind: str) -> tuple[str, ...]:
+    """Return the dialects that store weights by a kind of quantisation."""
+    return tuple(name for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if kind in dialect.quantizes)
 
 
 def storing(store: str) -> tuple[str, ...]:

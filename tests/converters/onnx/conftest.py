@@ -14,7 +14,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.converters.onnx.convert import convert
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
-from lwmport.models.storage import SCHEMES
+from lwmport.models.schemes import SCHEMES
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.types import Array, Artifact
 
@@ -71,7 +71,7 @@ def lower(
         reference: Mapping[str, Array] | None = None,
         packed: Sequence[str] = (),
     ) -> Lowered:
-        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], packed)
+        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], dict.fromkeys(packed, SCHEMES["float16"]))
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         chosen = dialect_for("onnx", dialect, opset)

@@ -13,7 +13,7 @@ from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
-from lwmport.models.storage import SCHEMES
+from lwmport.models.schemes import SCHEMES
 from lwmport.types import Array, Artifact, Dialect
 
 COMPOSITES: Final = DIALECTS["litert"].composites
@@ -84,7 +84,7 @@ def lower(
         composites: Mapping[str, Sequence[str]] = COMPOSITES,
         packed: Sequence[str] = (),
     ) -> Lowered:
-        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], packed)
+        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], dict.fromkeys(packed, SCHEMES["float16"]))
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         artifact = convert(program, held, _dialect_of(composites), tmp_path, lambda *_: None)

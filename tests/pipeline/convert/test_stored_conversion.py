@@ -22,7 +22,7 @@ from lwmport.converters.dialects import DIALECTS
 from lwmport.errors import CheckpointError, UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.models.storage import stored_names, written_bytes
+from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.bundle.verify import VerifyRequest, verify
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
@@ -117,8 +117,8 @@ def test_weights_take_half_the_bytes_and_the_target_takes_the_model(dialect: str
     made = lwmport.convert(request("vqgan-decoder", dialect, tmp_path, config="debug", validate=False))
     (part,), (component,) = made.manifest.components, resolve("vqgan-decoder", "debug").components
     whole = sum(spec.nbytes for spec in component.weights.values())
-    assert made.plan.write_bytes == written_bytes(component, "float16") < 0.52 * whole
-    assert part.details["stored"]["float16"]["tensors"] == len(stored_names(component, "float16"))
+    assert made.plan.write_bytes == written_bytes(component, STORE) < 0.52 * whole
+    assert part.details["stored"]["float16"]["tensors"] == len(schemes_of(component, STORE))
     assert 0.4 * whole < data_bytes(tmp_path) < 0.65 * whole  # tables of normalisation are large beside a small model
     assert made.manifest.options["store"] == "float16"
     target = target_of(dialect)

@@ -59,6 +59,11 @@ UNHEARD = {
     "tokens of a decode": (("llama-block-decode", "ascend"), {"sequence": 4}, "--sequence of llama, "),
     "chunks of a fused one": (("llama", "ort"), {"key_chunk": 8}, "--key-chunk of --attention loop or unrolled"),
     "a cache of a head": (("llama-head", "ascend"), {"max_length": 16}, "or NAME in a static dialect: llama, "),
+    "quantisation of renamed weights": (
+        ("llama", "hf"),
+        {"quantize": "w4a16"},
+        "found llama in the dialect 'hf' (hf takes none)",
+    ),
     "storage of renamed weights": (("llama", "hf"), {"store": "float16"}, "--store float16 in a dialect out of ort, "),
     "storage of variables": (("vqgan", "tf"), {"store": "float16"}, "found vqgan in the dialect 'tf'"),
     "renamed weights": (("llama", "hf"), {"sequence": 4}, "where weights are renamed"),

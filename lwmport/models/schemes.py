@@ -1,0 +1,76 @@
+"""Schemes of storage: what weights may be stored as, by what a user asks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lwmport.errors import UnusedOptionError, UsageError
+from lwmport.types import Scheme
+
+SCHEMES: Final[dict[str, Scheme]] = {"float16": Scheme(name="float16", bits=16, dtype="float16")}
+"""What ``--store`` may name -> the scheme."""
+
+INTEGERS: Final[dict[str, Scheme]] = {
+    name: Scheme(name=name, bits=bits, dtype="uint8", group=32, scales="float32", method="rtn", activations=activations)
+    for name, bits, activations in (("w8a16", 8, 0), ("w4a16", 4, 0), ("w8a8", 8, 8), ("w4a8", 4, 8))
+}
+"""What ``--quantize`` may name -> the scheme with the usual group, symmetric, rounded to nearest.
+
+A group of 32 is what most readers take by default (onnxruntime's quantiser, llama.cpp).
+"""
+
+GROUPS: Final = (16, 32, 64, 128, 256)
+"""Sizes of a group: those that ONNX Runtime's kernels of products have."""
+
+KEPT: Final = ("float16", "float32")
+"""What ``--keep PATTERN=...`` may keep a weight in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Weights that are not quantised: a pattern (`fnmatch`) of their names, and the dtype that they are stored in."""
+
+    pattern: str
+    dtype: str
+
+
+def kept(texts: Sequence[str]) -> tuple[Kept, ...]:
+    """Return what ``--keep`` says, in order; the first pattern that fits a name decides.
+
+    Raises:
+        UsageError: a text is not ``PATTERN=float16`` or ``PATTERN=float32``.
+    """
+    found = []
+    for text in texts:
+        pattern, _, dtype = text.rpartition("=")
+        if not pattern or dtype not in KEPT:
+            raise UsageError(f"expected --keep PATTERN={' or PATTERN='.join(KEPT)}, found {text!r}")
+        found.append(Kept(pattern=pattern, dtype=dtype))
+    return tuple(found)
+
+
+def check_neighbours(quantize: str, said: Mapping[str, str]) -> None:
+    """Return if the options that say how ``--quantize`` rounds stand beside one that takes them.
+
+    Args:
+        quantize: its value.
+        said: key -> how the command line says it, of those that differ from their defaults.
+
+    Raises:
+        UnusedOptionError: one changes nothing.
+    """
+    for key, words in said.items():
+        if quantize not in INTEGERS:
+            found = f"--quantize {quantize}" if quantize else "no --quantize"
+            expected = f"--quantize out of {', '.join(INTEGERS)}"
+            raise UnusedOptionError(f"expected {words} beside {expected}, found {found}; leave it out", key)
+
+
+def check_group(size: int | None) -> None:
+    """Return if a size of a group is one that kernels have, or None for the usual one.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if size is not None and size not in GROUPS:
+        raise UsageError(f"expected --group-size out of {', '.join(map(str, GROUPS))}, found {size}")
