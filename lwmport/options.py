@@ -331,10 +331,11 @@ OPTIONS: Final = (
         key="quantize",
         place=Place.MODEL,
         default="",
-        choices=("w8a16", "w4a16", "w8a8", "w4a8"),
+        choices=("w8a16", "w4a16", "w8a8", "w4a8", "q8_0", "q6_k", "q5_0", "q4_k_m", "q4_1", "q4_0"),
+        aliases={"q4_k": ("q4_k_m",)},
         what="kind of quantisation",
         help="Round the weights to integers of 8 or 4 bits (w8, w4), and what they are multiplied with to 8 bits (a8) "
-        "or not at all (a16). By default nothing is rounded.",
+        "or not at all (a16); or to a kind of llama.cpp's (q8_0 to q4_0). By default nothing is rounded.",
     ),
     Option(
         key="group_size",

@@ -9,6 +9,7 @@ A scheme whose values need scales adds them to ``packed`` as tensors of their ow
 
 from collections.abc import Mapping
 
+from lwmport.checkpoints.ggml_blocks import Blocks, from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
@@ -62,9 +63,11 @@ def _packed(tensor: Lazy, scheme: Scheme, name: str) -> Lazy:
 
     Reading it raises a CheckpointError where a value has no finite neighbour in the stored dtype.
     """
+    if scheme.blocks:
+        return in_blocks(tensor, scheme.blocks, scheme.channel, name)
     return Cast(tensor, scheme.dtype, name, ADVICE)
 
 
 def _reconstructed(packed: Lazy, scheme: Scheme, name: str) -> Lazy:
     """Return a stored tensor as a consumer computes with it."""
-    return Cast(packed, scheme.computed, name)
+    return from_blocks(packed, scheme.channel) if isinstance(packed, Blocks) else Cast(packed, scheme.computed, name)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lwmport.errors import UsageError
+from lwmport.models.schemes import BLOCKS
 from lwmport.registry import check_known
 from lwmport.types import Dialect
 
@@ -155,6 +156,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         lowered=False,
         precisions=("float32",),
         stores=HALF,
+        quantizes=dict.fromkeys(BLOCKS, 1),
     ),
     "hf": Dialect(
         name="hf",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.checkpoints.gguf_model import SEED
+from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.writers.safetensors_folder import checked_pieces
 from lwmport.choices import RANDOM, is_random
 from lwmport.converters.gguf.header import ALIGNMENT, header
@@ -16,6 +17,7 @@ from lwmport.errors import LoweringError, UsageError
 from lwmport.journal import new_stream
 from lwmport.models.gguf import GgufModel
 from lwmport.models.specs import FAMILIES, spec_of
+from lwmport.quantise.ggml.mixes import MIXES
 from lwmport.types import Artifact, Component, Dialect, Progress, Weights
 
 FILE_TYPES: Final = {"F32": 0, "F16": 1, "BF16": 32}
@@ -104,7 +106,8 @@ def _keys(model: GgufModel, component: Component, weights: Weights, written: lis
 
 
 def _file_type(weights: Weights, written: list[GgufItem]) -> int:
-    del weights
+    if isinstance(weights, StoredWeights) and weights.scheme.name in MIXES:
+        return MIXES[weights.scheme.name].file_type
     kinds = Counter(item.kind for item in written if len(item.shape) > 1)
     return FILE_TYPES[kinds.most_common(1)[0][0]]
 

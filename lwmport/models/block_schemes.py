@@ -1,0 +1,45 @@
+"""Weights in blocks of ggml: which of a component's, and in which kind each."""
+
+from dataclasses import replace
+from typing import Final
+
+from lwmport.models.schemes import BLOCKS, SCHEMES
+from lwmport.models.specs import spec_of
+from lwmport.quantise.ggml.kinds import KINDS
+from lwmport.quantise.ggml.mixes import HEAD, MIXES, kind_of
+from lwmport.types import Component, Scheme
+
+VECTORS: Final = "_norm.weight"
+"""How the names of tensors end that are no matrices."""
+
+
+def block_schemes(component: Component, quantize: str) -> dict[str, Scheme]:
+    """Return name -> scheme of the weights that a GGUF file of a component stores in blocks, or in float16.
+
+    Args:
+        component: a whole language model; another one has no such file, and nothing is stored so.
+        quantize: a name of `lwmport.models.schemes.BLOCKS`.
+    """
+    spec = spec_of(component.family)
+    if spec is None or spec.gguf is None or component.name not in spec.gguf.components:
+        return {}
+    model, config = spec.gguf, component.config
+    tensors = model.tensors(config)
+    layers = model.keys(config)[f"{model.architecture}.block_count"]
+    tied = all(tensor.name != f"{HEAD}.weight" for tensor in tensors)
+    found = {}
+    for tensor in tensors:
+        if tensor.name.endswith(VECTORS):
+            continue
+        for name, there in tensor.parts:
+            row = component.weights[name].shape[0 if there.transposed else -1]
+            kind = kind_of(MIXES[quantize], tensor.name, row, layers, tied=tied)
+            found[name] = _scheme(quantize, kind, -1 if there.transposed else 0)
+    return found
+
+
+def _scheme(quantize: str, kind: str, channel: int) -> Scheme:
+    if kind not in KINDS:
+        return SCHEMES["float16"]
+    blocks = KINDS[kind]
+    return replace(BLOCKS[quantize], group=blocks.values, block_bytes=blocks.nbytes, blocks=kind, channel=channel)
