@@ -3,6 +3,7 @@
 Sources: ggml.h (numbers), ggml-common.h (blocks).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +64,10 @@ AT_ONCE: Final = 256
 """Blocks of those that are made at once: the arrays of a search stay in a second cache of 1 MiB."""
 
 
+IN_A_ROW: Final = 128
+"""Blocks of a row that the package gguf is given."""
+
+
 def quantised(values: Array, kind: BlockKind) -> Array:
     """Return float32 values, whole blocks in C order, as bytes: uint8 [blocks, bytes].
 
@@ -75,8 +80,14 @@ def quantised(values: Array, kind: BlockKind) -> Array:
     if kind.name in OWN:
         return _own(blocks, kind)
     gguf = require("gguf")
-    found: Array = gguf.quants.quantize(blocks, gguf.GGMLQuantizationType[kind.name])
-    return found
+    found: Array = gguf.quants.quantize(_in_rows(blocks), gguf.GGMLQuantizationType[kind.name])
+    return found.reshape(-1, kind.nbytes)
+
+
+def _in_rows(blocks: Array) -> Array:
+    """Return blocks [blocks, size] in longer rows: the package works on 16 rows at once, which is little of blocks."""
+    count, size = blocks.shape
+    return blocks.reshape(-1, size * math.gcd(count, IN_A_ROW))
 
 
 def _own(blocks: Array, kind: BlockKind) -> Array:
@@ -94,5 +105,5 @@ def dequantised(raw: Array, kind: BlockKind) -> Array:
     """
     gguf = require("gguf")
     blocks = np.ascontiguousarray(raw).reshape(-1, kind.nbytes)
-    found: Array = gguf.quants.dequantize(blocks, gguf.GGMLQuantizationType[kind.name])
+    found: Array = gguf.quants.dequantize(_in_rows(blocks), gguf.GGMLQuantizationType[kind.name])
     return found.reshape(-1)
