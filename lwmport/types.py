@@ -155,7 +155,7 @@ class Scheme:
         symmetric: whether zero is stored as zero; if not, each scale has a zero point of ``bits`` bits beside it.
         method: how scales are chosen: rtn, mse or hqq (`lwmport.quantise`); empty where there are none.
         activations: bits that a consumer rounds to what it multiplies with the weights; 0 where it does not.
-        blocks: the kind of ggml's blocks (`lwmport.quantise.ggml.kinds`) in which values and scales lie together; empty
+        blocks: the kind of ggml's blocks (`lwmport.ggml_kinds`) in which values and scales lie together; empty
             where they lie apart. ``group`` is then the values of a block.
         block_bytes: of one block.
         left_out: patterns (`fnmatch`) of the names of tensors that stay as they are computed.

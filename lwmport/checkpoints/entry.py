@@ -6,7 +6,7 @@ from typing import Final
 
 from lwmport.checkpoints.layout import Layout
 from lwmport.errors import CheckpointError
-from lwmport.quantise.ggml.kinds import KINDS
+from lwmport.ggml_kinds import KINDS
 from lwmport.types import WeightSpec, dtype_of
 from lwmport.wording import shown
 
@@ -40,7 +40,7 @@ class TensorEntry:
         codec: if not empty, the pieces are text in this encoding and its characters 0..255 are the bytes
             (a pickle of protocol 2 or less has no other way to hold them).
         file: if not empty, the file of a folder that the pieces are in.
-        blocks: if not empty, the one piece holds blocks of this kind of `lwmport.quantise.ggml.kinds.KINDS`, which
+        blocks: if not empty, the one piece holds blocks of this kind of `lwmport.ggml_kinds.KINDS`, which
             become values.
 
     Raises:

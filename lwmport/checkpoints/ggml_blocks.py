@@ -10,8 +10,9 @@ from lwmport.checkpoints.layout import Layout
 from lwmport.checkpoints.lazy.layouts import Relaid, relaid
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import CheckpointError
+from lwmport.ggml_kinds import KINDS
 from lwmport.processors import processors
-from lwmport.quantise.ggml.kinds import KINDS, dequantised, quantised
+from lwmport.quantise.ggml.blocks import dequantised, quantised
 from lwmport.types import Array, WeightSpec
 
 

@@ -14,9 +14,9 @@ from lwmport.checkpoints.huggingface.rows import divided
 from lwmport.checkpoints.index import Findings
 from lwmport.checkpoints.tree import add
 from lwmport.errors import CheckpointError
+from lwmport.ggml_kinds import FLOATS, KINDS
 from lwmport.models.gguf import GgufModel
 from lwmport.models.specs import FAMILIES
-from lwmport.quantise.ggml.kinds import FLOATS, KINDS
 from lwmport.types import dtype_of
 from lwmport.wording import few, shown
 

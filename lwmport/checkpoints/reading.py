@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.errors import CheckpointError
-from lwmport.quantise.ggml.kinds import KINDS, dequantised
+from lwmport.ggml_kinds import KINDS
+from lwmport.quantise.ggml.blocks import dequantised
 from lwmport.types import Array, dtype_of
 
 MAP_FROM = 1 << 20

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
+from lwmport.ggml_kinds import KINDS
+from lwmport.models.block_mixes import HEAD, MIXES, kind_of
 from lwmport.models.schemes import BLOCKS, SCHEMES
 from lwmport.models.specs import spec_of
-from lwmport.quantise.ggml.kinds import KINDS
-from lwmport.quantise.ggml.mixes import HEAD, MIXES, kind_of
 from lwmport.types import Component, Scheme
 
 VECTORS: Final = "_norm.weight"

@@ -15,9 +15,9 @@ from lwmport.converters.gguf.vocabulary import NONE, Vocabulary, fillers, fitted
 from lwmport.converters.stored_details import stored_details
 from lwmport.errors import LoweringError, UsageError
 from lwmport.journal import new_stream
+from lwmport.models.block_mixes import MIXES
 from lwmport.models.gguf import GgufModel
 from lwmport.models.specs import FAMILIES, spec_of
-from lwmport.quantise.ggml.mixes import MIXES
 from lwmport.types import Artifact, Component, Dialect, Progress, Weights
 
 FILE_TYPES: Final = {"F32": 0, "F16": 1, "BF16": 32}

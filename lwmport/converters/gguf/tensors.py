@@ -11,9 +11,9 @@ from lwmport.checkpoints.layers import lazy_tensor
 from lwmport.checkpoints.lazy.layouts import relaid
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.stored_weights import packed_of
+from lwmport.ggml_kinds import FLOATS
 from lwmport.models.gguf import GgufModel
 from lwmport.models.huggingface import HfName
-from lwmport.quantise.ggml.kinds import FLOATS
 from lwmport.types import Array, Weights, WeightSpec
 
 KIND_OF: Final = {dtype: kind for kind, dtype in FLOATS.items()}
@@ -26,7 +26,7 @@ class GgufItem:
     Attributes:
         name: in the file.
         shape: of its values, the slowest axis first.
-        kind: a name of `lwmport.quantise.ggml.kinds.KINDS` or `FLOATS`.
+        kind: a name of `lwmport.ggml_kinds.KINDS` or `FLOATS`.
         parts: what its bytes are, one behind the other, in the layout of the file: uint8 where it is in blocks.
     """
 

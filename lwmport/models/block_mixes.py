@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lwmport.quantise.ggml.kinds import KINDS
+from lwmport.ggml_kinds import KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
