@@ -19,6 +19,7 @@ LAYERS = {
     "handoff": 5,
     "validators": 1,
     "diagnosis": 1,
+    "quantise": 1,
     "targets": 4,
     "converters": 3,
     "runtime": 3,

@@ -16,7 +16,7 @@ from lwmport.quantise.ggml.blocks import dequantised, quantised
 from lwmport.types import Array, WeightSpec
 
 
-class Blocks(Lazy):
+class GgmlBlocks(Lazy):
     """A tensor as the bytes of its blocks, uint8 [rows, bytes], in the layout of a file: a row is what is summed over.
 
     Args:
@@ -49,10 +49,10 @@ class Blocks(Lazy):
         return quantised(values, self.kind).reshape(-1)
 
 
-class FromBlocks(Lazy):
+class FromGgml(Lazy):
     """The values of a tensor in blocks, float32, in the layout of a file."""
 
-    def __init__(self, blocks: Blocks) -> None:
+    def __init__(self, blocks: GgmlBlocks) -> None:
         rows, nbytes = blocks.spec.shape
         values = nbytes // blocks.kind.nbytes * blocks.kind.values
         super().__init__(WeightSpec(shape=(rows, values), dtype="float32"))
@@ -68,15 +68,15 @@ class FromBlocks(Lazy):
             yield dequantised(piece, self._blocks.kind)
 
 
-def in_blocks(tensor: Lazy, kind: str, channel: int, name: str) -> Blocks:
+def in_blocks(tensor: Lazy, kind: str, channel: int, name: str) -> GgmlBlocks:
     """Return a tensor as blocks; its ``channel`` is the axis of the rows of a file, 0 or -1."""
     rows = tensor if channel == 0 else relaid(tensor, _turned(tensor.spec.shape))
-    return Blocks(rows, kind, name)
+    return GgmlBlocks(rows, kind, name)
 
 
-def from_blocks(blocks: Blocks, channel: int) -> Lazy:
+def from_blocks(blocks: GgmlBlocks, channel: int) -> Lazy:
     """Return the values of blocks in the layout of the tensor that they were made of."""
-    values = FromBlocks(blocks)
+    values = FromGgml(blocks)
     return values if channel == 0 else Relaid(values, _turned(values.spec.shape))
 
 

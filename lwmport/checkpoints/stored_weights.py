@@ -3,16 +3,19 @@
 A converter writes `StoredWeights.packed`. Everything else (the reference, and what a converter computes from weights)
 reads the reconstructed values, so that both sides of a comparison have the same weights.
 
-A scheme whose values need scales adds them to ``packed`` as tensors of their own: ``NAME/scales``,
-``NAME/zero_points``, each a `Lazy` over the rows of the same tensor.
+A scheme whose values need scales has more tensors in ``packed``: ``NAME`` are the codes in the tensor's own shape,
+``NAME/blocks`` the same as bytes [channels, groups, bytes of a group], ``NAME/scales`` and ``NAME/zero_points`` what is
+stored of each group (`lwmport.checkpoints.quantised`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
-from lwmport.checkpoints.ggml_blocks import Blocks, from_blocks, in_blocks
+from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
+from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
+from lwmport.quantise.rounding import Grid
 from lwmport.types import Scheme, Weights
 
 ADVICE = "leave --store out"
@@ -34,9 +37,13 @@ class StoredWeights(LazyWeights):
     """
 
     def __init__(self, exact: Weights, scheme: Scheme, stored: Mapping[str, Scheme]) -> None:
-        packed = {name: _packed(lazy_tensor(exact, name), stored[name], name) for name in sorted(stored)}
-        again = {name: _reconstructed(tensor, stored[name], name) for name, tensor in packed.items()}
-        others = {name: lazy_tensor(exact, name) for name in exact.specs if name not in packed}
+        packed: dict[str, Lazy] = {}
+        again: dict[str, Lazy] = {}
+        recent: dict[str, Grid] = {}
+        for name in sorted(stored):
+            parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent)
+            packed |= parts
+        others = {name: lazy_tensor(exact, name) for name in exact.specs if name not in stored}
         super().__init__({**others, **again}, exact.source, lambda: digest_of(exact))
         self.exact = exact
         self.scheme = scheme
@@ -58,16 +65,26 @@ def packed_of(weights: Weights) -> LazyWeights:
     return LazyWeights({}, weights.source, lambda: digest_of(weights))
 
 
-def _packed(tensor: Lazy, scheme: Scheme, name: str) -> Lazy:
-    """Return a tensor as it is stored.
+def stored_of(weights: Weights) -> Mapping[str, Scheme]:
+    """Return the scheme of each tensor that some weights store in another form."""
+    return weights.stored if isinstance(weights, StoredWeights) else {}
 
-    Reading it raises a CheckpointError where a value has no finite neighbour in the stored dtype.
+
+def _stored(
+    exact: Lazy, scheme: Scheme, name: str, recent: MutableMapping[str, Grid]
+) -> tuple[Mapping[str, Lazy], Lazy]:
+    """Return the tensors that are stored of one, and what a consumer makes of them.
+
+    Reading one raises a CheckpointError where a value has no finite neighbour among those that can be stored.
     """
     if scheme.blocks:
-        return in_blocks(tensor, scheme.blocks, scheme.channel, name)
-    return Cast(tensor, scheme.dtype, name, ADVICE)
-
-
-def _reconstructed(packed: Lazy, scheme: Scheme, name: str) -> Lazy:
-    """Return a stored tensor as a consumer computes with it."""
-    return from_blocks(packed, scheme.channel) if isinstance(packed, Blocks) else Cast(packed, scheme.computed, name)
+        blocks = in_blocks(exact, scheme.blocks, scheme.channel, name)
+        return {name: blocks}, from_blocks(blocks, scheme.channel)
+    if not scheme.scales:
+        halves = Cast(exact, scheme.dtype, name, ADVICE)
+        return {name: halves}, Cast(halves, scheme.computed, name)
+    tensor = QuantisedTensor(exact, scheme, name, recent)
+    parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
+    if not scheme.symmetric:
+        parts[f"{name}/zero_points"] = Grids(tensor, "uint8")
+    return parts, Values(tensor)

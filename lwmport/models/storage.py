@@ -60,16 +60,17 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
 def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
     """Return the scheme of one weight of integers, None for a weight that is none of a product, a picture or a table.
 
-    Groups lie along the inputs of a matrix and along the row of a table. A kernel of a convolution has one scale for
-    each output, and stays as it is where a scale of so many values is too coarse: below 8 bits.
+    Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
+    readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
+    scale of so many values is too coarse: below 8 bits.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme
     if what == TABLE and rank == 2:
-        return replace(scheme, channel=0)
+        return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
     if what == MATRIX and rank == 4 and scheme.bits >= 8:
-        return replace(scheme, group=0, symmetric=True)
+        return replace(scheme, dtype="int8", group=0, symmetric=True)
     return None
 
 

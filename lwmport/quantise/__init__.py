@@ -1,1 +1,1 @@
-"""Numbers in few bits: what rounding makes of weights, block by block, and how it is packed."""
+"""Codecs of quantised weights: how groups of numbers become integers with scales, and numbers again."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lwmport.checkpoints.ggml_blocks import Blocks
+from lwmport.checkpoints.ggml_blocks import GgmlBlocks
 from lwmport.checkpoints.huggingface.layouts import layout_to_hf
 from lwmport.checkpoints.layers import lazy_tensor
 from lwmport.checkpoints.lazy.layouts import relaid
@@ -57,7 +57,7 @@ def _item(name: str, parts: tuple[tuple[str, HfName], ...], weights: Weights) ->
     lazies, shapes, kinds = [], [], []
     for own, there in parts:
         found = packed.lazy(own) if own in packed.specs else lazy_tensor(weights, own)
-        blocks = found.kind.name if isinstance(found, Blocks) else ""
+        blocks = found.kind.name if isinstance(found, GgmlBlocks) else ""
         shape = weights.specs[own].shape
         lazies.append(found if blocks else _laid_out(found, there))
         shapes.append(shape[::-1] if there.transposed else shape)

@@ -1,0 +1,13 @@
+"""How the grid of a group is chosen, by the names of ``--method``."""
+
+from typing import Final
+
+from lwmport.registry import Registry
+
+METHODS: Final = Registry(
+    "method of quantisation",
+    {
+        "rtn": "lwmport.quantise.rounding:nearest_grid",
+    },
+)
+"""Name -> a function of values, the axis of a group, bits and ``symmetric``, which returns a `Grid`."""
