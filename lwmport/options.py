@@ -335,7 +335,7 @@ OPTIONS: Final = (
         aliases={"q4_k": ("q4_k_m",)},
         what="kind of quantisation",
         help="Round the weights to integers of 8 or 4 bits (w8, w4), and what they are multiplied with to 8 bits (a8) "
-        "or not at all (a16); or to a kind of llama.cpp's (q8_0 to q4_0). By default nothing is rounded.",
+        "or not at all (a16); or to blocks of ggml (q8_0 to q4_0). By default nothing is rounded.",
     ),
     Option(
         key="group_size",

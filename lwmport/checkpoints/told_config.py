@@ -84,7 +84,7 @@ def _own(opened: Checkpoint, asked: str | Mapping[str, Any]) -> ToldConfig:
     """Return the configuration of a Hugging Face folder or of a GGUF file, which believes its own heads already."""
     if asked not in (USUAL, dict(opened.config)):
         raise UsageError(f"expected no --config: {opened.path.name} has its own; use --set to change a field")
-    name, whose = ("metadata", "llama.cpp's") if opened.format == "gguf" else ("config.json", "transformers'")
+    name, whose = ("metadata", "GGUF's") if opened.format == "gguf" else ("config.json", "transformers'")
     sources = dict.fromkeys(opened.findings.assumed, f"{whose} default, for {name} leaves it out")
     return ToldConfig(config=dict(opened.config), name=name, source=name, sources=sources)
 

@@ -20,8 +20,6 @@ CONVERTERS: Final = Registry(
     aliases={
         "graphdef": ("frozen_graph",),
         "pb": ("frozen_graph",),
-        "llama.cpp": ("gguf",),
-        "llama_cpp": ("gguf",),
         "ggml": ("gguf",),
         "huggingface": ("hf",),
         "hugging_face": ("hf",),

@@ -149,7 +149,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     "gguf": Dialect(
         name="gguf",
         format="gguf",
-        summary="a whole language model with its tokenizer, for llama.cpp and what is built on it",
+        summary="a whole language model with its tokenizer, for ggml and what is built on it",
         opset=3,
         opsets=(3, 3),
         composites={},

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lwmport.models.huggingface import HfConfig, HfName, HfTensor
+
+SENTENCEPIECE: Final = "llama"
+"""What a file calls the kind of tokenizer that sentencepiece makes (``tokenizer.ggml.model``)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ def vocabulary_of(component: Component, tokenizer: str | None) -> Vocabulary:
     if tokenizer is None:
         raise UsageError(
             "expected --tokenizer DIR with tokenizer.model or tokenizer.json for the format gguf, found none: "
-            f"llama.cpp loads no file without one; --tokenizer {NONE} puts <t0>, <t1>, ... in its place"
+            f"no engine loads a file without one; --tokenizer {NONE} puts made-up tokens in its place"
         )
     found = fillers(rows) if tokenizer == NONE else read_vocabulary(Path(tokenizer))
     return fitted(found, rows, codes)

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from lwmport import digest
 from lwmport.errors import UsageError
+from lwmport.models.gguf import SENTENCEPIECE
 
 NONE: Final = "none"
 """What ``--tokenizer`` says where fillers are to stand for a tokenizer."""
-
-LLAMA: Final = "llama"
-"""The kind of tokenizer that sentencepiece makes, by the name that llama.cpp has for it."""
 
 
 class TokenType(IntEnum):
@@ -34,7 +32,7 @@ class Vocabulary:
         tokens: their texts, UTF-8; sentencepiece's mark stands for a space.
         types: what each is, a number of `TokenType`.
         source: what they were read from, in words.
-        scores: of each, for the kind `LLAMA`; empty for another one.
+        scores: of each, for sentencepiece's kind; empty for another one.
         model: the kind of tokenizer.
         keys: more metadata, as it stands in the file.
         lists: more metadata that is a list of texts.
@@ -44,7 +42,7 @@ class Vocabulary:
     types: tuple[int, ...]
     source: str
     scores: tuple[float, ...] = ()
-    model: str = LLAMA
+    model: str = SENTENCEPIECE
     keys: Mapping[str, Any] = field(default_factory=dict)
     lists: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
 
