@@ -69,7 +69,7 @@ def _from_json(file: Path) -> Vocabulary:
     fields = read_object(file)
     model = fields.get("model", {})
     if model.get("type") != "BPE" or not model.get("byte_fallback"):
-        raise CheckpointError("another kind than a BPE with byte fallback, which LLaMA's is")
+        raise CheckpointError("another kind than a BPE with byte fallback, as sentencepiece makes it")
     ids: Mapping[str, int] = model["vocab"]
     added = {item["content"]: item for item in fields.get("added_tokens", ())}
     numbered = {**ids, **{text: item["id"] for text, item in added.items()}}
