@@ -16,7 +16,7 @@ from lwmport.checkpoints.gguf import MAGIC, read_header
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.lora import open_adapter, recorded_base
 from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.handoff import record
 from lwmport.handoff.opening import Archive
 from lwmport.manifest import Manifest
