@@ -321,10 +321,11 @@ OPTIONS: Final = (
         key="store",
         place=Place.MODEL,
         default="",
-        choices=("float16",),
+        choices=("float16", "bfloat16"),
         aliases=DTYPES,
         what="scheme of storage",
-        help="Store the weights in this dtype and compute in float32. By default they are stored in --precision.",
+        help="Store the weights in this dtype and compute in float32. By default they are stored in --precision. "
+        "bfloat16 needs --to gguf.",
         more="Half the file: see [Storage](#storage)",
     ),
     Option(

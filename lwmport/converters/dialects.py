@@ -155,7 +155,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites={},
         lowered=False,
         precisions=("float32",),
-        stores=HALF,
+        stores=(*HALF, "bfloat16"),
         quantizes=dict.fromkeys(BLOCKS, 1),
     ),
     "hf": Dialect(

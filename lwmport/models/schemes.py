@@ -7,7 +7,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.types import Scheme
 
-SCHEMES: Final[dict[str, Scheme]] = {"float16": Scheme(name="float16", bits=16, dtype="float16")}
+SCHEMES: Final[dict[str, Scheme]] = {name: Scheme(name=name, bits=16, dtype=name) for name in ("float16", "bfloat16")}
 """What ``--store`` may name -> the scheme."""
 
 INTEGERS: Final[dict[str, Scheme]] = {

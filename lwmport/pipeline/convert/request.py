@@ -10,6 +10,7 @@ from lwmport import manifest
 from lwmport.choices import Choice
 from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import dialect_for
+from lwmport.errors import UsageError
 from lwmport.models.families import is_file
 from lwmport.models.options import Options
 from lwmport.options import Place, check_values, values_of, words
@@ -78,7 +79,13 @@ class ConvertRequest:
         """
         check_known("format", self.format, CONVERTERS)
         dialect = dialect_for(self.format, self.dialect, self.opset, ALL_DIALECTS)
-        check_known(f"precision of {dialect.name}", self.options.precision, dialect.precisions)
+        precision = self.options.precision
+        if precision in dialect.stores and precision not in dialect.precisions:
+            raise UsageError(
+                f"expected --store {precision} in the dialect {dialect.name!r}, which stores weights in it and computes "
+                f"in float32, found --precision {precision}"
+            )
+        check_known(f"precision of {dialect.name}", precision, dialect.precisions)
         return dialect
 
     def commands(self) -> tuple[str, str]:

@@ -35,6 +35,7 @@ SMALL: dict[str, Any] = {
     "vocab_size": 40,
 }
 VISION = {**SMALL, "vision_vocab_size": 24, "sample_mode": "all"}
+HOW = [{}, {"store": "float16"}, {"store": "bfloat16"}, {"quantize": "q8_0"}, {"quantize": "q4_k_m"}]
 CONFIGS = {"text": SMALL, "codes": VISION, "tied": {**SMALL, "tie_word_embeddings": True}}
 
 
@@ -48,7 +49,7 @@ def written(config: dict[str, Any], out: Path, **options: Any) -> tuple[Path, An
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-@pytest.mark.parametrize("how", [{}, {"store": "float16"}, {"quantize": "q8_0"}, {"quantize": "q4_k_m"}], ids=str)
+@pytest.mark.parametrize("how", HOW, ids=str)
 def test_every_tensor_comes_back_as_it_is_stored(config: dict[str, Any], how: dict[str, Any], tmp_path: Path) -> None:
     path, weights = written(config, tmp_path, **how)
     found = open_checkpoint(path)
@@ -166,6 +167,10 @@ def test_a_part_of_a_model_is_no_file(tmp_path: Path) -> None:
         lwmport.convert(component="llama-block", format="gguf", config="debug", out=tmp_path, tokenizer="none")
     with pytest.raises(UnusedOptionError, match="expected --tokenizer for --to gguf"):
         lwmport.convert(component="llama", format="hf", config="debug", out=tmp_path, tokenizer="none")
+    with pytest.raises(UsageError, match="expected --store float16 in the dialect 'gguf'"):
+        lwmport.convert(
+            component="llama", format="gguf", config="debug", out=tmp_path, options=Options(precision="float16")
+        )
     with pytest.raises(UnusedOptionError, match="--quantize w4a16"):
         lwmport.convert(
             component="llama", format="gguf", config="debug", out=tmp_path, options=Options(quantize="w4a16")
