@@ -82,8 +82,8 @@ class ConvertRequest:
         precision = self.options.precision
         if precision in dialect.stores and precision not in dialect.precisions:
             raise UsageError(
-                f"expected --store {precision} in the dialect {dialect.name!r}, which stores weights in it and computes "
-                f"in float32, found --precision {precision}"
+                f"expected --store {precision} in the dialect {dialect.name!r}, whose readers compute in float32, "
+                f"found --precision {precision}"
             )
         check_known(f"precision of {dialect.name}", precision, dialect.precisions)
         return dialect
