@@ -28,6 +28,9 @@ ADDED: Final = MappingProxyType({"added": True})
 """Metadata of a field that an earlier version did not have: `lwmport.plain.decode` takes its default where a file lacks
 it, and `lwmport.plain.encode_asked` leaves its default out."""
 
+ROUNDED_PRODUCTS: Final = "a8"
+"""The precision of a model that rounds to 8 bits what it multiplies with its weights, and computes in float32."""
+
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 """The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""
@@ -182,8 +185,9 @@ class Scheme:
         """What weights are rounded to, for a reader: ``float16``, ``w4a16 (groups of 32, symmetric, rtn)``."""
         if not self.scales:
             return self.name
+        whose = f"groups of {self.group}" if self.group else "a scale for each output"
         kind = "symmetric" if self.symmetric else "asymmetric"
-        return f"{self.name} (groups of {self.group}, {kind}, {self.method})"
+        return f"{self.name} ({whose}, {kind}, {self.method})"
 
     def takes(self, name: str, spec: WeightSpec) -> bool:
         """Return whether a tensor is stored by the scheme: a matrix, a kernel or a table that is not left out."""

@@ -23,7 +23,7 @@ from lwmport.errors import CheckpointError, ConfigError
 from lwmport.models.families import Family, checkpoint_weights, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
-from lwmport.models.storage import scheme_of, schemes_of
+from lwmport.models.storage import main_scheme, scheme_of, schemes_of
 from lwmport.types import Component, Weights, WeightSpec
 
 ADAPTER: Final = "LoRA adapter"
@@ -219,5 +219,5 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     located = {own: there for one in both for own, there in one.located.items()}
     found = LayeredWeights(weights, specs, sources, located)
     found.source = {**weights.source, CHOICES: plain.encode(family.choices)}
-    scheme = scheme_of(family.options)
+    scheme = main_scheme(component, family.options)
     return found if scheme is None else StoredWeights(found, scheme, schemes_of(component, family.options))

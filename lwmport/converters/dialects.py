@@ -24,6 +24,12 @@ _STANDARD: Final = {
     "lwmport.upsample_nearest": ("Resize",),
 }
 
+_QUANTISED: Final = {"quantised_dot": ("DequantizeLinear*MatMul",), "quantised_rows": ("Gather*Mul",)}
+"""Products and rows of weights that are stored as integers, in standard operators."""
+
+_BLOCKS: Final = {"w8a16": 21, "w4a16": 21}
+"""Kinds of ``--quantize`` in standard operators -> the opset from which DequantizeLinear has blocks and int4."""
+
 _TENSORFLOW: Final = {
     "lwmport.average_pool": ("AvgPool",),
     "lwmport.cache_update": ("ConcatV2",),
@@ -67,8 +73,11 @@ DIALECTS: Final[dict[str, Dialect]] = {
             "lwmport.rms_norm": ("com.microsoft.SkipSimplifiedLayerNormalization",),
             "lwmport.rotary_embedding": ("com.microsoft.RotaryEmbedding",),
             "lwmport.upsample_nearest": ("Phases", "Resize"),
+            "quantised_dot": ("com.microsoft.MatMulNBits",),
+            "quantised_rows": ("com.microsoft.GatherBlockQuantized",),
         },
         stores=HALF,
+        quantizes={**_BLOCKS, "w8a8": 21, "w4a8": 21},
     ),
     "onnx": Dialect(
         name="onnx",
@@ -76,8 +85,9 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="standard operators only, any opset from 13 to 24",
         opset=21,
         opsets=(13, 24),
-        composites=_STANDARD,
+        composites={**_STANDARD, **_QUANTISED},
         stores=HALF,
+        quantizes=_BLOCKS,
     ),
     "openvino": Dialect(
         name="openvino",
@@ -85,8 +95,9 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="OpenVINO, any length included: standard operators, Loop in place of Scan",
         opset=21,
         opsets=(13, 24),
-        composites={**_STANDARD, "scan": ("Loop", "Scan")},
+        composites={**_STANDARD, **_QUANTISED, "scan": ("Loop", "Scan")},
         stores=HALF,
+        quantizes=_BLOCKS,
     ),
     "tf2onnx": Dialect(
         name="tf2onnx",

@@ -2,15 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from lwmport.checkpoints.stored_weights import packed_of
+from lwmport.checkpoints.stored_weights import packed_of, stored_of
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name, is_literal
 from lwmport.graphs.program import Program
-from lwmport.types import Array, Weights
+from lwmport.types import Array, Scheme, Weights
 
 Own = TypeVar("Own")
+
+
+class Quantised(NamedTuple):
+    """A weight of integers: its name, its scheme, and whether an atom has its two axes the other way round."""
+
+    name: str
+    scheme: Scheme
+    turned: bool
+
+    @property
+    def grouped(self) -> int:
+        """The axis of the atom along which the groups of a matrix or of a table lie."""
+        return int((self.scheme.channel == 0) != self.turned)
 
 
 class Walk(Generic[Own]):
@@ -26,6 +39,7 @@ class Walk(Generic[Own]):
         self.program = program
         self.weights = weights
         self.packed = packed_of(weights)
+        self._stored = stored_of(weights)
         self._primitives = primitives
         self._composites = composites
         self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
@@ -59,9 +73,17 @@ class Walk(Generic[Own]):
         return self.program.known.value(atom, self.weights)
 
     def packed_name(self, atom: Any) -> str:
-        """Return the name of the weight that an atom is, in some order, if that is stored in another form; else ""."""
-        name = self.program.known.rearranged(atom) if self.packed.specs else ""
-        return name if name in self.packed.specs else ""
+        """Return the name of the weight that an atom is, in some order, if that is stored in another dtype; else ""."""
+        name = self.program.known.rearranged(atom) if self._stored else ""
+        return name if name in self._stored and not self._stored[name].scales else ""
+
+    def quantised(self, atom: Any) -> Quantised | None:
+        """Return the weight of integers that an atom is, or that it is with its two axes turned; None for any other."""
+        name = self.program.known.rearranged(atom) if self._stored else ""
+        if name not in self._stored or not self._stored[name].scales:
+            return None
+        turned = self.program.known.is_turned(atom)
+        return None if turned is None else Quantised(name, self._stored[name], turned)
 
     def scalar(self, atom: Any) -> float | None:
         """Return the value of a known atom with one element, and None for any other atom."""

@@ -53,6 +53,18 @@ class Known:
             return self.rearranged(equation.invars[0]) if equation.primitive.name in LAYOUTS else ""
         return self._weights.get(atom, "")
 
+    def is_turned(self, atom: Any) -> bool | None:
+        """Return whether a weight's two axes are exchanged in an atom; None for what is neither it nor just that."""
+        if atom in self._weights:
+            return False
+        equation = self._producers.get(atom)
+        if equation is None or equation.primitive.name not in {"copy", "transpose"}:
+            return None
+        before = self.is_turned(equation.invars[0])
+        if before is None or equation.primitive.name == "copy":
+            return before
+        return not before if tuple(equation.params["permutation"]) == (1, 0) else None
+
     def packed(self, atom: Any, weights: Weights) -> Array:
         """Return an atom that `rearranged` names a weight for, in the dtype in which ``weights`` have that."""
         if atom in self._weights:

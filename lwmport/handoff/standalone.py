@@ -678,6 +678,7 @@ def by_provider(wanted: str, model: Path, component: Record) -> Runner:
     runtime = load("onnxruntime")
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3
+    settings.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # float32, as the standard says
     if wanted != USUAL_PROVIDER:
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     if wanted not in runtime.get_available_providers():

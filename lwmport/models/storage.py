@@ -9,7 +9,7 @@ from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
 from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, kept
-from lwmport.types import Component, Scheme, WeightSpec
+from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
 TABLE: Final = "embedding"
@@ -62,22 +62,36 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
 
     Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
     readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
-    scale of so many values is too coarse: below 8 bits.
+    scale of so many values is too coarse: below 8 bits. It also stays where what it is multiplied with is to be
+    rounded, for no convolution does that.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
-    if what == MATRIX and rank == 4 and scheme.bits >= 8:
+    if what == MATRIX and rank == 4 and scheme.bits >= 8 and not scheme.activations:
         return replace(scheme, dtype="int8", group=0, symmetric=True)
     return None
+
+
+def main_scheme(component: Component, options: Options) -> Scheme | None:
+    """Return the scheme of most weights of one component: of kernels alone it has no groups."""
+    scheme, own = scheme_of(options), list(schemes_of(component, options).values())
+    integers = [each for each in own if each.scales]
+    return integers[0] if integers and not any(each.group for each in integers) else scheme
 
 
 def stored_as(options: Options) -> str:
     """Return what weights are rounded to, for a reader; empty where they are not."""
     scheme = scheme_of(options)
     return "" if scheme is None else scheme.title
+
+
+def judged_in(options: Options) -> str:
+    """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
+    scheme = scheme_of(options)
+    return ROUNDED_PRODUCTS if scheme is not None and scheme.activations else options.precision
 
 
 def written_bytes(component: Component, options: Options) -> int:
@@ -98,17 +112,33 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     if scheme is None:
         return
     key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
-    if not any(schemes_of(component, replace(options, keep=())) for component in components):
+    taken = {
+        name: own for component in components for name, own in schemes_of(component, replace(options, keep=())).items()
+    }
+    if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
             "leave it out",
             key,
         )
-    taken = {name for component in components for name in schemes_of(component, replace(options, keep=()))}
+    if scheme.scales and not any(own.group for own in taken.values()):
+        _check_channels(options, names)
     for rule in kept(options.keep):
         if not any(fnmatchcase(name, rule.pattern) for name in taken):
             raise UnusedOptionError(
                 f"expected the pattern of a weight that is quantised, such as {min(taken)}, found "
                 f"--keep {rule.pattern}={rule.dtype}, which fits none of {names}; leave it out",
                 "keep",
+            )
+
+
+def _check_channels(options: Options, names: str) -> None:
+    """Return if no option says how groups are where all weights are kernels, which have a scale for each output."""
+    given = {"group_size": options.group_size is not None, "symmetric": not options.symmetric}
+    for key, found in given.items():
+        if found:
+            raise UnusedOptionError(
+                f"expected matrices or tables for --{'group-size' if key == 'group_size' else 'asymmetric'}, found "
+                f"kernels of convolutions alone in {names}, which have a scale for each output; leave it out",
+                key,
             )

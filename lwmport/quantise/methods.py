@@ -8,6 +8,8 @@ METHODS: Final = Registry(
     "method of quantisation",
     {
         "rtn": "lwmport.quantise.rounding:nearest_grid",
+        "mse": "lwmport.quantise.mse:least_error_grid",
+        "hqq": "lwmport.quantise.hqq:half_quadratic_grid",
     },
 )
 """Name -> a function of values, the axis of a group, bits and ``symmetric``, which returns a `Grid`."""

@@ -97,7 +97,7 @@ def test_no_scale_stands_for_what_is_not_finite(weights_of: Callable[..., Any]) 
     array[3, 4] = np.nan
     weights = StoredWeights(weights_of({"a/kernel": array}), W4, {"a/kernel": W4})
     for read in (weights.read, weights.packed.read):
-        with pytest.raises(CheckpointError, match="a/kernel: expected finite numbers, .* --keep a pattern"):
+        with pytest.raises(CheckpointError, match=r"a/kernel: expected finite numbers, .* --keep a pattern"):
             read("a/kernel")
 
 

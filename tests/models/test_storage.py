@@ -8,7 +8,7 @@ import pytest
 from lwmport.errors import UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.models.storage import schemes_of, stored_as, written_bytes
+from lwmport.models.storage import main_scheme, schemes_of, stored_as, written_bytes
 
 HALF = Options(store="float16")
 
@@ -94,11 +94,16 @@ def test_matrices_and_tables_have_groups_along_what_a_product_adds_up() -> None:
 
 def test_kernels_of_convolutions_have_a_scale_for_each_output_and_8_bits() -> None:
     _, decoder = resolve("vqgan", "debug").components
-    found = schemes_of(decoder, Options(quantize="w8a16", symmetric=False))
+    found = schemes_of(decoder, Options(quantize="w8a16"))
     assert {len(decoder.weights[name].shape) for name in found} == {4}
     assert {(scheme.bits, scheme.group, scheme.symmetric) for scheme in found.values()} == {(8, 0, True)}
     with pytest.raises(UsageError, match="tables for --quantize w4a16, found none among the weights of vqgan-decoder"):
         resolve("vqgan-decoder", "debug", W4)
+    with pytest.raises(UsageError, match="for --asymmetric, found kernels of convolutions alone in vqgan-decoder"):
+        resolve("vqgan-decoder", "debug", Options(quantize="w8a16", symmetric=False))
+    main = main_scheme(decoder, Options(quantize="w8a16"))
+    assert main is not None
+    assert main.title == "w8a16 (a scale for each output, symmetric, rtn)"
 
 
 def test_what_is_kept_is_stored_in_its_own_dtype() -> None:

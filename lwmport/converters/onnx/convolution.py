@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import phases
+from lwmport.converters.onnx import phases, quantised_parts
 from lwmport.converters.onnx.bindings import Order
 from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
 from lwmport.errors import LoweringError
@@ -22,7 +22,7 @@ def convolve(e: Emitter, equation: Any) -> None:
         phases.convolve_phases(e, equation, doubled, out, bias)
         return
     source, padding = e.notes.get(source, (source, params["padding"]))
-    kernel_value = e.read(kernel, numbers.rhs_spec)
+    kernel_value = kernel_of(e, kernel, numbers.rhs_spec)
     attributes = {
         "dilations": list(params["rhs_dilation"]),
         "group": params["feature_group_count"],
@@ -33,6 +33,14 @@ def convolve(e: Emitter, equation: Any) -> None:
     out, bias = take_bias(e, equation, numbers.out_spec)
     operands = [e.read(source, numbers.lhs_spec), kernel_value, *bias]
     e.bind(out, e.emit("Conv", operands, out, numbers.out_spec, attributes), numbers.out_spec)
+
+
+def kernel_of(e: Emitter, kernel: Any, order: Order) -> ir.Value:
+    """Return a kernel in an axis order, made of integers where it is stored so."""
+    found = e.quantised(kernel)
+    if found is None or found.scheme.group:
+        return e.read(kernel, order)
+    return quantised_parts.kernel(e, found, order, permuted(kernel.aval.shape, order))
 
 
 def take_bias(e: Emitter, equation: Any, order: tuple[int, ...]) -> tuple[Any, list[ir.Value]]:

@@ -46,7 +46,7 @@ class Emitter(Walk["Emitter"]):
         self.graph = GraphBuilder(program.component, opset)
         self.sizes = Sizes(self.graph)
         self._bindings = Bindings(program.readers)
-        self._constants: dict[tuple[Any, Order, tuple[int, ...]], ir.Value] = {}
+        self._constants: dict[tuple[Any, Hashable, tuple[int, ...]], ir.Value] = {}
         self._absorbed: dict[int, Any] = {}
         self._reshaped: dict[ir.Value, tuple[ir.Value, tuple[Dim, ...]]] = {}
         self._weights = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
@@ -257,6 +257,26 @@ class Emitter(Walk["Emitter"]):
         """Yield the values of a weight that keeps its layout, so that it need not be in memory as a whole."""
         for piece in pieces_of(self.packed if weight in self.packed.specs else self.weights, weight):
             yield piece.astype(dtype, copy=False)
+
+    def part(
+        self,
+        weight: str,
+        suffix: str,
+        shape: Sequence[int],
+        dtype: np.dtype[Any],
+        produce: Callable[[], Array | Iterator[Array]],
+        form: Hashable,
+    ) -> ir.Value:
+        """Return a constant that is made of a weight, once for all who ask for the same ``form`` and shape of it."""
+        key = (weight, form, tuple(shape))
+        if key not in self._constants:
+            whole = (self.program.located.get(weight, weight), dtype.name, form)
+            self._constants[key] = self.graph.initializer(f"{weight}{suffix}", shape, dtype, produce, weight, whole)
+        return self._constants[key]
+
+    def readers_of(self, weight: str) -> list[Any]:
+        """Return the equations that read a weight; None stands for an output."""
+        return [each for variable, name in self._weights.items() if name == weight for each in self.readers(variable)]
 
     def promise(
         self,

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx_ir as ir
 
+from lwmport.onnx_dtypes import BITS
+from lwmport.quantise.packing import unpacked
 from lwmport.types import Array, Dim, TensorSpec
 
 Promised: TypeAlias = Array | Iterable[Array]
@@ -38,13 +40,29 @@ class Initializer:
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return -(-self.count * self.bits // 8)
+
+    @property
+    def count(self) -> int:
+        """Number of its values."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def bits(self) -> int:
+        """Bits of one value: below 8 a byte holds several."""
+        return BITS.get(self.dtype.name, 8 * self.dtype.itemsize)
+
+    @property
+    def produced(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        """The dtype and the shape of what is produced: of values below 8 bits it is the bytes that hold them."""
+        return (np.dtype(np.uint8), (self.nbytes,)) if self.bits < 8 else (self.dtype, self.shape)
 
     def whole(self) -> Array:
         """Return the values as one array."""
-        made = self.produce()
-        parts = [made] if isinstance(made, np.ndarray | np.generic) else [np.empty(0, self.dtype), *made]
-        return np.concatenate([np.ravel(part) for part in parts]).reshape(self.shape)
+        made, (dtype, shape) = self.produce(), self.produced
+        parts = [made] if isinstance(made, np.ndarray | np.generic) else [np.empty(0, dtype), *made]
+        array = np.concatenate([np.ravel(part) for part in parts]).reshape(shape)
+        return array if self.bits >= 8 else unpacked(array, self.bits, self.count).view(self.dtype).reshape(self.shape)
 
 
 class GraphBuilder:

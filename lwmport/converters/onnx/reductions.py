@@ -53,8 +53,15 @@ def arg_reduce(e: Emitter, equation: Any) -> None:
 
 
 def dot_general(e: Emitter, equation: Any) -> None:
-    """Emit MatMul on operands brought to [batch..., rows, contracted] and [batch..., contracted, columns]."""
+    """Emit MatMul on operands brought to [batch..., rows, contracted] and [batch..., contracted, columns].
+
+    A product with a weight of integers is written in the dialect's form of that.
+    """
     (left, right), (out,) = equation.invars, equation.outvars
+    quantised = e.rule_of("quantised_dot")
+    if quantised is not None and is_quantised_product(e, equation):
+        quantised(e, equation)
+        return
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     left_free, right_free = free(left, left_sum, left_batch), free(right, right_sum, right_batch)
     plain_rows = len(left_free) == 1 or (bool(left_free) and not right_batch)
@@ -65,9 +72,29 @@ def dot_general(e: Emitter, equation: Any) -> None:
     batch = permuted(shape_of(left), left_batch)
     rows = permuted(shape_of(left), left_free) if plain_rows else (_size(left, left_free),)
     shape = (*batch, *rows, _size(right, right_free))
-    value = e.graph.node("MatMul", operands, shape, out.aval.dtype)
-    value = e.reshaped(value, shape, shape_of(out), out.aval.dtype)
-    e.bind(out, value, identity(len(out.aval.shape)))
+    bind_product(e, out, e.graph.node("MatMul", operands, shape, out.aval.dtype), shape)
+
+
+def is_quantised_product(e: Emitter, equation: Any) -> bool:
+    """Return whether a product adds up over the groups of a weight [inputs, outputs] that is stored as integers."""
+    found = e.quantised(equation.invars[1])
+    (left_sum, right_sum), batch = equation.params["dimension_numbers"]
+    plain = tuple(right_sum) == (0,) and len(left_sum) == 1 and not any(batch)
+    return found is not None and plain and len(equation.invars[1].aval.shape) == 2 and found.grouped == 0
+
+
+def rows_of(e: Emitter, equation: Any) -> tuple[ir.Value, tuple[Dim, ...]]:
+    """Return what is multiplied with a matrix, [..., contracted], and the shape of the result."""
+    (left, right), (out,) = equation.invars, equation.outvars
+    (left_sum, _), _ = equation.params["dimension_numbers"]
+    left_free = free(left, left_sum, ())
+    rows = _matrix(e, left, ((), left_free, left_sum), (False, False, True), out.aval.dtype)
+    return rows, (*permuted(shape_of(left), left_free), *shape_of(right)[1:])
+
+
+def bind_product(e: Emitter, out: Any, value: ir.Value, shape: Sequence[Dim]) -> None:
+    """Record the result of a product."""
+    e.bind(out, e.reshaped(value, shape, shape_of(out), out.aval.dtype), identity(len(out.aval.shape)))
 
 
 def cumulate(e: Emitter, equation: Any) -> None:

@@ -161,8 +161,16 @@ def gather(e: Emitter, equation: Any) -> None:
         raise LoweringError(
             f"expected a gather of whole rows that promises to stay in bounds, found {mode}, slices {sizes}, {numbers}"
         )
-    positions = e.read(e.notes[indices]) if indices in e.notes else _drop_last(e, indices)
-    e.bind(out, _rows(e, table, positions, out), identity(len(out.aval.shape)))
+    quantised, found = e.rule_of("quantised_rows"), e.quantised(table)
+    if quantised is not None and found is not None and found.grouped == 1:
+        quantised(e, equation)
+        return
+    e.bind(out, _rows(e, table, positions_of(e, indices), out), identity(len(out.aval.shape)))
+
+
+def positions_of(e: Emitter, indices: Any) -> ir.Value:
+    """Return the numbers of the rows that a gather takes."""
+    return e.read(e.notes[indices]) if indices in e.notes else _drop_last(e, indices)
 
 
 def _rows(e: Emitter, table: Any, positions: ir.Value, out: Any) -> ir.Value:

@@ -64,7 +64,7 @@ def write_model(
     external = [item for item in left if item.nbytes >= INLINE_BYTES]
     for item in left:
         if item.nbytes < INLINE_BYTES:
-            item.value.const_value = ir.Tensor(_whole(item), name=item.name)
+            item.value.const_value = _inline(item)
     written = {data: _write_data(external, data, progress)[0]} if external else {}
     model = ir.to_proto(model_of(graph, inputs, outputs, producer)).SerializeToString(deterministic=True)
     with atomic.new_file(path) as file:
@@ -118,7 +118,7 @@ def _pieces(item: Initializer) -> Iterator[Array]:
     Raises:
         LoweringError: they are not what was promised.
     """
-    made, size = item.produce(), 0
+    (dtype, shape), made, size = item.produced, item.produce(), 0
     if isinstance(made, np.ndarray | np.generic):
         _check(item, made.dtype, made.shape)
         made = cut(made.reshape(-1))
@@ -126,18 +126,23 @@ def _pieces(item: Initializer) -> Iterator[Array]:
         size += piece.size
         _check(item, piece.dtype)
         yield piece
-    _check(item, item.dtype, item.shape if size == math.prod(item.shape) else (size,))
+    _check(item, dtype, shape if size == math.prod(shape) else (size,))
 
 
-def _whole(item: Initializer) -> Array:
-    """Return a constant as one array."""
-    return np.concatenate([np.empty(0, item.dtype), *_pieces(item)]).reshape(item.shape)
+def _inline(item: Initializer) -> ir.Tensor | ir.PackedTensor[Any]:
+    """Return a constant that stays inside the graph."""
+    dtype, shape = item.produced
+    array = np.concatenate([np.empty(0, dtype), *_pieces(item)]).reshape(shape)
+    if item.bits >= 8:
+        return ir.Tensor(array, name=item.name)
+    return ir.PackedTensor(array, ir.DataType.from_numpy(item.dtype), shape=ir.Shape(item.shape), name=item.name)
 
 
 def _check(item: Initializer, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None) -> None:
-    if dtype != item.dtype or shape not in {None, item.shape}:
-        found = f"{dtype}{list(item.shape if shape is None else shape)}"
-        raise LoweringError(f"expected {item.dtype}{list(item.shape)} for {item.name}, found {found}")
+    expected, whole = item.produced
+    if dtype != expected or shape not in {None, whole}:
+        found = f"{dtype}{list(whole if shape is None else shape)}"
+        raise LoweringError(f"expected {expected}{list(whole)} for {item.name}, found {found}")
 
 
 def reference(item: Initializer, path: Path, offset: int) -> ir.ExternalTensor:

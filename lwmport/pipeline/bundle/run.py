@@ -21,7 +21,7 @@ from lwmport.handoff.record import Bundle, Calibration, Codes, ComponentSpec, Sp
 from lwmport.handoff.staging import Staging
 from lwmport.manifest import ComponentEntry, FileEntry, Manifest
 from lwmport.models.families import Family
-from lwmport.models.storage import stored_as
+from lwmport.models.storage import judged_in, stored_as
 from lwmport.pipeline.bundle.bundle_targets import (
     MODELS,
     Device,
@@ -323,17 +323,17 @@ def _component(work: _Work, part: ComponentEntry) -> tuple[ComponentSpec, Sample
     counts = (work.request.golden, work.request.calibration)
     batch, sampling = trial_batch(part.signature), work.sampling.of(part.signature.inputs[0].shape[0])
     samples = take(component, weights, part.signature, batch, counts, work.observer, sampling=sampling)
-    staging = work.staging
+    staging, judged, rows = work.staging, judged_in(work.found.family.options), work.found.family.spec.tolerances
     spec = ComponentSpec(
         name=part.name,
         model=f"models/{part.path}",
         format=work.made.artifact_format,
-        precision=work.found.family.options.precision,
+        precision=judged,
         inputs=part.signature.inputs,
         outputs=part.signature.outputs,
         processing=processing_of(part.signature, work.found.family.spec),
         observed=observed(samples.golden),
-        tolerances={spec.name: _tolerances(work.found.family.spec.tolerances, spec) for spec in part.signature.outputs},
+        tolerances={spec.name: _tolerances(rows, spec, judged) for spec in part.signature.outputs},
         codes=_codes(staging, part.name, samples.golden[0]),
         samples=tuple(sample_of(staging, part.name, number, golden) for number, golden in enumerate(samples.golden)),
         calibration=Calibration(count=0, stacked={}),
@@ -349,8 +349,9 @@ def _codes(staging: Staging, component: str, golden: Golden) -> dict[str, Codes]
     }
 
 
-def _tolerances(rows: Tolerances, spec: TensorSpec) -> dict[str, Tolerance]:
-    return {precision: tolerance_for(rows, spec, precision) for precision in PRECISIONS}
+def _tolerances(rows: Tolerances, spec: TensorSpec, judged: str) -> dict[str, Tolerance]:
+    """Return the tolerance of an output in each precision that a compiler may have, and in the model's own."""
+    return {precision: tolerance_for(rows, spec, precision) for precision in dict.fromkeys((*PRECISIONS, judged))}
 
 
 def _pack(request: BundleRequest, ready: Ready, staging: Staging, observer: Observer) -> BundleOutcome:

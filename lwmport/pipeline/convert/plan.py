@@ -9,6 +9,7 @@ the largest tensor that has more than two axes: those are turned, as a whole, `T
 rather than read, `MADE` times, with `SEEDED` besides.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from lwmport.blocks import BlockFile
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
-from lwmport.models.storage import written_bytes
+from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.types import Component, Weights, WeightSpec
@@ -50,6 +51,12 @@ SEEDED: Final = 80_000_000
 
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
+
+ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
+"""Method of quantisation, or kind of blocks -> values a second that two processors round by it; others as ``rtn``."""
+
+ROUNDING: Final = 100_000_000
+"""Bytes of the groups that are rounded at once, in several threads."""
 
 START: Final = 2.0
 """Seconds to trace a component and to lower it."""
@@ -135,7 +142,7 @@ def plan_for(  # noqa: PLR0913 - what is written, from what, where, and how much
         done_bytes=done_bytes,
         free_bytes=free,
         peak_bytes=_peak(family, parts, form, made_up=not digested),
-        seconds=_seconds(family, form, written - done_bytes, out if trial else None) if form in STREAMED else None,
+        seconds=_seconds(family, parts, form, (written, done_bytes), out if trial else None),
     )
 
 
@@ -201,13 +208,41 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
     total = sum(spec.nbytes for spec in specs)
     flight = min(IN_FLIGHT, total) + (MADE * turned + min(SEEDED, total) if made_up else TURNED * turned)
+    flight += _rounding_bytes(family, parts)
     return now + (flight if form in RENAMED else LAYER * _layers(family) + max(GRAPH, flight))
 
 
-def _seconds(family: Family, form: str, count: int, out: Path | None) -> float:
-    rate = min(RATE, _disk_rate(out)) if out is not None and count >= PROBE_FROM else RATE
+def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
+    """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order."""
+    rounded = [
+        scheme.stored_bytes(part.weights[name]) if scheme.scales else 0
+        for part in parts
+        for name, scheme in schemes_of(part, family.options).items()
+        if scheme.scales or scheme.blocks
+    ]
+    return ROUNDING + 2 * max(rounded) if rounded else 0
+
+
+def _seconds(
+    family: Family, parts: tuple[Component, ...], form: str, counts: tuple[int, int], out: Path | None
+) -> float | None:
+    """Return how long the rest of a conversion takes; ``counts`` are the bytes to write and those that are there."""
+    if form not in STREAMED:
+        return None
+    written, done = counts
+    rate = min(RATE, _disk_rate(out)) if out is not None and written - done >= PROBE_FROM else RATE
     start = 0.0 if form in RENAMED else len(family.components) * (START + LAYER_SECONDS * _layers(family))
-    return start + count / rate
+    rounding = _rounding_seconds(family, parts) * (written - done) / max(1, written)
+    return start + rounding + (written - done) / rate
+
+
+def _rounding_seconds(family: Family, parts: tuple[Component, ...]) -> float:
+    return sum(
+        math.prod(part.weights[name].shape) / ROUNDED.get(scheme.blocks or scheme.method, ROUNDED["rtn"])
+        for part in parts
+        for name, scheme in schemes_of(part, family.options).items()
+        if scheme.scales or scheme.blocks
+    )
 
 
 def _layers(family: Family) -> int:

@@ -16,6 +16,7 @@ from lwmport.choices import Choice, is_random
 from lwmport.converters import ROUTES
 from lwmport.converters.dialects import dialect_for
 from lwmport.manifest import ComponentEntry
+from lwmport.models.storage import judged_in
 from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
@@ -23,6 +24,7 @@ from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
@@ -39,9 +41,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     sections: list[ComponentReport] = []
     pictures: dict[str, bytes] = {}
     told: list[InputWords] = []
-    precision = work.family.options.precision
+    options = work.family.options
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
-        facts = (work.request.format, work.dialect.name, precision)
+        facts = (work.request.format, work.dialect.name, options.precision)
         reason = why_not(work.folder / part.path, work.request.runner)
         if reason:
             judgement = unjudged(component.name, part.path, reference_kind(component).name, reason)
@@ -53,7 +55,10 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         run = gather(component, weights, trial_batch(part.signature), work.observer.progress, sampling)
         told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
-        judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
+        path, tell = work.folder / part.path, work.observer.phase
+        judged = judged_in(options)
+        judgement = judge(path, part.signature, run, judged, tell, _opener(work))
+        judgement = judge_products(judgement, path, part.signature, run, judged, tell)
         pictures.update(judgement.pictures)
         section = component_report(part, judgement, facts, cost, weights_sha256)
         section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, run)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lwmport import atomic, manifest, owned
 from lwmport.errors import RunnerError, UsageError
+from lwmport.models.storage import judged_in
 from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
@@ -26,6 +27,7 @@ from lwmport.pipeline.validate.judge import (
     why_not,
 )
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
+from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
@@ -191,11 +193,14 @@ def _judged(
     notes = storage_notes(part, component, held, run)
     if request.reference != JAX:
         run = against(run, other_model(Path(request.reference), part))
-    precision = subject.judged_in(converted.family.options.precision)
+    precision = subject.judged_in(judged_in(converted.family.options))
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
     apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)
-    return judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart), notes, run.words
+    found = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
+    if known.ours:
+        found = judge_products(found, subject.path, part.signature, run, precision, observer.phase)
+    return found, notes, run.words
 
 
 def against(run: ReferenceRun, other: Path) -> ReferenceRun:

@@ -18,7 +18,7 @@ from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.small_files import read_small
 from lwmport.types import Compilation
-from lwmport.validators.tolerances import DEFAULTS
+from lwmport.validators.tolerances import ALL, DEFAULTS
 from lwmport.wording import few
 
 RECORDS: Final = "*.compilation.json"
@@ -51,7 +51,7 @@ class Subject:
 
     def judged_in(self, converted: str) -> str:
         """Return the precision whose tolerances count: the coarser of the converted model's and the compiler's."""
-        return max(converted, self.precision or converted, key=list(DEFAULTS).index)
+        return max(converted, self.precision or converted, key=list(ALL).index)
 
 
 @dataclass(frozen=True, kw_only=True)

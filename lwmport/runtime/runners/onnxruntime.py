@@ -22,25 +22,34 @@ NPU: Final = "npu:NPU"
 """What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
 
 
+FLOAT_PRODUCTS: Final = ("session.qdq_matmulnbits_accuracy_level", "1")
+"""Setting by which DequantizeLinear and MatMul are computed as the standard says, in float32.
+
+Left alone, ONNX Runtime makes one operator of them which rounds what is multiplied to 8 bits (level 4, its default).
+"""
+
+
 class OnnxRuntimeRunner(BaseRunner):
     """Runs an ONNX file; its weights are mapped from the external data by the runtime.
 
     It is ``streamed`` where memory is scarce for the model: no more than a few weights are then in memory at a time.
-    ``session`` is ONNX Runtime's own, for whoever binds inputs and outputs itself.
+    ``session`` is ONNX Runtime's own, for whoever binds inputs and outputs itself. ``changed`` is the model to run in
+    place of the file, whose weights lie where the file's do.
     """
 
     name = "ONNX Runtime"
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, changed: bytes | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        options.add_session_config_entry(*FLOAT_PRODUCTS)
         try:
             self.streamed = memory.is_scarce(held_bytes(path))
             if self.streamed:
                 self.name = f"{self.name}, a weight at a time"
                 _spare_memory(options)
-            self.session, notes = _opened(path, options)
+            self.session, notes = _opened(path, options) if changed is None else (_beside(path, changed, options), [])
         except RunnerError:
             raise
         except Exception as error:  # ONNX Runtime raises a dozen unrelated types
@@ -89,9 +98,13 @@ def _opened(path: Path, options: onnxruntime.SessionOptions) -> tuple[onnxruntim
             raise
     from lwmport.runtime.runners import npu_formulas
 
+    return _beside(path, npu_formulas.spelled_out(path), options), [npu_formulas.NOTE]
+
+
+def _beside(path: Path, model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """Return a session of a model in memory whose weights lie beside a file."""
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
-    model = npu_formulas.spelled_out(path)
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), [npu_formulas.NOTE]
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _spare_memory(options: onnxruntime.SessionOptions) -> None:

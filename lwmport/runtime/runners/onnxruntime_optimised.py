@@ -6,6 +6,7 @@ from typing import Final
 import onnxruntime
 
 from lwmport.errors import RunnerError, one_line
+from lwmport.runtime.runners.onnxruntime import FLOAT_PRODUCTS
 
 INLINE: Final = "1024"
 """Bytes up to which a weight stays inside of the graph's file."""
@@ -26,6 +27,7 @@ def write_optimised(path: Path, target: Path) -> tuple[Path, Path]:
     data = target.with_name(f"{target.name}.data")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry(*FLOAT_PRODUCTS)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(target)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", data.name)

@@ -25,6 +25,13 @@ LONGEST: Final = 400
 """Characters of OpenVINO's own words that an error quotes."""
 
 
+FLOAT_PRODUCTS: Final = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
+"""Setting by which products with weights of integers are computed as the model says.
+
+Left alone, OpenVINO rounds what is multiplied to 8 bits, in groups of 32.
+"""
+
+
 class OpenVinoRunner(BaseRunner):
     """Runs a model compiled in this process for this machine's processor.
 
@@ -39,7 +46,8 @@ class OpenVinoRunner(BaseRunner):
         openvino = load()
         if precision not in PRECISIONS:
             raise UsageError(f"expected a precision out of {', '.join(PRECISIONS)} for OpenVINO, found {precision}")
-        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+        hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+        settings = {"INFERENCE_NUM_THREADS": threads, **hint, **FLOAT_PRODUCTS}
         try:
             core = openvino.Core()
             model = core.read_model(str(path))

@@ -30,6 +30,7 @@ REQUESTS = {
     "onnx": {"component": "vqgan-decoder", "format": "onnx", "config": "debug"},
     "hf": {"component": "llama", "format": "hf", "config": LLAMA},
     "stored": {"component": "llama", "format": "onnx", "config": LLAMA, "options": Options(store="float16")},
+    "quantised": {"component": "llama", "format": "onnx", "config": LLAMA, "options": Options(quantize="w4a16")},
 }
 BLOCK = 1 << 14
 

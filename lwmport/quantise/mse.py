@@ -1,0 +1,46 @@
+"""The grid of least squared error: the extremes of a group, drawn in by the factor that fits its values best.
+
+A code at the end of the grid then stands for a value that lies beyond it. What is lost there is won in all the others,
+whose steps are smaller; most where a group has one large value.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from lwmport.quantise.rounding import Grid, codes_of, half_away, nearest_grid, values_of
+from lwmport.types import Array
+
+FACTORS: Final = tuple(1 - step / 20 for step in range(11))
+"""By how much the extremes are drawn in: from not at all, which is rounding to nearest, to one half."""
+
+
+def least_error_grid(values: Array, axis: int, bits: int, *, symmetric: bool) -> Grid:
+    """Return the grid with the least sum of squared errors in each group, the wider one where several have it."""
+    usual = nearest_grid(values, axis, bits, symmetric=symmetric)
+    best, least = usual, squared_error(values, usual, axis, bits)
+    for factor in FACTORS[1:]:
+        grid = narrowed(values, usual, axis, bits, np.float32(factor), symmetric=symmetric)
+        error = squared_error(values, grid, axis, bits)
+        better = error < least
+        best = Grid(*(np.where(better, new, old) for new, old in zip(grid, best, strict=True)))
+        least = np.minimum(error, least)
+    return best
+
+
+def squared_error(values: Array, grid: Grid, axis: int, bits: int) -> Array:
+    """Return the sum of the squared errors of each group, float32 with 1 on the axis."""
+    found = values_of(codes_of(values, grid, bits), grid)
+    found -= values
+    np.square(found, out=found)
+    return found.sum(axis, keepdims=True)
+
+
+def narrowed(values: Array, usual: Grid, axis: int, bits: int, factor: np.float32, *, symmetric: bool) -> Grid:
+    """Return the grid of extremes drawn in by a factor, with a zero point of its own."""
+    scales = usual.scales * factor
+    if symmetric:
+        return Grid(scales, usual.zeros)
+    least = np.minimum(values.min(axis, keepdims=True), 0) * factor
+    zeros = np.divide(-least, scales, out=np.zeros_like(scales), where=scales != 0)
+    return Grid(scales, half_away(np.clip(zeros, 0, (1 << bits) - 1)).astype(np.uint8))
