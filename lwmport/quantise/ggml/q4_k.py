@@ -51,7 +51,7 @@ class _Search:
         self.x = x
         self.weights = np.sqrt(summed(x * x) / np.float32(GROUP)) + np.abs(x)
         self.whole, self.moment = summed(self.weights), summed(self.weights * x)
-        self.q, self.spare = np.empty_like(x), np.empty_like(x)
+        self.q, self.spare, self.more = np.empty_like(x), np.empty_like(x), np.empty_like(x)
 
     def best(self) -> Fit:
         """Return the best line of all tries."""
@@ -71,7 +71,7 @@ class _Search:
         q, spare, whole, moment = self.q, self.spare, self.whole, self.moment
         levels(self.x, best.low, stretch, TOP, out=q)
         np.multiply(self.weights, q, out=spare)
-        first, square = summed(spare), summed(spare * q)
+        first, square = summed(spare), summed(np.multiply(spare, q, out=self.more))
         np.multiply(spare, self.x, out=spare)
         product = summed(spare)
         divisor = whole * square - first * first
