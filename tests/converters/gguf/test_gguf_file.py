@@ -9,6 +9,7 @@ import pytest
 
 import lwmport
 from lwmport.checkpoints.gguf import read_header
+from lwmport.checkpoints.layers import LayeredWeights
 from lwmport.checkpoints.model_weights import component_weights, fitting
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
@@ -19,7 +20,11 @@ from lwmport.converters.gguf.tokenizer_files import read_vocabulary
 from lwmport.converters.gguf.vocabulary import TokenType
 from lwmport.errors import LoweringError, UnusedOptionError, UsageError
 from lwmport.models.families import resolve
+from lwmport.models.llama.components import llama
+from lwmport.models.llama.config import config_of
 from lwmport.models.options import Options
+from lwmport.runtime.runners.gguf import GgufRunner
+from lwmport.types import WeightSpec
 
 gguf = pytest.importorskip("gguf")
 
@@ -181,3 +186,29 @@ def test_weights_that_are_rounded_are_told(tmp_path: Path) -> None:
     _, weights = written(SMALL, tmp_path, quantize="q4_0")
     assert isinstance(weights, StoredWeights)
     assert {scheme.blocks for scheme in weights.stored.values()} == {"Q4_0", "Q6_K"}
+
+
+def test_logits_of_the_file_are_lwms(tmp_path: Path) -> None:
+    with np.load(Path(__file__).parents[2] / "data" / "lwm_llama" / "vision_all.npz") as arrays:
+        case = dict(arrays)
+    specs = {
+        name: WeightSpec(shape=tuple(shape), dtype="float32") for name, shape in json.loads(str(case["specs"])).items()
+    }
+    component = llama(config_of(json.loads(str(case["config"]))))
+    weights = LayeredWeights(SeededWeights(specs, int(case["seed"])), component.weights, {})
+    tokens = vocabulary_of(component, "none")
+    path = convert(component, weights, DIALECTS["gguf"], tmp_path, lambda *_: None, tokens).path
+    runner = GgufRunner(path)
+    batch = len(case["input_ids"])
+    shapes = {spec.name: [batch if size == "batch" else size for size in spec.shape] for spec in runner.inputs}
+    empty = {
+        name: np.zeros([0 if isinstance(size, str) else size for size in shape], np.float32)
+        for name, shape in shapes.items()
+        if name not in case
+    }
+    given = {spec.name: case[spec.name].astype(spec.dtype) for spec in runner.inputs if spec.name in case}
+    found = runner.run({**empty, **given})
+    for name in ("text_logits", "vision_logits"):
+        counted = case["attention_mask"][:, -case[name].shape[1] :] != 0
+        error = np.abs(found[name] - case[name])[counted].max() / case[name].std()
+        assert error < 2e-5, name
