@@ -47,14 +47,17 @@ HEADS_KIND: Final = "Q6_K"
 FINER: Final = ("attn_v", "ffn_down")
 """Tensors that are in the finer kind in some layers."""
 
-NARROW: Final[Mapping[str, str]] = {"Q4_K": "Q5_0", "Q6_K": "Q8_0"}
+SHARED_LAYERS: Final = 80
+"""Layers of LLaMA-2-70B, whose heads of values are few: ``attn_v`` has 5 bits there in place of 4."""
+
+NARROW: Final[Mapping[str, str]] = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 """Kind of blocks of 256 values -> the one of 32 that stands in for it where a row does not divide into 256."""
 
 PLAIN: Final = "F16"
 """What a tensor is stored in whose rows do not divide into 32."""
 
 
-def kind_of(mix: Mix, name: str, row: int, layers: int, *, tied: bool) -> str:
+def kind_of(mix: Mix, name: str, row: int, layers: int, *, tied: bool, grouped: bool = False) -> str:
     """Return the kind that a matrix or a table is stored in.
 
     Args:
@@ -63,8 +66,12 @@ def kind_of(mix: Mix, name: str, row: int, layers: int, *, tied: bool) -> str:
         row: values of a row.
         layers: of the model.
         tied: whether the table is the head too.
+        grouped: whether there are fewer heads of values than of queries.
     """
-    return _fitting(_wanted(mix, name.removesuffix(".weight"), row, layers, tied=tied), row)
+    wanted = _wanted(mix, name.removesuffix(".weight"), row, layers, tied=tied)
+    if grouped and layers == SHARED_LAYERS and wanted == "Q4_K" and ".attn_v." in name:
+        wanted = "Q5_K"
+    return _fitting(wanted, row)
 
 
 def _wanted(mix: Mix, name: str, row: int, layers: int, *, tied: bool) -> str:

@@ -26,6 +26,8 @@ def block_schemes(component: Component, quantize: str) -> dict[str, Scheme]:
     model, config = spec.gguf, component.config
     tensors = model.tensors(config)
     layers = model.keys(config)[f"{model.architecture}.block_count"]
+    heads = [model.keys(config)[f"{model.architecture}.attention.head_count{end}"] for end in ("", "_kv")]
+    grouped = heads[0] != heads[1]
     tied = all(tensor.name != f"{HEAD}.weight" for tensor in tensors)
     found = {}
     for tensor in tensors:
@@ -33,7 +35,7 @@ def block_schemes(component: Component, quantize: str) -> dict[str, Scheme]:
             continue
         for name, there in tensor.parts:
             row = component.weights[name].shape[0 if there.transposed else -1]
-            kind = kind_of(MIXES[quantize], tensor.name, row, layers, tied=tied)
+            kind = kind_of(MIXES[quantize], tensor.name, row, layers, tied=tied, grouped=grouped)
             found[name] = _scheme(quantize, kind, -1 if there.transposed else 0)
     return found
 

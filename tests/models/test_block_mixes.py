@@ -52,3 +52,9 @@ def test_half_of_the_layers_are_finer_in_the_mix() -> None:
     found = kinds("q4_k_m", {f"blk.{layer}.ffn_down": 1024 for layer in range(LAYERS)})
     assert [name for name, kind in found.items() if kind == "Q6_K"] == [f"blk.{i}.ffn_down" for i in (0, 3, 6, 7, 8)]
     assert kinds("q4_k_m", {"blk.0.ffn_up": 1024}) == {"blk.0.ffn_up": "Q4_K"}
+
+
+def test_few_heads_of_values_in_eighty_layers_have_a_bit_more() -> None:
+    for layers, grouped, expected in ((80, True, "Q5_K"), (80, False, "Q4_K"), (64, True, "Q4_K")):
+        found = kind_of(MIXES["q4_k_m"], "blk.11.attn_v.weight", 1024, layers, tied=False, grouped=grouped)
+        assert found == expected

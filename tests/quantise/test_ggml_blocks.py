@@ -17,11 +17,12 @@ LLAMA_CPP = {
     "Q5_0": "18e58ccebace2bad15d729e762e52d14421c7fc19e7b9492986ab41525227ff3",
     "Q8_0": "e3a4812feb1104302e2a0b37bdb1ce27ae67a204f275a4b2372a26782540f393",
     "Q4_K": "8202d9e67cd714a42089d8f686cad42a9fd0ff34cd7d5624988538be79349b1f",
+    "Q5_K": "478328f725fa59084942e54a2419ad35b093efe22d03ae56e8ac2c87913ab69e",
     "Q6_K": "93538aaec6f6cf89a7e4e18662d96ff768428836ab792b83972138e54da9fbaa",
 }
 """SHA-256 of what llama.cpp (``model_quantize`` of cyllama 0.2.18) makes of `values`, as ``token_embd.weight``."""
 
-ERRORS = {"Q4_0": 0.11, "Q4_1": 0.10, "Q5_0": 0.06, "Q8_0": 0.008, "Q4_K": 0.09, "Q6_K": 0.025}
+ERRORS = {"Q4_0": 0.11, "Q4_1": 0.10, "Q5_0": 0.06, "Q8_0": 0.008, "Q4_K": 0.09, "Q5_K": 0.045, "Q6_K": 0.025}
 """Error of a whole row as a share of it, at most."""
 
 

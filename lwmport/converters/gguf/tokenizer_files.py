@@ -1,6 +1,7 @@
 """The vocabulary of a tokenizer's files: sentencepiece's, Hugging Face's, or what a GGUF file holds already."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from lwmport.wire import Message
 
 SENTENCEPIECE: Final = "tokenizer.model"
 HUGGINGFACE: Final = "tokenizer.json"
+SETTINGS: Final = "tokenizer_config.json"
 BOS, EOS, UNKNOWN = "<s>", "</s>", "<unk>"
 ADVICE: Final = f"name a folder with {SENTENCEPIECE} or {HUGGINGFACE}, or a GGUF file with the tokenizer"
 
@@ -27,9 +29,17 @@ def read_vocabulary(path: Path) -> Vocabulary:
     try:
         if file.suffix == ".gguf":
             return _from_gguf(file)
-        return _from_model(file) if file.suffix == ".model" else _from_json(file)
+        found = _from_model(file) if file.suffix == ".model" else _from_json(file)
+        return replace(found, keys={**found.keys, **_template(file.parent)})
     except (ArtifactError, AttributeError, CheckpointError, KeyError, OSError, TypeError, ValueError) as error:
         raise UsageError(f"expected a tokenizer at {file}, found: {one_line(error)}; {ADVICE}") from error
+
+
+def _template(folder: Path) -> dict[str, str]:
+    """Return how a conversation becomes a prompt, where the settings beside a tokenizer say it in one text."""
+    settings = folder / SETTINGS
+    template = read_object(settings).get("chat_template") if settings.is_file() else None
+    return {"tokenizer.chat_template": template} if isinstance(template, str) else {}
 
 
 def _file_of(path: Path) -> Path:

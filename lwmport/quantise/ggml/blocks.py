@@ -7,10 +7,10 @@ import numpy as np
 
 from lwmport.extras import require
 from lwmport.ggml_kinds import BlockKind
-from lwmport.quantise.ggml import q4_k, q6_k
+from lwmport.quantise.ggml import lines, q6_k
 from lwmport.types import Array
 
-OWN: Final = {"Q4_K": q4_k.quantised, "Q6_K": q6_k.quantised}
+OWN: Final = {"Q4_K": lines.four_bits, "Q5_K": lines.five_bits, "Q6_K": q6_k.quantised}
 """Kinds that the package gguf reads and does not write."""
 
 AT_ONCE: Final = 256

@@ -12,7 +12,6 @@ from lwmport.quantise.ggml.arithmetic import by_groups, half_bytes, summed
 from lwmport.types import Array
 
 VALUES: Final = 256
-NBYTES: Final = 210
 GROUP: Final = 16
 GROUPS: Final = VALUES // GROUP
 LOW, TOP = np.float32(-32), np.float32(31)

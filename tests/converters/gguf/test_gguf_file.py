@@ -117,7 +117,9 @@ def tokenizer_model(folder: Path) -> Path:
 
 
 def test_a_tokenizer_of_hugging_face(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
     found = read_vocabulary(tokenizer_json(tmp_path))
+    assert found.keys["tokenizer.chat_template"] == "{{ messages }}"
     assert [token.decode() for token in found.tokens] == [*PIECES, "<image>"]
     assert found.types == (2, 3, 1, 6, 1, 1, 1, 1, 4)
     assert found.scores[6:8] == (0.0, -1.0), "what is merged first has the highest score"

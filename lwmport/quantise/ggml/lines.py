@@ -1,6 +1,7 @@
-"""Q4_K: 256 values in 144 bytes. A value is d * scale * q - dmin * low, with 6 bits of scale and low for each 32.
+"""Q4_K and Q5_K: 256 values in 144 or 176 bytes, a line for each 32 of them.
 
-The search is that of ggml's reference (``quantize_row_q4_K_ref`` and ``make_qkx2_quants`` in ggml-quants.c), with its
+A value is d * scale * q - dmin * low, with 6 bits of scale and low and 4 or 5 bits of q. The search is that of ggml's
+reference (``quantize_row_q4_K_ref``, ``quantize_row_q5_K_ref`` and ``make_qkx2_quants`` in ggml-quants.c), with its
 float32 arithmetic in its order, so that the bytes are the same. Values lie as [32 of a group, groups]: a sum over the
 first axis then adds one value after the other, as a loop over one group does, for all groups at once.
 """
@@ -13,14 +14,8 @@ from lwmport.quantise.ggml.arithmetic import by_groups, half_bytes, levels, six_
 from lwmport.types import Array
 
 VALUES: Final = 256
-NBYTES: Final = 144
 GROUP: Final = 32
 GROUPS: Final = VALUES // GROUP
-TOP: Final = np.float32(15)
-"""The highest level of a value."""
-
-STRETCHES: Final = tuple(np.float32(-1) + np.float32(0.1) * np.float32(i) + TOP for i in range(21))
-"""Over how many levels the values of a group are laid, one try each."""
 
 
 class Fit(NamedTuple):
@@ -33,22 +28,52 @@ class Fit(NamedTuple):
     error: Array
 
 
-def quantised(blocks: Array) -> Array:
-    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 144]."""
+class Levels(NamedTuple):
+    """The highest level of a value, and over how many levels the values of a group are laid, one try each."""
+
+    top: np.float32
+    stretches: tuple[np.float32, ...]
+
+
+def _levels(top: int, first: float, tries: int) -> Levels:
+    step = np.float32(0.1)
+    return Levels(
+        np.float32(top), tuple(np.float32(first) + step * np.float32(i) + np.float32(top) for i in range(tries))
+    )
+
+
+FOUR_BITS: Final = _levels(15, -1.0, 21)
+FIVE_BITS: Final = _levels(31, -0.5, 16)
+
+
+def four_bits(blocks: Array) -> Array:
+    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 144]: Q4_K."""
+    front, q = _found(blocks, FOUR_BITS)
+    return np.concatenate([front, _nibbles(q)], axis=1)
+
+
+def five_bits(blocks: Array) -> Array:
+    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 176]: Q5_K."""
+    front, q = _found(blocks, FIVE_BITS)
+    return np.concatenate([front, _fifth_bits(q), _nibbles(q & 15)], axis=1)
+
+
+def _found(blocks: Array, levels_of: Levels) -> tuple[Array, Array]:
+    """Return the 16 bytes of each block that stand before its levels, and the levels [32, groups]."""
     x = by_groups(blocks, GROUP)
     with np.errstate(all="ignore"):  # a group of one value has no line; what is not used may be NaN
-        fit = _Search(x).best()
+        fit = _Search(x, levels_of).best()
         d, scales = six_bits(fit.scale.reshape(-1, GROUPS))
         dmin, lows = six_bits(-fit.low.reshape(-1, GROUPS))
-        q = _settled(x, fit, _times(d, scales), _times(dmin, lows))
-    return np.concatenate([half_bytes(d), half_bytes(dmin), _packed(scales, lows), _nibbles(q)], axis=1)
+        q = _settled(x, fit, _times(d, scales), _times(dmin, lows), levels_of.top)
+    return np.concatenate([half_bytes(d), half_bytes(dmin), _packed(scales, lows)], axis=1), q
 
 
 class _Search:
     """Looks for the line of each group of ``x`` [32, groups] that misses the least, large values weighing more."""
 
-    def __init__(self, x: Array) -> None:
-        self.x = x
+    def __init__(self, x: Array, levels_of: Levels) -> None:
+        self.x, self.top, self.stretches = x, levels_of.top, levels_of.stretches
         self.weights = np.sqrt(summed(x * x) / np.float32(GROUP)) + np.abs(x)
         self.whole, self.moment = summed(self.weights), summed(self.weights * x)
         self.q, self.spare, self.more = np.empty_like(x), np.empty_like(x), np.empty_like(x)
@@ -56,11 +81,11 @@ class _Search:
     def best(self) -> Fit:
         """Return the best line of all tries."""
         top, low = self.x.max(axis=0), np.minimum(self.x.min(axis=0), np.float32(0))
-        stretch = TOP / (top - low)
+        stretch = self.top / (top - low)
         scale = np.float32(1) / stretch
-        levels(self.x, low, stretch, TOP, out=self.q)
+        levels(self.x, low, stretch, self.top, out=self.q)
         best = Fit(scale, low.copy(), low.copy(), stretch, self._error(scale, low))
-        for wide in STRETCHES:
+        for wide in self.stretches:
             self._try(best, wide / (top - best.low))
         flat = top == low
         best.scale[flat], best.low[flat], best.stretch[flat] = 0, low[flat], 0
@@ -69,7 +94,7 @@ class _Search:
     def _try(self, best: Fit, stretch: Array) -> None:
         """Put the line of least squares for other levels into ``best`` where it is nearer."""
         q, spare, whole, moment = self.q, self.spare, self.whole, self.moment
-        levels(self.x, best.low, stretch, TOP, out=q)
+        levels(self.x, best.low, stretch, self.top, out=q)
         np.multiply(self.weights, q, out=spare)
         first, square = summed(spare), summed(np.multiply(spare, q, out=self.more))
         np.multiply(spare, self.x, out=spare)
@@ -96,13 +121,13 @@ class _Search:
         return summed(spare)
 
 
-def _settled(x: Array, fit: Fit, scale: Array, low: Array) -> Array:
+def _settled(x: Array, fit: Fit, scale: Array, low: Array, top: np.float32) -> Array:
     """Return the levels [32, groups] for scales as they are stored; without one, those that were found first."""
     q = np.rint((x + low) / scale)
-    np.clip(q, 0, TOP, out=q)
+    np.clip(q, 0, top, out=q)
     none = scale == 0
     if none.any():
-        q[:, none] = levels(x[:, none], fit.origin[none], fit.stretch[none], TOP)
+        q[:, none] = levels(x[:, none], fit.origin[none], fit.stretch[none], top)
     return q.astype(np.uint8)
 
 
@@ -126,3 +151,10 @@ def _nibbles(q: Array) -> Array:
     pairs = np.ascontiguousarray(q.T).reshape(-1, GROUPS // 2, 2, GROUP)
     nibbles: Array = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(-1, VALUES // 2)
     return nibbles
+
+
+def _fifth_bits(q: Array) -> Array:
+    """Return the fifth bit of levels [32, groups] as [blocks, 32]: a byte has that of one place of all eight groups."""
+    bits = (np.ascontiguousarray(q.T).reshape(-1, GROUPS, GROUP) >> 4) << np.arange(GROUPS, dtype=np.uint8)[:, None]
+    found: Array = np.bitwise_or.reduce(bits, axis=1)
+    return found
