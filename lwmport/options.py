@@ -178,6 +178,8 @@ OPTIONS: Final = (
     Option(
         key="tokenizer",
         place=Place.CONVERSION,
+        commands=("convert",),
+        job=False,
         metavar="DIR|FILE|none",
         help="For --to gguf: the folder of the tokenizer, or a GGUF file with it; none for made-up tokens. "
         "By default that of a checkpoint that is a GGUF file.",

@@ -21,7 +21,6 @@ class GgufModel:
             [out, in] there.
         keys: ``keys(config)`` returns the metadata, by name, of whole numbers (uint32), numbers (float32) and texts.
         codes: ``codes(config)`` returns how many rows of the vocabulary are no text; they stand behind the text's.
-        ends: ``ends(config)`` returns the numbers of the first and the last token of a text.
         read: ``read(keys, shapes)`` returns the configuration that metadata and the shapes of tensors tell. It raises
             `CheckpointError` for a model that the family does not compute.
         named: ``named(name)`` returns our name of a tensor of a file, None for one that the family does not have.
@@ -33,7 +32,6 @@ class GgufModel:
     tensors: Callable[[Mapping[str, Any]], tuple[HfTensor, ...]]
     keys: Callable[[Mapping[str, Any]], dict[str, Any]]
     codes: Callable[[Mapping[str, Any]], int]
-    ends: Callable[[Mapping[str, Any]], tuple[int | None, int | None]]
     read: Callable[[Mapping[str, Any], Mapping[str, tuple[int, ...]]], HfConfig]
     named: Callable[[str], HfName | None]
     rows: Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[str, int], ...]]]

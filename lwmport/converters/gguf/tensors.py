@@ -1,6 +1,5 @@
 """A model's tensors as those of a GGUF file: renamed, turned, some one behind the other in one; in blocks or plain."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -70,8 +69,3 @@ def _item(name: str, parts: tuple[tuple[str, HfName], ...], weights: Weights) ->
 def _laid_out(tensor: Lazy, there: HfName) -> Lazy:
     layout = layout_to_hf(tensor.spec.shape, there, 1)
     return tensor if layout is None else relaid(tensor, layout)
-
-
-def parameters(written: list[GgufItem]) -> int:
-    """Return how many values all tensors have."""
-    return sum(math.prod(item.shape) for item in written)

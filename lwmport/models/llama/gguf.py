@@ -13,7 +13,6 @@ from lwmport.errors import CheckpointError
 from lwmport.models.gguf import GgufModel
 from lwmport.models.huggingface import HfConfig, HfName, HfTensor
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig, config_of
-from lwmport.models.llama.huggingface import documents
 from lwmport.models.llama.huggingface import tensors as hf
 from lwmport.models.llama.huggingface.names import from_hf
 from lwmport.wording import shown
@@ -119,10 +118,6 @@ def _codes(config: Mapping[str, Any]) -> int:
     return int(config.get("vision_vocab_size", 0))
 
 
-def _ends(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    return documents.ends(config_of(config))
-
-
 def _read(keys: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> HfConfig:
     _check_keys(keys)
     rows = shapes.get(_PLAIN["transformer/wte/embedding"], (0,))[0]
@@ -206,19 +201,13 @@ def _division_read(keys: Mapping[str, Any], rows: int) -> dict[str, Any]:
     return {"vocab_size": text, "vision_vocab_size": codes, "sample_mode": mode}
 
 
-def _rows(config: Mapping[str, Any]) -> dict[str, tuple[tuple[str, int], ...]]:
-    """Return whose rows the table and the head hold, by the name of the text's."""
-    return hf.rows(config)
-
-
 GGUF: Final = GgufModel(
     architecture=ARCHITECTURE,
     components=("llama", "vision-llama"),
     tensors=_tensors,
     keys=_keys,
     codes=_codes,
-    ends=_ends,
     read=_read,
     named=named,
-    rows=_rows,
+    rows=hf.rows,
 )

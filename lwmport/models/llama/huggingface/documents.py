@@ -27,7 +27,7 @@ def texts(config: LlamaConfig, dtype: str) -> dict[str, str]:
 
 def model(config: LlamaConfig, dtype: str) -> dict[str, Any]:
     """Return ``config.json``: the fields of transformers' ``LlamaConfig``, and how the vocabulary is divided."""
-    bos, eos = ends(config)
+    bos, eos = _ends(config)
     changed = {
         "vocab_size": config.vocab_size + _codes(config),
         "tie_word_embeddings": is_tied(config),
@@ -48,14 +48,14 @@ def tokens(config: LlamaConfig) -> dict[str, Any]:
 
 def generation(config: LlamaConfig) -> dict[str, Any]:
     """Return ``generation_config.json``; a vision-language model generates text unless it is told otherwise."""
-    bos, eos = ends(config)
+    bos, eos = _ends(config)
     found: dict[str, Any] = {"bos_token_id": bos, "eos_token_id": eos}
     if _codes(config):
         found["suppress_tokens"] = list(range(config.vocab_size, config.vocab_size + _codes(config)))
     return found
 
 
-def ends(config: LlamaConfig) -> tuple[int | None, int | None]:
+def _ends(config: LlamaConfig) -> tuple[int | None, int | None]:
     """Return the first and the last token of a text: what the configuration says if it was told, else LLaMA's."""
     usual = LlamaConfig()
     if (config.bos_token_id, config.eos_token_id) == (usual.bos_token_id, usual.eos_token_id):
