@@ -339,6 +339,7 @@ OPTIONS: Final = (
         what="kind of quantisation",
         help="Round the weights to integers of 8 or 4 bits (w8, w4), and what they are multiplied with to 8 bits (a8) "
         "or not at all (a16); or to blocks of ggml (q8_0 to q4_0). By default nothing is rounded.",
+        more="[Quantisation](quantisation.md)",
     ),
     Option(
         key="group_size",

@@ -39,7 +39,7 @@ class Walk(Generic[Own]):
         self.program = program
         self.weights = weights
         self.packed = packed_of(weights)
-        self._stored = stored_of(weights)
+        self.schemes = stored_of(weights)
         self._primitives = primitives
         self._composites = composites
         self._producers = {out: equation for equation in program.jaxpr.eqns for out in equation.outvars}
@@ -74,16 +74,16 @@ class Walk(Generic[Own]):
 
     def packed_name(self, atom: Any) -> str:
         """Return the name of the weight that an atom is, in some order, if that is stored in another dtype; else ""."""
-        name = self.program.known.rearranged(atom) if self._stored else ""
-        return name if name in self._stored and not self._stored[name].scales else ""
+        name = self.program.known.rearranged(atom) if self.schemes else ""
+        return name if name in self.schemes and not self.schemes[name].scales else ""
 
     def quantised(self, atom: Any) -> Quantised | None:
         """Return the weight of integers that an atom is, or that it is with its two axes turned; None for any other."""
-        name = self.program.known.rearranged(atom) if self._stored else ""
-        if name not in self._stored or not self._stored[name].scales:
+        name = self.program.known.rearranged(atom) if self.schemes else ""
+        if name not in self.schemes or not self.schemes[name].scales:
             return None
         turned = self.program.known.is_turned(atom)
-        return None if turned is None else Quantised(name, self._stored[name], turned)
+        return None if turned is None else Quantised(name, self.schemes[name], turned)
 
     def scalar(self, atom: Any) -> float | None:
         """Return the value of a known atom with one element, and None for any other atom."""

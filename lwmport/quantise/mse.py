@@ -32,8 +32,8 @@ def squared_error(values: Array, grid: Grid, axis: int, bits: int) -> Array:
     """Return the sum of the squared errors of each group, float32 with 1 on the axis."""
     found = values_of(codes_of(values, grid, bits), grid)
     found -= values
-    np.square(found, out=found)
-    return found.sum(axis, keepdims=True)
+    total: Array = np.square(found, out=found).sum(axis, keepdims=True)
+    return total
 
 
 def narrowed(values: Array, usual: Grid, axis: int, bits: int, factor: np.float32, *, symmetric: bool) -> Grid:

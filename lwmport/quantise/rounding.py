@@ -53,7 +53,8 @@ def codes_of(values: Array, grid: Grid, bits: int) -> Array:
     codes = doubled.astype(np.uint8 if bits < 8 else np.uint16)
     codes += 1
     codes >>= 1
-    return codes.astype(np.uint8, copy=False)
+    found: Array = codes.astype(np.uint8, copy=False)
+    return found
 
 
 def reciprocals(scales: Array) -> Array:

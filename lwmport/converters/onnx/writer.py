@@ -129,7 +129,7 @@ def _pieces(item: Initializer) -> Iterator[Array]:
     _check(item, dtype, shape if size == math.prod(shape) else (size,))
 
 
-def _inline(item: Initializer) -> ir.Tensor | ir.PackedTensor[Any]:
+def _inline(item: Initializer) -> ir.Tensor[Any] | ir.PackedTensor[Any]:
     """Return a constant that stays inside the graph."""
     dtype, shape = item.produced
     array = np.concatenate([np.empty(0, dtype), *_pieces(item)]).reshape(shape)

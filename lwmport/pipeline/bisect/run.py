@@ -12,6 +12,7 @@ from pathlib import Path
 from lwmport import atomic, memory, owned, plain
 from lwmport.errors import UsageError
 from lwmport.manifest import changed_files
+from lwmport.models.storage import judged_in
 from lwmport.pipeline.bisect.device_result import of_device
 from lwmport.pipeline.bisect.foreign import bisect_foreign, is_foreign
 from lwmport.pipeline.bisect.jax_side import JaxSide
@@ -147,7 +148,7 @@ def _searched(
         if not corresponds(lowering.pieces, file):
             raise UsageError(f"expected the operators that lwmport writes in {subject.path}, found others")
         observer.phase(f"{part.name}: run {subject.path.name} as a whole")
-        precision = subject.judged_in(converted.family.options.precision)
+        precision = subject.judged_in(judged_in(converted.family.options))
         whole = run_whole(subject, run, precision, request.runner)
         changed = () if whole.left_out else changed_files([part], subject.path.parent)
         numbers = range(len(run.all)) if whole.left_out or request.strict else range(whole.case, whole.case + 1)

@@ -58,6 +58,9 @@ ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "Q4_K": 2.7e7, "Q6_K": 4.5
 ROUNDING: Final = 100_000_000
 """Bytes of the groups that are rounded at once, in several threads."""
 
+ROUNDED_VALUE: Final = 24
+"""The same of one value, for models with fewer of them."""
+
 START: Final = 2.0
 """Seconds to trace a component and to lower it."""
 
@@ -215,12 +218,14 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
 def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order."""
     rounded = [
-        scheme.stored_bytes(part.weights[name]) if scheme.scales else 0
+        (part.weights[name], scheme)
         for part in parts
         for name, scheme in schemes_of(part, family.options).items()
         if scheme.scales or scheme.blocks
     ]
-    return ROUNDING + 2 * max(rounded) if rounded else 0
+    values = sum(math.prod(spec.shape) for spec, _ in rounded)
+    codes = max((scheme.stored_bytes(spec) for spec, scheme in rounded if scheme.scales), default=0)
+    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * codes
 
 
 def _seconds(

@@ -13,6 +13,11 @@ from lwmport.runtime.runners.jax import reference
 from lwmport.types import Array, Component, Tolerance, Weights
 from lwmport.validators.values import value_metrics
 
+SLOW = (
+    "ONNX Runtime unpacks matrices of 8 bits at each run where products are in float32. w8a8 and w4a16 are faster than "
+    "w8a16 there."
+)
+
 NO_LIMIT = Tolerance(atol=0.0, rtol=0.0, why="a statement, no verdict")
 
 
@@ -34,6 +39,7 @@ def storage_notes(part: ComponentEntry, component: Component, weights: Weights, 
     rounded = run.counted(run.outputs)
     return [
         _stored(part.details.get("stored"), weights),
+        *([SLOW] if _is_slow(part, weights) else []),
         *(f"Cost of storage, {name}: {_cost(exact[name], array)}." for name, array in rounded.items()),
     ]
 
@@ -51,6 +57,12 @@ def _stored(counts: Mapping[str, Mapping[str, Any]] | None, weights: StoredWeigh
         for dtype, found in counts.items()
     ]
     return f"Stored in {scheme.name}, computed in {scheme.computed}: {', '.join(parts)}."
+
+
+def _is_slow(part: ComponentEntry, weights: StoredWeights) -> bool:
+    """Return whether ONNX Runtime has no fast kernel for the products of a model."""
+    slow = weights.scheme.bits == 8 and bool(weights.scheme.scales) and not weights.scheme.activations
+    return slow and "com.microsoft.MatMulNBits" in part.operators
 
 
 def _cost(exact: Array, rounded: Array) -> str:

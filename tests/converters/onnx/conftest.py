@@ -16,7 +16,7 @@ from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.models.schemes import SCHEMES
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
-from lwmport.types import Array, Artifact
+from lwmport.types import Array, Artifact, Scheme
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,9 @@ def lower(
         composites: Mapping[str, Sequence[str]] | None = None,
         reference: Mapping[str, Array] | None = None,
         packed: Sequence[str] = (),
+        scheme: Scheme = SCHEMES["float16"],
     ) -> Lowered:
-        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], dict.fromkeys(packed, SCHEMES["float16"]))
+        held = StoredWeights(weights_of(weights or {}), scheme, dict.fromkeys(packed, scheme))
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         chosen = dialect_for("onnx", dialect, opset)

@@ -20,6 +20,7 @@ from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.pipeline.validate.rounded_products import AGREES, judge_products
 from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.storage_cost import SLOW
 from lwmport.types import Array, Status
 
 LLAMA = {
@@ -94,6 +95,8 @@ def test_every_output_agrees_with_the_reference_of_rounded_weights(case: str, tm
     (section,), (part,) = outcome.report.components, outcome.manifest.components
     assert f"weights rounded to {options.quantize}" in section.validation.reference
     assert sum(note.startswith("Cost of storage, ") for note in section.notes) == len(section.signature.outputs)
+    slow = (options.quantize, component, dialect) == ("w8a16", "llama", "ort")
+    assert (SLOW in section.notes) == slow
     (made,) = resolve(component, {**(LLAMA if component == "llama" else VQGAN), **fields}, options).components
     whole, schemes = sum(found["bytes"] for found in part.details["stored"].values()), schemes_of(made, options)
     table = "transformer/wte/embedding"
