@@ -10,6 +10,7 @@ from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError
 from lwmport.types import Array
 
+pytest.importorskip("gguf.quants")  # where it is not installed, a folder of tests has the name
 gguf = pytest.importorskip("gguf")
 
 SIZES = {"context_length": 64, "embedding_length": 64, "block_count": 1, "feed_forward_length": 96}

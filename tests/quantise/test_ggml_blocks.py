@@ -9,7 +9,7 @@ from lwmport.ggml_kinds import KINDS
 from lwmport.quantise.ggml.blocks import dequantised, quantised
 from lwmport.types import Array
 
-pytest.importorskip("gguf")
+pytest.importorskip("gguf.quants")
 
 LLAMA_CPP = {
     "Q4_0": "f2264c89f0cc41d92ec7e659ba42768c89dfdae1fe4ec3734a5e0d1d180966e0",

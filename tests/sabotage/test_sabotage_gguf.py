@@ -19,7 +19,7 @@ from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.types import Status
 
-pytest.importorskip("gguf")
+pytest.importorskip("gguf.quants")
 
 CONFIG = {
     "vocab_size": 64, "hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1, "num_attention_heads": 2,

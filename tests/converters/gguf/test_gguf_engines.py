@@ -15,6 +15,7 @@ from lwmport.models.options import Options
 from lwmport.runtime.runners.gguf import GgufRunner
 from lwmport.types import Array
 
+pytest.importorskip("gguf.quants")  # where it is not installed, a folder of tests has the name
 gguf = pytest.importorskip("gguf")
 
 MODELS: dict[str, dict[str, Any]] = {
