@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Final
 
 from lwmport.ggml_kinds import KINDS
-from lwmport.models.block_mixes import HEAD, MIXES, kind_of
+from lwmport.models.block_mixes import HEAD, MIXES, TABLE, kind_of
+from lwmport.models.huggingface import HfTensor
 from lwmport.models.schemes import BLOCKS, SCHEMES
 from lwmport.models.specs import spec_of
 from lwmport.types import Component, Scheme
@@ -28,7 +29,7 @@ def block_schemes(component: Component, quantize: str) -> dict[str, Scheme]:
     layers = model.keys(config)[f"{model.architecture}.block_count"]
     heads = [model.keys(config)[f"{model.architecture}.attention.head_count{end}"] for end in ("", "_kv")]
     grouped = heads[0] != heads[1]
-    tied = all(tensor.name != f"{HEAD}.weight" for tensor in tensors)
+    tied = _is_tied(tensors)
     found = {}
     for tensor in tensors:
         if tensor.name.endswith(VECTORS):
@@ -38,6 +39,13 @@ def block_schemes(component: Component, quantize: str) -> dict[str, Scheme]:
             kind = kind_of(MIXES[quantize], tensor.name, row, layers, tied=tied, grouped=grouped)
             found[name] = _scheme(quantize, kind, -1 if there.transposed else 0)
     return found
+
+
+def _is_tied(tensors: tuple[HfTensor, ...]) -> bool:
+    """Return whether the table, or a part of it, is the head too: one kind then holds for both."""
+    held = {tensor.name: {name for name, _ in tensor.parts} for tensor in tensors}
+    head = held.get(f"{HEAD}.weight")
+    return head is None or bool(head & held[f"{TABLE}.weight"])
 
 
 def _scheme(quantize: str, kind: str, channel: int) -> Scheme:

@@ -121,7 +121,7 @@ def _codes(config: Mapping[str, Any]) -> int:
 def _read(keys: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> HfConfig:
     _check_keys(keys)
     rows = shapes.get(_PLAIN["transformer/wte/embedding"], (0,))[0]
-    heads = _whole(keys, "attention.head_count")
+    heads, tied = _whole(keys, "attention.head_count"), _PLAIN["lm_head/kernel"] not in shapes
     found = {
         "vocab_size": rows,
         "hidden_size": _whole(keys, "embedding_length"),
@@ -131,10 +131,10 @@ def _read(keys: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> HfC
         "max_sequence_length": _whole(keys, "context_length"),
         "rms_norm_eps": _shortest(_number(keys, "attention.layer_norm_rms_epsilon")),
         "theta": _shortest(_number(keys, "rope.freq_base", 10000.0)),
-        "tie_word_embeddings": _PLAIN["lm_head/kernel"] not in shapes,
+        "tie_word_embeddings": tied,
         **_shared(keys, heads),
         **_ends_read(keys),
-        **_division_read(keys, rows),
+        **_division_read(keys, rows, tied=tied),
     }
     _check_heads(keys, heads, found["hidden_size"])
     assumed = () if f"{ARCHITECTURE}.rope.freq_base" in keys else ("theta",)
@@ -191,14 +191,14 @@ def _ends_read(keys: Mapping[str, Any]) -> dict[str, int]:
     return {name: value for name, value in found.items() if isinstance(value, int)}
 
 
-def _division_read(keys: Mapping[str, Any], rows: int) -> dict[str, Any]:
+def _division_read(keys: Mapping[str, Any], rows: int, *, tied: bool) -> dict[str, Any]:
     text, codes = keys.get(f"{OWN}.text_vocab_size"), keys.get(f"{OWN}.vision_vocab_size")
     if text is None and codes is None:
         return {}
     if not isinstance(text, int) or not isinstance(codes, int) or text < 1 or codes < 1 or text + codes != rows:
         raise CheckpointError(f"expected {text} rows of text and {codes} of codes, found {rows} in all")
     mode = keys.get(f"{OWN}.sample_mode", "all")
-    return {"vocab_size": text, "vision_vocab_size": codes, "sample_mode": mode}
+    return {"vocab_size": text, "vision_vocab_size": codes, "sample_mode": mode, "tie_vision_embeddings": tied}
 
 
 GGUF: Final = GgufModel(

@@ -81,7 +81,8 @@ class Work:
     def choices(self) -> tuple[Choice, ...]:
         """What the artifacts depend on beside their tensors: of the model, of whoever asked for them, of converters."""
         made = (choice for part in self.parts for choice in of_details(part.details))
-        tokens = () if self.vocabulary is None else (Choice("tokenizer", self.vocabulary.source, "--tokenizer"),)
+        whose = "--tokenizer" if self.request.tokenizer else "--checkpoint"
+        tokens = () if self.vocabulary is None else (Choice("tokenizer", self.vocabulary.source, whose),)
         return tuple(dict.fromkeys((*self.family.choices, *tokens, *self.request.choices, *made)))
 
     @cached_property

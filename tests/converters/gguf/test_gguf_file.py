@@ -42,7 +42,12 @@ SMALL: dict[str, Any] = {
 }
 VISION = {**SMALL, "vision_vocab_size": 24, "sample_mode": "all"}
 HOW = [{}, {"store": "float16"}, {"store": "bfloat16"}, {"quantize": "q8_0"}, {"quantize": "q4_k_m"}]
-CONFIGS = {"text": SMALL, "codes": VISION, "tied": {**SMALL, "tie_word_embeddings": True}}
+CONFIGS = {
+    "text": SMALL,
+    "codes": VISION,
+    "tied": {**SMALL, "tie_word_embeddings": True},
+    "codes tied": {**VISION, "tie_word_embeddings": True, "tie_vision_embeddings": True},
+}
 
 
 def written(config: dict[str, Any], out: Path, **options: Any) -> tuple[Path, Any]:
@@ -63,6 +68,17 @@ def test_every_tensor_comes_back_as_it_is_stored(config: dict[str, Any], how: di
     assert set(found.specs) == set(weights.specs)
     for name in weights.specs:
         np.testing.assert_array_equal(found.read(name).astype(np.float32), weights.read(name), err_msg=name)
+
+
+def test_a_head_that_is_tied_in_part_is_written_whole(tmp_path: Path) -> None:
+    path, weights = written({**VISION, "tie_word_embeddings": True}, tmp_path, quantize="q4_k_m")
+    found = open_checkpoint(path)
+    assert not found.config["tie_word_embeddings"]
+    kinds = {info.name: info.kind for info in read_header(path).infos}
+    assert kinds["output.weight"] == kinds["token_embd.weight"] == "Q6_K"
+    np.testing.assert_array_equal(found.read("lm_head/kernel"), weights.read("transformer/wte/embedding").T)
+    for name in weights.specs:
+        np.testing.assert_array_equal(found.read(name), weights.read(name), err_msg=name)
 
 
 def test_kinds_are_those_of_the_mix_and_norms_stay(tmp_path: Path) -> None:
