@@ -176,6 +176,16 @@ OPTIONS: Final = (
         more="[LoRA adapters](checkpoints.md#lora-adapters)",
     ),
     Option(
+        key="tokenizer",
+        place=Place.CONVERSION,
+        commands=("convert",),
+        job=False,
+        metavar="DIR|FILE|none",
+        help="For --to gguf: the folder of the tokenizer, or a GGUF file with it; none for made-up tokens. "
+        "By default that of a checkpoint that is a GGUF file.",
+        more="[GGUF](gguf.md#tokenizer)",
+    ),
+    Option(
         key="config",
         place=Place.CONVERSION,
         default="lwm",
@@ -313,20 +323,22 @@ OPTIONS: Final = (
         key="store",
         place=Place.MODEL,
         default="",
-        choices=("float16",),
+        choices=("float16", "bfloat16"),
         aliases=DTYPES,
         what="scheme of storage",
-        help="Store the weights in this dtype and compute in float32. By default they are stored in --precision.",
+        help="Store the weights in this dtype and compute in float32. By default they are stored in --precision. "
+        "bfloat16 needs --to gguf.",
         more="Half the file: see [Storage](#storage)",
     ),
     Option(
         key="quantize",
         place=Place.MODEL,
         default="",
-        choices=("w8a16", "w4a16", "w8a8", "w4a8"),
+        choices=("w8a16", "w4a16", "w8a8", "w4a8", "q8_0", "q6_k", "q5_0", "q4_k_m", "q4_1", "q4_0"),
+        aliases={"q4_k": ("q4_k_m",)},
         what="kind of quantisation",
         help="Round the weights to integers of 8 or 4 bits (w8, w4), and what they are multiplied with to 8 bits (a8) "
-        "or not at all (a16). By default nothing is rounded.",
+        "or not at all (a16); or to blocks of ggml (q8_0 to q4_0). By default nothing is rounded.",
         more="[Quantisation](quantisation.md)",
     ),
     Option(

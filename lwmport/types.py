@@ -158,6 +158,9 @@ class Scheme:
         symmetric: whether zero is stored as zero; if not, each scale has a zero point of ``bits`` bits beside it.
         method: how scales are chosen: rtn, mse or hqq (`lwmport.quantise`); empty where there are none.
         activations: bits that a consumer rounds to what it multiplies with the weights; 0 where it does not.
+        blocks: the kind of ggml's blocks (`lwmport.ggml_kinds`) in which values and scales lie together; empty
+            where they lie apart. ``group`` is then the values of a block.
+        block_bytes: of one block.
         left_out: patterns (`fnmatch`) of the names of tensors that stay as they are computed.
         least: fewest values of a tensor that is worth storing in another form.
     """
@@ -172,6 +175,8 @@ class Scheme:
     symmetric: bool = True
     method: str = ""
     activations: int = 0
+    blocks: str = ""
+    block_bytes: int = 0
     left_out: tuple[str, ...] = ()
     least: int = 256
 
@@ -191,6 +196,8 @@ class Scheme:
 
     def stored_bytes(self, spec: WeightSpec) -> int:
         """Return the bytes that a tensor takes in a file: values, scales and zero points; groups are filled up."""
+        if self.block_bytes:
+            return prod(spec.shape) // self.group * self.block_bytes
         channels = spec.shape[self.channel]
         group = self.group or prod(spec.shape) // channels
         groups = -(-prod(spec.shape) // (channels * group))

@@ -16,7 +16,6 @@ ZIP: Final = b"PK\x03\x04"
 
 STRANGERS: Final = (
     (rb"\x89HDF", "an HDF5 file"),
-    (rb"GGUF", "a GGUF file"),
     (rb"\x93NUMPY", "one numpy array"),
 )
 """What is often found in place of a checkpoint: (how it begins, what it is). No other checkpoint begins so."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from lwmport.checkpoints.layout import Layout
 from lwmport.errors import CheckpointError
+from lwmport.ggml_kinds import KINDS
 from lwmport.types import WeightSpec, dtype_of
 from lwmport.wording import shown
 
@@ -39,6 +40,8 @@ class TensorEntry:
         codec: if not empty, the pieces are text in this encoding and its characters 0..255 are the bytes
             (a pickle of protocol 2 or less has no other way to hold them).
         file: if not empty, the file of a folder that the pieces are in.
+        blocks: if not empty, the one piece holds blocks of this kind of `lwmport.ggml_kinds.KINDS`, which
+            become values.
 
     Raises:
         CheckpointError: the parts contradict each other.
@@ -52,6 +55,7 @@ class TensorEntry:
     view: tuple[int, ...] = ()
     codec: str = ""
     file: str = ""
+    blocks: str = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -59,9 +63,10 @@ class TensorEntry:
         check_shape(self.shape)
         _ = self.layout
         found = sum(length for _, length in self.pieces)
-        if not self.codec and found != self.nbytes:
+        if not self.codec and found != self.stored_bytes:
             raise CheckpointError(
-                f"expected {self.nbytes} bytes for {self.dtype} of shape {self.shape}, found {found}"
+                f"expected {self.stored_bytes} bytes for {self.blocks or self.dtype} of shape {self.shape}, "
+                f"found {found}"
                 f" at offset {self.pieces[0][0] if self.pieces else 0}",
             )
 
@@ -72,8 +77,18 @@ class TensorEntry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the values, which is what the pieces add up to unless a codec stands between."""
-        return math.prod(self.shape) * dtype_of(self.dtype).itemsize
+        """Bytes of the values."""
+        return self.count * dtype_of(self.dtype).itemsize
+
+    @property
+    def count(self) -> int:
+        """Values."""
+        return math.prod(self.shape)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the pieces, unless a codec stands between."""
+        return KINDS[self.blocks].stored_bytes(self.count) if self.blocks else self.nbytes
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

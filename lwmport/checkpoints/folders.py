@@ -118,11 +118,7 @@ def _ours(_: Path, names: list[str]) -> str:
 
 def _gguf(folder: Path, names: list[str]) -> str:
     found = [name for name in names if name.endswith(".gguf")]
-    return (
-        f"{few(found)}, a format that is not read; name the model that it was made of in place of {folder}"
-        if found
-        else ""
-    )
+    return f"a folder with {few(found)}; name the file, such as {folder / found[0]}" if found else ""
 
 
 def _others(_: Path, names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself: its header, and no tensor. Source: ggml/docs/gguf.md, versions 2 and 3."""
+"""What a GGUF file says of itself: its header, and no value. Source: ggml/docs/gguf.md, versions 2 and 3."""
 
 import struct
 from collections import Counter
@@ -53,13 +53,49 @@ KINDS: Final = {
 """Number of a tensor's type -> its name (ggml.h)."""
 
 
+ALIGNMENT: Final = "general.alignment"
+USUAL_ALIGNMENT: Final = 32
+"""What offsets are multiples of, where no key says another number."""
+
+MAX_RANK: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class GgufTensor:
+    """One tensor: its name, its shape with the slowest axis first, its type, and its offset from the front of the data.
+
+    The name of the type is one of `KINDS`; other types are told by their number.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    offset: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gguf:
-    """A header: the version, its keys (lists as their length), and how many tensors there are of each type."""
+    """A header: the version, its keys (lists as their length), its tensors, and where the data begins."""
 
     version: int
     keys: Mapping[str, Any]
-    tensors: Mapping[str, int]
+    infos: tuple[GgufTensor, ...]
+    data: int
+
+    @property
+    def tensors(self) -> dict[str, int]:
+        """How many tensors there are of each type."""
+        return dict(Counter(info.kind for info in self.infos))
+
+
+def is_gguf(path: Path) -> bool:
+    """Return whether a file begins as GGUF does.
+
+    Raises:
+        CheckpointError: it cannot be opened.
+    """
+    with opened(path) as cursor:
+        return cursor.left >= len(MAGIC) and cursor.take(len(MAGIC)) == MAGIC
 
 
 def read_header(path: Path) -> Gguf:
@@ -71,8 +107,8 @@ def read_header(path: Path) -> Gguf:
     with opened(path) as cursor:
         try:
             return _header(cursor)
-        except (CheckpointError, struct.error) as error:
-            raise CheckpointError(f"{path}: {error}") from error
+        except struct.error as error:
+            raise CheckpointError(str(error)) from error
 
 
 def _header(cursor: Cursor) -> Gguf:
@@ -88,7 +124,15 @@ def _header(cursor: Cursor) -> Gguf:
     for _ in range(keys):
         name = _text(cursor)
         found[shown(name)] = _value(cursor, cursor.unsigned(4, "little"))
-    return Gguf(version=version, keys=found, tensors=dict(Counter(_tensor(cursor) for _ in range(tensors))))
+    infos = tuple(_tensor(cursor) for _ in range(tensors))
+    return Gguf(version=version, keys=found, infos=infos, data=_aligned(cursor.position, found))
+
+
+def _aligned(position: int, keys: Mapping[str, Any]) -> int:
+    step = keys.get(ALIGNMENT, USUAL_ALIGNMENT)
+    if not isinstance(step, int) or step < 1:
+        raise CheckpointError(f"damaged: expected a number of bytes as {ALIGNMENT}, found {shown(str(step))}")
+    return -(-position // step) * step
 
 
 def _value(cursor: Cursor, kind: int) -> Any:
@@ -123,9 +167,12 @@ def _text(cursor: Cursor) -> str:
     return cursor.take(length).decode("utf-8", "replace")
 
 
-def _tensor(cursor: Cursor) -> str:
-    _text(cursor)
-    cursor.skip(8 * cursor.unsigned(4, "little"))
+def _tensor(cursor: Cursor) -> GgufTensor:
+    name = _text(cursor)
+    rank = cursor.unsigned(4, "little")
+    if rank > MAX_RANK:
+        raise CheckpointError(f"damaged: expected at most {MAX_RANK} axes of {shown(name)}, found {rank}")
+    shape = tuple(cursor.unsigned(8, "little") for _ in range(rank))[::-1]
     kind = cursor.unsigned(4, "little")
-    cursor.skip(8)
-    return KINDS.get(kind, f"type {kind}")
+    offset = cursor.unsigned(8, "little")
+    return GgufTensor(name=name, shape=shape, kind=KINDS.get(kind, f"type {kind}"), offset=offset)

@@ -65,7 +65,7 @@ class Checkpoint:
 
     Attributes:
         path: the file or the folder.
-        format: its format, a name of `lwmport.checkpoints.opening.FORMATS` or `FOLDERS`.
+        format: its format, a name of `lwmport.checkpoints.opening.FORMATS`, `MODELS` or `FOLDERS`.
         entries: where each tensor lies, by name.
         config: the fields of the model's configuration that stand beside the tensors, by LWM's names; empty for a
             file, which has none.

@@ -9,6 +9,7 @@ from lwmport.checkpoints.cursor import Cursor, opened
 from lwmport.checkpoints.detection import detect
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.folders import is_orbax, kind_of_folder
+from lwmport.checkpoints.gguf import is_gguf
 from lwmport.checkpoints.index import Checkpoint, Findings
 from lwmport.checkpoints.released import renamed
 from lwmport.checkpoints.tree import TrainStateError
@@ -31,6 +32,9 @@ FORMATS: Final = Registry(
     },
 )
 """Format -> what indexes it: ``index(cursor) -> entries``."""
+
+MODELS: Final = Registry("file of a whole model", {"gguf": "lwmport.checkpoints.gguf_model:index"})
+"""Format of a file that tells its configuration too -> what indexes it: ``index(path) -> FolderIndex``."""
 
 TRAIN_STATES: Final = {
     "msgpack_stream": "train_state",
@@ -79,7 +83,8 @@ def open_checkpoint(text: str | Path, family: str = "") -> Checkpoint:
     try:
         if path.is_dir():
             return _open_folder(path, wanted, family)
-        return _open_file(path, wanted, family)
+        _check_file(path)
+        return _open_model(path, "gguf", wanted) if is_gguf(path) else _open_file(path, wanted, family)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -155,6 +160,15 @@ def _in_files_alone(family: str) -> bool:
     """Return whether a family is published in files and has no folders: a ``config.json`` beside them is another's."""
     spec = FAMILIES[family] if family else None
     return spec is not None and spec.released is not None and not spec.all_folders
+
+
+def _open_model(path: Path, form: str, wanted: str) -> Checkpoint:
+    if wanted:
+        raise CheckpointError(f"expected {wanted} because of the prefix, found {form}; leave the prefix out")
+    found = MODELS[form](path)
+    if not found.entries:
+        raise CheckpointError(f"expected tensors, found a {form} file without any")
+    return Checkpoint(path, form, found.entries, found.files, found.config, found.findings)
 
 
 def _index(cursor: Cursor, wanted: str) -> tuple[str, dict[str, TensorEntry]]:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.errors import CheckpointError
+from lwmport.ggml_kinds import KINDS
+from lwmport.quantise.ggml.blocks import dequantised
 from lwmport.types import Array, dtype_of
 
 MAP_FROM = 1 << 20
@@ -31,11 +33,23 @@ def read_range(entry: TensorEntry, descriptor: int, begin: int, end: int, *, map
     Raises:
         CheckpointError: the file changed, or cannot be read.
     """
+    if entry.blocks:
+        return _unpacked(entry, descriptor, begin, end)
     dtype = dtype_of(entry.dtype)
     raw = _bytes_of(entry, descriptor, begin * dtype.itemsize, end * dtype.itemsize, mapped=mapped)
     array: Array = raw.view(dtype)
     if entry.big_endian:
         array = array.byteswap()
+    array.flags.writeable = False
+    return array
+
+
+def _unpacked(entry: TensorEntry, descriptor: int, begin: int, end: int) -> Array:
+    """Return elements out of the blocks that hold them, and of no others."""
+    kind = KINDS[entry.blocks]
+    first, last = begin // kind.values, -(-end // kind.values)
+    raw = _copied(descriptor, list(_within(entry.pieces, first * kind.nbytes, last * kind.nbytes)))
+    array = dequantised(raw, kind)[begin - first * kind.values : end - first * kind.values]
     array.flags.writeable = False
     return array
 

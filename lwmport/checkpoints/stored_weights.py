@@ -10,6 +10,7 @@ stored of each group (`lwmport.checkpoints.quantised`).
 
 from collections.abc import Mapping, MutableMapping
 
+from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
@@ -76,6 +77,9 @@ def _stored(
 
     Reading one raises a CheckpointError where a value has no finite neighbour among those that can be stored.
     """
+    if scheme.blocks:
+        blocks = in_blocks(exact, scheme.blocks, scheme.channel, name)
+        return {name: blocks}, from_blocks(blocks, scheme.channel)
     if not scheme.scales:
         halves = Cast(exact, scheme.dtype, name, ADVICE)
         return {name: halves}, Cast(halves, scheme.computed, name)

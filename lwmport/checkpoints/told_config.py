@@ -81,14 +81,14 @@ def _without_checkpoint(spec: FamilySpec, asked: str | Mapping[str, Any]) -> Tol
 
 
 def _own(spec: FamilySpec, opened: Checkpoint, asked: str | Mapping[str, Any]) -> ToldConfig:
-    """Return the configuration of a Hugging Face folder, which believes its own heads already."""
+    """Return the configuration of a Hugging Face folder or of a GGUF file, which believes its own heads already."""
     if asked not in (USUAL, dict(opened.config)):
         raise UsageError(f"expected no --config: {opened.path.name} has its own; use --set to change a field")
-    left_out = "transformers' default, for config.json leaves it out"
+    name, whose = ("metadata", "GGUF's") if opened.format == "gguf" else ("config.json", "transformers'")
     silent = (item.field for item in spec.chosen if item.field not in opened.config)
-    sources = dict.fromkeys(silent, f"{spec.usual or USUAL}, for config.json leaves it out")
-    sources |= dict.fromkeys(opened.findings.assumed, left_out)
-    return ToldConfig(config=dict(opened.config), name="config.json", source="config.json", sources=sources)
+    sources = dict.fromkeys(silent, f"{spec.usual or USUAL}, for {name} leaves it out")
+    sources |= dict.fromkeys(opened.findings.assumed, f"{whose} default, for {name} leaves it out")
+    return ToldConfig(config=dict(opened.config), name=name, source=name, sources=sources)
 
 
 def _unasked(

@@ -70,6 +70,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
     """Return title -> name -> text, list or table of all that ``lwmport list`` shows."""
     from lwmport import extras
     from lwmport.checkpoints.opening import FOLDERS, FORMATS
+    from lwmport.checkpoints.opening import MODELS as MODEL_FILES
     from lwmport.converters import CONVERTERS
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
     from lwmport.models.families import GROUPS, MODELS, SUMMARIES
@@ -99,7 +100,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
         "targets": {**{name: target.summary for name, target in TARGETS.items()}, **_left_out(TARGETS)},
         "chips": chips(),
         "runners": {**{name: _runner(spec) for name, spec in RUNNERS.items()}, **_left_out(RUNNERS)},
-        "checkpoints": dict.fromkeys((*FORMATS, *FOLDERS), "read"),
+        "checkpoints": dict.fromkeys((*FORMATS, *MODEL_FILES, *FOLDERS), "read"),
         "other words": other_words(),
         "installed": {**versions, **missing},
     }
@@ -137,10 +138,11 @@ def conversions() -> dict[str, dict[str, dict[str, list[str]]]]:
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
     for name in NAMES:
         family = FAMILIES[COMPONENTS[NAMES[name][0]]]
-        whole = family.huggingface.components if family.huggingface else ()
+        folders, files = family.huggingface, family.gguf
+        wholes = {"hf": folders.components if folders else (), "gguf": files.components if files else ()}
         found[name] = {}
         for form in CONVERTERS:
-            own = [one for one in dialects if one.format == form and (one.lowered or name in whole)]
+            own = [one for one in dialects if one.format == form and (one.lowered or name in wholes[form])]
             asked = {one.name: Options().completed(one) for one in own}
             if asked:
                 found[name][form] = {dialect: list(parts_of(name, options)) for dialect, options in asked.items()}

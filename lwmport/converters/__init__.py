@@ -11,6 +11,7 @@ CONVERTERS: Final = Registry(
     "format",
     {
         "frozen_graph": "lwmport.converters.saved_model.frozen:convert",
+        "gguf": "lwmport.converters.gguf.convert:convert",
         "hf": "lwmport.converters.hf.convert:convert",
         "onnx": "lwmport.converters.onnx.convert:convert",
         "saved_model": "lwmport.converters.saved_model.convert:convert",
@@ -19,6 +20,7 @@ CONVERTERS: Final = Registry(
     aliases={
         "graphdef": ("frozen_graph",),
         "pb": ("frozen_graph",),
+        "ggml": ("gguf",),
         "huggingface": ("hf",),
         "hugging_face": ("hf",),
         "transformers": ("hf",),
@@ -40,6 +42,7 @@ ROUTES: Final = Registry("route", {"tf2onnx": "lwmport.converters.tf2onnx_route.
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "frozen_graph": ("tensorflow",),
+    "gguf": ("gguf",),
     "saved_model": ("tensorflow",),
     "tf2onnx": ("tensorflow", "tf2onnx", "onnxsim"),
     "tflite": ("flatbuffers", "ai_edge_litert"),
@@ -51,6 +54,9 @@ LIMIT: Final = 2**31 - 1
 
 SHARING: Final = frozenset({"onnx"})
 """Formats whose converter takes one argument more, a `SharedData`: its models can have their weights in one file."""
+
+WITH_TOKENIZER: Final = frozenset({"gguf"})
+"""Formats whose files hold a tokenizer; their converter takes one argument more, the tokens."""
 
 
 def shares(dialect: Dialect) -> bool:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lwmport.errors import UsageError
+from lwmport.models.schemes import BLOCKS
 from lwmport.registry import check_known
 from lwmport.types import Dialect
 
@@ -156,6 +157,18 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites={**_TENSORFLOW, "lwmport.cache_update": ("SelectV2",)},
         static=True,
     ),
+    "gguf": Dialect(
+        name="gguf",
+        format="gguf",
+        summary="a whole language model with its tokenizer, for ggml and what is built on it",
+        opset=3,
+        opsets=(3, 3),
+        composites={},
+        lowered=False,
+        precisions=("float32",),
+        stores=(*HALF, "bfloat16"),
+        quantizes=dict.fromkeys(BLOCKS, 1),
+    ),
     "hf": Dialect(
         name="hf",
         format="hf",
@@ -170,7 +183,14 @@ DIALECTS: Final[dict[str, Dialect]] = {
 
 _NONE: Final[Mapping[str, Dialect]] = MappingProxyType({})
 
-DEFAULTS: Final = {"frozen_graph": "graphdef", "hf": "hf", "onnx": "ort", "saved_model": "tf", "tflite": "litert"}
+DEFAULTS: Final = {
+    "frozen_graph": "graphdef",
+    "gguf": "gguf",
+    "hf": "hf",
+    "onnx": "ort",
+    "saved_model": "tf",
+    "tflite": "litert",
+}
 """Format -> the dialect that is meant when none is named."""
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.types import Scheme
 
-SCHEMES: Final[dict[str, Scheme]] = {"float16": Scheme(name="float16", bits=16, dtype="float16")}
+SCHEMES: Final[dict[str, Scheme]] = {name: Scheme(name=name, bits=16, dtype=name) for name in ("float16", "bfloat16")}
 """What ``--store`` may name -> the scheme."""
 
 INTEGERS: Final[dict[str, Scheme]] = {
@@ -18,6 +18,12 @@ INTEGERS: Final[dict[str, Scheme]] = {
 
 A group of 32 is what most readers take by default (onnxruntime's quantiser, llama.cpp).
 """
+
+BLOCKS: Final[dict[str, Scheme]] = {
+    name: Scheme(name=name, bits=bits, dtype="uint8", least=0)
+    for name, bits in (("q8_0", 8), ("q6_k", 6), ("q5_0", 5), ("q4_k_m", 4), ("q4_1", 4), ("q4_0", 4))
+}
+"""What ``--quantize`` may name for GGUF files -> the scheme, whose blocks the tensor decides."""
 
 GROUPS: Final = (16, 32, 64, 128, 256)
 """Sizes of a group: those that ONNX Runtime's kernels of products have."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lwmport.models.gguf import GgufModel
 from lwmport.models.huggingface import HfFolder, HuggingFace
 from lwmport.models.released_files import ReleasedFiles
 from lwmport.types import Array, Component, Kind, Preprocessing, Signature, Tolerances
@@ -229,6 +230,7 @@ class FamilySpec:
         license: under which license the released weights are, for the same place. Empty: nothing is said.
         huggingface: how its models lie in the folders of Hugging Face that are written. None: none is.
         folders: how they lie in folders that are read alone.
+        gguf: how its models lie in GGUF files. None: it has none.
         released: how their weights are published in several files without a configuration. None: they are not.
         models: models that its components make together with those of other families.
     """
@@ -265,6 +267,7 @@ class FamilySpec:
     license: str = ""
     huggingface: HuggingFace | None = None
     folders: tuple[HfFolder, ...] = ()
+    gguf: GgufModel | None = None
     released: ReleasedFiles | None = None
     models: tuple[WholeModel, ...] = ()
 

@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from lwmport.errors import UnusedOptionError
+from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
-from lwmport.models.schemes import INTEGERS, SCHEMES, kept
+from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, kept
 from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
@@ -21,6 +22,8 @@ def scheme_of(options: Options) -> Scheme | None:
         return SCHEMES[options.store]
     if not options.quantize:
         return None
+    if options.quantize in BLOCKS:
+        return BLOCKS[options.quantize]
     usual = INTEGERS[options.quantize]
     return replace(
         usual,
@@ -38,6 +41,8 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
     scheme = scheme_of(options)
     if scheme is None:
         return {}
+    if options.quantize in BLOCKS:
+        return block_schemes(component, options.quantize)
     rules = kept(options.keep)
     found: dict[str, Scheme] = {}
     for name, spec in component.weights.items():

@@ -16,7 +16,7 @@ from lwmport.checkpoints.gguf import MAGIC, read_header
 from lwmport.checkpoints.index import Checkpoint
 from lwmport.checkpoints.lora import open_adapter, recorded_base
 from lwmport.checkpoints.opening import open_checkpoint
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.handoff import record
 from lwmport.handoff.opening import Archive
 from lwmport.manifest import Manifest
@@ -308,8 +308,18 @@ def _gguf(path: Path) -> Inspection:
         path=path,
         facts=_told({name: shown(value) for name, value in facts.items()}),
         bytes=path.stat().st_size,
-        next=("convert the checkpoint that it was made of: a GGUF file is not read as weights",),
+        next=(
+            f"convert it: lwmport convert --component {_component(path) or 'COMPONENT'} --to onnx --checkpoint {path}",
+        ),
     )
+
+
+def _component(path: Path) -> str:
+    """Return the component that a GGUF file holds; nothing if it is none of ours."""
+    try:
+        return looks_like(open_checkpoint(path).specs)
+    except CheckpointError:
+        return ""
 
 
 def _compiled(path: Path) -> Inspection:

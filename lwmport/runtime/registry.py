@@ -62,6 +62,15 @@ _OURS: Final = {
             aliases=("hf", "huggingface"),
         ),
         RunnerSpec(
+            name="gguf",
+            title="the JAX reference, with the weights that the file holds",
+            suffixes=(".gguf",),
+            opener="lwmport.runtime.runners.gguf:open_gguf",
+            needs=(module("gguf"),),
+            priority=2,
+            aliases=("readback",),
+        ),
+        RunnerSpec(
             name="openvino",
             title="OpenVINO on the CPU",
             suffixes=(".onnx", ".tflite", ".xml"),

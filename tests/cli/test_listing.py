@@ -42,8 +42,9 @@ def test_what_a_component_can_become_is_what_convert_takes(told: dict[str, Any])
                 assert tuple(parts) == parts_of(component, options)
     assert told["conversions"]["llama"]["onnx"]["ascend"] == ["llama-prefill", "llama-decode"]
     assert told["conversions"]["llama"]["onnx"]["ort"] == ["llama"]
-    assert "hf" in told["conversions"]["llama"]
-    assert "hf" not in told["conversions"]["vqgan"]
+    for form in ("hf", "gguf"):
+        assert form in told["conversions"]["llama"]
+        assert form not in told["conversions"]["vqgan"]
 
 
 def test_the_chips_are_those_of_the_targets(told: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ def test_written_bytes_are_half_but_for_what_is_kept() -> None:
 
 
 def test_an_unknown_scheme_is_told_the_nearest() -> None:
-    with pytest.raises(UsageError, match="out of float16, float32, found 'flaot16'; did you mean 'float16'"):
+    with pytest.raises(UsageError, match="out of float16, bfloat16, float32, found 'flaot16'; did you mean 'float16'"):
         Options(store="flaot16")
 
 

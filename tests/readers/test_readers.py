@@ -92,6 +92,8 @@ def request_of(kind: str, dialect: str) -> dict[str, Any]:
         return {"component": "llama-decode", "options": Options(max_length=LENGTH)}
     if EVERY[dialect].format == "hf":
         return {"component": "llama"}
+    if EVERY[dialect].format == "gguf":
+        return {"component": "llama", "tokenizer": "none"}
     precision = "float16" if "float16" in kind else "float32"
     if static:
         sizes = Options(sequence=8, max_length=LENGTH, precision=precision)

@@ -26,6 +26,7 @@ SMALL = {
     "max_sequence_length": 64,
 }  # fmt: skip
 FORMATS = {
+    ".gguf": ("gguf", "gguf", "llama"),
     ".hf": ("hf", "hf", "llama"),
     ".onnx": ("onnx", "onnx", "llama-head"),
     ".pb": ("frozen_graph", "graphdef", "llama-head"),
@@ -53,8 +54,9 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
 
 def _converted(folders: pytest.TempPathFactory, form: str, dialect: str, component: str) -> Made:
     out = folders.mktemp(form)
+    given = {"tokenizer": "none"} if form == "gguf" else {}
     request = lwmport.ConvertRequest(
-        component=component, format=form, dialect=dialect, out=out, config=SMALL, validate=False
+        component=component, format=form, dialect=dialect, out=out, config=SMALL, validate=False, **given
     )
     lwmport.convert(request)
     made = reopen(out)
@@ -138,6 +140,7 @@ def test_a_closed_runner_is_refused_in_one_line(name: str, suffix: str, artifact
 
 
 USUAL = {
+    ".gguf": "gguf",
     ".hf": "transformers",
     ".mxr": "migraphx",
     ".om": "ascend",
@@ -166,8 +169,8 @@ def test_the_engines_of_the_cpu_are_runners() -> None:
 WRONG = {
     "unknown": ("onnxruntim", "model.onnx", "did you mean 'onnxruntime'"),
     "another file's": ("litert", "model.onnx", "for .onnx, use --runner onnxruntime or openvino or migraphx"),
-    "nobody's": ("litert", "model.gguf", "no runner takes .gguf"),
-    "nobody's, unasked": (None, "model.gguf", "expected a kind of model file out of .hf, "),
+    "nobody's": ("litert", "model.bin", "no runner takes .bin"),
+    "nobody's, unasked": (None, "model.bin", "expected a kind of model file out of .gguf, "),
 }
 
 

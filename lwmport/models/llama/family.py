@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lwmport.models.llama.gguf import GGUF
 from lwmport.models.llama.huggingface.inside_llava import FOLDERS
 from lwmport.models.llama.huggingface.record import HUGGINGFACE
 from lwmport.models.llama.released import OTHER_NAMES
@@ -151,4 +152,5 @@ FAMILY: Final = FamilySpec(
     license=LICENSE,
     huggingface=HUGGINGFACE,
     folders=FOLDERS,
+    gguf=GGUF,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport import manifest
-from lwmport.checkpoints.gguf import MAGIC
+from lwmport.checkpoints.gguf import is_gguf
 from lwmport.errors import ArtifactError, UnusedOptionError, UsageError
 from lwmport.handoff import record
 from lwmport.models.families import NAMES, STATIC_GROUPS
@@ -139,11 +139,8 @@ def _files(path: Path) -> dict[str, Path]:
     if suffix in READERS:
         inside = path.stem == "saved_model" and is_saved_model(path.parent)
         return {path.stem: path.parent if inside else path}
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) == MAGIC:
-            raise UsageError(
-                f"expected a model or a checkpoint, found the GGUF file {path}, whose tensors are not read"
-            )
+    if is_gguf(path):
+        return {}
     if suffix == ".zip" or takers(suffix):
         kind = "a bundle or an archive: unpack it and name the models" if suffix == ".zip" else "a compiled model"
         raise UsageError(f"expected a model or a checkpoint, found {path}: {kind}")

@@ -16,7 +16,8 @@ def lower(work: Work, component: Component, dialect: Dialect, folder: Path) -> t
     weights = component_weights(work.family, component, work.weights)
     if not dialect.lowered:
         work.observer.phase(f"{component.name}: write {dialect.format}")
-        renamed: Artifact = converter_for(dialect)(component, weights, dialect, folder, work.observer.progress)
+        tokens = [work.vocabulary] if work.vocabulary else []
+        renamed: Artifact = converter_for(dialect)(component, weights, dialect, folder, work.observer.progress, *tokens)
         return renamed, digest.of_json({"component": component.name, "config": dict(component.config)})
     program = program_of(work, component)
     work.observer.phase(f"{component.name}: write {dialect.format} in the dialect {dialect.name}")

@@ -20,7 +20,7 @@ from lwmport.blocks import BlockFile
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
-from lwmport.models.storage import scheme_of, schemes_of, written_bytes
+from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.types import Component, Weights, WeightSpec
@@ -28,8 +28,11 @@ from lwmport.types import Component, Weights, WeightSpec
 IN_FLIGHT: Final = blocks.IN_FLIGHT * blocks.BLOCK + PIECE
 """Bytes between the checkpoint and the disk: blocks of the file, and the piece that is read, turned or cast."""
 
-STREAMED: Final = ("hf", "onnx")
+STREAMED: Final = ("gguf", "hf", "onnx")
 """Formats whose weights are written as they are read; the others are not predicted."""
+
+RENAMED: Final = ("gguf", "hf")
+"""Formats whose weights are only renamed: nothing is traced."""
 
 GRAPH: Final = 14_000_000
 """Bytes that tracing a component, lowering it and writing its graph take."""
@@ -49,8 +52,8 @@ SEEDED: Final = 80_000_000
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
 
-ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6}
-"""Method of quantisation -> values a second that two processors round by it."""
+ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
+"""Method of quantisation, or kind of blocks -> values a second that two processors round by it; others as ``rtn``."""
 
 ROUNDING: Final = 100_000_000
 """Bytes of the groups that are rounded at once, in several threads."""
@@ -70,7 +73,7 @@ JUDGE: Final = 2.0
 JUDGE_LAYER: Final = 0.25
 """Seconds more for each layer of a program: XLA compiles it (8 s for 32 small layers were measured)."""
 
-HELD: Final = {"frozen_graph": 2, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
+HELD: Final = {"frozen_graph": 2, "gguf": 0, "hf": 1, "onnx": 0, "saved_model": 2, "tflite": 2}
 """Format -> how many times its runtime holds the weights: TensorFlow and LiteRT keep packed copies beside them."""
 
 PROBE: Final = 1 << 26
@@ -209,19 +212,20 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
     total = sum(spec.nbytes for spec in specs)
     flight = min(IN_FLIGHT, total) + (MADE * turned + min(SEEDED, total) if made_up else TURNED * turned)
     flight += _rounding_bytes(family, parts)
-    return now + (flight if form == "hf" else LAYER * _layers(family) + max(GRAPH, flight))
+    return now + (flight if form in RENAMED else LAYER * _layers(family) + max(GRAPH, flight))
 
 
 def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order."""
-    stored = {
-        name: (scheme.stored_bytes(part.weights[name]), math.prod(part.weights[name].shape))
+    rounded = [
+        (part.weights[name], scheme)
         for part in parts
         for name, scheme in schemes_of(part, family.options).items()
-        if scheme.scales
-    }
-    values = sum(count for _, count in stored.values())
-    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * max((size for size, _ in stored.values()), default=0)
+        if scheme.scales or scheme.blocks
+    ]
+    values = sum(math.prod(spec.shape) for spec, _ in rounded)
+    codes = max((scheme.stored_bytes(spec) for spec, scheme in rounded if scheme.scales), default=0)
+    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * codes
 
 
 def _seconds(
@@ -232,17 +236,18 @@ def _seconds(
         return None
     written, done = counts
     rate = min(RATE, _disk_rate(out)) if out is not None and written - done >= PROBE_FROM else RATE
-    start = 0.0 if form == "hf" else len(family.components) * (START + LAYER_SECONDS * _layers(family))
+    start = 0.0 if form in RENAMED else len(family.components) * (START + LAYER_SECONDS * _layers(family))
     rounding = _rounding_seconds(family, parts) * (written - done) / max(1, written)
     return start + rounding + (written - done) / rate
 
 
 def _rounding_seconds(family: Family, parts: tuple[Component, ...]) -> float:
-    scheme = scheme_of(family.options)
-    if scheme is None or not scheme.scales:
-        return 0.0
-    shapes = (part.weights[name].shape for part in parts for name in schemes_of(part, family.options))
-    return sum(math.prod(shape) for shape in shapes) / ROUNDED[scheme.method]
+    return sum(
+        math.prod(part.weights[name].shape) / ROUNDED.get(scheme.blocks or scheme.method, ROUNDED["rtn"])
+        for part in parts
+        for name, scheme in schemes_of(part, family.options).items()
+        if scheme.scales or scheme.blocks
+    )
 
 
 def _layers(family: Family) -> int:

@@ -10,6 +10,7 @@ from lwmport import manifest
 from lwmport.choices import Choice
 from lwmport.converters import CONVERTERS
 from lwmport.converters.dialects import dialect_for
+from lwmport.errors import UsageError
 from lwmport.models.families import is_file
 from lwmport.models.options import EMBEDDED, Options
 from lwmport.options import Place, check_values, values_of, words
@@ -35,7 +36,8 @@ class ConvertRequest:
     are what is to be done with the artifacts behind the conversion, for manifest and report to name. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to judge on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
     is how many runs. The word ``embeds`` in its place, where no file has that name, is the ``input_form`` of
-    ``options``. ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
+    ``options``. ``tokenizer`` is the folder or the file of a tokenizer, for a format whose files hold one, or ``none``.
+    ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
     """
 
     component: str
@@ -56,6 +58,7 @@ class ConvertRequest:
     inputs: Path | None = field(default=None, metadata=ADDED)
     samples: int | None = field(default=None, metadata=ADDED)
     adapter: Path | None = field(default=None, metadata=ADDED)
+    tokenizer: str | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:
@@ -78,7 +81,13 @@ class ConvertRequest:
         """
         check_known("format", self.format, CONVERTERS)
         dialect = dialect_for(self.format, self.dialect, self.opset, ALL_DIALECTS)
-        check_known(f"precision of {dialect.name}", self.options.precision, dialect.precisions)
+        precision = self.options.precision
+        if precision in dialect.stores and precision not in dialect.precisions:
+            raise UsageError(
+                f"expected --store {precision} in the dialect {dialect.name!r}, whose readers compute in float32, "
+                f"found --precision {precision}"
+            )
+        check_known(f"precision of {dialect.name}", precision, dialect.precisions)
         return dialect
 
     def commands(self) -> tuple[str, str]:
@@ -86,12 +95,14 @@ class ConvertRequest:
         config = self.config if isinstance(self.config, str) else "config.json"
         checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
         checkpoint |= {} if self.adapter is None else {"adapter": self.adapter.name}
+        tokenizer = {} if self.tokenizer is None else {"tokenizer": Path(self.tokenizer).name}
         inputs = {} if self.inputs is None else {"inputs": self.inputs.name}
         values = {
             **values_of(self, Place.CONVERSION),
             **values_of(self.options, Place.MODEL),
             **checkpoint,
             **inputs,
+            **tokenizer,
             "config": Path(config).name if is_file(config) else config,
             "resume": True,
             "out": "DIR",

@@ -95,6 +95,7 @@ def check(work: Work) -> None:
     """
     request, names = work.request, [component.name for component in work.family.components]
     converter_for(work.dialect)  # a module that it needs is missed now, and the plan knows its memory
+    _ = work.vocabulary  # a tokenizer that is missing or does not fit is told before anything is written
     if request.runner is not None:
         check_takes(request.runner, request.suffix)
     if request.validate:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from lwmport.converters import WITH_TOKENIZER
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
@@ -50,6 +51,8 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
         yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
     if request.options.quantize:
         yield from _of_quantisation(request.options.quantize, whom, dialect)
+    if request.tokenizer and dialect.format not in WITH_TOKENIZER:
+        yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):
         yield "taps", f"--taps of a model in {', '.join(FORMATS)}, found --taps {request.taps} for {whom}"
 

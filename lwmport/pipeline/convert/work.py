@@ -8,7 +8,9 @@ from typing import Any
 from lwmport import manifest, owned, plain
 from lwmport.checkpoints.model_weights import ModelWeights, open_model
 from lwmport.choices import Choice, of_details
-from lwmport.converters import shares
+from lwmport.converters import WITH_TOKENIZER, shares
+from lwmport.converters.gguf.convert import vocabulary_of
+from lwmport.converters.gguf.vocabulary import Vocabulary
 from lwmport.graphs.program import Program
 from lwmport.manifest import ComponentEntry
 from lwmport.models.families import Family
@@ -70,6 +72,7 @@ class Work:
             "options": self.family.options.to_json(),
             "family": versions_of(self.family.spec),
             "taps": request.taps,
+            "tokens": self.vocabulary.digest() if self.vocabulary else None,
             "choices": plain.encode((*self.family.choices, *self.request.choices)),
         }
         return resume.identity(facts, self.weights)
@@ -78,7 +81,21 @@ class Work:
     def choices(self) -> tuple[Choice, ...]:
         """What the artifacts depend on beside their tensors: of the model, of whoever asked for them, of converters."""
         made = (choice for part in self.parts for choice in of_details(part.details))
-        return tuple(dict.fromkeys((*self.family.choices, *self.request.choices, *made)))
+        whose = "--tokenizer" if self.request.tokenizer else "--checkpoint"
+        tokens = () if self.vocabulary is None else (Choice("tokenizer", self.vocabulary.source, whose),)
+        return tuple(dict.fromkeys((*self.family.choices, *tokens, *self.request.choices, *made)))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The tokens for a format whose files hold a tokenizer: the user's, or those of a checkpoint that has them.
+
+        Raises:
+            PortError: there are none, or more than the model has rows; or the component is no whole model.
+        """
+        if self.dialect.format not in WITH_TOKENIZER:
+            return None
+        own = self.request.checkpoint if self.weights.source.get("format") == "gguf" else None
+        return vocabulary_of(self.family.components[0], self.request.tokenizer or own)
 
     @cached_property
     def shared(self) -> SharedData | None:

@@ -31,6 +31,13 @@ REQUESTS = {
     "hf": {"component": "llama", "format": "hf", "config": LLAMA},
     "stored": {"component": "llama", "format": "onnx", "config": LLAMA, "options": Options(store="float16")},
     "quantised": {"component": "llama", "format": "onnx", "config": LLAMA, "options": Options(quantize="w4a16")},
+    "gguf": {
+        "component": "llama",
+        "format": "gguf",
+        "config": {**LLAMA, "hidden_size": 256, "intermediate_size": 256},
+        "options": Options(quantize="q4_k_m"),
+        "tokenizer": "none",
+    },
 }
 BLOCK = 1 << 14
 
