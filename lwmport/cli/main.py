@@ -30,6 +30,7 @@ from lwmport.cli.output import is_plain, print_json
 from lwmport.cli.plan import plan
 from lwmport.cli.port import port
 from lwmport.cli.report import report
+from lwmport.cli.serve import serve
 from lwmport.cli.validate import validate
 from lwmport.cli.verify import verify
 from lwmport.errors import PortError, said
@@ -72,6 +73,7 @@ for command in (
     assemble,
     chat,
     generate,
+    serve,
     checkpoint,
     list_,
     doctor,
