@@ -8,6 +8,7 @@ import pytest
 
 FRAMEWORKS = {
     "ai_edge_litert",
+    "fastapi",
     "flatbuffers",
     "flax",
     "jax",
@@ -20,6 +21,7 @@ FRAMEWORKS = {
     "skimage",
     "tensorflow",
     "torch",
+    "uvicorn",
 }
 COMMANDS = (
     [],
@@ -36,6 +38,7 @@ COMMANDS = (
     ["list"],
     ["compile"],
     ["doctor"],
+    ["serve"],
 )
 
 

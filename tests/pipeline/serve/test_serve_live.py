@@ -1,10 +1,11 @@
 """A server that listens: OpenAI's own client, many requests of which half go away, the page, and the command."""
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
-import subprocess
-import sys
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from PIL import Image
 
 from lwmport import memory
 from lwmport.cli.main import cli
+from lwmport.cli.serve import serve
 from lwmport.pipeline.serve.limits import Limits
 from lwmport.pipeline.serve.run import Server, ServeRequest
 
@@ -54,11 +56,36 @@ def test_the_client_of_openai_is_served(server: Server) -> None:
         again = [*asked["messages"], whole.choices[0].message.model_dump(), {"role": "user", "content": "And?"}]
         further = client.chat.completions.create(**{**asked, "messages": again})
         assert further.usage.prompt_tokens > whole.usage.prompt_tokens
-        picture = client.images.generate(model="small", prompt="a cat", n=1, response_format="b64_json")
-        assert picture.data[0].b64_json.startswith("iVBOR")
         assert [model.id for model in client.models.list()] == ["small"]
         with pytest.raises(openai.BadRequestError, match="expected no tools, for nothing else is supported here"):
             client.chat.completions.create(**asked, tools=[{"type": "function", "function": {"name": "f"}}])
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "serve.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_document_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    pytest.importorskip("openai", reason="openai is not installed: pip install openai")
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save("photo.png")
+    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    example = example.replace("http://127.0.0.1:8000", server.url).replace('"model"', '"small"')
+    exec(compile(f"{example}\nclient.close()", "serve.md", "exec"), {})  # noqa: S102 - our own page
+    with Image.open("house.png") as made:
+        assert made.size == (32, 32)
+
+
+def test_the_commands_of_the_document_are_understood() -> None:
+    (commands,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    lines = [line.partition("lwmport serve ")[2].split() for line in commands.splitlines()]
+    assert len(lines) == 2
+    for words in lines:
+        context = serve.make_context("serve", list(words))
+        assert context.params["model"] == Path("model")
+    rows = re.findall(r"^\| `(--[\w-]+) ?\w*` \| (\w+) \|", PAGE, re.MULTILINE)
+    defaults = {option.opts[0]: str(option.default) for option in serve.params}
+    assert len(rows) == 7
+    assert [row for row in rows if defaults[row[0]] != row[1]] == []
 
 
 async def _many(url: str, count: int) -> list[Any]:
@@ -133,16 +160,38 @@ def test_the_page_answers_about_a_picture_and_makes_one(server: Server, browser:
     assert browser.execute_script("return document.querySelectorAll('article').length") == 0
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Give the process its own ways with signals back."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    descriptor = signal.set_wakeup_fd(-1)
+    yield
+    signal.set_wakeup_fd(descriptor)
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
 def test_the_command_serves_until_it_is_asked_to_end(model: Path) -> None:
     httpx = pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")
-    words = [sys.executable, "-m", "lwmport", "serve", str(model), "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().partition(": ")[0]
-        assert httpx.get(f"{url}/health", trust_env=False).json()["model"] == "model"
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (0, "")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    seen: list[Any] = []
+
+    def ask_and_end() -> None:
+        until = time.monotonic() + 30
+        while not seen and time.monotonic() < until:
+            with contextlib.suppress(httpx.TransportError):
+                seen.append(httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).json()["model"])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=ask_and_end)
+    thread.start()
+    result = CliRunner().invoke(cli, ["serve", str(model), "--port", str(port), "--max-upload", "1MiB"])
+    thread.join()
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"http://127.0.0.1:{port}: {model}; Ctrl-C ends it\n"
+    assert seen == ["model"]
 
 
 def test_a_port_that_is_taken_is_one_line(model: Path, server: Server) -> None:

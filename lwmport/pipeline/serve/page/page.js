@@ -90,8 +90,12 @@ async function work(words, action) {
     state.textContent = `${((performance.now() - started) / 1000).toFixed(1)} s`;
   } catch (error) {
     state.textContent = "";
-    if (error.name === "AbortError") state.textContent = "Stopped.";
-    else say("error", error.message);
+    if (error.name === "AbortError") {
+      state.textContent = "Stopped.";
+    } else {
+      say("error", error.message);
+      text.value ||= words;
+    }
   } finally {
     stopping = null;
     render();
@@ -120,7 +124,7 @@ async function ask(words) {
       talk.scrollTop = talk.scrollHeight;
     }
   } finally {
-    messages.push(question, { role: "assistant", content: answer });
+    if (answer) messages.push(question, { role: "assistant", content: answer });
   }
 }
 
