@@ -62,8 +62,8 @@ def app_of(engine: Engine, name: str, limits: Limits, rules: Rules) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        line.close()
-        engine.close()
+        if line.close():
+            engine.close()
 
     app = FastAPI(title="lwmport", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.house = house

@@ -219,14 +219,15 @@ class Line:
             self._changed.notify()
         return job
 
-    def close(self) -> None:
-        """Give up all jobs and end the thread."""
+    def close(self) -> bool:
+        """Give up all jobs and end the thread; return whether it has ended, and the model runs no more."""
         with self._changed:
             self._closed = True
             for job in (*self._jobs, *filter(None, [self._running])):
                 job.leave()
             self._changed.notify()
         self._thread.join(JOINING)
+        return not self._thread.is_alive()
 
     def _go(self) -> None:
         while True:

@@ -144,7 +144,7 @@ def test_a_line_that_is_closed_gives_everybody_up() -> None:
         with line.place() as first, line.place() as second:
             jobs = [place.enter(work, never) for place in (first, second)]
             await seen(lambda: line.running)
-            await asyncio.to_thread(line.close)
+            assert line.close()
             assert line.closed
             for job in jobs:
                 with pytest.raises(Gone):

@@ -353,6 +353,8 @@ def test_a_token_is_needed_where_there_is_one(model: Path) -> None:
             assert answer.headers["www-authenticate"] == "Bearer"
         assert client.get("/v1/models", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert client.get("/metrics").status_code == 401
+        proxied = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://chat.example"}
+        assert client.get("/v1/models", headers=proxied).status_code == 200
         assert client.get("/").status_code == client.get("/health").status_code == 200
 
 
