@@ -33,7 +33,7 @@ EACH = {"messages": [{"role": "user", "content": "What?"}], "temperature": 0}
 @pytest.fixture(scope="module")
 def server(model: Path) -> Iterator[Server]:
     """Return a server with places for 150 requests."""
-    found = Server(ServeRequest(model=model, port=0, name="small", limits=Limits(queue=149)))
+    found = Server(ServeRequest(model=model, port=0, name="small", limits=Limits(queue=149, tokens=100)))
     thread = threading.Thread(target=found.run)
     thread.start()
     yield found
@@ -88,13 +88,13 @@ def test_the_commands_of_the_document_are_understood() -> None:
     assert [row for row in rows if defaults[row[0]] != row[1]] == []
 
 
-async def _many(url: str, count: int) -> list[Any]:
+async def _many(server: Server, count: int) -> list[Any]:
     """Ask all at once; every second one goes away: while it waits, or behind the first piece of its answer."""
     import httpx
 
     async def one(client: httpx.AsyncClient, number: int) -> int | None:
-        body = {**EACH, "max_tokens": 400 if number % 2 else 2, "stream": number % 4 in (1, 2)}
-        async with client.stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
+        body = {**EACH, "max_tokens": 100 if number % 2 else 2, "stream": number % 4 in (1, 2)}
+        async with client.stream("POST", f"{server.url}/v1/chat/completions", json=body) as answer:
             if number % 4 == 1 and answer.status_code == 200:
                 async for _ in answer.aiter_lines():
                     return None
@@ -103,7 +103,9 @@ async def _many(url: str, count: int) -> list[Any]:
 
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None), trust_env=False) as client:
         tasks = [asyncio.create_task(one(client, number)) for number in range(count)]
-        await asyncio.sleep(0.3)
+        until = time.monotonic() + 10
+        while server.app.state.house.line.waiting < count // 4 and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         for task in tasks[3::4]:
             task.cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
@@ -112,9 +114,9 @@ async def _many(url: str, count: int) -> list[Any]:
 def test_many_requests_of_which_half_go_away(server: Server) -> None:
     httpx = pytest.importorskip("httpx", reason="httpx is not installed: pip install httpx")
     line = server.app.state.house.line
-    asyncio.run(_many(server.url, 20))
+    asyncio.run(_many(server, 20))
     before, threads = memory.anonymous_bytes(), threading.active_count()
-    found = asyncio.run(_many(server.url, 200))
+    found = asyncio.run(_many(server, 200))
     stayed = [found[number] for number in range(0, 200, 2)]
     assert set(stayed) == {200, 429} or set(stayed) == {200}, set(map(repr, stayed))
     assert stayed.count(200) >= 50
@@ -128,6 +130,10 @@ def test_many_requests_of_which_half_go_away(server: Server) -> None:
     if before is not None and after is not None:
         assert after - before < 100 << 20
     assert httpx.get(f"{server.url}/health", trust_env=False).json()["status"] == "ok"
+    metrics = httpx.get(f"{server.url}/metrics", trust_env=False).text
+    left = re.search(r'requests_total\{path="/v1/chat/completions",status="499"\} (\d+)', metrics)
+    assert left is not None
+    assert int(left[1]) >= 5
 
 
 def test_the_page_answers_about_a_picture_and_makes_one(server: Server, browser: Any, tmp_path: Path) -> None:
@@ -154,6 +160,9 @@ def test_the_page_answers_about_a_picture_and_makes_one(server: Server, browser:
     browser.find_element(By.ID, "ask").click()
     assert until("document.querySelector('article.error')?.textContent").startswith("expected at most 1,200 tokens")
     browser.save_screenshot(os.environ.get("LWMPORT_SCREENSHOT", str(tmp_path / "page.png")))
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert f"{server.url}/page.js" in loaded
+    assert [name for name in loaded if not name.startswith((server.url, "data:"))] == []
     asked = [entry["message"] for entry in browser.get_log("browser")]
     assert [text for text in asked if "400 (Bad Request)" not in text] == []
     browser.find_element(By.ID, "new").click()

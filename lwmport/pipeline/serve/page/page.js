@@ -134,6 +134,7 @@ async function paint(words) {
   const picture = document.createElement("img");
   picture.className = "made";
   picture.alt = words;
+  picture.onload = () => { talk.scrollTop = talk.scrollHeight; };
   picture.src = `data:image/png;base64,${(await response.json()).data[0].b64_json}`;
   say("assistant").append(picture);
 }
