@@ -18,8 +18,9 @@ from lwmport.pipeline.serve.asked import ChatAsked, PictureAsked, chat_asked, pi
 from lwmport.pipeline.serve.door import ENDING, PLACE, Door, Rules, refusal
 from lwmport.pipeline.serve.engine import Answer, Engine
 from lwmport.pipeline.serve.forms import ChatForms, event, model_form, picture_form
+from lwmport.pipeline.serve.job import Job, Work
 from lwmport.pipeline.serve.limits import Limits
-from lwmport.pipeline.serve.line import Job, Line, Place, Work
+from lwmport.pipeline.serve.line import Line, Place
 from lwmport.pipeline.serve.metrics import Metrics
 from lwmport.pipeline.serve.reading import read_body, until_gone
 from lwmport.pipeline.serve.refused import Gone, RefusedError, error_form

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lwmport.errors import PortError
-from lwmport.pipeline.serve.line import Job, Line
+from lwmport.pipeline.serve.job import Job
+from lwmport.pipeline.serve.line import Line
 from lwmport.pipeline.serve.refused import Gone, RefusedError, headers_of
 
 
