@@ -1,4 +1,4 @@
-"""Work on one request: done in another thread than the one that waits for it, ended when nobody waits, or for too long."""
+"""Work on one request, done in another thread than the one that waits; it ends when nobody waits, or time is up."""
 
 import asyncio
 import contextlib
