@@ -1,6 +1,7 @@
 """Videos, by PyAV: which frames of a file a model sees, and frames written as a file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,23 +22,36 @@ MOST_FRAMES: Final = 1_000_000
 """Frames of a file: nine hours."""
 
 
-def frames_of(path: Path, most: int) -> "list[Image.Image]":
+ALONE: Final = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,gif",
+    "protocol_whitelist": "none",
+}
+"""Options of FFmpeg for bytes of a stranger's: files that hold their frames. A playlist could name any file or host."""
+
+
+def frames_of(source: Path | bytes, most: int, watch: Callable[[], None] = lambda: None) -> "list[Image.Image]":
     """Return the frames of a video, RGB: all of them, or ``most`` of them at equal distances, first and last included.
 
-    The places are ``linspace(0, frames - 1, most)`` without their fractions, as in LWM's lwm/vision_chat.py. The file
+    The places are ``linspace(0, frames - 1, most)`` without their fractions, as in LWM's lwm/vision_chat.py. The video
     is read twice, and no more than these frames are held.
 
+    Args:
+        source: a file, or what one holds: bytes that refer to other files are refused.
+        most: frames to return at most.
+        watch: is called before each frame; what it raises ends the work.
+
     Raises:
-        UsageError: there is no video at ``path``, or it is larger than it may be.
+        UsageError: there is no video, or it is larger than it may be.
         MissingExtraError: PyAV is not installed.
     """
     if most < 1:
         raise UsageError(f"expected at least 1 frame, found {most}")
-    total = sum(1 for _ in _decoded(path))
+    total = sum(1 for _ in _decoded(source, watch))
     if not total:
-        raise UsageError(f"expected a video at {path}, found no frame in it")
+        raise UsageError(f"expected a video {_place(source)}, found no frame in it")
     places = set(np.linspace(0, total - 1, min(most, total), dtype=int).tolist())
-    return [frame.to_image().convert("RGB") for place, frame in zip(count(), _decoded(path)) if place in places]
+    frames = zip(count(), _decoded(source, watch))
+    return [frame.to_image().convert("RGB") for place, frame in frames if place in places]
 
 
 def write_video(path: Path, frames: Array, rate: int) -> None:
@@ -59,18 +73,26 @@ def write_video(path: Path, frames: Array, rate: int) -> None:
         raise PortError(f"expected a video to be written, found: {one_line(error)}") from error
 
 
-def _decoded(path: Path) -> Iterator[Any]:
+def _decoded(source: Path | bytes, watch: Callable[[], None]) -> Iterator[Any]:
     av = require("av")
+    opened = {"file": str(source)} if isinstance(source, Path) else {"file": BytesIO(source), "options": ALONE}
     try:
-        with av.open(str(path), "r") as container:
+        with av.open(mode="r", **opened) as container:
             if not container.streams.video:
-                raise UsageError(f"expected a video at {path}, found a file without pictures")
+                raise UsageError(f"expected a video {_place(source)}, found a file without pictures")
             for place, frame in enumerate(container.decode(video=0)):
+                watch()
                 if frame.width * frame.height > MOST_PIXELS or place >= MOST_FRAMES:
                     raise UsageError(
-                        f"expected at most {MOST_PIXELS:,} pixels a frame, {MOST_FRAMES:,} frames, in {path}"
+                        f"expected at most {MOST_PIXELS:,} pixels a frame, {MOST_FRAMES:,} frames, in the video "
+                        f"{_place(source)}"
                     )
                 yield frame
     except av.error.FFmpegError as error:
-        found = f"nothing at {path}" if not path.exists() else one_line(error)
-        raise UsageError(f"expected a video at {path}, found: {found}") from error
+        absent = isinstance(source, Path) and not source.exists()
+        found = f"nothing {_place(source)}" if absent else one_line(error)
+        raise UsageError(f"expected a video {_place(source)}, found: {found}") from error
+
+
+def _place(source: Path | bytes) -> str:
+    return f"at {source}" if isinstance(source, Path) else f"in the {len(source):,} bytes that were sent"

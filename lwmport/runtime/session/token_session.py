@@ -1,7 +1,7 @@
 """Tokens in, logits out: a session keeps the cache, the masks and the positions of a language model."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +22,9 @@ class TokenSession:
         backend: runs the phases and keeps the states.
         parts: phase -> (name of its component, its signature); without a prefill the decode does its work.
 
+    Attributes:
+        watch: is called before each run of the model. What it raises ends a prefill or a step between two pieces.
+
     Raises:
         ArtifactError: a component is no whole language model.
     """
@@ -29,6 +32,7 @@ class TokenSession:
     def __init__(self, backend: Backend, parts: Mapping[str, tuple[str, Signature]]) -> None:
         self._backend = backend
         self._phases = Phases(parts)
+        self.watch: Callable[[], None] = lambda: None
         self.reset()
 
     @property
@@ -50,6 +54,12 @@ class TokenSession:
     def length(self) -> int:
         """How many tokens of each sequence the cache holds, padding included."""
         return int(self._mask.shape[1])
+
+    @property
+    def limit(self) -> int | None:
+        """How many tokens of each sequence there is room for, padding included; None where nothing says so."""
+        layout = self._phases.layouts[DECODE]
+        return min((size for size in (layout.slots, layout.positions) if size is not None), default=None)
 
     def reset(self) -> None:
         """Drop every token that is held."""
@@ -166,6 +176,7 @@ class TokenSession:
         """Run all tokens and return the outputs for the last ``keep``."""
         phases, found = self._phases, dict[str, Array]()
         for phase, piece in phases.pieces(whole, chunk, first):
+            self.watch()
             inputs = inputs_of(phases.signatures[phase], phases.layouts[phase], piece)
             results, self._held = self._backend.run(phases.models[phase], inputs, self._held)
             self._mask = piece.mask

@@ -1,0 +1,126 @@
+"""The tokens and the pixels of pictures that a model makes from a description."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lwmport.errors import UsageError
+from lwmport.generation.choosing import Choosing, Draw, draw_by_seed
+from lwmport.generation.tokenizer import Tokenizer
+from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.pipeline.assemble.package import Package
+from lwmport.pipeline.observer import Observer, tell_steps
+from lwmport.pipeline.session import Session
+from lwmport.pipeline.talk.pictures import Pictures
+from lwmport.registry import load
+from lwmport.requests import check_types
+from lwmport.types import Array
+
+VISION: Final = "vision"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painting:
+    """What is to be made.
+
+    Attributes:
+        prompt: what is to be seen.
+        frames: 1 for a picture, more for a video.
+        cfg_scale: classifier-free guidance.
+        temperature: what logits are divided by.
+        top_k: how many of the largest logits stay; None for the usual number of the family.
+        top_p: the probability that the tokens that stay have together, at least.
+        seed: of what is drawn.
+        own_random: draw as the model's own scripts draw, which needs JAX.
+        strict_codes: choose codes alone; without it an index that is no code becomes the last code, as in LWM.
+
+    Raises:
+        UsageError: a field has another type, or a value that it cannot have.
+    """
+
+    prompt: str
+    frames: int = 1
+    cfg_scale: float = 1.0
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    own_random: bool = False
+    strict_codes: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse types and values that no picture has."""
+        check_types(self)
+        if self.frames < 1:
+            raise UsageError(f"expected at least 1 frame, found {self.frames}")
+        Choosing(temperature=self.temperature, top_k=self.top_k or 0, top_p=self.top_p, seed=self.seed)
+
+
+class Painter:
+    """Makes the tokens of one painting: the first frame as a picture, the others behind it.
+
+    Args:
+        package: the model.
+        painting: what is to be made.
+        session: of its language model.
+        pictures: of the same model.
+        observer: is told of each token.
+
+    Raises:
+        UsageError: the family's own draws are asked for, and are not known.
+    """
+
+    def __init__(
+        self, package: Package, painting: Painting, session: Session, pictures: Pictures, observer: Observer
+    ) -> None:
+        self._package, self._painting, self._session, self._observer = package, painting, session, observer
+        self._pictures = pictures
+        self._tokenizer = Tokenizer(package.tokenizer)
+        self._limit = pictures.count if painting.strict_codes else 0
+        self._draw: Draw | None = None
+        if painting.own_random:
+            if not package.family.draws:
+                raise UsageError(f"expected a family whose own draws are known, found {package.family.name}")
+            self._draw = load(package.family.draws)(painting.seed)
+
+    def frames(self) -> Array:
+        """Return tokens int64 [frames, tokens of a frame]."""
+        prompts, asked = self._package.prompts, self._painting
+        frame = self._package.family.modes[VISION].every
+        first = self._made(prompts.image_words, None, frame, asked.top_k or prompts.image_top_k)
+        if asked.frames == 1:
+            return first[None]
+        others = self._made(prompts.video_words, first, (asked.frames - 1) * frame, asked.top_k or prompts.video_top_k)
+        return np.concatenate([first[None], others.reshape(-1, frame)])
+
+    def pixels(self, tokens: Array) -> Array:
+        """Return pictures uint8 [frames, height, width, 3] of tokens [frames, tokens of a frame]."""
+        codes = tokens[:, :-1]
+        side = round(codes.shape[1] ** 0.5)
+        return self._pictures.pixels(np.minimum(codes, self._pictures.count - 1).reshape(-1, side, side))
+
+    def strange(self, tokens: Array) -> int:
+        """Return how many tokens are no code where a code belongs."""
+        return int((tokens[:, :-1] >= self._pictures.count).sum())
+
+    def _made(self, what: str, first: Array | None, count: int, top_k: int) -> Array:
+        """Return the tokens behind one prompt, int64 [count]."""
+        asked, tokenizer = self._painting, self._tokenizer
+        written = self._package.prompts.picture(tokenizer.encode, what, asked.prompt, tokenizer.pad, first)
+        prompt = Prompt(ids=written.ids, mask=written.mask, codes=written.codes)
+        choosing = Choosing(temperature=asked.temperature, top_k=top_k, top_p=asked.top_p, seed=asked.seed)
+        wish = Wish(
+            count=count,
+            mode=self._package.family.modes[VISION],
+            choosing=choosing,
+            guidance=asked.cfg_scale,
+            limit=self._limit,
+        )
+        draw = self._draw or draw_by_seed(asked.seed, 0 if first is None else len(first))
+        self._observer.phase(f"{what}: {count} tokens")
+        found = []
+        for ids in new_tokens(self._session, prompt, wish, draw):
+            found.append(int(ids[0]))
+            tell_steps(self._observer, "tokens", len(found), count)
+        return np.asarray(found, np.int64)
