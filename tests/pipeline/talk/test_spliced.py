@@ -227,7 +227,10 @@ def others(root: Path) -> dict[str, Path]:
     lwmport.convert(component="llava-projector", out=root / "projector", config="debug", **ANY)
     given = {"checkpoint": str(root / "llava")}
     lwmport.convert(component="llama", out=root / "ids", **ANY, **given)
-    return {name: root / name for name in ("wide", "projector", "ids")}
+    few = {"vocab_size": 280, "hidden_size": published.LANGUAGE, "intermediate_size": 24, "num_hidden_layers": 1,
+           "num_attention_heads": 2, "scan_layers": False}  # fmt: skip
+    lwmport.convert(component="llama-embed", out=root / "few", config=few, **ANY)
+    return {name: root / name for name in ("wide", "projector", "ids", "few")}
 
 
 @pytest.mark.parametrize(
@@ -239,6 +242,7 @@ def others(root: Path) -> dict[str, Path]:
         ("--language {language} --pictures {projector} --embed {embed}",
          "expected a component of pixel_values to image_features"),
         ("--language {language} --pictures {pictures} --embed {ids}", "a component of input_ids to embeddings"),
+        ("--language {pair} --pictures {pictures} --embed {few}", "expected 300 embeddings"),
         ("--language {language} --pictures {embed} --embed {embed}", "expected an image side, whose features"),
         ("--language {ids} --pictures {pictures}", "convert it with --inputs embeds"),
         ("--language {ids} --embed {embed}", "convert it with --inputs embeds"),
@@ -258,5 +262,6 @@ def test_parts_of_different_models_are_one_line(
 
 def test_a_model_that_only_sees_makes_no_pictures(model: Path, tmp_path: Path) -> None:
     words = ["generate", "image", str(model), "--prompt", "a cat", "--out", str(tmp_path / "cat.png")]
-    result = CliRunner().invoke(cli, words)
-    assert "expected a model that makes pictures" in str(result.exception)
+    for more in ([], ["--strict-codes"]):
+        result = CliRunner().invoke(cli, [*words, *more])
+        assert "expected a model that makes pictures" in str(result.exception)
