@@ -16,9 +16,11 @@ EXTRAS: Final = {
     "ai_edge_litert": "tflite",
     "av": "chat",
     "fast_sugiyama": "draw",
+    "fastapi": "serve",
     "flatbuffers": "tflite",
     "onnxsim": "tf",
     "openvino": "openvino",
+    "prometheus_client": "serve",
     "ray": "ray",
     "tensorflow": "tf",
     "tensorstore": "orbax",
@@ -26,6 +28,7 @@ EXTRAS: Final = {
     "tokenizers": "chat",
     "torch": "torch",
     "transformers": "hf",
+    "uvicorn": "serve",
 }
 """Import name of an optional module -> the extra of this package that installs it."""
 

@@ -31,6 +31,7 @@ FACADES = {"__init__.py", "__main__.py"}
 HOMES = {
     "ai_edge_litert": ("converters/tflite/", "runtime/runners/litert", "runtime/pieces/tflite"),
     "click": ("cli/",),
+    "fastapi": ("pipeline/serve/",),
     "flatbuffers": ("converters/tflite/", "runtime/pieces/tflite"),
     "flax": ("models/",),
     # xla.py writes jax2tf's own output, which is JAX's code by definition
@@ -63,16 +64,19 @@ HOMES = {
         "runtime/devices/providers.py",
         "runtime/session/onnxruntime.py",
     ),
+    "prometheus_client": ("pipeline/serve/",),
     "openvino": ("runtime/runners/openvino.py",),
     "onnxsim": ("converters/tf2onnx_route/",),
     "rich": ("cli/",),
     "safetensors": ("checkpoints/",),
     "skimage": ("validators/",),
+    "starlette": ("pipeline/serve/",),
     "tensorflow": ("converters/saved_model/", "runtime/runners/tensorflow.py", "runtime/pieces/tensorflow"),
     "tf2onnx": ("converters/tf2onnx_route/",),
     "tokenizers": ("pipeline/evaluate/clip/",),
     "torch": ("pipeline/evaluate/clip/",),
     "transformers": ("pipeline/evaluate/clip/",),
+    "uvicorn": ("pipeline/serve/",),
 }
 
 ENTRIES = {

@@ -6,6 +6,7 @@ import sys
 
 FRAMEWORKS = {
     "ai_edge_litert",
+    "fastapi",
     "flatbuffers",
     "flax",
     "jax",
@@ -18,6 +19,7 @@ FRAMEWORKS = {
     "skimage",
     "tensorflow",
     "torch",
+    "uvicorn",
 }
 COMMANDS = (
     [],
@@ -35,6 +37,7 @@ COMMANDS = (
     ["list"],
     ["compile"],
     ["doctor"],
+    ["serve"],
 )
 
 

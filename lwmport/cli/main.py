@@ -31,6 +31,7 @@ from lwmport.cli.output import is_plain, print_json
 from lwmport.cli.plan import plan
 from lwmport.cli.port import port
 from lwmport.cli.report import report
+from lwmport.cli.serve import serve
 from lwmport.cli.validate import validate
 from lwmport.cli.verify import verify
 from lwmport.errors import PortError, said
@@ -74,6 +75,7 @@ for command in (
     chat,
     generate,
     eval_,
+    serve,
     checkpoint,
     list_,
     doctor,

@@ -70,6 +70,11 @@ class Tokenizer:
         count: int = self._texts.get_vocab_size(with_added_tokens=True)
         return count
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest token."""
+        return max(map(len, self._texts.get_vocab(with_added_tokens=True)), default=1)
+
     def encode(self, text: str, *, begins: bool = True) -> list[int]:
         """Return the tokens of a text.
 

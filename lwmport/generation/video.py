@@ -29,7 +29,9 @@ ALONE: Final = {
 """Options of FFmpeg for bytes of a stranger's: files that hold their frames. A playlist could name any file or host."""
 
 
-def frames_of(source: Path | bytes, most: int, watch: Callable[[], None] = lambda: None) -> "list[Image.Image]":
+def frames_of(
+    source: Path | bytes, most: int, *, pixels: int = MOST_PIXELS, watch: Callable[[], None] = lambda: None
+) -> "list[Image.Image]":
     """Return the frames of a video, RGB: all of them, or ``most`` of them at equal distances, first and last included.
 
     The places are ``linspace(0, frames - 1, most)`` without their fractions, as in LWM's lwm/vision_chat.py. The video
@@ -38,6 +40,7 @@ def frames_of(source: Path | bytes, most: int, watch: Callable[[], None] = lambd
     Args:
         source: a file, or what one holds: bytes that refer to other files are refused.
         most: frames to return at most.
+        pixels: of a frame at most.
         watch: is called before each frame; what it raises ends the work.
 
     Raises:
@@ -46,11 +49,11 @@ def frames_of(source: Path | bytes, most: int, watch: Callable[[], None] = lambd
     """
     if most < 1:
         raise UsageError(f"expected at least 1 frame, found {most}")
-    total = sum(1 for _ in _decoded(source, watch))
+    total = sum(1 for _ in _decoded(source, pixels, watch))
     if not total:
         raise UsageError(f"expected a video {_place(source)}, found no frame in it")
     places = set(np.linspace(0, total - 1, min(most, total), dtype=int).tolist())
-    frames = zip(count(), _decoded(source, watch))
+    frames = zip(count(), _decoded(source, pixels, watch))
     return [frame.to_image().convert("RGB") for place, frame in frames if place in places]
 
 
@@ -73,25 +76,32 @@ def write_video(path: Path, frames: Array, rate: int) -> None:
         raise PortError(f"expected a video to be written, found: {one_line(error)}") from error
 
 
-def _decoded(source: Path | bytes, watch: Callable[[], None]) -> Iterator[Any]:
+def _decoded(source: Path | bytes, pixels: int, watch: Callable[[], None]) -> Iterator[Any]:
     av = require("av")
     opened = {"file": str(source)} if isinstance(source, Path) else {"file": BytesIO(source), "options": ALONE}
     try:
         with av.open(mode="r", **opened) as container:
             if not container.streams.video:
                 raise UsageError(f"expected a video {_place(source)}, found a file without pictures")
+            _check_size(container.streams.video[0], pixels, source)
             for place, frame in enumerate(container.decode(video=0)):
                 watch()
-                if frame.width * frame.height > MOST_PIXELS or place >= MOST_FRAMES:
-                    raise UsageError(
-                        f"expected at most {MOST_PIXELS:,} pixels a frame, {MOST_FRAMES:,} frames, in the video "
-                        f"{_place(source)}"
-                    )
+                _check_size(frame, pixels, source)
+                if place >= MOST_FRAMES:
+                    raise UsageError(f"expected at most {MOST_FRAMES:,} frames {_place(source)}, found more")
                 yield frame
     except av.error.FFmpegError as error:
         absent = isinstance(source, Path) and not source.exists()
         found = f"nothing {_place(source)}" if absent else one_line(error)
         raise UsageError(f"expected a video {_place(source)}, found: {found}") from error
+
+
+def _check_size(seen: Any, pixels: int, source: Path | bytes) -> None:
+    """Return if a frame, or a stream of frames before the first is decoded, is no larger than it may be."""
+    if seen.width * seen.height > pixels:
+        raise UsageError(
+            f"expected at most {pixels:,} pixels a frame {_place(source)}, found {seen.width} x {seen.height}"
+        )
 
 
 def _place(source: Path | bytes) -> str:

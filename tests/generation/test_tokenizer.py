@@ -21,7 +21,7 @@ def test_every_text_begins_with_the_first_token_and_a_written_one_is_another(tok
     assert len(body) == 2
     assert tokenizer.encode("ab") == [1, *body]
     assert tokenizer.encode("<s>ab") == [1, 1, *body]
-    assert (tokenizer.begin, tokenizer.end, tokenizer.size) == (1, 2, 259)
+    assert (tokenizer.begin, tokenizer.end, tokenizer.size, tokenizer.longest) == (1, 2, 259, len("<unk>"))
 
 
 def test_padding_says_where_it_comes_from(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ def test_a_prefill_and_steps_are_the_whole_run(
     found = stepped(session, tokens, mask, start)
     assert status(found, whole, mask, case) is Status.PASSED
     assert (session.batch, session.length) == (BATCH, TOKENS)
+    assert session.limit is not None
+    assert session.limit >= TOKENS
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -131,6 +133,21 @@ def test_a_prefill_in_chunks_is_the_whole_run(
     assert status(last, whole[:, -1:], mask[:, -1:], case) is Status.PASSED
     every = session.prefill(tokens, mask, chunk=4, keep=None)["logits"]
     assert status(every, whole, mask, case) is Status.PASSED
+
+
+def test_a_prefill_is_ended_between_two_chunks(folder: Callable[[str], Path], tokens: Array, mask: Array) -> None:
+    session = lwmport.Session(folder(next(iter(CASES))))
+    runs: list[int] = []
+
+    def watch() -> None:
+        runs.append(session.length)
+        if len(runs) == 3:
+            raise InterruptedError
+
+    session.watch = watch
+    with pytest.raises(InterruptedError):
+        session.prefill(tokens, mask, chunk=2)
+    assert runs == [0, 2, 4]
 
 
 @pytest.mark.parametrize("case", CASES)

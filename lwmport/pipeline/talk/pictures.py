@@ -58,6 +58,15 @@ class Pictures:
         return np.asarray(np.clip((made.astype(np.float32) + 1) * 127.5, 0, 255), np.uint8)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures that it makes."""
+        part = component_with(self._made, self._names.codes, self._names.pixels, self._folder)
+        height, width, _ = channels_last(
+            next(spec for spec in part.signature.outputs if spec.name == self._names.pixels)
+        )
+        return width, height
+
+    @property
     def count(self) -> int:
         """How many codes there are."""
         part = component_with(self._made, self._names.codes, self._names.pixels, self._folder)

@@ -11,43 +11,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from small_tokenizer import write_tokenizer
 
 import lwmport
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
 from lwmport.generation.choosing import Choosing
 from lwmport.models.llama.prompts import text_prompt, vision_prompt
-from lwmport.models.options import Options
 from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.assemble.run import assemble
 from lwmport.pipeline.talk.pictures import Pictures
 from lwmport.pipeline.talk.talk import Talk
 
 pytest.importorskip("tokenizers", reason="tokenizers is not installed")
-
-LANGUAGE = {
-    "vocab_size": 300, "vision_vocab_size": 8448, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
-    "num_attention_heads": 2, "max_sequence_length": 1200, "scan_layers": False, "initializer_range": 0.5,
-}  # fmt: skip
-PICTURES = {"resolution": 32, "channel_mult": [1, 2], "hidden_channels": 32, "num_res_blocks": 1, "z_channels": 8}
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return the folders of a language model, a VQGAN and a tokenizer."""
-    root = tmp_path_factory.mktemp("talk")
-    common: dict[str, Any] = {"format": "onnx", "batch": "dynamic", "validate": False}
-    lwmport.convert(
-        component="vision-llama", out=root / "llama", config=LANGUAGE, options=Options(sample_mode="all"), **common
-    )
-    lwmport.convert(component="vqgan", out=root / "vqgan", config=PICTURES, **common)
-    return {"language": root / "llama", "pictures": root / "vqgan", "tokenizer": write_tokenizer(root / "tokenizer")}
-
-
-@pytest.fixture(scope="module")
-def model(parts: dict[str, Path]) -> Path:
-    return assemble(**parts, out=parts["language"].parent / "model").folder
 
 
 @pytest.fixture(scope="module")
