@@ -1,5 +1,6 @@
 """A LLaVA and a MiniGPT-4 that run: the answers of LLaVA are those of transformers, token by token, without JAX."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -217,6 +218,31 @@ def test_the_command_answers_and_imports_no_jax(model: Path, picture: Path) -> N
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tokens"] in (1, 2)
+
+
+def test_the_server_answers_as_the_talk_and_paints_nothing(model: Path, picture: Path) -> None:
+    for name in ("fastapi", "uvicorn", "prometheus_client", "httpx"):
+        pytest.importorskip(name, reason=f"{name} is not installed: pip install 'lwmport[serve]' httpx")
+    from fastapi.testclient import TestClient
+
+    from lwmport.pipeline.serve.run import Server, ServeRequest
+
+    package = open_package(model)
+    with Talk(package) as talk:
+        frames = Pictures(package).codes([picture])
+        text = "".join(talk.ask("What?", frames, choosing=Choosing(), most=6))
+    url = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What?"}]
+    asked = {"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 6}
+    server = Server(ServeRequest(model=model, port=0))
+    server._socket.close()
+    with TestClient(server.app, base_url="http://127.0.0.1") as client:
+        found = client.post("/v1/chat/completions", json=asked).json()
+        refused = client.post("/v1/images/generations", json={"prompt": "a cat"})
+        facts = client.get("/health").json()
+    assert found["choices"][0]["message"]["content"] == text
+    assert (refused.status_code, facts["pictures"], facts["paints"]) == (400, True, False)
+    assert "found one that only sees them" in refused.json()["error"]["message"]
 
 
 @pytest.fixture(scope="module")
