@@ -33,6 +33,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; run: pip 
 transformers = pytest.importorskip("transformers", reason="run: pip install 'lwmport[torch]'")
 
 IMAGE, PATCHES, VOCABULARY, NEW = 259, 4, 300, 12
+END = 2
+GREEDY: dict[str, Any] = {"max_new_tokens": NEW, "do_sample": False, "eos_token_id": END, "pad_token_id": 0}
 ANY: dict[str, Any] = {"format": "onnx", "batch": "dynamic", "validate": False}
 PAIR: dict[str, Any] = {"format": "onnx", "dialect": "migraphx", "validate": False}
 EMBEDS = Options(input_form="embeds")
@@ -131,11 +133,14 @@ def transformers_answer(llava: Any, ids: list[int], picture: Path | None) -> lis
         with Image.open(picture) as image:
             given = dict(transformers.LlavaImageProcessorPil(**size)(image, return_tensors="pt"))
     asked = torch.tensor([ids])
-    told = {"max_new_tokens": NEW, "do_sample": False, "eos_token_id": 2, "pad_token_id": 0}
     with torch.no_grad():
-        found = llava.generate(input_ids=asked, attention_mask=torch.ones_like(asked), **told, **given)
-    tokens: list[int] = found[0, len(ids) :].tolist()
-    return tokens[: tokens.index(2)] if 2 in tokens else tokens
+        found = llava.generate(input_ids=asked, attention_mask=torch.ones_like(asked), **GREEDY, **given)
+    return ended(found[0, len(ids) :].tolist())
+
+
+def ended(tokens: list[int]) -> list[int]:
+    """Return the tokens in front of the one that ends an answer."""
+    return tokens[: tokens.index(END)] if END in tokens else tokens
 
 
 @pytest.mark.parametrize("names", [("language", "embed"), ("pair", "embed-64")])
@@ -170,6 +175,29 @@ def test_a_further_question_stands_behind_the_answer(
     ids = ids_of(tokenizer, f"<s>{SYSTEM}USER: <image>\nOne? ASSISTANT:")
     ids += [*first, *ids_of(tokenizer, "</s>USER: Two? ASSISTANT:")]
     assert said == transformers_answer(llava, ids, picture)
+
+
+def test_an_answer_of_minigpt4_is_that_of_transformers_on_the_same_embeddings(
+    parts: dict[str, Path], llava: Any, picture: Path, said: list[int], tmp_path: Path
+) -> None:
+    folders = {name: parts[name] for name in ("language", "embed", "tokenizer")}
+    package = assemble(pictures=parts["minigpt4"], **folders, out=tmp_path / "model")
+    (features,) = Pictures(package).codes([picture])
+    assert features.shape == (published.QUERIES, published.LANGUAGE)
+    with Talk(package) as talk:
+        list(talk.ask("Q?", [features], choosing=Choosing(), most=NEW))
+    start = (
+        "<s>Give the following image: <Img>ImageContent</Img>. You will be able to see the image once I provide it to "
+        "you. Please answer my questions.###Human: <Img>"
+    )
+    with torch.no_grad():
+        before, behind = (
+            llava.get_input_embeddings()(torch.tensor([ids_of(parts["tokenizer"], text)]))
+            for text in (start, "</Img> Q?###Assistant: ")
+        )
+        embeds = torch.cat([before, torch.tensor(features)[None], behind], dim=1)
+        found = llava.generate(inputs_embeds=embeds, **GREEDY)
+    assert said == ended(found[0].tolist())
 
 
 SAID = "a cat###"
