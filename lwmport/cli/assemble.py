@@ -27,7 +27,8 @@ def _other_names() -> dict[str, tuple[str, ...]]:
 
     talked = {name: load(family.prompts) for name, family in FAMILIES.items() if family.prompts}
     seen = dict.fromkeys(prompts.pictures for prompts in talked.values())
-    return {"language": tuple(talked), "pictures": tuple(seen)}
+    sides = [name for name, family in FAMILIES.items() if family.spliced_prompts]
+    return {"language": tuple(talked), "pictures": (*seen, *sides)}
 
 
 def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
@@ -57,7 +58,14 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
     "--pictures",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The folder of what was converted to turn pictures into codes and back. Without it, text alone.",
+    help="The folder of what was converted to turn pictures into codes and back, or of a whole image side. Without it, "
+    "text alone.",
+)
+@click.option(
+    "--embed",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder of what was converted to turn tokens into embeddings, for a language model of --inputs embeds.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="The folder to make.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")

@@ -123,7 +123,10 @@ class WholeModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """Prompts as tokens: ids int64 [rows, n], mask int64 [rows, n] (0 for padding), codes bool [rows, n]."""
+    """Prompts as tokens: ids int64 [rows, n], mask int64 [rows, n] (0 for padding), codes bool [rows, n].
+
+    Where ``codes`` is true, the id is what a picture gave: a code, or the number of a row of its features.
+    """
 
     ids: Array
     mask: Array
@@ -131,31 +134,46 @@ class Written:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompts:
-    """How a language model is talked to. ``encode(text)`` gives the tokens of a text, with what every text begins with.
+class TalkPrompts:
+    """How a language model is asked. ``encode(text)`` gives the tokens of a text, with what every text begins with.
+
+    ``encode(text, begins=False)`` gives them without it.
 
     Attributes:
         text: ``text(encode, question)``: a question without a picture.
-        vision: ``vision(encode, question, frames)``: a question about pictures; ``frames`` are the codes of each.
+        vision: ``vision(encode, question, frames)``: a question about pictures; ``frames`` are the codes of each, or
+            its features [tokens, width].
         later: ``later(encode, question, end)``: a further question; ``end`` is the token that ends an answer, or None.
-        picture: ``picture(encode, what, description, pad, first)``: two rows that make a picture or a video, the second
-            one without a description; ``first`` are the tokens of the frame that comes first, or None.
-        pictures: the family whose components turn pictures into codes and back.
-        pixels: the input of the component that turns a picture into codes; also the output of the one that turns codes
-            into a picture.
-        codes: the output of the first, and the input of the second.
-        image_words, video_words: ``what`` for a picture and for a video.
-        image_top_k, video_top_k: the usual number of largest logits that stay.
-        frames_a_second: of a video.
+        pixels: the input of the component that turns a picture into codes or features.
+        codes: its output.
+        stops: texts that end an answer and are no part of it, beside the tokenizer's own end.
     """
 
     text: Callable[..., Written]
     vision: Callable[..., Written]
     later: Callable[..., Written]
-    picture: Callable[..., Written]
-    pictures: str
     pixels: str
     codes: str
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts(TalkPrompts):
+    """How a language model is talked to that makes pictures too.
+
+    ``pixels`` is also the output of the component that turns codes into a picture, and ``codes`` its input.
+
+    Attributes:
+        picture: ``picture(encode, what, description, pad, first)``: two rows that make a picture or a video, the second
+            one without a description; ``first`` are the tokens of the frame that comes first, or None.
+        pictures: the family whose components turn pictures into codes and back.
+        image_words, video_words: ``what`` for a picture and for a video.
+        image_top_k, video_top_k: the usual number of largest logits that stay.
+        frames_a_second: of a video.
+    """
+
+    picture: Callable[..., Written]
+    pictures: str
     image_words: str
     video_words: str
     image_top_k: int
@@ -219,6 +237,8 @@ class FamilySpec:
             what a reader of the text would notice (`lwmport.validators.language`).
         modes: ways in which a whole language model generates, by name; the first is the usual one.
         prompts: reference to its `Prompts`. Empty: nobody talks to its models.
+        spliced_prompts: of an image side whose features stand among the embeddings of a language model: reference to
+            ``spliced_prompts(config) -> TalkPrompts``, how one is talked to. Empty: the family is no such image side.
         draws: reference to ``draws(seed) -> Draw`` (`lwmport.generation.choosing.Draw`): random numbers as the scripts
             of the models' makers draw them. Empty: they are not known.
         preprocessing: input -> how a picture becomes that input. A picture that is not named is prepared as LWM's are:
@@ -259,6 +279,7 @@ class FamilySpec:
     logits: tuple[str, ...] = ()
     modes: Mapping[str, GenerationMode] = field(default_factory=dict)
     prompts: str = ""
+    spliced_prompts: str = ""
     draws: str = ""
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)

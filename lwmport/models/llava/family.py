@@ -61,6 +61,7 @@ FAMILY: Final = FamilySpec(
         ChosenField(field="text_hidden_size", word="language width", tensor="projector/linear_2/kernel"),
     ),
     marks={"vision/class_embedding": "llava-vision", "projector/linear_1/kernel": "llava-projector"},
+    spliced_prompts="lwmport.models.llava.prompts:prompts",
     preprocessing={"pixel_values": PADDED},
     words={
         "outputs/image_embeds": "axes [batch, patches, channels]; llava-projector reads them",

@@ -73,6 +73,7 @@ FAMILY: Final = FamilySpec(
         "vit/cls_token": "minigpt4-vision",
         "llama_proj/kernel": "minigpt4-projection",
     },
+    spliced_prompts="lwmport.models.minigpt4.prompts:prompts",
     preprocessing={"pixel_values": SQUASHED},
     words={
         "outputs/image_embeds": f"{_STATES}, the class token first; minigpt4-qformer reads them",

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import manifest, plain
-from lwmport.errors import ArtifactError
+from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
-from lwmport.models.spec import FamilySpec, Prompts
+from lwmport.models.spec import FamilySpec, Prompts, TalkPrompts
 from lwmport.models.specs import spec_of
 from lwmport.registry import load
+from lwmport.runtime.session.layout import IDS
 from lwmport.small_files import read_small
 from lwmport.types import DECODE
 
@@ -19,6 +20,7 @@ FORMAT: Final = "lwmport-model/1"
 
 LANGUAGE: Final = "language"
 PICTURES: Final = "pictures"
+EMBED: Final = "embed"
 TOKENIZER: Final = "tokenizer"
 """The folders of the parts."""
 
@@ -46,15 +48,31 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """An assembled model: its record, and where its parts are. ``pictures`` is None for a model of text alone."""
+    """An assembled model: its record, how it is asked, and where its parts are.
+
+    ``family`` is that of the language model. ``pictures`` is None for a model of text alone. ``embed`` is there where
+    the language model takes embeddings, among which features of pictures stand.
+    """
 
     folder: Path
     record: Record
     family: FamilySpec
-    prompts: Prompts
+    prompts: TalkPrompts
     language: Path
     tokenizer: Path
     pictures: Path | None = None
+    embed: Path | None = None
+
+    @property
+    def painting(self) -> Prompts:
+        """How it is asked for pictures.
+
+        Raises:
+            UsageError: it makes none.
+        """
+        if not isinstance(self.prompts, Prompts):
+            raise UsageError(f"expected a model that makes pictures in {self.folder}, found one that only sees them")
+        return self.prompts
 
 
 def open_package(folder: Path) -> Package:
@@ -72,19 +90,21 @@ def open_package(folder: Path) -> Package:
     record = plain.decode(Record, value, str(path))
     if record.format != FORMAT:
         raise ArtifactError(f"{path}: expected the format {FORMAT}, found {record.format!r}")
-    prompts = prompts_of(record.family)
-    missing = [name for name in (LANGUAGE, TOKENIZER) if not (folder / name).is_dir()]
+    family, embed, pictures = family_of(record.family), folder / EMBED, folder / PICTURES
+    splices = embed.is_dir()
+    needed = (LANGUAGE, TOKENIZER, PICTURES) if splices else (LANGUAGE, TOKENIZER)
+    missing = [name for name in needed if not (folder / name).is_dir()]
     if missing:
         raise ArtifactError(f"expected the folder {folder / missing[0]}, found none; assemble the model again")
-    pictures = folder / PICTURES
     return Package(
         folder=folder,
         record=record,
-        family=family_of(record.family),
-        prompts=prompts,
+        family=family,
+        prompts=spliced_prompts_of(manifest.read(pictures), pictures) if splices else prompts_of(record.family),
         language=folder / LANGUAGE,
         tokenizer=folder / TOKENIZER,
         pictures=pictures if pictures.is_dir() else None,
+        embed=embed if splices else None,
     )
 
 
@@ -107,6 +127,21 @@ def prompts_of(name: str) -> Prompts:
         ArtifactError: nobody talks to them.
     """
     found: Prompts = load(family_of(name).prompts)
+    return found
+
+
+def spliced_prompts_of(made: Manifest, folder: Path) -> TalkPrompts:
+    """Return how a language model is asked that takes embeddings, by the manifest of its image side.
+
+    Raises:
+        ArtifactError: it is of another kind of model.
+    """
+    family = spec_of(made.family)
+    if family is None or not family.spliced_prompts:
+        raise ArtifactError(
+            f"expected an image side, whose features stand among embeddings, in {folder}, found {made.component}"
+        )
+    found: TalkPrompts = load(family.spliced_prompts)(made.config)
     return found
 
 
@@ -133,3 +168,15 @@ def component_with(made: Manifest, given: str, found: str, folder: Path) -> Comp
         if inputs == {given} and found in {spec.name for spec in part.signature.outputs}:
             return part
     raise ArtifactError(f"expected a component of {given} to {found} in {folder}, found {made.component}")
+
+
+def embedding_of(made: Manifest, folder: Path) -> ComponentEntry:
+    """Return the component of a manifest that turns tokens into embeddings.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    for part in made.components:
+        if {spec.name for spec in part.signature.inputs} == {IDS} and len(part.signature.outputs) == 1:
+            return part
+    raise ArtifactError(f"expected a component of {IDS} to embeddings in {folder}, found {made.component}")

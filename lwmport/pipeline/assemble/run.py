@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from lwmport import __version__, atomic, digest, disk, manifest, owned, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.generation.tokenizer import FILES, Tokenizer
 from lwmport.manifest import Manifest
+from lwmport.pipeline.assemble.fitting import check_fit, rows_of
 from lwmport.pipeline.assemble.package import (
+    EMBED,
     FORMAT,
     LANGUAGE,
     NAME,
@@ -19,15 +21,12 @@ from lwmport.pipeline.assemble.package import (
     TOKENIZER,
     Package,
     Record,
-    component_with,
     language_of,
     open_package,
-    prompts_of,
 )
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.session.layout import IDS
-from lwmport.types import Signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,9 @@ class AssembleRequest:
         language: the folder of a whole language model.
         tokenizer: the folder of its tokenizer.
         out: the folder to make.
-        pictures: the folder of what turns pictures into codes and back; None for a model of text alone.
+        pictures: the folder of what turns pictures into codes and back, or of an image side; None for a model of text
+            alone.
+        embed: the folder of what turns tokens into embeddings, for a language model that takes those.
 
     Raises:
         UsageError: a field has another type.
@@ -48,6 +49,7 @@ class AssembleRequest:
     tokenizer: Path
     out: Path
     pictures: Path | None = None
+    embed: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse other types."""
@@ -63,17 +65,12 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
         UsageError: a tokenizer with other tokens than the model, or files of the user's in the way.
     """
     observer = observer or Silent()
-    language = language_of(request.language)
-    prompts = prompts_of(language.family)
-    tokenizer = Tokenizer(request.tokenizer)
-    _check_vocabulary(language, tokenizer, request)
-    parts = {LANGUAGE: (request.language, _files(request.language))}
-    made = {LANGUAGE: language}
-    if request.pictures is not None:
-        made[PICTURES] = manifest.read(request.pictures)
-        for given, found in ((prompts.pixels, prompts.codes), (prompts.codes, prompts.pixels)):
-            component_with(made[PICTURES], given, found, request.pictures)
-        parts[PICTURES] = request.pictures, _files(request.pictures)
+    folders = {LANGUAGE: request.language, PICTURES: request.pictures, EMBED: request.embed}
+    given = {name: folder for name, folder in folders.items() if folder is not None}
+    made = {name: (language_of if name == LANGUAGE else manifest.read)(folder) for name, folder in given.items()}
+    check_fit(made, given)
+    _check_vocabulary(made, Tokenizer(request.tokenizer), request)
+    parts = {name: (folder, _files(folder)) for name, folder in given.items()}
     own = [name for name in FILES if (request.tokenizer / name).is_file()]
     parts[TOKENIZER] = request.tokenizer, {name: digest.of_file(request.tokenizer / name) for name in own}
     earlier = owned.Earlier(owned.listed(Path(NAME), FORMAT))
@@ -85,7 +82,7 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
         record = Record(
             format=FORMAT,
             lwmport=__version__,
-            family=language.family,
+            family=made[LANGUAGE].family,
             verdicts={name: one.verdict for name, one in made.items()},
             files={f"{name}/{file}": sha256 for name, (_, files) in parts.items() for file, sha256 in files.items()},
         )
@@ -93,24 +90,16 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
     return open_package(request.out)
 
 
-def _check_vocabulary(language: Manifest, tokenizer: Tokenizer, request: AssembleRequest) -> None:
+def _check_vocabulary(made: Mapping[str, Manifest], tokenizer: Tokenizer, request: AssembleRequest) -> None:
     """Return if each token of a tokenizer is one of the model."""
-    rows = _rows(part.signature for part in language.components)
+    rows = rows_of(made.get(EMBED, made[LANGUAGE]))
+    if rows is None:
+        raise ArtifactError(f"expected a model that takes {IDS}, found none")
     if tokenizer.size > rows:
         raise UsageError(
             f"expected at most {rows:,} tokens in {request.tokenizer}, as the model in {request.language} has, "
             f"found {tokenizer.size:,}"
         )
-
-
-def _rows(signatures: Iterable[Signature]) -> int:
-    for signature in signatures:
-        for spec in signature.inputs:
-            if spec.name == IDS and spec.tables is not None:
-                return spec.tables.rows[0]
-            if spec.name == IDS and spec.value_range is not None:
-                return int(spec.value_range[1]) + 1
-    raise ArtifactError(f"expected a model that takes {IDS}, found none")
 
 
 def _files(folder: Path) -> dict[str, str]:

@@ -91,8 +91,8 @@ def _add_facts(app: FastAPI, house: House) -> None:
     async def health() -> dict[str, Any]:
         """Return that the server is up, and how long its line is."""
         line = house.line
-        return {"status": "ok", "model": house.name, "pictures": house.engine.sees, "running": line.running,
-                "waiting": line.waiting}  # fmt: skip
+        return {"status": "ok", "model": house.name, "pictures": house.engine.sees,
+                "paints": house.engine.paints, "running": line.running, "waiting": line.waiting}  # fmt: skip
 
     @app.get(METRICS)
     async def metrics() -> Response:

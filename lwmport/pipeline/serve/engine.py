@@ -10,6 +10,7 @@ import numpy as np
 from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.models.spec import Prompts
 from lwmport.pipeline.assemble.package import Package
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.serve.asked import ChatAsked, PictureAsked
@@ -20,6 +21,7 @@ from lwmport.pipeline.serve.uploads import frames_in
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.painter import Painter
 from lwmport.pipeline.talk.pictures import Pictures
+from lwmport.pipeline.talk.spliced import SplicedSession, open_session
 from lwmport.pipeline.talk.talk import TEXT
 from lwmport.types import Array
 
@@ -74,12 +76,17 @@ class Engine:
         self._package, self._limits, self._chunk = package, limits, chunk
         self._tokenizer = Tokenizer(package.tokenizer)
         self._pictures = Pictures(package, runner) if package.pictures else None
-        self.session = Session(package.language, runner=runner, threads=threads)
+        self.session = open_session(package, runner=runner, threads=threads)
 
     @property
     def sees(self) -> bool:
-        """Whether the model sees and makes pictures."""
+        """Whether the model sees pictures."""
         return self._pictures is not None
+
+    @property
+    def paints(self) -> bool:
+        """Whether the model makes pictures."""
+        return self.sees and isinstance(self._package.prompts, Prompts)
 
     def answer(self, asked: ChatAsked, watch: Watch) -> Answer:
         """Return the answer to a dialogue; its pieces are yet to come.
@@ -97,7 +104,7 @@ class Engine:
             stop=frozenset() if end is None else frozenset({end}),
             chunk=self._chunk,
         )
-        return Answer(self.session, self._tokenizer, prompt, wish, asked.stops)
+        return Answer(self.session, self._tokenizer, prompt, wish, (*asked.stops, *self._package.prompts.stops))
 
     def picture(self, asked: PictureAsked, watch: Watch) -> str:
         """Return a picture, PNG in base64.
@@ -108,6 +115,8 @@ class Engine:
         self.session.watch = watch
         self._check_length(len(asked.painting.prompt), "prompt")
         pictures = self._seeing("a picture is to be made", "prompt")
+        if not self.paints:
+            raise RefusedError("expected a model that makes pictures, found one that only sees them", param="prompt")
         size = "x".join(map(str, pictures.size))
         if asked.size not in ("", size):
             raise RefusedError(
@@ -130,6 +139,8 @@ class Engine:
         prompts, encode, end = self._package.prompts, self._tokenizer.encode, self._tokenizer.end
         frames = self._frames(dialogue, watch)
         question = dialogue.question
+        if frames and isinstance(self.session, SplicedSession):
+            self.session.show(frames)
         first = prompts.vision(encode, question, frames) if frames else prompts.text(encode, question)
         ids, codes = [first.ids[0]], [first.codes[0]]
         for turn in dialogue.later:
@@ -142,7 +153,7 @@ class Engine:
         )
 
     def _frames(self, dialogue: Dialogue, watch: Watch) -> list[Array]:
-        """Return the codes of all pictures and frames."""
+        """Return the codes or features of all pictures and frames."""
         if not dialogue.uploads:
             return []
         pictures = self._seeing("a picture or a video came", dialogue.uploads[0].param)

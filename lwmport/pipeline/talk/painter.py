@@ -86,7 +86,7 @@ class Painter:
 
     def frames(self) -> Array:
         """Return tokens int64 [frames, tokens of a frame]."""
-        prompts, asked = self._package.prompts, self._painting
+        prompts, asked = self._package.painting, self._painting
         frame = self._package.family.modes[VISION].every
         first = self._made(prompts.image_words, None, frame, asked.top_k or prompts.image_top_k)
         if asked.frames == 1:
@@ -107,7 +107,7 @@ class Painter:
     def _made(self, what: str, first: Array | None, count: int, top_k: int) -> Array:
         """Return the tokens behind one prompt, int64 [count]."""
         asked, tokenizer = self._painting, self._tokenizer
-        written = self._package.prompts.picture(tokenizer.encode, what, asked.prompt, tokenizer.pad, first)
+        written = self._package.painting.picture(tokenizer.encode, what, asked.prompt, tokenizer.pad, first)
         prompt = Prompt(ids=written.ids, mask=written.mask, codes=written.codes)
         choosing = Choosing(temperature=asked.temperature, top_k=top_k, top_p=asked.top_p, seed=asked.seed)
         wish = Wish(

@@ -81,6 +81,7 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
     """
     observer = observer or Silent()
     package = open_package(request.model)
+    prompts = package.painting
     pictures = Pictures(package, request.runner)
     check_writable(request.out.parent)
     observer.phase(f"open {package.language}")
@@ -94,7 +95,7 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
     pixels = painter.pixels(tokens)
     with atomic.new_name(request.out) as path:
         if request.frames > 1:
-            write_video(path, pixels, package.prompts.frames_a_second)
+            write_video(path, pixels, prompts.frames_a_second)
         else:
             Image.fromarray(pixels[0]).save(path, format=_format(request.out))
     return Painted(out=request.out, tokens=tokens, strange=painter.strange(tokens), seconds=seconds, runner=runner)

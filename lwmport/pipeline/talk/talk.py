@@ -9,11 +9,12 @@ from typing import Self
 import numpy as np
 
 from lwmport.generation.choosing import Choosing
+from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.models.spec import Written
 from lwmport.pipeline.assemble.package import Package
-from lwmport.pipeline.session import Session
+from lwmport.pipeline.talk.spliced import SplicedSession, open_session
 from lwmport.types import Array
 
 TEXT = "text"
@@ -52,8 +53,9 @@ class Talk:
     ) -> None:
         self._package = package
         self.tokenizer = Tokenizer(package.tokenizer)
-        self.session = Session(package.language, runner=runner, threads=threads, checkpoint=checkpoint)
+        self.session = open_session(package, runner=runner, threads=threads, checkpoint=checkpoint)
         self._last: int | None = None
+        self._stopped = False
         self.answered: Answered | None = None
 
     def ask(
@@ -69,7 +71,7 @@ class Talk:
 
         Args:
             question: the user's words.
-            frames: the codes of a picture, or of the frames of a video; of the first question alone.
+            frames: the codes or features of a picture, or of the frames of a video; of the first question alone.
             choosing: how tokens are chosen.
             most: tokens of the answer at most.
             chunk: tokens of the prompt to run at once.
@@ -83,6 +85,7 @@ class Talk:
         stop = frozenset() if end is None else frozenset({end})
         wish = Wish(count=most, mode=mode, choosing=choosing, stop=stop, chunk=chunk)
         started, times = time.perf_counter(), list[float]()
+        self._stopped = False
 
         def tokens() -> Iterator[int]:
             for ids in new_tokens(self.session, prompt, wish):
@@ -92,7 +95,7 @@ class Talk:
                     yield self._last
 
         try:
-            yield from self.tokenizer.pieces(tokens())
+            self._stopped = yield from until(self.tokenizer.pieces(tokens()), self._package.prompts.stops)
         finally:
             if times:
                 self.answered = Answered(
@@ -106,16 +109,26 @@ class Talk:
         prompts, encode = self._package.prompts, self.tokenizer.encode
         if self.session.length:
             return self._further(prompts.later(encode, question, self.tokenizer.end))
+        if frames and isinstance(self.session, SplicedSession):
+            self.session.show(frames)
         written = prompts.vision(encode, question, frames) if frames else prompts.text(encode, question)
         return Prompt(ids=written.ids, codes=written.codes if self.session.has_codes else None)
 
     def _further(self, written: Written) -> Prompt:
         """Return a further question behind the answer, whose last token the session does not hold yet."""
         ids, codes = written.ids, written.codes
-        if self._last is not None and self._last != ids[0, 0]:
+        if self._stopped:
+            told = self._told(ids[0])
+            ids, codes = ids[:, told:], codes[:, told:]
+        if self._last is not None and (self._stopped or self._last not in (ids[0, 0], self.tokenizer.end)):
             ids = np.concatenate([[[self._last]], ids], axis=1)
             codes = np.concatenate([[[False]], codes], axis=1)
         return Prompt(ids=ids, codes=codes if self.session.has_codes else None, goes_on=True)
+
+    def _told(self, ids: Array) -> int:
+        """Return how many tokens at the beginning of a further question a text that ended the answer has said."""
+        stops = (self.tokenizer.encode(stop, begins=False) for stop in self._package.prompts.stops)
+        return next((len(stop) for stop in stops if ids[: len(stop)].tolist() == stop), 0)
 
     def close(self) -> None:
         """Close the model."""

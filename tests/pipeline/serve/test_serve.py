@@ -183,7 +183,8 @@ def test_a_video_is_seen(client: Any, tmp_path: Path) -> None:
 
 def test_facts_are_told(client: Any) -> None:
     assert client.get("/health").json() == {
-        "status": "ok", "model": "model", "pictures": True, "running": 0, "waiting": 0,
+        "status": "ok", "model": "model", "pictures": True, "paints": True, "running": 0,
+        "waiting": 0,
     }  # fmt: skip
     (model,) = client.get("/v1/models").json()["data"]
     assert (model["id"], model["object"]) == ("model", "model")

@@ -2,7 +2,7 @@
 
 const at = (id) => document.getElementById(id);
 const talk = at("talk"), text = at("text"), file = at("file"), state = at("state");
-let model = "", messages = [], upload = null, stopping = null, pictures = false;
+let model = "", messages = [], upload = null, stopping = null, pictures = false, paints = false;
 
 function headers() {
   const token = at("token").value;
@@ -31,7 +31,8 @@ function say(kind, words = "") {
 function render() {
   const busy = stopping !== null;
   document.querySelectorAll(".needs").forEach((button) => { button.disabled = busy; });
-  at("paint").hidden = at("upload").hidden = !pictures;
+  at("upload").hidden = !pictures;
+  at("paint").hidden = !paints;
   at("stop").hidden = !busy;
   file.disabled = busy || messages.length > 0;
   at("upload").classList.toggle("off", file.disabled);
@@ -171,6 +172,7 @@ file.addEventListener("change", async () => {
 fetch("health").then((response) => response.json()).then((found) => {
   model = found.model;
   pictures = found.pictures;
+  paints = found.paints;
   at("model").textContent = document.title = model;
   render();
 }, () => { state.textContent = "The server does not answer."; });
