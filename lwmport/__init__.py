@@ -7,6 +7,7 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 - `compare` shows how the structures of two models differ, and what that means for each target;
 - `plan` tells what a model takes of a device's memory, and which devices have room for it;
 - `bench` measures how fast a model is on this machine;
+- `captions` judges the captions of two devices by how well they fit their pictures;
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from lwmport.pipeline.compile.run import compile_models as compile  # noqa: A004 - the word of the command line
     from lwmport.pipeline.convert.request import ConvertRequest, Outcome
     from lwmport.pipeline.convert.run import convert
+    from lwmport.pipeline.evaluate.captions.request import CaptionsRequest
+    from lwmport.pipeline.evaluate.captions.run import captions
     from lwmport.pipeline.footprint.record import MemoryPlan
     from lwmport.pipeline.footprint.request import PlanRequest
     from lwmport.pipeline.footprint.run import plan
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.speed.run import bench
     from lwmport.pipeline.validate.run import ValidateRequest, validate
     from lwmport.reports.bisection import Bisection
+    from lwmport.reports.captions.record import Captions
     from lwmport.reports.comparison.record import Comparison
     from lwmport.reports.speed.record import Bench
     from lwmport.types import Status
@@ -75,6 +79,8 @@ __all__ = [
     "Bisection",
     "BundleOutcome",
     "BundleRequest",
+    "Captions",
+    "CaptionsRequest",
     "CheckOutcome",
     "CheckRequest",
     "CheckpointError",
@@ -113,6 +119,7 @@ __all__ = [
     "bench",
     "bisect",
     "bundle",
+    "captions",
     "check",
     "compare",
     "compile",
@@ -133,6 +140,8 @@ _API = {
     "Bisection": "lwmport.reports.bisection:Bisection",
     "BundleOutcome": "lwmport.pipeline.bundle.run:BundleOutcome",
     "BundleRequest": "lwmport.pipeline.bundle.run:BundleRequest",
+    "Captions": "lwmport.reports.captions.record:Captions",
+    "CaptionsRequest": "lwmport.pipeline.evaluate.captions.request:CaptionsRequest",
     "CheckOutcome": "lwmport.pipeline.check:CheckOutcome",
     "CheckRequest": "lwmport.pipeline.check:CheckRequest",
     "CheckpointError": "lwmport.errors:CheckpointError",
@@ -170,6 +179,7 @@ _API = {
     "bench": "lwmport.pipeline.speed.run:bench",
     "bisect": "lwmport.pipeline.bisect.run:bisect",
     "bundle": "lwmport.pipeline.bundle.run:bundle",
+    "captions": "lwmport.pipeline.evaluate.captions.run:captions",
     "check": "lwmport.pipeline.check:check_models",
     "compare": "lwmport.pipeline.compare.run:compare",
     "compile": "lwmport.pipeline.compile.run:compile_models",

@@ -28,6 +28,7 @@ OBSERVED: Final = ("phase", "progress")
 WORDS: Final[Mapping[Any, str]] = {
     str: "a text",
     int: "a whole number",
+    float: "a number",
     bool: "True or False",
     Path: "a path",
     type(None): "None",
@@ -171,6 +172,8 @@ def _fitted(hint: Any, value: Any) -> Any:
         return value if isinstance(value, hint) else hint(os.fspath(value))
     if hint is int:
         return _whole(value)
+    if hint is float and _whole(value) is not _WRONG:
+        return float(value)
     return value if isinstance(value, hint) else _WRONG
 
 

@@ -70,8 +70,9 @@ HOMES = {
     "skimage": ("validators/",),
     "tensorflow": ("converters/saved_model/", "runtime/runners/tensorflow.py", "runtime/pieces/tensorflow"),
     "tf2onnx": ("converters/tf2onnx_route/",),
-    "torch": (),
-    "transformers": (),
+    "tokenizers": ("pipeline/evaluate/clip/",),
+    "torch": ("pipeline/evaluate/clip/",),
+    "transformers": ("pipeline/evaluate/clip/",),
 }
 
 ENTRIES = {

@@ -25,6 +25,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PlanRequest": {"model": "llama"},
     "BenchRequest": {"model": "llama"},
     "GenerateRequest": {"model": "m", "prompt": "p.npz", "out": "o.npz", "new_tokens": 1},
+    "CaptionsRequest": {"a": "a.json", "b": "b.json", "images": "images", "judge": "judge"},
     "BundleRequest": {"folder": "out", "target": "cpu", "out": "x.zip"},
     "VerifyRequest": {"path": "x.zip"},
     "PortRequest": {"conversion": lwmport.ConvertRequest(**CONVERSION), "target": "cpu"},

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from lwmport.pipeline.footprint import record as plans
 from lwmport.reports import files, ports
+from lwmport.reports.captions import record as captions
 from lwmport.reports.record import Report
 from lwmport.reports.speed import record as speed
 from lwmport.types import TensorDiff
@@ -54,6 +55,9 @@ def schemas() -> dict[str, Any]:
         ),
         "bench.schema.json": _document(
             "What 'lwmport bench' measured: bench.json.", speed.Bench, speed.FORMAT, {"key": {"type": "string"}}
+        ),
+        "captions.schema.json": _document(
+            "What 'lwmport eval captions' found: captions.json.", captions.Captions, captions.FORMAT, {}
         ),
         "plan.schema.json": _document(
             "What 'lwmport plan --json' prints.",

@@ -45,6 +45,14 @@ def names(field: str, *choices: str) -> Completer:
     return complete
 
 
+def models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete whole models, components, and files."""
+    from lwmport.models.families import MODELS, NAMES
+
+    found = [CompletionItem(name) for name in (*MODELS, *NAMES) if _begins(name, incomplete)]
+    return [*found, CompletionItem(incomplete, type="file")]
+
+
 def files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete files and folders, where the type of a value is a text."""
     return [CompletionItem(incomplete, type="file")]

@@ -72,7 +72,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
     from lwmport.checkpoints.opening import FOLDERS, FORMATS
     from lwmport.converters import CONVERTERS
     from lwmport.converters.dialects import DEFAULTS, DIALECTS
-    from lwmport.models.families import GROUPS, SUMMARIES
+    from lwmport.models.families import GROUPS, MODELS, SUMMARIES
     from lwmport.models.specs import FAMILIES
     from lwmport.runtime.registry import RUNNERS
     from lwmport.targets.dialects import ALL_DIALECTS
@@ -87,6 +87,7 @@ def catalogue() -> dict[str, dict[str, Any]]:
     }
     return {
         "components": {**groups, **SUMMARIES},
+        "whole models": {name: model.summary for name, model in MODELS.items()},
         "configurations": configurations(),
         "conversions": conversions(),
         "families": {**{name: _package(FAMILIES, name) for name in FAMILIES}, **_left_out(FAMILIES)},

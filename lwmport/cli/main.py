@@ -23,6 +23,7 @@ from lwmport.cli.compile import compile_
 from lwmport.cli.completion import completion
 from lwmport.cli.convert import convert
 from lwmport.cli.doctor import doctor
+from lwmport.cli.eval import eval_
 from lwmport.cli.generate import generate
 from lwmport.cli.inspect import inspect
 from lwmport.cli.listing import list_
@@ -72,6 +73,7 @@ for command in (
     assemble,
     chat,
     generate,
+    eval_,
     checkpoint,
     list_,
     doctor,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lwmport.cli.completion import names
+from lwmport.cli.completion import models, names
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.wording import printable
@@ -17,7 +17,7 @@ COLOURS: Final = {"yes": "green", "no": "red", "with": "yellow", "not known": "y
 
 
 @click.command(short_help="Tell what a model takes of a device's memory, and which devices have room for it.")
-@click.argument("model", shell_complete=names("component"))
+@click.argument("model", shell_complete=models)
 @click.option(
     "--config",
     default="lwm",

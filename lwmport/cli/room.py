@@ -28,7 +28,7 @@ FILES: Final = 500 * MIB, 120 * MIB
 
 LOADED: Final = {
     **dict.fromkeys(
-        ("bench", "bundle", "compare", "compile", "convert", "plan", "port", "validate", "verify"), RUNTIMES
+        ("bench", "bundle", "compare", "compile", "convert", "eval", "plan", "port", "validate", "verify"), RUNTIMES
     ),
     **dict.fromkeys(("check", "checkpoint"), FILES),
 }

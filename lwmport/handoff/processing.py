@@ -1,5 +1,6 @@
 """What surrounds a model: how a picture becomes its input, and its output a picture again."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -29,6 +30,16 @@ def processing_of(signature: Signature, family: FamilySpec) -> dict[str, Process
         for name, what in {**before, **after}.items()
     }
     return {name: what for name, what in found.items() if what is not NOTHING}
+
+
+def prepared(signature: Signature, preprocessing: Mapping[str, Preprocessing]) -> dict[str, str]:
+    """Return, for each input that is a picture, what makes it of one, in a line."""
+    pictures = {
+        spec.name: _picture_in(spec, preprocessing[spec.name])
+        for spec in signature.inputs
+        if spec.name in preprocessing
+    }
+    return {name: "; ".join(what.steps) for name, what in pictures.items()}
 
 
 def _of_caches(signature: Signature) -> dict[str, str]:

@@ -63,6 +63,9 @@ STATIC_GROUPS: Final = Table(lambda spec: {part.name: part.static for part in sp
 NAMES: Final = Table(lambda spec: {**spec.groups, **{part.name: (part.name,) for part in spec.components}})
 """Every name that can be asked for -> the components that it stands for."""
 
+MODELS: Final = Table(lambda spec: {model.name: model for model in spec.models})
+"""Model of several components -> its record."""
+
 
 def takers() -> dict[str, tuple[str, ...]]:
     """Return each option of `Options` that not every component takes -> the components that it changes."""

@@ -91,7 +91,7 @@ class ComponentReport:
 
     ``preflight`` is what the rules of the artifact's target say, None if it is for none in particular. ``faults`` are
     what is wrong with its files besides its numbers. ``where`` it was run, and whether that is the device that it is
-    meant for.
+    meant for. ``prepared`` says in words how a picture becomes each input that is one.
     """
 
     validation: Validation
@@ -106,6 +106,7 @@ class ComponentReport:
     faults: tuple[Fault, ...] = field(default=(), metadata=ADDED)
     where: str = field(default=CPU, metadata=ADDED)
     on_device: bool = field(default=False, metadata=ADDED)
+    prepared: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
 
     @property
     def title(self) -> str:

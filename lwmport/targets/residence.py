@@ -14,6 +14,7 @@ class Residence:
         arena: memory for values is taken in powers of two, and again as one block once the sizes of a run come back.
         mapped_tables: tables of which rows are picked stay in their file; only the rows that are read come to memory.
         widened: weights of float16 are held as float32, which is what is computed in.
+        packed: weights are copied from their mapped file one by one: while one is, its pages of the file are there too.
         sources: name of a field -> where it is known from.
     """
 
@@ -22,6 +23,7 @@ class Residence:
     arena: bool = False
     mapped_tables: bool = False
     widened: bool = False
+    packed: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from lwmport.cli.completion import SHELLS
 from lwmport.cli.main import cli
 from lwmport.converters import CONVERTERS
-from lwmport.models.families import NAMES, config_names
+from lwmport.models.families import MODELS, NAMES, config_names
 from lwmport.runtime.registry import RUNNERS
 from lwmport.targets.registry import TARGETS
 
@@ -48,6 +48,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "completion ": SHELLS,
     "checkpoint ": ("convert", "make"),
     "port --target npu --soc ": (),
+    "plan ": (*MODELS, *NAMES),
+    "plan LLaVA-1": ("llava-1.5-7b", "llava-1.5-13b"),
 }
 
 

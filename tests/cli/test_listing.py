@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lwmport.cli.main import cli
 from lwmport.converters.dialects import dialect_for
-from lwmport.models.families import NAMES, parts_of
+from lwmport.models.families import MODELS, NAMES, parts_of
 from lwmport.models.options import Options
 from lwmport.pipeline.names import named
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -26,6 +26,11 @@ def test_every_component_has_its_configurations(told: dict[str, Any]) -> None:
     assert "lwm-text-1m" in told["configurations"]["llama"]
     assert "lwm-text-1m" not in told["configurations"]["vision-llama"]
     assert told["configurations"]["vqgan"] == ["lwm", "debug"]
+
+
+def test_models_of_several_components_are_listed(told: dict[str, Any]) -> None:
+    assert told["whole models"]["llava-1.5-7b"] == "LLaVA-1.5 7b: CLIP's tower, the projector and the language model"
+    assert set(told["whole models"]) == set(MODELS)
 
 
 def test_what_a_component_can_become_is_what_convert_takes(told: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from lwmport import plain
 from lwmport.errors import ArtifactError
 from lwmport.handoff import record
-from lwmport.handoff.processing import processing_of
+from lwmport.handoff.processing import prepared, processing_of
 from lwmport.handoff.record import Bundle, Spec
 from lwmport.manifest import FileEntry
 from lwmport.models.families import resolve
@@ -114,6 +114,9 @@ def test_a_picture_may_have_a_mean_and_a_deviation_for_each_channel() -> None:
     assert how.value_range == (-1.0, 3.0)
     assert "covers 16 x 24 (height x width)" in found.steps[1]
     assert "mean [0.5, 0.25, 0], deviation [0.5, 0.25, 1]" in found.steps[2]
+    assert prepared(Signature(inputs=(pixels,), outputs=(pixels,)), family.preprocessing) == {
+        "pixels": "; ".join(found.steps)
+    }
     white = np.full((1, 16, 24, 3), 255, np.float32)
     assert np.array_equal(scaled(white, pixels, how)[0, :, 0, 0], [1, 3, 1])
     assert scaled(white, pixels, how).shape == (1, 3, 16, 24)

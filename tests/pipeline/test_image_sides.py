@@ -33,3 +33,6 @@ def test_every_block_can_be_tapped(name: str, tmp_path: Path) -> None:
     assert outcome.status is Status.PASSED
     (tapped,) = (path for path in tmp_path.glob("*.taps.onnx"))
     assert WHOLES[name].encode() in tapped.read_bytes()
+    assert outcome.report is not None
+    (part, *_) = outcome.report.components
+    assert "/ deviation by channel" in part.prepared["pixel_values"]

@@ -45,11 +45,22 @@ def hostile(report: Report) -> Report:
         **dict.fromkeys(("component", "artifact", "reason", "reference", "runner", "inputs"), SCRIPT),
     )
     artifact = dataclasses.replace(part.artifact, format=SCRIPT, dialect=SCRIPT, operators={SCRIPT: 1})
-    part = dataclasses.replace(part, validation=validation, artifact=artifact, galleries=(gallery,))
+    prepared = {SCRIPT: SCRIPT}
+    part = dataclasses.replace(part, validation=validation, artifact=artifact, galleries=(gallery,), prepared=prepared)
     return dataclasses.replace(
         report, title=SCRIPT, sentence=SCRIPT, machine=SCRIPT, components=(part,), versions={SCRIPT: SCRIPT},
         commands=(SCRIPT, "```\n# x"),
     )  # fmt: skip
+
+
+def test_a_report_says_how_a_picture_becomes_an_input(good) -> None:  # noqa: ANN001
+    told = {"pixel_values": "padded with the colour (122, 116, 104)"}
+    first, *others = good.report.components
+    report = dataclasses.replace(good.report, components=(dataclasses.replace(first, prepared=told), *others))
+    assert "pixel_values : padded with the colour (122, 116, 104)" in text(render.html(report, good.files))
+    lines = render.markdown(report).splitlines()
+    assert r"- Picture pixel\_values: padded with the colour (122, 116, 104)" in lines
+    assert not any(line.startswith("- Picture ") for line in render.markdown(good.report).splitlines())
 
 
 class Tags(HTMLParser):

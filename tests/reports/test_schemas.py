@@ -17,6 +17,8 @@ from lwmport.pipeline.footprint.document import document as plan_document
 from lwmport.pipeline.footprint.run import plan
 from lwmport.reports.bisect_files import write_bisection
 from lwmport.reports.bisection import as_json
+from lwmport.reports.captions.files import document as captions_document
+from lwmport.reports.captions.record import Caption, Captions, Pair, Setting, Side
 from lwmport.reports.port_index import write_index
 from lwmport.reports.speed.files import document as bench_document
 from lwmport.reports.speed.record import Bench, BenchRow
@@ -34,9 +36,29 @@ def measured() -> Bench:
     )
 
 
+def captions() -> Captions:
+    one = Caption(text="a cat", cosine=0.3, tokens=2, unseen_tokens=1, unseen="cat")
+    side = Side(file="a.json", pictures=1, mean=0.3, unseen_share=0.5, cut=1, only=("b.png",))
+    return Captions(
+        status=Status.SKIPPED,
+        sentence="words",
+        a=side,
+        b=side,
+        difference=0.0,
+        low=None,
+        high=0.1,
+        margin=None,
+        decoding="words",
+        settings=(Setting(name="top_p", a="0.9", b="not told"),),
+        facts={"judge": "clip"},
+        notes=("words",),
+        pairs=(Pair(picture="a.png", a=one, b=one, difference=0.0),) * 6,
+    )
+
+
 ROOT = Path(__file__).parents[2]
 FOLDER = resources.files("lwmport.reports") / "schemas"
-NAMES = ("bench", "bisect", "index", "plan", "report")
+NAMES = ("bench", "bisect", "captions", "index", "plan", "report")
 SCHEMAS = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for name in NAMES}
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -156,6 +178,7 @@ def documents(good: Any, bad: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         "index": [plain, json.loads((folder / "index.json").read_text())],
         "report": reports,
         "bench": [json.loads(json.dumps(bench_document(measured(), "key")))],
+        "captions": [json.loads(json.dumps(captions_document(captions())))],
         "plan": [
             plan_document(one)
             for one in (plan(model="llama", config="debug"), plan(model="llama", config="debug", memory="150MB"))
@@ -198,7 +221,7 @@ def test_a_document_with_a_wrong_value_does_not_fit(name: str, documents: dict[s
 
 def test_the_schemas_that_are_made_of_records_are_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "tools" / "schemas.py"))["schemas"]()
-    assert {name.removesuffix(".schema.json") for name in made} == {"bench", "index", "plan", "report"}
+    assert {name.removesuffix(".schema.json") for name in made} == {"bench", "captions", "index", "plan", "report"}
     for name, schema in made.items():
         assert json.loads((FOLDER / name).read_text()) == schema, "run: python tools/schemas.py"
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,14 +74,7 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
     fields = _named(CONFIG, lambda: read_object(folder / CONFIG))
     spec, family, told = _named(CONFIG, lambda: _read(fields, asked))
     config = told.fields
-    kind, files = _files(folder, family.files)
-    found: dict[str, TensorEntry] = {}
-    states: Files = {CONFIG: (folder / CONFIG).stat()}
-    for file, wanted in files.items():
-        entries, states[file] = _named(file, lambda file=file: _indexed(folder / file, KINDS[kind]))  # type: ignore[misc]
-        _check_listed(file, entries, wanted)
-        for name, entry in entries.items():
-            add(found, name, dataclasses.replace(entry, file=file))
+    found, states = in_files(folder, others=family.files)
     elsewhere = [name for name in found if family.elsewhere(name)]
     found = {name: entry for name, entry in found.items() if not family.elsewhere(name)}
     raw = Checkpoint(folder, "hf", found, states)
@@ -99,6 +92,30 @@ def index(folder: Path, asked: str = "") -> FolderIndex:
 def _of_other_parts(names: list[str]) -> tuple[str, ...]:
     """Return that tensors of another part of the model are not read, in words."""
     return (f"{len(names)} tensors are of other parts of the model: {listed(names)}",) if names else ()
+
+
+def in_files(
+    folder: Path,
+    kinds: Mapping[str, Callable[[Cursor], dict[str, TensorEntry]]] = KINDS,
+    config: str = CONFIG,
+    others: tuple[str, ...] = (),
+) -> tuple[dict[str, TensorEntry], Files]:
+    """Return the tensors of a folder by the names that its files give them, and the files, the configuration first.
+
+    ``others`` are files that are read where there is none of the usual name.
+
+    Raises:
+        CheckpointError: a file that is missing, damaged, hostile or outside the folder.
+    """
+    whole, files = _files(folder, kinds, config, others)
+    found: dict[str, TensorEntry] = {}
+    states: Files = {config: (folder / config).stat()}
+    for file, wanted in files.items():
+        entries, states[file] = _named(file, lambda file=file: _indexed(folder / file, kinds[whole]))  # type: ignore[misc]
+        _check_listed(file, entries, wanted)
+        for name, entry in entries.items():
+            add(found, name, dataclasses.replace(entry, file=file))
+    return found, states
 
 
 def _keys(unused: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,21 +180,20 @@ def _named(file: str, work: Callable[[], Any]) -> Any:
         raise CheckpointError(f"{before}{error}") from error
 
 
-def _files(folder: Path, others: tuple[str, ...] = ()) -> tuple[str, dict[str, set[str]]]:
-    """Return the kind of the files, and each with the tensors that the index promises in it, none without one.
-
-    ``others`` are files that are read where there is none of the usual name.
-    """
-    for whole in KINDS:
+def _files(
+    folder: Path, kinds: Iterable[str], config: str, others: tuple[str, ...]
+) -> tuple[str, dict[str, set[str]]]:
+    """Return the kind of the files, and each with the tensors that the index promises in it, none without one."""
+    for whole in kinds:
         if (folder / whole).exists():
             return whole, {whole: set()}
         if (folder / f"{whole}{INDEX}").exists():
             return whole, _named(f"{whole}{INDEX}", lambda whole=whole: _sharded(folder, whole))  # type: ignore[misc]
     for other in others:
         if (folder / other).exists():
-            return next(kind for kind in KINDS if Path(kind).suffix == Path(other).suffix), {other: set()}
-    names = " or ".join([*(f"{whole}, {whole}{INDEX}" for whole in KINDS), *others])
-    raise CheckpointError(f"expected {names} beside {CONFIG}, found none of them")
+            return next(kind for kind in kinds if Path(kind).suffix == Path(other).suffix), {other: set()}
+    names = " or ".join([*(f"{whole}, {whole}{INDEX}" for whole in kinds), *others])
+    raise CheckpointError(f"expected {names} beside {config}, found none of them")
 
 
 def _sharded(folder: Path, whole: str) -> dict[str, set[str]]:

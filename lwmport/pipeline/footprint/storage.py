@@ -73,10 +73,11 @@ class Stored:
     """What the weights of one component take, in bytes.
 
     ``linear`` are those of matrices that a product reads, ``tables`` of those of which rows are picked, ``other`` the
-    rest; ``parameters`` is their number.
+    rest; ``parameters`` is their number, ``largest`` the bytes of the largest that is no table.
     """
 
     parameters: int
+    largest: int
     linear: int
     tables: int
     other: int
@@ -91,12 +92,14 @@ def stored(member: Member, program: Program, precision: str) -> Stored:
     """Return what the weights of a component take in a precision."""
     linear, tables = _linear(program), _tables(program)
     narrow = narrowed(member, program, precision)
-    sizes = {"linear": 0, "tables": 0, "other": 0}
+    sizes, largest = {"linear": 0, "tables": 0, "other": 0}, 0
     for name, spec in member.component.weights.items():
         kind = "linear" if name in linear else "tables" if name in tables else "other"
-        sizes[kind] += narrow[name].nbytes(spec) if name in narrow else spec.nbytes
+        held = narrow[name].nbytes(spec) if name in narrow else spec.nbytes
+        sizes[kind] += held
+        largest = largest if kind == "tables" else max(largest, held)
     count = sum(prod(spec.shape) for spec in member.component.weights.values())
-    return Stored(parameters=count, **sizes)
+    return Stored(parameters=count, largest=largest, **sizes)
 
 
 def narrowed(member: Member, program: Program, precision: str) -> dict[str, Packing]:

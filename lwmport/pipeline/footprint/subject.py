@@ -8,7 +8,7 @@ from typing import Any, Final
 from lwmport.checkpoints.model_weights import open_model
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import ConfigError, UsageError
-from lwmport.models.families import COMPONENTS, NAMES, USUAL, Table, config_aliases, config_names, read_fields, resolve
+from lwmport.models.families import COMPONENTS, MODELS, NAMES, USUAL, config_aliases, config_names, read_fields, resolve
 from lwmport.models.huggingface import HfConfig
 from lwmport.models.options import Options
 from lwmport.models.spec import WholeModel, WholePart
@@ -16,9 +16,6 @@ from lwmport.models.specs import FAMILIES, looks_like
 from lwmport.registry import check_known, meant
 from lwmport.types import Component
 from lwmport.wording import few
-
-MODELS: Final = Table(lambda spec: {model.name: model for model in spec.models})
-"""Model of several components -> its record."""
 
 CONFIG: Final = "config.json"
 

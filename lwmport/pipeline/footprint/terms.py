@@ -78,9 +78,11 @@ class Sizing:
         found = [self._weights(one, case) for one in parts]
         found += [self._cache(one, case) for one in parts if one.program.signature.caches]
         found += self._values(self.traced("float32") if self.residence.widened else parts, case)
+        if self.residence.packed:
+            found += self._opening(parts, case, sum(term.bytes for term in found if term.name != "weights"))
         if self.residence.process:
             source = self.residence.sources.get("process", "")
-            found.append(_term("process", "", self.residence.process, "before a model is opened", source))
+            found.append(_term("process", "", self.residence.process, "without a model", source))
         return tuple(found)
 
     def total(self, case: Case) -> int:
@@ -133,6 +135,17 @@ class Sizing:
             source = self.residence.sources.get("arena", "")
             found.append(_term("workspace", name, chunk - peak.bytes + again, words, source, assumed=True))
         return found
+
+    def _opening(self, parts: tuple[Traced, ...], case: Case, running: int) -> list[Term]:
+        """Return what the largest weight takes while it is packed, beyond what a run takes, if it takes more."""
+        sizes = {one.member.component.name: stored(one.member, one.program, case.precision).largest for one in parts}
+        name = max(sizes, key=lambda key: sizes[key])
+        if sizes[name] <= running:
+            return []
+        words = (
+            f"a weight of {numbers.size(sizes[name])} is there twice while it is packed, before a run takes anything"
+        )
+        return [_term("opening", name, sizes[name] - running, words, self.residence.sources.get("packed", ""))]
 
     def peak(self, one: Traced, case: Case, composites: frozenset[str] | None = None) -> Peak:
         """Return the most that the values of a component take: of its prefill, its last step or its one run."""

@@ -14,6 +14,7 @@ import numpy as np
 from lwmport import digest
 from lwmport.atomic import is_interruption
 from lwmport.errors import ChildError, said
+from lwmport.handoff.processing import prepared
 from lwmport.manifest import ComponentEntry, FileEntry
 from lwmport.models.specs import logits_of, tolerances_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, joined, quantized_for
@@ -298,6 +299,7 @@ def component_report(
         galleries=judgement.galleries,
         notes=judgement.notes,
         digests=_chain(weights_sha256, part, judgement.validation),
+        prepared=prepared(part.signature, part.preprocessing),
     )
 
 

@@ -9,10 +9,11 @@ import pytest
 import lwmport
 from lwmport.cli.main import cli
 from lwmport.errors import ConfigError, UnusedOptionError, UsageError
+from lwmport.models.families import MODELS
 from lwmport.pipeline.footprint.record import Case, MemoryPlan
 from lwmport.pipeline.footprint.request import PlanRequest
 from lwmport.pipeline.footprint.storage import PACKINGS
-from lwmport.pipeline.footprint.subject import MODELS, subject_of
+from lwmport.pipeline.footprint.subject import subject_of
 from lwmport.pipeline.footprint.terms import Sizing
 from lwmport.targets.residence import PLAIN
 from lwmport.types import WeightSpec
@@ -111,6 +112,17 @@ def test_a_target_holds_the_model_its_own_way() -> None:
     assert term(plain, "weights") - term(cpu, "weights") == 4 * 256 * 32000, "the table stays in its file"
     assert term(cpu, "process") > 0
     assert all(device.target == "cpu" for device in cpu.devices)
+
+
+def test_a_model_that_runs_small_takes_most_while_it_is_opened() -> None:
+    """The largest weight, which makes the logits, is mapped while it is packed; a long prompt takes more."""
+    short, long = (
+        lwmport.plan(model="llama", config="debug", context=context, precision="float32", target="cpu")
+        for context in (1, 512)
+    )
+    running = sum(term(short, name) for name in ("cache", "values", "workspace"))
+    assert term(short, "opening") + running == 4 * 256 * 32000
+    assert term(long, "opening") == 0
 
 
 def test_one_device_of_a_target() -> None:

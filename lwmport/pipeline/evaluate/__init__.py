@@ -1,0 +1,1 @@
+"""What models say, judged: answers of two devices held against each other."""

@@ -1,0 +1,1 @@
+"""CLIP as a judge: how well a text fits a picture."""
