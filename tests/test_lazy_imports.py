@@ -32,6 +32,7 @@ COMMANDS = (
     ["plan"],
     ["bench"],
     ["eval", "captions"],
+    ["eval", "perplexity"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

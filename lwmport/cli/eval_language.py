@@ -1,0 +1,131 @@
+"""``lwmport eval perplexity`` and ``lwmport eval tokens``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lwmport.cli.completion import names
+from lwmport.cli.output import print_json
+from lwmport.cli.progress import progress
+from lwmport.wording import printable
+
+if TYPE_CHECKING:
+    from lwmport.reports.evaluations.perplexity import Perplexity
+    from lwmport.validators.likelihood import Comparison, Estimate, Spread
+
+PATH = click.Path(path_type=Path)
+
+TEXT = (
+    "The text: UTF-8, a .jsonl of {'text': ...} or {'input_ids': [...]}, or a .npz of input_ids. By default the one "
+    "that comes with lwmport."
+)
+
+
+def running(command: Any) -> Any:
+    """Return a command with the options of what runs a model."""
+    for option in reversed(
+        (
+            click.option(
+                "--tokenizer",
+                type=PATH,
+                metavar="DIR",
+                help="The folder of the tokenizer. By default that of an assembled model.",
+            ),
+            click.option("--chunk", default=256, show_default=True, type=click.IntRange(1), help="Tokens run at once."),
+            click.option(
+                "--runner",
+                shell_complete=names("runner"),
+                help="The runner, or jax for the reference. By default the usual one.",
+            ),
+            click.option(
+                "--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor."
+            ),
+            click.option("--checkpoint", help="The weights that were converted; the runner jax needs them."),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Say how well a language model expects a text, and how far it is from another one.")
+@click.argument("model", type=PATH)
+@click.option("--text", type=PATH, metavar="F", help=TEXT)
+@click.option("--against", type=PATH, metavar="DIR", help="The folder of a reference, usually the float32 model.")
+@click.option("--against-runner", shell_complete=names("runner"), help="The runner of the reference.")
+@click.option(
+    "--context", type=int, metavar="N", help="Tokens of a window. By default 512, or as many as the model takes."
+)
+@click.option(
+    "--stride",
+    type=int,
+    metavar="N",
+    help="Begin a window every N tokens, and count the last N of each. By default the second half of each counts.",
+)
+@click.option("--windows", type=click.IntRange(1), metavar="N", help="How many windows to run at most. By default all.")
+@running
+def perplexity(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
+    """Show the perplexity of MODEL, a folder of 'lwmport assemble' or 'lwmport convert', on a text.
+
+    It is counted as llama-perplexity counts: in windows of --context tokens, of which the second half counts. With
+    --against it also shows what llama-perplexity --kl-divergence shows.
+
+    Exit codes: 0 measured, 2 usage, 3 a model cannot be opened or run.
+    """
+    from lwmport.pipeline.evaluate.language.perplexity import perplexity as run
+    from lwmport.pipeline.evaluate.language.request import PerplexityRequest
+    from lwmport.reports.evaluations import perplexity as record
+
+    with progress() as observer:
+        found = run(PerplexityRequest(**options), observer)
+    if as_json:
+        print_json(record.document(found))
+        return 0
+    _print(found)
+    return 0
+
+
+def _print(found: "Perplexity") -> None:
+    click.echo(printable(f"{found.model}: {found.sentence}"))
+    stride = "" if found.stride is None else f", stride {found.stride}"
+    click.echo(f"{found.tokens} tokens in {found.windows} windows of {found.context}{stride}")
+    for name, value in found.facts.items():
+        click.echo(printable(f"{name}: {value}"))
+    if found.comparison is not None:
+        for name, told in _rows(found.perplexity, found.comparison):
+            click.echo(f"{name:<34}: {told}")
+
+
+def _rows(model: "Estimate", found: "Comparison") -> list[tuple[str, str]]:
+    """Return what ``llama-perplexity --kl-divergence`` prints, in its order and by its names."""
+    correlation = "not defined" if found.correlation is None else f"{100 * found.correlation:.2f} %"
+    return [
+        ("Mean PPL(Q)", _told(model)),
+        ("Mean PPL(base)", _told(found.reference)),
+        ("Cor(ln(PPL(Q)), ln(PPL(base)))", correlation),
+        ("Mean ln(PPL(Q)/PPL(base))", _told(found.log_ratio)),
+        ("Mean PPL(Q)/PPL(base)", _told(found.ratio)),
+        ("Mean PPL(Q)-PPL(base)", _told(found.difference)),
+        *_spread("KLD", found.kl),
+        *_spread("change of p", found.change, 100, " %"),
+        ("RMS change of p", _told(found.change_rms, 100, " %")),
+        ("Same top p", _told(found.same_top, 100, " %")),
+        ("Greedy tokens that agree, a window", f"{found.greedy:.1f}"),
+    ]
+
+
+def _spread(what: str, found: "Spread", scale: float = 1.0, unit: str = "") -> list[tuple[str, str]]:
+    parts = [
+        ("Median" if part == "0.5" else f"{100 * float(part):g} %", value) for part, value in found.quantiles.items()
+    ]
+    return [
+        (f"Mean {what}", _told(found.mean, scale, unit)),
+        (f"Maximum {what}", f"{scale * found.largest:.6f}{unit}"),
+        *((f"{name} {what}", f"{scale * value:.6f}{unit}") for name, value in reversed(parts)),
+        (f"Minimum {what}", f"{scale * found.smallest:.6f}{unit}"),
+    ]
+
+
+def _told(found: "Estimate", scale: float = 1.0, unit: str = "") -> str:
+    return f"{scale * found.value:.6f} +- {scale * found.error:.6f}{unit}"
