@@ -33,6 +33,7 @@ COMMANDS = (
     ["bench"],
     ["eval", "captions"],
     ["eval", "perplexity"],
+    ["eval", "tokens"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

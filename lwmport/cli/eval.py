@@ -24,6 +24,7 @@ def eval_() -> None:
 
 
 eval_.add_command(eval_language.perplexity)
+eval_.add_command(eval_language.tokens)
 
 
 @eval_.command(short_help="Compare the captions of two devices by how well they fit their pictures.")

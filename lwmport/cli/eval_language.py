@@ -11,6 +11,7 @@ from lwmport.cli.progress import progress
 from lwmport.wording import printable
 
 if TYPE_CHECKING:
+    from lwmport.reports.evaluations.agreement import Continued
     from lwmport.reports.evaluations.perplexity import Perplexity
     from lwmport.validators.likelihood import Comparison, Estimate, Spread
 
@@ -129,3 +130,54 @@ def _spread(what: str, found: "Spread", scale: float = 1.0, unit: str = "") -> l
 
 def _told(found: "Estimate", scale: float = 1.0, unit: str = "") -> str:
     return f"{scale * found.value:.6f} +- {scale * found.error:.6f}{unit}"
+
+
+@click.command(short_help="Say how far two language models choose the same tokens.")
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
+@click.option("--text", type=PATH, metavar="F", help=f"{TEXT} Each sample of a .npz or a .jsonl is a prompt.")
+@click.option("--prompts", default=8, show_default=True, type=click.IntRange(1), help="How many prompts.")
+@click.option(
+    "--prompt-tokens", default=32, show_default=True, type=click.IntRange(1), help="Tokens of a prompt out of a text."
+)
+@click.option(
+    "--new-tokens", default=64, show_default=True, type=click.IntRange(1), help="New tokens behind a prompt at most."
+)
+@click.option("--mode", default="", metavar="text|vision", help="The kind of the new tokens. By default text.")
+@click.option("--against-runner", shell_complete=names("runner"), help="The runner of B. By default that of A.")
+@running
+def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
+    """Continue the same prompts by A and B, the largest logit each time, until their tokens differ.
+
+    Both are folders of 'lwmport assemble' or 'lwmport convert'; the same folder twice compares two runners. The logit
+    gap at the first difference says whether it is a near tie.
+
+    Exit codes: 0 compared, 2 usage, 3 a model cannot be opened or run.
+    """
+    from lwmport.pipeline.evaluate.language.agreement import agreement as run
+    from lwmport.pipeline.evaluate.language.request import AgreementRequest
+    from lwmport.reports.evaluations import agreement as record
+
+    with progress() as observer:
+        found = run(AgreementRequest(**options), observer)
+    if as_json:
+        print_json(record.document(found))
+        return 0
+    click.echo(printable(f"{found.a} and {found.b}: {found.sentence}"))
+    for name, value in found.facts.items():
+        click.echo(printable(f"{name}: {value}"))
+    for number, one in enumerate(found.prompts):
+        click.echo(printable(f"prompt {number}: {_prompt(one)}"))
+    return 0
+
+
+def _prompt(found: "Continued") -> str:
+    other = found.difference
+    if other is None:
+        return f"all {found.agreeing} tokens agree"
+    pairs = (other.a, other.a_text), (other.b, other.b_text)
+    words = [f"{token} {text!r}" if text else str(token) for token, text in pairs]
+    return (
+        f"{found.agreeing} tokens agree, then {words[0]} in A and {words[1]} in B; logit gap {other.a_gap:.3g} in A, "
+        f"{other.b_gap:.3g} in B"
+    )

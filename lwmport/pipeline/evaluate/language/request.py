@@ -52,6 +52,49 @@ class PerplexityRequest:
             raise UsageError(f"expected a reference beside its runner {self.against_runner!r}, found none")
 
 
+@dataclass(frozen=True, kw_only=True)
+class AgreementRequest:
+    """Which tokens two models choose behind the same prompts, the largest logit each time.
+
+    Attributes:
+        a: a folder of ``assemble``, or of ``convert`` with a whole language model; usually the one that is trusted.
+        b: another one of the same vocabulary, or the same one for another runner.
+        text: what the prompts are of, as in `PerplexityRequest`. Each sample of a .npz or a .jsonl is a prompt.
+        tokenizer: the folder of the tokenizer; None for the one of an assembled model.
+        prompts: how many.
+        prompt_tokens: tokens of each prompt that is cut out of a text.
+        new_tokens: tokens behind each prompt at most.
+        mode: a mode of the models' family: which output tokens are chosen from; empty for its usual one.
+        chunk: tokens of a prompt that are run at once.
+        runner: what runs A; None for the usual one.
+        against_runner: what runs B; None for ``runner``.
+        threads: threads of the runtime; None for one a processor.
+        checkpoint: the weights that were converted, for the runner ``jax``.
+
+    Raises:
+        UsageError: a field has another type, or a value that it cannot have.
+    """
+
+    a: Path
+    b: Path
+    text: Path | None = None
+    tokenizer: Path | None = None
+    prompts: int = 8
+    prompt_tokens: int = 32
+    new_tokens: int = 64
+    mode: str = ""
+    chunk: int = CHUNK
+    runner: str | None = None
+    against_runner: str | None = None
+    threads: int | None = None
+    checkpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse types and values that no evaluation has."""
+        check_types(self)
+        _check_counts(self, "prompts", "prompt_tokens", "new_tokens", "chunk")
+
+
 def _check_counts(request: object, *names: str) -> None:
     for name in names:
         value = getattr(request, name)

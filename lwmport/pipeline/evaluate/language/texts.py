@@ -43,12 +43,14 @@ class Source:
         sha256: of the file.
         pieces: texts that have nothing to do with each other.
         begin: the token that every text begins with; None for none, and where tokens were given.
+        samples: whether each piece is a sample by itself, as those of a .npz and a .jsonl are.
     """
 
     name: str
     sha256: str
     pieces: tuple[Piece, ...]
     begin: int | None
+    samples: bool = False
 
     @property
     def tokens(self) -> int:
@@ -72,7 +74,7 @@ def read_source(path: Path | None, model: LanguageModel) -> Source:
     name = OWN if path is None else path.name
     kind = "" if path is None else path.suffix.lower()
     if path is not None and kind == ".npz":
-        return Source(name=name, sha256=found, pieces=_rows(path), begin=None)
+        return Source(name=name, sha256=found, pieces=_rows(path), begin=None, samples=True)
     if path is not None and kind == ".jsonl":
         return _lines(content, path, found, model)
     tokenizer = model.texts()
@@ -140,7 +142,7 @@ def _lines(content: bytes, path: Path, sha256: str, model: LanguageModel) -> Sou
             pieces.append(_encoded(text, tokenizer))
         else:
             pieces.append(_given(value, f"{path}, line {number}"))
-    return Source(name=path.name, sha256=sha256, pieces=tuple(pieces), begin=begin)
+    return Source(name=path.name, sha256=sha256, pieces=tuple(pieces), begin=begin, samples=True)
 
 
 def json_line(line: str, where: str) -> dict[str, object]:
