@@ -34,6 +34,7 @@ COMMANDS = (
     ["eval", "captions"],
     ["eval", "perplexity"],
     ["eval", "tokens"],
+    ["eval", "needle"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

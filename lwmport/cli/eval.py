@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lwmport.cli import eval_language
+from lwmport.cli import eval_language, eval_needle
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.verdicts import exit_code
@@ -25,6 +25,7 @@ def eval_() -> None:
 
 eval_.add_command(eval_language.perplexity)
 eval_.add_command(eval_language.tokens)
+eval_.add_command(eval_needle.needle)
 
 
 @eval_.command(short_help="Compare the captions of two devices by how well they fit their pictures.")

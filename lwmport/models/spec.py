@@ -136,6 +136,7 @@ class Prompts:
     Attributes:
         text: ``text(encode, question)``: a question without a picture.
         vision: ``vision(encode, question, frames)``: a question about pictures; ``frames`` are the codes of each.
+        document: ``document(encode, context, question)``: a question about a long text.
         later: ``later(encode, question, end)``: a further question; ``end`` is the token that ends an answer, or None.
         picture: ``picture(encode, what, description, pad, first)``: two rows that make a picture or a video, the second
             one without a description; ``first`` are the tokens of the frame that comes first, or None.
@@ -150,6 +151,7 @@ class Prompts:
 
     text: Callable[..., Written]
     vision: Callable[..., Written]
+    document: Callable[..., Written]
     later: Callable[..., Written]
     picture: Callable[..., Written]
     pictures: str

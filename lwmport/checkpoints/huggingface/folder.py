@@ -180,9 +180,7 @@ def _named(file: str, work: Callable[[], Any]) -> Any:
         raise CheckpointError(f"{before}{error}") from error
 
 
-def _files(
-    folder: Path, kinds: Iterable[str], config: str, others: tuple[str, ...]
-) -> tuple[str, dict[str, set[str]]]:
+def _files(folder: Path, kinds: Iterable[str], config: str, others: tuple[str, ...]) -> tuple[str, dict[str, set[str]]]:
     """Return the kind of the files, and each with the tensors that the index promises in it, none without one."""
     for whole in kinds:
         if (folder / whole).exists():

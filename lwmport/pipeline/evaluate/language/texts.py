@@ -69,7 +69,7 @@ def read_source(path: Path | None, model: LanguageModel) -> Source:
     Raises:
         UsageError: the file is none of these, or there is no tokenizer for a text.
     """
-    content = _content(path)
+    content = content_of(path)
     found = hashlib.sha256(content).hexdigest()
     name = OWN if path is None else path.name
     kind = "" if path is None else path.suffix.lower()
@@ -78,7 +78,7 @@ def read_source(path: Path | None, model: LanguageModel) -> Source:
     if path is not None and kind == ".jsonl":
         return _lines(content, path, found, model)
     tokenizer = model.texts()
-    piece = _encoded(_utf8(content, str(path or OWN)), tokenizer)
+    piece = _encoded(utf8(content, str(path or OWN)), tokenizer)
     return Source(name=name, sha256=found, pieces=(piece,), begin=begin_of(tokenizer))
 
 
@@ -87,7 +87,12 @@ def begin_of(tokenizer: Tokenizer) -> int | None:
     return next(iter(tokenizer.encode("")), None)
 
 
-def _content(path: Path | None) -> bytes:
+def content_of(path: Path | None) -> bytes:
+    """Return the bytes of a file, or of our own text.
+
+    Raises:
+        UsageError: there is none.
+    """
     if path is None:
         return (resources.files(__package__) / "data" / OWN).read_bytes()
     try:
@@ -96,7 +101,12 @@ def _content(path: Path | None) -> bytes:
         raise UsageError(f"expected a text at {path}, found: {error.strerror}") from error
 
 
-def _utf8(content: bytes, where: str) -> str:
+def utf8(content: bytes, where: str) -> str:
+    """Return a text.
+
+    Raises:
+        UsageError: it is no UTF-8, or empty.
+    """
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -131,7 +141,7 @@ def _rows(path: Path) -> tuple[Piece, ...]:
 
 def _lines(content: bytes, path: Path, sha256: str, model: LanguageModel) -> Source:
     pieces, begin = [], None
-    for number, line in enumerate(_utf8(content, str(path)).split("\n"), start=1):
+    for number, line in enumerate(utf8(content, str(path)).split("\n"), start=1):
         if not line.strip():
             continue
         value = json_line(line, f"{path}, line {number}")
