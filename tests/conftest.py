@@ -93,6 +93,12 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="session")
+def trained_vqgan() -> Path:
+    """Return the checkpoint of a small VQGAN that was trained: tests/data/trained_vqgan/README.md."""
+    return Path(__file__).parent / "data" / "trained_vqgan" / "vqgan.safetensors"
+
+
+@pytest.fixture(scope="session")
 def weights_of() -> type[WeightsInMemory]:
     return WeightsInMemory
 

@@ -300,12 +300,14 @@ class CaseInputs:
         relevant: output -> which of its elements count, to broadcast over its shape. An output that is not named
             counts as a whole.
         titles: (name, credit) of each item of the batch, where an item is somebody's work that can be shown.
+        origin: what the component's feeder made these inputs from, by the names of its inputs; nothing without one.
     """
 
     inputs: Mapping[str, Array]
     description: str
     relevant: Mapping[str, Array] = field(default_factory=dict)
     titles: tuple[tuple[str, str], ...] = ()
+    origin: Mapping[str, Array] = field(default_factory=dict)
 
 
 class InputMaker(Protocol):

@@ -41,7 +41,7 @@ TERMS: Final = (
         formula="mean of (2·μr·μc + k₁)(2·σrc + k₂) / ((μr² + μc² + k₁)(σr² + σc² + k₂))",
         note="Structural similarity of one picture (Wang, Bovik, Sheikh and Simoncelli, IEEE TIP 13(4), 2004), in a "
         "Gaussian window of σ 1.5 and 11 pixels, population covariance, k₁ = (0.01 L)², k₂ = (0.03 L)², "
-        "mean over channels.",
+        "mean over channels; of pixels that count from 0.",
     ),
     Term(
         name="Tolerance used",

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from lwmport import digest, plain
 from lwmport.choices import Choice
 from lwmport.types import ADDED, Preflight, Signature, Status, Validation
+from lwmport.validators.accuracy import Accuracy, LayerLoss
 from lwmport.verdicts import Fault, combined
 
 CPU: Final = "a CPU"
@@ -91,7 +92,9 @@ class ComponentReport:
 
     ``preflight`` is what the rules of the artifact's target say, None if it is for none in particular. ``faults`` are
     what is wrong with its files besides its numbers. ``where`` it was run, and whether that is the device that it is
-    meant for. ``prepared`` says in words how a picture becomes each input that is one.
+    meant for. ``prepared`` says in words how a picture becomes each input that is one. ``accuracy`` is what its pictures
+    and codes lose beside float32, where it is not float32 itself, and ``layers`` what each of its taps does, where it
+    has some.
     """
 
     validation: Validation
@@ -107,6 +110,8 @@ class ComponentReport:
     where: str = field(default=CPU, metadata=ADDED)
     on_device: bool = field(default=False, metadata=ADDED)
     prepared: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
+    accuracy: tuple[Accuracy, ...] = field(default=(), metadata=ADDED)
+    layers: tuple[LayerLoss, ...] = field(default=(), metadata=ADDED)
 
     @property
     def title(self) -> str:

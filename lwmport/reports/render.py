@@ -150,6 +150,8 @@ def _equipped(environment: Environment) -> Environment:
         histogram=view.histogram,
         likenesses=view.likenesses,
         allowed=view.allowed,
+        filled=view.filled,
+        most_decibels=view.MOST_DECIBELS,
         chart=chart,
         proven=answer.proven,
         undone=answer.undone,

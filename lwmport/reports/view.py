@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lwmport.reports import numbers
 from lwmport.reports.chart import Chart, chart
 from lwmport.types import Kind, NearTies, Status, TensorDiff
 from lwmport.validators.histogram import Histogram
 from lwmport.validators.ties import most
+
+MOST_DECIBELS: Final = 120
+"""The SQNR of a full bar: float32 itself is hardly nearer to another order of its sums."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,11 @@ def histogram(diff: TensorDiff) -> Chart | None:
 def likenesses(diff: TensorDiff) -> list[tuple[float, float | None]]:
     """Return PSNR and SSIM of every picture of an output, in batch order."""
     return list(zip(diff.metrics.get("psnr_db", ()), diff.metrics.get("ssim", ()), strict=False))
+
+
+def filled(sqnr_db: float) -> float:
+    """Return how much of a bar an SQNR fills, 0 to 1."""
+    return min(max(sqnr_db / MOST_DECIBELS, 0.0), 1.0)
 
 
 def allowed(diff: TensorDiff) -> str:

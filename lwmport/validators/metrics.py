@@ -101,7 +101,8 @@ class PictureMetrics(ValueMetrics):
         data_range: largest minus smallest possible pixel; 2 for pixels in [-1, 1].
         psnr_db: 10 log10(data_range^2 / mean d^2), decibels; infinite when equal.
         ssim: structural similarity (Wang et al. 2004: Gaussian window of sigma 1.5, 11 pixels wide, population
-            covariance, mean over channels); None for a picture smaller than the window or with a NaN.
+            covariance, mean over channels) of pixels that count from 0; None for a picture smaller than the window or
+            with a NaN.
         worst_psnr_db: the smallest of ``psnr_db``.
         worst_ssim: the smallest of ``ssim``; None when one of them is.
     """

@@ -194,8 +194,7 @@ def _measure(spec: TensorSpec, tolerance: Tolerance, reference: Array, candidate
     if is_exact(spec):
         return index_metrics(reference, candidate, ties.quantized, ties.near)
     if spec.kind is Kind.PICTURE:
-        low, high = spec.value_range or (-1.0, 1.0)
-        return picture_metrics(reference, candidate, tolerance, high - low)
+        return picture_metrics(reference, candidate, tolerance, spec.value_range or (-1.0, 1.0))
     return value_metrics(reference, candidate, tolerance)
 
 

@@ -38,12 +38,21 @@ def test_ssim_sees_a_shifted_picture() -> None:
     assert found.worst_ssim < 0.5
 
 
+def test_ssim_hardly_sees_another_brightness_wherever_the_range_begins() -> None:
+    pictures = noise(1, 32, 32, 3) / 2
+    signed = picture_metrics(pictures, pictures + 0.01, TOLERANCE).ssim
+    counted = picture_metrics(pictures + 1, pictures + 1.01, TOLERANCE, (0.0, 2.0)).ssim
+    assert signed == pytest.approx(counted)
+    assert signed[0] is not None
+    assert signed[0] > 0.999
+
+
 def test_ssim_is_that_of_wang_et_al() -> None:
     """A picture as large as the window has one place to look at: there the formula can be written out."""
     reference, candidate = noise(11, 11, 1).astype(np.float64), noise(2, 11, 11, 1)[1].astype(np.float64)
     bell = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     window = np.outer(bell, bell) / bell.sum() ** 2
-    r, c = reference[..., 0], candidate[..., 0]
+    r, c = reference[..., 0] + 1, candidate[..., 0] + 1
     mean_r, mean_c = (window * r).sum(), (window * c).sum()
     var_r, var_c = (window * r**2).sum() - mean_r**2, (window * c**2).sum() - mean_c**2
     covariance = (window * r * c).sum() - mean_r * mean_c

@@ -4,7 +4,7 @@ import contextlib
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,15 +20,17 @@ from lwmport.pipeline.check import with_preflight
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
+from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.input_words import InputWords, together
-from lwmport.pipeline.validate.judge import Opener, component_report, judge, open_runner, unjudged, why_not
+from lwmport.pipeline.validate.judge import component_report, judge, open_runner, unjudged, why_not
+from lwmport.pipeline.validate.layer_losses import layer_losses
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
 from lwmport.runtime.runners.jax import reference_kind
-from lwmport.types import Component
+from lwmport.types import Component, Runner
 
 DIRECT: Final = ".direct"
 """The folder of an artifact that is only compared with: hidden, so that no later run counts what is in it as done."""
@@ -56,7 +58,14 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         judgement = judge(work.folder / part.path, part.signature, run, precision, work.observer.phase, _opener(work))
         pictures.update(judgement.pictures)
         section = component_report(part, judgement, facts, cost, weights_sha256)
-        section = replace(section, notes=(*section.notes, *storage_notes(part, component, weights, run)))
+        exact = exact_outputs(weights, run)
+        layers, untold = layer_losses(work.folder, part, weights, run, precision, _opener(work))
+        section = replace(
+            section,
+            notes=(*section.notes, *storage_notes(part, weights, run, exact[0]), *untold),
+            accuracy=accuracy_of(weights, run, exact, judgement.outputs, precision),
+            layers=layers,
+        )
         sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
@@ -99,7 +108,7 @@ def _judge_direct(work: Work, component: Component, run: ReferenceRun, weights_s
     return component_report(part, judgement, facts, cost, weights_sha256)
 
 
-def _opener(work: Work) -> Opener:
+def _opener(work: Work) -> Callable[..., Runner]:
     """Return what opens the artifacts: the runner that the request names."""
     return partial(open_runner, runner=work.request.runner)
 

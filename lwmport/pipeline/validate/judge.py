@@ -40,13 +40,17 @@ from lwmport.validators.outputs import compare_outputs, not_judged, structure, v
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The verdict on one artifact, both sides' speed, and pictures of the difference."""
+    """The verdict on one artifact, both sides' speed, and pictures of the difference.
+
+    ``outputs`` are the artifact's in each run, as far as it came.
+    """
 
     validation: Validation
     timings: tuple[Timing, ...]
     galleries: tuple[Gallery, ...]
     pictures: Mapping[str, bytes]
     notes: tuple[str, ...] = ()
+    outputs: tuple[Mapping[str, Array], ...] = ()
 
 
 Opener: TypeAlias = Callable[[Path, Signature], Runner]
@@ -140,7 +144,12 @@ def judge(  # noqa: PLR0913 - what is judged, and how it is run
     )
     timings = tuple(_timing(side, taken, run) for side, taken in sides.items())
     return Judgement(
-        validation=validation, timings=timings, galleries=drawing.galleries, pictures=drawing.files, notes=trial.notes
+        validation=validation,
+        timings=timings,
+        galleries=drawing.galleries,
+        pictures=drawing.files,
+        notes=trial.notes,
+        outputs=tuple(trial.outputs),
     )
 
 

@@ -29,7 +29,7 @@ class ReferenceRun:
 
     ``case`` names what it is tried on, where there are several; ``others`` are the other runs. Those of one case are
     compared as one. ``words`` tell what all of them are made of. ``quantize`` returns what several runs quantized: the
-    weights are read once for all.
+    weights are read once for all. ``origin`` is what the inputs were made from by another component, if they were.
     """
 
     component: Component
@@ -46,6 +46,7 @@ class ReferenceRun:
     others: "tuple[ReferenceRun, ...]" = ()
     words: InputWords | None = None
     quantize: Callable[[Sequence[Mapping[str, Array]]], list[dict[str, Quantized]]] | None = None
+    origin: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def all(self) -> "tuple[ReferenceRun, ...]":
@@ -114,6 +115,7 @@ def gather(
             quantize=quantize,
             relevant=trial.made.relevant,
             case=trial.case,
+            origin=trial.made.origin,
         )
         for number, (trial, made) in enumerate(zip(trials, outputs, strict=True))
     ]

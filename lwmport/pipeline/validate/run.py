@@ -15,6 +15,7 @@ from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
+from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import (
     Judgement,
@@ -36,6 +37,7 @@ from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status
+from lwmport.validators.accuracy import Accuracy
 from lwmport.verdicts import Fault
 
 JAX = "jax"
@@ -81,6 +83,14 @@ class _Known:
     wrong: tuple[Fault, ...]
     ours: bool
     sampling: Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Costs:
+    """What a model that is not float32 costs, without a verdict: of its stored weights, and of its outputs."""
+
+    notes: Sequence[str] = ()
+    accuracy: tuple[Accuracy, ...] = ()
 
 
 @by_fields(ValidateRequest)
@@ -161,7 +171,7 @@ def _section(
     wrong, part, made = known.wrong, subject.part, converted.manifest
     reasons = [fault.reason for fault in wrong if fault.status is Status.NOT_JUDGED]
     reason = "; ".join(reasons) or why_not(subject.path, request.runner)
-    costs: Sequence[str] = ()
+    costs = _Costs()
     words: InputWords | None = None
     if reason:
         judgement = unjudged(part.name, subject.path.name, request.reference, reason)
@@ -174,28 +184,33 @@ def _section(
     cost = Conversion(seconds=0.0, peak_bytes=None)
     section = component_report(_now(subject, wrong), judgement, facts, cost, made.weights_sha256)
     where, on_device = place_of(subject.path, request.runner)
-    notes = (*section.notes, *costs)
-    return replace(section, notes=notes, faults=wrong, where=where, on_device=on_device), judgement.pictures, words
+    section = replace(section, notes=(*section.notes, *costs.notes), accuracy=costs.accuracy)
+    return replace(section, faults=wrong, where=where, on_device=on_device), judgement.pictures, words
 
 
 def _judged(
     request: ValidateRequest, subject: Subject, converted: Converted, known: _Known, observer: Observer
-) -> tuple[Judgement, Sequence[str], InputWords | None]:
-    """Return the verdict on the numbers of one model file, what its storage costs, and what it was judged on."""
+) -> tuple[Judgement, _Costs, InputWords | None]:
+    """Return the verdict on the numbers of one model file, what it costs beside float32, and what it was judged on."""
     part = subject.part
     component, held = converted.component(part.name), converted.component_weights(part.name)
     named = reference_kind(component).name if request.reference == JAX else request.reference
     observer.phase(f"{part.name}: run the reference ({named}) and {part.path}")
     own = known.sampling.of(part.signature.inputs[0].shape[0])
-    run = gather(component, held, trial_batch(part.signature), observer.progress, own)
-    notes = storage_notes(part, component, held, run)
+    first = run = gather(component, held, trial_batch(part.signature), observer.progress, own)
+    exact = exact_outputs(held, first)
     if request.reference != JAX:
         run = against(run, other_model(Path(request.reference), part))
     precision = subject.judged_in(converted.family.options.precision)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
     apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)
-    return judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart), notes, run.words
+    judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
+    costs = _Costs(
+        notes=storage_notes(part, held, first, exact[0]),
+        accuracy=accuracy_of(held, first, exact, judgement.outputs, precision),
+    )
+    return judgement, costs, run.words
 
 
 def against(run: ReferenceRun, other: Path) -> ReferenceRun:

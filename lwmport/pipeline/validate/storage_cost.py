@@ -9,28 +9,25 @@ from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.reports import numbers
-from lwmport.runtime.runners.jax import reference
-from lwmport.types import Array, Component, Tolerance, Weights
+from lwmport.types import Array, Weights
+from lwmport.validators.accuracy import NO_LIMIT
 from lwmport.validators.values import value_metrics
 
-NO_LIMIT = Tolerance(atol=0.0, rtol=0.0, why="a statement, no verdict")
 
-
-def storage_notes(part: ComponentEntry, component: Component, weights: Weights, run: ReferenceRun) -> list[str]:
+def storage_notes(part: ComponentEntry, weights: Weights, run: ReferenceRun, outputs: Mapping[str, Array]) -> list[str]:
     """Return what is stored as what, and how far the reference moves when weights are rounded to what is stored.
 
-    Nothing where all weights are stored as they are computed. Else it costs one more run of the reference, with the
-    exact weights, on the inputs of the first case.
+    Nothing where all weights are stored as they are computed.
 
     Args:
         part: the manifest's entry. That of a compiled file does not tell what is stored.
-        component: the reference.
         weights: those that were converted.
         run: of the reference, with ``weights``.
+        outputs: of the reference with the exact weights, on the same inputs.
     """
     if not isinstance(weights, StoredWeights):
         return []
-    exact = run.counted(reference(component, weights.exact).run(run.inputs))
+    exact = run.counted(outputs)
     rounded = run.counted(run.outputs)
     return [
         _stored(part.details.get("stored"), weights),

@@ -184,6 +184,7 @@ class TestInputs:
             made,
             inputs={spec.name: outputs[spec.name] for spec in self._component.signature.inputs},
             description=f"outputs of {self._first.name} for {made.description}",
+            origin=made.inputs,
         )
 
     @cached_property
