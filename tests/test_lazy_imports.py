@@ -35,6 +35,7 @@ COMMANDS = (
     ["eval", "perplexity"],
     ["eval", "tokens"],
     ["eval", "needle"],
+    ["eval", "images"],
     ["checkpoint"],
     ["checkpoint", "make"],
     ["list"],

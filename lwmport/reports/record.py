@@ -92,7 +92,7 @@ class ComponentReport:
 
     ``preflight`` is what the rules of the artifact's target say, None if it is for none in particular. ``faults`` are
     what is wrong with its files besides its numbers. ``where`` it was run, and whether that is the device that it is
-    meant for. ``prepared`` says in words how a picture becomes each input that is one. ``accuracy`` is what its pictures
+    meant for. ``prepared`` says in words how a picture becomes each input that is one. ``accuracy`` is what pictures
     and codes lose beside float32, where it is not float32 itself, and ``layers`` what each of its taps does, where it
     has some.
     """
