@@ -1,5 +1,6 @@
 """``lwmport eval perplexity`` and ``lwmport eval tokens``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lwmport.reports.evaluations.perplexity import Perplexity
     from lwmport.validators.likelihood import Comparison, Estimate, Spread
 
+VERSIONS = "versions"
 PATH = click.Path(path_type=Path)
 
 TEXT = (
@@ -91,11 +93,17 @@ def _print(found: "Perplexity") -> None:
     click.echo(printable(f"{found.model}: {found.sentence}"))
     stride = "" if found.stride is None else f", stride {found.stride}"
     click.echo(f"{found.tokens} tokens in {found.windows} windows of {found.context}{stride}")
-    for name, value in found.facts.items():
-        click.echo(printable(f"{name}: {value}"))
+    _facts(found.facts)
     if found.comparison is not None:
         for name, told in _rows(found.perplexity, found.comparison):
             click.echo(f"{name:<34}: {told}")
+
+
+def _facts(facts: Mapping[str, str]) -> None:
+    """Print what the numbers depend on, but for the versions, which are in the document."""
+    for name, value in facts.items():
+        if name != VERSIONS:
+            click.echo(printable(f"{name}: {value}"))
 
 
 def _rows(model: "Estimate", found: "Comparison") -> list[tuple[str, str]]:
@@ -122,14 +130,14 @@ def _spread(what: str, found: "Spread", scale: float = 1.0, unit: str = "") -> l
     ]
     return [
         (f"Mean {what}", _told(found.mean, scale, unit)),
-        (f"Maximum {what}", f"{scale * found.largest:.6f}{unit}"),
-        *((f"{name} {what}", f"{scale * value:.6f}{unit}") for name, value in reversed(parts)),
-        (f"Minimum {what}", f"{scale * found.smallest:.6f}{unit}"),
+        (f"Maximum {what}", f"{scale * found.largest:.6g}{unit}"),
+        *((f"{name} {what}", f"{scale * value:.6g}{unit}") for name, value in reversed(parts)),
+        (f"Minimum {what}", f"{scale * found.smallest:.6g}{unit}"),
     ]
 
 
 def _told(found: "Estimate", scale: float = 1.0, unit: str = "") -> str:
-    return f"{scale * found.value:.6f} +- {scale * found.error:.6f}{unit}"
+    return f"{scale * found.value:.6f} +- {scale * found.error:.6g}{unit}"
 
 
 @click.command(short_help="Say how far two language models choose the same tokens.")
@@ -164,8 +172,7 @@ def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
         print_json(record.document(found))
         return 0
     click.echo(printable(f"{found.a} and {found.b}: {found.sentence}"))
-    for name, value in found.facts.items():
-        click.echo(printable(f"{name}: {value}"))
+    _facts(found.facts)
     for number, one in enumerate(found.prompts):
         click.echo(printable(f"prompt {number}: {_prompt(one)}"))
     return 0

@@ -4,16 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from language_config import CONFIG
 from small_tokenizer import write_tokenizer
 
 import lwmport
 from lwmport.models.options import Options
 from lwmport.pipeline.assemble.run import assemble
-
-CONFIG: dict[str, Any] = {
-    "vocab_size": 300, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "max_sequence_length": 600, "scan_layers": False, "initializer_range": 0.5,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

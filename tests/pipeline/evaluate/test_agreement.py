@@ -22,7 +22,7 @@ def test_a_model_agrees_with_itself_by_another_runner(models: dict[str, Path]) -
     found = agreement(a=models["model"], b=models["a"], prompts=2, new_tokens=5, against_runner="jax")
     assert (found.identical, found.smallest_gap) == (2, None)
     assert all(one.agreeing == one.new_tokens and one.difference is None for one in found.prompts)
-    assert "JAX" in found.facts["runners"]
+    assert "JAX" in found.facts["models"]
 
 
 def test_the_first_difference_and_its_gaps_are_those_of_the_sessions(models: dict[str, Path], tmp_path: Path) -> None:

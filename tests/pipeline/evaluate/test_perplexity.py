@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from language_config import CONFIG
 
 import lwmport
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
+from lwmport.models.options import Options
 from lwmport.pipeline.evaluate.language.perplexity import perplexity
 from lwmport.pipeline.evaluate.language.windows import windows
 
@@ -111,6 +113,21 @@ def test_the_command_tells_what_llama_perplexity_tells(models: dict[str, Path]) 
     assert document["format"] == "lwmport-perplexity/1"
     assert document["context"] == 16
     assert document["positions"] == 3 * 7
+    folders = f"{models['model']} --against {models['half']}"
+    assert document["facts"]["command"] == f"lwmport eval perplexity {folders} --context 16 --windows 3"
+
+
+def test_a_model_of_fixed_sizes_gives_the_same(models: dict[str, Path], text: Path, tmp_path: Path) -> None:
+    fixed = Options(static=True, sequence=8, max_length=40)
+    lwmport.convert(
+        component="llama", format="onnx", validate=False, out=tmp_path / "fixed", config=CONFIG, options=fixed, batch=2
+    )
+    asked: dict[str, Any] = {"text": text, "tokenizer": models["tokenizer"], "context": 30}
+    found = perplexity(model=tmp_path / "fixed", against=models["a"], **asked)
+    assert found.comparison is not None
+    assert found.comparison.kl.largest < 1e-9
+    with pytest.raises(PortError, match="expected a context of at most 40 tokens, as many as the model takes"):
+        perplexity(model=tmp_path / "fixed", **{**asked, "context": 41})
 
 
 def test_runners_agree_and_no_jax_is_imported(models: dict[str, Path], text: Path) -> None:

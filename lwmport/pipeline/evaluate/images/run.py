@@ -14,6 +14,7 @@ from lwmport.pipeline.evaluate.captions.answers import read_answers
 from lwmport.pipeline.evaluate.captions.pictures import answers_by_picture, pictures_in
 from lwmport.pipeline.evaluate.captions.run import judge_of
 from lwmport.pipeline.evaluate.clip.pixels import opened, thumbnail
+from lwmport.pipeline.evaluate.command import command
 from lwmport.pipeline.evaluate.images.request import LikenessRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_writable
@@ -167,6 +168,7 @@ def _sentence(found: Likeness) -> str:
 
 def _facts(request: LikenessRequest) -> dict[str, str]:
     facts = {
+        "command": command("lwmport eval images", request, "a", "b"),
         "PSNR": "of the bytes of red, green and blue together, peak 255; the mean is over pictures that differ",
         "SSIM": "Wang et al. 2004: Gaussian window of 11 pixels, sigma 1.5, mean over the colours",
     }

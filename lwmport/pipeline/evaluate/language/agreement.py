@@ -8,9 +8,10 @@ from lwmport import extras
 from lwmport.errors import UsageError
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.pipeline.evaluate.command import command
 from lwmport.pipeline.evaluate.language.alone import Alone
 from lwmport.pipeline.evaluate.language.models import LanguageModel, language_model
-from lwmport.pipeline.evaluate.language.perplexity import opened
+from lwmport.pipeline.evaluate.language.perplexity import by_runner, opened
 from lwmport.pipeline.evaluate.language.request import AgreementRequest
 from lwmport.pipeline.evaluate.language.texts import Piece, Source, read_source
 from lwmport.pipeline.generate.tokens import mode_of
@@ -130,8 +131,9 @@ def _record(
         largest_gap=max(gaps, default=None),
         prompts=tuple(found),
         facts={
-            "runners": " and ".join(runners),
+            "models": by_runner(models, runners),
             "chosen": "the largest logit",
+            "command": command("lwmport eval tokens", request, "a", "b"),
             "versions": ", ".join(f"{name} {version}" for name, version in extras.versions().items()),
         },
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lwmport import digest, manifest
 from lwmport.errors import UsageError
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.models.spec import FamilySpec
@@ -25,6 +26,11 @@ class LanguageModel:
     folder: Path
     family: FamilySpec
     tokenizer: Path | None
+
+    @property
+    def told(self) -> str:
+        """Its name and the digest of its manifest, which has the digests of its files."""
+        return f"{self.name} (manifest {digest.of_file(self.folder / manifest.NAME)[:16]})"
 
     def open(self, runner: str | None, threads: int | None, checkpoint: str | None) -> Session:
         """Return the model, opened; a checkpoint goes to the runner ``jax`` alone.

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from lwmport import extras
 from lwmport.errors import UsageError
+from lwmport.pipeline.evaluate.command import command
 from lwmport.pipeline.evaluate.language.models import LanguageModel, language_model
 from lwmport.pipeline.evaluate.language.request import PerplexityRequest
 from lwmport.pipeline.evaluate.language.texts import Source, read_source
@@ -53,6 +54,11 @@ def opened(
     return model.open(runner, threads, checkpoint if is_reference else None)
 
 
+def by_runner(models: Sequence[LanguageModel], runners: Sequence[str]) -> str:
+    """Return which model was run by what, in words."""
+    return " and ".join(f"{model.told} by {runner}" for model, runner in zip(models, runners, strict=True))
+
+
 def _measured(
     sessions: Sequence[Session], cut: Sequence[Window], model: LanguageModel, chunk: int, observer: Observer
 ) -> list[Expected]:
@@ -95,9 +101,10 @@ def _record(
         perplexity=value,
         comparison=comparison,
         facts={
-            "runners": " and ".join(runners),
+            "models": by_runner(models, runners),
             "counted": f"{counts} of each window, as llama-perplexity counts",
             "begin": "none" if source.begin is None else f"each window begins with token {source.begin}",
+            "command": command("lwmport eval perplexity", request, "model"),
             "versions": ", ".join(f"{name} {version}" for name, version in extras.versions().items()),
         },
     )

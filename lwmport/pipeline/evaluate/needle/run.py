@@ -110,7 +110,7 @@ def _begun(request: NeedleRequest, model: LanguageModel, haystack: Haystack, run
         needles_total=request.needles[0],
         needles_asked=request.needles[1],
         settings={
-            "runtime": runner,
+            "model": f"{model.told} by {runner}",
             "text": f"SHA-256 {haystack.sha256} up to the longest context",
             "counted in": "tokens of the model's own tokenizer; LWM's script counts those of GPT-4's",
             "new tokens": f"at most {request.new_tokens}",
