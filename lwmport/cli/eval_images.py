@@ -20,7 +20,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
     "--texts",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="F.json",
-    help="What the pictures were made from: {picture: text}. A judge needs it.",
+    help="The file of the texts that the pictures were made from: {picture: text}. A judge needs it.",
 )
 @click.option("--out", type=FOLDER, help="The folder for images.html and images.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
