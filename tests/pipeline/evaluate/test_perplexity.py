@@ -17,7 +17,6 @@ from lwmport.cli.main import cli
 from lwmport.errors import PortError
 from lwmport.models.options import Options
 from lwmport.pipeline.evaluate.language.perplexity import perplexity
-from lwmport.pipeline.evaluate.language.windows import windows
 
 pytest.importorskip("tokenizers", reason="tokenizers is not installed")
 
@@ -142,14 +141,6 @@ def test_runners_agree_and_no_jax_is_imported(models: dict[str, Path], text: Pat
     found = json.loads(done.stdout)["perplexity"]["value"]
     reference = perplexity(model=models["model"], text=text, context=32, runner="jax")
     assert reference.perplexity.value == pytest.approx(found, rel=1e-5)
-
-
-def test_windows_begin_with_the_token_of_texts_where_the_tokenizer_puts_one() -> None:
-    from lwmport.pipeline.evaluate.language.texts import Piece, Source
-
-    piece = Piece(ids=np.arange(5, 25), codes=np.zeros(20, bool))
-    source = Source(name="t", sha256="", pieces=(piece,), begin=1)
-    assert [window.ids[:2].tolist() for window in windows(source, 8, None)] == [[1, 6], [1, 14]]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,9 @@ def _record(
     losses = joined(found).losses
     value = likelihood.perplexity(losses)
     comparison = likelihood.comparison(found) if len(models) > 1 else None
-    counts = "the second half" if request.stride is None else f"the last {request.stride} tokens"
+    counts = "the second half of each window, as llama-perplexity counts"
+    if request.stride is not None:
+        counts = f"the last {request.stride} tokens of each window"
     return Perplexity(
         sentence=_sentence(value, comparison, source, context, len(losses)),
         model=models[0].name,
@@ -102,7 +104,7 @@ def _record(
         comparison=comparison,
         facts={
             "models": by_runner(models, runners),
-            "counted": f"{counts} of each window, as llama-perplexity counts",
+            "counted": counts,
             "begin": "none" if source.begin is None else f"each window begins with token {source.begin}",
             "command": command("lwmport eval perplexity", request, "model"),
             "versions": ", ".join(f"{name} {version}" for name, version in extras.versions().items()),

@@ -2,7 +2,8 @@
 
 ``llama-perplexity`` (tools/perplexity/perplexity.cpp) cuts a text into pieces of ``context`` tokens, lets each begin
 with the token that texts begin with, and counts the second half of each, behind ``context // 2`` tokens that are only
-read. With a stride windows begin every ``stride`` tokens, and the last ``stride`` tokens of each count.
+read. That is done here too, unless a stride is asked for: then windows begin every ``stride`` tokens, and the last
+``stride`` tokens of each count.
 """
 
 import math
