@@ -62,7 +62,7 @@ def captions() -> Captions:
 
 def evaluations() -> dict[str, list[Any]]:
     """Return what the other evaluations found, by name."""
-    facts = {"command": "lwmport eval"}
+    facts = {f"fact {number}": "words" for number in range(20)}
     estimate = Estimate(value=1.5, error=0.1)
     spread = Spread(mean=estimate, smallest=0.0, largest=math.inf, quantiles={f"{part:g}": 0.2 for part in PARTS})
     beside = Comparison(

@@ -97,6 +97,8 @@ def test_a_run_goes_on_with_the_trials_that_are_missing(
     assert second.results[:4] == first.results
     assert len(second.results) == 8
     assert len(made) == 1 + 4
+    third = needle(rounds=1, **asked | {"lengths": (520, 520, 1), "depths": 1})
+    assert (third.lengths, third.depths, len(third.results)) == ((400, 480, 520), (0, 100), 9)
     rows = json.loads((tmp_path / "out" / "results.json").read_text())
     assert set(rows[0]) == {"context_length", "depth_percent", "response", "answer", "correct", "seed"}
     assert rows[0]["correct"] is False

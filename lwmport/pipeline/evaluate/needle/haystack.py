@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lwmport import digest
 from lwmport.errors import UsageError
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.pipeline.evaluate.language import texts
@@ -20,7 +21,7 @@ class Haystack:
 
     Attributes:
         name: of the file.
-        sha256: of the texts that were read.
+        sha256: of the file.
         ids: their tokens, at least as many as were asked for.
     """
 
@@ -36,17 +37,19 @@ def read_haystack(path: Path | None, tokenizer: Tokenizer, count: int) -> Haysta
         UsageError: it is no .jsonl of ``{"text": ...}`` and no UTF-8, or it is too short.
     """
     found: list[int] = []
-    digest = hashlib.sha256()
     name = texts.OWN if path is None else path.name
     for text in _texts(path):
-        digest.update(text.encode())
         found += tokenizer.encode(text, begins=False)
         if len(found) >= count:
-            return Haystack(name=name, sha256=digest.hexdigest(), ids=found)
+            return Haystack(name=name, sha256=_digest(path), ids=found)
     raise UsageError(
         f"expected at least {count:,} tokens in {name}, as long as the longest context (--lengths), found "
         f"{len(found):,}; give a longer --haystack"
     )
+
+
+def _digest(path: Path | None) -> str:
+    return hashlib.sha256(texts.content_of(None)).hexdigest() if path is None else digest.of_file(path)
 
 
 def _texts(path: Path | None) -> Iterator[str]:

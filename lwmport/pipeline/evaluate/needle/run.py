@@ -111,7 +111,7 @@ def _begun(request: NeedleRequest, model: LanguageModel, haystack: Haystack, run
         needles_asked=request.needles[1],
         settings={
             "model": f"{model.told} by {runner}",
-            "text": f"SHA-256 {haystack.sha256} up to the longest context",
+            "text": f"SHA-256 {haystack.sha256}",
             "counted in": "tokens of the model's own tokenizer; LWM's script counts those of GPT-4's",
             "new tokens": f"at most {request.new_tokens}",
             "chosen": "the largest logit",
@@ -119,4 +119,10 @@ def _begun(request: NeedleRequest, model: LanguageModel, haystack: Haystack, run
         lengths=request.context_lengths,
         depths=request.depth_percents,
     )
-    return dataclasses.replace(asked, results=earlier(asked, request.out))
+    rows = earlier(asked, request.out)
+    return dataclasses.replace(
+        asked,
+        lengths=tuple(sorted({*asked.lengths, *(row.context_length for row in rows)})),
+        depths=tuple(sorted({*asked.depths, *(row.depth_percent for row in rows)})),
+        results=rows,
+    )
