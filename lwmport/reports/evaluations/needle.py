@@ -155,7 +155,7 @@ def step(share: float) -> int:
 
 def _rules() -> str:
     """Return the colours: from red over yellow to green, in steps of lightness too; the ink is dark on all of them."""
-    return "".join(
+    return ".heat td { padding-left: 10px; }\n" + "".join(
         f".heat .h{number} {{ background: hsl({12 * number} 70% {62 + 2 * number}%); color: #14181f; }}\n"
         for number in range(STEPS + 1)
     )

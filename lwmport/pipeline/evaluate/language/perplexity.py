@@ -86,7 +86,7 @@ def _record(
     losses = joined(found).losses
     value = likelihood.perplexity(losses)
     comparison = likelihood.comparison(found) if len(models) > 1 else None
-    counts = "the second half of each window, as llama-perplexity counts"
+    counts = "the second half of each window"
     if request.stride is not None:
         counts = f"the last {request.stride} tokens of each window"
     return Perplexity(
