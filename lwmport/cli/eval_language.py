@@ -137,7 +137,7 @@ def _spread(what: str, found: "Spread", scale: float = 1.0, unit: str = "") -> l
 
 
 def _told(found: "Estimate", scale: float = 1.0, unit: str = "") -> str:
-    return f"{scale * found.value:.6f} +- {scale * found.error:.6g}{unit}"
+    return f"{scale * found.value:.6g} +- {scale * found.error:.3g}{unit}"
 
 
 @click.command(short_help="Say how far two language models choose the same tokens.")
