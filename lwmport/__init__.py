@@ -7,7 +7,8 @@ The Python API is `__all__`. Each part is loaded on first use, so that importing
 - `compare` shows how the structures of two models differ, and what that means for each target;
 - `plan` tells what a model takes of a device's memory, and which devices have room for it;
 - `bench` measures how fast a model is on this machine;
-- `captions` judges the captions of two devices by how well they fit their pictures;
+- `perplexity` and `agreement` say how far a converted language model is from another one; `needle` tests long contexts;
+- `captions` judges the captions of two devices by how well they fit their pictures; `likeness` compares pictures;
 - `bundle` packs converted models for a vendor's engineer; `verify` checks such a bundle;
 - `port` does all of this for one device;
 - `load` opens one artifact and runs it on numpy arrays;
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
     from lwmport.pipeline.convert.run import convert
     from lwmport.pipeline.evaluate.captions.request import CaptionsRequest
     from lwmport.pipeline.evaluate.captions.run import captions
+    from lwmport.pipeline.evaluate.images.request import LikenessRequest
+    from lwmport.pipeline.evaluate.images.run import likeness
+    from lwmport.pipeline.evaluate.language.agreement import agreement
+    from lwmport.pipeline.evaluate.language.perplexity import perplexity
+    from lwmport.pipeline.evaluate.language.request import AgreementRequest, PerplexityRequest
+    from lwmport.pipeline.evaluate.needle.request import NeedleRequest
+    from lwmport.pipeline.evaluate.needle.run import needle
     from lwmport.pipeline.footprint.record import MemoryPlan
     from lwmport.pipeline.footprint.request import PlanRequest
     from lwmport.pipeline.footprint.run import plan
@@ -65,6 +73,10 @@ if TYPE_CHECKING:
     from lwmport.reports.bisection import Bisection
     from lwmport.reports.captions.record import Captions
     from lwmport.reports.comparison.record import Comparison
+    from lwmport.reports.evaluations.agreement import Agreement
+    from lwmport.reports.evaluations.likeness import Likeness
+    from lwmport.reports.evaluations.needle import Needle
+    from lwmport.reports.evaluations.perplexity import Perplexity
     from lwmport.reports.speed.record import Bench
     from lwmport.types import Status
 
@@ -72,6 +84,8 @@ if TYPE_CHECKING:
     Trial = ValidateRequest
 
 __all__ = [
+    "Agreement",
+    "AgreementRequest",
     "ArtifactError",
     "Bench",
     "BenchRequest",
@@ -93,13 +107,19 @@ __all__ = [
     "ConvertRequest",
     "GenerateRequest",
     "Generated",
+    "Likeness",
+    "LikenessRequest",
     "LoweringError",
     "MemoryPlan",
     "MissingExtraError",
     "Model",
+    "Needle",
+    "NeedleRequest",
     "Observer",
     "Options",
     "Outcome",
+    "Perplexity",
+    "PerplexityRequest",
     "PlanRequest",
     "PortError",
     "PortOutcome",
@@ -116,6 +136,7 @@ __all__ = [
     "VerifyOutcome",
     "VerifyRequest",
     "__version__",
+    "agreement",
     "bench",
     "bisect",
     "bundle",
@@ -125,7 +146,10 @@ __all__ = [
     "compile",
     "convert",
     "generate",
+    "likeness",
     "load",
+    "needle",
+    "perplexity",
     "plan",
     "port",
     "validate",
@@ -133,6 +157,8 @@ __all__ = [
 ]
 
 _API = {
+    "Agreement": "lwmport.reports.evaluations.agreement:Agreement",
+    "AgreementRequest": "lwmport.pipeline.evaluate.language.request:AgreementRequest",
     "ArtifactError": "lwmport.errors:ArtifactError",
     "Bench": "lwmport.reports.speed.record:Bench",
     "BenchRequest": "lwmport.pipeline.speed.request:BenchRequest",
@@ -145,6 +171,7 @@ _API = {
     "CheckOutcome": "lwmport.pipeline.check:CheckOutcome",
     "CheckRequest": "lwmport.pipeline.check:CheckRequest",
     "CheckpointError": "lwmport.errors:CheckpointError",
+    "ChildError": "lwmport.errors:ChildError",
     "CompareRequest": "lwmport.pipeline.compare.run:CompareRequest",
     "Comparison": "lwmport.reports.comparison.record:Comparison",
     "CompileOutcome": "lwmport.pipeline.compile.run:CompileOutcome",
@@ -153,19 +180,24 @@ _API = {
     "ConvertRequest": "lwmport.pipeline.convert.request:ConvertRequest",
     "GenerateRequest": "lwmport.pipeline.generate.request:GenerateRequest",
     "Generated": "lwmport.pipeline.generate.tokens:Generated",
+    "Likeness": "lwmport.reports.evaluations.likeness:Likeness",
+    "LikenessRequest": "lwmport.pipeline.evaluate.images.request:LikenessRequest",
     "LoweringError": "lwmport.errors:LoweringError",
     "MemoryPlan": "lwmport.pipeline.footprint.record:MemoryPlan",
     "MissingExtraError": "lwmport.errors:MissingExtraError",
     "Model": "lwmport.pipeline.model:Model",
+    "Needle": "lwmport.reports.evaluations.needle:Needle",
+    "NeedleRequest": "lwmport.pipeline.evaluate.needle.request:NeedleRequest",
     "Observer": "lwmport.pipeline.observer:Observer",
     "Options": "lwmport.models.options:Options",
     "Outcome": "lwmport.pipeline.convert.request:Outcome",
+    "Perplexity": "lwmport.reports.evaluations.perplexity:Perplexity",
+    "PerplexityRequest": "lwmport.pipeline.evaluate.language.request:PerplexityRequest",
     "PlanRequest": "lwmport.pipeline.footprint.request:PlanRequest",
     "PortError": "lwmport.errors:PortError",
     "PortOutcome": "lwmport.pipeline.port.run:PortOutcome",
     "PortRequest": "lwmport.pipeline.port.run:PortRequest",
     "Request": "lwmport.pipeline.convert.request:ConvertRequest",
-    "ChildError": "lwmport.errors:ChildError",
     "RunnerError": "lwmport.errors:RunnerError",
     "Session": "lwmport.pipeline.session:Session",
     "Status": "lwmport.types:Status",
@@ -176,6 +208,7 @@ _API = {
     "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
     "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",
     "VerifyRequest": "lwmport.pipeline.bundle.verify:VerifyRequest",
+    "agreement": "lwmport.pipeline.evaluate.language.agreement:agreement",
     "bench": "lwmport.pipeline.speed.run:bench",
     "bisect": "lwmport.pipeline.bisect.run:bisect",
     "bundle": "lwmport.pipeline.bundle.run:bundle",
@@ -185,7 +218,10 @@ _API = {
     "compile": "lwmport.pipeline.compile.run:compile_models",
     "convert": "lwmport.pipeline.convert.run:convert",
     "generate": "lwmport.pipeline.generate.tokens:generate",
+    "likeness": "lwmport.pipeline.evaluate.images.run:likeness",
     "load": "lwmport.pipeline.model:load",
+    "needle": "lwmport.pipeline.evaluate.needle.run:needle",
+    "perplexity": "lwmport.pipeline.evaluate.language.perplexity:perplexity",
     "plan": "lwmport.pipeline.footprint.run:plan",
     "port": "lwmport.pipeline.port.run:port",
     "validate": "lwmport.pipeline.validate.run:validate",

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from lwmport.pipeline.footprint import record as plans
 from lwmport.reports import files, ports
 from lwmport.reports.captions import record as captions
+from lwmport.reports.evaluations import agreement, likeness, needle, perplexity
 from lwmport.reports.record import Report
 from lwmport.reports.speed import record as speed
 from lwmport.types import TensorDiff
@@ -58,6 +59,21 @@ def schemas() -> dict[str, Any]:
         ),
         "captions.schema.json": _document(
             "What 'lwmport eval captions' found: captions.json.", captions.Captions, captions.FORMAT, {}
+        ),
+        "perplexity.schema.json": _document(
+            "What 'lwmport eval perplexity --json' prints.", perplexity.Perplexity, perplexity.FORMAT, {}
+        ),
+        "agreement.schema.json": _document(
+            "What 'lwmport eval tokens --json' prints.", agreement.Agreement, agreement.FORMAT, {}
+        ),
+        "needle.schema.json": _document(
+            "What 'lwmport eval needle' found: needle.json.",
+            needle.Needle,
+            needle.FORMAT,
+            {"accuracy": {"anyOf": [{"type": "number"}, {"type": "null"}]}},
+        ),
+        "images.schema.json": _document(
+            "What 'lwmport eval images' found: images.json.", likeness.Likeness, likeness.FORMAT, {}
         ),
         "plan.schema.json": _document(
             "What 'lwmport plan --json' prints.",

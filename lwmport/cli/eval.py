@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lwmport.cli import eval_images, eval_language, eval_needle
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
 from lwmport.verdicts import exit_code
@@ -17,9 +18,15 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-@click.group("eval", short_help="Judge what models say: captions of two devices.")
+@click.group("eval", short_help="Judge what models say and paint: perplexity, tokens, needles, captions, pictures.")
 def eval_() -> None:
     """Judge what models say, where no two devices give the same numbers."""
+
+
+eval_.add_command(eval_language.perplexity)
+eval_.add_command(eval_language.tokens)
+eval_.add_command(eval_needle.needle)
+eval_.add_command(eval_images.images)
 
 
 @eval_.command(short_help="Compare the captions of two devices by how well they fit their pictures.")

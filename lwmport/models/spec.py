@@ -164,6 +164,7 @@ class Prompts(TalkPrompts):
     ``pixels`` is also the output of the component that turns codes into a picture, and ``codes`` its input.
 
     Attributes:
+        document: ``document(encode, context, question)``: a question about a long text.
         picture: ``picture(encode, what, description, pad, first)``: two rows that make a picture or a video, the second
             one without a description; ``first`` are the tokens of the frame that comes first, or None.
         pictures: the family whose components turn pictures into codes and back.
@@ -172,6 +173,7 @@ class Prompts(TalkPrompts):
         frames_a_second: of a video.
     """
 
+    document: Callable[..., Written]
     picture: Callable[..., Written]
     pictures: str
     image_words: str

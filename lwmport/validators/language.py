@@ -35,12 +35,12 @@ def language_metrics(reference: Array, candidate: Array) -> LanguageMetrics | No
         one, other = (side[start : start + step].astype(np.float64) for side in (rows, others))
         counts.append(one.any(axis=-1))
         same.append((one.argmax(axis=-1) == other.argmax(axis=-1)) & np.isfinite(other).all(axis=-1))
-        divergences.append(_divergence(one, other))
+        divergences.append(divergence(one, other))
     counted = np.concatenate(counts) if counts else np.zeros(0, bool)
     if not counted.any():
         return None
     equal, apart = np.concatenate(same), np.concatenate(divergences)[counted]
-    greedy = [_prefix(texts[shown]) for texts, shown in zip(
+    greedy = [prefix(texts[shown]) for texts, shown in zip(
         equal.reshape(-1, positions), counted.reshape(-1, positions), strict=True) if shown.any()]  # fmt: skip
     return LanguageMetrics(
         positions=int(counted.sum()),
@@ -63,22 +63,23 @@ def language_words(found: LanguageMetrics) -> str:
     )
 
 
-def _divergence(one: Array, other: Array) -> Array:
+def divergence(one: Array, other: Array) -> Array:
     """Return D(softmax(one) || softmax(other)) of each row, in nats; rounding below 0 is cut off."""
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        first, second = _log_softmax(one), _log_softmax(other)
+        first, second = log_softmax(one), log_softmax(other)
         terms = np.exp(first) * (first - second)
         found = np.where(np.exp(first) > 0, terms, 0.0).sum(axis=-1)
     found[~np.isfinite(found)] = math.inf
     return np.asarray(np.maximum(found, 0.0))
 
 
-def _log_softmax(logits: Array) -> Array:
+def log_softmax(logits: Array) -> Array:
+    """Return the logarithms of the probabilities of each row."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def _prefix(same: Array) -> int:
+def prefix(same: Array) -> int:
     """Return how many entries are true before the first that is not."""
     wrong = np.flatnonzero(~same)
     return int(wrong[0]) if wrong.size else len(same)

@@ -2,9 +2,11 @@
 
 import copy
 import json
+import math
 import re
 import runpy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,13 @@ from lwmport.reports.bisect_files import write_bisection
 from lwmport.reports.bisection import as_json
 from lwmport.reports.captions.files import document as captions_document
 from lwmport.reports.captions.record import Caption, Captions, Pair, Setting, Side
+from lwmport.reports.evaluations import agreement, likeness, needle, perplexity
 from lwmport.reports.port_index import write_index
 from lwmport.reports.speed.files import document as bench_document
 from lwmport.reports.speed.record import Bench, BenchRow
 from lwmport.reports.trends import trends
 from lwmport.types import Status
+from lwmport.validators.likelihood import PARTS, Comparison, Estimate, Spread
 
 
 def measured() -> Bench:
@@ -56,9 +60,47 @@ def captions() -> Captions:
     )
 
 
+def evaluations() -> dict[str, list[Any]]:
+    """Return what the other evaluations found, by name."""
+    facts = {f"fact {number}": "words" for number in range(20)}
+    estimate = Estimate(value=1.5, error=0.1)
+    spread = Spread(mean=estimate, smallest=0.0, largest=math.inf, quantiles={f"{part:g}": 0.2 for part in PARTS})
+    beside = Comparison(
+        reference=estimate, correlation=None, log_ratio=estimate, ratio=estimate, difference=estimate, kl=spread,
+        change=spread, change_rms=estimate, same_top=estimate, greedy=2.5,
+    )  # fmt: skip
+    named: dict[str, Any] = {"sentence": "words", "text": "t", "text_sha256": "0", "facts": facts}
+    asked = perplexity.Perplexity(
+        model="m", against="r", tokens=9, context=8, stride=None, windows=1, positions=3, perplexity=estimate,
+        comparison=beside, **named,
+    )  # fmt: skip
+    apart = agreement.Difference(place=1, a=2, b=3, a_text="x", b_text="", a_gap=0.1, b_gap=0.2)
+    row = agreement.Continued(prompt_tokens=4, new_tokens=2, agreeing=1, difference=apart)
+    tokens = agreement.Agreement(
+        a="a", b="b", mode="text", new_tokens=2, identical=0, smallest_gap=0.1, largest_gap=None, prompts=(row,) * 9,
+        **named,
+    )  # fmt: skip
+    trial = needle.Row(context_length=9, depth_percent=0, response="r", answer=("1",), correct=(True,), seed=1)
+    found = needle.Needle(
+        model="m", haystack="h", needles_total=1, needles_asked=1, settings=facts, lengths=(9,), depths=(0,),
+        results=(trial,) * 9,
+    )  # fmt: skip
+    pair = likeness.Pair(name="a.png", height=1, width=1, psnr_db=math.inf, ssim=None)
+    alike = likeness.Likeness(
+        sentence="words", a="a", b="b", equal=9, mean_psnr_db=None, worst_psnr_db=math.inf, mean_ssim=1.0,
+        worst_ssim=1.0, clip_a=None, clip_b=None, only_a=("c.png",), only_b=(), facts=facts, pairs=(pair,) * 9,
+    )  # fmt: skip
+    return {
+        "perplexity": [perplexity.document(asked), perplexity.document(replace(asked, comparison=None))],
+        "agreement": [agreement.document(tokens)],
+        "needle": [needle.document(found), needle.document(replace(found, results=()))],
+        "images": [likeness.document(alike)],
+    }
+
+
 ROOT = Path(__file__).parents[2]
 FOLDER = resources.files("lwmport.reports") / "schemas"
-NAMES = ("bench", "bisect", "captions", "index", "plan", "report")
+NAMES = ("agreement", "bench", "bisect", "captions", "images", "index", "needle", "perplexity", "plan", "report")
 SCHEMAS = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for name in NAMES}
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -178,6 +220,7 @@ def documents(good: Any, bad: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         "index": [plain, json.loads((folder / "index.json").read_text())],
         "report": reports,
         "bench": [json.loads(json.dumps(bench_document(measured(), "key")))],
+        **{name: [json.loads(json.dumps(one)) for one in found] for name, found in evaluations().items()},
         "captions": [json.loads(json.dumps(captions_document(captions())))],
         "plan": [
             plan_document(one)
@@ -221,7 +264,7 @@ def test_a_document_with_a_wrong_value_does_not_fit(name: str, documents: dict[s
 
 def test_the_schemas_that_are_made_of_records_are_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "tools" / "schemas.py"))["schemas"]()
-    assert {name.removesuffix(".schema.json") for name in made} == {"bench", "captions", "index", "plan", "report"}
+    assert {name.removesuffix(".schema.json") for name in made} == set(NAMES) - {"bisect"}
     for name, schema in made.items():
         assert json.loads((FOLDER / name).read_text()) == schema, "run: python tools/schemas.py"
 

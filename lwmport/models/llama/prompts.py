@@ -1,7 +1,7 @@
 """LWM's prompts as tokens, in the pieces and with the special tokens that its scripts make.
 
-Sources: LWM's lwm/vision_chat.py, lwm/vision_generation.py and scripts/sample_pyt.py. Their tokenizer puts its first
-token before each piece that is encoded, and a trained model has seen that.
+Sources: LWM's lwm/vision_chat.py, lwm/vision_generation.py, scripts/sample_pyt.py and scripts/eval_needle.py. Their
+tokenizer puts its first token before each piece that is encoded, and a trained model has seen that.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,6 +48,12 @@ def vision_prompt(encode: Encode, question: str, frames: Sequence[Array]) -> Wri
     )
 
 
+def document_prompt(encode: Encode, context: str, question: str) -> Written:
+    """Return a question about a long text, as ``scripts/eval_needle.py`` asks it."""
+    rules = "Don't give information outside the document or repeat your findings. Keep your response short and direct."
+    return _row([(encode(f"{SYSTEM}{context} {question} {rules} ASSISTANT: "), False)])
+
+
 def later_prompt(encode: Encode, question: str, end: int | None) -> Written:
     """Return a further question of the same talk.
 
@@ -90,6 +96,7 @@ def _row(pieces: Sequence[tuple[Sequence[int], bool]]) -> Written:
 PROMPTS: Final = Prompts(
     text=text_prompt,
     vision=vision_prompt,
+    document=document_prompt,
     later=later_prompt,
     picture=picture_prompts,
     pictures="vqgan",

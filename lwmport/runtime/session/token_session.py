@@ -46,6 +46,24 @@ class TokenSession:
         return self._phases.layouts[PREFILL].has_codes
 
     @property
+    def rows(self) -> int | None:
+        """How many sequences it takes at once; None for any number."""
+        return self._phases.layouts[PREFILL].batch
+
+    @property
+    def width(self) -> int:
+        """What the number of tokens of a step is a multiple of."""
+        layout = self._phases.layouts[DECODE]
+        return layout.tokens if layout.tokens is not None and layout.slots is None else 1
+
+    @property
+    def room(self) -> int | None:
+        """How many tokens of a sequence it takes, as far as its signatures tell; None for any number."""
+        layouts = self._phases.layouts.values()
+        told = [size for layout in layouts for size in (layout.positions, None if layout.starts else layout.slots)]
+        return min((size for size in told if size is not None), default=None)
+
+    @property
     def batch(self) -> int:
         """How many sequences are held; 0 before a prefill."""
         return len(self._mask)

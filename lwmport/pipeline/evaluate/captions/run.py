@@ -58,18 +58,28 @@ def captions(request: CaptionsRequest, observer: Observer | None = None) -> Capt
     one, other = (answers_by_picture(answers, found, request.images) for answers in (a, b))
     if not one.keys() & other.keys():
         raise ArtifactError(f"expected pictures that both {a.path} and {b.path} have answers for, found none")
-    opened = files.open_judge(request.judge)
-    files.tokenizer_files(request.judge)
-    _check_installed()
-    bounds = child.Bounds.of(files.nbytes(opened), BESIDE)
-    about = f"the judge in {request.judge}"
-    with closing(child.Server(judge, {"folder": request.judge.absolute()}, bounds, about)) as server:
+    opened, started = judge_of(request.judge)
+    with closing(started) as server:
         judged = _judged(request.images, (one, other), server.ask, observer)
         record = _record(request, (a, b), judged, opened)
         if request.out is not None:
             small = {pair.picture: _small(request.images / pair.picture, server.ask) for pair in record.pairs[:SHOWN]}
             write(record, small, request.out)
     return record
+
+
+def judge_of(folder: Path) -> tuple[files.JudgeFiles, child.Server]:
+    """Return a judge's files, and the judge in a process of its own; whoever asks for it closes it.
+
+    Raises:
+        CheckpointError: it is no CLIP model.
+        MissingExtraError: PyTorch, transformers, tokenizers or scipy is not installed.
+    """
+    opened = files.open_judge(folder)
+    files.tokenizer_files(folder)
+    _check_installed()
+    bounds = child.Bounds.of(files.nbytes(opened), BESIDE)
+    return opened, child.Server(judge, {"folder": folder.absolute()}, bounds, f"the judge in {folder}")
 
 
 def _check_installed() -> None:

@@ -1,0 +1,1 @@
+"""Pictures of two folders, held against each other by their names."""

@@ -1,0 +1,1 @@
+"""What converted language models expect, choose and find in texts."""
