@@ -454,8 +454,8 @@ OPTIONS: Final = (
         choices=("tokens", "embeds"),
         what="form of inputs",
         lowered=True,
-        help="The form of a language model's inputs: tokens, or embeddings, for which --inputs embeds is short if no file is "
-        "called embeds.",
+        help="The form of a language model's inputs: tokens, or embeddings, for which --inputs embeds is short if no "
+        "file is called embeds.",
         more="[Embeddings in](language.md#embeddings-in)",
     ),
     Option(

@@ -21,6 +21,9 @@ COMPOSITES = {
 PRIMITIVES = {"conv_general_dilated", "scan"}
 """What has several forms without being a composite."""
 
+QUANTISED = {"quantised_dot", "quantised_rows"}
+"""What reads quantised weights: there is none of it below the opset of each kind of quantisation."""
+
 ONNX = [name for name, dialect in DIALECTS.items() if dialect.format == "onnx" and name != "tf2onnx"]
 """The dialects that the direct converter writes; tf2onnx takes another route to the format."""
 
@@ -39,7 +42,7 @@ def test_a_dialect_is_consistent(name: str) -> None:
     assert dialect.name == name
     assert dialect.format in DEFAULTS
     assert low <= dialect.opset <= high
-    assert set(dialect.composites) <= COMPOSITES | PRIMITIVES
+    assert set(dialect.composites) <= COMPOSITES | PRIMITIVES | QUANTISED
     assert dialect.summary
 
 
@@ -53,7 +56,8 @@ def test_every_form_of_an_onnx_dialect_exists_and_one_fits_every_opset(name: str
     for composite, forms in dialect.composites.items():
         assert set(forms) <= set(FORMS)
         since = min(FORMS[form].since for form in forms)
-        assert since <= (23 if composite in DECOMPOSED else dialect.opsets[0]), composite
+        first = min(dialect.quantizes.values()) if composite in QUANTISED else dialect.opsets[0]
+        assert since <= (23 if composite in DECOMPOSED else first), composite
 
 
 def test_an_opset_changes_nothing_else() -> None:
