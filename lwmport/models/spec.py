@@ -23,7 +23,7 @@ class PartSpec:
         summary: what it is, in one line.
         factory: reference to ``factory(config, options) -> Component``: the component in float32.
         options: the options of `lwmport.models.options.Options` that change it. The options that change every
-            component (``settings``, ``precision``, ``store``) are not named.
+            component (``settings``, ``precision``, ``store``, those of quantisation) are not named.
         static: the components of fixed lengths that stand for it where sizes are static.
         layers: the field of the configuration that counts the layers of its program. Empty: one layer or none.
         needs: the field of the configuration that must be true; without it the model has no such component, and a group

@@ -658,7 +658,8 @@ def stand_in(unpacked: Path, given: list[str], fallen: list[str]) -> ModuleType:
     runtime.get_available_providers = lambda: given
 
     def open_session(_model: str, settings: Settings, providers: list[str]) -> Any:
-        session.forbids = settings.entries == {"session.disable_cpu_ep_fallback": "1"}
+        session.forbids = settings.entries.get("session.disable_cpu_ep_fallback") == "1"
+        assert settings.entries["session.qdq_matmulnbits_accuracy_level"] == "1"
         assert session.forbids is (providers != ["CPUExecutionProvider"])
         return session
 

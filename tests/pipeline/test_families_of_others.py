@@ -238,7 +238,8 @@ def test_our_own_records_contradict_nothing(name: str) -> None:
 
 
 def test_every_option_that_only_some_take_is_taken_by_somebody() -> None:
-    everybody = {"settings", "precision", "static", "store"}
+    quantised = {"quantize", "group_size", "symmetric", "method", "keep"}
+    everybody = {"settings", "precision", "static", "store", *quantised}
     assert set(takers()) == {*Options.__dataclass_fields__} - everybody
 
 
