@@ -122,10 +122,14 @@ def test_a_python_configuration_has_to_say_all_of_it(checkpoint: Path, tmp_path:
         lwmport.convert(request(alone, tmp_path / "out", config=fields))
 
 
+LWM = ("lwm-text-1m", "lwm-text-512k", "lwm-text-256k", "lwm-text-128k", "7b")
+OTHERS = ("llama-2-7b", "vicuna-7b", "vicuna-7b-v1.1", "vicuna-7b-v0")
+
+
 @pytest.mark.parametrize(
     ("name", "offered"),
     [
-        ("lwm-text-128k", ("lwm-text-1m", "lwm-text-512k", "lwm-text-256k", "lwm-text-128k", "7b")),
+        ("lwm-text-128k", (*LWM, *OTHERS)),
         ("3b", ("3b",)),
         ("lwm-chat-32k", ("lwm-chat-1m", "lwm-chat-128k", "lwm-chat-32k", "7b")),
     ],
