@@ -30,6 +30,7 @@ ELSEWHERE = {
     "graphs/evaluate.py": "a platform of JAX",
     "models/jax_cpu.py": "a platform of JAX",
     "runtime/": "names of runners, and devices of JAX and PyTorch",
+    "pipeline/evaluate/clip/judge.py": "a device of PyTorch",
     "converters/saved_model/xla.py": "a platform of JAX",
     "handoff/standalone.py": "names of verify.py's runtimes",
 }
