@@ -67,7 +67,8 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         stop=frozenset(request.stop),
         chunk=request.chunk,
     )
-    prompt, draw = read_prompt(request.prompt), draws(family, request)
+    prompt = read_prompt(request.prompt)
+    draw = own_draws(family, request.seed) if request.own_random else None
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
     with Session(
@@ -114,17 +115,15 @@ def mode_of(family: FamilySpec, name: str) -> GenerationMode:
     return family.modes[name or next(iter(family.modes))]
 
 
-def draws(family: FamilySpec, request: GenerateRequest) -> Draw | None:
-    """Return how the family's own scripts draw, if that is asked for.
+def own_draws(family: FamilySpec, seed: int) -> Draw:
+    """Return what draws as the family's own scripts do.
 
     Raises:
         UsageError: it has no scripts that draw.
     """
-    if not request.own_random:
-        return None
     if not family.draws:
         raise UsageError(f"expected a family whose own draws are known, found {family.name}; leave it out")
-    made: Draw = load(family.draws)(request.seed)
+    made: Draw = load(family.draws)(seed)
     return made
 
 

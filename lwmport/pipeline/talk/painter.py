@@ -6,14 +6,14 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import UsageError
-from lwmport.generation.choosing import Choosing, Draw, draw_by_seed
+from lwmport.generation.choosing import Choosing, draw_by_seed
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.pipeline.assemble.package import Package
+from lwmport.pipeline.generate.tokens import own_draws
 from lwmport.pipeline.observer import Observer, tell_steps
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.pictures import Pictures
-from lwmport.registry import load
 from lwmport.requests import check_types
 from lwmport.types import Array
 
@@ -78,11 +78,7 @@ class Painter:
         self._pictures = pictures
         self._tokenizer = Tokenizer(package.tokenizer)
         self._limit = pictures.count if painting.strict_codes else 0
-        self._draw: Draw | None = None
-        if painting.own_random:
-            if not package.family.draws:
-                raise UsageError(f"expected a family whose own draws are known, found {package.family.name}")
-            self._draw = load(package.family.draws)(painting.seed)
+        self._draw = own_draws(package.family, painting.seed) if painting.own_random else None
 
     def frames(self) -> Array:
         """Return tokens int64 [frames, tokens of a frame]."""
