@@ -41,7 +41,7 @@ def _tower(config: Mapping[str, Any], weights: Mapping[str, Array]) -> Any:
 
     model: Any = Blip2VisionModel(Blip2VisionConfig(**{name: config[name] for name in FIELDS}))
     model.post_layernorm.eps = config["post_norm_eps"]
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in _state(weights).items()})
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in _state(weights).items()}, assign=True)
 
     class Tower(torch.nn.Module):  # type: ignore[misc]  # PyTorch's types are not followed
         def __init__(self) -> None:

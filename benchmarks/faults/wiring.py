@@ -86,10 +86,7 @@ def operator_replaced(draft: Draft) -> Iterator[Place]:
 
 def operator_skipped(draft: Draft) -> Iterator[Place]:
     """Return operators that give what they read its shape: those behind read that instead."""
-    readers: dict[Value, list[Operator]] = {}
-    for operator in draft.operators:
-        for value in dict.fromkeys(draft.inputs(operator)):
-            readers.setdefault(value, []).append(operator)
+    readers = _readers(draft)
     for operator in draft.operators:
         given = draft.outputs(operator)[0]
         behind = readers.get(given, [])
@@ -122,10 +119,17 @@ def input_rewired(draft: Draft) -> Iterator[Place]:
 
 def outputs_exchanged(draft: Draft) -> Iterator[Place]:
     """Return two operators whose outputs have one shape, neither of which is read before both are there."""
+    readers = _readers(draft)
     for place, first in enumerate(draft.operators):
         for second in draft.operators[place + 1 : place + FAR]:
             if first.scope is second.scope and _exchangeable(draft, first, second):
-                yield Place(operators=(first, second), change=doing(draft.exchange_outputs, first, second))
+                change = doing(draft.exchange_outputs, first, second)
+                given = draft.outputs(first)[0], draft.outputs(second)[0]
+                if (reader := _only_reader(readers, *given)) is None:
+                    yield Place(operators=(first, second), change=change)
+                else:  # the same model as one whose reader has its operands swapped
+                    causes = ("swapped-inputs", "wrong-wiring", "wrong-order")
+                    yield Place(operators=(first, second, reader), change=change, causes=causes)
 
 
 def input_rounded(draft: Draft) -> Iterator[Place]:
@@ -155,6 +159,20 @@ def _floating(draft: Draft, operator: Operator) -> bool:
     """Return whether an operator gives floats, or lies in a function, whose types a file does not say."""
     value = draft.outputs(operator)[0]
     return draft.is_float(value) or draft.shape(value) is None
+
+
+def _readers(draft: Draft) -> dict[Value, list[Operator]]:
+    readers: dict[Value, list[Operator]] = {}
+    for operator in draft.operators:
+        for value in dict.fromkeys(draft.inputs(operator)):
+            readers.setdefault(value, []).append(operator)
+    return readers
+
+
+def _only_reader(readers: Mapping[Value, list[Operator]], first: Value, second: Value) -> Operator | None:
+    """Return the operator that alone reads two values, None where others read them."""
+    one, other = readers.get(first, []), readers.get(second, [])
+    return one[0] if len(one) == 1 and one == other else None
 
 
 def _exchangeable(draft: Draft, first: Operator, second: Operator) -> bool:

@@ -8,6 +8,7 @@ import click
 
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
+from lwmport.errors import UsageError
 from lwmport.wording import printable
 
 
@@ -49,10 +50,14 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
 )
 @click.option(
     "--tokenizer",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="The folder with its tokenizer.json.",
+)
+@click.option(
+    "--byte-tokenizer",
+    is_flag=True,
+    help="Make a tokenizer of one token a byte instead, for trials with seeded weights.",
 )
 @click.option(
     "--pictures",
@@ -69,13 +74,16 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="The folder to make.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
-def assemble(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
+def assemble(as_json: bool, byte_tokenizer: bool, **options: Any) -> int:  # noqa: FBT001 - flags
     """Make one folder of artifacts and tokenizer, for 'lwmport chat' and 'lwmport generate'.
 
     Files are linked where the disk allows it, and copied elsewhere.
 
     Exit codes: 0 made, 2 usage, 3 a part cannot be read; nothing is written then.
     """
+    if byte_tokenizer == (options["tokenizer"] is not None):
+        found = "both" if byte_tokenizer else "neither"
+        raise UsageError(f"expected --tokenizer DIR or --byte-tokenizer, found {found}")
     from lwmport.pipeline.assemble.run import AssembleRequest
     from lwmport.pipeline.assemble.run import assemble as run
 

@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lwmport import __version__, atomic, digest, disk, manifest, owned, plain
 from lwmport.errors import ArtifactError, UsageError
+from lwmport.generation import byte_tokenizer
 from lwmport.generation.tokenizer import FILES, Tokenizer
 from lwmport.manifest import Manifest
 from lwmport.pipeline.assemble.fitting import check_fit, rows_of
@@ -28,6 +30,8 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.session.layout import IDS
 
+Part = tuple[Path, Mapping[str, str]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AssembleRequest:
@@ -35,8 +39,8 @@ class AssembleRequest:
 
     Attributes:
         language: the folder of a whole language model.
-        tokenizer: the folder of its tokenizer.
         out: the folder to make.
+        tokenizer: the folder of its tokenizer; None for one of bytes that is made here, for trials with seeded weights.
         pictures: the folder of what turns pictures into codes and back, or of an image side; None for a model of text
             alone.
         embed: the folder of what turns tokens into embeddings, for a language model that takes those.
@@ -46,8 +50,8 @@ class AssembleRequest:
     """
 
     language: Path
-    tokenizer: Path
     out: Path
+    tokenizer: Path | None = None
     pictures: Path | None = None
     embed: Path | None = None
 
@@ -69,13 +73,21 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
     given = {name: folder for name, folder in folders.items() if folder is not None}
     made = {name: (language_of if name == LANGUAGE else manifest.read)(folder) for name, folder in given.items()}
     check_fit(made, given)
-    _check_vocabulary(made, Tokenizer(request.tokenizer), request)
-    parts = {name: (folder, _files(folder)) for name, folder in given.items()}
-    own = [name for name in FILES if (request.tokenizer / name).is_file()]
-    parts[TOKENIZER] = request.tokenizer, {name: digest.of_file(request.tokenizer / name) for name in own}
+    with TemporaryDirectory() as trial:
+        tokenizer = request.tokenizer or byte_tokenizer.write(Path(trial) / "bytes")
+        _check_vocabulary(made, Tokenizer(tokenizer), request.language, tokenizer)
+        parts = {name: (folder, _files(folder)) for name, folder in given.items()}
+        own = [name for name in FILES if (tokenizer / name).is_file()]
+        parts[TOKENIZER] = tokenizer, {name: digest.of_file(tokenizer / name) for name in own}
+        _write(request.out, made, parts, observer)
+    return open_package(request.out)
+
+
+def _write(out: Path, made: Mapping[str, Manifest], parts: Mapping[str, Part], observer: Observer) -> None:
+    """Write the folder of the parts: name -> where its files are, and their digests."""
     earlier = owned.Earlier(owned.listed(Path(NAME), FORMAT))
-    with atomic.new_folder(request.out, last=NAME, owned=earlier) as folder:
-        observer.phase(f"assemble {request.out}")
+    with atomic.new_folder(out, last=NAME, owned=earlier) as folder:
+        observer.phase(f"assemble {out}")
         for name, (source, files) in parts.items():
             (folder / name).mkdir()
             _take(source, folder / name, files, observer)
@@ -87,18 +99,16 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
             files={f"{name}/{file}": sha256 for name, (_, files) in parts.items() for file, sha256 in files.items()},
         )
         (folder / NAME).write_text(json.dumps(plain.encode(record), indent=1) + "\n", encoding="utf-8")
-    return open_package(request.out)
 
 
-def _check_vocabulary(made: Mapping[str, Manifest], tokenizer: Tokenizer, request: AssembleRequest) -> None:
+def _check_vocabulary(made: Mapping[str, Manifest], tokenizer: Tokenizer, language: Path, folder: Path) -> None:
     """Return if each token of a tokenizer is one of the model."""
     rows = rows_of(made.get(EMBED, made[LANGUAGE]))
     if rows is None:
         raise ArtifactError(f"expected a model that takes {IDS}, found none")
     if tokenizer.size > rows:
         raise UsageError(
-            f"expected at most {rows:,} tokens in {request.tokenizer}, as the model in {request.language} has, "
-            f"found {tokenizer.size:,}"
+            f"expected at most {rows:,} tokens in {folder}, as the model in {language} has, found {tokenizer.size:,}"
         )
 
 

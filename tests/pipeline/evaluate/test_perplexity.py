@@ -57,8 +57,9 @@ def test_the_second_half_of_each_window_counts_behind_the_first_token_of_texts(
 
 
 def byte_token(byte: int) -> int:
-    from small_tokenizer import SPECIAL
     from tokenizers import pre_tokenizers
+
+    from lwmport.generation.byte_tokenizer import SPECIAL
 
     printable = chr(byte) if 33 <= byte <= 126 else chr(256 + byte)
     return len(SPECIAL) + sorted(pre_tokenizers.ByteLevel.alphabet()).index(printable)

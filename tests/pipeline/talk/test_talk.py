@@ -109,11 +109,16 @@ def test_a_picture_and_a_video_are_made_and_asked_about(model: Path, tmp_path: P
     assert json.loads(asked.stdout)["prompt_tokens"] > 2 * 257
 
 
-def test_no_jax_is_imported(model: Path, picture: Path) -> None:
-    words = ["chat", str(model), "What?", "--image", str(picture), "--new-tokens", "2"]
+def test_no_jax_is_imported(model: Path, picture: Path, tmp_path: Path) -> None:
+    paint = ["--prompt", "a", "--out"]
+    words = [
+        ["chat", str(model), "What?", "--image", str(picture), "--new-tokens", "2"],
+        ["generate", "image", str(model), *paint, str(tmp_path / "a.png")],
+        ["generate", "video", str(model), *paint, str(tmp_path / "a.mp4"), "--frames", "2"],
+    ]
     code = (
         "import sys\nfrom lwmport.cli.main import cli\n"
-        f"cli.main({words!r}, standalone_mode=False)\n"
+        f"for words in {words!r}:\n    assert not cli.main(words, standalone_mode=False)\n"
         "assert not {name.partition('.')[0] for name in sys.modules} & {'jax', 'flax', 'tensorflow'}\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -137,6 +142,10 @@ def test_no_jax_is_imported(model: Path, picture: Path) -> None:
          "expected a whole language model"),
         (["assemble", "--llama", "{language}", "--vqgan", "{language}", "--tokenizer", "{tokenizer}", "--out", "o"],
          "expected a component of pixel_values to codebook_indices"),
+        (["assemble", "--llama", "{language}", "--out", "o"],
+         "expected --tokenizer DIR or --byte-tokenizer, found neither"),
+        (["assemble", "--llama", "{language}", "--tokenizer", "{tokenizer}", "--byte-tokenizer", "--out", "o"],
+         "expected --tokenizer DIR or --byte-tokenizer, found both"),
         (["assemble", "--llama", "{language}", "--tokenizer", "{pictures}", "--out", "o"],
          "expected tokenizer.json in"),
     ],
@@ -153,6 +162,13 @@ def test_what_cannot_be_is_one_line(
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
+
+
+def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp_path: Path) -> None:
+    made = call("assemble", "--llama", parts["language"], "--byte-tokenizer", "--out", tmp_path / "model")
+    assert made.exit_code == 0, made.output
+    asked = call("chat", tmp_path / "model", "What?", "--new-tokens", 2, "--json")
+    assert json.loads(asked.stdout)["prompt_tokens"] > len("What?")
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
