@@ -61,6 +61,7 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
     )
     for trials in trials_of:
         for number in (number for number in region.numbers if number not in tried):
+            spare = None
             for trial in trials(region, number):
                 value = region.made_by(number, trial)
                 if value is None:
@@ -68,9 +69,13 @@ def proof_of(region: Region, tried: Collection[int] = ()) -> Proof | None:
                 before = region.values.get(next(filter(None, region.walk.file.operators[number].outputs)))
                 if before is not None and same(value, before):
                     continue
-                mended = region.proves(number, value, trial.others) and not _would_do(region, number, trial)
-                if mended or _does_its_use(region, number, trial, value):
-                    return Proof(number=number, trial=trial, right=value, values=trial.others)
+                proof = Proof(number=number, trial=trial, right=value, values=trial.others)
+                if region.proves(number, value, trial.others) and not _would_do(region, number, trial):
+                    return proof
+                if spare is None and _does_its_use(region, number, trial, value):
+                    spare = proof  # another layout of the same weight may do more
+            if spare is not None:
+                return spare
     return None
 
 
