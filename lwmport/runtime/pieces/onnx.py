@@ -30,6 +30,9 @@ SMALL: Final = 4096
 SESSIONS: Final = 16
 """Small models that are kept, for the same operators on other values; each has threads of its own."""
 
+KEPT_BYTES: Final = 1 << 30
+"""Bytes of constants that are kept for the next question; the oldest ones go first."""
+
 
 class OnnxPieces:
     """The operators of an ONNX model. ``read`` gives the value of a constant that the model names and does not hold."""
@@ -64,7 +67,10 @@ class OnnxPieces:
         if name in self._held:
             return self._held[name]
         if name not in self._kept:
-            self._kept[name] = self._read(name)
+            value = self._read(name)
+            while self._kept and value.nbytes + sum(one.nbytes for one in self._kept.values()) > KEPT_BYTES:
+                del self._kept[next(iter(self._kept))]
+            self._kept[name] = value
         return self._kept[name]
 
     def run(self, operators: Sequence[int], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
