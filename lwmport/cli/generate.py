@@ -8,6 +8,7 @@ import click
 from lwmport.cli.completion import names
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
+from lwmport.cli.script_flags import ScriptCommand
 from lwmport.wording import printable
 
 
@@ -69,7 +70,7 @@ def _paint(*, as_json: bool, **options: Any) -> int:
     return 0
 
 
-@generate.command(short_help="Make a picture from a description.")
+@generate.command(cls=ScriptCommand, short_help="Make a picture from a description.")
 @_painting
 @click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance; LWM's script takes 5.")
 def image(**options: Any) -> int:
@@ -80,7 +81,7 @@ def image(**options: Any) -> int:
     return _paint(**options)
 
 
-@generate.command(short_help="Make a video from a description.")
+@generate.command(cls=ScriptCommand, short_help="Make a video from a description.")
 @_painting
 @click.option("--frames", default=8, show_default=True, type=click.IntRange(2), help="The frames of the video.")
 @click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance.")
