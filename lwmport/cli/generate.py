@@ -85,9 +85,18 @@ def image(**options: Any) -> int:
 @_painting
 @click.option("--frames", default=8, show_default=True, type=click.IntRange(2), help="The frames of the video.")
 @click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance.")
-@click.option("--first-cfg-scale", type=float, metavar="X", help="The same for the first frame; LWM's script takes 5.")
-@click.option("--first-temperature", type=float, metavar="X", help="--temperature for the first frame.")
-@click.option("--first-top-k", type=click.IntRange(1), metavar="K", help="--top-k for the first frame.")
+@click.option(
+    "--first-cfg-scale",
+    type=float,
+    metavar="X",
+    help="Guidance of the first frame; LWM's script takes 5. By default as the others.",
+)
+@click.option(
+    "--first-temperature", type=float, metavar="X", help="The number that the logits of the first frame are divided by."
+)
+@click.option(
+    "--first-top-k", type=click.IntRange(1), metavar="K", help="How many of the largest logits of the first frame stay."
+)
 def video(**options: Any) -> int:
     """Make a video by MODEL, a folder that 'lwmport assemble' made: 4 frames a second, as in LWM.
 

@@ -1,6 +1,7 @@
 """The tokens and the pixels of pictures that a model makes from a description."""
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from lwmport.pipeline.generate.tokens import own_draws
 from lwmport.pipeline.observer import Observer, tell_steps
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.pictures import Pictures
+from lwmport.pipeline.talk.preview import Preview
 from lwmport.requests import check_types
 from lwmport.types import Array
 
@@ -114,9 +116,9 @@ class Painter:
 
     def pixels(self, tokens: Array) -> Array:
         """Return pictures uint8 [frames, height, width, 3] of tokens [frames, tokens of a frame]."""
-        codes = tokens[:, :-1]
-        side = round(codes.shape[1] ** 0.5)
-        return self._pictures.pixels(np.minimum(codes, self._pictures.count - 1).reshape(-1, side, side))
+        side = _side(tokens.shape[1])
+        codes = np.minimum(tokens[:, :-1], self._pictures.count - 1)
+        return self._pictures.pixels(codes.reshape(-1, side, side))
 
     def strange(self, tokens: Array) -> int:
         """Return how many tokens are no code where a code belongs."""
@@ -136,8 +138,15 @@ class Painter:
         )
         draw = self._draw or draw_by_seed(asked.seed, 0 if first is None else len(first))
         self._observer.phase(f"{what}: {count} tokens")
-        found = []
-        for ids in new_tokens(self._session, prompt, wish, draw):
-            found.append(int(ids[0]))
-            tell_steps(self._observer, "tokens", len(found), count)
+        found, frame = list[int](), wish.mode.every
+        with Preview(self._pictures, self._observer) as preview:
+            for ids in new_tokens(self._session, prompt, wish, draw):
+                found.append(int(ids[0]))
+                tell_steps(self._observer, "tokens", len(found), count)
+                preview.row(found[len(found) // frame * frame :], _side(frame))
         return np.asarray(found, np.int64)
+
+
+def _side(frame: int) -> int:
+    """Return the codes of a row of a frame of so many tokens, of which the last one is no code."""
+    return isqrt(frame - 1)
