@@ -10,6 +10,7 @@ import click
 from lwmport.cli.completion import names
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
+from lwmport.cli.script_flags import ScriptCommand
 from lwmport.errors import UsageError
 from lwmport.wording import printable
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.talk.talk import Talk
 
 
-@click.command(short_help="Talk with an assembled model about texts, pictures and videos.")
+@click.command(cls=ScriptCommand, short_help="Talk with an assembled model about texts, pictures and videos.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("question", default="")
 @click.option(

@@ -8,6 +8,7 @@ from lwmport.cli import outcome
 from lwmport.cli.options import options_of, taken
 from lwmport.cli.output import print_json, size
 from lwmport.cli.progress import progress
+from lwmport.cli.script_flags import ScriptCommand
 from lwmport.options import Place
 from lwmport.wording import few
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from lwmport.pipeline.convert.request import ConvertRequest
 
 
-@click.command(short_help="Convert a component and prove it against JAX.")
+@click.command(cls=ScriptCommand, short_help="Convert a component and prove it against JAX.")
 @options_of("convert")
 def convert(**values: Any) -> int:
     """Convert a component to a format, run it beside JAX, and write models, manifest and report into --out."""

@@ -8,6 +8,7 @@ import click
 from lwmport.cli.completion import names
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
+from lwmport.cli.script_flags import ScriptCommand
 from lwmport.wording import printable
 
 
@@ -69,7 +70,7 @@ def _paint(*, as_json: bool, **options: Any) -> int:
     return 0
 
 
-@generate.command(short_help="Make a picture from a description.")
+@generate.command(cls=ScriptCommand, short_help="Make a picture from a description.")
 @_painting
 @click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance; LWM's script takes 5.")
 def image(**options: Any) -> int:
@@ -80,10 +81,22 @@ def image(**options: Any) -> int:
     return _paint(**options)
 
 
-@generate.command(short_help="Make a video from a description.")
+@generate.command(cls=ScriptCommand, short_help="Make a video from a description.")
 @_painting
 @click.option("--frames", default=8, show_default=True, type=click.IntRange(2), help="The frames of the video.")
 @click.option("--cfg-scale", default=1.0, show_default=True, help="Classifier-free guidance.")
+@click.option(
+    "--first-cfg-scale",
+    type=float,
+    metavar="X",
+    help="Guidance of the first frame; LWM's script takes 5. By default as the others.",
+)
+@click.option(
+    "--first-temperature", type=float, metavar="X", help="The number that the logits of the first frame are divided by."
+)
+@click.option(
+    "--first-top-k", type=click.IntRange(1), metavar="K", help="How many of the largest logits of the first frame stay."
+)
 def video(**options: Any) -> int:
     """Make a video by MODEL, a folder that 'lwmport assemble' made: 4 frames a second, as in LWM.
 

@@ -12,6 +12,7 @@ from lwmport.cli.junit import junit as told_as_junit
 from lwmport.cli.options import options_of, taken
 from lwmport.cli.output import print_json, status_word
 from lwmport.cli.progress import progress
+from lwmport.cli.script_flags import ScriptCommand
 from lwmport.options import OPTIONS, Place, flag_of, of_place
 from lwmport.verdicts import exit_code
 from lwmport.wording import printable
@@ -24,7 +25,9 @@ DEFAULT_OUT = Path("out")
 SUFFIX = ".toml"
 
 
-@click.command(short_help="Convert, validate, check, compile and bundle, for one device or for many.")
+@click.command(
+    cls=ScriptCommand, short_help="Convert, validate, check, compile and bundle, for one device or for many."
+)
 @click.argument("jobs", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[JOBS.toml]")
 @options_of("port")
 def port(jobs: Path | None, **values: Any) -> int:

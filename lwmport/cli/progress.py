@@ -7,7 +7,7 @@ is shown.
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -100,11 +100,14 @@ class BarProgress:
 
     def __init__(self, console: "Console | None" = None) -> None:
         from rich.console import Console
-        from rich.progress import Progress
+
+        from lwmport.cli.half_blocks import can_show
 
         self._console = console or Console(stderr=True)
-        self._bar = Progress(*_columns(self._console.width), console=self._console, transient=True, expand=True)
+        self._bar = _bar(self._console)
         self._task: Any = None
+        self.picture: Callable[[Any], None] | None = self._picture if can_show(self._console) else None
+        """Shows a picture above the bar, uint8 [height so far, width, 3]; None where the terminal cannot."""
 
     def __enter__(self) -> Self:
         """Draw the line."""
@@ -135,6 +138,11 @@ class BarProgress:
         """Move the bar by steps."""
         self._move("", done, total, name)
 
+    def _picture(self, pixels: Any) -> None:
+        from lwmport.cli.half_blocks import half_blocks, side_of
+
+        self._bar.above = half_blocks(pixels, side_of(self._console))
+
     def _move(self, name: str, done: int, total: int, unit: str) -> None:
         check()
         from rich.markup import escape
@@ -142,6 +150,19 @@ class BarProgress:
         if self._task is None:
             self._task = self._bar.add_task("", total=total)
         self._bar.update(self._task, completed=done, total=total, description=escape(name), unit=unit)
+
+
+def _bar(console: "Console") -> Any:
+    """Return rich's progress with what stands above it."""
+    from rich.progress import Progress
+
+    class Bar(Progress):
+        above: "RenderableType | None" = None
+
+        def get_renderables(self) -> "Iterable[RenderableType]":
+            return (*(() if self.above is None else (self.above,)), *super().get_renderables())
+
+    return Bar(*_columns(console.width), console=console, transient=True, expand=True)
 
 
 def _columns(width: int) -> "list[ProgressColumn]":

@@ -243,6 +243,8 @@ class FamilySpec:
             ``spliced_prompts(config) -> TalkPrompts``, how one is talked to. Empty: the family is no such image side.
         draws: reference to ``draws(seed) -> Draw`` (`lwmport.generation.choosing.Draw`): random numbers as the scripts
             of the models' makers draw them. Empty: they are not known.
+        script_flags: reference to ``flag_of(command, name) -> ScriptFlag | None`` (`lwmport.models.script_flags`): what
+            a flag of those scripts becomes on a command of ours. Empty: none is known.
         preprocessing: input -> how a picture becomes that input. A picture that is not named is prepared as LWM's are:
             cut to the size, and scaled to its ``value_range``.
         words: ``inputs/NAME`` or ``outputs/NAME`` (without what stands behind a dot) -> what the tensor is outside
@@ -283,6 +285,7 @@ class FamilySpec:
     prompts: str = ""
     spliced_prompts: str = ""
     draws: str = ""
+    script_flags: str = ""
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     tolerances: Tolerances = field(default_factory=Tolerances)

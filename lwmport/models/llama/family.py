@@ -133,6 +133,7 @@ FAMILY: Final = FamilySpec(
     },
     prompts="lwmport.models.llama.prompts:PROMPTS",
     draws="lwmport.models.llama.lwm_draws:LwmDraws",
+    script_flags="lwmport.models.llama.script_flags:flag_of",
     words={
         "inputs/input_ids": "tokens of LWM's tokenizer; others are taken out first",
         "inputs/inputs_embeds": f"{_STATES}: what llama-embed gives for tokens; an image side's, where a picture is",

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from lwmport.models.llama.vision_tokens import END_OF_FRAME, END_OF_VISION
+from lwmport.models.llama.vision_tokens import END_OF_VISION
 from lwmport.models.spec import Prompts, Written
 from lwmport.types import Array
 
@@ -30,13 +30,15 @@ def text_prompt(encode: Encode, question: str) -> Written:
 def vision_prompt(encode: Encode, question: str, frames: Sequence[Array]) -> Written:
     """Return a question about a picture, or about the frames of a video.
 
+    Each frame ends as if it were the last one. That is what ``lwm/vision_chat.py`` does: it encodes frames one by one,
+    and takes each for the end.
+
     Args:
         encode: of the model's tokenizer.
         question: the user's words.
         frames: codes of each frame, integers of any shape, in reading order.
     """
-    ends = [END_OF_FRAME] * (len(frames) - 1) + [END_OF_VISION]
-    codes = [code for frame, end in zip(frames, ends, strict=True) for code in (*frame.reshape(-1).tolist(), end)]
+    codes = [code for frame in frames for code in (*frame.reshape(-1).tolist(), END_OF_VISION)]
     return _row(
         [
             (encode(f"<s>{SYSTEM}{question}\n"), False),

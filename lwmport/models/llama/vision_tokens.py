@@ -7,4 +7,6 @@ FRAME: Final = 257
 
 END_OF_FRAME: Final = 8192
 END_OF_VISION: Final = 8193
-"""The two codes of LWM's vision vocabulary behind those of the VQGAN that mean something."""
+"""The two codes of LWM's vision vocabulary behind those of the VQGAN that mean something.
+
+LWM's script makes frames that end with the first, and asks about frames that end with the second."""

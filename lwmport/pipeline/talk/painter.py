@@ -1,6 +1,7 @@
 """The tokens and the pixels of pictures that a model makes from a description."""
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from lwmport.pipeline.generate.tokens import own_draws
 from lwmport.pipeline.observer import Observer, tell_steps
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.pictures import Pictures
+from lwmport.pipeline.talk.preview import Preview
 from lwmport.requests import check_types
 from lwmport.types import Array
 
@@ -34,6 +36,7 @@ class Painting:
         seed: of what is drawn.
         own_random: draw as the model's own scripts draw, which needs JAX.
         strict_codes: choose codes alone; without it an index that is no code becomes the last code, as in LWM.
+        first_cfg_scale, first_temperature, first_top_k: the same for the first frame of a video; None for no others.
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
@@ -48,13 +51,32 @@ class Painting:
     seed: int = 0
     own_random: bool = False
     strict_codes: bool = False
+    first_cfg_scale: float | None = None
+    first_temperature: float | None = None
+    first_top_k: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse types and values that no picture has."""
         check_types(self)
         if self.frames < 1:
             raise UsageError(f"expected at least 1 frame, found {self.frames}")
-        Choosing(temperature=self.temperature, top_k=self.top_k or 0, top_p=self.top_p, seed=self.seed)
+        own = (self.first_cfg_scale, self.first_temperature, self.first_top_k)
+        if self.frames == 1 and own != (None, None, None):
+            raise UsageError("expected a video for other numbers of its first frame, found a picture; leave them out")
+        for first in (True, False):
+            self.choosing(first=first)
+
+    def choosing(self, *, first: bool, usual: int = 0) -> Choosing:
+        """Return how tokens are chosen: of the first frame, or of the others; ``usual`` is the family's top-k."""
+        temperature, top_k = self.temperature, self.top_k
+        if first:
+            temperature = temperature if self.first_temperature is None else self.first_temperature
+            top_k = self.first_top_k or top_k
+        return Choosing(temperature=temperature, top_k=top_k or usual, top_p=self.top_p, seed=self.seed)
+
+    def guidance(self, *, first: bool) -> float:
+        """Return how much guidance there is: of the first frame, or of the others."""
+        return self.first_cfg_scale if first and self.first_cfg_scale is not None else self.cfg_scale
 
 
 class Painter:
@@ -84,39 +106,47 @@ class Painter:
         """Return tokens int64 [frames, tokens of a frame]."""
         prompts, asked = self._package.painting, self._painting
         frame = self._package.family.modes[VISION].every
-        first = self._made(prompts.image_words, None, frame, asked.top_k or prompts.image_top_k)
+        choosing = asked.choosing(first=True, usual=prompts.image_top_k)
+        first = self._made(prompts.image_words, None, frame, choosing)
         if asked.frames == 1:
             return first[None]
-        others = self._made(prompts.video_words, first, (asked.frames - 1) * frame, asked.top_k or prompts.video_top_k)
+        choosing = asked.choosing(first=False, usual=prompts.video_top_k)
+        others = self._made(prompts.video_words, first, (asked.frames - 1) * frame, choosing)
         return np.concatenate([first[None], others.reshape(-1, frame)])
 
     def pixels(self, tokens: Array) -> Array:
         """Return pictures uint8 [frames, height, width, 3] of tokens [frames, tokens of a frame]."""
-        codes = tokens[:, :-1]
-        side = round(codes.shape[1] ** 0.5)
-        return self._pictures.pixels(np.minimum(codes, self._pictures.count - 1).reshape(-1, side, side))
+        side = _side(tokens.shape[1])
+        codes = np.minimum(tokens[:, :-1], self._pictures.count - 1)
+        return self._pictures.pixels(codes.reshape(-1, side, side))
 
     def strange(self, tokens: Array) -> int:
         """Return how many tokens are no code where a code belongs."""
         return int((tokens[:, :-1] >= self._pictures.count).sum())
 
-    def _made(self, what: str, first: Array | None, count: int, top_k: int) -> Array:
+    def _made(self, what: str, first: Array | None, count: int, choosing: Choosing) -> Array:
         """Return the tokens behind one prompt, int64 [count]."""
         asked, tokenizer = self._painting, self._tokenizer
         written = self._package.painting.picture(tokenizer.encode, what, asked.prompt, tokenizer.pad, first)
         prompt = Prompt(ids=written.ids, mask=written.mask, codes=written.codes)
-        choosing = Choosing(temperature=asked.temperature, top_k=top_k, top_p=asked.top_p, seed=asked.seed)
         wish = Wish(
             count=count,
             mode=self._package.family.modes[VISION],
             choosing=choosing,
-            guidance=asked.cfg_scale,
+            guidance=asked.guidance(first=first is None),
             limit=self._limit,
         )
         draw = self._draw or draw_by_seed(asked.seed, 0 if first is None else len(first))
         self._observer.phase(f"{what}: {count} tokens")
-        found = []
-        for ids in new_tokens(self._session, prompt, wish, draw):
-            found.append(int(ids[0]))
-            tell_steps(self._observer, "tokens", len(found), count)
+        found, frame = list[int](), wish.mode.every
+        with Preview(self._pictures, self._observer) as preview:
+            for ids in new_tokens(self._session, prompt, wish, draw):
+                found.append(int(ids[0]))
+                tell_steps(self._observer, "tokens", len(found), count)
+                preview.row(found[len(found) // frame * frame :], _side(frame))
         return np.asarray(found, np.int64)
+
+
+def _side(frame: int) -> int:
+    """Return the codes of a row of a frame of so many tokens, of which the last one is no code."""
+    return isqrt(frame - 1)

@@ -1,6 +1,7 @@
 """Pictures to codes and back, by the two halves of an assembled model that do so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +49,24 @@ class Pictures:
 
     def pixels(self, codes: Array) -> Array:
         """Return pictures uint8 [n, height, width, 3] of codes [n, height, width]."""
+        with self.decoder() as decode:
+            return decode(codes)
+
+    @contextmanager
+    def decoder(self) -> Iterator[Callable[[Array], Array]]:
+        """Open what turns codes into pictures, as `pixels` does, for several calls."""
         part = component_with(self._made, self._names.codes, self._names.pixels, self._folder)
         (spec,) = part.signature.inputs
         (out,) = (spec for spec in part.signature.outputs if spec.name == self._names.pixels)
-        with self._open(part) as model:
+
+        def decode(codes: Array) -> Array:
             rows = [np.asarray(one[None], spec.dtype) for one in codes]
             found = [model.run(**{spec.name: batch})[out.name] for batch in _batches(rows, spec)]
-        made = np.concatenate(found).transpose([(out.layout or "NHWC").index(axis) for axis in "NHWC"])
-        return np.asarray(np.clip((made.astype(np.float32) + 1) * 127.5, 0, 255), np.uint8)
+            made = np.concatenate(found).transpose([(out.layout or "NHWC").index(axis) for axis in "NHWC"])
+            return np.asarray(np.clip((made.astype(np.float32) + 1) * 127.5, 0, 255), np.uint8)
+
+        with self._open(part) as model:
+            yield decode
 
     @property
     def size(self) -> tuple[int, int]:

@@ -74,7 +74,7 @@ def test_the_vocabulary_is_told_everywhere_alike(tmp_path: Path) -> None:
     readme = (artifact.path / "README.md").read_text()
     assert "code c is token 40 + c" in readme
     assert f"| {40 + 8192} | end of a frame (code 8192) |" in readme
-    assert f"| {40 + 8193} | end of the last frame (code 8193) |" in readme
+    assert f"| {40 + 8193} | end of the last frame, and of each frame in a question (code 8193) |" in readme
 
 
 def test_a_text_model_suppresses_nothing(tmp_path: Path) -> None:

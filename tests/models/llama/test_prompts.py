@@ -31,10 +31,10 @@ def test_a_question_about_a_picture_is_encoded_in_four_pieces() -> None:
     assert written.mask.all()
 
 
-def test_each_frame_but_the_last_ends_with_8192() -> None:
+def test_each_frame_ends_with_8193_as_in_lwms_script() -> None:
     frames = [np.asarray([5, 6]), np.asarray([7, 8]), np.asarray([9, 4])]
     written = vision_prompt(encode, "", frames)
-    assert written.ids[written.codes].tolist() == [5, 6, 8192, 7, 8, 8192, 9, 4, 8193]
+    assert written.ids[written.codes].tolist() == [5, 6, 8193, 7, 8, 8193, 9, 4, 8193]
 
 
 def test_a_question_without_a_picture() -> None:

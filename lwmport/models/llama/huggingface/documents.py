@@ -79,7 +79,7 @@ def _readme(config: LlamaConfig) -> str:
     first, total = config.vocab_size, config.vocab_size + _codes(config)
     ends = (
         f"| {first + END_OF_FRAME} | end of a frame (code {END_OF_FRAME}) |\n"
-        f"| {first + END_OF_VISION} | end of the last frame (code {END_OF_VISION}) |\n"
+        f"| {first + END_OF_VISION} | end of the last frame, and of each frame in a question (code {END_OF_VISION}) |\n"
     )
     return text + (
         "\n## Token numbers\n\n"
