@@ -265,9 +265,7 @@ def _had(parts: tuple[PartSpec, ...], config: Config) -> tuple[PartSpec, ...]:
     return tuple(part for part in parts if part not in lacking)
 
 
-def _made_all(
-    spec: FamilySpec, parts: tuple[PartSpec, ...], config: Config, options: Options
-) -> Iterator[Component]:
+def _made_all(spec: FamilySpec, parts: tuple[PartSpec, ...], config: Config, options: Options) -> Iterator[Component]:
     """Yield the components of a request; in a group, those of every layer where a part is one of a layer.
 
     Raises:

@@ -103,7 +103,7 @@ def llama_block_rest(config: LlamaConfig, layer: int = 0, lengths: Lengths = DYN
         states = inputs["hidden_states"]
         attended = result(State(inputs["numerator"], inputs["denominator"], None))
         attended = jnp.moveaxis(attended, 1, 2).reshape(*states.shape[:2], -1)
-        states = states + attended @ own["attention"]["wo"]["kernel"]  # noqa: PLR6104 - an array of numpy would change
+        states = states + attended @ own["attention"]["wo"]["kernel"]
         normed = llama_composites.rms_norm(states, own["ffn_norm"]["kernel"], epsilon=config.rms_norm_eps)
         return {"new_hidden_states": states + forward.apply({"params": own["feed_forward"]}, normed)}
 
