@@ -4,10 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+from lwmport import manifest
 from lwmport.child import end_with
 from lwmport.errors import PortError
+from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.ring.joining import joined, load_channel
-from lwmport.pipeline.ring.place import Place
+from lwmport.pipeline.ring.opening import ring_parts
+from lwmport.pipeline.ring.place import Place, given_place
 from lwmport.runtime.ring.leading import follow as obey
 
 
@@ -24,6 +27,21 @@ def follow(folder: Path, place: Place, runner: str | None, threads: int | None) 
     finally:
         rank.channel.close()
         rank.model.close()
+
+
+def followed(request: GenerateRequest) -> bool:
+    """Return whether this process is another rank than 0, by its environment; then it has followed to the end.
+
+    Raises:
+        PortError: as of `follow`.
+    """
+    if ring_parts(manifest.read(request.model)) is None:
+        return False
+    place = given_place(request.ranks, request.ring_backend, request.rank_seconds)
+    if place is None or place.rank == 0:
+        return False
+    follow(request.model, place, request.runner, request.threads)
+    return True
 
 
 def main() -> int:

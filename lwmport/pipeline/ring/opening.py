@@ -63,7 +63,7 @@ def open_model(folder: Path, runner: str | None, threads: int) -> tuple[RingMode
         return open_runner(folder / entries[name].path, context, runner)
 
     embed, tokens = opened(parts.embed), entries[parts.embed].signature
-    key = _spec(entries[parts.step].signature, "key")
+    query, key = (_spec(entries[parts.step].signature, name) for name in ("query", "key"))
     limits = _spec(entries[f"{parts.heads}-0"].signature, POSITIONS).value_range
     model = RingModel(
         embed=embed,
@@ -73,7 +73,7 @@ def open_model(folder: Path, runner: str | None, threads: int) -> tuple[RingMode
         head=opened(parts.head),
         tokens=tokens,
         positions=int((limits or (0, 0))[1]) + 1,
-        keys=(int(key.shape[1]), int(key.shape[3])),
+        heads_of=(int(query.shape[1]), int(key.shape[1]), int(key.shape[3])),
         width=int(tokens.outputs[0].shape[2]),
         dtype=np.float16 if made.options.get("precision") in NARROW else np.float32,
     )

@@ -26,18 +26,10 @@ class RankCache:
         self._layers: list[list[Array]] = [[] for _ in range(layers)]
         self._opens = True
 
-    def begin(self, layer: int, pieces: list[tuple[Array, Array]], like: tuple[int, int, int]) -> Array:
-        """Return the block [2, b, heads, n, d] of the prompt: keys and values of its pieces behind each other.
-
-        ``like`` are b, heads and d, for a rank that has no piece.
-        """
+    def begin(self, layer: int, like: tuple[int, int, int]) -> Array:
+        """Return a new block [2, b, heads, n, d] for the keys and values of the prompt; ``like`` are b, heads and d."""
         batch, heads, width = like
         block = np.empty((2, batch, heads, self._masks[0].shape[1], width), self._dtype)
-        start = 0
-        for pair in pieces:
-            end = start + pair[0].shape[2]
-            block[:, :, :, start:end] = pair
-            start = end
         self._layers[layer] = [block]
         return block
 

@@ -21,7 +21,7 @@ class RingModel:
     Attributes:
         tokens: the signature of ``embed``, which says what ids there are.
         positions: tokens of a sequence that the model has positions for.
-        keys: heads of keys, and the width of one.
+        heads_of: heads of queries and of keys, and the width of one.
         width: of states.
         dtype: what keys and values are held in.
     """
@@ -33,7 +33,7 @@ class RingModel:
     head: Runner
     tokens: Signature
     positions: int
-    keys: tuple[int, int]
+    heads_of: tuple[int, int, int]
     width: int
     dtype: Any
 
@@ -46,6 +46,16 @@ class RingModel:
     def has_codes(self) -> bool:
         """Whether it is told which tokens are codes."""
         return any(spec.name == CODES for spec in self.tokens.inputs)
+
+    @property
+    def keys(self) -> tuple[int, int]:
+        """Heads of keys, and the width of one."""
+        return self.heads_of[1:]
+
+    def queries(self, count: int) -> tuple[int, int, int]:
+        """Return the shape of so many queries of one sequence."""
+        heads, _, width = self.heads_of
+        return heads, count, width
 
     def check(self, piece: Piece, vision_masks: Any) -> None:
         """Return if the model takes these tokens.

@@ -25,11 +25,11 @@ class RingRank:
         """Return on rank 0 the outputs for the last ``keep`` tokens of prompts [b, n]; on others nothing."""
         shares = Shares(tokens=ids.shape[1], ranks=self.channel.ranks, chunk=chunk)
         prefill = Prefill(self.model, self.channel, shares, mask)
-        states = prefill.states(ids, codes)
+        prefill.run(ids, codes)
         self._cache = prefill.cache
         self._held = [shares.count(rank) for rank in range(shares.ranks)]
         self._counts = mask.sum(axis=1)
-        return prefill.last(states, keep)
+        return prefill.last(keep)
 
     def step(self, ids: Array, codes: Array, keep: int) -> dict[str, Array]:
         """Return on rank 0 the outputs for the last ``keep`` of new tokens [b, n]; on others nothing."""

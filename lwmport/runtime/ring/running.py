@@ -22,6 +22,15 @@ class Running(NamedTuple):
     denominator: Array
     maximum: Array
 
+    def become(self, other: "Running") -> None:
+        """Take the values of another state of the same queries."""
+        for own, value in zip(self, other, strict=True):
+            own[...] = value
+
+    def forget(self) -> None:
+        """Become the state before the first key."""
+        self.numerator[...], self.denominator[...], self.maximum[...] = 0, 0, LOWEST
+
 
 def nothing_seen(query: Array) -> Running:
     """Return the state of queries [b, h, q, d] before the first key."""
