@@ -18,7 +18,7 @@ from typing import IO, Any, Final, Self
 from lwmport.errors import LostRankError
 from lwmport.pipeline.ring.place import Place
 
-STARTING: Final = 120.0
+STARTING: Final = 600.0
 """Seconds that a process has to import what it needs."""
 
 SETTLED: Final = 1.0
@@ -61,14 +61,15 @@ class Followers:
             LostRankError: one ended, or is not so far in `STARTING` seconds.
         """
         until = time.monotonic() + STARTING
-        for process in self._processes:
-            with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector:
+            for process in self._processes:
                 selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+            while selector.get_map():
                 ready = selector.select(max(until - time.monotonic(), 0))
-            if not ready or not os.read(process.stdout.fileno(), 1):  # type: ignore[union-attr]
-                raise LostRankError(
-                    f"expected all ranks within {STARTING:g} s, found that one has not come; start again"
-                )
+                if not ready or not all(os.read(key.fd, 1) for key, _ in ready):
+                    raise LostRankError(f"expected all ranks within {STARTING:g} s, found that one is not here")
+                for key, _ in ready:
+                    selector.unregister(key.fileobj)
 
     def _lost(self, otherwise: str) -> str:
         """Return in one line which rank is gone and why; ``otherwise`` where all are still there."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lwmport.errors import UsageError
+from lwmport.extras import check_installed
 from lwmport.pipeline.ring.followers import Followers
 from lwmport.pipeline.ring.joining import joined, load_channel
 from lwmport.pipeline.ring.opening import check_ring
@@ -52,7 +53,7 @@ def ring_session(
         with RingSession(rank, name) as session:
             yield session
         return
-    load_channel(place.ranks)
+    check_installed("torch")
     with _local(folder, place, runner, threads) as session:
         yield session
 
@@ -63,6 +64,7 @@ def _local(folder: Path, place: Place, runner: str | None, threads: int | None) 
     with tempfile.TemporaryDirectory() as scratch:
         place = replace(place, store=Path(scratch) / "ranks")
         with Followers(folder, place, runner, threads) as followers:
+            load_channel(place.ranks)
             followers.wait()
             rank, name = joined(folder, place, runner, threads)
             with RingSession(rank, name) as session:

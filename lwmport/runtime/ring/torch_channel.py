@@ -1,6 +1,7 @@
 """A channel over torch.distributed: Gloo between processors, NCCL or HCCL between devices."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ DEVICES: Final = {"gloo": "cpu", "nccl": "cuda", "hccl": "npu"}
 
 IDLE: Final = timedelta(days=30)
 """How long a rank waits that nothing was asked of. The end of the other side ends the wait at once."""
+
+PLACE: Final = re.compile(r"\[[^]]*\.cc:\d+\] *")
+"""Where in Gloo's code an error comes from, which helps no user."""
 
 LOOPBACK: Final = {"linux": "lo", "darwin": "lo0"}
 """System -> the interface that no other machine can reach."""
@@ -88,8 +92,8 @@ class TorchChannel:
             return begin()
         except RuntimeError as error:
             raise LostRankError(
-                f"expected an answer of rank {names} within {self._seconds:g} s, found: {one_line(error)}; "
-                "look at what that rank says, and start again"
+                f"expected an answer of rank {names} within {self._seconds:g} s, found: "
+                f"{PLACE.sub('', one_line(error))}; look at what that rank says, and start again"
             ) from error
 
 
@@ -101,7 +105,10 @@ def _device(backend: str) -> str:
     if kind == "npu":
         extras.require("torch_npu")
     number = int(os.environ.get("LOCAL_RANK", "0"))
-    getattr(torch, kind).set_device(number)
+    try:
+        getattr(torch, kind).set_device(number)
+    except (AssertionError, AttributeError, RuntimeError) as error:
+        raise RunnerError(f"expected the device {kind}:{number} for {backend}, found: {one_line(error)}") from error
     return f"{kind}:{number}"
 
 
