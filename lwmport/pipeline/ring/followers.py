@@ -133,5 +133,5 @@ def _started(told: Mapping[str, Any], said: IO[bytes]) -> "subprocess.Popen[byte
         stdout=subprocess.PIPE,
         stderr=said,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "LOCAL_RANK": str(told["place"]["rank"])},
     )

@@ -79,7 +79,8 @@ class RingSession:
             raise UsageError("expected a prefill before the first step, found none; call prefill with the prompt")
         whole = continuation(input_ids, vision_masks, self._mask)
         self._rank.model.check(whole, vision_masks)
-        found, size = list[dict[str, Array]](), chunk or CHUNK
+        found, size = list[dict[str, Array]](), CHUNK if chunk is None else chunk
+        _check_counts(size, whole.count if keep is None else keep)
         for start in range(whole.held, whole.end, size):
             piece = whole.part(start, min(start + size, whole.end))
             found.append(self._run(STEP, piece, size, None))
@@ -107,9 +108,8 @@ class RingSession:
 
     def _run(self, what: int, piece: Piece, chunk: int | None, keep: int | None) -> dict[str, Array]:
         """Return what comes of tokens that all ranks are told."""
-        kept, size = keep or piece.count, chunk or CHUNK
-        for name, value in (("keep", kept), ("chunk", size)):
-            check_count(name, value)
+        kept, size = piece.count if keep is None else keep, CHUNK if chunk is None else chunk
+        _check_counts(size, kept)
         command = np.array([what, piece.batch, piece.count, size, min(kept, piece.count)], np.int64)
         try:
             found = _obeyed(self._rank, shared(self._rank.channel, command), piece)
@@ -118,6 +118,16 @@ class RingSession:
             raise
         self._mask = piece.mask
         return found
+
+
+def _check_counts(chunk: int, keep: int) -> None:
+    """Return if both are numbers of tokens.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name, value in (("keep", keep), ("chunk", chunk)):
+        check_count(name, value)
 
 
 def follow(rank: RingRank) -> None:
