@@ -381,6 +381,11 @@ def _obey(parent: int, seconds: int, nbytes: int) -> None:
             soft, hard = resource.getrlimit(kind)
             bounds = [bound for bound in (most, soft, hard) if bound != resource.RLIM_INFINITY]
             resource.setrlimit(kind, (min(bounds), hard))
+    end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end with the one that started it, at once if that is gone."""
     if sys.platform == "linux":
         import ctypes
 

@@ -56,6 +56,10 @@ class RunnerError(PortError):
     """A runtime refused a model or its inputs."""
 
 
+class LostRankError(RunnerError):
+    """A process of a ring is gone, or does not answer in time."""
+
+
 class ChildError(RunnerError):
     """Work in a process of its own did not end well; ``cause`` is ``time``, ``memory``, ``signal`` or ``error``."""
 

@@ -144,17 +144,43 @@ def video(**options: Any) -> int:
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor.")
 @click.option("--checkpoint", help="The weights that were converted; --runner jax needs them.")
+@click.option(
+    "--ranks",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that share out the tokens, for a model in parts. By default those of torchrun, or 1.",
+)
+@click.option(
+    "--ring-backend",
+    type=click.Choice(["gloo", "nccl", "hccl"]),
+    default="gloo",
+    show_default=True,
+    help="How the ranks send to each other.",
+)
+@click.option(
+    "--rank-timeout",
+    "rank_seconds",
+    type=float,
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long an answer of a rank may take.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     """Continue the tokens of a file by MODEL, a folder that 'lwmport convert' wrote.
 
-    Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run; nothing is written then.
+    Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run, or a rank is lost; nothing is written then.
     """
     from lwmport.pipeline.generate.request import GenerateRequest
     from lwmport.pipeline.generate.tokens import generate as run
+    from lwmport.pipeline.ring.follower import followed
 
+    request = GenerateRequest(**options)
+    if followed(request):
+        return 0
     with progress() as observer:
-        found = run(GenerateRequest(**options), observer)
+        found = run(request, observer)
     facts = {
         "out": str(found.out),
         "rows": found.tokens.shape[0],

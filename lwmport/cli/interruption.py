@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 
 from lwmport import atomic, journal
 from lwmport.cli.output import print_json, size
+from lwmport.runtime.error_lines import standard_error
 
 INTERRUPTION: Final = "interrupted; nothing was left half-written; the same command starts again"
 
@@ -113,8 +114,9 @@ def _end(number: int) -> NoReturn:
     with contextlib.suppress(Exception):
         if "--json" in sys.argv:
             print_json({"status": "error", "error": line, "exit_code": code})
-        shown = b"\r\x1b[K\x1b[?25h" if os.isatty(2) else b""  # a bar hides the cursor
-        os.write(2, shown + f"error: {line}\n".encode())
+        out = standard_error()
+        shown = b"\r\x1b[K\x1b[?25h" if os.isatty(out) else b""  # a bar hides the cursor
+        os.write(out, shown + f"error: {line}\n".encode())
     os._exit(code)
 
 

@@ -156,7 +156,7 @@ def resolve(
     parts = _had(tuple(spec.part(part) for part in parts_of(name, options)), chosen)
     if not any("layout" in part.options for part in parts):
         options = replace(options, layout="")
-    references = tuple(_made(spec, part, chosen, options) for part in parts)
+    references = tuple(_made_all(spec, parts, chosen, options))
     check_stored(references, options)
     components = tuple(in_precision(component, options.precision) for component in references)
     if options.with_preprocessing:
@@ -263,6 +263,22 @@ def _had(parts: tuple[PartSpec, ...], config: Config) -> tuple[PartSpec, ...]:
     if len(parts) == 1 and lacking:
         raise ConfigError(f"expected {lacking[0].needs} true for {lacking[0].name}, found false: there is none then")
     return tuple(part for part in parts if part not in lacking)
+
+
+def _made_all(spec: FamilySpec, parts: tuple[PartSpec, ...], config: Config, options: Options) -> Iterator[Component]:
+    """Yield the components of a request; in a group, those of every layer where a part is one of a layer.
+
+    Raises:
+        UsageError: one layer is asked for and all are meant.
+    """
+    if len(parts) > 1 and options.layer is not None and any(part.each for part in parts):
+        raise UsageError(f"expected no layer for what holds every layer, found --layer {options.layer}; leave it out")
+    for part in parts:
+        if len(parts) == 1 or not part.each:
+            yield _made(spec, part, config, options)
+            continue
+        for layer in range(config.to_json()[part.each]):
+            yield replace(_made(spec, part, config, replace(options, layer=layer)), name=f"{part.name}-{layer}")
 
 
 def _made(spec: FamilySpec, part: PartSpec, config: Config, options: Options) -> Component:

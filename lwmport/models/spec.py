@@ -26,6 +26,8 @@ class PartSpec:
             component (``settings``, ``precision``, ``store``, those of quantisation) are not named.
         static: the components of fixed lengths that stand for it where sizes are static.
         layers: the field of the configuration that counts the layers of its program. Empty: one layer or none.
+        each: the field of the configuration that counts how often a group has it: once for each layer, as NAME-0,
+            NAME-1 and so on. Asked for alone it is that of the option ``layer``. Empty: a group has it once.
         needs: the field of the configuration that must be true; without it the model has no such component, and a group
             stands for the others. Empty: every model has it.
         prefix: what the names of its tensors begin with in a checkpoint, before the component's own name.
@@ -39,6 +41,7 @@ class PartSpec:
     options: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     layers: str = ""
+    each: str = ""
     needs: str = ""
     prefix: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +84,27 @@ class ChosenField:
     field: str
     word: str
     tensor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RingParts:
+    """The components by which several processes run one language model, each of them some of the tokens.
+
+    Attributes:
+        group: the name that stands for all of them.
+        embed: tokens to states.
+        heads: the first half of a layer: states and positions to ``query``, ``key`` and ``value``.
+        step: queries, some keys and values, and the running state to the new state.
+        rest: the second half of a layer: states, ``numerator`` and ``denominator`` to the states behind it.
+        head: states to logits.
+    """
+
+    group: str
+    embed: str
+    heads: str
+    step: str
+    rest: str
+    head: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +261,7 @@ class FamilySpec:
         tokens: the input that holds the tokens of a text. Empty: no component reads any.
         logits: outputs that are logits: on their last axis, of each token that may be next. They are also judged by
             what a reader of the text would notice (`lwmport.validators.language`).
+        ring: the components by which several processes run one of its models. None: it is run as a whole alone.
         modes: ways in which a whole language model generates, by name; the first is the usual one.
         prompts: reference to its `Prompts`. Empty: nobody talks to its models.
         spliced_prompts: of an image side whose features stand among the embeddings of a language model: reference to
@@ -281,6 +306,7 @@ class FamilySpec:
     complete: str = ""
     tokens: str = ""
     logits: tuple[str, ...] = ()
+    ring: RingParts | None = None
     modes: Mapping[str, GenerationMode] = field(default_factory=dict)
     prompts: str = ""
     spliced_prompts: str = ""
@@ -313,8 +339,13 @@ class FamilySpec:
         return {name: self.preprocessing.get(name, Preprocessing()) for name in shown}
 
     def part(self, name: str) -> PartSpec:
-        """Return one component's record."""
-        return next(part for part in self.components if part.name == name)
+        """Return one component's record, by its name or as one of many in a group (`PartSpec.each`)."""
+        one, _, number = name.rpartition("-")
+        return next(
+            part
+            for part in self.components
+            if part.name == name or (part.each and part.name == one and number.isdecimal())
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

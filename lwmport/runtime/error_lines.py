@@ -17,6 +17,7 @@ ERROR: Final = re.compile(rb"\[[EF]:onnxruntime")
 COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
 STANDARD_ERROR: Final = 2
 _ALONE: Final = threading.Lock()
+_KEPT: Final[list[int]] = []
 
 
 class ReportedError(RunnerError):
@@ -51,14 +52,21 @@ def watched(runtime: str) -> Iterator[None]:
         raise ReportedError(f"{runtime} reports an error, so that what it returned is not judged: {said}")
 
 
+def standard_error() -> int:
+    """Return the descriptor of the process's own standard error, while a runtime is watched too."""
+    return _KEPT[-1] if _KEPT else STANDARD_ERROR
+
+
 @contextlib.contextmanager
 def _into(descriptor: int) -> Iterator[None]:
     """Let standard error go into a file inside the block."""
     sys.stderr.flush()
     kept = os.dup(STANDARD_ERROR)
+    _KEPT.append(kept)
     os.dup2(descriptor, STANDARD_ERROR)
     try:
         yield
     finally:
         os.dup2(kept, STANDARD_ERROR)
+        _KEPT.remove(kept)
         os.close(kept)

@@ -34,6 +34,16 @@ def block(config: LlamaConfig, options: Options) -> Component:
     return llama_parts.llama_block(config, options.layer or 0, _lengths(options), _plan(config, options))
 
 
+def block_qkv(config: LlamaConfig, options: Options) -> Component:
+    """Return the first half of a layer, in front of the steps of a ring."""
+    return llama_parts.llama_block_qkv(config, options.layer or 0, _still(config, options))
+
+
+def block_rest(config: LlamaConfig, options: Options) -> Component:
+    """Return the second half of a layer, behind the steps of a ring."""
+    return llama_parts.llama_block_rest(config, options.layer or 0, _still(config, options))
+
+
 def embed(config: LlamaConfig, options: Options) -> Component:
     """Return the embedding."""
     return llama_parts.llama_embed(config, _still(config, options))

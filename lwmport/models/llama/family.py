@@ -9,7 +9,7 @@ from lwmport.models.llama.released import OTHER_NAMES
 from lwmport.models.llama.tolerances import TOLERANCES
 from lwmport.models.llama.vision_tokens import END_OF_FRAME, FRAME
 from lwmport.models.notices import LICENSE, LWM
-from lwmport.models.spec import ChosenField, FamilySpec, GenerationMode, PartSpec, Stacking
+from lwmport.models.spec import ChosenField, FamilySpec, GenerationMode, PartSpec, RingParts, Stacking
 
 _FACTORIES: Final = "lwmport.models.llama.factories"
 _PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length")
@@ -49,6 +49,20 @@ FAMILY: Final = FamilySpec(
             summary="one layer, the first tokens of a cache of fixed length",
             factory=f"{_FACTORIES}:block_prefill",
             options=("layer", *_PREFILL),
+        ),
+        PartSpec(
+            name="llama-block-qkv",
+            summary="one layer up to its attention: states to queries, keys and values",
+            factory=f"{_FACTORIES}:block_qkv",
+            options=("layer", "sequence"),
+            each=_LAYERS,
+        ),
+        PartSpec(
+            name="llama-block-rest",
+            summary="one layer behind its attention: what ring-step found to the next layer's states",
+            factory=f"{_FACTORIES}:block_rest",
+            options=("layer", "sequence"),
+            each=_LAYERS,
         ),
         PartSpec(
             name="llama-decode",
@@ -104,6 +118,15 @@ FAMILY: Final = FamilySpec(
             options=("sample_mode", _FORM, *_PREFILL),
             layers=_LAYERS,
         ),
+    ),
+    groups={"llama-ring": ("llama-embed", "llama-block-qkv", "ring-step", "llama-block-rest", "llama-head")},
+    ring=RingParts(
+        group="llama-ring",
+        embed="llama-embed",
+        heads="llama-block-qkv",
+        step="ring-step",
+        rest="llama-block-rest",
+        head="llama-head",
     ),
     configure="lwmport.models.llama.configure:configure",
     chosen=(

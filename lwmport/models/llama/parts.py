@@ -1,6 +1,7 @@
-"""The parts of a language model as components: embedding, one layer, head, and one step of a ring.
+"""The parts of a language model as components: embedding, one layer, its halves, head, and one step of a ring.
 
-Chained, embedding, layers and head are the whole model. Each takes the configuration of a text or of a vision-language
+Chained, embedding, layers and head are the whole model. A layer is its first half, steps of a ring for all keys, and
+its second half. Each takes the configuration of a text or of a vision-language
 model; weights keep the names that they have in the whole.
 """
 
@@ -13,18 +14,21 @@ import numpy as np
 from lwmport.errors import UsageError
 from lwmport.models.attention import causal as attention
 from lwmport.models.attention.bias import padding_bias
-from lwmport.models.attention.blocks import AttentionPlan, State
+from lwmport.models.attention.blocks import AttentionPlan, State, result
 from lwmport.models.composites import language as llama_composites
 from lwmport.models.layers import rows
 from lwmport.models.llama import signatures as llama_signatures
 from lwmport.models.llama.components import BOTH, cache_of, component, present_of, tree, unstacked
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama.layers import Block, Context, Setting
+from lwmport.models.llama.layers import Block, Context, FeedForward, Setting
 from lwmport.models.llama.rotary import rotary_angles
 from lwmport.models.llama.signatures import DYNAMIC, Lengths
 from lwmport.models.llama.vision import embed
-from lwmport.models.llama.weights import block_weights, embed_weights, head_weights
-from lwmport.types import Component, Signature
+from lwmport.models.llama.weights import LAYERS, block_weights, embed_weights, head_weights
+from lwmport.types import Component, Signature, WeightSpec
+
+FIRST_HALF = ("attention/wq", "attention/wk", "attention/wv", "attention_norm")
+"""What a layer reads before its tokens look at each other."""
 
 WHOLE_RING = Lengths(sequence="queries", past="keys")
 """Any number of queries and of keys on a rank."""
@@ -55,6 +59,59 @@ def llama_block(
     outputs = (found, *llama_signatures.present_outputs(config, lengths, one))
     signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.grown_caches(one))
     return component("llama-block", config, signature, block_weights(config, layer), apply, BOTH)
+
+
+def llama_block_qkv(config: LlamaConfig, layer: int = 0, lengths: Lengths = DYNAMIC) -> Component:
+    """Return the first half of a layer: states and positions in, rotated queries, rotated keys and values out.
+
+    Raises:
+        UsageError: the model has no such layer.
+    """
+    check_layer(config, layer)
+    own, shared = config.num_attention_heads, config.kv_heads
+    counts = {"query": ("wq", own), "key": ("wk", shared), "value": ("wv", shared)}
+    at = f"{LAYERS}{layer}"
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        scale = weights[f"{at}/attention_norm/kernel"]
+        normed = llama_composites.rms_norm(inputs["hidden_states"], scale, epsilon=config.rms_norm_eps)
+        angles = _angles(config, inputs["position_ids"])
+        found = {}
+        for output, (name, count) in counts.items():
+            heads = normed @ weights[f"{at}/attention/{name}/kernel"]
+            heads = jnp.moveaxis(heads.reshape(*heads.shape[:2], count, config.head_dim), 2, 1)
+            found[output] = heads if output == "value" else llama_composites.rotary_embedding(heads, *angles)
+        return found
+
+    _, positions = llama_signatures.context_inputs(config, lengths)
+    inputs = (llama_signatures.hidden_states(config, lengths), positions)
+    signature = Signature(inputs=inputs, outputs=llama_signatures.heads_outputs(config, lengths))
+    return component("llama-block-qkv", config, signature, _half(config, layer, first=True), apply)
+
+
+def llama_block_rest(config: LlamaConfig, layer: int = 0, lengths: Lengths = DYNAMIC) -> Component:
+    """Return the second half of a layer: its states and what a ring found for them in, the states after it out.
+
+    Raises:
+        UsageError: the model has no such layer.
+    """
+    check_layer(config, layer)
+    forward = FeedForward(unstacked(config), None)
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        own = tree(weights)["params"]["transformer"]["h"][str(layer)]
+        states = inputs["hidden_states"]
+        attended = result(State(inputs["numerator"], inputs["denominator"], None))
+        attended = jnp.moveaxis(attended, 1, 2).reshape(*states.shape[:2], -1)
+        states = states + attended @ own["attention"]["wo"]["kernel"]
+        normed = llama_composites.rms_norm(states, own["ffn_norm"]["kernel"], epsilon=config.rms_norm_eps)
+        return {"new_hidden_states": states + forward.apply({"params": own["feed_forward"]}, normed)}
+
+    numerator, denominator, _ = llama_signatures.ring_state(config, lengths)
+    inputs = (llama_signatures.hidden_states(config, lengths), numerator, denominator)
+    outputs = (llama_signatures.hidden_states(config, lengths, "new_hidden_states"),)
+    signature = Signature(inputs=inputs, outputs=outputs)
+    return component("llama-block-rest", config, signature, _half(config, layer, first=False), apply)
 
 
 def llama_embed(config: LlamaConfig, lengths: Lengths = DYNAMIC, states: str = "hidden_states") -> Component:
@@ -115,6 +172,12 @@ def ring_step(
     outputs = llama_signatures.ring_state(config, lengths, prefix="new_")
     signature = Signature(inputs=inputs, outputs=outputs, states=llama_signatures.ring_states())
     return component("ring-step", config, signature, {}, apply)
+
+
+def _half(config: LlamaConfig, layer: int, *, first: bool) -> dict[str, WeightSpec]:
+    """Return the tensors of one half of a layer."""
+    names = tuple(f"{LAYERS}{layer}/{name}/" for name in FIRST_HALF)
+    return {name: spec for name, spec in block_weights(config, layer).items() if name.startswith(names) is first}
 
 
 def check_layer(config: LlamaConfig, layer: int) -> None:

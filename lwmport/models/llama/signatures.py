@@ -142,6 +142,12 @@ def ring_inputs(config: LlamaConfig, lengths: Lengths, *, padded: bool) -> tuple
     return (*held, *ring_state(config, lengths), *offsets, *mask)
 
 
+def heads_outputs(config: LlamaConfig, lengths: Lengths) -> tuple[TensorSpec, ...]:
+    """Return the rotated queries, the rotated keys and the values of new tokens."""
+    own, shared = (_heads(count, config, lengths.sequence) for count in (config.num_attention_heads, config.kv_heads))
+    return (_values("query", own), _values("key", shared), _values("value", shared))
+
+
 def ring_state(config: LlamaConfig, lengths: Lengths, prefix: str = "") -> tuple[TensorSpec, ...]:
     """Return what a query keeps; `lwmport.models.attention.blocks.initial_state` is how it begins."""
     shape = _heads(config.num_attention_heads, config, lengths.sequence)

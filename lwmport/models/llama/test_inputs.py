@@ -102,7 +102,7 @@ def language_inputs(component: Component, batch: int, seed: int = SEED, case: Ca
     random = np.random.default_rng(seed)
     specs = {spec.name: spec for spec in component.signature.inputs}
     shapes = {name: tuple(size_of(dim, sizes) for dim in spec.shape) for name, spec in specs.items()}
-    mask = mask_for(shapes, padded=case.padded)
+    mask = mask_for(shapes, padded=case.padded and "attention_mask" in specs)
     counted = np.ones_like(mask) if "cache_position" in specs else mask
     inputs = {name: array_for(specs[name], shapes[name], mask, random) for name in specs}
     if "input_ids" in inputs:
@@ -156,7 +156,7 @@ def mask_for(shapes: Mapping[str, tuple[int, ...]], *, padded: bool) -> Array:
 
     A cache of fixed length is filled up to its middle.
     """
-    batch, length = shapes.get("attention_mask", (1, 1))
+    batch, length = shapes.get("attention_mask", shapes.get("position_ids", (1, 1)))
     found = np.ones((batch, length), np.int64)
     found[-1, : min(3, length // 2) if padded else 0] = 0
     if "cache_position" in shapes:

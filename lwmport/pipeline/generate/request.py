@@ -30,6 +30,10 @@ class GenerateRequest:
         runner: what runs it (``lwmport list``), or ``jax`` for the reference; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
+        ranks: processes that share out the tokens, for a model that was converted in parts; None for those that the
+            environment says (``RANK``, ``WORLD_SIZE``), or 1.
+        ring_backend: how they send to each other: gloo, nccl or hccl.
+        rank_seconds: how long an answer of a rank may take.
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
@@ -51,6 +55,9 @@ class GenerateRequest:
     runner: str | None = None
     threads: int | None = None
     checkpoint: str | None = None
+    ranks: int | None = None
+    ring_backend: str = "gloo"
+    rank_seconds: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse types and values that no generation has."""

@@ -1,6 +1,7 @@
 """Raw generation: the tokens of a file continued by a converted model, and written."""
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from lwmport.models.specs import spec_of
 from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.ring.opening import ring_parts
+from lwmport.pipeline.ring.session import ring_session
 from lwmport.pipeline.session import Session
 from lwmport.registry import check_known, load
 from lwmport.requests import by_fields
 from lwmport.runtime.given_inputs import read_arrays
+from lwmport.runtime.ring.leading import RingSession
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.types import Array
 from lwmport.wording import few
@@ -53,7 +57,8 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
     """Return the tokens that a model adds to the prompts of a file, and write them.
 
     Raises:
-        ArtifactError: there is no whole language model in the folder.
+        ArtifactError: there is no language model in the folder, whole or in parts.
+        LostRankError: a process of a ring is gone.
         RunnerError: the runtime refuses the model, or an id that it does not have.
         UsageError: the prompts do not fit the model, or an unknown mode.
     """
@@ -71,9 +76,7 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
     draw = own_draws(family, request.seed) if request.own_random else None
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
-    with Session(
-        request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint
-    ) as session:
+    with opened(request) as session:
         observer.phase(f"prefill of {prompt.ids.shape[1]} tokens, then {request.new_tokens} new ones")
         started, times, found = time.perf_counter(), [], []
         for ids in new_tokens(session, prompt, wish, draw):
@@ -86,6 +89,28 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         np.savez(file, tokens=made)
     return Generated(
         out=request.out, tokens=made, runner=name, prefill_seconds=times[0] - started, seconds=times[-1] - times[0]
+    )
+
+
+def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSession]:
+    """Return what runs the model: all of it in this process, or its parts in a ring.
+
+    Raises:
+        ArtifactError: ranks for a model in one piece, or another fault of the folder.
+        UsageError: a checkpoint for a model in parts.
+    """
+    made = manifest.read(request.model)
+    if ring_parts(made) is None and request.ranks is None:
+        return Session(request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint)
+    if request.checkpoint is not None:
+        raise UsageError(f"expected no checkpoint for a model in parts, found {request.checkpoint}; leave it out")
+    return ring_session(
+        request.model,
+        ranks=request.ranks,
+        backend=request.ring_backend,
+        seconds=request.rank_seconds,
+        runner=request.runner,
+        threads=request.threads,
     )
 
 

@@ -19,7 +19,14 @@ from lwmport.models.attention.blocks import AttentionPlan, initial_state
 from lwmport.models.attention.causal import plan_for
 from lwmport.models.llama.components import llama
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
-from lwmport.models.llama.parts import llama_block, llama_embed, llama_head, ring_step
+from lwmport.models.llama.parts import (
+    llama_block,
+    llama_block_qkv,
+    llama_block_rest,
+    llama_embed,
+    llama_head,
+    ring_step,
+)
 from lwmport.models.llama.presets import CONFIGS, VISION_CONFIGS
 from lwmport.models.llama.signatures import Lengths
 from lwmport.models.llama.text import Llama
@@ -132,6 +139,21 @@ def test_embedding_layers_and_head_chained_are_the_whole(config: LlamaConfig) ->
         np.testing.assert_allclose(value, whole[name], rtol=0, atol=CLOSE)
 
 
+def test_the_halves_of_a_layer_around_a_ring_step_are_the_layer() -> None:
+    lengths, tokens = Lengths(sequence=6, past=0), {**fed(TEXT, 6), **empty(TEXT)}
+    tokens["hidden_states"] = run(llama_embed(TEXT, lengths), tokens)["hidden_states"]
+    whole = run(llama_block(TEXT, 1, lengths), tokens)
+    heads = run(llama_block_qkv(TEXT, 1, lengths), tokens)
+    np.testing.assert_allclose(heads["key"], whole["present.1.key"], rtol=0, atol=CLOSE)
+    state, places = initial_state(heads["query"])._asdict(), {"query_offset": np.int64(0), "key_offset": np.int64(0)}
+    step = ring_step(TEXT, Lengths(sequence=6, past=6), AttentionPlan(), padded=True)
+    found = run(step, {**heads, **state, **places, "attention_mask": tokens["attention_mask"]})
+    seen = {name.removeprefix("new_"): value for name, value in found.items()}
+    states = run(llama_block_rest(TEXT, 1, lengths), {**tokens, **seen})["new_hidden_states"]
+    counts = tokens["attention_mask"][..., None]  # what padding computes is nobody's
+    np.testing.assert_allclose(states * counts, whole["new_hidden_states"] * counts, rtol=0, atol=CLOSE)
+
+
 def test_ring_steps_chained_are_attention() -> None:
     rng = np.random.default_rng(0)
     query, key, value = (rng.standard_normal((2, 4, 16, 8)).astype(np.float32) for _ in range(3))
@@ -156,6 +178,8 @@ FACTORIES: dict[str, Callable[..., Component]] = {
     "llama": lambda: llama(CONFIGS["lwm-text-1m"], Lengths(sequence=1, past=1048575)),
     "vision-llama": lambda: llama(VISION_CONFIGS["lwm-chat-32k"], Lengths(sequence=32768, past=0)),
     "llama-block": lambda: llama_block(CONFIGS["7b"], 31, Lengths(sequence=8, past=8)),
+    "llama-block-qkv": lambda: llama_block_qkv(CONFIGS["7b"], 31, Lengths(sequence=8, past=0)),
+    "llama-block-rest": lambda: llama_block_rest(CONFIGS["7b"], 31, Lengths(sequence=8, past=0)),
     "llama-embed": lambda: llama_embed(VISION_CONFIGS["7b"], Lengths(sequence=8, past=0)),
     "llama-head": lambda: llama_head(CONFIGS["7b"], Lengths(sequence=8, past=0)),
     "ring-step": lambda: ring_step(CONFIGS["7b"], Lengths(sequence=4096, past=4096)),

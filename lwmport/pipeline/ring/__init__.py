@@ -1,0 +1,1 @@
+"""A converted model run by a ring of processes, here or on several machines."""
