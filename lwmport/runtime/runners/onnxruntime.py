@@ -70,7 +70,7 @@ class OnnxRuntimeRunner(BaseRunner):
 
 
 def open_model(path: Path, context: RunnerContext) -> OnnxRuntimeRunner:
-    """Return an ONNX file, ready to run; for int8 with what is multiplied with weights of integers rounded to 8 bits."""
+    """Return an ONNX file, ready to run; for int8 what is multiplied with weights of integers is rounded to 8 bits."""
     if context.precision == "int8" and path.suffix == ".onnx":
         return OnnxRuntimeRunner(path, context.threads, with_products(path, ROUNDED), ROUNDED)
     return OnnxRuntimeRunner(path, context.threads)

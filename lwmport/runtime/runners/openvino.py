@@ -16,8 +16,8 @@ from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, TensorSpec
 
 PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
-"""Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can. int8 is for products
-with weights of integers alone."""
+"""Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can. int8 is for what is
+multiplied with weights of integers."""
 
 TELEMETRY: Final = "openvino_telemetry"
 UNKNOWN: Final = "No conversion rule found for operations"

@@ -1,4 +1,4 @@
-"""What ONNX Runtime computes products with weights of integers in: float32, or with what is multiplied rounded to 8 bits.
+"""What ONNX Runtime computes products with weights of integers in: float32, or 8 bits on the other side too.
 
 A model says it of its own operator (MatMulNBits), a setting of what becomes one when the model is opened
 (DequantizeLinear and MatMul).

@@ -81,7 +81,9 @@ def work(  # noqa: PLR0913, PLR0917 - keywords that go to another process
                 break
     if not taken or (every and refused):
         return {"refused": refused[0]}
-    with contextlib.closing(_opened(path, name, (engine, precision), public, scratch, set(taken[0]), here=here)) as runner:
+    with contextlib.closing(
+        _opened(path, name, (engine, precision), public, scratch, set(taken[0]), here=here)
+    ) as runner:
         found = [runner.run(inputs) for inputs in taken]
         start = time.perf_counter()
         runner.run(taken[0])

@@ -19,6 +19,7 @@ from lwmport.targets.cpu.engines import ENGINES, PRECISIONS
 from lwmport.targets.cpu.target import CPU
 from lwmport.types import Compilation, Status
 
+
 def compile_artifact(job: CompileJob, out: Path) -> Compilation:
     """Compile for this processor, run the result beside the artifact, and return the verdict.
 
@@ -39,7 +40,7 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
         raise UsageError(f"expected {wanted} for {engine}, found {job.precision}; use --soc openvino")
     if job.precision == "int8" and not has_integers(job):
         raise UsageError(
-            f"expected a model with weights of integers for int8, found none in {job.path.name}; convert with --quantize"
+            f"expected weights of integers for int8, found none in {job.path.name}; convert with --quantize"
         )
     with results(out, job.name, job.finish) as (scratch, done):
         status, reason, details = _attempt(job, engine, scratch)
