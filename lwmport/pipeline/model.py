@@ -57,8 +57,8 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
     """Return the artifact at ``path``, ready to run: a model beside its manifest, or a file compiled from such a model.
 
     A folder with one model stands for that model. A tapped file returns its taps beside the outputs of the signature.
-    A record of a compilation (``NAME.compilation.json``) stands for what it says how to run. ``runner`` is what runs it,
-    as in ``lwmport validate --runner``; by default the one that such a record names, else the usual one of its suffix.
+    The record of a compilation (``NAME.compilation.json``) stands for the model that it tells how to run. ``runner`` is
+    what runs it, as in ``lwmport validate --runner``; by default the one of such a record, else the usual one.
 
     Raises:
         ArtifactError: there is no manifest beside it, or it names no such file; or the folder holds several.

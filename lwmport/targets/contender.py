@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from lwmport.processors import processors
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
@@ -21,5 +23,6 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """The way in words."""
-        return f"{self.engine}, {self.precision}, {self.threads} thread{'s' * (self.threads > 1)}"
+        """The way in words; its threads where those are not all processors."""
+        usual = self.threads == processors()
+        return f"{self.engine}, {self.precision}{'' if usual else f', {self.threads} threads'}"

@@ -154,22 +154,7 @@ def compile_artifacts(
     """
     observer = observer or Silent()
     target = TARGETS[request.target]
-    if request.calibration:
-        check_calibration(request.target)
-    for name in ("checkpoint", "adapter"):
-        if getattr(request, name) and request.calibration != AUTO and not request.fastest:
-            raise UsageError(f"expected --{name} with --calibration {AUTO}, found it without; leave it out")
-    if request.fastest and not target.contenders:
-        takers = " or ".join(sorted(one.name for one in TARGETS.values() if one.contenders))
-        raise UsageError(f"expected --fastest with the target {takers}, found {target.name}; leave it out")
-    names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
-    check_options(request.target, {name: getattr(request, name) for name in names})
-    if request.inputs and not (target.engines or target.quantises):
-        raise UsageError(
-            f"expected --inputs with a target that runs or quantises the model here, found {target.name}; leave it out"
-        )
-    if target.chips and request.soc not in target.devices and (request.soc or target.asks_chip):
-        chip_of(target, request.soc, request.precision or target.precision)
+    _check(request, target)
     check_writable(request.folder)
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
@@ -190,6 +175,26 @@ def compile_artifacts(
             _write(made, request.folder)
         found.append(made)
     return tuple(found)
+
+
+def _check(request: CompileRequest, target: Target) -> None:
+    """Refuse options that a target has no use for, and a device that it has not."""
+    if request.calibration:
+        check_calibration(request.target)
+    for name in ("checkpoint", "adapter"):
+        if getattr(request, name) and request.calibration != AUTO and not request.fastest:
+            raise UsageError(f"expected --{name} with --calibration {AUTO}, found it without; leave it out")
+    if request.fastest and not target.contenders:
+        takers = " or ".join(sorted(one.name for one in TARGETS.values() if one.contenders))
+        raise UsageError(f"expected --fastest with the target {takers}, found {target.name}; leave it out")
+    names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
+    check_options(request.target, {name: getattr(request, name) for name in names})
+    if request.inputs and not (target.engines or target.quantises):
+        raise UsageError(
+            f"expected --inputs with a target that runs or quantises the model here, found {target.name}; leave it out"
+        )
+    if target.chips and request.soc not in target.devices and (request.soc or target.asks_chip):
+        chip_of(target, request.soc, request.precision or target.precision)
 
 
 def _fastest(

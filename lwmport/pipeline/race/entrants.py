@@ -37,8 +37,9 @@ class Entrant:
 
     @property
     def name(self) -> str:
-        """The way in words, with the file where that is not the one that was named."""
-        return f"{self.contender.name}{f' ({self.artifact})' if os.sep in self.artifact else ''}"
+        """The way in words, with the folder of the file where that is not the one that was named."""
+        folder = self.artifact.rpartition("/")[0]
+        return f"{self.contender.name}{f' ({folder})' if folder else ''}"
 
 
 def entrants(target: Target, job: CompileJob, found: Converted | None, job_of: JobOf) -> tuple[Entrant, ...]:

@@ -1,4 +1,4 @@
-"""What the ways of a race are held against: the JAX reference where its weights are at hand, else the artifact itself."""
+"""What the ways of a race are held against: the JAX reference where its weights are at hand, else the artifact."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -179,14 +179,17 @@ def _agreed(
         else:
             shares.append(equal_share(array, found))
     level, share = min(levels, default=None), min(shares, default=None)
-    reason = agrees.reason
-    if bound.lossy is not None:
-        low = level is not None and level < bound.lossy
-        reason = f"{numbers.decibels(level or 0.0)}, expected at least {numbers.decibels(bound.lossy)}" if low else ""
-        reason = reason or (f"{numbers.percent(1 - share)} of the integers differ" if share not in {None, 1.0} else "")  # type: ignore[operator]
+    reason = agrees.reason if bound.lossy is None else _below(level, share, bound.lossy)
     return Accuracy(
         verdict=Status.FAILED if reason else Status.PASSED,
         reason=reason or f"{len(one)} of {len(one)} outputs within the bound",
         sqnr_db=level,
         equal=share,
     )
+
+
+def _below(level: float | None, share: float | None, least: float) -> str:
+    """Return why the least ratio, or the least share of equal integers, is below a bound; nothing if it is not."""
+    if level is not None and level < least:
+        return f"{numbers.decibels(level)}, expected at least {numbers.decibels(least)}"
+    return f"{numbers.percent(1 - share)} of the integers differ" if share is not None and share < 1 else ""

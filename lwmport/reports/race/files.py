@@ -10,18 +10,8 @@ from lwmport.reports import numbers, render
 from lwmport.reports.race.record import FORMAT, Accuracy, Race, RaceRow
 
 COLUMNS: Final = (
-    "way",
-    "file",
-    "median",
-    "ratio",
-    "from",
-    "to",
-    "SQNR",
-    "PSNR",
-    "equal",
-    "opens in",
-    "memory",
-    "bound",
+    *("way", "threads", "file", "median", "ratio", "from", "to"),
+    *("SQNR", "PSNR", "equal", "opens in", "memory", "bound"),
 )
 
 
@@ -67,10 +57,10 @@ def html(race: Race) -> str:
 def cells(row: RaceRow) -> tuple[str, ...]:
     """Return a row as `COLUMNS` have it, in words; of a way that was not raced only why."""
     if row.seconds is None or row.ratio is None or row.accuracy is None:
-        return (row.way, row.artifact, *[""] * (len(COLUMNS) - 3), f"not raced: {row.reason}")
+        return (row.way, str(row.threads), row.artifact, *[""] * (len(COLUMNS) - 4), f"not raced: {row.reason}")
     ratio = row.ratio
     return (
-        *(row.way, row.artifact, numbers.seconds(row.seconds)),
+        *(row.way, str(row.threads), row.artifact, numbers.seconds(row.seconds)),
         *(numbers.number(value) for value in (ratio.median, ratio.low, ratio.high)),
         *_accuracy(row.accuracy),
         numbers.seconds(row.opens_s or 0.0),
