@@ -85,9 +85,9 @@ def _judge(lane: _Lane, yardstick: Yardstick) -> None:
 
 
 def _is_crowded(lane: _Lane) -> bool:
-    """Return whether less memory is free than one process took: then not all can stay open."""
+    """Return whether less memory is free than two such processes take: then not all can stay open."""
     free = memory.free_bytes()
-    return free is not None and free < lane.peak
+    return free is not None and free < 2 * lane.peak
 
 
 def _from(lanes: list[_Lane], number: int) -> Iterator[_Lane]:
