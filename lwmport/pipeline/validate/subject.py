@@ -163,7 +163,7 @@ def way_of(record: Compilation, folder: Path) -> Way:
     Raises:
         ArtifactError: the record names no file there, one outside of both folders, or no runner.
     """
-    known = RUNNERS.get(record.tool)
+    known = RUNNERS[record.tool] if record.tool in RUNNERS else None
     suffixes = known.suffixes if known is not None else ()
     made = [name for name in record.products if Path(name).suffix in suffixes]
     path = folder / made[0] if made else folder / record.folder / record.artifact
