@@ -163,19 +163,19 @@ def way_of(record: Compilation, folder: Path) -> Way:
     Raises:
         ArtifactError: the record names no file there, one outside of both folders, or no runner.
     """
-    known = RUNNERS[record.tool] if record.tool in RUNNERS else None
-    suffixes = known.suffixes if known is not None else ()
+    known = record.tool in RUNNERS
+    suffixes = RUNNERS[record.tool].suffixes if known else ()
     made = [name for name in record.products if Path(name).suffix in suffixes]
     path = folder / made[0] if made else folder / record.folder / record.artifact
     names = [*made[:1], record.artifact]
-    if known is None or any(Path(name).name != name for name in names) or not path.exists():
+    if not known or any(Path(name).name != name for name in names) or not path.exists():
         raise ArtifactError(
             f"expected the record of a model that runs on this machine, with its file, found {record.tool!r} and {path}"
         )
     threads = record.details.get("threads", 0)
     return Way(
         path=path,
-        runner=known.name,
+        runner=record.tool,
         precision=_precision(record) or Subject.hint,
         threads=threads if type(threads) is int and threads > 0 else 0,
     )
