@@ -161,6 +161,10 @@ class Server:
             raise failure(str(found.get("kind")), str(found.get("error")), self._about, self._bounds)
         return found["value"]
 
+    def rest(self) -> None:
+        """End the process, and give back its memory; the next question starts another one."""
+        self._stop()
+
     def close(self) -> None:
         """End the process and give back its files. A second call does nothing."""
         self._stop()

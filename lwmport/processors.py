@@ -16,3 +16,22 @@ def described(entry: str) -> str | None:
     except OSError:
         return None
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(entry)), "")
+
+
+def cores() -> int:
+    """Return how many cores those processors lie on: two threads of one core share its units for products.
+
+    Where Linux does not say which share a core, each is taken for one of its own.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return processors()
+    return len({_siblings(number) for number in os.sched_getaffinity(0)})
+
+
+def _siblings(number: int) -> str:
+    """Return the processors of one core, as Linux lists them."""
+    path = Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return str(number)

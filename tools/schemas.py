@@ -15,6 +15,7 @@ from lwmport.pipeline.footprint import record as plans
 from lwmport.reports import files, ports
 from lwmport.reports.captions import record as captions
 from lwmport.reports.evaluations import agreement, likeness, needle, perplexity
+from lwmport.reports.race import record as race
 from lwmport.reports.record import Report
 from lwmport.reports.speed import record as speed
 from lwmport.types import TensorDiff
@@ -56,6 +57,9 @@ def schemas() -> dict[str, Any]:
         ),
         "bench.schema.json": _document(
             "What 'lwmport bench' measured: bench.json.", speed.Bench, speed.FORMAT, {"key": {"type": "string"}}
+        ),
+        "race.schema.json": _document(
+            "What 'lwmport compile --fastest' raced: NAME.race.json.", race.Race, race.FORMAT, {}
         ),
         "captions.schema.json": _document(
             "What 'lwmport eval captions' found: captions.json.", captions.Captions, captions.FORMAT, {}

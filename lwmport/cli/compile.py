@@ -15,6 +15,7 @@ from lwmport.cli.progress import progress
 from lwmport.wording import printable
 
 if TYPE_CHECKING:
+    from lwmport.reports.race.record import Race
     from lwmport.types import Compilation
 
 
@@ -71,6 +72,21 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder for the results. By default the folder TARGET beside the artifact.",
 )
+@click.option(
+    "--fastest",
+    is_flag=True,
+    help="For cpu: race the ways in which this machine can run the model, and write the fastest that keeps the bound: "
+    "the tolerance of --compile-precision, by default float32, or --lossy.",
+)
+@click.option(
+    "--lossy",
+    type=click.FloatRange(0),
+    metavar="DB",
+    help="With --fastest: the bound is this signal-to-noise ratio in decibels, which every output must have.",
+)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=5, show_default=True, help="With --fastest: how often each way runs."
+)
 @click.option("--dry-run", is_flag=True, help="Write the command and its configuration, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) -> int:  # noqa: FBT001 - flags are options
@@ -92,9 +108,32 @@ def compile_(as_json: bool, dry_run: bool, gears: str | None, **options: Any) ->
 
         print_json({"status": str(found.status), **plain.encode(found)})
     else:
+        for race in found.races:
+            _print_race(race)
         for compilation in found.compilations:
             _print(compilation, found.out, request.artifact)
     return 1 if found.status is Status.FAILED else 0
+
+
+def _print_race(race: "Race") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from lwmport.reports.race.files import names_of, short_cells
+
+    table = Table("way", "median", "ratio", "SQNR", "PSNR", "equal", "bound")
+    for row in race.rows:
+        table.add_row(*map(printable, short_cells(row)))
+    Console().print(table)
+    for row in race.rows:
+        reason = row.reason or (row.accuracy.reason if row.accuracy and row.accuracy.verdict != "passed" else "")
+        if reason:
+            click.echo(printable(f"{row.way}: {'not raced: ' if row.reason else ''}{reason}"))
+    for name, value in {**race.facts, "reference": race.reference, "inputs": race.inputs, "bound": race.bound}.items():
+        click.echo(printable(f"{name}: {value}"))
+    if race.verified:
+        click.echo(printable(f"{race.record}, opened again: {race.verified}"))
+    click.echo(printable(f"{race.component}: {race.sentence} ({names_of(race.component)[1]})"))
 
 
 def _with(found: "Compilation", artifact: Path, out: Path) -> str:

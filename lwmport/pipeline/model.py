@@ -57,7 +57,8 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
     """Return the artifact at ``path``, ready to run: a model beside its manifest, or a file compiled from such a model.
 
     A folder with one model stands for that model. A tapped file returns its taps beside the outputs of the signature.
-    ``runner`` is what runs it, as in ``lwmport validate --runner``; by default the usual one of its suffix.
+    The record of a compilation (``NAME.compilation.json``) stands for the model that it tells how to run. ``runner`` is
+    what runs it, as in ``lwmport validate --runner``; by default the one of such a record, else the usual one.
 
     Raises:
         ArtifactError: there is no manifest beside it, or it names no such file; or the folder holds several.
@@ -71,8 +72,9 @@ def load(path: str | Path, *, runner: str | None = None) -> Model:
         names = few(item.part.path for item in found)
         raise ArtifactError(f"expected one of {names} in {path}, found the folder of all")
     (item,) = found
-    context = RunnerContext(threads=processors(), signature=item.part.signature, precision=item.hint)
-    return Model(path=item.path, signature=item.part.signature, runner=open_runner(item.path, context, runner))
+    context = RunnerContext(threads=item.threads or processors(), signature=item.part.signature, precision=item.hint)
+    opened = open_runner(item.path, context, runner or item.runner or None)
+    return Model(path=item.path, signature=item.part.signature, runner=opened)
 
 
 def _tapped(path: Path) -> tuple[Subject, ...]:

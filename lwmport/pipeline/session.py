@@ -8,6 +8,7 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted
+from lwmport.pipeline.validate.subject import RECORDS, Way, read_record, way_of
 from lwmport.processors import processors
 from lwmport.requests import check_arguments
 from lwmport.runtime.registry import RUNNERS, open_runner, runner_for
@@ -25,7 +26,8 @@ class Session(TokenSession):
     """A language model that ``convert`` wrote, or the JAX model that it was made of, and the tokens that it holds.
 
     Args:
-        folder: holds the artifacts beside their manifest.
+        folder: holds the artifacts beside their manifest, or what was compiled of them beside its records, each of
+            which names runner, precision and threads (``lwmport compile``).
         runner: a runner that takes the artifacts (``lwmport list``), or ``jax`` for the JAX model itself, which is the
             reference; None for the usual runner of the artifacts.
         threads: threads of the runtime; None for one a processor.
@@ -58,6 +60,7 @@ class Session(TokenSession):
         )
         folder = Path(folder)
         runner = None if runner is None else JAX if runner.casefold() == JAX else RUNNERS.name_of(runner)
+        folder, ways = _ways(folder)
         made = manifest.read(folder)
         entries = _entries(made, folder)
         if runner == JAX:
@@ -73,7 +76,7 @@ class Session(TokenSession):
         for word, value in (("a checkpoint", checkpoint), ("an adapter", adapter)):
             if value is not None:
                 raise UsageError(f"expected {word} with the runner {JAX!r} alone, found {value}")
-        super().__init__(*_opened(folder, entries, runner, threads or processors()))
+        super().__init__(*_opened(folder, entries, ways, runner, threads))
 
 
 def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
@@ -95,21 +98,57 @@ def _entries(made: Manifest, folder: Path) -> dict[str, ComponentEntry]:
     return {phase: parts[name] for phase, name in made.phases.items()}
 
 
+def _ways(folder: Path) -> tuple[Path, dict[str, Way]]:
+    """Return the folder of a manifest, and component -> how the record of a compilation says that it is run.
+
+    Raises:
+        ArtifactError: a record is damaged, or those of a folder are of models in several.
+    """
+    if (folder / manifest.NAME).is_file():
+        return folder, {}
+    records = [read_record(path) for path in sorted(folder.glob(RECORDS))]
+    homes = {(folder / record.folder).resolve() for record in records}
+    if len(homes) > 1:
+        raise ArtifactError(
+            f"expected what was compiled of the models of one folder in {folder}, found {few(map(str, sorted(homes)))}"
+        )
+    ways = {record.component: way_of(record, folder) for record in records}
+    return (homes.pop() if homes else folder), ways
+
+
 def _opened(
-    folder: Path, entries: Mapping[str, ComponentEntry], runner: str | None, threads: int
+    folder: Path,
+    entries: Mapping[str, ComponentEntry],
+    ways: Mapping[str, Way],
+    runner: str | None,
+    threads: int | None,
 ) -> tuple[Backend, Parts]:
-    """Return the artifacts, opened by their runner, and their signatures."""
+    """Return the artifacts, opened by their runners, and their signatures."""
     parts = {phase: (entry.name, entry.signature) for phase, entry in entries.items()}
-    own = {entry.path: entry.signature for entry in entries.values()}
+    usual = {
+        entry.path: Way(path=folder / entry.path, runner="", precision="float32", threads=0)
+        for entry in entries.values()
+    }
+    own = {entry.path: ways.get(entry.name, usual[entry.path]) for entry in entries.values()}
+    names = {path: runner_for(way.path, runner or way.runner or None).name for path, way in own.items()}
     runners = {
-        path: open_runner(folder / path, RunnerContext(threads=threads, signature=signature, session=True), runner)
-        for path, signature in own.items()
+        entry.path: open_runner(
+            own[entry.path].path,
+            RunnerContext(
+                threads=threads or own[entry.path].threads or processors(),
+                signature=entry.signature,
+                precision=own[entry.path].precision,
+                session=True,
+            ),
+            names[entry.path],
+        )
+        for entry in {entry.path: entry for entry in entries.values()}.values()
     }
     models = {
         phase: PhaseModel(signature=entry.signature, runner=runners[entry.path]) for phase, entry in entries.items()
     }
-    name = runner_for(folder / next(iter(own)), runner).name
-    backend: Backend = BACKENDS[name if name in BACKENDS else ARRAYS](models)
+    one = set(names.values())
+    backend: Backend = BACKENDS[name if len(one) == 1 and (name := next(iter(one))) in BACKENDS else ARRAYS](models)
     return backend, parts
 
 

@@ -46,6 +46,8 @@ class Target:
         asks_chip: whether its compiler means none of itself, so that one has to be named for it.
         chip_parts: a pattern of what may follow the name of a chip, for a part of it.
         engines: reference to format -> what ``--soc`` names, for a target without chips.
+        contenders: reference to ``contenders(form, integers=...)``: the ways in which it may run a model here
+            (`lwmport.targets.contender.Contender`), the usual one first, for ``--fastest``.
         devices: what ``--soc`` names beside chips.
         options: those of `OPTIONS` that change something.
         quantises: whether its compiler quantises, and wants samples for it.
@@ -80,6 +82,7 @@ class Target:
     asks_chip: bool = False
     chip_parts: str = ""
     engines: str = ""
+    contenders: str = ""
     devices: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     quantises: bool = False

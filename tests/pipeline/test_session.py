@@ -1,6 +1,7 @@
 """A session of every format against the JAX model run whole: with padding, in chunks, forked, and sabotaged."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,8 @@ from lwmport.models.options import Options
 from lwmport.models.specs import tolerances_of
 from lwmport.runtime.runners import litert_compiled
 from lwmport.runtime.session.litert_interpreter import InterpreterBackend
-from lwmport.types import Array, Kind, Status, TensorSpec
+from lwmport.targets.compile.record import name_of, text
+from lwmport.types import Array, Compilation, Kind, Status, TensorSpec
 from lwmport.validators.outputs import compare_outputs
 
 CONFIG = {
@@ -342,3 +344,28 @@ def test_what_a_session_cannot_open_is_refused_in_one_line(folder: Callable[[str
         with pytest.raises(error, match=message) as caught:
             lwmport.Session(out, **options)
         assert "\n" not in str(caught.value)
+
+
+def recorded(converted: Path, out: Path, **changes: Any) -> Path:
+    """Write, into a folder, a record for each model of a converted one: there was nothing to compile."""
+    out.mkdir()
+    for part in manifest.read(converted).components:
+        made = Compilation(
+            component=part.name, artifact=part.path, target="cpu", tool="onnxruntime", status=Status.PASSED, reason="",
+            folder=os.path.relpath(converted, out), commands=(), details={"precision": "float32", "threads": 1},
+        )  # fmt: skip
+        (out / name_of(part.name)).write_bytes(text(replace(made, **changes)))
+    return out
+
+
+def test_a_folder_of_records_is_what_they_say(
+    folder: Callable[[str], Path], tokens: Array, mask: Array, tmp_path: Path
+) -> None:
+    case = "a pair, ONNX Runtime"
+    with lwmport.Session(recorded(folder(case), tmp_path / "records")) as session:
+        found = stepped(session, tokens, mask, 5)
+    with lwmport.Session(folder(case), threads=1) as session:
+        assert np.array_equal(found, stepped(session, tokens, mask, 5))
+    for changes in ({"tool": "atc"}, {"artifact": "../llama-decode.onnx"}, {"folder": "nowhere"}):
+        with pytest.raises(ArtifactError, match="a model that runs on this machine"):
+            lwmport.Session(recorded(folder(case), tmp_path / next(iter(changes)), **changes))

@@ -23,6 +23,8 @@ from lwmport.reports.captions.files import document as captions_document
 from lwmport.reports.captions.record import Caption, Captions, Pair, Setting, Side
 from lwmport.reports.evaluations import agreement, likeness, needle, perplexity
 from lwmport.reports.port_index import write_index
+from lwmport.reports.race.files import document as race_document
+from lwmport.reports.race.record import Accuracy, Race, RaceRow, Ratio
 from lwmport.reports.speed.files import document as bench_document
 from lwmport.reports.speed.record import Bench, BenchRow
 from lwmport.reports.trends import trends
@@ -58,6 +60,19 @@ def captions() -> Captions:
         notes=("words",),
         pairs=(Pair(picture="a.png", a=one, b=one, difference=0.0),) * 6,
     )
+
+
+def raced() -> Race:
+    """Return a race with one way that ran and one that did not."""
+    way: dict[str, Any] = {"engine": "openvino", "precision": "float32", "threads": 2, "artifact": "a.onnx"}
+    row = RaceRow(
+        way="one", opens_s=1.0, seconds=0.1, rounds=(0.1,), ratio=Ratio(median=1.0, low=1.0, high=1.0), peak_bytes=9,
+        accuracy=Accuracy(verdict=Status.PASSED, reason="words", sqnr_db=math.inf, psnr_db=9.0, equal=1.0), **way,
+    )  # fmt: skip
+    return Race(
+        component="a", artifact="a.onnx", facts={"machine": "words"}, reference="r", inputs="i", bound="b",
+        rows=(row, *(RaceRow(way="two", reason="not here", **way),) * 9), usual="one", winner="one",
+    )  # fmt: skip
 
 
 def evaluations() -> dict[str, list[Any]]:
@@ -100,7 +115,19 @@ def evaluations() -> dict[str, list[Any]]:
 
 ROOT = Path(__file__).parents[2]
 FOLDER = resources.files("lwmport.reports") / "schemas"
-NAMES = ("agreement", "bench", "bisect", "captions", "images", "index", "needle", "perplexity", "plan", "report")
+NAMES = (
+    "agreement",
+    "bench",
+    "bisect",
+    "captions",
+    "images",
+    "index",
+    "needle",
+    "perplexity",
+    "plan",
+    "race",
+    "report",
+)
 SCHEMAS = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for name in NAMES}
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -219,6 +246,7 @@ def documents(good: Any, bad: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     return {
         "index": [plain, json.loads((folder / "index.json").read_text())],
         "report": reports,
+        "race": [json.loads(json.dumps(race_document(raced())))],
         "bench": [json.loads(json.dumps(bench_document(measured(), "key")))],
         **{name: [json.loads(json.dumps(one)) for one in found] for name, found in evaluations().items()},
         "captions": [json.loads(json.dumps(captions_document(captions())))],

@@ -19,8 +19,11 @@ from lwmport.pipeline.foreign_inputs import feeds_of
 from lwmport.pipeline.names import settle
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.race.run import ROUNDS, run_race, told, verified
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.registry import load
+from lwmport.reports.race.files import check_places, write
+from lwmport.reports.race.record import Race
 from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.targets.compile import record
@@ -30,6 +33,7 @@ from lwmport.targets.compile.job import CompileJob, Gear
 from lwmport.targets.compile.socs import chip_of
 from lwmport.targets.compile.tools import installed
 from lwmport.targets.registry import TARGETS
+from lwmport.targets.target import Target
 from lwmport.types import Array, Compilation, Status
 from lwmport.wording import few
 
@@ -48,6 +52,10 @@ class CompileRequest:
     those of whoever asks, where that is somebody who chose device and precision for the user. ``inputs`` is a .npz, a
     .jsonl or a folder of pictures (`lwmport.runtime.given_inputs`), and ``samples`` how many of them: what the compiled
     model is compared on where the target runs it here, and quantised on where its compiler quantises.
+
+    ``fastest`` is whether the ways in which the target may run a model here are raced, in so many ``rounds``, and the
+    fastest one is compiled that keeps the bound: the tolerance of ``precision``, by default float32, or ``lossy``, the
+    least signal-to-noise ratio in decibels.
     """
 
     artifact: Path
@@ -67,6 +75,9 @@ class CompileRequest:
     inputs: Path | None = None
     samples: int | None = None
     adapter: Path | None = None
+    fastest: bool = False
+    lossy: float | None = None
+    rounds: int = ROUNDS
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
@@ -77,6 +88,24 @@ class CompileRequest:
             raise UsageError("expected --samples beside --inputs, found it alone; leave it out")
         if self.inputs is not None and self.calibration:
             raise UsageError("expected --inputs or --calibration, found both; either holds the samples")
+        self._check_race()
+
+    def _check_race(self) -> None:
+        """Refuse what has no meaning with a race, or without one."""
+        if not self.fastest:
+            for name, usual in (("lossy", None), ("rounds", ROUNDS)):
+                if getattr(self, name) != usual:
+                    raise UsageError(f"expected --{name} with --fastest, found it alone; leave it out")
+            return
+        for name, value in (("soc", self.soc), ("calibration", self.calibration), ("dry-run", not self.run)):
+            if value:
+                raise UsageError(
+                    f"expected no --{name} with --fastest, which races all of them, found it; leave it out"
+                )
+        if self.rounds < 1:
+            raise UsageError(f"expected at least 1 as --rounds, found {self.rounds}")
+        if self.lossy is not None and self.precision is not None:
+            raise UsageError("expected --lossy or --compile-precision with --fastest, found both; leave one out")
 
     @property
     def folder(self) -> Path:
@@ -86,10 +115,11 @@ class CompileRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class CompileOutcome:
-    """What a vendor's compiler made of each artifact, and the folder that holds it."""
+    """What a vendor's compiler made of each artifact, the races that chose how, and the folder that holds it."""
 
     out: Path
     compilations: tuple[Compilation, ...]
+    races: tuple[Race, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -107,11 +137,15 @@ def compile_models(request: CompileRequest, observer: Observer | None = None) ->
     Raises:
         PortError: as `compile_artifacts` does.
     """
-    return CompileOutcome(out=request.folder, compilations=compile_artifacts(request, observer))
+    races: list[Race] = []
+    made = compile_artifacts(request, observer, races)
+    return CompileOutcome(out=request.folder, compilations=made, races=tuple(races))
 
 
-def compile_artifacts(request: CompileRequest, observer: Observer | None = None) -> tuple[Compilation, ...]:
-    """Compile each artifact that the request names and return the verdicts.
+def compile_artifacts(
+    request: CompileRequest, observer: Observer | None = None, races: list[Race] | None = None
+) -> tuple[Compilation, ...]:
+    """Compile each artifact that the request names and return the verdicts; races are added to ``races``.
 
     Raises:
         UsageError: target, device, precision or options are unknown or do not go together, a node that is named is
@@ -120,19 +154,7 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     """
     observer = observer or Silent()
     target = TARGETS[request.target]
-    if request.calibration:
-        check_calibration(request.target)
-    for name in ("checkpoint", "adapter"):
-        if getattr(request, name) and request.calibration != AUTO:
-            raise UsageError(f"expected --{name} with --calibration {AUTO}, found it without; leave it out")
-    names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
-    check_options(request.target, {name: getattr(request, name) for name in names})
-    if request.inputs and not (target.engines or target.quantises):
-        raise UsageError(
-            f"expected --inputs with a target that runs or quantises the model here, found {target.name}; leave it out"
-        )
-    if target.chips and request.soc not in target.devices and (request.soc or target.asks_chip):
-        chip_of(target, request.soc, request.precision or target.precision)
+    _check(request, target)
     check_writable(request.folder)
     if request.run and request.toolchain is not None:
         installed(request.target, request.toolchain)
@@ -145,10 +167,80 @@ def compile_artifacts(request: CompileRequest, observer: Observer | None = None)
     for job in jobs:
         observer.phase(f"{job.path.name}: compile for {request.target}")
         finish = partial(_told, request=request, form=job.format, model=model_precision)
-        made = finish(target.compile_artifact(replace(job, finish=finish), request.folder))
-        _write(made, request.folder)
+        if request.fastest:
+            made, race = _fastest(request, target, job, found_models, finish, observer)
+            (races if races is not None else []).append(race)
+        else:
+            made = finish(target.compile_artifact(replace(job, finish=finish), request.folder))
+            _write(made, request.folder)
         found.append(made)
     return tuple(found)
+
+
+def _check(request: CompileRequest, target: Target) -> None:
+    """Refuse options that a target has no use for, and a device that it has not."""
+    if request.calibration:
+        check_calibration(request.target)
+    for name in ("checkpoint", "adapter"):
+        if getattr(request, name) and request.calibration != AUTO and not request.fastest:
+            raise UsageError(f"expected --{name} with --calibration {AUTO}, found it without; leave it out")
+    if request.fastest and not target.contenders:
+        takers = " or ".join(sorted(one.name for one in TARGETS.values() if one.contenders))
+        raise UsageError(f"expected --fastest with the target {takers}, found {target.name}; leave it out")
+    names = ("extra", "keep_float32", "pictures_as_bytes", "toolchain")
+    check_options(request.target, {name: getattr(request, name) for name in names})
+    if request.inputs and not (target.engines or target.quantises):
+        raise UsageError(
+            f"expected --inputs with a target that runs or quantises the model here, found {target.name}; leave it out"
+        )
+    if target.chips and request.soc not in target.devices and (request.soc or target.asks_chip):
+        chip_of(target, request.soc, request.precision or target.precision)
+
+
+def _fastest(
+    request: CompileRequest,
+    target: Target,
+    job: CompileJob,
+    found: Converted | None,
+    finish: record.Done,
+    observer: Observer,
+) -> tuple[Compilation, Race]:
+    """Race the ways to run a model, compile it for the winner, open that again, and write all of it down."""
+    check_places(request.folder, job.name)
+    usual = replace(request, precision=None)
+    raced = run_race(target, job, found, partial(_sibling, usual), request, observer)
+    if raced.job is None:
+        made = Compilation(
+            component=job.name,
+            artifact=job.path.name,
+            target=target.name,
+            tool="none",
+            status=Status.FAILED,
+            reason=raced.race.sentence,
+            folder=folder_of(job.path).name,
+            commands=(),
+        )
+        write(raced.race, request.folder)
+        return made, raced.race
+    chosen = raced.job
+    observer.phase(f"{chosen.path.name}: write it for {raced.race.winner}")
+
+    def done(made: Compilation) -> Compilation:
+        choices = (
+            Choice("compile precision", chosen.precision, "--fastest"),
+            Choice("runtime", str(chosen.soc), "--fastest"),
+        )
+        return told(raced, replace(finish(made), choices=choices))
+
+    made = done(target.compile_artifact(replace(chosen, finish=done), request.folder))
+    race, made = verified(raced, made, request.folder, observer)
+    _write(made, request.folder)
+    write(race, request.folder)
+    return made, race
+
+
+def _sibling(request: CompileRequest, found: Converted, part: ComponentEntry) -> CompileJob:
+    return _own(request, found, part, Silent())
 
 
 def status_of(compilations: tuple[Compilation, ...]) -> Status:

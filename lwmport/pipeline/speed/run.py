@@ -56,6 +56,8 @@ def bench(request: BenchRequest, observer: Observer | None = None) -> Bench:
     with contextlib.ExitStack() as stack:
         path = _converted(request, stack, observer)
         found = subjects_of(path)
+        if request.runner is None and found.items[0].runner:
+            request = replace(request, runner=found.items[0].runner)
         ramp = _ramp(request, found)
         facts = _facts(request, found)
         key = digest.of_json([str(replace(request, out=None)), facts, found.made.weights_sha256])
@@ -118,7 +120,7 @@ def _server(request: BenchRequest, path: Path, found: Subjects) -> child.Server:
     bound = min(size for size in (most, free, DEVICE_BYTES) if size is not None)
     return child.Server(
         measurer,
-        {"path": path.absolute(), "runner": request.runner, "threads": request.threads or processors()},
+        {"path": path.absolute(), "runner": request.runner, "threads": request.threads},
         child.Bounds(seconds=float(request.max_seconds), nbytes=bound),
         f"a row of {request.model}",
     )
@@ -183,7 +185,7 @@ def _facts(request: BenchRequest, found: Subjects) -> dict[str, str]:
     precision = str(found.made.options.get("precision", Options().precision))
     return {
         "machine": f"{processor}, {processors()} processors, {numbers.size(memory.total_bytes() or 0)} of memory",
-        "threads": str(request.threads or processors()),
+        "threads": str(request.threads or found.items[0].threads or processors()),
         "runner": spec,
         "versions": ", ".join([f"lwmport {__version__}", f"Python {platform.python_version()}", *told]),
         "model": f"{found.made.component}, {precision}, {found.made.artifact_format}",

@@ -12,6 +12,7 @@ from lwmport.errors import RunnerError
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.validate.subject import Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import numbers
+from lwmport.processors import processors
 from lwmport.runtime.registry import open_runner
 from lwmport.runtime.session.layout import CODES, EMBEDS, IDS
 from lwmport.runtime.spec import RunnerContext
@@ -20,15 +21,17 @@ from lwmport.types import DECODE, PREFILL, Array, Runner, TensorSpec
 QUANTILES: Final = {"p50": 50, "p90": 90, "p99": 99}
 
 
-def measurer(path: Path, runner: str | None, threads: int) -> Callable[..., Any]:
+def measurer(path: Path, runner: str | None, threads: int | None) -> Callable[..., Any]:
     """Return what measures a row of a converted model: ``(input, output, batch, warm_up, repeat) -> facts``.
 
     ``lwmport.child.Server`` calls it in the process that is then asked.
     """
     found = subjects_of(path)
     if DECODE in found.made.phases:
-        return _generation(Session(found.folder, runner=runner, threads=threads), *_taken(found))
+        folder = found.place if found.compiled else found.folder
+        return _generation(Session(folder, runner=runner, threads=threads), *_taken(found))
     (item,) = found.items
+    runner, threads = runner or item.runner or None, threads or item.threads or processors()
     context = RunnerContext(threads=threads, signature=item.part.signature, precision=item.hint)
     return _forward(open_runner(item.path, context, runner), item.part.signature.inputs)
 

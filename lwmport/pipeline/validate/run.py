@@ -110,6 +110,8 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     """
     observer = observer or Silent()
     found = subjects_of(request.artifact, None if request.reference == JAX else Path(request.reference))
+    if request.runner is None and found.items[0].runner:
+        request = replace(request, runner=found.items[0].runner)
     made, converted = found.described, found.converted(request.checkpoint, request.adapter)
     _check_runner(request, found)
     earlier = owned.Earlier(listed)

@@ -5,6 +5,9 @@ the model that it was compiled from:
 
 1. ``COMPONENT.compilation.json`` in its folder lists it, and names the folder of the converted model;
 2. else ``--reference`` is a converted model, or a folder with one.
+
+Such a record may be named itself: it stands for what was compiled, or for the artifact where there was nothing to
+compile, in the runtime and with the threads that it says.
 """
 
 from collections.abc import Iterator
@@ -16,12 +19,14 @@ from lwmport import manifest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted, find, folder_of
+from lwmport.runtime.registry import RUNNERS
 from lwmport.small_files import read_small
 from lwmport.types import Compilation
 from lwmport.validators.tolerances import ALL, DEFAULTS
 from lwmport.wording import few
 
-RECORDS: Final = "*.compilation.json"
+RECORD: Final = ".compilation.json"
+RECORDS: Final = f"*{RECORD}"
 LIMIT: Final = 16 * 2**20
 """Bytes that a record of a compilation may have; a larger file is none of ours."""
 
@@ -40,6 +45,8 @@ class Subject:
         precision: what its compiler was told to compute in, as far as there are tolerances for it; empty for nothing.
         hint: the precision that its compiler was told, for a runtime that has a choice.
         recorded: whether a record of a compilation lists the file as it is now.
+        runner: the runner that such a record names, where it was named itself; empty for the usual one.
+        threads: the threads that it names; 0 for one a processor.
     """
 
     path: Path
@@ -48,6 +55,8 @@ class Subject:
     precision: str = ""
     hint: str = "float32"
     recorded: bool = False
+    runner: str = ""
+    threads: int = 0
 
     def judged_in(self, converted: str) -> str:
         """Return the precision whose tolerances count: the coarser of the converted model's and the compiler's."""
@@ -91,6 +100,8 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
     Raises:
         ArtifactError: there is no such file, or nothing tells its signature.
     """
+    if artifact.name.endswith(RECORD) and artifact.is_file():
+        return _named_by(artifact)
     found = find(artifact)
     if found is not None:
         form = found.manifest.artifact_format
@@ -111,18 +122,72 @@ def is_described(artifact: Path) -> bool:
     Raises:
         ArtifactError: there is nothing, or a manifest or a record is damaged.
     """
-    return find(artifact) is not None or any(True for _ in _records(artifact))
+    return artifact.name.endswith(RECORD) or find(artifact) is not None or any(True for _ in _records(artifact))
 
 
 def _records(artifact: Path) -> Iterator[Compilation]:
     """Yield the records beside a file that say that it was compiled."""
     for path in sorted(artifact.parent.glob(RECORDS)):
-        try:
-            record = plain.decode(Compilation, plain.parsed(read_small(path, LIMIT)), str(path))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ArtifactError(f"expected the record of a compilation at {path}, found: {error}") from error
+        record = read_record(path)
         if artifact.name in record.products:
             yield record
+
+
+def read_record(path: Path) -> Compilation:
+    """Return the record of a compilation.
+
+    Raises:
+        ArtifactError: it is damaged.
+    """
+    try:
+        return plain.decode(Compilation, plain.parsed(read_small(path, LIMIT)), str(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"expected the record of a compilation at {path}, found: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a record says that a model is run: the file, the runner, what it computes in, and its threads (0: all)."""
+
+    path: Path
+    runner: str
+    precision: str
+    threads: int
+
+
+def way_of(record: Compilation, folder: Path) -> Way:
+    """Return how the model of a record in a folder is run.
+
+    The file is what the compiler made, or the artifact itself where there was nothing to make.
+
+    Raises:
+        ArtifactError: the record names no file there, one outside of both folders, or no runner.
+    """
+    known = record.tool in RUNNERS
+    suffixes = RUNNERS[record.tool].suffixes if known else ()
+    made = [name for name in record.products if Path(name).suffix in suffixes]
+    path = folder / made[0] if made else folder / record.folder / record.artifact
+    names = [*made[:1], record.artifact]
+    if not known or any(Path(name).name != name for name in names) or not path.exists():
+        raise ArtifactError(
+            f"expected the record of a model that runs on this machine, with its file, found {record.tool!r} and {path}"
+        )
+    threads = record.details.get("threads", 0)
+    return Way(
+        path=path,
+        runner=record.tool,
+        precision=_precision(record) or Subject.hint,
+        threads=threads if type(threads) is int and threads > 0 else 0,
+    )
+
+
+def _named_by(path: Path) -> Subjects:
+    """Return what a record that was named itself stands for."""
+    record = read_record(path)
+    way = way_of(record, path.parent)
+    found = _recorded(way.path, record) if way.path.name in record.products else subjects_of(way.path)
+    (item,) = found.items
+    return replace(found, items=(replace(item, hint=way.precision, runner=way.runner, threads=way.threads),))
 
 
 def _recorded(artifact: Path, record: Compilation) -> Subjects:

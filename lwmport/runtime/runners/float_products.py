@@ -5,15 +5,10 @@ multiplied does.
 """
 
 from pathlib import Path
-from typing import Final
-
-import onnx
 
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.runners.product_levels import FLOAT32, with_products
 from lwmport.runtime.spec import RunnerContext
-
-FLOAT32: Final = 1
-"""The accuracy level of products in float32."""
 
 
 def open_with_float_products(path: Path, context: RunnerContext) -> OnnxRuntimeRunner:
@@ -22,9 +17,4 @@ def open_with_float_products(path: Path, context: RunnerContext) -> OnnxRuntimeR
     Raises:
         RunnerError: ONNX Runtime refuses it.
     """
-    model = onnx.load(path, load_external_data=False)
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "MatMulNBits" and attribute.name == "accuracy_level":
-                attribute.i = FLOAT32
-    return OnnxRuntimeRunner(path, context.threads, model.SerializeToString())
+    return OnnxRuntimeRunner(path, context.threads, with_products(path, FLOAT32))

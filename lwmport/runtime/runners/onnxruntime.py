@@ -15,6 +15,7 @@ from lwmport.runtime.error_lines import watched
 from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.runtime.runners import onnxruntime_values
+from lwmport.runtime.runners.product_levels import FLOAT32, ROUNDED, SETTING, with_products
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, TensorSpec
 
@@ -22,28 +23,21 @@ NPU: Final = "npu:NPU"
 """What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
 
 
-FLOAT_PRODUCTS: Final = ("session.qdq_matmulnbits_accuracy_level", "1")
-"""Setting by which DequantizeLinear and MatMul are computed as the standard says, in float32.
-
-Left alone, ONNX Runtime makes one operator of them which rounds what is multiplied to 8 bits (level 4, its default).
-"""
-
-
 class OnnxRuntimeRunner(BaseRunner):
     """Runs an ONNX file; its weights are mapped from the external data by the runtime.
 
     It is ``streamed`` where memory is scarce for the model: no more than a few weights are then in memory at a time.
     ``session`` is ONNX Runtime's own, for whoever binds inputs and outputs itself. ``changed`` is the model to run in
-    place of the file, whose weights lie where the file's do.
+    place of the file, whose weights lie where the file's do. ``level`` is that of what becomes a product of integers.
     """
 
     name = "ONNX Runtime"
 
-    def __init__(self, path: Path, threads: int, changed: bytes | None = None) -> None:
+    def __init__(self, path: Path, threads: int, changed: bytes | None = None, level: int = FLOAT32) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        options.add_session_config_entry(*FLOAT_PRODUCTS)
+        options.add_session_config_entry(SETTING, str(level))
         try:
             self.streamed = memory.is_scarce(held_bytes(path))
             if self.streamed:
@@ -76,7 +70,9 @@ class OnnxRuntimeRunner(BaseRunner):
 
 
 def open_model(path: Path, context: RunnerContext) -> OnnxRuntimeRunner:
-    """Return an ONNX file, ready to run."""
+    """Return an ONNX file, ready to run; for int8 what is multiplied with weights of integers is rounded to 8 bits."""
+    if context.precision == "int8" and path.suffix == ".onnx":
+        return OnnxRuntimeRunner(path, context.threads, with_products(path, ROUNDED), ROUNDED)
     return OnnxRuntimeRunner(path, context.threads)
 
 

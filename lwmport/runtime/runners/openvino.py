@@ -15,8 +15,9 @@ from lwmport.runtime.inputs import spec_of
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Array, TensorSpec
 
-PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16"}
-"""Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can."""
+PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can. int8 is for what is
+multiplied with weights of integers."""
 
 TELEMETRY: Final = "openvino_telemetry"
 UNKNOWN: Final = "No conversion rule found for operations"
@@ -30,6 +31,9 @@ FLOAT_PRODUCTS: Final = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 
 Left alone, OpenVINO rounds what is multiplied to 8 bits, in groups of 32.
 """
+
+ROUNDED_PRODUCTS: Final = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 32}
+"""The same as OpenVINO has it by default, for int8."""
 
 
 class OpenVinoRunner(BaseRunner):
@@ -47,7 +51,8 @@ class OpenVinoRunner(BaseRunner):
         if precision not in PRECISIONS:
             raise UsageError(f"expected a precision out of {', '.join(PRECISIONS)} for OpenVINO, found {precision}")
         hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
-        settings = {"INFERENCE_NUM_THREADS": threads, **hint, **FLOAT_PRODUCTS}
+        products = ROUNDED_PRODUCTS if precision == "int8" else FLOAT_PRODUCTS
+        settings = {"INFERENCE_NUM_THREADS": threads, **hint, **products}
         try:
             core = openvino.Core()
             model = core.read_model(str(path))

@@ -18,6 +18,9 @@ Gear: TypeAlias = Mapping[str, int]
 PRECISIONS: Final = ("float32", "mixed", "float16", "bfloat16", "int8")
 """What a compiler may compute in; ``mixed`` is float16, except where that loses accuracy."""
 
+INTEGER_PRODUCTS: Final = ("MatMulNBits", "DequantizeLinear")
+"""Operators that read such weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompileJob:
@@ -32,7 +35,8 @@ class CompileJob:
     whose range is known. ``preprocessing`` is how a picture becomes each input that is one.
     ``toolchain`` is where the tool is, if not on the path; without ``run`` nothing is run.
     ``finish`` adds to a verdict what its record says beside it. ``within`` is a folder that holds model and results
-    and keeps them together, if there is one.
+    and keeps them together, if there is one. ``here`` is whether what is made may be for this machine alone, and
+    ``threads`` how many threads it is to run in, None for one a processor.
     """
 
     path: Path
@@ -58,6 +62,8 @@ class CompileJob:
     run: bool = True
     finish: Callable[[Compilation], Compilation] = lambda made: made
     within: Path | None = None
+    here: bool = False
+    threads: int | None = None
 
 
 def check_job(job: CompileJob, target: Target, formats: tuple[str, ...], precisions: tuple[str, ...]) -> None:
@@ -76,6 +82,11 @@ def check_job(job: CompileJob, target: Target, formats: tuple[str, ...], precisi
         raise UsageError(
             f"expected a precision out of {', '.join(precisions)} for the target {target.name}, found {job.precision}"
         )
+
+
+def has_integers(job: CompileJob) -> bool:
+    """Return whether products of a model have weights of integers, which become numbers again in front of them."""
+    return job.quantised or any(operator.rpartition(".")[2] in INTEGER_PRODUCTS for operator in job.operators)
 
 
 def check_ranks(path: Path, inputs: Iterable[Value]) -> None:

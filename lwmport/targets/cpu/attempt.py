@@ -39,6 +39,7 @@ def attempt(job: CompileJob, engine: str, scratch: Path, trials: list[dict[str, 
         "name": job.name,
         "engine": engine,
         "precision": job.precision,
+        "here": job.here,
         "public": dict(job.public),
         "scratch": scratch.absolute(),
         "trials": trials,
@@ -60,6 +61,7 @@ def work(  # noqa: PLR0913, PLR0917 - keywords that go to another process
     name: str,
     engine: str,
     precision: str,
+    here: bool,  # noqa: FBT001 - as above
     public: Mapping[str, str],
     scratch: Path,
     trials: list[dict[str, Array]],
@@ -79,29 +81,40 @@ def work(  # noqa: PLR0913, PLR0917 - keywords that go to another process
                 break
     if not taken or (every and refused):
         return {"refused": refused[0]}
-    with contextlib.closing(_opened(path, name, engine, precision, public, scratch, set(taken[0]))) as runner:
+    with contextlib.closing(
+        _opened(path, name, (engine, precision), public, scratch, set(taken[0]), here=here)
+    ) as runner:
         found = [runner.run(inputs) for inputs in taken]
         start = time.perf_counter()
         runner.run(taken[0])
         return {"expected": expected, "found": found, "seconds": time.perf_counter() - start}
 
 
-def _opened(  # noqa: PLR0913, PLR0917 - as above
-    path: Path, name: str, engine: str, precision: str, public: Mapping[str, str], scratch: Path, inputs: set[str]
+def _opened(  # noqa: PLR0913 - as above
+    path: Path,
+    name: str,
+    way: tuple[str, str],
+    public: Mapping[str, str],
+    scratch: Path,
+    inputs: set[str],
+    *,
+    here: bool,
 ) -> Runner:
     """Return what an engine makes of a model, ready to run; it writes it into a folder if it is a file of its own."""
+    engine, precision = way
+    context = RunnerContext(precision=precision)
     if engine == "onnxruntime":
         from lwmport.runtime.runners.onnxruntime_optimised import write_optimised
         from lwmport.targets.fix.unique_names import keep_inputs, mend_shadows
 
-        graph, _ = write_optimised(path, scratch / f"{name}.optimised.onnx")
+        target = scratch / f"{name}.optimised.onnx"
+        graph, _ = write_optimised(path, target, rounded=precision == "int8", here=here)
         mend_shadows(graph)
         keep_inputs(graph, inputs)
-        return open_runner(graph, name=engine)
+        return open_runner(graph, context, engine)
     if engine == "openvino":
         from lwmport.runtime.runners.openvino import write_ir
 
-        context = RunnerContext(precision=precision)
         xml, _ = write_ir(path, scratch / f"{name}.xml", public)
         return open_runner(xml, context, engine)
     return open_runner(path, name=engine)

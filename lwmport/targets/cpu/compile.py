@@ -3,25 +3,21 @@
 import os
 import shlex
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lwmport import disk, memory
 from lwmport.errors import ChildError, MissingExtraError, RunnerError, UsageError
 from lwmport.runtime.error_lines import ReportedError
 from lwmport.runtime.memory_footprint import held_bytes
 from lwmport.targets.compile.agreement import agreement, together
-from lwmport.targets.compile.job import CompileJob, check_gears, check_job
+from lwmport.targets.compile.job import CompileJob, check_gears, check_job, has_integers
 from lwmport.targets.compile.record import results
-from lwmport.targets.compile.samples import samples
+from lwmport.targets.compile.trials import trials
 from lwmport.targets.compile.way import folder_of, results_of
 from lwmport.targets.cpu.attempt import attempt
-from lwmport.targets.cpu.engines import ENGINES
+from lwmport.targets.cpu.engines import ENGINES, PRECISIONS
 from lwmport.targets.cpu.target import CPU
-from lwmport.targets.fix.test_inputs import fit
-from lwmport.targets.graphs.onnx_file import read
-from lwmport.types import Array, Compilation, Status
-
-PRECISIONS: Final = ("float32", "bfloat16")
+from lwmport.types import Compilation, Status
 
 
 def compile_artifact(job: CompileJob, out: Path) -> Compilation:
@@ -31,7 +27,7 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
         ChildError: a runtime died, took more memory or time than it may, or refused all samples.
         UsageError: the format has no such engine, the engine no such precision, or the model no such dimensions.
     """
-    check_job(job, CPU, tuple(ENGINES), PRECISIONS)
+    check_job(job, CPU, tuple(ENGINES), tuple(dict.fromkeys(name for own in PRECISIONS.values() for name in own)))
     if job.gears:
         check_gears(job, (1, 1))
     engine = job.soc or ENGINES[job.format][0]
@@ -39,8 +35,13 @@ def compile_artifact(job: CompileJob, out: Path) -> Compilation:
         raise UsageError(
             f"expected --soc out of {', '.join(ENGINES[job.format])} for {job.format} on the cpu, found {engine}"
         )
-    if job.precision != "float32" and engine != "openvino":
-        raise UsageError(f"expected float32 for {engine}, found {job.precision}; use --soc openvino")
+    if job.precision not in PRECISIONS[engine]:
+        wanted = " or ".join(PRECISIONS[engine])
+        raise UsageError(f"expected {wanted} for {engine}, found {job.precision}; use --soc openvino")
+    if job.precision == "int8" and not has_integers(job):
+        raise UsageError(
+            f"expected weights of integers for int8, found none in {job.path.name}; convert with --quantize"
+        )
     with results(out, job.name, job.finish) as (scratch, done):
         status, reason, details = _attempt(job, engine, scratch)
         if status is Status.FAILED:
@@ -72,7 +73,7 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
         return Status.SKIPPED, _scarcity(job, engine, size), {}
     try:
         with disk.blamed(scratch, size, RunnerError):
-            made = attempt(job, engine, scratch, _trials(job))
+            made = attempt(job, engine, scratch, trials(job))
     except (MissingExtraError, ReportedError) as error:
         return Status.SKIPPED, str(error), {}
     except ChildError:
@@ -87,23 +88,6 @@ def _attempt(job: CompileJob, engine: str, scratch: Path) -> tuple[Status, str, 
     kept = ", ".join(sorted(path.name for path in scratch.iterdir()))
     word = f"{kept} runs" if kept else f"{job.path.name} needs no compilation: it loads and runs"
     return Status.PASSED, f"{word} in {engine}{agrees.words}", details
-
-
-def _trials(job: CompileJob) -> list[dict[str, Array]]:
-    """Return samples: those that are given, or made ones, the first of which the artifact takes.
-
-    Where it refuses some, an integer may be the place of a table's only row: then all integers without a range are 0.
-    The ranges of our own models are known.
-    """
-    if job.given:
-        return [dict(feed) for feed in job.given]
-    gear = job.gears[0] if job.gears else {}
-    made = [samples(job.signature.inputs, gear, masks=masks) for masks in ((True,) if job.own else (True, False))]
-    if job.own or job.format != "onnx":
-        return made
-    graph = read(job.path)
-    fitted = [{name: fit(name, array, graph) for name, array in feed.items()} for feed in made]
-    return [*fitted, *made]
 
 
 def _scarcity(job: CompileJob, engine: str, size: int) -> str:

@@ -15,6 +15,7 @@ CPU: Final = Target(
     compiler="lwmport.targets.cpu.compile:compile_artifact",
     makes={"onnxruntime": (".onnx",), "openvino": (".xml",)},
     engines="lwmport.targets.cpu.engines:ENGINES",
+    contenders="lwmport.targets.cpu.contenders:contenders",
     public_names=True,
     doctor="lwmport.targets.cpu.doctor:DOCTOR",
     verify="python verify.py --runner {runtime}",

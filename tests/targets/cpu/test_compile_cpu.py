@@ -310,7 +310,8 @@ def test_damage_is_a_failure_and_leaves_its_record(job_of: Callable[..., Compile
 BAD = {
     "an engine of another format": ({"soc": "litert"}, "onnxruntime, openvino"),
     "bfloat16 in ONNX Runtime": ({"precision": "bfloat16"}, "--soc openvino"),
-    "int8": ({"precision": "int8"}, "found int8"),
+    "int8 of a model without integers": ({"precision": "int8"}, "expected weights of integers for int8"),
+    "float16": ({"precision": "float16"}, "found float16"),
 }
 
 

@@ -1,0 +1,1 @@
+"""Racing the ways in which this machine may run a model."""

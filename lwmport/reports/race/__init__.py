@@ -1,0 +1,1 @@
+"""The record of a race between the ways to run a model, and how it is shown."""
