@@ -11,6 +11,8 @@ from lwmport.types import Component, Kind, Quantizer, Signature, TensorSpec, Wei
 
 PIXEL_RANGE: Final = (-1.0, 1.0)
 
+ENCODER_ROUNDS: Final = ("*",)
+
 
 @cache
 def vqgan_weights(config: VQGANConfig) -> dict[str, WeightSpec]:
@@ -46,6 +48,7 @@ def vqgan_encoder(config: VQGANConfig) -> Component:
         apply=apply,
         quantizer=Quantizer(indices="codebook_indices", states="quantized_states", codebook=codebook, vectors=latents),
         kept=frozenset({codebook}),  # which code is the nearest is decided in float32
+        rounds=ENCODER_ROUNDS,
     )
 
 
@@ -63,6 +66,7 @@ def vqgan_decoder(config: VQGANConfig) -> Component:
         config=config.to_json(),
         apply=apply,
         feeder=vqgan_encoder(config),
+        rounds=("*",),
     )
 
 

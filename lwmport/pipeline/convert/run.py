@@ -1,14 +1,17 @@
 """From a request to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import time
+from dataclasses import replace
 
 import lwmport
 from lwmport import atomic, extras, manifest, memory
 from lwmport.checkpoints.model_weights import component_weights
+from lwmport.choices import Choice
 from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
+from lwmport.pipeline.convert.calibration import calibrated, check_products
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names
@@ -60,6 +63,7 @@ def _filled(work: Work) -> Outcome:
     out = work.request.out
     check(work)
     plan = _plan(work)
+    _calibrate(work)
     with (
         resume.told(out, work.identity),
         atomic.new_folder(
@@ -87,6 +91,14 @@ def _filled(work: Work) -> Outcome:
     )
 
 
+def _calibrate(work: Work) -> None:
+    """Find what convolutions of integers round to, where there are some: it is part of the model from here on."""
+    found = calibrated(work.family, work.weights, work.sampling, work.observer)
+    if found.words:
+        ranges = Choice("ranges of what convolutions round", found.words, "--inputs" if work.request.inputs else "default")
+        work.family = replace(found.family, choices=(*found.family.choices, ranges))
+
+
 def check(work: Work) -> None:
     """Return if the folder is free and can be written, and everything that converts and judges is there.
 
@@ -94,6 +106,7 @@ def check(work: Work) -> None:
         PortError: it is not, or cannot.
     """
     request, names = work.request, [component.name for component in work.family.components]
+    check_products(work.family.references, work.family.options, work.dialect)
     converter_for(work.dialect)  # a module that it needs is missed now, and the plan knows its memory
     _ = work.vocabulary  # a tokenizer that is missing or does not fit is told before anything is written
     if request.runner is not None:
@@ -196,7 +209,8 @@ def _convert_one(work: Work, component: Component) -> None:
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
     taps = write_taps(work, component, artifact) if work.request.taps else None
     shown = work.family.spec.prepared(artifact.signature)
-    work.parts.append(manifest.entry(artifact, program_sha256, taps, shown))
+    entry = manifest.entry(artifact, program_sha256, taps, shown)
+    work.parts.append(replace(entry, rounded=dict(component.rounded)))
     work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
 
 
