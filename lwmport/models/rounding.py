@@ -6,14 +6,14 @@ through the convolutions, for calibration and for trying each of them alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from lwmport.models.composites.rounding import rounded
+from lwmport.models.composites.rounding import FIRST, LAST, rounded
 from lwmport.types import Component, Levels, Rounded, TensorSpec
 
 Convolve: TypeAlias = Callable[[jax.Array], jax.Array]
@@ -28,6 +28,9 @@ TRIED: Final = (REACHED, INPUTS, OUTPUTS, RETURNED)
 """Behind the name of a kernel: what the program brings to its convolution, what goes into that in a trial, what comes out
 of it then, and what the program goes on with."""
 
+WAVES: Final = 1000
+"""How often a trial goes up and down over the span of the numbers, in radians: values that are near are tried apart."""
+
 
 def with_rounding(component: Component, found: Mapping[str, Rounded]) -> Component:
     """Return the component whose convolutions with these kernels are of integers."""
@@ -39,8 +42,8 @@ def with_rounding(component: Component, found: Mapping[str, Rounded]) -> Compone
 
     quantizer = component.quantizer
     if quantizer is not None:
-        quantizer = replace(quantizer, vectors=_stepped(quantizer.vectors, step))
-    return replace(component, apply=_stepped(component.apply, step), quantizer=quantizer, rounded=dict(found))
+        quantizer = replace(quantizer, vectors=_Stepped(quantizer.vectors, step))
+    return replace(component, apply=_Stepped(component.apply, step), quantizer=quantizer, rounded=dict(found))
 
 
 def extremes(component: Component, kernels: tuple[str, ...]) -> Component:
@@ -78,7 +81,7 @@ def observed(
                     made[name] = measure(name, value)
             return y
 
-        _stepped(component.apply, step)(weights, inputs)
+        _Stepped(component.apply, step)(weights, inputs)
         return made
 
     names = [f"{kernel}/{part}" for kernel in kernels for part in (INPUTS, OUTPUTS)]
@@ -92,20 +95,22 @@ def tried_alone(component: Component) -> Component:
     ``KERNEL/inputs`` the values of the trial, ``KERNEL/outputs`` what the convolution makes of them, and
     ``KERNEL/returned`` what the program goes on with.
     """
-    found = component.rounded
+    found, whole = component.rounded, component.apply
+    assert isinstance(whole, _Stepped)  # noqa: S101 - `with_rounding` has made it
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = {}
 
         def step(kernel: str, convolve: Convolve, x: jax.Array) -> jax.Array:
-            y = convolve(x)
-            if kernel in found:
-                trial = beyond(x, found[kernel].inputs)
-                values = (x, trial, convolve(trial), y)
-                made.update(zip((f"{kernel}/{part}" for part in TRIED), values, strict=True))
+            if kernel not in found:
+                return convolve(x)
+            trial = beyond(x, found[kernel].inputs)
+            # flax calls a module once: both go through it side by side, as items of a batch
+            y, tried = jnp.split(whole.step(kernel, convolve, jnp.concatenate([x, trial])), 2)
+            made.update(zip((f"{kernel}/{part}" for part in TRIED), (x, trial, tried, y), strict=True))
             return y
 
-        outputs = _stepped(component.apply, step)(weights, inputs)
+        outputs = _Stepped(whole.function, step)(weights, inputs)
         return {**outputs, **made}
 
     names = [f"{kernel}/{part}" for kernel in found for part in TRIED]
@@ -113,29 +118,35 @@ def tried_alone(component: Component) -> Component:
 
 
 def beyond(x: jax.Array, levels: Levels) -> jax.Array:
-    """Return values of the shape of x that lie all over the numbers and a tenth of their span beyond both ends."""
-    low, high = ((end - levels.zero) * levels.scale for end in (-128, 127))
-    span = high - low
-    return jnp.float32((low + high) / 2) + jnp.float32(0.6 * span) * jnp.sin(x * jnp.float32(1000 / span))
+    """Return values of the shape of x that lie all over the numbers and a tenth of their span beyond both ends.
+
+    Each is a quarter of a step from a number, so that it is no tie for anybody.
+    """
+    span = LAST - FIRST
+    waves = jnp.sin(x * jnp.float32(WAVES / (span * levels.scale)))
+    codes = jnp.round((FIRST + LAST) / 2 + jnp.float32(0.6 * span) * waves)
+    return (codes - levels.zero + jnp.float32(0.25)) * jnp.float32(levels.scale)
 
 
 def _of_integers(convolve: Convolve, found: Rounded) -> Convolve:
     return lambda x: rounded(convolve(rounded(x, found.inputs)), found.outputs)
 
 
-def _stepped(function: Callable[..., Any], step: Step) -> Callable[..., Any]:
-    """Return a function in which every convolution of flax goes through ``step``."""
+@dataclass(frozen=True)
+class _Stepped:
+    """A function in which every convolution of flax goes through ``step``."""
 
-    def intercept(next_: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    function: Callable[..., Any]
+    step: Step
+
+    def __call__(self, *args: Any) -> Any:
+        with nn.intercept_methods(self._intercept):
+            return self.function(*args)
+
+    def _intercept(self, next_: Any, args: Any, kwargs: Any, context: Any) -> Any:
         if context.method_name != "__call__" or not isinstance(context.module, nn.Conv):
             return next_(*args, **kwargs)
-        return step("/".join((*context.module.path, "kernel")), next_, *args)
-
-    def stepped(*args: Any) -> Any:
-        with nn.intercept_methods(intercept):
-            return function(*args)
-
-    return stepped
+        return self.step("/".join((*context.module.path, "kernel")), next_, *args)
 
 
 def _giving(component: Component, apply: Callable[..., dict[str, Any]], names: list[str]) -> Component:

@@ -8,15 +8,16 @@ import jax.numpy as jnp
 from lwmport.types import Levels
 
 ROUNDED: Final = "lwmport.rounded"
-LEAST: Final = -128
-MOST: Final = 127
+FIRST: Final = -128
+LAST: Final = 127
+"""The codes at both ends."""
 
 
 def rounded(x: jax.Array, levels: Levels) -> jax.Array:
     """Return the nearest of the numbers for each value: ties to the even code, what lies outside to the last one."""
 
     def decomposition(x: jax.Array, *, scale: float, zero: int) -> jax.Array:
-        codes = jnp.clip(jnp.round(x / jnp.float32(scale)) + zero, LEAST, MOST)
+        codes = jnp.clip(jnp.round(x / jnp.float32(scale)) + zero, FIRST, LAST)
         return (codes - zero) * jnp.float32(scale)
 
     found: jax.Array = jax.lax.composite(decomposition, name=ROUNDED, version=1)(

@@ -11,7 +11,16 @@ from lwmport.types import Component, Kind, Quantizer, Signature, TensorSpec, Wei
 
 PIXEL_RANGE: Final = (-1.0, 1.0)
 
-ENCODER_ROUNDS: Final = ("*",)
+ENCODER_ROUNDS: Final = (
+    "encoder/DownsamplingBlock_[1-9]*/ResnetBlock_*/Conv_0/kernel",
+    "encoder/MidBlock_*/ResnetBlock_*/Conv_0/kernel",
+)
+"""The convolutions that may be of integers: the first of each residual block but those of the first level.
+
+On a small trained VQGAN (tests/data/trained_vqgan) these three of twelve leave 98.5 % of the codes of three photographs
+that it has never seen. Each of the others alone costs as much as all three or more, for what it gives goes on to all
+that follows, and all twelve leave 85 % (python benchmarks/int8_vqgan.py --sensitivity).
+"""
 
 
 @cache
