@@ -46,6 +46,16 @@ def with_rounding(component: Component, found: Mapping[str, Rounded]) -> Compone
     return replace(component, apply=_Stepped(component.apply, step), quantizer=quantizer, rounded=dict(found))
 
 
+def without_rounding(component: Component) -> Component:
+    """Return a component as it was before `with_rounding`."""
+    if not component.rounded:
+        return component
+    quantizer = component.quantizer
+    if quantizer is not None:
+        quantizer = replace(quantizer, vectors=_whole(quantizer.vectors).function)
+    return replace(component, apply=_whole(component.apply).function, quantizer=quantizer, rounded={})
+
+
 def extremes(component: Component, kernels: tuple[str, ...]) -> Component:
     """Return the component that gives the least and the largest value (see `observed`)."""
     return observed(component, kernels, lambda _, x: jnp.stack([x.min(), x.max()]))
@@ -95,8 +105,7 @@ def tried_alone(component: Component) -> Component:
     ``KERNEL/inputs`` the values of the trial, ``KERNEL/outputs`` what the convolution makes of them, and
     ``KERNEL/returned`` what the program goes on with.
     """
-    found, whole = component.rounded, component.apply
-    assert isinstance(whole, _Stepped)  # noqa: S101 - `with_rounding` has made it
+    found, whole = component.rounded, _whole(component.apply)
 
     def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -147,6 +156,11 @@ class _Stepped:
         if context.method_name != "__call__" or not isinstance(context.module, nn.Conv):
             return next_(*args, **kwargs)
         return self.step("/".join((*context.module.path, "kernel")), next_, *args)
+
+
+def _whole(function: Callable[..., Any]) -> _Stepped:
+    assert isinstance(function, _Stepped)  # noqa: S101 - of a component that `with_rounding` has made
+    return function
 
 
 def _giving(component: Component, apply: Callable[..., dict[str, Any]], names: list[str]) -> Component:
