@@ -273,8 +273,8 @@ class Component:
     outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
     ``located`` holds the names that weights have in a checkpoint, where those are others. ``phases`` are those of
     generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
-    the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers without
-    losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
+    the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers
+    without losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
     """
 
     name: str

@@ -25,8 +25,8 @@ OUTPUTS: Final = "outputs"
 REACHED: Final = "reached"
 RETURNED: Final = "returned"
 TRIED: Final = (REACHED, INPUTS, OUTPUTS, RETURNED)
-"""Behind the name of a kernel: what the program brings to its convolution, what goes into that in a trial, what comes out
-of it then, and what the program goes on with."""
+"""Behind the name of a kernel: what the program brings to its convolution, what goes into that in a trial, what comes
+out of it then, and what the program goes on with."""
 
 WAVES: Final = 1000
 """How often a trial goes up and down over the span of the numbers, in radians: values that are near are tried apart."""

@@ -56,9 +56,7 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
             found[name] = own
     biases = {bias_of(kernel): found[kernel] for kernel in component.rounded}
     return found | {
-        name: replace(own, bits=32, dtype="int32", least=0)
-        for name, own in biases.items()
-        if name in component.weights
+        name: replace(own, bits=32, dtype="int32", least=0) for name, own in biases.items() if name in component.weights
     }
 
 
@@ -84,8 +82,8 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]
 
     Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
     readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
-    scale of so many values is too coarse: below 8 bits. Where what it is multiplied with is to be rounded, it also stays
-    if it is none of those that the component lets be: ``rounds``.
+    scale of so many values is too coarse: below 8 bits. Where what it is multiplied with is to be rounded, it also
+    stays if it is none of ``rounds``, those that the component lets be.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:

@@ -3,11 +3,9 @@
 from typing import Any, Final
 
 import numpy as np
-import onnx_ir as ir
 
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, permuted
 from lwmport.graphs.atoms import composite_attributes, shape_of
-from lwmport.types import Dim
 
 SIGNED: Final = 128
 """What codes that are not signed lie above signed ones."""
@@ -30,8 +28,8 @@ def unsigned_levels(e: Emitter, equation: Any) -> None:
 def _emit(e: Emitter, equation: Any, dtype: np.dtype[Any], above: int) -> None:
     (x,), (out,) = equation.invars, equation.outvars
     given, order = composite_attributes(equation), CHANNELS_FIRST  # of a convolution, which reads no other order
-    shape: tuple[Dim, ...] = permuted(shape_of(out), order)
+    shape = permuted(shape_of(out), order)
     scale = e.graph.constant(np.asarray(given["scale"], np.float32), "scale")
     zero = e.graph.constant(np.asarray(given["zero"] + above, dtype), "zero_point")
-    codes: ir.Value = e.graph.node("QuantizeLinear", [e.read(x, order), scale, zero], shape, dtype)
+    codes = e.graph.node("QuantizeLinear", [e.read(x, order), scale, zero], shape, dtype)
     e.bind(out, e.graph.node("DequantizeLinear", [codes, scale, zero], shape, out.aval.dtype), order)

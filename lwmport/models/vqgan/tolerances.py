@@ -33,9 +33,10 @@ TOLERANCES: Final = Tolerances(
         ("codebook_indices", ROUNDED_PRODUCTS): Tolerance(
             atol=0.0,
             rtol=0.0,
-            why="Two programs that round at the same places differ by a step wherever a value is a tie, and behind some "
-            "layers as much as rounding itself does.",
-            near_ties=NearTies(distance=0.3, share=1 / 16),
+            why="Two programs that round at the same places differ by a step wherever a value is a tie, and behind "
+            "some layers by as much as rounding itself does. 3 of 12,288 codes of three photographs were others, none "
+            "farther than 0.0008 from the tie. What float16 needs is allowed; each convolution alone is held closer.",
+            near_ties=NearTies(distance=0.01, share=1 / 32),
         ),
         ("quantized_states", "float32"): Tolerance(
             atol=1e-4,

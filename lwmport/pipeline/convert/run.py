@@ -11,8 +11,8 @@ from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
-from lwmport.pipeline.convert.calibration import calibrated, check_products
 from lwmport.pipeline.convert.background import Background
+from lwmport.pipeline.convert.calibration import calibrated, check_products
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps, with_validation
@@ -95,7 +95,8 @@ def _calibrate(work: Work) -> None:
     """Find what convolutions of integers round to, where there are some: it is part of the model from here on."""
     found = calibrated(work.family, work.weights, work.sampling, work.observer)
     if found.words:
-        ranges = Choice("ranges of what convolutions round", found.words, "--inputs" if work.request.inputs else "default")
+        source = "--inputs" if work.request.inputs else "default"
+        ranges = Choice("ranges of what convolutions round", found.words, source)
         work.family = replace(found.family, choices=(*found.family.choices, ranges))
 
 

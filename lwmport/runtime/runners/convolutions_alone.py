@@ -106,4 +106,3 @@ class _Cut:
 
 def _value(name: str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4)
-
