@@ -19,7 +19,7 @@ ENCODER_ROUNDS: Final = (
 
 On a small trained VQGAN (tests/data/trained_vqgan) these three of twelve leave 98.5 % of the codes of three photographs
 that it has never seen. Each of the others alone costs as much as all three or more, for what it gives goes on to all
-that follows, and all twelve leave 85 % (python benchmarks/int8_vqgan.py --sensitivity).
+that follows, and all twelve leave 85 % (benchmarks/int8_vqgan.py --sensitivity).
 """
 
 

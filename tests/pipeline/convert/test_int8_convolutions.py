@@ -157,7 +157,13 @@ def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tm
     options = Options(quantize="w8a8", method="mse", keep=("decoder/Conv_?/kernel=float32",))
     outcome = lwmport.convert(
         lwmport.Request(
-            component="vqgan-decoder", format="onnx", dialect="onnx", opset=17, config=SMALL, options=options, out=tmp_path
+            component="vqgan-decoder",
+            format="onnx",
+            dialect="onnx",
+            opset=17,
+            config=SMALL,
+            options=options,
+            out=tmp_path,
         )
     )
     assert outcome.status is Status.PASSED, outcome.report.sentence
