@@ -1,7 +1,7 @@
 """The VQGAN in ONNX Runtime, float32 and with convolutions of integers: ``python benchmarks/int8_vqgan.py --help``.
 
-Speed is a ratio, of runs in turns; where the time goes is told by operator. ``--sensitivity`` says what each convolution
-of the encoder costs in codes, alone and with all that cost less. It asserts nothing about seconds.
+Speed is a ratio, of runs in turns; where the time goes is told by operator. ``--sensitivity`` says what each
+convolution of the encoder costs in codes, alone and with all that cost less. It asserts nothing about seconds.
 """
 
 import argparse
