@@ -62,8 +62,8 @@ def _filled(work: Work) -> Outcome:
     """Return what came of a work: its folder is filled whole or not at all."""
     out = work.request.out
     check(work)
+    _calibrate(work)  # before anything asks for the identity of the work, which the ranges are part of
     plan = _plan(work)
-    _calibrate(work)
     with (
         resume.told(out, work.identity),
         atomic.new_folder(
