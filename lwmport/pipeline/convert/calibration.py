@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from lwmport.checkpoints.model_weights import component_weights
-from lwmport.converters.onnx.quantised import MICROSOFT
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import Family, rounding
 from lwmport.models.options import Options
@@ -23,6 +22,9 @@ FACTORS: Final = tuple(1 - step / 20 for step in range(11))
 STEPS: Final = 255
 """Between the least and the largest of 256 numbers."""
 
+ROUNDING: Final = "com.microsoft.MatMulNBits"
+"""The form of a product that rounds what it multiplies."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
@@ -32,10 +34,10 @@ class Calibrated:
     words: str = ""
 
 
-def calibrated(family: Family, weights: Weights, sampling: Sampling, observer: Observer) -> Calibrated:
+def calibrated(family: Family, weights: Weights, sampling: Sampling, batch: int, observer: Observer) -> Calibrated:
     """Return the family with the ranges of every convolution that its options make one of integers.
 
-    They are seen on the samples that a user gives, else on photographs that nothing is judged on.
+    They are seen on the samples that a user gives, else on others than it is judged on, ``batch`` at once.
     """
     found: dict[str, Mapping[str, Rounded]] = {}
     words: list[str] = []
@@ -44,7 +46,7 @@ def calibrated(family: Family, weights: Weights, sampling: Sampling, observer: O
         if not kernels:
             continue
         own = component_weights(family, component, weights)
-        feeds, description = _samples(component, own, sampling)
+        feeds, description = _samples(component, own, sampling, batch)
         observer.phase(f"{component.name}: find the ranges of {len(kernels)} convolutions on {description}")
         found[component.name] = ranges(component, own, kernels, feeds, family.options)
         words.append(f"{_how(family.options)} of {description}")
@@ -57,7 +59,7 @@ def check_products(components: Sequence[Component], options: Options, dialect: D
     Raises:
         UnusedOptionError: one has.
     """
-    if any(name.startswith(MICROSOFT) for name in dialect.composites.get("quantised_dot", ())):
+    if ROUNDING in dialect.composites.get("quantised_dot", ()):
         return
     for component in components:
         products = rounding_products(component, options)
@@ -128,13 +130,15 @@ def _how(options: Options) -> str:
     return "least squared error" if options.method == "mse" else "extremes"
 
 
-def _samples(component: Component, weights: Weights, sampling: Sampling) -> tuple[list[Mapping[str, Array]], str]:
+def _samples(
+    component: Component, weights: Weights, sampling: Sampling, batch: int
+) -> tuple[list[Mapping[str, Array]], str]:
     """Return inputs to see ranges on, and what they are."""
     maker = TestInputs(component, weights, sampling)
     if sampling.given is not None:
         trials = maker.trials(1)
         return [trial.made.inputs for trial in trials], described(trials)
-    first = sampling.count or SHOWN
+    first = batch * (sampling.count or maker.usual(batch))
     made = [maker.make(1, number, maker.cases[0]) for number in range(first, first + SHOWN)]
     heads = made[0].description.rpartition(": ")[0]
     names = ", ".join(one.description.rpartition(": ")[2] for one in made)

@@ -93,7 +93,8 @@ def _filled(work: Work) -> Outcome:
 
 def _calibrate(work: Work) -> None:
     """Find what convolutions of integers round to, where there are some: it is part of the model from here on."""
-    found = calibrated(work.family, work.weights, work.sampling, work.observer)
+    batch = work.request.batch if isinstance(work.request.batch, int) else DYNAMIC_TRIAL
+    found = calibrated(work.family, work.weights, work.sampling, batch, work.observer)
     if found.words:
         source = "--inputs" if work.request.inputs else "default"
         ranges = Choice("ranges of what convolutions round", found.words, source)
