@@ -51,6 +51,7 @@ HOMES = {
             "converters/onnx/",
             "converters/tf2onnx_route/",
             "runtime/runners/npu_formulas.py",
+            "runtime/runners/convolutions_alone.py",
             "runtime/runners/float_products.py",
             "runtime/memory_footprint.py",
             "runtime/pieces/onnx",

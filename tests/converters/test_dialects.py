@@ -10,11 +10,11 @@ from lwmport.converters.onnx.forms import FORMS
 from lwmport.errors import UsageError
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites import language as llama_composites
-from lwmport.models.composites import transformer
+from lwmport.models.composites import rounding, transformer
 
 COMPOSITES = {
     value
-    for module in (composites, llama_composites, transformer)
+    for module in (composites, llama_composites, rounding, transformer)
     for name, value in vars(module).items()
     if name.isupper()
 }
