@@ -14,7 +14,7 @@ from lwmport.choices import Choice
 from lwmport.errors import ArtifactError
 from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
-from lwmport.types import ADDED, Artifact, Preprocessing, Signature
+from lwmport.types import ADDED, Artifact, Preprocessing, Rounded, Signature
 from lwmport.verdicts import Fault, Judged, file_faults
 
 FORMAT: Final = "lwmport-manifest/1"
@@ -55,6 +55,7 @@ class ComponentEntry:
     """One converted component. ``details`` are facts of the format, as the opset, and the taps where it has some.
 
     ``preprocessing`` is how a picture becomes each input that is one. An input of bytes is scaled by the model itself.
+    ``rounded`` is what its convolutions of integers round to, by kernel.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ComponentEntry:
     details: Mapping[str, Any]
     program_sha256: str
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict, metadata=ADDED)
+    rounded: Mapping[str, Rounded] = field(default_factory=dict, metadata=ADDED)
 
     @property
     def taps(self) -> Taps | None:

@@ -246,6 +246,25 @@ class Quantized:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Levels:
+    """The 256 numbers that values are rounded to: ``(code - zero) * scale`` for codes from -128 to 127.
+
+    ``scale`` is a float32; zero is one of the numbers.
+    """
+
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounded:
+    """What a convolution of integers rounds: what goes in, and what comes out."""
+
+    inputs: Levels
+    outputs: Levels
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """One convertible part of a model: its signature, the weights it reads, and its JAX function.
 
@@ -254,7 +273,8 @@ class Component:
     outputs are realistic inputs of this one. ``quantizer`` tells what its indices are made of, where it has such.
     ``located`` holds the names that weights have in a checkpoint, where those are others. ``phases`` are those of
     generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
-    the precision.
+    the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers
+    without losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
     """
 
     name: str
@@ -268,6 +288,8 @@ class Component:
     located: Mapping[str, str] = field(default_factory=dict)
     phases: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
+    rounds: tuple[str, ...] = ()
+    rounded: Mapping[str, Rounded] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,7 @@ HOMES = {
             "converters/tf2onnx_route/",
             "runtime/runners/npu_formulas.py",
             "runtime/runners/product_levels.py",
+            "runtime/runners/convolutions_alone.py",
             "runtime/memory_footprint.py",
             "runtime/pieces/onnx",
         ),

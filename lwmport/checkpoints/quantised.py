@@ -19,7 +19,7 @@ from lwmport.checkpoints.streaming import PIECE, cut
 from lwmport.errors import CheckpointError
 from lwmport.quantise.methods import METHODS
 from lwmport.quantise.packing import packed, paired
-from lwmport.quantise.rounding import Grid, codes_of, values_of
+from lwmport.quantise.rounding import Grid, codes_of, values_of, without_least
 from lwmport.types import Array, Scheme, WeightSpec, dtype_of
 
 THREADS: Final = 2
@@ -92,6 +92,8 @@ class QuantisedTensor:
         shape = (-1, self.group, values.shape[1]) if axis == 0 else (values.shape[0], -1, self.group)
         values = values.reshape(shape)
         grid = self._choose(values, axis + 1, self.scheme.bits, symmetric=self.scheme.symmetric)
+        if self.scheme.activations and self.scheme.dtype == "int8":
+            grid = without_least(grid, self.scheme.bits)
         if self.scheme.scales != "float32":
             grid = grid._replace(scales=grid.scales.astype(self.scheme.scales).astype(np.float32))
         if not np.isfinite(grid.scales).all():

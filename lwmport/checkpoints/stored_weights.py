@@ -9,16 +9,21 @@ stored of each group (`lwmport.checkpoints.quantised`).
 """
 
 from collections.abc import Mapping, MutableMapping
+from types import MappingProxyType
+from typing import Final
 
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
+from lwmport.checkpoints.rounded_bias import BiasPart, RoundedBias
 from lwmport.quantise.rounding import Grid
 from lwmport.types import Scheme, Weights
 
 ADVICE = "leave --store out"
+
+NO_BIASES: Final[Mapping[str, tuple[str, float]]] = MappingProxyType({})
 
 
 class StoredWeights(LazyWeights):
@@ -28,6 +33,7 @@ class StoredWeights(LazyWeights):
         exact: the weights before they are stored.
         scheme: what most of those are stored as that are not stored as they are computed.
         stored: the scheme of each of those; the others stay as they are.
+        biases: those of convolutions of integers -> the kernel beside it, and the scale of what goes in.
 
     Attributes:
         exact: the same.
@@ -36,13 +42,23 @@ class StoredWeights(LazyWeights):
         packed: the tensors of ``stored`` as they are stored.
     """
 
-    def __init__(self, exact: Weights, scheme: Scheme, stored: Mapping[str, Scheme]) -> None:
+    def __init__(
+        self,
+        exact: Weights,
+        scheme: Scheme,
+        stored: Mapping[str, Scheme],
+        biases: Mapping[str, tuple[str, float]] = NO_BIASES,
+    ) -> None:
         packed: dict[str, Lazy] = {}
         again: dict[str, Lazy] = {}
         recent: dict[str, Grid] = {}
-        for name in sorted(stored):
+        for name in sorted(stored.keys() - biases.keys()):
             parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent)
             packed |= parts
+        for name, (kernel, scale) in sorted(biases.items()):
+            bias = RoundedBias(lazy_tensor(exact, name), packed[f"{kernel}/scales"], scale)
+            packed |= {name: BiasPart(bias, "codes"), f"{name}/scales": BiasPart(bias, "scales")}
+            again[name] = BiasPart(bias, "values")
         others = {name: lazy_tensor(exact, name) for name in exact.specs if name not in stored}
         super().__init__({**others, **again}, exact.source, lambda: digest_of(exact))
         self.exact = exact

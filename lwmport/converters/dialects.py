@@ -24,11 +24,16 @@ _STANDARD: Final = {
     "lwmport.upsample_nearest": ("Resize",),
 }
 
-_QUANTISED: Final = {"quantised_dot": ("DequantizeLinear*MatMul",), "quantised_rows": ("Gather*Mul",)}
-"""Products and rows of weights that are stored as integers, in standard operators."""
+_QUANTISED: Final = {
+    "lwmport.rounded": ("QuantizeLinear:int8",),
+    "quantised_dot": ("DequantizeLinear*MatMul",),
+    "quantised_rows": ("Gather*Mul",),
+}
+"""Products and rows of weights that are stored as integers, and values that are rounded, in standard operators."""
 
-_BLOCKS: Final = {"w8a16": 21, "w4a16": 21}
-"""Kinds of ``--quantize`` in standard operators -> the opset from which DequantizeLinear has blocks and int4."""
+_BLOCKS: Final = {"w8a16": 21, "w4a16": 21, "w8a8": 13}
+"""Kinds of ``--quantize`` in standard operators -> the opset from which DequantizeLinear has blocks and int4, or a
+scale for each channel."""
 
 _TENSORFLOW: Final = {
     "lwmport.average_pool": ("AvgPool",),
@@ -73,11 +78,12 @@ DIALECTS: Final[dict[str, Dialect]] = {
             "lwmport.rms_norm": ("com.microsoft.SkipSimplifiedLayerNormalization",),
             "lwmport.rotary_embedding": ("com.microsoft.RotaryEmbedding",),
             "lwmport.upsample_nearest": ("Phases", "Resize"),
+            "lwmport.rounded": ("QuantizeLinear:uint8",),
             "quantised_dot": ("com.microsoft.MatMulNBits",),
             "quantised_rows": ("com.microsoft.GatherBlockQuantized",),
         },
         stores=HALF,
-        quantizes={**_BLOCKS, "w8a8": 21, "w4a8": 21},
+        quantizes={**_BLOCKS, "w4a8": 21},
     ),
     "onnx": Dialect(
         name="onnx",

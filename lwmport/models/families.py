@@ -18,7 +18,7 @@ from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
 from lwmport.registry import Aliases, check_known, load, meant
 from lwmport.small_files import read_small
-from lwmport.types import Component, WeightSpec
+from lwmport.types import Component, Rounded, WeightSpec
 
 USUAL: Final = "lwm"
 """What stands for the usual configuration where none is named; each family has its own for it (`FamilySpec.usual`)."""
@@ -127,6 +127,19 @@ class Family:
         """The tensors that the components and their feeders read, one a layer, by their names in a checkpoint."""
         feeders = (component.feeder for component in self.references if component.feeder is not None)
         return checkpoint_weights((*self.references, *feeders))
+
+
+def rounding(family: Family, found: Mapping[str, Mapping[str, Rounded]]) -> Family:
+    """Return a family with the convolutions of integers that are found for its components, by name and kernel."""
+    if not any(found.values()):
+        return family
+    from lwmport.models.rounding import with_rounding
+
+    components, references = (
+        tuple(with_rounding(one, found.get(one.name, {})) for one in several)
+        for several in (family.components, family.references)
+    )
+    return replace(family, components=components, references=references)
 
 
 def resolve(

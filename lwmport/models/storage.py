@@ -48,29 +48,50 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
     for name, spec in component.weights.items():
         if name in component.kept:
             continue
-        own = _fitted(scheme, name, spec) if options.quantize else scheme
+        own = _fitted(scheme, name, spec, component.rounds) if options.quantize else scheme
         rule = next((rule for rule in rules if fnmatchcase(name, rule.pattern)), None)
         if own is not None and rule is not None:
             own = SCHEMES.get(rule.dtype)
         if own is not None and own.takes(name, spec):
             found[name] = own
-    return found
+    biases = {bias_of(kernel): found[kernel] for kernel in component.rounded}
+    return found | {
+        name: replace(own, bits=32, dtype="int32", least=0) for name, own in biases.items() if name in component.weights
+    }
 
 
-def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
+def bias_of(kernel: str) -> str:
+    """Return what the bias beside a kernel is called."""
+    return f"{kernel.rpartition('/')[0]}/bias"
+
+
+def rounding_kernels(component: Component, options: Options) -> tuple[str, ...]:
+    """Return the kernels whose convolutions are to be of integers: what is multiplied is rounded too."""
+    schemes = schemes_of(component, options)
+    return tuple(name for name, own in schemes.items() if own.activations and own.dtype == "int8")
+
+
+def rounding_products(component: Component, options: Options) -> tuple[str, ...]:
+    """Return the matrices whose products round what is multiplied, a block at a time, while they run."""
+    schemes = schemes_of(component, options)
+    return tuple(name for name, own in schemes.items() if own.activations and own.group)
+
+
+def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]) -> Scheme | None:
     """Return the scheme of one weight of integers, None for a weight that is none of a product, a picture or a table.
 
     Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
     readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
-    scale of so many values is too coarse: below 8 bits. It also stays where what it is multiplied with is to be
-    rounded, for no convolution does that.
+    scale of so many values is too coarse: below 8 bits. Where what it is multiplied with is to be rounded, it also
+    stays if it is none of ``rounds``, those that the component lets be.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
-    if what == MATRIX and rank == 4 and scheme.bits >= 8 and not scheme.activations:
+    rounded = not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
+    if what == MATRIX and rank == 4 and scheme.bits >= 8 and rounded:
         return replace(scheme, dtype="int8", group=0, symmetric=True)
     return None
 

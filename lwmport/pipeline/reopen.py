@@ -12,7 +12,7 @@ from lwmport.checkpoints.model_weights import ModelWeights, advised, component_w
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.manifest import ComponentEntry, Manifest
-from lwmport.models.families import Family, resolve
+from lwmport.models.families import Family, resolve, rounding
 from lwmport.models.options import Options
 from lwmport.types import Component, Weights
 from lwmport.wording import few
@@ -41,6 +41,7 @@ class Converted:
         """The model, cut into components as it was when it was converted."""
         made = self.manifest
         family = resolve(made.component, made.config, Options.from_json(made.options))
+        family = rounding(family, {part.name: part.rounded for part in made.components})
         if self.checkpoint is None or not has_feeders(family):
             return family
         base, _ = base_and_adapter(self.checkpoint, self.adapter)

@@ -41,6 +41,15 @@ def nearest_grid(values: Array, axis: int, bits: int, *, symmetric: bool) -> Gri
     return Grid(scales, half_away(np.clip(zeros, 0, top)).astype(np.uint8))
 
 
+def without_least(grid: Grid, bits: int) -> Grid:
+    """Return a symmetric grid whose scales are positive and which does without its least code, as convolutions have it.
+
+    It still reaches as far on both sides.
+    """
+    middle_ = np.float32(middle(bits))
+    return Grid(np.abs(grid.scales) * (middle_ / (middle_ - 1)), grid.zeros)
+
+
 def codes_of(values: Array, grid: Grid, bits: int) -> Array:
     """Return the nearest code of each value, uint8: ``round(value * (1 / scale) + zero)``, halves away from zero.
 

@@ -55,7 +55,8 @@ def take_bias(e: Emitter, equation: Any, order: tuple[int, ...]) -> tuple[Any, l
     if not e.is_known(other) or other.aval.shape != per_channel:
         return out, []
     e.absorb(reader)
-    return reader.outvars[0], [e.constant(other, order, (channels,))]
+    steps = quantised_parts.bias(e, other, channels)
+    return reader.outvars[0], [e.constant(other, order, (channels,)) if steps is None else steps]
 
 
 def pad(e: Emitter, equation: Any) -> None:

@@ -23,6 +23,7 @@ from lwmport.converters.onnx import (
     phases,
     quantised,
     rotary,
+    rounded,
     vendor_forms,
 )
 from lwmport.converters.onnx.emitter import CHANNELS_FIRST, Emitter, Rule, permuted
@@ -160,6 +161,8 @@ FORMS: Final[Mapping[str, Form]] = {
     ),
     "com.microsoft.RotaryEmbedding": Form(rule=rotary.indexed_rotary_embedding, since=13),
     "com.microsoft.SkipSimplifiedLayerNormalization": Form(rule=normalisation.skip_rms_norm, since=13),
+    "QuantizeLinear:int8": Form(rule=rounded.signed_levels, since=13),
+    "QuantizeLinear:uint8": Form(rule=rounded.unsigned_levels, since=13),
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),
     "RotaryEmbedding": Form(rule=rotary.rotary_embedding, since=23),
     "com.microsoft.GatherBlockQuantized": Form(rule=quantised.gather_block_quantized, since=13),

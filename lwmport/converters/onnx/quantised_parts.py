@@ -1,6 +1,7 @@
 """The constants that a weight of integers becomes: codes or blocks, scales, zero points; each promised once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -62,6 +63,19 @@ def kernel(e: Emitter, found: Quantised, order: Order, shape: Sequence[int]) -> 
         _grid(e, found, "scales", (shape[axis],), np.ravel),
     ]
     return e.graph.node("DequantizeLinear", operands, shape, found.scheme.computed, {"axis": axis})
+
+
+def bias(e: Emitter, atom: Any, channels: int) -> ir.Value | None:
+    """Emit DequantizeLinear of the bias of a convolution of integers: int32; None for another bias."""
+    name = e.program.known.rearranged(atom)
+    if name not in e.schemes or e.schemes[name].dtype != "int32":
+        return None
+    parts = [(name, "", np.dtype(np.int32)), (f"{name}/scales", "/scales", np.dtype(np.float32))]
+    operands = [
+        e.part(name, suffix, (channels,), dtype, lambda part=part: e.packed.read(part), ("bias", part))  # type: ignore[misc]
+        for part, suffix, dtype in parts
+    ]
+    return e.graph.node("DequantizeLinear", operands, (channels,), atom.aval.dtype, {"axis": 0})
 
 
 def scales(e: Emitter, found: Quantised, *, by_channel: bool = False) -> ir.Value:

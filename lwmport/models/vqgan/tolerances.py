@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lwmport.types import NearTies, Tolerance, Tolerances
+from lwmport.types import ROUNDED_PRODUCTS, NearTies, Tolerance, Tolerances
 
 _PIXELS_BFLOAT16 = Tolerance(
     atol=0.14,
@@ -29,6 +29,14 @@ TOLERANCES: Final = Tolerances(
             "in one photograph, none farther than 0.046 from the tie. 0.08 is four deviations, 1 code in 8 is 32 of "
             "256.",
             near_ties=NearTies(distance=0.08, share=1 / 8),
+        ),
+        ("codebook_indices", ROUNDED_PRODUCTS): Tolerance(
+            atol=0.0,
+            rtol=0.0,
+            why="Two programs that round at the same places differ by a step wherever a value is a tie, and behind "
+            "some layers by as much as rounding itself does. 3 of 12,288 codes of three photographs were others, none "
+            "farther than 0.0008 from the tie. What float16 needs is allowed; each convolution alone is held closer.",
+            near_ties=NearTies(distance=0.01, share=1 / 32),
         ),
         ("quantized_states", "float32"): Tolerance(
             atol=1e-4,

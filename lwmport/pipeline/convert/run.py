@@ -1,15 +1,18 @@
 """From a request to artifacts, a manifest and a report, all in one folder, whole or not at all."""
 
 import time
+from dataclasses import replace
 
 import lwmport
 from lwmport import atomic, extras, manifest, memory
 from lwmport.checkpoints.model_weights import component_weights
+from lwmport.choices import Choice
 from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
+from lwmport.pipeline.convert.calibration import calibrated, check_products
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps, with_validation
@@ -59,6 +62,7 @@ def _filled(work: Work) -> Outcome:
     """Return what came of a work: its folder is filled whole or not at all."""
     out = work.request.out
     check(work)
+    _calibrate(work)  # before anything asks for the identity of the work, which the ranges are part of
     plan = _plan(work)
     with (
         resume.told(out, work.identity),
@@ -87,6 +91,16 @@ def _filled(work: Work) -> Outcome:
     )
 
 
+def _calibrate(work: Work) -> None:
+    """Find what convolutions of integers round to, where there are some: it is part of the model from here on."""
+    batch = work.request.batch if isinstance(work.request.batch, int) else DYNAMIC_TRIAL
+    found = calibrated(work.family, work.weights, work.sampling, batch, work.observer)
+    if found.words:
+        source = "--inputs" if work.request.inputs else "default"
+        ranges = Choice("ranges of what convolutions round", found.words, source)
+        work.family = replace(found.family, choices=(*found.family.choices, ranges))
+
+
 def check(work: Work) -> None:
     """Return if the folder is free and can be written, and everything that converts and judges is there.
 
@@ -94,6 +108,7 @@ def check(work: Work) -> None:
         PortError: it is not, or cannot.
     """
     request, names = work.request, [component.name for component in work.family.components]
+    check_products(work.family.references, work.family.options, work.dialect)
     converter_for(work.dialect)  # a module that it needs is missed now, and the plan knows its memory
     _ = work.vocabulary  # a tokenizer that is missing or does not fit is told before anything is written
     if request.runner is not None:
@@ -196,7 +211,8 @@ def _convert_one(work: Work, component: Component) -> None:
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
     taps = write_taps(work, component, artifact) if work.request.taps else None
     shown = work.family.spec.prepared(artifact.signature)
-    work.parts.append(manifest.entry(artifact, program_sha256, taps, shown))
+    entry = manifest.entry(artifact, program_sha256, taps, shown)
+    work.parts.append(replace(entry, rounded=dict(component.rounded)))
     work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
 
 

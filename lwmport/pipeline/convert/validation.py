@@ -22,6 +22,7 @@ from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
+from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.layer_losses import layer_losses
@@ -61,6 +62,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         judged = judged_in(options)
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
         judgement = judge_products(judgement, path, part.signature, run, judged, tell)
+        judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
         pictures.update(judgement.pictures)
         section = component_report(part, judgement, facts, cost, weights_sha256)
         exact = exact_outputs(weights, run)

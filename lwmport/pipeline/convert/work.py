@@ -74,6 +74,7 @@ class Work:
             "taps": request.taps,
             "tokens": self.vocabulary.digest() if self.vocabulary else None,
             "choices": plain.encode((*self.family.choices, *self.request.choices)),
+            **{f"{one.name} rounds": plain.encode(one.rounded) for one in self.family.components if one.rounded},
         }
         return resume.identity(facts, self.weights)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.choices import is_random
+from lwmport.models.rounding import without_rounding
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.reports import numbers
 from lwmport.runtime.runners.jax import quantized, reference
@@ -36,7 +37,7 @@ def exact_outputs(weights: Weights, run: ReferenceRun) -> Outputs:
     if not isinstance(weights, StoredWeights):
         return [one.outputs for one in run.all]
     wanted = run.all if _shown(run.component) else (run,)
-    return reference(run.component, weights.exact).run_all([one.inputs for one in wanted])
+    return reference(without_rounding(run.component), weights.exact).run_all([one.inputs for one in wanted])
 
 
 def accuracy_of(
@@ -121,7 +122,7 @@ class _Case:
 
     def _quantized(self, name: str) -> Quantized | None:
         """Return what the exact weights made indices of, all runs behind each other; None where nobody knows."""
-        component = self.runs[0].component
+        component = without_rounding(self.runs[0].component)
         found = [made.get(name) for made in quantized(component, self.weights, [run.inputs for run in self.runs])]
         known = [made for made in found if made is not None]
         return replace(known[0], vectors=np.concatenate([made.vectors for made in known])) if known else None

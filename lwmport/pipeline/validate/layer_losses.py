@@ -8,6 +8,7 @@ from lwmport.atomic import is_interruption
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.errors import said
 from lwmport.manifest import ComponentEntry
+from lwmport.models.rounding import without_rounding
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.runtime.runners.jax import reference
 from lwmport.types import Runner, Weights
@@ -47,7 +48,7 @@ def layer_losses(
         if is_interruption(error):
             raise
         return (), (f"What each layer loses is not stated: {said(error)}",)
-    values = reference(run.component, exact).taps(run.inputs, part.taps.kind)
+    values = reference(without_rounding(run.component), exact).taps(run.inputs, part.taps.kind)
     return tuple(
         LayerLoss(name=name, sqnr_db=sqnr_db(value, found[name])) for name, value in values if name in found
     ), ()

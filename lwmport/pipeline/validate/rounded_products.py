@@ -31,9 +31,11 @@ def judge_products(
 ) -> Judgement:
     """Return a verdict with that on the same file computing in float32, where ``precision`` is that of such a model.
 
-    A file that is not ONNX has no such form, and its verdict stays alone.
+    A file that is not ONNX has no such form, and its verdict stays alone. Convolutions of integers have another second
+    verdict.
     """
-    if precision != ROUNDED_PRODUCTS or path.suffix != ".onnx" or judgement.validation.status is not Status.PASSED:
+    rounds = precision == ROUNDED_PRODUCTS and not run.component.rounded and path.suffix == ".onnx"
+    if not rounds or judgement.validation.status is not Status.PASSED:
         return judgement
     exact = judge(path, signature, run, "float32", tell, _open).validation
     if exact.status is Status.PASSED:

@@ -17,6 +17,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
+from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import (
     Judgement,
@@ -212,6 +213,7 @@ def _judged(
     judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
     if known.ours:
         judgement = judge_products(judgement, subject.path, part.signature, run, precision, observer.phase)
+        judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
     costs = _Costs(
         notes=storage_notes(part, held, first, exact[0]),
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),

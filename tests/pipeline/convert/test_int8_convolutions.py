@@ -1,0 +1,195 @@
+"""``--quantize w8a8`` of convolutions: what is written, what it costs on trained weights, and faults that are found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import lwmport
+from lwmport.errors import UnusedOptionError
+from lwmport.models.options import Options
+from lwmport.pipeline.convert.calibration import levels_of
+from lwmport.pipeline.reopen import reopen
+from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
+from lwmport.pipeline.validate.judge import judge
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
+from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.types import ROUNDED_PRODUCTS, Array, Levels, Status, Weights
+
+TRAINED = str(Path(__file__).parents[2] / "data" / "trained_vqgan" / "vqgan.safetensors")
+SMALL = {
+    "resolution": 16,
+    "hidden_channels": 32,
+    "channel_mult": [1],
+    "num_res_blocks": 1,
+    "z_channels": 8,
+    "num_embeddings": 64,
+    "quantized_embed_dim": 8,
+}
+LAST = "decoder/MidBlock_0/ResnetBlock_1/Conv_1/kernel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The trained VQGAN on small pictures, with the reference of its decoder."""
+
+    folder: Path
+    outcome: Any
+    run: ReferenceRun
+    weights: Weights
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "vqgan-decoder.onnx"
+
+    def judged(self, path: Path) -> tuple[Status, str]:
+        part = next(part for part in self.outcome.manifest.components if part.name == "vqgan-decoder")
+        first = judge(path, part.signature, self.run, ROUNDED_PRODUCTS)
+        found = judge_convolutions(first, path, part.signature, self.run, self.weights, lambda _: None).validation
+        return found.status, found.reason
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("int8") / "out"
+    options = Options(quantize="w8a8", settings=("resolution=32",))
+    outcome = lwmport.convert(
+        lwmport.Request(component="vqgan", format="onnx", checkpoint=TRAINED, options=options, out=folder)
+    )
+    found = reopen(folder, TRAINED)
+    weights = found.component_weights("vqgan-decoder")
+    return Model(
+        folder=folder, outcome=outcome, weights=weights, run=gather(found.component("vqgan-decoder"), weights, 1)
+    )
+
+
+def test_trained_weights_lose_little(model: Model) -> None:
+    encoder, decoder = model.outcome.report.components
+    assert model.outcome.status is Status.PASSED, model.outcome.report.sentence
+    (pictures,) = (one.pictures for one in decoder.accuracy)
+    assert min(pictures.psnr_db) >= 35
+    codes = next(one.codes for one in encoder.accuracy if one.codes)
+    assert codes.agreeing / codes.codes >= 0.97
+    for section, count in ((encoder, 3), (decoder, 15)):
+        assert any(note.startswith(f"{count} convolutions compute with integers.") for note in section.notes)
+    assert "photographs: rocket, galaxies, retina" in str(model.outcome.manifest.choices)
+
+
+def test_the_same_reference_judges_again(model: Model) -> None:
+    again = validate(ValidateRequest(artifact=model.path, checkpoint=TRAINED))
+    (section,), first = again.report.components, model.outcome.report.components[1]
+    assert again.status is Status.PASSED
+    assert (section.validation.diffs, section.notes) == (first.validation.diffs, first.notes)
+    assert section.accuracy == first.accuracy
+
+
+def the_neighbours_scale(name: str, array: Array) -> Array:
+    """Give each channel the scale of the next one."""
+    return np.roll(array, 1) if name == f"{LAST}/scales" else array
+
+
+def scale_of_one_channel(name: str, array: Array) -> Array:
+    """Make one scale of 64 two percent larger."""
+    return array * np.where(np.arange(array.size) == 0, np.float32(1.02), 1) if name == f"{LAST}/scales" else array
+
+
+def bias_of_one_channel(name: str, array: Array) -> Array:
+    """Move one bias by as much as two steps of what comes out."""
+    moved = 2 * np.abs(array).max() // 3
+    return array + (np.arange(array.size) == 0) * moved if name == LAST.replace("kernel", "bias") else array
+
+
+def zero_point_off_by_one(name: str, array: Array) -> Array:
+    """Move all numbers that values are rounded to by one step."""
+    return array + np.uint8(1) if name == "zero_point_3" else array
+
+
+def another_scale(name: str, array: Array) -> Array:
+    """Make what values are rounded to half a percent wider."""
+    return array * np.float32(1.005) if name == "scale_3" else array
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [the_neighbours_scale, scale_of_one_channel, bias_of_one_channel, zero_point_off_by_one, another_scale],
+)
+def test_a_planted_fault_fails(fault: Callable[[str, Array], Array], model: Model, tmp_path: Path) -> None:
+    broken, changed = onnx.load(model.path), 0
+    for tensor in broken.graph.initializer:
+        before = numpy_helper.to_array(tensor)
+        after = np.asarray(fault(tensor.name, before), before.dtype)
+        if not np.array_equal(before, after):
+            changed += 1
+            tensor.CopyFrom(numpy_helper.from_array(after, tensor.name))
+    assert changed == 1
+    onnx.save(broken, tmp_path / "broken.onnx")
+    assert model.judged(tmp_path / "broken.onnx")[0] is Status.FAILED
+
+
+def test_swapped_scales_of_what_is_rounded_fail(model: Model, tmp_path: Path) -> None:
+    broken = onnx.load(model.path)
+    for node in broken.graph.node:
+        names = {"scale_3": "scale_5", "scale_5": "scale_3"}
+        node.input[:] = [names.get(name, name) for name in node.input]
+    onnx.save(broken, tmp_path / "broken.onnx")
+    assert model.judged(tmp_path / "broken.onnx")[0] is Status.FAILED
+
+
+def test_a_convolution_that_does_not_round_fails(model: Model, tmp_path: Path) -> None:
+    broken = onnx.load(model.path)
+    quantize, restore = broken.graph.node[2], broken.graph.node[3]
+    assert [quantize.op_type, restore.op_type] == ["QuantizeLinear", "DequantizeLinear"]
+    for node in broken.graph.node:
+        node.input[:] = [quantize.input[0] if name == restore.output[0] else name for name in node.input]
+    onnx.save(broken, tmp_path / "broken.onnx")
+    status, reason = model.judged(tmp_path / "broken.onnx")
+    assert status is Status.FAILED
+    assert "between QuantizeLinear and DequantizeLinear on both sides, found none" in reason
+    assert model.judged(model.path) == (Status.PASSED, "1 of 1 outputs within tolerance")
+
+
+def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tmp_path: Path) -> None:
+    options = Options(quantize="w8a8", method="mse", keep=("decoder/Conv_?/kernel=float32",))
+    outcome = lwmport.convert(
+        lwmport.Request(
+            component="vqgan-decoder",
+            format="onnx",
+            dialect="onnx",
+            opset=17,
+            config=SMALL,
+            options=options,
+            out=tmp_path,
+        )
+    )
+    assert outcome.status is Status.PASSED, outcome.report.sentence
+    (part,) = outcome.manifest.components
+    assert part.operators["QuantizeLinear"] == 2 * len(part.rounded)
+    assert part.operators["Conv"] == len(part.rounded) + 2 + 2  # the first, the last, and two products of attention
+    assert not any(kernel.startswith("decoder/Conv_") for kernel in part.rounded)
+    codes = {tensor.data_type for tensor in onnx.load(tmp_path / part.path).graph.initializer}
+    assert onnx.TensorProto.INT8 in codes
+    assert onnx.TensorProto.UINT8 not in codes
+
+
+def test_products_that_round_are_refused_where_no_operator_does_that(tmp_path: Path) -> None:
+    request = lwmport.Request(
+        component="llama-head",
+        format="onnx",
+        dialect="onnx",
+        config="debug",
+        options=Options(quantize="w8a8"),
+        out=tmp_path / "out",
+    )
+    with pytest.raises(UnusedOptionError, match=r"convolutions alone for --quantize w8a8 in the dialect 'onnx', found"):
+        lwmport.convert(request)
+
+
+def test_levels_hold_zero_and_both_ends() -> None:
+    assert levels_of(-1.0, 1.55) == Levels(scale=float(np.float32(0.01)), zero=-28)
+    assert levels_of(0.5, 2.55).zero == -128
+    assert levels_of(0.0, 0.0) == Levels(scale=1.0, zero=-128)
