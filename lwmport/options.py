@@ -361,10 +361,20 @@ OPTIONS: Final = (
         key="method",
         place=Place.MODEL,
         default="",
-        choices=("rtn", "mse", "hqq"),
+        choices=("rtn", "mse", "hqq", "gptq"),
         what="method of quantisation",
         help="With --quantize: how scales are chosen: from the extremes of a group (rtn, the default), by the least "
-        "squared error (mse), or by half-quadratic splitting (hqq).",
+        "squared error (mse), by half-quadratic splitting (hqq), or so that products change least (gptq): the "
+        "reference then runs on a text.",
+    ),
+    Option(
+        key="calibrate_on",
+        place=Place.CONVERSION,
+        kind=Kind.PATH,
+        metavar="F.npz|F.jsonl|F.txt",
+        help="With --method gptq: the tokens or the text that the reference runs on. By default the text that ships, "
+        "by the tokenizer beside --checkpoint.",
+        more="[Quantisation](quantisation.md#calibration)",
     ),
     Option(
         key="keep",

@@ -192,4 +192,5 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     found = LayeredWeights(weights, specs, sources, located)
     found.source = {**weights.source, CHOICES: plain.encode(family.choices)}
     scheme = main_scheme(component, family.options)
-    return found if scheme is None else StoredWeights(found, scheme, schemes_of(component, family.options))
+    rounder = weights.rounder if isinstance(weights, ModelWeights) else None
+    return found if scheme is None else StoredWeights(found, scheme, schemes_of(component, family.options), rounder)

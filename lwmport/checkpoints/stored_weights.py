@@ -10,11 +10,13 @@ stored of each group (`lwmport.checkpoints.quantised`).
 
 from collections.abc import Mapping, MutableMapping
 
+from lwmport.checkpoints.calibrated import CalibratedTensor, Rounder
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
+from lwmport.models.schemes import CALIBRATED
 from lwmport.quantise.rounding import Grid
 from lwmport.types import Scheme, Weights
 
@@ -28,6 +30,7 @@ class StoredWeights(LazyWeights):
         exact: the weights before they are stored.
         scheme: what most of those are stored as that are not stored as they are computed.
         stored: the scheme of each of those; the others stay as they are.
+        rounder: what rounds those whose method looks at what they are multiplied with.
 
     Attributes:
         exact: the same.
@@ -36,12 +39,14 @@ class StoredWeights(LazyWeights):
         packed: the tensors of ``stored`` as they are stored.
     """
 
-    def __init__(self, exact: Weights, scheme: Scheme, stored: Mapping[str, Scheme]) -> None:
+    def __init__(
+        self, exact: Weights, scheme: Scheme, stored: Mapping[str, Scheme], rounder: Rounder | None = None
+    ) -> None:
         packed: dict[str, Lazy] = {}
         again: dict[str, Lazy] = {}
         recent: dict[str, Grid] = {}
         for name in sorted(stored):
-            parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent)
+            parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent, rounder)
             packed |= parts
         others = {name: lazy_tensor(exact, name) for name in exact.specs if name not in stored}
         super().__init__({**others, **again}, exact.source, lambda: digest_of(exact))
@@ -71,7 +76,7 @@ def stored_of(weights: Weights) -> Mapping[str, Scheme]:
 
 
 def _stored(
-    exact: Lazy, scheme: Scheme, name: str, recent: MutableMapping[str, Grid]
+    exact: Lazy, scheme: Scheme, name: str, recent: MutableMapping[str, Grid], rounder: Rounder | None
 ) -> tuple[Mapping[str, Lazy], Lazy]:
     """Return the tensors that are stored of one, and what a consumer makes of them.
 
@@ -84,6 +89,8 @@ def _stored(
         halves = Cast(exact, scheme.dtype, name, ADVICE)
         return {name: halves}, Cast(halves, scheme.computed, name)
     tensor = QuantisedTensor(exact, scheme, name, recent)
+    if scheme.method in CALIBRATED:
+        tensor = CalibratedTensor(exact, scheme, name, recent, rounder)
     parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
     if not scheme.symmetric:
         parts[f"{name}/zero_points"] = Grids(tensor, "uint8")

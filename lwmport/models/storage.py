@@ -8,7 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
-from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, kept
+from lwmport.models.schemes import BLOCKS, CALIBRATED, INTEGERS, SCHEMES, UNCALIBRATED, kept
 from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
@@ -68,6 +68,8 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme
+    if scheme.method in CALIBRATED:  # what follows is no matrix of a product
+        scheme = replace(scheme, method=UNCALIBRATED)
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
     if what == MATRIX and rank == 4 and scheme.bits >= 8 and not scheme.activations:
@@ -134,11 +136,15 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
 
 def _check_channels(options: Options, names: str) -> None:
     """Return if no option says how groups are where all weights are kernels, which have a scale for each output."""
-    given = {"group_size": options.group_size is not None, "symmetric": not options.symmetric}
-    for key, found in given.items():
-        if found:
+    given = {
+        "group_size": "--group-size" if options.group_size is not None else "",
+        "symmetric": "" if options.symmetric else "--asymmetric",
+        "method": f"--method {options.method}" if options.method in CALIBRATED else "",
+    }
+    for key, words in given.items():
+        if words:
             raise UnusedOptionError(
-                f"expected matrices or tables for --{'group-size' if key == 'group_size' else 'asymmetric'}, found "
+                f"expected matrices or tables for {words}, found "
                 f"kernels of convolutions alone in {names}, which have a scale for each output; leave it out",
                 key,
             )

@@ -14,6 +14,7 @@ from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
+from lwmport.pipeline.calibration.attach import attach_again
 from lwmport.types import Component, Weights
 from lwmport.wording import few
 
@@ -53,7 +54,9 @@ class Converted:
         Raises:
             CheckpointError: they came from a file that is not named, or another file is named.
         """
-        return reopen_weights(self.family, self.manifest, self.checkpoint, self.adapter)
+        found = reopen_weights(self.family, self.manifest, self.checkpoint, self.adapter)
+        attach_again(self.family, found, self.manifest.components)
+        return found
 
     @property
     def precision(self) -> str:

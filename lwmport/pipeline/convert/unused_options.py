@@ -8,6 +8,7 @@ from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION
+from lwmport.models.schemes import CALIBRATED
 from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -40,6 +41,9 @@ def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
         value = getattr(request, key)
         if value is not None and not request.validate:
             yield key, f"--{key} only where artifacts are judged, found --{key} {value} beside --no-validate"
+    if request.calibrate_on is not None and request.options.method not in CALIBRATED:
+        found = f"--method {request.options.method}" if request.options.method else "no --method"
+        yield "calibrate_on", f"--calibrate-on beside --method {' or '.join(CALIBRATED)}, found {found}"
     if request.runner is not None and not request.validate:
         yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
 
