@@ -99,13 +99,15 @@ class QuantisedTensor:
         values = values.reshape(shape)
         return values, self.grid_of(values, axis + 1)
 
-    def grid_of(self, values: Array, axis: int) -> Grid:
+    def grid_of(self, values: Array, axis: int, **more: Array) -> Grid:
         """Return the grid that the method chooses for groups along an axis, its scales as they are stored.
+
+        ``more`` is what the method takes besides.
 
         Raises:
             CheckpointError: a value is no finite number.
         """
-        grid: Grid = self._choose(values, axis, self.scheme.bits, symmetric=self.scheme.symmetric)
+        grid: Grid = self._choose(values, axis, self.scheme.bits, symmetric=self.scheme.symmetric, **more)
         if self.scheme.scales != "float32":
             grid = grid._replace(scales=grid.scales.astype(self.scheme.scales).astype(np.float32))
         if not np.isfinite(grid.scales).all():

@@ -22,6 +22,7 @@ from lwmport.pipeline.calibration.text import CalibrationText, tokens_of
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs
 from lwmport.quantise.gptq import compensated, factor_of
+from lwmport.quantise.rounding import Grid
 from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.runtime.runners.jax_matrices import MatrixRunner
 from lwmport.types import Array, Component, Scheme
@@ -145,7 +146,11 @@ class CalibratedRounder:
             return
         weight = np.array(weights.exact.read(name), np.float32)
         factor = self._factor_of(name, factors)
-        found = compensated(weight, factor, tensor.group, scheme.bits, lambda values: tensor.grid_of(values, 0))
+
+        def grid_of(values: Array, costs: Array) -> Grid:
+            return tensor.grid_of(values, 0, costs=costs)
+
+        found = compensated(weight, factor, tensor.group, scheme.bits, grid_of)
         self._kept.put(name, *found, scheme.bits)
 
     def _factor_of(self, name: str, factors: Sequence[Any]) -> Array:

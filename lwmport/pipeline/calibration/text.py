@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ CONTEXT: Final = 512
 
 MOST: Final = 8192
 """Tokens in all: what a layer makes of them is in memory at once."""
+
+OWN: Final = "technical.txt"
+"""Documents and code of this project, as they were once. A model that saw a story alone lost more on such a text."""
 
 CODES: Final = "vision_masks"
 """The input that says which tokens are codes of a picture."""
@@ -106,7 +109,11 @@ def calibration_text(
             f"expected {TEXTS} beside the checkpoint, or --calibrate-on F.npz with input_ids, for a method that runs "
             f"the model, found none in {folder}"
         )
-    source = read_source(asked, _Tokens(folder or Path()))
+    tokens = _Tokens(folder or Path())
+    source = read_source(asked, tokens)
+    if asked is None:
+        other = read_source(Path(__file__).parent / "data" / OWN, tokens)
+        source = replace(source, name=f"{source.name} and {OWN}", pieces=(*source.pieces, *other.pieces))
     return _cut(source, _longest(component))
 
 
@@ -129,12 +136,16 @@ def _longest(component: Component) -> int:
 
 
 def _cut(source: Source, length: int) -> CalibrationText:
-    """Return a text in windows that each begin as texts do; the rest of a piece that fills none is left out."""
-    rows: list[Piece] = []
+    """Return a text in windows that each begin as texts do, the first of every piece first, then the second ones.
+
+    The rest of a piece that fills no window is left out.
+    """
+    found: list[tuple[int, Piece]] = []
     for piece in source.pieces:
         starts = range(0, max(1, len(piece.ids) - length + 1), length)
-        rows += [Piece(ids=piece.ids[at : at + length].copy(), codes=piece.codes[at : at + length]) for at in starts]
-    rows = [row for row in rows if len(row.ids)][: MOST // length]
+        cut = [Piece(ids=piece.ids[at : at + length].copy(), codes=piece.codes[at : at + length]) for at in starts]
+        found += [(number, row) for number, row in enumerate(cut) if len(row.ids)]
+    rows = [row for _, row in sorted(found, key=lambda item: item[0])][: MOST // length]
     if not rows:
         raise UsageError(f"expected tokens to calibrate on in {source.name}, found none")
     for row in rows if source.begin is not None else ():
