@@ -53,7 +53,8 @@ class CalibratedTensor(QuantisedTensor):
         """Return the codes of rows [groups, values, outputs], and their grid."""
         found = self._found()
         codes = unpacked(found.codes[begin:end], self.scheme.bits, self.shape[1])
-        codes = np.pad(codes, [(0, -len(codes) % self.group), (0, 0)])
+        if len(codes) % self.group:
+            codes = np.pad(codes, [(0, -len(codes) % self.group), (0, 0)])
         return codes.reshape(-1, self.group, self.shape[1]), self._grid(begin, end)
 
     def _grid(self, begin: int, end: int) -> Grid:

@@ -14,7 +14,6 @@ from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.families import Family, resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.calibration.attach import attach_again
 from lwmport.types import Component, Weights
 from lwmport.wording import few
 
@@ -55,7 +54,10 @@ class Converted:
             CheckpointError: they came from a file that is not named, or another file is named.
         """
         found = reopen_weights(self.family, self.manifest, self.checkpoint, self.adapter)
-        attach_again(self.family, found, self.manifest.components)
+        if any(manifest.CALIBRATION in part.details for part in self.manifest.components):
+            from lwmport.pipeline.calibration.attach import attach_again  # it needs JAX
+
+            attach_again(self.family, found, self.manifest.components)
         return found
 
     @property

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lwmport.checkpoints.model_weights import ModelWeights
 from lwmport.errors import ArtifactError
-from lwmport.manifest import ComponentEntry
+from lwmport.manifest import CALIBRATION, ComponentEntry
 from lwmport.models.families import Family
-from lwmport.pipeline.calibration.rounder import DETAIL, CalibratedRounder
+from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.calibration.text import CalibrationText, calibration_text
 from lwmport.pipeline.observer import Observer
 
@@ -38,14 +38,14 @@ def attach_again(family: Family, weights: ModelWeights, parts: Sequence[Componen
     Raises:
         ArtifactError: the manifest does not say so as we write it.
     """
-    told = {part.name: part.details[DETAIL] for part in parts if DETAIL in part.details}
+    told = {part.name: part.details[CALIBRATION] for part in parts if CALIBRATION in part.details}
     if not told:
         return
     try:
         text = CalibrationText.from_json(next(iter(told.values())))
         expected = {name: str(value["sha256"]) for name, value in told.items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"expected a text and a digest in {DETAIL} of the manifest, found: {error}") from error
+        raise ArtifactError(f"expected a text and a digest in {CALIBRATION} of the manifest, found: {error}") from error
     folder = Path(tempfile.mkdtemp(prefix="lwmport-"))
     made = CalibratedRounder(family=family, weights=weights, text=text, folder=folder, expected=expected)
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lwmport.checkpoints.model_weights import ModelWeights, component_weights
 from lwmport.checkpoints.quantised import QuantisedTensor
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.errors import CheckpointError
+from lwmport.manifest import CALIBRATION
 from lwmport.models.families import Family
 from lwmport.models.schemes import CALIBRATED
 from lwmport.models.storage import schemes_of
@@ -26,9 +27,6 @@ from lwmport.quantise.rounding import Grid
 from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.runtime.runners.jax_matrices import MatrixRunner
 from lwmport.types import Array, Component, Scheme
-
-DETAIL: Final = "calibration"
-"""The detail of a component that holds what its weights were rounded by."""
 
 
 @dataclass(kw_only=True)
@@ -110,7 +108,7 @@ class CalibratedRounder:
 
     def record(self, component: Component) -> dict[str, Any]:
         """Return what a manifest says of a component: the text, and the digest of its roundings."""
-        return {DETAIL: {**self.text.to_json(), "sha256": self._kept.digest(self.names(component))}}
+        return {CALIBRATION: {**self.text.to_json(), "sha256": self._kept.digest(self.names(component))}}
 
     @property
     def _kept(self) -> Roundings:
