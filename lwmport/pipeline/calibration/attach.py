@@ -33,14 +33,12 @@ def attach(
 
 
 def attach_again(family: Family, weights: ModelWeights, parts: Sequence[ComponentEntry]) -> None:
-    """Give weights what rounds them as the components of a manifest were, into a folder that is gone with it.
+    """Give weights what rounds them as those components of a manifest were that tell it, into a folder of passing work.
 
     Raises:
         ArtifactError: the manifest does not say so as we write it.
     """
     told = {part.name: part.details[CALIBRATION] for part in parts if CALIBRATION in part.details}
-    if not told:
-        return
     try:
         text = CalibrationText.from_json(next(iter(told.values())))
         expected = {name: str(value["sha256"]) for name, value in told.items()}
