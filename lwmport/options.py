@@ -385,6 +385,16 @@ OPTIONS: Final = (
         help="With --quantize: weights that are not rounded, by a pattern of their names. May be given several times.",
     ),
     Option(
+        key="recipe",
+        place=Place.MODEL,
+        kind=Kind.TEXTS,
+        default=(),
+        metavar="F.toml",
+        help="With --quantize: a table of patterns of names, and how the weights that they fit are rounded. May be "
+        "given several times.",
+        more="[Recipes](quantisation.md#recipes)",
+    ),
+    Option(
         key="layer",
         place=Place.MODEL,
         kind=Kind.NUMBER,

@@ -124,6 +124,8 @@ def _storage_choices(options: Options) -> Iterator[Choice]:
     none, flag = ("none", "default") if scheme.symmetric else ("one a scale", "--asymmetric")
     yield Choice("zero points", none, flag)
     yield Choice("scales chosen by", scheme.method, "--method" if options.method else "default")
+    for text in options.recipe:
+        yield Choice("rounded otherwise", text, "--recipe")
     for text in options.keep:
         yield Choice("not quantised", text, "--keep")
 

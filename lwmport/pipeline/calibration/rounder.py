@@ -48,7 +48,7 @@ class CalibratedRounder:
     folder: Path = Path()
     observer: Observer = field(default_factory=Silent)
     expected: Mapping[str, str] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.RLock)
+    _lock: Any = field(default_factory=threading.Lock)
     _last: tuple[str, Rounding] | None = None
     _factor: tuple[Sequence[Any], Array] | None = None
 
@@ -58,17 +58,24 @@ class CalibratedRounder:
         Raises:
             CheckpointError: the numbers inside of the model are not finite, or the digest is another one.
         """
-        with self._lock:
-            if self._last is not None and self._last[0] == name:
-                return self._last[1]
-            found = self._kept.find(name)
-            if found is None:
-                self.run(next(part for part in self.family.references if name in self.names(part)))
-                found = self._kept.find(name)
-            if found is None:
-                raise CheckpointError(f"{name}: expected a rounding behind a run of the model, found none")
-            self._last = name, found
-            return found
+        found = self._find(name)
+        if found is None:
+            with self._lock:  # who asks for a rounding that there is must not wait: a run does, from threads of its own
+                if self._find(name) is None:
+                    self.run(next(part for part in self.family.references if name in self.names(part)))
+            found = self._find(name)
+        if found is None:
+            raise CheckpointError(f"{name}: expected a rounding behind a run of the model, found none")
+        return found
+
+    def _find(self, name: str) -> Rounding | None:
+        """Return a rounding that is kept; the last one is open still."""
+        last = self._last
+        if last is not None and last[0] == name:
+            return last[1]
+        found = self._kept.find(name)
+        self._last = last if found is None else (name, found)
+        return found
 
     def names(self, component: Component) -> list[str]:
         """Return the weights of a component that are rounded so."""
