@@ -22,6 +22,9 @@ NAME: Final = "manifest.json"
 TAPS: Final = "taps"
 """The detail of a component that holds its `Taps`."""
 
+CALIBRATION: Final = "calibration"
+"""The detail of a component that holds the text by which its weights are rounded, and the digest of the roundings."""
+
 NO_PICTURES: Final[Mapping[str, Preprocessing]] = {}
 
 LIMIT: Final = 16 * 2**20

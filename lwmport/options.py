@@ -361,10 +361,20 @@ OPTIONS: Final = (
         key="method",
         place=Place.MODEL,
         default="",
-        choices=("rtn", "mse", "hqq"),
+        choices=("rtn", "mse", "hqq", "gptq"),
         what="method of quantisation",
         help="With --quantize: how scales are chosen: from the extremes of a group (rtn, the default), by the least "
-        "squared error (mse), or by half-quadratic splitting (hqq).",
+        "squared error (mse), by half-quadratic splitting (hqq), or so that products change least (gptq): the "
+        "reference then runs on a text.",
+    ),
+    Option(
+        key="calibrate_on",
+        place=Place.CONVERSION,
+        kind=Kind.PATH,
+        metavar="F.npz|F.jsonl|F.txt",
+        help="With --method gptq: the tokens or the text that the reference runs on. By default the text that ships, "
+        "by the tokenizer beside --checkpoint.",
+        more="[Quantisation](quantisation.md#calibration)",
     ),
     Option(
         key="keep",
@@ -373,6 +383,16 @@ OPTIONS: Final = (
         default=(),
         metavar="PATTERN=float16|float32",
         help="With --quantize: weights that are not rounded, by a pattern of their names. May be given several times.",
+    ),
+    Option(
+        key="recipe",
+        place=Place.MODEL,
+        kind=Kind.TEXTS,
+        default=(),
+        metavar="F.toml",
+        help="With --quantize: a table of patterns of names, and how the weights that they fit are rounded. May be "
+        "given several times.",
+        more="[Recipes](quantisation.md#recipes)",
     ),
     Option(
         key="layer",

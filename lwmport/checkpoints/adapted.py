@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lwmport.checkpoints.calibrated import Rounder
 from lwmport.checkpoints.index import Checkpoint, Recognised
 from lwmport.checkpoints.layers import LazyWeights
 from lwmport.checkpoints.lora import Adapter, merged, recorded_base
@@ -16,7 +17,10 @@ class AdaptedCheckpoint(LazyWeights):
     Attributes:
         base: the checkpoint before.
         adapter: what is added.
+        rounder: what rounds them where that takes runs of the model.
     """
+
+    rounder: Rounder | None = None
 
     def __init__(self, weights: LazyWeights, base: Checkpoint, adapter: Adapter) -> None:
         super().__init__({name: weights.lazy(name) for name in weights.specs}, weights.source, weights.digest)

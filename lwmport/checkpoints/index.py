@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lwmport import digest
+from lwmport.checkpoints.calibrated import Rounder
 from lwmport.checkpoints.cursor import opened
 from lwmport.checkpoints.entry import TensorEntry
 from lwmport.checkpoints.lazy.stored import lazy_of
@@ -72,7 +73,10 @@ class Checkpoint:
         findings: what was found out when it was indexed.
         left_over: the tensors that a model has no use for, as far as it was fitted to one.
         random: which seed the tensors were made of, as far as somebody looked.
+        rounder: what rounds them where that takes runs of the model.
     """
+
+    rounder: Rounder | None = None
 
     def __init__(
         self,

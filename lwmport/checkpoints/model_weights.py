@@ -124,6 +124,8 @@ def _storage_choices(options: Options) -> Iterator[Choice]:
     none, flag = ("none", "default") if scheme.symmetric else ("one a scale", "--asymmetric")
     yield Choice("zero points", none, flag)
     yield Choice("scales chosen by", scheme.method, "--method" if options.method else "default")
+    for text in options.recipe:
+        yield Choice("rounded otherwise", text, "--recipe")
     for text in options.keep:
         yield Choice("not quantised", text, "--keep")
 
@@ -196,4 +198,5 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
         return found
     biases = {bias_of(kernel): (kernel, own.inputs.scale) for kernel, own in component.rounded.items()}
     biases = {name: own for name, own in biases.items() if name in component.weights}
-    return StoredWeights(found, scheme, schemes_of(component, family.options), biases)
+    rounder = weights.rounder if isinstance(weights, ModelWeights) else None
+    return StoredWeights(found, scheme, schemes_of(component, family.options), biases=biases, rounder=rounder)

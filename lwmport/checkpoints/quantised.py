@@ -68,8 +68,7 @@ class QuantisedTensor:
         Raises:
             CheckpointError: they cannot be read, or one is no finite number.
         """
-        values, grid = self._grouped(begin, end)
-        codes = codes_of(values, grid, self.scheme.bits)
+        codes, grid = self._coded(begin, end)
         return self._flat(codes, end - begin), grid
 
     def restored(self, begin: int, end: int) -> Array:
@@ -78,9 +77,16 @@ class QuantisedTensor:
         Raises:
             CheckpointError: as `rounded` does.
         """
-        values, grid = self._grouped(begin, end)
-        codes = codes_of(values, grid, self.scheme.bits)
+        codes, grid = self._coded(begin, end)
         return self._flat(values_of(codes, grid), end - begin)
+
+    def _coded(self, begin: int, end: int) -> tuple[Array, Grid]:
+        """Return the codes of rows with an axis of groups, as `_grouped` has it, and their grid."""
+        values, grid = self._grouped(begin, end)
+        return codes_of(values, grid, self.scheme.bits), grid
+
+    def _grid(self, begin: int, end: int) -> Grid:
+        return self._grouped(begin, end)[1]
 
     def _grouped(self, begin: int, end: int) -> tuple[Array, Grid]:
         """Return rows with an axis of groups, the values of one along axis 1 or 2, and their grid."""
@@ -91,7 +97,17 @@ class QuantisedTensor:
             values = np.pad(values, widths)
         shape = (-1, self.group, values.shape[1]) if axis == 0 else (values.shape[0], -1, self.group)
         values = values.reshape(shape)
-        grid = self._choose(values, axis + 1, self.scheme.bits, symmetric=self.scheme.symmetric)
+        return values, self.grid_of(values, axis + 1)
+
+    def grid_of(self, values: Array, axis: int, **more: Array) -> Grid:
+        """Return the grid that the method chooses for groups along an axis, its scales as they are stored.
+
+        ``more`` is what the method takes besides.
+
+        Raises:
+            CheckpointError: a value is no finite number.
+        """
+        grid: Grid = self._choose(values, axis, self.scheme.bits, symmetric=self.scheme.symmetric, **more)
         if self.scheme.activations and self.scheme.dtype == "int8":
             grid = without_least(grid, self.scheme.bits)
         if self.scheme.scales != "float32":
@@ -101,7 +117,7 @@ class QuantisedTensor:
                 f"{self.name}: expected finite numbers, found others, which no scale stands for; "
                 "give --keep a pattern that fits it"
             )
-        return values, grid
+        return grid
 
     def _flat(self, grouped: Array, rows: int) -> Array:
         """Return values without the axis of groups, and without what filled the last one up."""
@@ -144,7 +160,7 @@ class QuantisedTensor:
     def grid(self) -> Grid:
         """Return scales and zero points, `grid_shape` each: those of the codes that were just made, or made again."""
         found = self._recent.get(self.name)
-        return found or self._joined([grid for _, grid in self.each(self._grouped)])
+        return found or self._joined(list(self.each(self._grid)))
 
     def _joined(self, grids: list[Grid]) -> Grid:
         scales, zeros = (np.concatenate([grid[part] for grid in grids]).reshape(self.grid_shape) for part in (0, 1))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lwmport import digest
+from lwmport.checkpoints.calibrated import Rounder
 from lwmport.checkpoints.fit import is_floating
 from lwmport.checkpoints.lazy.tensors import Linear
 from lwmport.errors import CheckpointError
@@ -48,7 +49,12 @@ class SeededWeights:
 
     Raises:
         CheckpointError: a tensor is not floating.
+
+    Attributes:
+        rounder: what rounds them where that takes runs of the model.
     """
+
+    rounder: Rounder | None = None
 
     def __init__(self, specs: Mapping[str, WeightSpec], seed: int) -> None:
         others = [f"{name} ({spec.dtype})" for name, spec in specs.items() if not is_floating(spec.dtype)]

@@ -12,12 +12,14 @@ from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Final
 
+from lwmport.checkpoints.calibrated import CalibratedTensor, Rounder
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
 from lwmport.checkpoints.rounded_bias import BiasPart, RoundedBias
+from lwmport.models.schemes import CALIBRATED
 from lwmport.quantise.rounding import Grid
 from lwmport.types import Scheme, Weights
 
@@ -34,6 +36,7 @@ class StoredWeights(LazyWeights):
         scheme: what most of those are stored as that are not stored as they are computed.
         stored: the scheme of each of those; the others stay as they are.
         biases: those of convolutions of integers -> the kernel beside it, and the scale of what goes in.
+        rounder: what rounds those whose method looks at what they are multiplied with.
 
     Attributes:
         exact: the same.
@@ -47,13 +50,15 @@ class StoredWeights(LazyWeights):
         exact: Weights,
         scheme: Scheme,
         stored: Mapping[str, Scheme],
+        *,
         biases: Mapping[str, tuple[str, float]] = NO_BIASES,
+        rounder: Rounder | None = None,
     ) -> None:
         packed: dict[str, Lazy] = {}
         again: dict[str, Lazy] = {}
         recent: dict[str, Grid] = {}
         for name in sorted(stored.keys() - biases.keys()):
-            parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent)
+            parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent, rounder)
             packed |= parts
         for name, (kernel, scale) in sorted(biases.items()):
             bias = RoundedBias(lazy_tensor(exact, name), packed[f"{kernel}/scales"], scale)
@@ -87,7 +92,7 @@ def stored_of(weights: Weights) -> Mapping[str, Scheme]:
 
 
 def _stored(
-    exact: Lazy, scheme: Scheme, name: str, recent: MutableMapping[str, Grid]
+    exact: Lazy, scheme: Scheme, name: str, recent: MutableMapping[str, Grid], rounder: Rounder | None
 ) -> tuple[Mapping[str, Lazy], Lazy]:
     """Return the tensors that are stored of one, and what a consumer makes of them.
 
@@ -100,6 +105,8 @@ def _stored(
         halves = Cast(exact, scheme.dtype, name, ADVICE)
         return {name: halves}, Cast(halves, scheme.computed, name)
     tensor = QuantisedTensor(exact, scheme, name, recent)
+    if scheme.method in CALIBRATED:
+        tensor = CalibratedTensor(exact, scheme, name, recent, rounder)
     parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
     if not scheme.symmetric:
         parts[f"{name}/zero_points"] = Grids(tensor, "uint8")

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from lwmport.errors import ConfigError, UnusedOptionError, UsageError
 from lwmport.models.configuration import Config
+from lwmport.models.recipe import expanded, kinds_of
 from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, check_group, check_neighbours, kept
 from lwmport.options import Place, check_values, of_place, values_of, words
 from lwmport.registry import check_known
@@ -40,6 +41,7 @@ class Options:
         symmetric: whether zero is stored as zero, without zero points.
         method: how scales are chosen; empty for rounding to nearest.
         keep: weights that are not quantised, ``pattern=dtype`` each.
+        recipe: how some weights are quantised, as `lwmport.models.recipe.expanded` takes it and makes it.
         layer: the layer that a single block is; None for the first.
         sample_mode: the heads of a vision-language model; None leaves it to the configuration.
         attention: one of `ATTENTIONS`; empty for the form that the dialect prefers.
@@ -66,6 +68,7 @@ class Options:
     symmetric: bool = field(default=True, metadata=ADDED)
     method: str = field(default="", metadata=ADDED)
     keep: tuple[str, ...] = field(default=(), metadata=ADDED)
+    recipe: tuple[str, ...] = field(default=(), metadata=ADDED)
     layer: int | None = None
     sample_mode: str | None = None
     attention: str = ""
@@ -83,6 +86,7 @@ class Options:
         """Refuse types and values that no option has."""
         check_types(self)
         check_values(self, Place.MODEL)
+        object.__setattr__(self, "recipe", expanded(self.recipe))
         _check_storage(self)
         if self.ring > 1 and self.attention != "unrolled":
             found = self.attention or "none asked for"
@@ -154,6 +158,12 @@ def _check_storage(options: Options) -> None:
     check_neighbours(options.quantize, _neighbours(options))
     check_group(options.group_size)
     kept(options.keep)
+    for kind in kinds_of(options.recipe):
+        if INTEGERS[kind].activations != INTEGERS[options.quantize].activations:
+            raise UsageError(
+                f"expected kinds in --recipe that round what is multiplied as --quantize {options.quantize} does, "
+                f"found {kind}"
+            )
     if options.store:
         _check_computed("store", options.store, SCHEMES[options.store].computed, options.precision)
     if options.quantize:
@@ -163,7 +173,7 @@ def _check_storage(options: Options) -> None:
 
 def _neighbours(options: Options) -> dict[str, str]:
     """Return key -> the words of the options beside --quantize that are said."""
-    keys = ("group_size", "symmetric", "method", "keep")
+    keys = ("group_size", "symmetric", "method", "keep", "recipe")
     rows = {option.key: option for option in of_place(Place.MODEL) if option.key in keys}
     said = {key: words({key: getattr(options, key)}) for key in rows}
     return {key: " ".join(found) for key, found in said.items() if found}

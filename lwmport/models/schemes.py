@@ -28,6 +28,12 @@ BLOCKS: Final[dict[str, Scheme]] = {
 GROUPS: Final = (16, 32, 64, 128, 256)
 """Sizes of a group: those that ONNX Runtime's kernels of products have."""
 
+CALIBRATED: Final = ("gptq",)
+"""Methods by which codes also follow from what a matrix is multiplied with when the model runs."""
+
+UNCALIBRATED: Final = "rtn"
+"""The method of what those do not reach: tables, whose rows are looked up, and kernels of convolutions."""
+
 KEPT: Final = ("float16", "float32")
 """What ``--keep PATTERN=...`` may keep a weight in."""
 

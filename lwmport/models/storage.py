@@ -8,7 +8,9 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
-from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, kept
+from lwmport.models.recipe import ruled
+from lwmport.models.recipe import rules as recipe_rules
+from lwmport.models.schemes import BLOCKS, CALIBRATED, INTEGERS, SCHEMES, UNCALIBRATED, kept
 from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
@@ -43,12 +45,16 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
         return {}
     if options.quantize in BLOCKS:
         return block_schemes(component, options.quantize)
-    rules = kept(options.keep)
+    rules, recipe = kept(options.keep), list(recipe_rules(options.recipe))
     found: dict[str, Scheme] = {}
     for name, spec in component.weights.items():
         if name in component.kept:
             continue
-        own = _fitted(scheme, name, spec, component.rounds) if options.quantize else scheme
+        table = next((table for pattern, table in recipe if fnmatchcase(name, pattern)), None)
+        asked = scheme if table is None else ruled(scheme, table)
+        own = None if _fitted(scheme, name, spec, component.rounds) is None and options.quantize else asked
+        if own is not None and own.scales:
+            own = _fitted(own, name, spec, component.rounds)
         rule = next((rule for rule in rules if fnmatchcase(name, rule.pattern)), None)
         if own is not None and rule is not None:
             own = SCHEMES.get(rule.dtype)
@@ -88,6 +94,8 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme
+    if scheme.method in CALIBRATED:  # what follows is no matrix of a product
+        scheme = replace(scheme, method=UNCALIBRATED)
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
     rounded = not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
@@ -133,9 +141,8 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     if scheme is None:
         return
     key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
-    taken = {
-        name: own for component in components for name, own in schemes_of(component, replace(options, keep=())).items()
-    }
+    plain = replace(options, keep=(), recipe=())
+    taken = {name: own for component in components for name, own in schemes_of(component, plain).items()}
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
@@ -144,6 +151,13 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
         )
     if scheme.scales and not any(own.group for own in taken.values()):
         _check_channels(options, names)
+    for pattern, _ in recipe_rules(options.recipe):
+        if not any(fnmatchcase(name, pattern) for name in taken):
+            raise UnusedOptionError(
+                f"expected the pattern of a weight that is quantised in --recipe, such as {min(taken)}, found "
+                f"{pattern}, which fits none of {names}; leave it out",
+                "recipe",
+            )
     for rule in kept(options.keep):
         if not any(fnmatchcase(name, rule.pattern) for name in taken):
             raise UnusedOptionError(
@@ -155,11 +169,15 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
 
 def _check_channels(options: Options, names: str) -> None:
     """Return if no option says how groups are where all weights are kernels, which have a scale for each output."""
-    given = {"group_size": options.group_size is not None, "symmetric": not options.symmetric}
-    for key, found in given.items():
-        if found:
+    given = {
+        "group_size": "--group-size" if options.group_size is not None else "",
+        "symmetric": "" if options.symmetric else "--asymmetric",
+        "method": f"--method {options.method}" if options.method in CALIBRATED else "",
+    }
+    for key, words in given.items():
+        if words:
             raise UnusedOptionError(
-                f"expected matrices or tables for --{'group-size' if key == 'group_size' else 'asymmetric'}, found "
+                f"expected matrices or tables for {words}, found "
                 f"kernels of convolutions alone in {names}, which have a scale for each output; leave it out",
                 key,
             )

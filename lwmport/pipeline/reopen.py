@@ -54,7 +54,12 @@ class Converted:
         Raises:
             CheckpointError: they came from a file that is not named, or another file is named.
         """
-        return reopen_weights(self.family, self.manifest, self.checkpoint, self.adapter)
+        found = reopen_weights(self.family, self.manifest, self.checkpoint, self.adapter)
+        if any(manifest.CALIBRATION in part.details for part in self.manifest.components):
+            from lwmport.pipeline.calibration.attach import attach_again  # it needs JAX
+
+            attach_again(self.family, found, self.manifest.components)
+        return found
 
     @property
     def precision(self) -> str:

@@ -10,6 +10,10 @@ METHODS: Final = Registry(
         "rtn": "lwmport.quantise.rounding:nearest_grid",
         "mse": "lwmport.quantise.mse:least_error_grid",
         "hqq": "lwmport.quantise.hqq:half_quadratic_grid",
+        "gptq": "lwmport.quantise.mse:least_error_grid",
     },
 )
-"""Name -> a function of values, the axis of a group, bits and ``symmetric``, which returns a `Grid`."""
+"""Name -> a function of values, the axis of a group, bits and ``symmetric``, which returns a `Grid`.
+
+Under ``gptq`` it gets values that make good what was lost before (`lwmport.quantise.gptq`).
+"""

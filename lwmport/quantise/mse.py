@@ -15,24 +15,29 @@ FACTORS: Final = tuple(1 - step / 20 for step in range(11))
 """By how much the extremes are drawn in: from not at all, which is rounding to nearest, to one half."""
 
 
-def least_error_grid(values: Array, axis: int, bits: int, *, symmetric: bool) -> Grid:
-    """Return the grid with the least sum of squared errors in each group, the wider one where several have it."""
+def least_error_grid(values: Array, axis: int, bits: int, *, symmetric: bool, costs: Array | float = 1.0) -> Grid:
+    """Return the grid with the least sum of squared errors in each group, the wider one where several have it.
+
+    ``costs`` are what an error at each value costs, to broadcast over the values.
+    """
     usual = nearest_grid(values, axis, bits, symmetric=symmetric)
-    best, least = usual, squared_error(values, usual, axis, bits)
+    best, least = usual, squared_error(values, usual, axis, bits, costs)
     for factor in FACTORS[1:]:
         grid = narrowed(values, usual, axis, bits, np.float32(factor), symmetric=symmetric)
-        error = squared_error(values, grid, axis, bits)
+        error = squared_error(values, grid, axis, bits, costs)
         better = error < least
         best = Grid(*(np.where(better, new, old) for new, old in zip(grid, best, strict=True)))
         least = np.minimum(error, least)
     return best
 
 
-def squared_error(values: Array, grid: Grid, axis: int, bits: int) -> Array:
-    """Return the sum of the squared errors of each group, float32 with 1 on the axis."""
+def squared_error(values: Array, grid: Grid, axis: int, bits: int, costs: Array | float = 1.0) -> Array:
+    """Return the sum of the squared errors of each group by what they cost, float32 with 1 on the axis."""
     found = values_of(codes_of(values, grid, bits), grid)
     found -= values
-    total: Array = np.square(found, out=found).sum(axis, keepdims=True)
+    np.square(found, out=found)
+    found *= np.float32(costs)
+    total: Array = found.sum(axis, keepdims=True)
     return total
 
 

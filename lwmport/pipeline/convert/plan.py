@@ -20,7 +20,9 @@ from lwmport.blocks import BlockFile
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
+from lwmport.models.schemes import CALIBRATED
 from lwmport.models.storage import schemes_of, written_bytes
+from lwmport.pipeline.calibration.text import MOST
 from lwmport.pipeline.validate.test_inputs import TestInputs
 from lwmport.reports import numbers
 from lwmport.types import Component, Weights, WeightSpec
@@ -52,7 +54,7 @@ SEEDED: Final = 80_000_000
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
 
-ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
+ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "gptq": 2.5e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
 """Method of quantisation, or kind of blocks -> values a second that two processors round by it; others as ``rtn``."""
 
 ROUNDING: Final = 100_000_000
@@ -138,7 +140,7 @@ def plan_for(  # noqa: PLR0913 - what is written, from what, where, and how much
     written = sum(written_bytes(part, family.options) for part in parts)
     read = sum(stored_bytes(family, weights, part.located.get(name, name)) for part in parts for name in part.weights)
     digested = int(weights.source.get("bytes", 0))
-    free = disk.check_room(out, written - done_bytes)
+    free = disk.check_room(out, written - done_bytes + _kept_bytes(family))
     return ConversionPlan(
         read_bytes=read + digested if digested else 0,
         write_bytes=written,
@@ -216,7 +218,11 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
 
 
 def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
-    """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order."""
+    """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order.
+
+    Where the model runs for it, there are also three matrices [inputs, inputs] of one weight, and what a layer makes of
+    the text.
+    """
     rounded = [
         (part.weights[name], scheme)
         for part in parts
@@ -225,7 +231,20 @@ def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     ]
     values = sum(math.prod(spec.shape) for spec, _ in rounded)
     codes = max((scheme.stored_bytes(spec) for spec, scheme in rounded if scheme.scales), default=0)
-    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * codes
+    met = [spec.shape for spec, scheme in rounded if scheme.method in CALIBRATED]
+    run = max((12 * inputs**2 + 16 * MOST * max(inputs, outputs) for inputs, outputs in met), default=0)
+    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * codes + run
+
+
+def _kept_bytes(family: Family) -> int:
+    """Return the bytes of roundings that take runs of the model: they are kept until the conversion is done."""
+    found = {
+        name: scheme.stored_bytes(part.weights[name])
+        for part in family.components
+        for name, scheme in schemes_of(part, family.options).items()
+        if scheme.method in CALIBRATED
+    }
+    return sum(found.values())
 
 
 def _seconds(

@@ -37,7 +37,8 @@ class ConvertRequest:
     .npz, a .jsonl or a folder of pictures to judge on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
     is how many runs. The word ``embeds`` in its place, where no file has that name, is the ``input_form`` of
     ``options``. ``tokenizer`` is the folder or the file of a tokenizer, for a format whose files hold one, or ``none``.
-    ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read.
+    ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read. ``calibrate_on`` is
+    the text that the reference runs on, for a method of quantisation that asks for it.
     """
 
     component: str
@@ -59,6 +60,7 @@ class ConvertRequest:
     samples: int | None = field(default=None, metadata=ADDED)
     adapter: Path | None = field(default=None, metadata=ADDED)
     tokenizer: str | None = field(default=None, metadata=ADDED)
+    calibrate_on: Path | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:
@@ -95,6 +97,7 @@ class ConvertRequest:
         config = self.config if isinstance(self.config, str) else "config.json"
         checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
         checkpoint |= {} if self.adapter is None else {"adapter": self.adapter.name}
+        calibrated = {} if self.calibrate_on is None else {"calibrate_on": self.calibrate_on.name}
         tokenizer = {} if self.tokenizer is None else {"tokenizer": Path(self.tokenizer).name}
         inputs = {} if self.inputs is None else {"inputs": self.inputs.name}
         values = {
@@ -103,6 +106,7 @@ class ConvertRequest:
             **checkpoint,
             **inputs,
             **tokenizer,
+            **calibrated,
             "config": Path(config).name if is_file(config) else config,
             "resume": True,
             "out": "DIR",

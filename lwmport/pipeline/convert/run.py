@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Final
 
 import lwmport
 from lwmport import atomic, extras, manifest, memory
@@ -31,6 +32,9 @@ from lwmport.reports.record import Conversion
 from lwmport.requests import by_fields
 from lwmport.runtime.registry import check_runs, check_takes
 from lwmport.types import Component, Status
+
+ROUNDINGS: Final = ".roundings"
+"""The folder of roundings in the scratch folder; the journal of this name says that they are worth keeping."""
 
 
 @by_fields(ConvertRequest)
@@ -71,6 +75,7 @@ def _filled(work: Work) -> Outcome:
         ) as work.folder,
     ):
         start = time.perf_counter()
+        _keep_roundings(work)
         with memory.AnonymousPeak() as own:
             check_taps(work)
             weights_sha256 = _convert_all(work)
@@ -109,6 +114,7 @@ def check(work: Work) -> None:
     """
     request, names = work.request, [component.name for component in work.family.components]
     check_products(work.family.references, work.family.options, work.dialect)
+    _ = work.rounder  # a text that is missing is told before anything is written
     converter_for(work.dialect)  # a module that it needs is missed now, and the plan knows its memory
     _ = work.vocabulary  # a tokenizer that is missing or does not fit is told before anything is written
     if request.runner is not None:
@@ -206,13 +212,24 @@ def _convert_all(work: Work) -> str:
     return weights_sha256.result()
 
 
+def _keep_roundings(work: Work) -> None:
+    """Let roundings that take runs of the model be kept with the work, so that the next run goes on with them."""
+    if work.rounder is not None:
+        work.rounder.folder = work.folder / ROUNDINGS
+        (work.folder / f"{ROUNDINGS}.journal").touch()
+
+
 def _convert_one(work: Work, component: Component) -> None:
     start = time.perf_counter()
+    if work.rounder is not None:
+        work.rounder.run(component)
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
     taps = write_taps(work, component, artifact) if work.request.taps else None
     shown = work.family.spec.prepared(artifact.signature)
-    entry = manifest.entry(artifact, program_sha256, taps, shown)
-    work.parts.append(replace(entry, rounded=dict(component.rounded)))
+    found = replace(manifest.entry(artifact, program_sha256, taps, shown), rounded=dict(component.rounded))
+    if work.rounder is not None:
+        found = replace(found, details={**found.details, **work.rounder.record(component)})
+    work.parts.append(found)
     work.costs.append(Conversion(seconds=time.perf_counter() - start, peak_bytes=memory.peak_bytes()))
 
 

@@ -8,6 +8,8 @@ from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION
+from lwmport.models.recipe import kinds_of, rules
+from lwmport.models.schemes import CALIBRATED
 from lwmport.options import OPTIONS, Place, values_of
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -40,6 +42,10 @@ def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
         value = getattr(request, key)
         if value is not None and not request.validate:
             yield key, f"--{key} only where artifacts are judged, found --{key} {value} beside --no-validate"
+    methods = {request.options.method, *(table.get("method") for _, table in rules(request.options.recipe))}
+    if request.calibrate_on is not None and not methods & {*CALIBRATED}:
+        found = f"--method {request.options.method}" if request.options.method else "no --method"
+        yield "calibrate_on", f"--calibrate-on beside --method {' or '.join(CALIBRATED)}, found {found}"
     if request.runner is not None and not request.validate:
         yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
 
@@ -50,7 +56,8 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     if store and store not in dialect.stores:
         yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
     if request.options.quantize:
-        yield from _of_quantisation(request.options.quantize, whom, dialect)
+        for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
+            yield from _of_quantisation(kind, whom, dialect)
     if request.tokenizer and dialect.format not in WITH_TOKENIZER:
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):

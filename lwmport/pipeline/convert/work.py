@@ -15,6 +15,8 @@ from lwmport.graphs.program import Program
 from lwmport.manifest import ComponentEntry
 from lwmport.models.families import Family
 from lwmport.models.specs import versions_of
+from lwmport.pipeline.calibration.attach import attach
+from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.sharing import shared_data
@@ -72,6 +74,7 @@ class Work:
             "options": self.family.options.to_json(),
             "family": versions_of(self.family.spec),
             "taps": request.taps,
+            "calibration": self.rounder.text.digest() if self.rounder else None,
             "tokens": self.vocabulary.digest() if self.vocabulary else None,
             "choices": plain.encode((*self.family.choices, *self.request.choices)),
             **{f"{one.name} rounds": plain.encode(one.rounded) for one in self.family.components if one.rounded},
@@ -84,7 +87,19 @@ class Work:
         made = (choice for part in self.parts for choice in of_details(part.details))
         whose = "--tokenizer" if self.request.tokenizer else "--checkpoint"
         tokens = () if self.vocabulary is None else (Choice("tokenizer", self.vocabulary.source, whose),)
-        return tuple(dict.fromkeys((*self.family.choices, *tokens, *self.request.choices, *made)))
+        text = "default" if self.request.calibrate_on is None else "--calibrate-on"
+        run = () if self.rounder is None else (Choice("calibrated on", self.rounder.text.words, text),)
+        return tuple(dict.fromkeys((*self.family.choices, *run, *tokens, *self.request.choices, *made)))
+
+    @cached_property
+    def rounder(self) -> CalibratedRounder | None:
+        """What rounds the weights, where the method runs the model for it; the weights have it from now on.
+
+        Raises:
+            UsageError: there is no text to run on.
+        """
+        request = self.request
+        return attach(self.family, self.weights, request.checkpoint, request.calibrate_on, self.observer)
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:

@@ -182,7 +182,9 @@ def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     if "checkpoint" in found:
         prefix, separator, name = found["checkpoint"].rpartition("::")
         found["checkpoint"] = f"{prefix}{separator}{path.parent / name}"
-    for name in ("adapter", "config", "inputs", "toolchain"):
+    if "recipe" in found:
+        found["recipe"] = [text if text.startswith("{") else str(path.parent / text) for text in found["recipe"]]
+    for name in ("adapter", "calibrate_on", "config", "inputs", "toolchain"):
         if name in found and (name != "config" or is_file(found[name])):
             found[name] = str(path.parent / found[name])
     return found

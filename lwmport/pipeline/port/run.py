@@ -147,13 +147,14 @@ class PortRequest:
 
     def digest(self) -> str:
         """Return what decides every result: request without its folder, files as they lie there now, versions."""
-        config = self.conversion.config
+        config, told = self.conversion.config, self.conversion.calibrate_on
         return digest.of_json(
             {
                 "request": plain.encode_asked(replace(self, conversion=replace(self.conversion, out=Path()))),
                 "checkpoint": _identity(self.conversion.checkpoint),
                 **({} if self.conversion.adapter is None else {"adapter": _identity(str(self.conversion.adapter))}),
                 **({} if self.conversion.inputs is None else {"inputs": _identity(str(self.conversion.inputs))}),
+                **({} if told is None else {"calibrate_on": _identity(str(told))}),
                 "config": _identity(config) if isinstance(config, str) and is_file(config) else [],
                 "versions": extras.versions(),
             }

@@ -6,7 +6,7 @@ until their last use. Several inputs go through the program side by side, so tha
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -22,8 +22,16 @@ from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import check_inputs
 from lwmport.types import Array, Component, Progress, Weights
 
-Walk: TypeAlias = Generator[str, Any, dict[str, Array]]
-"""A run that yields the name of each weight that it needs, is sent it, and returns the outputs."""
+
+class Wanted(NamedTuple):
+    """A weight that a run needs next, and what it multiplies with it from the left, [..., inputs], if it does that."""
+
+    name: str
+    factor: Any = None
+
+
+Walk: TypeAlias = Generator[Wanted, Any, dict[str, Array]]
+"""A run that yields each weight that it needs, is sent it, and returns the outputs."""
 
 Show: TypeAlias = Callable[[Any, Any], None]
 """Called with each variable and its value, as soon as it is computed."""
@@ -71,7 +79,7 @@ class StreamedJaxRunner(BaseRunner):
 
         def step(number: int, weight: Any) -> None:
             try:
-                waiting[number] = walks[number].send(weight)
+                waiting[number] = walks[number].send(weight).name
             except StopIteration as end:
                 found[number] = end.value
                 waiting.pop(number, None)
@@ -139,15 +147,15 @@ class StreamedJaxRunner(BaseRunner):
         walk = self._walk(closed, inputs, lambda variable, value: shown.append((variable, np.asarray(value))))
         weight: Any = None
         while True:
-            wanted = self._step(walk, weight)
+            wanted = self._advance(walk, weight)
             weight = None  # before the next one is read, and while a value is looked at
             yield from shown
             shown.clear()
             if wanted is None:
                 return
-            weight = self._read(wanted)
+            weight = self._read(wanted.name)
 
-    def _step(self, walk: Walk, weight: Any) -> str | None:
+    def _advance(self, walk: Walk, weight: Any) -> Wanted | None:
         """Send a run the weight that it waits for and return the next one that it needs, or None at its end."""
         with jax.default_device(self._device):
             try:
@@ -156,8 +164,11 @@ class StreamedJaxRunner(BaseRunner):
                 return None
 
     def _read(self, name: str) -> Any:
-        spec = self.component.weights[name]
-        return jax.device_put(self._weights.read(name).astype(spec.dtype, copy=False), self._device)
+        return self._placed(name, self._weights.read(name))
+
+    def _placed(self, name: str, weight: Array) -> Any:
+        """Return a weight as an array of JAX."""
+        return jax.device_put(weight.astype(self.component.weights[name].dtype, copy=False), self._device)
 
     def _walk(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array], show: Show = lambda *_: None) -> Walk:
         names = sorted(self.component.weights)
@@ -170,7 +181,11 @@ class StreamedJaxRunner(BaseRunner):
             operands = []
             for atom in equation.invars:
                 weight = None if is_literal(atom) else given.get(atom)
-                operands.append(value_of(atom, values) if weight is None else (yield weight))
+                operands.append(
+                    value_of(atom, values)
+                    if weight is None
+                    else (yield Wanted(weight, _factor(equation, atom, values)))
+                )
             made = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
             made = made if equation.primitive.multiple_results else [made]
             del operands
@@ -183,6 +198,17 @@ class StreamedJaxRunner(BaseRunner):
                 values.pop(var, None)
         outputs = zip(output_names(self.component), closed.jaxpr.outvars, strict=True)
         return {name: np.asarray(value_of(atom, values)) for name, atom in outputs}
+
+
+def _factor(equation: Any, weight: Any, values: Mapping[Any, Any]) -> Any:
+    """Return what an equation multiplies with a matrix [inputs, outputs] from the left; None where it does not."""
+    if equation.primitive.name != "dot_general" or equation.invars[1] is not weight:
+        return None
+    left = equation.invars[0]
+    if is_literal(left) or left not in values:
+        return None
+    plain = (((left.aval.ndim - 1,), (0,)), ((), ()))
+    return values[left] if equation.params["dimension_numbers"] == plain and weight.aval.ndim == 2 else None
 
 
 def output_names(component: Component) -> list[str]:

@@ -41,6 +41,7 @@ VQGAN = {
     "quantized_embed_dim": 8,
 }
 ROUNDED = Options(quantize="w4a16", symmetric=False)
+RECIPE = '{"*/w2/*": {"group_size": 64, "kind": "w8a16", "symmetric": false}, "*/wq/*": {"method": "mse"}}'
 TIED = {"tie_word_embeddings": True}
 JUDGED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "some are kept": (
@@ -49,6 +50,7 @@ JUDGED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "a table that is multiplied too": ("llama", "ort", TIED, {"quantize": "w8a16", "symmetric": False}),
     "standard operators": ("llama", "onnx", {}, {"quantize": "w8a16"}),
     "standard operators, zero points": ("llama", "openvino", TIED, {"quantize": "w4a16", "symmetric": False}),
+    "by a recipe": ("llama", "ort", {}, {"quantize": "w4a16", "recipe": (RECIPE,)}),
     "convolutions": ("vqgan-decoder", "ort", {}, {"quantize": "w8a16"}),
 }  # fmt: skip
 """Name -> component, dialect, changes of the configuration, options."""

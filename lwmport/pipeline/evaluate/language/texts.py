@@ -4,14 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from lwmport import plain
 from lwmport.errors import UsageError, one_line
 from lwmport.generation.tokenizer import Tokenizer
-from lwmport.pipeline.evaluate.language.models import LanguageModel
 from lwmport.runtime.given_inputs import read_arrays
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.small_files import read_small
@@ -24,6 +23,17 @@ OWN: Final = "alice.txt"
 TEXT: Final = "text"
 LARGEST: Final = 1 << 30
 """Bytes of a text."""
+
+
+class ReadsTexts(Protocol):
+    """A model that has a tokenizer."""
+
+    def texts(self) -> Tokenizer:
+        """Return the tokenizer.
+
+        Raises:
+            UsageError: there is none.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +68,7 @@ class Source:
         return sum(len(piece.ids) for piece in self.pieces)
 
 
-def read_source(path: Path | None, model: LanguageModel) -> Source:
+def read_source(path: Path | None, model: ReadsTexts) -> Source:
     """Return a text as tokens of a model.
 
     Args:
@@ -139,7 +149,7 @@ def _rows(path: Path) -> tuple[Piece, ...]:
     )
 
 
-def _lines(content: bytes, path: Path, sha256: str, model: LanguageModel) -> Source:
+def _lines(content: bytes, path: Path, sha256: str, model: ReadsTexts) -> Source:
     pieces, begin = [], None
     for number, line in enumerate(utf8(content, str(path)).split("\n"), start=1):
         if not line.strip():
