@@ -15,9 +15,11 @@ from typing import Final, TypeVar
 import numpy as np
 
 from lwmport.checkpoints.lazy.tensors import Lazy
+from lwmport.checkpoints.lazy.turned import held
 from lwmport.checkpoints.streaming import PIECE, cut
 from lwmport.errors import CheckpointError
-from lwmport.quantise.methods import METHODS
+from lwmport.quantise.even import least_code, storable
+from lwmport.quantise.methods import EVEN, METHODS
 from lwmport.quantise.packing import packed, paired
 from lwmport.quantise.rounding import Grid, codes_of, values_of
 from lwmport.types import Array, Scheme, WeightSpec, dtype_of
@@ -52,7 +54,8 @@ class QuantisedTensor:
         self.group = scheme.group or self.shape[self.axis]
         self.groups = -(-self.shape[self.axis] // self.group)
         self.grid_shape = (self.groups, self.shape[1]) if self.axis == 0 else (self.shape[0], self.groups)
-        self._choose = METHODS[scheme.method]
+        self._choose = (EVEN if scheme.even else METHODS)[scheme.method]
+        self._least = least_code(scheme.bits) if scheme.even else 0
         self._recent = recent
 
     @property
@@ -69,7 +72,7 @@ class QuantisedTensor:
             CheckpointError: they cannot be read, or one is no finite number.
         """
         values, grid = self._grouped(begin, end)
-        codes = codes_of(values, grid, self.scheme.bits)
+        codes = codes_of(values, grid, self.scheme.bits, self._least)
         return self._flat(codes, end - begin), grid
 
     def restored(self, begin: int, end: int) -> Array:
@@ -79,7 +82,7 @@ class QuantisedTensor:
             CheckpointError: as `rounded` does.
         """
         values, grid = self._grouped(begin, end)
-        codes = codes_of(values, grid, self.scheme.bits)
+        codes = codes_of(values, grid, self.scheme.bits, self._least)
         return self._flat(values_of(codes, grid), end - begin)
 
     def _grouped(self, begin: int, end: int) -> tuple[Array, Grid]:
@@ -92,7 +95,9 @@ class QuantisedTensor:
         shape = (-1, self.group, values.shape[1]) if axis == 0 else (values.shape[0], -1, self.group)
         values = values.reshape(shape)
         grid = self._choose(values, axis + 1, self.scheme.bits, symmetric=self.scheme.symmetric)
-        if self.scheme.scales != "float32":
+        if self.scheme.even:
+            grid = grid._replace(scales=storable(grid.scales, self.scheme.scales))
+        elif self.scheme.scales != "float32":
             grid = grid._replace(scales=grid.scales.astype(self.scheme.scales).astype(np.float32))
         if not np.isfinite(grid.scales).all():
             raise CheckpointError(
@@ -124,7 +129,7 @@ class QuantisedTensor:
     def each(self, make: Callable[[int, int], Made]) -> Iterator[Made]:
         """Yield what ``make`` returns for every part in order; other threads make those that come next."""
         parts = self.steps()
-        with ThreadPoolExecutor(THREADS) as pool:
+        with held(self.exact), ThreadPoolExecutor(THREADS) as pool:
             made = deque(pool.submit(make, *part) for part in islice(parts, THREADS + 1))
             while made:
                 yield made.popleft().result()

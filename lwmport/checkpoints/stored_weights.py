@@ -5,15 +5,17 @@ reads the reconstructed values, so that both sides of a comparison have the same
 
 A scheme whose values need scales has more tensors in ``packed``: ``NAME`` are the codes in the tensor's own shape,
 ``NAME/blocks`` the same as bytes [channels, groups, bytes of a group], ``NAME/scales`` and ``NAME/zero_points`` what is
-stored of each group (`lwmport.checkpoints.quantised`).
+stored of each group (`lwmport.checkpoints.quantised`). Of a scheme that is turned all have the channels in front.
 """
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.lazy.layouts import Cast
 from lwmport.checkpoints.lazy.tensors import Lazy
+from lwmport.checkpoints.lazy.turned import FrontLast, LastInFront
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
 from lwmport.quantise.rounding import Grid
 from lwmport.types import Scheme, Weights
@@ -83,6 +85,9 @@ def _stored(
     if not scheme.scales:
         halves = Cast(exact, scheme.dtype, name, ADVICE)
         return {name: halves}, Cast(halves, scheme.computed, name)
+    if scheme.turned and scheme.channel == -1:
+        parts, rows = _stored(LastInFront(exact), replace(scheme, channel=0), name, recent)
+        return parts, FrontLast(rows)
     tensor = QuantisedTensor(exact, scheme, name, recent)
     parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
     if not scheme.symmetric:

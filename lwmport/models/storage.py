@@ -8,7 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
-from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, kept
+from lwmport.models.schemes import BLOCKS, ROUNDINGS, SCHEMES, kept
 from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
@@ -24,7 +24,7 @@ def scheme_of(options: Options) -> Scheme | None:
         return None
     if options.quantize in BLOCKS:
         return BLOCKS[options.quantize]
-    usual = INTEGERS[options.quantize]
+    usual = ROUNDINGS[options.rounding][options.quantize]
     return replace(
         usual,
         group=options.group_size or usual.group,
@@ -61,18 +61,23 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec) -> Scheme | None:
     """Return the scheme of one weight of integers, None for a weight that is none of a product, a picture or a table.
 
     Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
-    readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
-    scale of so many values is too coarse: below 8 bits. It also stays where what it is multiplied with is to be
-    rounded, for no convolution does that.
+    readers of rows take no other, and TFLite's products neither. A kernel of a convolution has one scale for each
+    output, and stays as it is where a scale of so many values is too coarse: below 8 bits. It also stays where what it
+    is multiplied with is to be rounded, unless a convolution does that too, as TFLite's do.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
-        return scheme
+        return scheme if not scheme.turned or _is_whole(scheme, spec.shape[0]) else None
     if what == TABLE and rank == 2:
-        return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
-    if what == MATRIX and rank == 4 and scheme.bits >= 8 and not scheme.activations:
+        return replace(scheme, channel=0) if _is_whole(scheme, spec.shape[1]) else None
+    if what == MATRIX and rank == 4 and scheme.bits >= 8 and (scheme.turned or not scheme.activations):
         return replace(scheme, dtype="int8", group=0, symmetric=True)
     return None
+
+
+def _is_whole(scheme: Scheme, size: int) -> bool:
+    """Return whether an axis is a whole number of groups long."""
+    return not scheme.group or size % scheme.group == 0
 
 
 def main_scheme(component: Component, options: Options) -> Scheme | None:

@@ -13,3 +13,12 @@ METHODS: Final = Registry(
     },
 )
 """Name -> a function of values, the axis of a group, bits and ``symmetric``, which returns a `Grid`."""
+
+EVEN: Final = Registry(
+    "method of quantisation",
+    {
+        "rtn": "lwmport.quantise.even:nearest_even_grid",
+        "mse": "lwmport.quantise.even:least_error_even_grid",
+    },
+)
+"""The same for grids with positive scales and zero in the middle."""

@@ -17,20 +17,24 @@ FACTORS: Final = tuple(1 - step / 20 for step in range(11))
 
 def least_error_grid(values: Array, axis: int, bits: int, *, symmetric: bool) -> Grid:
     """Return the grid with the least sum of squared errors in each group, the wider one where several have it."""
-    usual = nearest_grid(values, axis, bits, symmetric=symmetric)
-    best, least = usual, squared_error(values, usual, axis, bits)
+    return drawn_in(values, nearest_grid(values, axis, bits, symmetric=symmetric), axis, bits, symmetric=symmetric)
+
+
+def drawn_in(values: Array, usual: Grid, axis: int, bits: int, *, symmetric: bool, floor: int = 0) -> Grid:
+    """Return a grid, or the same drawn in by the factor that fits best; no code is below ``floor``."""
+    best, least = usual, squared_error(values, usual, axis, bits, floor)
     for factor in FACTORS[1:]:
         grid = narrowed(values, usual, axis, bits, np.float32(factor), symmetric=symmetric)
-        error = squared_error(values, grid, axis, bits)
+        error = squared_error(values, grid, axis, bits, floor)
         better = error < least
         best = Grid(*(np.where(better, new, old) for new, old in zip(grid, best, strict=True)))
         least = np.minimum(error, least)
     return best
 
 
-def squared_error(values: Array, grid: Grid, axis: int, bits: int) -> Array:
-    """Return the sum of the squared errors of each group, float32 with 1 on the axis."""
-    found = values_of(codes_of(values, grid, bits), grid)
+def squared_error(values: Array, grid: Grid, axis: int, bits: int, floor: int = 0) -> Array:
+    """Return the sum of the squared errors of each group, float32 with 1 on the axis; no code is below ``floor``."""
+    found = values_of(codes_of(values, grid, bits, floor), grid)
     found -= values
     total: Array = np.square(found, out=found).sum(axis, keepdims=True)
     return total
