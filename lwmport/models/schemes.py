@@ -54,14 +54,28 @@ BLOCKS: Final[dict[str, Scheme]] = {
 GROUPS: Final = (16, 32, 64, 128, 256)
 """Sizes of a group: those that ONNX Runtime's kernels of products have."""
 
-CHOICES_OF: Final[Mapping[str, Mapping[str, tuple[object, ...]]]] = {
-    "": {},
-    "tflite": {"group_size": (32, 64, 128, 256), "symmetric": (True,), "method": ("rtn", "mse")},
-}
-"""Table of schemes -> what options beside ``--quantize`` may be in it, where that is less than they may be."""
-
 KEPT: Final = ("float16", "float32")
 """What ``--keep PATTERN=...`` may keep a weight in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What an option beside ``--quantize`` may be in a table of schemes: its key, its values, and how that is said."""
+
+    key: str
+    values: tuple[object, ...]
+    said: str
+
+
+LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
+    "": (),
+    "tflite": (
+        Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
+        Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),
+        Limit(key="method", values=("", "rtn", "mse"), said="--method out of rtn, mse"),
+    ),
+}
+"""Table of schemes -> the options that may be less in it than elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,18 @@ from typing import Final
 from lwmport.pipeline.validate.judge import Judgement, judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.processors import processors
+from lwmport.registry import Registry
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import ROUNDED_PRODUCTS, Runner, Signature, Status
+
+OPENERS: Final = Registry(
+    "form of a file that computes in float32",
+    {
+        ".onnx": "lwmport.runtime.runners.float_products:open_with_float_products",
+        ".tflite": "lwmport.runtime.runners.litert_float_products:open_with_float_products",
+    },
+)
+"""Suffix -> what opens a file so that its products are in float32."""
 
 AGREES: Final = (
     "What is multiplied is rounded to 8 bits. With products in float32 in their place every output of this file agrees "
@@ -31,9 +41,9 @@ def judge_products(
 ) -> Judgement:
     """Return a verdict with that on the same file computing in float32, where ``precision`` is that of such a model.
 
-    A file that is not ONNX has no such form, and its verdict stays alone.
+    A file of another format has no such form, and its verdict stays alone.
     """
-    if precision != ROUNDED_PRODUCTS or path.suffix != ".onnx" or judgement.validation.status is not Status.PASSED:
+    if precision != ROUNDED_PRODUCTS or path.suffix not in OPENERS or judgement.validation.status is not Status.PASSED:
         return judgement
     exact = judge(path, signature, run, "float32", tell, _open).validation
     if exact.status is Status.PASSED:
@@ -45,6 +55,5 @@ def judge_products(
 
 
 def _open(path: Path, signature: Signature) -> Runner:
-    from lwmport.runtime.runners.float_products import open_with_float_products
-
-    return open_with_float_products(path, RunnerContext(threads=processors(), signature=signature))
+    runner: Runner = OPENERS[path.suffix](path, RunnerContext(threads=processors(), signature=signature))
+    return runner
