@@ -1,7 +1,7 @@
 """Quantised models in LiteRT beside float32: ``python benchmarks/quantised_tflite.py --help``.
 
-Of a VQGAN: codes that agree with JAX's on exact weights, how near a tie the others are, PSNR and SQNR of its pictures. Of
-a layer of a language model: SQNR of what it returns. Of both: time, in turns. It asserts nothing about seconds, for they
+Of a VQGAN: codes that agree with JAX's on exact weights, how near a tie the others are, PSNR of its pictures. Of a
+layer of a language model: SQNR of what it returns. Of both: time, in turns. It asserts nothing about seconds, for they
 are the machine's and the minute's.
 """
 

@@ -64,9 +64,9 @@ TOLERANCES: Final = Tolerances(
         ("pixel_values", ROUNDED_PRODUCTS): Tolerance(
             atol=0.35,
             rtol=0.0,
-            why="What is convolved is rounded to 8 bits, a picture at a time, by LiteRT: 0.061 at the worst pixel and 32 "
-            "to 41 dB with trained weights, 0.171 and 25.4 dB with seeded ones of full size. Twice the worst, and 22 "
-            "dB for 25.",
+            why="What is convolved is rounded to 8 bits, a picture at a time, by LiteRT: 0.061 at the worst pixel and "
+            "32 to 41 dB with trained weights, 0.171 and 25.4 dB with seeded ones of full size. Twice the worst, and "
+            "22 dB for 25.",
             min_sqnr_db=22.0,
         ),
     }
