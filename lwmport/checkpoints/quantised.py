@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 import numpy as np
 
 from lwmport.checkpoints.lazy.tensors import Lazy
-from lwmport.checkpoints.lazy.turned import held
 from lwmport.checkpoints.streaming import PIECE, cut
 from lwmport.errors import CheckpointError
 from lwmport.quantise.even import least_code, storable
@@ -129,7 +128,7 @@ class QuantisedTensor:
     def each(self, make: Callable[[int, int], Made]) -> Iterator[Made]:
         """Yield what ``make`` returns for every part in order; other threads make those that come next."""
         parts = self.steps()
-        with held(self.exact), ThreadPoolExecutor(THREADS) as pool:
+        with self.exact.held(), ThreadPoolExecutor(THREADS) as pool:
             made = deque(pool.submit(make, *part) for part in islice(parts, THREADS + 1))
             while made:
                 yield made.popleft().result()

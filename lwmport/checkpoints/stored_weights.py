@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
-from lwmport.checkpoints.lazy.layouts import Cast
+from lwmport.checkpoints.layout import Layout
+from lwmport.checkpoints.lazy.layouts import Cast, Relaid, relaid
 from lwmport.checkpoints.lazy.tensors import Lazy
-from lwmport.checkpoints.lazy.turned import FrontLast, LastInFront
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
 from lwmport.quantise.rounding import Grid
 from lwmport.types import Scheme, Weights
@@ -86,10 +86,23 @@ def _stored(
         halves = Cast(exact, scheme.dtype, name, ADVICE)
         return {name: halves}, Cast(halves, scheme.computed, name)
     if scheme.turned and scheme.channel == -1:
-        parts, rows = _stored(LastInFront(exact), replace(scheme, channel=0), name, recent)
-        return parts, FrontLast(rows)
+        parts, values = _stored(_last_in_front(exact), replace(scheme, channel=0), name, recent)
+        return parts, _front_last(values)
     tensor = QuantisedTensor(exact, scheme, name, recent)
     parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
     if not scheme.symmetric:
         parts[f"{name}/zero_points"] = Grids(tensor, "uint8")
     return parts, Values(tensor)
+
+
+def _last_in_front(tensor: Lazy) -> Lazy:
+    """Return a tensor [..., outputs] as [outputs, ...]."""
+    shape = tensor.spec.shape
+    axes = (len(shape) - 1, *range(len(shape) - 1))
+    return relaid(tensor, Layout(view=shape, axes=axes, shape=(shape[-1], *shape[:-1])))
+
+
+def _front_last(tensor: Lazy) -> Lazy:
+    """Return a tensor [outputs, ...] as [..., outputs]."""
+    shape = tensor.spec.shape
+    return Relaid(tensor, Layout(view=shape, axes=(*range(1, len(shape)), 0), shape=(*shape[1:], shape[0])))
