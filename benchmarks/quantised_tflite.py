@@ -23,7 +23,7 @@ from lwmport.validators.values import sqnr_db
 
 BASELINE = "float32"
 BLOCK = "llama-block-decode"
-KINDS = {
+KINDS: dict[str, dict[str, dict[str, Any]]] = {
     "vqgan": {BASELINE: {}, "w8a8": {"quantize": "w8a8"}, "w8a16": {"quantize": "w8a16"}},
     BLOCK: {
         BASELINE: {},

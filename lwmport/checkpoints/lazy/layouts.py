@@ -28,9 +28,12 @@ class Relaid(Lazy):
         """Return rows in the new order; of a mapped tensor only the pages that hold them are read."""
         return self._rows(self._source.read() if self._held is None else self._held, begin, end)
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> contextlib.AbstractContextManager[None]:
         """Keep the tensor as it is stored, which takes no memory where a file is mapped."""
+        return self._holding()
+
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
         self._held = self._source.read()
         try:
             yield

@@ -174,7 +174,7 @@ def _places(subgraph: Any) -> Iterator[int]:
 
 
 def _block_scales(tensor: Any) -> int | None:
-    details = tensor.quantization.details if tensor.quantization is not None else None
+    details: Any = None if tensor.quantization is None else tensor.quantization.details
     return int(details.scales) if hasattr(details, "blockSize") else None
 
 
