@@ -31,6 +31,9 @@ it, and `lwmport.plain.encode_asked` leaves its default out."""
 ROUNDED_PRODUCTS: Final = "a8"
 """The precision of a model that rounds to 8 bits what it multiplies with its weights, and computes in float32."""
 
+ROUNDED_BY_TENSOR: Final = "a8-tensor"
+"""The same where a scale is that of a whole row, or of a whole picture, as in LiteRT."""
+
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 """The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""
@@ -158,6 +161,8 @@ class Scheme:
         symmetric: whether zero is stored as zero; if not, each scale has a zero point of ``bits`` bits beside it.
         method: how scales are chosen: rtn, mse or hqq (`lwmport.quantise`); empty where there are none.
         activations: bits that a consumer rounds to what it multiplies with the weights; 0 where it does not.
+        even: whether scales are positive and zero is the middle code; the least code of others reaches furthest.
+        turned: whether the channels are stored in front, with all that belongs to one of them behind each other.
         blocks: the kind of ggml's blocks (`lwmport.ggml_kinds`) in which values and scales lie together; empty
             where they lie apart. ``group`` is then the values of a block.
         block_bytes: of one block.
@@ -175,6 +180,8 @@ class Scheme:
     symmetric: bool = True
     method: str = ""
     activations: int = 0
+    even: bool = False
+    turned: bool = False
     blocks: str = ""
     block_bytes: int = 0
     left_out: tuple[str, ...] = ()
@@ -304,7 +311,8 @@ class Dialect:
     (TFLite). One that is not ``lowered`` takes whole language models, whose weights get
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
     weights may have in it, ``stores`` the names of the schemes that it can store them by beside that. ``quantizes`` are
-    those of ``--quantize``, each with the first opset that has its operators.
+    those of ``--quantize``, each with the first opset that has its operators; ``rounding`` is the table of schemes that
+    they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one.
     """
 
     name: str
@@ -320,6 +328,7 @@ class Dialect:
     precisions: tuple[str, ...] = ("float32", "float16")
     stores: tuple[str, ...] = ()
     quantizes: Mapping[str, int] = field(default_factory=dict)
+    rounding: str = ""
 
     @property
     def layout(self) -> str:

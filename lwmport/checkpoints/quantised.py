@@ -17,7 +17,8 @@ import numpy as np
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.streaming import PIECE, cut
 from lwmport.errors import CheckpointError
-from lwmport.quantise.methods import METHODS
+from lwmport.quantise.even import least_code, storable
+from lwmport.quantise.methods import EVEN, METHODS
 from lwmport.quantise.packing import packed, paired
 from lwmport.quantise.rounding import Grid, codes_of, values_of, without_least
 from lwmport.types import Array, Scheme, WeightSpec, dtype_of
@@ -52,7 +53,8 @@ class QuantisedTensor:
         self.group = scheme.group or self.shape[self.axis]
         self.groups = -(-self.shape[self.axis] // self.group)
         self.grid_shape = (self.groups, self.shape[1]) if self.axis == 0 else (self.shape[0], self.groups)
-        self._choose = METHODS[scheme.method]
+        self._choose = (EVEN if scheme.even else METHODS)[scheme.method]
+        self._least = least_code(scheme.bits) if scheme.even else 0
         self._recent = recent
 
     @property
@@ -83,7 +85,7 @@ class QuantisedTensor:
     def _coded(self, begin: int, end: int) -> tuple[Array, Grid]:
         """Return the codes of rows with an axis of groups, as `_grouped` has it, and their grid."""
         values, grid = self._grouped(begin, end)
-        return codes_of(values, grid, self.scheme.bits), grid
+        return codes_of(values, grid, self.scheme.bits, self._least), grid
 
     def _grid(self, begin: int, end: int) -> Grid:
         return self._grouped(begin, end)[1]
@@ -108,9 +110,11 @@ class QuantisedTensor:
             CheckpointError: a value is no finite number.
         """
         grid: Grid = self._choose(values, axis, self.scheme.bits, symmetric=self.scheme.symmetric, **more)
-        if self.scheme.activations and self.scheme.dtype == "int8":
+        if self.scheme.even:
+            grid = grid._replace(scales=storable(grid.scales, self.scheme.scales))
+        elif self.scheme.activations and self.scheme.dtype == "int8":
             grid = without_least(grid, self.scheme.bits)
-        if self.scheme.scales != "float32":
+        if self.scheme.scales != "float32" and not self.scheme.even:
             grid = grid._replace(scales=grid.scales.astype(self.scheme.scales).astype(np.float32))
         if not np.isfinite(grid.scales).all():
             raise CheckpointError(
@@ -142,7 +146,7 @@ class QuantisedTensor:
     def each(self, make: Callable[[int, int], Made]) -> Iterator[Made]:
         """Yield what ``make`` returns for every part in order; other threads make those that come next."""
         parts = self.steps()
-        with ThreadPoolExecutor(THREADS) as pool:
+        with self.exact.held(), ThreadPoolExecutor(THREADS) as pool:
             made = deque(pool.submit(make, *part) for part in islice(parts, THREADS + 1))
             while made:
                 yield made.popleft().result()

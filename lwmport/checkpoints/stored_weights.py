@@ -5,17 +5,19 @@ reads the reconstructed values, so that both sides of a comparison have the same
 
 A scheme whose values need scales has more tensors in ``packed``: ``NAME`` are the codes in the tensor's own shape,
 ``NAME/blocks`` the same as bytes [channels, groups, bytes of a group], ``NAME/scales`` and ``NAME/zero_points`` what is
-stored of each group (`lwmport.checkpoints.quantised`).
+stored of each group (`lwmport.checkpoints.quantised`). Of a scheme that is turned all have the channels in front.
 """
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from lwmport.checkpoints.calibrated import CalibratedTensor, Rounder
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
-from lwmport.checkpoints.lazy.layouts import Cast
+from lwmport.checkpoints.layout import Layout
+from lwmport.checkpoints.lazy.layouts import Cast, Relaid, relaid
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
 from lwmport.checkpoints.rounded_bias import BiasPart, RoundedBias
@@ -104,6 +106,9 @@ def _stored(
     if not scheme.scales:
         halves = Cast(exact, scheme.dtype, name, ADVICE)
         return {name: halves}, Cast(halves, scheme.computed, name)
+    if scheme.turned and scheme.channel == -1:
+        parts, values = _stored(_last_in_front(exact), replace(scheme, channel=0), name, recent, rounder)
+        return parts, _front_last(values)
     tensor = QuantisedTensor(exact, scheme, name, recent)
     if scheme.method in CALIBRATED:
         tensor = CalibratedTensor(exact, scheme, name, recent, rounder)
@@ -111,3 +116,16 @@ def _stored(
     if not scheme.symmetric:
         parts[f"{name}/zero_points"] = Grids(tensor, "uint8")
     return parts, Values(tensor)
+
+
+def _last_in_front(tensor: Lazy) -> Lazy:
+    """Return a tensor [..., outputs] as [outputs, ...]."""
+    shape = tensor.spec.shape
+    axes = (len(shape) - 1, *range(len(shape) - 1))
+    return relaid(tensor, Layout(view=shape, axes=axes, shape=(shape[-1], *shape[:-1])))
+
+
+def _front_last(tensor: Lazy) -> Lazy:
+    """Return a tensor [outputs, ...] as [..., outputs]."""
+    shape = tensor.spec.shape
+    return Relaid(tensor, Layout(view=shape, axes=(*range(1, len(shape)), 0), shape=(*shape[1:], shape[0])))

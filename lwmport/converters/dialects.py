@@ -61,6 +61,9 @@ _TFLITE: Final = {
     "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
 }
 
+_INTEGERS: Final = {"w8a16": 3, "w8a8": 3, "w4a8": 3}
+"""Kinds of ``--quantize`` that LiteRT has kernels for -> the version of the schema, which there is one of."""
+
 HALF: Final = ("float16",)
 """Schemes of storage of the dialects that have a Cast or a DEQUANTIZE for them."""
 
@@ -126,6 +129,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         },
         static=True,
         stores=HALF,
+        quantizes=_INTEGERS,
+        rounding="tflite",
     ),
     "tflite": Dialect(
         name="tflite",
@@ -136,6 +141,8 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites=_TFLITE,
         static=True,
         stores=HALF,
+        quantizes=_INTEGERS,
+        rounding="tflite",
     ),
     "tf": Dialect(
         name="tf",

@@ -54,6 +54,7 @@ class Options:
         layout: axes of the pictures that go in, ``nchw`` or ``nhwc``; empty for those that the dialect wants.
         with_preprocessing: whether pictures come as bytes, which the model scales itself.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
+        rounding: the table of schemes that ``quantize`` is a name in (`lwmport.models.schemes.ROUNDINGS`).
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
@@ -81,6 +82,7 @@ class Options:
     layout: str = field(default="", metadata=ADDED)
     with_preprocessing: bool = field(default=False, metadata=ADDED)
     static: bool = False
+    rounding: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
         """Refuse types and values that no option has."""
@@ -100,6 +102,7 @@ class Options:
             attention=self.attention or wanted,
             static=self.static or dialect.static,
             layout=self.layout or dialect.layout,
+            rounding=dialect.rounding if self.quantize in INTEGERS else "",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,32 @@ INTEGERS: Final[dict[str, Scheme]] = {
 A group of 32 is what most readers take by default (onnxruntime's quantiser, llama.cpp).
 """
 
+TFLITE: Final[dict[str, Scheme]] = {
+    name: Scheme(
+        name=name,
+        bits=bits,
+        dtype="int8",
+        group=group,
+        scales=scales,
+        method="rtn",
+        activations=activations,
+        even=True,
+        turned=True,
+    )
+    for name, bits, group, scales, activations in (
+        ("w8a8", 8, 0, "float32", 8),
+        ("w4a8", 4, 32, "float16", 8),
+        ("w8a16", 8, 0, "float32", 0),
+    )
+}
+"""The same for the kernels of TFLite: a scale for each output at 8 bits, blocks at 4.
+
+LiteRT has no kernel for the missing one: its DEQUANTIZE does not know blocks.
+"""
+
+ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {"": INTEGERS, "tflite": TFLITE}
+"""Table of schemes, as a dialect names it -> what ``--quantize`` may name in it."""
+
 BLOCKS: Final[dict[str, Scheme]] = {
     name: Scheme(name=name, bits=bits, dtype="uint8", least=0)
     for name, bits in (("q8_0", 8), ("q6_k", 6), ("q5_0", 5), ("q4_k_m", 4), ("q4_1", 4), ("q4_0", 4))
@@ -36,6 +62,27 @@ UNCALIBRATED: Final = "rtn"
 
 KEPT: Final = ("float16", "float32")
 """What ``--keep PATTERN=...`` may keep a weight in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What an option beside ``--quantize`` may be in a table of schemes: its key, its values, and how that is said."""
+
+    key: str
+    values: tuple[object, ...]
+    said: str
+
+
+LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
+    "": (),
+    "tflite": (
+        Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
+        Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),
+        Limit(key="method", values=("", "rtn", "mse"), said="--method out of rtn, mse"),
+        Limit(key="recipe", values=((),), said="no --recipe"),
+    ),
+}
+"""Table of schemes -> the options that may be less in it than elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)

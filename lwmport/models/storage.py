@@ -10,8 +10,8 @@ from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
-from lwmport.models.schemes import BLOCKS, CALIBRATED, INTEGERS, SCHEMES, UNCALIBRATED, kept
-from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
+from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
+from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
 TABLE: Final = "embedding"
@@ -26,7 +26,7 @@ def scheme_of(options: Options) -> Scheme | None:
         return None
     if options.quantize in BLOCKS:
         return BLOCKS[options.quantize]
-    usual = INTEGERS[options.quantize]
+    usual = ROUNDINGS[options.rounding][options.quantize]
     return replace(
         usual,
         group=options.group_size or usual.group,
@@ -74,34 +74,40 @@ def bias_of(kernel: str) -> str:
 def rounding_kernels(component: Component, options: Options) -> tuple[str, ...]:
     """Return the kernels whose convolutions are to be of integers: what is multiplied is rounded too."""
     schemes = schemes_of(component, options)
-    return tuple(name for name, own in schemes.items() if own.activations and own.dtype == "int8")
+    return tuple(name for name, own in schemes.items() if own.activations and own.dtype == "int8" and not own.even)
 
 
 def rounding_products(component: Component, options: Options) -> tuple[str, ...]:
     """Return the matrices whose products round what is multiplied, a block at a time, while they run."""
     schemes = schemes_of(component, options)
-    return tuple(name for name, own in schemes.items() if own.activations and own.group)
+    return tuple(name for name, own in schemes.items() if own.activations and own.group and not own.even)
 
 
 def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]) -> Scheme | None:
     """Return the scheme of one weight of integers, None for a weight that is none of a product, a picture or a table.
 
     Groups lie along the inputs of a matrix and along the row of a table, which must be a whole number of groups wide:
-    readers of rows take no other. A kernel of a convolution has one scale for each output, and stays as it is where a
-    scale of so many values is too coarse: below 8 bits. Where what it is multiplied with is to be rounded, it also
-    stays if it is none of ``rounds``, those that the component lets be.
+    readers of rows take no other, and TFLite's products neither. A kernel of a convolution has one scale for each
+    output, and stays as it is where a scale of so many values is too coarse: below 8 bits. Where what it is multiplied
+    with is to be rounded, it also stays if it is none of ``rounds``, those that the component lets be, unless every
+    convolution of the format does that, as TFLite's do.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
-        return scheme
+        return scheme if not scheme.turned or _is_whole(scheme, spec.shape[0]) else None
     if scheme.method in CALIBRATED:  # what follows is no matrix of a product
         scheme = replace(scheme, method=UNCALIBRATED)
     if what == TABLE and rank == 2:
-        return replace(scheme, channel=0) if spec.shape[1] % scheme.group == 0 else None
-    rounded = not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
+        return replace(scheme, channel=0) if _is_whole(scheme, spec.shape[1]) else None
+    rounded = scheme.turned or not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
     if what == MATRIX and rank == 4 and scheme.bits >= 8 and rounded:
         return replace(scheme, dtype="int8", group=0, symmetric=True)
     return None
+
+
+def _is_whole(scheme: Scheme, size: int) -> bool:
+    """Return whether an axis is a whole number of groups long."""
+    return not scheme.group or size % scheme.group == 0
 
 
 def main_scheme(component: Component, options: Options) -> Scheme | None:
@@ -120,7 +126,9 @@ def stored_as(options: Options) -> str:
 def judged_in(options: Options) -> str:
     """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
     scheme = scheme_of(options)
-    return ROUNDED_PRODUCTS if scheme is not None and scheme.activations else options.precision
+    if scheme is None or not scheme.activations:
+        return options.precision
+    return ROUNDED_BY_TENSOR if scheme.even else ROUNDED_PRODUCTS
 
 
 def written_bytes(component: Component, options: Options) -> int:

@@ -17,3 +17,12 @@ METHODS: Final = Registry(
 
 Under ``gptq`` it gets values that make good what was lost before (`lwmport.quantise.gptq`).
 """
+
+EVEN: Final = Registry(
+    "method of quantisation",
+    {
+        "rtn": "lwmport.quantise.even:nearest_even_grid",
+        "mse": "lwmport.quantise.even:least_error_even_grid",
+    },
+)
+"""The same for grids with positive scales and zero in the middle."""

@@ -21,19 +21,29 @@ def least_error_grid(values: Array, axis: int, bits: int, *, symmetric: bool, co
     ``costs`` are what an error at each value costs, to broadcast over the values.
     """
     usual = nearest_grid(values, axis, bits, symmetric=symmetric)
-    best, least = usual, squared_error(values, usual, axis, bits, costs)
+    return drawn_in(values, usual, axis, bits, symmetric=symmetric, costs=costs)
+
+
+def drawn_in(
+    values: Array, usual: Grid, axis: int, bits: int, *, symmetric: bool, floor: int = 0, costs: Array | float = 1.0
+) -> Grid:
+    """Return a grid, or the same drawn in by the factor that fits best; no code is below ``floor``."""
+    best, least = usual, squared_error(values, usual, axis, bits, floor, costs)
     for factor in FACTORS[1:]:
         grid = narrowed(values, usual, axis, bits, np.float32(factor), symmetric=symmetric)
-        error = squared_error(values, grid, axis, bits, costs)
+        error = squared_error(values, grid, axis, bits, floor, costs)
         better = error < least
         best = Grid(*(np.where(better, new, old) for new, old in zip(grid, best, strict=True)))
         least = np.minimum(error, least)
     return best
 
 
-def squared_error(values: Array, grid: Grid, axis: int, bits: int, costs: Array | float = 1.0) -> Array:
-    """Return the sum of the squared errors of each group by what they cost, float32 with 1 on the axis."""
-    found = values_of(codes_of(values, grid, bits), grid)
+def squared_error(values: Array, grid: Grid, axis: int, bits: int, floor: int = 0, costs: Array | float = 1.0) -> Array:
+    """Return the sum of the squared errors of each group by what they cost, float32 with 1 on the axis.
+
+    No code is below ``floor``.
+    """
+    found = values_of(codes_of(values, grid, bits, floor), grid)
     found -= values
     np.square(found, out=found)
     found *= np.float32(costs)

@@ -50,15 +50,17 @@ def without_least(grid: Grid, bits: int) -> Grid:
     return Grid(np.abs(grid.scales) * (middle_ / (middle_ - 1)), grid.zeros)
 
 
-def codes_of(values: Array, grid: Grid, bits: int) -> Array:
+def codes_of(values: Array, grid: Grid, bits: int, least: int = 0) -> Array:
     """Return the nearest code of each value, uint8: ``round(value * (1 / scale) + zero)``, halves away from zero.
+
+    None is below ``least``.
 
     Twice the number is cut off and half of what is left rounds as wanted: n + 1/2 becomes 2n + 1, then n + 1.
     """
     # Two is a power of two: it changes no rounding of the product and of the sum.
     doubled = values * (2 * reciprocals(grid.scales))
     doubled += 2 * grid.zeros.astype(np.float32)
-    np.clip(doubled, 0, 2 * ((1 << bits) - 1), out=doubled)
+    np.clip(doubled, 2 * least, 2 * ((1 << bits) - 1), out=doubled)
     codes = doubled.astype(np.uint8 if bits < 8 else np.uint16)
     codes += 1
     codes >>= 1

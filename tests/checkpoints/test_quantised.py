@@ -13,8 +13,9 @@ from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.stored_weights import StoredWeights, reference_name, stored_of
 from lwmport.checkpoints.streaming import PIECE, pieces_of
 from lwmport.errors import CheckpointError
-from lwmport.models.schemes import INTEGERS
+from lwmport.models.schemes import INTEGERS, TFLITE
 from lwmport.quantise.packing import unpacked
+from lwmport.quantise.rounding import middle
 from lwmport.types import Array, Scheme, WeightSpec
 
 W4 = INTEGERS["w4a16"]
@@ -106,3 +107,24 @@ def test_the_reference_says_how_weights_are_rounded() -> None:
     assert reference_name("JAX", weights) == "JAX, weights rounded to w4a16 (groups of 32, symmetric, rtn)"
     assert stored_of(weights) == {"a/kernel": W4}
     assert not stored_of(weights.exact)
+
+
+KERNEL = np.random.default_rng(11).standard_normal((3, 3, 32, 5)).astype(np.float32)
+LINES = np.random.default_rng(12).standard_normal((64, 6)).astype(np.float32)
+TURNED = {"matrix of blocks": ("w4a8", LINES), "matrix of channels": ("w8a8", LINES), "kernel": ("w8a8", KERNEL)}
+
+
+@pytest.mark.parametrize("case", TURNED)
+def test_what_is_turned_has_its_outputs_in_front(case: str, weights_of: Callable[..., Any]) -> None:
+    name, array = TURNED[case]
+    scheme = TFLITE[name]
+    weights = StoredWeights(weights_of({"a/kernel": array}), scheme, {"a/kernel": scheme})
+    rows = np.moveaxis(array, -1, 0).reshape(array.shape[-1], -1)
+    grouped = rows.reshape(len(rows), -1, scheme.group or rows.shape[1])
+    scales = weights.packed.read("a/kernel/scales").astype(np.float32)
+    codes = unpacked(weights.packed.read("a/kernel/blocks"), scheme.bits, grouped.shape[2]).astype(int)
+    codes -= middle(scheme.bits)
+    assert np.array_equal(codes, np.rint(grouped / scales[..., None]))
+    made = (codes * scales[..., None]).astype(np.float32).reshape(len(rows), *array.shape[:-1])
+    assert np.array_equal(weights.read("a/kernel"), np.moveaxis(made, 0, -1))
+    assert set(weights.packed.specs) == {"a/kernel", "a/kernel/blocks", "a/kernel/scales"}

@@ -1,5 +1,6 @@
 """A tensor in another order of its elements, and in another dtype."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -21,10 +22,23 @@ class Relaid(Lazy):
     def __init__(self, source: Lazy, layout: Layout) -> None:
         super().__init__(WeightSpec(shape=layout.shape, dtype=source.spec.dtype))
         self._source, self._layout = source, layout
+        self._held: Array | None = None
 
     def rows(self, begin: int, end: int) -> Array:
         """Return rows in the new order; of a mapped tensor only the pages that hold them are read."""
-        return self._rows(self._source.read(), begin, end)
+        return self._rows(self._source.read() if self._held is None else self._held, begin, end)
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Keep the tensor as it is stored, which takes no memory where a file is mapped."""
+        return self._holding()
+
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        self._held = self._source.read()
+        try:
+            yield
+        finally:
+            self._held = None
 
     def pieces(self) -> Iterator[Array]:
         """Yield all values in the new order, as 1-D arrays of a few MiB."""
@@ -89,6 +103,10 @@ class Cast(Lazy):
     def read(self) -> Array:
         """Return the tensor; the source itself where the dtype is the same already."""
         return self._source.read() if self._source.spec == self.spec else super().read()
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Keep what is cast."""
+        return self._source.held()
 
     def relaid(self, layout: Layout) -> "Cast":
         """Return the tensor in another order of its elements, turned before it is cast."""

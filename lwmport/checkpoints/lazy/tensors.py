@@ -3,6 +3,7 @@
 Each is read in blocks of rows or in pieces, so that nothing larger than a few MiB need be in memory at once.
 """
 
+import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -46,6 +47,10 @@ class Lazy(ABC):
         step = self.step(PIECE)
         for begin in range(0, self.row_count, step):
             yield self.rows(begin, min(begin + step, self.row_count)).reshape(-1)
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Keep meanwhile what would else be read again for each block of rows."""
+        return contextlib.nullcontext()
 
     def read(self) -> Array:
         """Return the whole tensor, read-only: mapped where the file holds it so, else put together from `pieces`.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from lwmport.converters.tflite import quantised
 from lwmport.converters.tflite.bias import take_bias
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
@@ -22,7 +23,7 @@ def dot_general(e: Emitter, equation: Any) -> None:
         bias = None
         if len(right_free) == 1 and rows == shape_of(out)[:-1]:
             out, bias = take_bias(e, out, len(rows))
-        value = fully_connected(e, source, _matrix(e, right, right_free, right_sum), bias)
+        value = fully_connected(e, source, _weights(e, right, right_free, right_sum), bias)
     else:
         value = _batch_matmul(e, left, (left_batch, left_free, left_sum), right, (right_batch, right_sum, right_free))
     e.bind(out, _reshaped(e, value, shape_of(out)))
@@ -31,7 +32,7 @@ def dot_general(e: Emitter, equation: Any) -> None:
 def fully_connected(e: Emitter, source: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
     """Emit source [..., k] times matrix [n, k] plus bias [n]; all leading axes stay."""
     shape = (*source.shape[:-1], matrix.shape[0])
-    options = {"keepNumDims": True}
+    options = {"keepNumDims": True, **({"asymmetricQuantizeInputs": True} if matrix.scales else {})}
     inputs = [source, matrix] if bias is None else [source, matrix, bias]
     return e.graph.operation("FULLY_CONNECTED", inputs, shape, source.dtype, options)
 
@@ -44,6 +45,14 @@ def free(atom: Any, summed: Sequence[int], batch: Sequence[int]) -> tuple[int, .
 def size(atom: Any, axes: Sequence[int]) -> Any:
     """Return the number of elements over some axes of an atom."""
     return product([shape_of(atom)[axis] for axis in axes])
+
+
+def _weights(e: Emitter, atom: Any, rows: Sequence[int], columns: Sequence[int]) -> Tensor:
+    """Return a constant as [rows, columns], in integers if it is stored so."""
+    found = quantised.product_of(e, atom, columns)
+    if found is None:
+        return _matrix(e, atom, rows, columns)
+    return quantised.constant(e, found, [static_size(size(atom, axes)) for axes in (rows, columns)])
 
 
 def _matrix(e: Emitter, atom: Any, rows: Sequence[int], columns: Sequence[int]) -> Tensor:

@@ -21,6 +21,7 @@ from lwmport.converters.tflite import (
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.flatbuffer import Model
 from lwmport.converters.tflite.forms import FORMS
+from lwmport.converters.tflite.graph import Channels
 from lwmport.converters.tflite.writer import write_model
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import composite_name
@@ -79,9 +80,11 @@ def convert(program: Program, weights: Weights, dialect: Dialect, out: Path, pro
 
 
 def _constants(model: Model) -> Iterator[tuple[str | None, str, int]]:
-    """Yield checkpoint name, dtype and bytes of every constant."""
+    """Yield checkpoint name, dtype and bytes of every constant, and of the scales that lie in the tables."""
     for tensor in model.constants():
         yield tensor.source, tensor.dtype, tensor.nbytes
+        if isinstance(tensor.scales, Channels):
+            yield tensor.source, "float32", 4 * tensor.scales.count
 
 
 def native_rules(dialect: Dialect) -> dict[str, Rule]:

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from lwmport.converters.tflite import doubling, winograd
+from lwmport.converters.tflite import doubling, quantised, winograd
 from lwmport.converters.tflite.bias import take_bias
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
@@ -130,6 +130,9 @@ def _filter(e: Emitter, equation: Any, kernel: Any) -> Tensor:
     if not e.is_known(kernel):
         return e.transpose(e.read(kernel), order)
     shape = [kernel.aval.shape[axis] for axis in order]
+    found = quantised.kernel_of(e, kernel, order) if equation.params["feature_group_count"] == 1 else None
+    if found is not None:
+        return quantised.constant(e, found, shape)
     return e.constant(kernel, shape, lambda array: array.transpose(order), "ohwi")
 
 

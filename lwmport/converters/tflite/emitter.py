@@ -124,7 +124,7 @@ class Emitter(Walk["Emitter"]):
             )
 
         found = self.graph.shared(key, name, shape, dtype, produce, source)
-        return self._widened(found) if half else found
+        return self.widened(found) if half else found
 
     def _value(self, atom: Any) -> Array:
         """Return the value of a known atom, of a weight that is stored in another form in that."""
@@ -153,8 +153,8 @@ class Emitter(Walk["Emitter"]):
             atom = equation.invars[0]
         return not is_literal(atom) and str(atom.aval.dtype) == HALF and prod(atom.aval.shape) == size
 
-    def _widened(self, constant: Tensor) -> Tensor:
-        """Return a float16 constant in float32, by one DEQUANTIZE for all who read it."""
+    def widened(self, constant: Tensor) -> Tensor:
+        """Return a constant of float16 or of int8 in float32, by one DEQUANTIZE for all who read it."""
         if constant not in self._wide:
             self._wide[constant] = self.graph.operation("DEQUANTIZE", [constant], constant.shape, np.float32)
             self._stored[self._wide[constant]] = constant

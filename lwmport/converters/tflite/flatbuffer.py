@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lwmport.converters.tflite.graph import GraphBuilder, Operation, Tensor
+import numpy as np
+
+from lwmport.converters.tflite.graph import Blocks, Channels, GraphBuilder, Operation, Tensor
 from lwmport.converters.tflite.options import options_of, tensor_type
 from lwmport.converters.tflite.schema import flatbuffers, schema
 from lwmport.converters.tflite.sizes import shape_signature, static_shape
@@ -34,10 +36,11 @@ class Model:
     embedded: bool = False
 
     def tensors(self) -> list[Tensor]:
-        """Return every tensor, in the order in which the operators meet them."""
+        """Return every tensor, in the order in which the operators meet them; scales of blocks behind their codes."""
         met = [tensor for operation in self.graph.operations for tensor in (*operation.inputs, operation.output)]
-        found = [*self.inputs.values(), *met, *self.outputs.values()]
-        return list(dict.fromkeys(tensor for tensor in found if tensor is not None))
+        found = [tensor for tensor in (*self.inputs.values(), *met, *self.outputs.values()) if tensor is not None]
+        with_scales = (each for tensor in found for each in (tensor, _scales_of(tensor)))
+        return list(dict.fromkeys(tensor for tensor in with_scales if tensor is not None))
 
     def constants(self) -> list[Tensor]:
         """Return the tensors whose values the file holds."""
@@ -94,19 +97,53 @@ class Trailing:
         return schema.BufferEnd(builder)
 
 
+@dataclass(kw_only=True)
+class ChannelScales:
+    """The parameters of a tensor with a scale for each channel, which are zeros until they are known.
+
+    ``behind`` says where the first of them lies, in bytes from the end of the flatbuffer.
+    """
+
+    count: int
+    behind: int = field(default=0, init=False)
+
+    def Pack(self, builder: Any) -> Any:  # noqa: N802 - as above
+        """Write the table, and return where."""
+        scales = builder.CreateNumpyVector(np.zeros(self.count, np.float32))
+        self.behind = scales - VECTOR_HEAD
+        zero_points = builder.CreateNumpyVector(np.zeros(self.count, np.int64))
+        schema.QuantizationParametersStart(builder)
+        schema.QuantizationParametersAddScale(builder, scales)
+        schema.QuantizationParametersAddZeroPoint(builder, zero_points)
+        return schema.QuantizationParametersEnd(builder)
+
+
 Place = Inline | External | Trailing
 
 
-def pack(model: Model, buffers: Mapping[Tensor, Place]) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A flatbuffer, and where in it the scales of each tensor are to be written that has one for each channel."""
+
+    data: bytes
+    scales: Mapping[Tensor, int]
+
+
+def pack(model: Model, buffers: Mapping[Tensor, Place]) -> Packed:
     """Return the flatbuffer; its length does not depend on the offsets."""
     operations = model.graph.operations
     codes = list(dict.fromkeys((operation.op, version_of(operation)) for operation in operations))
     constants = list(buffers.values())
     metadata = _metadata(model)
+    channels = {
+        tensor: ChannelScales(count=tensor.scales.count)
+        for tensor in model.tensors()
+        if isinstance(tensor.scales, Channels)
+    }
     packed = schema.ModelT(
         version=SCHEMA_VERSION,
         operatorCodes=[_code(op, version) for op, version in codes],
-        subgraphs=[_subgraph(model, list(buffers), codes)],
+        subgraphs=[_subgraph(model, list(buffers), codes, channels)],
         description="lwmport",
         buffers=[schema.BufferT(), *constants, *metadata.values()],
         metadata=[schema.MetadataT(name=name, buffer=1 + len(constants) + i) for i, name in enumerate(metadata)],
@@ -114,7 +151,12 @@ def pack(model: Model, buffers: Mapping[Tensor, Place]) -> bytes:
     )
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(packed.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
+    data = bytes(builder.Output())
+    return Packed(data=data, scales={tensor: len(data) - each.behind for tensor, each in channels.items()})
+
+
+def _scales_of(tensor: Tensor) -> Tensor | None:
+    return tensor.scales.scales if isinstance(tensor.scales, Blocks) else None
 
 
 def _metadata(model: Model) -> dict[str, Inline]:
@@ -124,13 +166,26 @@ def _metadata(model: Model) -> dict[str, Inline]:
     return {"min_runtime_version": Inline(data=runtime), "lwmport": Inline(data=details)}
 
 
-def _subgraph(model: Model, constants: list[Tensor], codes: list[tuple[str, int]]) -> Any:
+def _subgraph(
+    model: Model,
+    constants: list[Tensor],
+    codes: list[tuple[str, int]],
+    channels: Mapping[Tensor, ChannelScales],
+) -> Any:
     tensors = model.tensors()
     index = {tensor: place for place, tensor in enumerate(tensors)}
     buffer = {tensor: place + 1 for place, tensor in enumerate(constants)}
     names = {tensor: name for name, tensor in model.outputs.items()}
     return schema.SubGraphT(
-        tensors=[_tensor(tensor, names.get(tensor, tensor.name), buffer.get(tensor, 0)) for tensor in tensors],
+        tensors=[
+            _tensor(
+                tensor,
+                names.get(tensor, tensor.name),
+                buffer.get(tensor, 0),
+                channels.get(tensor) or _block_scales(tensor, index),
+            )
+            for tensor in tensors
+        ],
         inputs=[index[tensor] for tensor in model.inputs.values()],
         outputs=[index[tensor] for tensor in model.outputs.values()],
         operators=[_operator(operation, index, codes) for operation in model.graph.operations],
@@ -138,7 +193,19 @@ def _subgraph(model: Model, constants: list[Tensor], codes: list[tuple[str, int]
     )
 
 
-def _tensor(tensor: Tensor, name: str, buffer: int) -> Any:
+def _block_scales(tensor: Tensor, index: Mapping[Tensor, int]) -> Any:
+    """Return the parameters of a tensor of blocks, None for any other."""
+    if not isinstance(tensor.scales, Blocks):
+        return None
+    details = schema.BlockwiseQuantizationT(
+        scales=index[tensor.scales.scales], zeroPoints=-1, blockSize=tensor.scales.size
+    )
+    return schema.QuantizationParametersT(
+        detailsType=schema.QuantizationDetails.BlockwiseQuantization, details=details, quantizedDimension=0
+    )
+
+
+def _tensor(tensor: Tensor, name: str, buffer: int, quantisation: Any) -> Any:
     return schema.TensorT(
         shape=list(static_shape(tensor.shape)),
         type=tensor_type(tensor.dtype),
@@ -146,6 +213,7 @@ def _tensor(tensor: Tensor, name: str, buffer: int) -> Any:
         name=name,
         shapeSignature=shape_signature(tensor.shape),
         hasRank=True,
+        quantization=quantisation,
     )
 
 

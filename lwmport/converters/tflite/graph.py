@@ -1,35 +1,60 @@
 """A TFLite graph under construction: operators by name, weights as promises that are kept while the file is written."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from lwmport.converters.tflite.half import computed
-from lwmport.converters.tflite.kernels import check_operator, check_tensor
+from lwmport.converters.tflite.kernels import BITS, check_operator, check_tensor
 from lwmport.converters.tflite.sizes import static_shape
 from lwmport.types import Array, Dim
+
+Produced: TypeAlias = Array | Iterator[Array]
+"""The values of a constant, or its bytes in the file's own order, in parts."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Channels:
+    """Codes with a scale for each entry of their first axis, which lie in the tables: ``count``, float32.
+
+    ``produce`` is called behind the codes.
+    """
+
+    count: int
+    produce: Callable[[], Array]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Blocks:
+    """Codes with a scale for each ``size`` values along their last axis, which are another constant."""
+
+    size: int
+    scales: "Tensor"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tensor:
     """A value of the graph: a constant if ``produce`` is given, which is called when the file is written.
 
-    ``source`` is the checkpoint name of a constant that comes from a weight.
+    ``source`` is the checkpoint name of a constant that comes from a weight. ``scales`` are those of integers that
+    stand for other numbers.
     """
 
     name: str
     shape: tuple[Dim, ...]
     dtype: str
     source: str | None = None
-    produce: Callable[[], Array] | None = None
+    produce: Callable[[], Produced] | None = None
+    scales: Channels | Blocks | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor at batch 1."""
-        return int(np.prod(static_shape(self.shape), dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        count = int(np.prod(static_shape(self.shape), dtype=np.int64))
+        return -(-count * BITS[self.dtype] // 8) if self.dtype in BITS else count * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +104,19 @@ class GraphBuilder:
         name: str,
         shape: Sequence[Dim],
         dtype: Any,
-        produce: Callable[[], Array] | None = None,
+        produce: Callable[[], Produced] | None = None,
         source: str | None = None,
+        scales: Channels | Blocks | None = None,
     ) -> Tensor:
         """Return a new tensor.
 
         Raises:
             LoweringError: TFLite has no kernels for the dtype or the rank.
         """
-        found = np.dtype(dtype).name
+        found = dtype if dtype in BITS else np.dtype(dtype).name
         check_tensor(f"{name} of {self.name}", tuple(shape), found)
-        return Tensor(name=self._unique(name), shape=tuple(shape), dtype=found, produce=produce, source=source)
+        own = self._unique(name)
+        return Tensor(name=own, shape=tuple(shape), dtype=found, source=source, produce=produce, scales=scales)
 
     def constant(self, array: Array) -> Tensor:
         """Return a small constant, shared by all who ask for an equal one."""
@@ -102,8 +129,12 @@ class GraphBuilder:
         self, key: Any, name: str, shape: Sequence[int], dtype: Any, produce: Callable[[], Array], source: str = ""
     ) -> Tensor:
         """Return the constant of a key, made on first request."""
+        return self.once(key, lambda: self.tensor(name, shape, dtype, produce, source or None))
+
+    def once(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
+        """Return the tensor of a key, made on first request."""
         if key not in self._shared:
-            self._shared[key] = self.tensor(name, shape, dtype, produce, source or None)
+            self._shared[key] = make()
         return self._shared[key]
 
     def integers(self, values: Sequence[int]) -> Tensor:

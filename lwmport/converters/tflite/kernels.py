@@ -7,9 +7,12 @@ from lwmport.errors import LoweringError
 DTYPES: Final = {"bool": "BOOL", "float32": "FLOAT32", "int32": "INT32", "int64": "INT64"}
 """Dtypes that most kernels take -> their names in the schema."""
 
-STORED: Final = {**DTYPES, "float16": "FLOAT16", "uint8": "UINT8"}
+STORED: Final = {**DTYPES, "float16": "FLOAT16", "uint8": "UINT8", "int8": "INT8", "int4": "INT4"}
 """Dtypes that a tensor may have; float16 is for weights and edges, uint8 for pictures; DEQUANTIZE and CAST make float32
-of them."""
+of them. int8 and int4 are for weights, whose readers know their scales."""
+
+BITS: Final = {"int4": 4}
+"""Dtypes of which a byte holds several values -> bits of a value."""
 
 MAX_RANK: Final = 6
 """XNNPACK's XNN_MAX_TENSOR_DIMS, and what LiteRT's own kernels transpose and broadcast."""
@@ -27,7 +30,8 @@ TAKES: Final = {
     **dict.fromkeys(("ADD", "CUMSUM", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MUL", "NEG"), _NUMBERS),
     **dict.fromkeys(("MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUB", "SUM"), _NUMBERS),
     **dict.fromkeys(("CAST", "GATHER"), frozenset(STORED)),
-    "DEQUANTIZE": frozenset({"float16"}),
+    "DEQUANTIZE": frozenset({"float16", "int8"}),
+    "EMBEDDING_LOOKUP": frozenset({"int32"}),
     **dict.fromkeys(("FLOOR_DIV", "FLOOR_MOD"), _NUMBERS),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "REDUCE_ALL", "REDUCE_ANY"), _BOOLEANS),
 }

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from lwmport.converters.tflite import quantised
 from lwmport.converters.tflite.emitter import Emitter, Rule
 from lwmport.converters.tflite.graph import Tensor
 from lwmport.converters.tflite.half import computed
@@ -63,7 +64,7 @@ def slice_(e: Emitter, equation: Any) -> None:
 
 
 def gather(e: Emitter, equation: Any) -> None:
-    """Emit GATHER for the rows of a table, the one gather that the models use."""
+    """Emit GATHER for the rows of a table, the one gather that the models use; of integers EMBEDDING_LOOKUP."""
     (table, indices), (out,) = equation.invars, equation.outvars
     numbers, sizes = equation.params["dimension_numbers"], tuple(equation.params["slice_sizes"])
     rows = (1, *table.aval.shape[1:])
@@ -73,6 +74,10 @@ def gather(e: Emitter, equation: Any) -> None:
         raise LoweringError(f"expected a gather of whole rows of a table, found {numbers} with slices {sizes}")
     if "PROMISE" not in str(equation.params["mode"]):
         raise LoweringError(f"expected a gather that promises to stay in bounds, found {equation.params['mode']}")
+    found = quantised.table_of(e, table)
+    if found is not None:
+        quantised.rows(e, found, _positions(e, indices), out)
+        return
     stored = e.narrow(table)
     operands = [stored, _positions(e, indices)]
     value = e.graph.operation("GATHER", operands, shape_of(out), stored.dtype, {"axis": 0, "batchDims": 0})

@@ -24,14 +24,17 @@ FIRST_RUNTIME: Final = {
     ("CONCATENATION", 1): "1.5.0",
     ("CONV_2D", 1): "1.5.0",
     ("CONV_2D", 2): "1.14.0",
+    ("CONV_2D", 5): "2.4.0",
     ("CONV_2D", 6): "2.9.0",
     ("COS", 1): "1.14.0",
     ("CUMSUM", 1): "2.4.0",
     ("DEPTHWISE_CONV_2D", 2): "1.12.0",
     ("DEQUANTIZE", 3): "1.15.0",
+    ("DEQUANTIZE", 5): "2.7.0",
     ("DIV", 1): "1.6.0",
     ("DIV", 2): "2.3.0",
     ("DYNAMIC_UPDATE_SLICE", 1): "2.9.0",
+    ("EMBEDDING_LOOKUP", 4): "2.18.0",
     ("EQUAL", 1): "1.14.0",
     ("EXP", 1): "1.7.0",
     ("FLOOR", 1): "1.9.0",
@@ -39,6 +42,8 @@ FIRST_RUNTIME: Final = {
     ("FLOOR_MOD", 1): "1.13.0",
     ("FULLY_CONNECTED", 5): "2.0.0",
     ("FULLY_CONNECTED", 6): "2.1.0",
+    ("FULLY_CONNECTED", 10): "2.11.0",
+    ("FULLY_CONNECTED", 12): "2.17.0",
     ("GATHER", 1): "1.6.0",
     ("GELU", 1): "2.9.0",
     ("GREATER", 1): "1.14.0",
@@ -132,7 +137,15 @@ def _sub(inputs: list[Tensor], dtype: str, rank: int) -> int:
 
 
 def _conv(inputs: list[Tensor], _dtype: str, _rank: int) -> int:
-    return 6 if inputs[0].shape[3] != inputs[1].shape[3] else 1
+    if inputs[0].shape[3] != inputs[1].shape[3]:
+        return 6
+    return 5 if inputs[1].dtype == "int8" else 1
+
+
+def _fully_connected(inputs: list[Tensor], _dtype: str, _rank: int) -> int:
+    """Return the version: 10 is the first that knows int4, and 12 the first that knows a scale for each output."""
+    plain = 6 if len(inputs) == 2 else 5
+    return {"int4": 10, "int8": 12}.get(inputs[1].dtype, plain)
 
 
 def _pad(_inputs: list[Tensor], dtype: str, rank: int) -> int:
@@ -149,9 +162,10 @@ FEATURES: Final = {
     "BROADCAST_TO": lambda _inputs, _dtype, _rank: 2,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": lambda _inputs, _dtype, _rank: 2,
-    "DEQUANTIZE": lambda _inputs, _dtype, _rank: 3,
+    "DEQUANTIZE": lambda _inputs, dtype, _rank: 5 if dtype == "int8" else 3,
     "DIV": lambda inputs, _dtype, rank: _wide_broadcast(inputs, rank, 2),
-    "FULLY_CONNECTED": lambda inputs, _dtype, _rank: 6 if len(inputs) == 2 else 5,
+    "EMBEDDING_LOOKUP": lambda _inputs, _dtype, _rank: 4,
+    "FULLY_CONNECTED": _fully_connected,
     "MAXIMUM": lambda inputs, _dtype, rank: _wide_broadcast(inputs, rank, 3),
     "MINIMUM": lambda inputs, _dtype, rank: _wide_broadcast(inputs, rank, 3),
     "MUL": lambda _inputs, dtype, _rank: 5 if dtype == "int64" else 1,

@@ -13,7 +13,7 @@ import numpy as np
 
 from lwmport import atomic
 from lwmport.converters.tflite.flatbuffer import VECTOR_HEAD, External, Inline, Model, Place, Trailing, pack
-from lwmport.converters.tflite.graph import Tensor
+from lwmport.converters.tflite.graph import Channels, Tensor
 from lwmport.converters.tflite.sizes import static_shape
 from lwmport.errors import LoweringError
 from lwmport.types import Array, Progress
@@ -42,18 +42,24 @@ def write_model(model: Model, path: Path, progress: Progress) -> None:
     """
     inline: dict[Tensor, Place] = {}
     large: list[Tensor] = []
+    scales: dict[Tensor, Array] = {}
     for tensor in model.constants():
         if tensor.nbytes < INLINE_BYTES:
-            inline[tensor] = Inline(data=_produce(tensor).tobytes())
+            inline[tensor] = Inline(data=b"".join(part.tobytes() for part in _parts(tensor)))
+            scales |= _scales(tensor)
         else:
             large.append(tensor)
     unplaced = {tensor: _at(model, tensor, _ANYWHERE, _ANYWHERE) for tensor in large}
-    places = _place(model, large, len(pack(model, inline | unplaced)))
+    places = _place(model, large, len(pack(model, inline | unplaced).data))
     if model.embedded:
         _check_length(places, path)
     with atomic.new_file(path) as file:
-        file.write(pack(model, inline | places))
-        _write_data(file, places, progress)
+        packed = pack(model, inline | places)
+        file.write(packed.data)
+        scales |= _write_data(file, places, progress)
+        for tensor, array in scales.items():
+            file.seek(packed.scales[tensor])
+            file.write(array.data)
 
 
 def _at(model: Model, tensor: Tensor, offset: int, length: int) -> Place:
@@ -84,18 +90,48 @@ def _check_length(places: Mapping[Tensor, Place], path: Path) -> None:
         )
 
 
-def _write_data(file: IO[bytes], places: Mapping[Tensor, Place], progress: Progress) -> None:
+def _write_data(file: IO[bytes], places: Mapping[Tensor, Place], progress: Progress) -> dict[Tensor, Array]:
+    """Write the weights, and return the scales that lie in the tables, which are known with their codes."""
     total, done = sum(tensor.nbytes for tensor in places), 0
+    scales: dict[Tensor, Array] = {}
     for tensor, place in places.items():
         if isinstance(place, Trailing):
             file.write(bytes(place.offset - VECTOR_HEAD - file.tell()))
             file.write(place.size.to_bytes(VECTOR_HEAD, "little"))
         elif isinstance(place, External):
             file.write(bytes(place.offset - file.tell()))
-        for strip in _strips(_produce(tensor)):
-            file.write(strip.data)
+        for part in _parts(tensor):
+            file.write(part.data)
+        scales |= _scales(tensor)
         done += tensor.nbytes
         progress(tensor.source or tensor.name, done, total)
+    return scales
+
+
+def _scales(tensor: Tensor) -> dict[Tensor, Array]:
+    """Return the scales of a tensor that has one for each channel, float32."""
+    if not isinstance(tensor.scales, Channels):
+        return {}
+    found = np.ascontiguousarray(tensor.scales.produce(), np.float32).reshape(-1)
+    if len(found) != tensor.scales.count:
+        raise LoweringError(f"expected {tensor.scales.count} scales for {tensor.name}, found {len(found)}")
+    return {tensor: found}
+
+
+def _parts(tensor: Tensor) -> Iterator[Array]:
+    """Yield the bytes of a constant in parts that lie one behind the other."""
+    if tensor.produce is None:
+        raise LoweringError(f"expected a constant, found the computed tensor {tensor.name}")
+    produced = tensor.produce()
+    if not isinstance(produced, Iterator):
+        yield from _strips(_checked(tensor, np.asarray(produced)))
+        return
+    found = 0
+    for piece in produced:
+        found += piece.nbytes
+        yield piece
+    if found != tensor.nbytes:
+        raise LoweringError(f"expected {tensor.nbytes} bytes for {tensor.name}, found {found}")
 
 
 def _strips(array: Array) -> Iterator[Array]:
@@ -108,10 +144,7 @@ def _strips(array: Array) -> Iterator[Array]:
         yield np.ascontiguousarray(array[start : start + size])
 
 
-def _produce(tensor: Tensor) -> Array:
-    if tensor.produce is None:
-        raise LoweringError(f"expected a constant, found the computed tensor {tensor.name}")
-    array = np.asarray(tensor.produce())
+def _checked(tensor: Tensor, array: Array) -> Array:
     if array.shape != static_shape(tensor.shape) or array.dtype.name != tensor.dtype:
         raise LoweringError(
             f"expected {tensor.dtype}{list(tensor.shape)} for {tensor.name}, found {array.dtype}{list(array.shape)}"

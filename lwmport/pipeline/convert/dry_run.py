@@ -88,7 +88,7 @@ def _model(work: Work, component: Component) -> PlannedModel:
     return PlannedModel(
         component=component.name,
         file=name,
-        weight_bytes=written_bytes(component, request.options),
+        weight_bytes=written_bytes(component, work.family.options),
         inputs=tuple(spec.name for spec in component.signature.inputs),
         outputs=tuple(spec.name for spec in component.signature.outputs),
         check=judge if request.validate else "not judged (--no-validate)",

@@ -7,10 +7,10 @@ from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
-from lwmport.models.options import USUAL_ATTENTION
+from lwmport.models.options import USUAL_ATTENTION, Options
 from lwmport.models.recipe import kinds_of, rules
-from lwmport.models.schemes import CALIBRATED
-from lwmport.options import OPTIONS, Place, values_of
+from lwmport.models.schemes import BLOCKS, CALIBRATED, LIMITS, ROUNDINGS
+from lwmport.options import OPTIONS, Place, values_of, words
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
@@ -23,8 +23,8 @@ def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
     Raises:
         UnusedOptionError: one does not; the message says who takes it.
     """
-    for option, words in unused(request, dialect):
-        raise UnusedOptionError(f"expected {words}; leave it out, or ask for what takes it", option)
+    for option, said in unused(request, dialect):
+        raise UnusedOptionError(f"expected {said}; leave it out, or ask for what takes it", option)
 
 
 def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
@@ -58,6 +58,7 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     if request.options.quantize:
         for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
             yield from _of_quantisation(kind, whom, dialect)
+        yield from _of_rounding(request.options, whom, dialect)
     if request.tokenizer and dialect.format not in WITH_TOKENIZER:
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):
@@ -96,6 +97,22 @@ def _of_quantisation(kind: str, whom: str, dialect: Dialect) -> Iterator[tuple[s
         yield "quantize", f"--quantize {kind} {where}, found {whom} ({takes})"
     elif dialect.opset < since:
         yield "quantize", f"--quantize {kind} at opset {since} or later, found opset {dialect.opset} for {whom}"
+
+
+def _of_rounding(options: Options, whom: str, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Yield options beside --quantize that the kernels of a dialect do not take."""
+    if options.quantize not in dialect.quantizes or options.quantize in BLOCKS:
+        return
+    where = f"{whom}, with --quantize {options.quantize}"
+    if options.group_size and not ROUNDINGS[dialect.rounding][options.quantize].group:
+        yield "group_size", f"no --group-size where each output has a scale, found {options.group_size} for {where}"
+    for limit in LIMITS[dialect.rounding]:
+        value = getattr(options, limit.key)
+        if value not in limit.values:
+            yield (
+                limit.key,
+                f"{limit.said} in the dialect {dialect.name!r}, found {' '.join(words({limit.key: value}))}",
+            )
 
 
 def quantising(kind: str) -> tuple[str, ...]:

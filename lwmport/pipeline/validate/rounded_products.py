@@ -12,8 +12,20 @@ from typing import Final
 from lwmport.pipeline.validate.judge import Judgement, judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.processors import processors
+from lwmport.registry import Registry
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import ROUNDED_PRODUCTS, Runner, Signature, Status
+from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Runner, Signature, Status
+
+ROUNDED: Final = (ROUNDED_PRODUCTS, ROUNDED_BY_TENSOR)
+
+OPENERS: Final = Registry(
+    "form of a file that computes in float32",
+    {
+        ".onnx": "lwmport.runtime.runners.float_products:open_with_float_products",
+        ".tflite": "lwmport.runtime.runners.litert_float_products:open_with_float_products",
+    },
+)
+"""Suffix -> what opens a file so that its products are in float32."""
 
 AGREES: Final = (
     "What is multiplied is rounded to 8 bits. With products in float32 in their place every output of this file agrees "
@@ -31,10 +43,10 @@ def judge_products(
 ) -> Judgement:
     """Return a verdict with that on the same file computing in float32, where ``precision`` is that of such a model.
 
-    A file that is not ONNX has no such form, and its verdict stays alone. Convolutions of integers have another second
-    verdict.
+    A file of another format has no such form, and its verdict stays alone. Convolutions of integers whose ranges are in
+    the file have another second verdict.
     """
-    rounds = precision == ROUNDED_PRODUCTS and not run.component.rounded and path.suffix == ".onnx"
+    rounds = precision in ROUNDED and not run.component.rounded and path.suffix in OPENERS
     if not rounds or judgement.validation.status is not Status.PASSED:
         return judgement
     exact = judge(path, signature, run, "float32", tell, _open).validation
@@ -47,6 +59,5 @@ def judge_products(
 
 
 def _open(path: Path, signature: Signature) -> Runner:
-    from lwmport.runtime.runners.float_products import open_with_float_products
-
-    return open_with_float_products(path, RunnerContext(threads=processors(), signature=signature))
+    runner: Runner = OPENERS[path.suffix](path, RunnerContext(threads=processors(), signature=signature))
+    return runner

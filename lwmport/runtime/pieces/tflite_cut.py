@@ -60,6 +60,7 @@ class Cut:
         chosen = [tables.main.operators[place] for place in operators]
         met = [place for each in chosen for side in (each.inputs, each.outputs) for place in ints(side) if place >= 0]
         met += [place for each in chosen for place in ints(each.intermediates) if place >= 0]
+        met += [scales for place in met if (scales := tables.block_scales(place)) is not None]
         self.places = {place: number for number, place in enumerate(dict.fromkeys([*met, *shapes]))}
         main = self._schema.SubGraphT(
             tensors=[self._tensor(place, shapes, values) for place in self.places],
@@ -75,6 +76,10 @@ class Cut:
     def _tensor(self, place: int, shapes: Mapping[int, tuple[int, ...]], values: Mapping[int, Array]) -> Any:
         """Return a tensor of the main subgraph, with the shape and the value that it is given."""
         found = copy(self._tables.main.tensors[place])
+        if (scales := self._tables.block_scales(place)) is not None:
+            found.quantization = copy(found.quantization)
+            found.quantization.details = copy(found.quantization.details)
+            found.quantization.details.scales = self.places[scales]
         if place in shapes:
             _reshape(found, shapes[place])
             found.buffer, found.isVariable = 0, False

@@ -89,9 +89,17 @@ class Tables:
         word = self._codes.get(number, f"operator {number}")
         return text(code.customCode) or word if word == "CUSTOM" else word
 
+    def block_scales(self, place: int) -> int | None:
+        """Return the tensor that holds the scales of one that is stored in blocks, None for any other."""
+        return _block_scales(self.main.tensors[place])
+
     def content(self, tensor: Any) -> Array:
         """Return the bytes of a tensor as they lie in the file, none where it has no value there."""
-        buffer = self.model.buffers[tensor.buffer]
+        return self.raw(tensor.buffer)
+
+    def raw(self, number: int) -> Array:
+        """Return the bytes of a buffer, mapped from the file where they lie behind its tables."""
+        buffer = self.model.buffers[number]
         if buffer.offset > 1:
             return np.frombuffer(self.data, np.uint8, buffer.size, buffer.offset)
         return np.asarray([] if buffer.data is None else buffer.data, np.uint8)
@@ -162,6 +170,12 @@ def _places(subgraph: Any) -> Iterator[int]:
     yield from (*ints(subgraph.inputs), *ints(subgraph.outputs))
     for each in subgraph.operators:
         yield from (*ints(each.inputs), *ints(each.outputs), *ints(each.intermediates))
+    yield from (found for tensor in subgraph.tensors if (found := _block_scales(tensor)) is not None)
+
+
+def _block_scales(tensor: Any) -> int | None:
+    details: Any = None if tensor.quantization is None else tensor.quantization.details
+    return int(details.scales) if hasattr(details, "blockSize") else None
 
 
 def _check_indices(what: str, found: Iterator[int], count: int) -> None:

@@ -33,6 +33,8 @@ AIPU_TFLITE: Final = replace(
     static=True,
     attention="unrolled",
     embedded=True,
+    quantizes={},
+    rounding="",
 )
 """Compass's parser knows no offsets of buffers, and reads weights behind the tables as zeros without a word. It fuses
 group norm, layer norm and RMS norm in these very forms."""

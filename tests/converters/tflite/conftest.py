@@ -14,7 +14,7 @@ from lwmport.converters.dialects import DIALECTS
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import trace
 from lwmport.models.schemes import SCHEMES
-from lwmport.types import Array, Artifact, Dialect
+from lwmport.types import Array, Artifact, Dialect, Scheme
 
 COMPOSITES: Final = DIALECTS["litert"].composites
 
@@ -83,8 +83,9 @@ def lower(
         dynamic: bool = False,
         composites: Mapping[str, Sequence[str]] = COMPOSITES,
         packed: Sequence[str] = (),
+        scheme: Scheme = SCHEMES["float16"],
     ) -> Lowered:
-        held = StoredWeights(weights_of(weights or {}), SCHEMES["float16"], dict.fromkeys(packed, SCHEMES["float16"]))
+        held = StoredWeights(weights_of(weights or {}), scheme, dict.fromkeys(packed, scheme))
         component = component_of(function, inputs, weights, dynamic=dynamic)
         program = trace(component, "dynamic" if dynamic else 1)
         artifact = convert(program, held, _dialect_of(composites), tmp_path, lambda *_: None)

@@ -204,7 +204,10 @@ def test_a_small_fault_in_a_model_that_rounds_its_products_fails_too(tmp_path: P
 
 def test_other_formats_and_opsets_are_refused_in_one_line(tmp_path: Path) -> None:
     for changes, expected in [
-        ({"format": "tflite", "dialect": None}, r"dialect out of ort, onnx, .*'litert' \(litert takes none\)"),
+        (
+            {"format": "tflite", "dialect": None},
+            r"out of ort, onnx, .*'litert' \(litert takes w8a16, w8a8, w4a8\)",
+        ),
         ({"opset": 17}, "--quantize w4a16 at opset 21 or later, found opset 17 for llama in the dialect 'onnx'"),
     ]:
         given = {"component": "llama", "format": "onnx", "dialect": "onnx", "config": LLAMA, **changes}
