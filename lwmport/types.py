@@ -282,7 +282,8 @@ class Dialect:
     (TFLite). One that is not ``lowered`` takes whole language models, whose weights get
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
     weights may have in it, ``stores`` the names of the schemes that it can store them by beside that. ``quantizes`` are
-    those of ``--quantize``, each with the first opset that has its operators.
+    those of ``--quantize``, each with the first opset that has its operators. ``packing`` is how a folder of it holds
+    quantised weights, one of `lwmport.models.packed_schemes.PACKINGS`; empty for a format that has no such choice.
     """
 
     name: str
@@ -298,6 +299,7 @@ class Dialect:
     precisions: tuple[str, ...] = ("float32", "float16")
     stores: tuple[str, ...] = ()
     quantizes: Mapping[str, int] = field(default_factory=dict)
+    packing: str = ""
 
     @property
     def layout(self) -> str:

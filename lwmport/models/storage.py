@@ -8,6 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
+from lwmport.models.packed_schemes import check_packed, matrices, packed_scheme, packed_schemes
 from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, kept
 from lwmport.types import ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
@@ -25,6 +26,8 @@ def scheme_of(options: Options) -> Scheme | None:
     if options.quantize in BLOCKS:
         return BLOCKS[options.quantize]
     usual = INTEGERS[options.quantize]
+    if options.packing:
+        usual = packed_scheme(usual, options.packing)
     return replace(
         usual,
         group=options.group_size or usual.group,
@@ -43,6 +46,8 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
         return {}
     if options.quantize in BLOCKS:
         return block_schemes(component, options.quantize)
+    if options.packing:
+        return packed_schemes(component, scheme, options.packing, kept(options.keep))
     rules = kept(options.keep)
     found: dict[str, Scheme] = {}
     for name, spec in component.weights.items():
@@ -115,13 +120,16 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     taken = {
         name: own for component in components for name, own in schemes_of(component, replace(options, keep=())).items()
     }
+    if options.packing:
+        check_packed(options)
+        taken |= {name: scheme for component in components for name in matrices(component)}
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
             "leave it out",
             key,
         )
-    if scheme.scales and not any(own.group for own in taken.values()):
+    if scheme.scales and not options.packing and not any(own.group for own in taken.values()):
         _check_channels(options, names)
     for rule in kept(options.keep):
         if not any(fnmatchcase(name, rule.pattern) for name in taken):
