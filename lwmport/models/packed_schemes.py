@@ -90,7 +90,9 @@ def check_packed(options: Options) -> None:
     own, kind = PACKINGS[options.packing], f"--quantize {options.quantize} in {options.packing}"
     if options.quantize in own.channels and options.group_size:
         found = f"{kind}, which has a scale for each output"
-        raise UnusedOptionError(f"expected --group-size of a kind with groups, found {found}; leave it out", "group_size")
+        raise UnusedOptionError(
+            f"expected --group-size of a kind with groups, found {found}; leave it out", "group_size"
+        )
     if options.quantize in own.symmetric and not options.symmetric:
         raise UnusedOptionError(
             f"expected --asymmetric of a kind with zero points, found {kind}, which has none; leave it out", "symmetric"

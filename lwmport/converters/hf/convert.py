@@ -53,7 +53,10 @@ def convert(component: Component, weights: Weights, dialect: Dialect, out: Path,
         path=folder,
         files=(*written, *(folder / name for name in texts)),
         signature=component.signature,
-        details={**details, **stored_details(weights, [(one.name, one.spec.dtype, one.spec.nbytes) for one in tensors])},
+        details={
+            **details,
+            **stored_details(weights, [(one.name, one.spec.dtype, one.spec.nbytes) for one in tensors]),
+        },
         sha256={path.name: sha256 for path, sha256 in written.items() if sha256},
     )
 
@@ -70,9 +73,7 @@ def _write(tensors: Sequence[Item], folder: Path, packing: Format | None, progre
     )
 
 
-def _folder(
-    family: HuggingFace, config: Mapping[str, Any], weights: StoredWeights, tensors: Sequence[Item]
-) -> Folder:
+def _folder(family: HuggingFace, config: Mapping[str, Any], weights: StoredWeights, tensors: Sequence[Item]) -> Folder:
     quantised, ignored = [], []
     for tensor in family.tensors(config):
         name, there = tensor.parts[0]

@@ -24,7 +24,10 @@ def pack(matrix: PackedMatrix) -> list[Item]:
     groups, less = matrix.scales.spec.shape[1], 1 if matrix.scheme.symmetric else 0
     return [
         made(
-            f"{name}.qweight", (words_of(inputs, bits), outputs), "int32", lambda: in_words(matrix.codes.read().T, bits, 0)
+            f"{name}.qweight",
+            (words_of(inputs, bits), outputs),
+            "int32",
+            lambda: in_words(matrix.codes.read().T, bits, 0),
         ),
         made(
             f"{name}.qzeros",

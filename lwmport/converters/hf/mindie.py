@@ -40,9 +40,7 @@ def config(_: Folder) -> dict[str, Any]:
 def files(folder: Folder) -> Mapping[str, Any]:
     """Return the description: the kind of every tensor."""
     quantised = set(folder.quantised)
-    kinds = {
-        item.name: KIND.upper() if item.name.rpartition(".")[0] in quantised else "FLOAT" for item in folder.items
-    }
+    kinds = {item.name: KIND.upper() if item.name.rpartition(".")[0] in quantised else "FLOAT" for item in folder.items}
     return dict.fromkeys(DESCRIPTIONS, {"model_quant_type": KIND.upper(), **kinds})
 
 

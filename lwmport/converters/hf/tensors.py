@@ -40,7 +40,9 @@ def packed_items(family: HuggingFace, config: Mapping[str, Any], weights: Stored
         schemes = {weights.stored[name].name if name in weights.stored else "float32" for name, _ in tensor.parts}
         if len(schemes) > 1:
             names = " and ".join(name for name, _ in tensor.parts)
-            raise LoweringError(f"expected {names} in one dtype, for they become one tensor; give --keep a pattern for both")
+            raise LoweringError(
+                f"expected {names} in one dtype, for they become one tensor; give --keep a pattern for both"
+            )
         name, there = tensor.parts[0]
         if name in weights.stored and weights.stored[name].scales:
             found += packer(_matrix(weights, tensor.name, name, there, family.heads_of(there, config)))
@@ -63,7 +65,9 @@ def _as_stored(family: HuggingFace, config: Mapping[str, Any], weights: StoredWe
     """Return a tensor that is not quantised: in the dtype that is stored."""
     halves = tensor.parts[0][0] in weights.stored
     there = weights.packed if halves else weights
-    return _rows(tensor.name, [_laid_out(there, name, other, family.heads_of(other, config)) for name, other in tensor.parts])
+    return _rows(
+        tensor.name, [_laid_out(there, name, other, family.heads_of(other, config)) for name, other in tensor.parts]
+    )
 
 
 def _laid_out(weights: Weights, name: str, there: HfName, heads: int) -> Lazy:

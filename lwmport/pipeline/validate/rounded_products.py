@@ -31,11 +31,12 @@ def judge_products(
 ) -> Judgement:
     """Return a verdict with that on the same file computing in float32, where ``precision`` is that of such a model.
 
-    A file that is not ONNX has no such form, and its verdict stays alone.
+    A file of another kind than ONNX or a folder of Hugging Face has no such form, and its verdict stays alone.
     """
-    if precision != ROUNDED_PRODUCTS or path.suffix != ".onnx" or judgement.validation.status is not Status.PASSED:
+    opener = _OPENERS.get(path.suffix)
+    if precision != ROUNDED_PRODUCTS or opener is None or judgement.validation.status is not Status.PASSED:
         return judgement
-    exact = judge(path, signature, run, "float32", tell, _open).validation
+    exact = judge(path, signature, run, "float32", tell, opener).validation
     if exact.status is Status.PASSED:
         return replace(judgement, notes=(*judgement.notes, AGREES))
     failed = (diff for diff in exact.diffs if diff.status is not Status.PASSED)
@@ -44,7 +45,16 @@ def judge_products(
     return replace(judgement, validation=replace(judgement.validation, status=exact.status, reason=reason, diffs=diffs))
 
 
-def _open(path: Path, signature: Signature) -> Runner:
+def _open_onnx(path: Path, signature: Signature) -> Runner:
     from lwmport.runtime.runners.float_products import open_with_float_products
 
     return open_with_float_products(path, RunnerContext(threads=processors(), signature=signature))
+
+
+def _open_folder(path: Path, signature: Signature) -> Runner:
+    from lwmport.runtime.runners.transformers import open_read_back
+
+    return open_read_back(path, RunnerContext(threads=processors(), signature=signature))
+
+
+_OPENERS: Final = {".onnx": _open_onnx, ".hf": _open_folder}

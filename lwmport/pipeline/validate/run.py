@@ -29,6 +29,7 @@ from lwmport.pipeline.validate.judge import (
 )
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
 from lwmport.pipeline.validate.rounded_products import judge_products
+from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
@@ -210,6 +211,7 @@ def _judged(
     judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
     if known.ours:
         judgement = judge_products(judgement, subject.path, part.signature, run, precision, observer.phase)
+        judgement = judge_weights(judgement, component, subject.path, held)
     costs = _Costs(
         notes=storage_notes(part, held, first, exact[0]),
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),
