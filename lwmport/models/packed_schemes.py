@@ -97,7 +97,7 @@ def check_packed(options: Options) -> None:
         raise UnusedOptionError(
             f"expected --asymmetric of a kind with zero points, found {kind}, which has none; leave it out", "symmetric"
         )
-    wide = next((rule for rule in kept(options.keep) if rule.dtype != own.others and own.others != "float32"), None)
+    wide = next((rule for rule in kept(options.keep) if own.others not in (rule.dtype, "float32")), None)
     if wide is not None:
         found = f"--keep {wide.pattern}={wide.dtype}"
         raise UnusedOptionError(

@@ -50,8 +50,9 @@ def write_sharded(
     """Write the tensors into ``folder``, which must exist; their order is kept across files.
 
     The caller makes the folder appear whole (`lwmport.atomic.new_folder`). A tensor above ``shard_bytes`` has a file
-    of its own. ``single`` is what the file is called where there is one alone. ``progress`` is called with the name of a tensor and the bytes of all tensors so far. What an
-    interrupted run has written is not written again (`lwmport.journal`).
+    of its own. ``single`` is what the file is called where there is one alone. ``progress`` is called with the name of
+    a tensor and the bytes of all tensors so far. What an interrupted run has written is not written again
+    (`lwmport.journal`).
 
     Returns:
         every file and its SHA-256.

@@ -1,7 +1,7 @@
 """compressed-tensors, which transformers and vLLM read: ``pack-quantized``, and ``int-quantized`` for 8-bit products.
 
-A code is stored in words of 32 bits as an unsigned number, 2^(bits - 1) more than the signed one that readers unpack; so
-are zero points, whose words run along the outputs.
+A code is stored in words of 32 bits as an unsigned number, 2^(bits - 1) more than the signed one that readers unpack.
+So are zero points, whose words run along the outputs.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """GPTQ's layout, which GPTQModel, vLLM and others read: words of codes along the inputs, zero points along the outputs.
 
-Files of the first version ("gptq") hold each zero point minus one, and readers add one to whole words: a zero point of 0
-would spill into its neighbour. So only symmetric weights are written in it. Others are written in the second
+Files of the first version ("gptq") hold each zero point minus one, and readers add one to whole words: a zero point of
+0 would spill into its neighbour. So only symmetric weights are written in it. Others are written in the second
 ("gptq_v2"), which holds zero points as they are.
 """
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from lwmport.checkpoints.writers.safetensors_folder import Item
 from lwmport.converters.hf.packings import Folder, Format, PackedMatrix, in_words, made, words_of, zeros_of
-from lwmport.types import Scheme
 
 FIRST: Final = "gptq"
 SECOND: Final = "gptq_v2"
@@ -51,7 +50,7 @@ def files(folder: Folder) -> dict[str, Any]:
 
 
 def _settings(folder: Folder) -> dict[str, Any]:
-    scheme: Scheme = folder.scheme
+    scheme = folder.scheme
     found = {
         "bits": scheme.bits,
         "group_size": scheme.group,

@@ -41,7 +41,7 @@ def files(folder: Folder) -> Mapping[str, Any]:
     """Return the description: the kind of every tensor."""
     quantised = set(folder.quantised)
     kinds = {item.name: KIND.upper() if item.name.rpartition(".")[0] in quantised else "FLOAT" for item in folder.items}
-    return dict.fromkeys(DESCRIPTIONS, {"model_quant_type": KIND.upper(), **kinds})
+    return {name: {"model_quant_type": KIND.upper(), **kinds} for name in DESCRIPTIONS}
 
 
 FORMAT: Final = Format(pack=pack, config=config, files=files, weights=f"quant_model_weight_{KIND}.safetensors")

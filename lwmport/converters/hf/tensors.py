@@ -52,13 +52,17 @@ def packed_items(family: HuggingFace, config: Mapping[str, Any], weights: Stored
 
 
 def _matrix(weights: StoredWeights, written: str, name: str, there: HfName, heads: int) -> PackedMatrix:
-    scheme, parts = weights.stored[name], (name, f"{name}/scales", f"{name}/zero_points")
-    codes, scales, zeros = (
-        _laid_out(weights.packed, part, there, heads) if part in weights.packed.specs else None for part in parts
+    def part(end: str) -> Lazy:
+        return _laid_out(weights.packed, f"{name}{end}", there, heads)
+
+    scheme = weights.stored[name]
+    return PackedMatrix(
+        name=written.removesuffix(".weight"),
+        scheme=scheme,
+        codes=part(""),
+        scales=part("/scales"),
+        zeros=None if scheme.symmetric else part("/zero_points"),
     )
-    assert codes is not None
-    assert scales is not None
-    return PackedMatrix(name=written.removesuffix(".weight"), scheme=scheme, codes=codes, scales=scales, zeros=zeros)
 
 
 def _as_stored(family: HuggingFace, config: Mapping[str, Any], weights: StoredWeights, tensor: HfTensor) -> Item:

@@ -29,10 +29,10 @@ from lwmport.pipeline.validate.judge import (
 )
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
 from lwmport.pipeline.validate.rounded_products import judge_products
-from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
+from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion

@@ -24,7 +24,7 @@ from lwmport.validators.values import value_metrics
 SUFFIX: Final = ".hf"
 EXACT: Final = Tolerance(atol=0.0, rtol=0.0, why="Codes, scales and zero points are stored exactly.")
 NOT_ROUNDED: Final = (
-    "What is multiplied was not rounded to 8 bits when this folder ran here: compressed-tensors is not installed, so its "
+    "What is multiplied was not rounded to 8 bits when this folder ran here: compressed-tensors is not installed, so "
     "weights were read back and multiplied in float32."
 )
 

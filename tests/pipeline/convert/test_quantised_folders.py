@@ -1,4 +1,4 @@
-"""``--to hf --quantize``: the tensors that each reader expects, a tight verdict, and faults that it must not let pass."""
+"""``--to hf --quantize``: the tensors that each reader expects, a tight verdict, and faults that it must not pass."""
 
 import json
 import shutil
