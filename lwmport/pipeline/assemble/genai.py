@@ -62,17 +62,15 @@ def settings(made: Manifest, where: str, tokenizer: Tokenizer) -> str:
     Raises:
         ArtifactError: the model is of a family that tells no context length.
     """
-    part = _part(made)
-    layers, fields = _layers(part), _fields(made)
-    past = _named(part.signature.inputs)[CACHES[0] % 0]
-    logits = _named(part.signature.outputs)["logits"]
-    given = _named(part.signature.inputs)
+    part, fields = _part(made), _fields(made)
+    given, found = _named(part.signature.inputs), _named(part.signature.outputs)
+    past, layers = given[CACHES[0] % 0], _layers(part)
     model = {
         "type": KIND,
-        "vocab_size": logits.shape[-1],
+        "vocab_size": found["logits"].shape[-1],
         "context_length": fields["max_position_embeddings"],
         "eos_token_id": tokenizer.end,
-        "pad_token_id": tokenizer.end if tokenizer.pad is None else tokenizer.pad,
+        "pad_token_id": tokenizer.pad,
         "decoder": {
             "filename": f"{where}/{part.path}",
             "hidden_size": fields["hidden_size"],
@@ -97,7 +95,9 @@ def settings(made: Manifest, where: str, tokenizer: Tokenizer) -> str:
 def _part(made: Manifest) -> ComponentEntry:
     if len(made.components) != 1:
         names = ", ".join(part.name for part in made.components)
-        raise ArtifactError(f"expected one model that takes any length for genai, found {names}; convert without --static")
+        raise ArtifactError(
+            f"expected one model that takes any length for genai, found {names}; name a dialect that is not static"
+        )
     return made.components[0]
 
 

@@ -31,7 +31,6 @@ from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.session.layout import IDS
 
-
 ENGINES: Final = ("genai",)
 """Engines of others that run an assembled folder as it is."""
 
