@@ -65,7 +65,7 @@ def settings(made: Manifest, where: str, tokenizer: Tokenizer) -> str:
     part, fields = _part(made), _fields(made)
     given, found = _named(part.signature.inputs), _named(part.signature.outputs)
     past, layers = given[CACHES[0] % 0], _layers(part)
-    model = {
+    model: dict[str, Any] = {
         "type": KIND,
         "vocab_size": found["logits"].shape[-1],
         "context_length": fields["max_position_embeddings"],

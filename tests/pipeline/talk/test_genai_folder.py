@@ -105,12 +105,12 @@ def test_what_the_engine_cannot_run_is_refused(parts: dict[str, Path], model: Pa
         assemble(**parts, **out)
     with pytest.raises(ArtifactError, match="and a cache for genai, found the input vision_masks"):
         assemble(language=parts["language"], tokenizer=tokenizer, **out)
-    with pytest.raises(UsageError, match="which genai reads, found no tokenizer_config.json"):
+    with pytest.raises(UsageError, match="which genai reads, found no tokenizer_config"):
         assemble(language=language, tokenizer=bare, **out)
     with pytest.raises(UsageError, match="a engine out of genai, found 'vllm'"):
         assemble(language=language, tokenizer=tokenizer, out=tmp_path / "out", engine="vllm")
     silent = write_tokenizer(tmp_path / "silent", {"bos_token": "<s>"})
-    with pytest.raises(PortError, match="expected eos_token in .*, where genai stops, found none"):
+    with pytest.raises(PortError, match="where genai stops, found none"):
         assemble(language=language, tokenizer=silent, **out)
     assert not (tmp_path / "out").exists()
     assert manifest.read(language).components
