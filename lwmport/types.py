@@ -312,7 +312,8 @@ class Dialect:
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
     weights may have in it, ``stores`` the names of the schemes that it can store them by beside that. ``quantizes`` are
     those of ``--quantize``, each with the first opset that has its operators; ``rounding`` is the table of schemes that
-    they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one.
+    they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one. ``packing`` is how a folder of it
+    holds quantised weights, one of `lwmport.models.packed_schemes.PACKINGS`; empty where there is no such choice.
     """
 
     name: str
@@ -329,6 +330,7 @@ class Dialect:
     stores: tuple[str, ...] = ()
     quantizes: Mapping[str, int] = field(default_factory=dict)
     rounding: str = ""
+    packing: str = ""
 
     @property
     def layout(self) -> str:

@@ -118,9 +118,10 @@ def _storage_choices(options: Options) -> Iterator[Choice]:
         yield Choice("storage", scheme.name, "--store")
         return
     yield Choice("quantisation", scheme.name, "--quantize")
-    if not scheme.group:
+    if not scheme.scales:
         return
-    yield Choice("values that share a scale", str(scheme.group), "--group-size" if options.group_size else "default")
+    shared = str(scheme.group) if scheme.group else "all of an output"
+    yield Choice("values that share a scale", shared, "--group-size" if options.group_size else "default")
     none, flag = ("none", "default") if scheme.symmetric else ("one a scale", "--asymmetric")
     yield Choice("zero points", none, flag)
     yield Choice("scales chosen by", scheme.method, "--method" if options.method else "default")

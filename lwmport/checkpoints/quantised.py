@@ -112,7 +112,7 @@ class QuantisedTensor:
         grid: Grid = self._choose(values, axis, self.scheme.bits, symmetric=self.scheme.symmetric, **more)
         if self.scheme.even:
             grid = grid._replace(scales=storable(grid.scales, self.scheme.scales))
-        elif self.scheme.activations and self.scheme.dtype == "int8":
+        elif self.scheme.activations and len(self.exact.spec.shape) == 4:
             grid = without_least(grid, self.scheme.bits)
         if self.scheme.scales != "float32" and not self.scheme.even:
             grid = grid._replace(scales=grid.scales.astype(self.scheme.scales).astype(np.float32))

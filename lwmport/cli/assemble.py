@@ -72,6 +72,14 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
     metavar="DIR",
     help="The folder of what was converted to turn tokens into embeddings, for a language model of --inputs embeds.",
 )
+@click.option(
+    "--for",
+    "engine",
+    type=click.Choice(["genai"]),
+    default="",
+    show_default=False,
+    help="Let another engine run the folder too: genai is onnxruntime-genai, which takes text alone, from --to onnx.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="The folder to make.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def assemble(as_json: bool, byte_tokenizer: bool, **options: Any) -> int:  # noqa: FBT001 - flags

@@ -55,6 +55,7 @@ class Options:
         with_preprocessing: whether pictures come as bytes, which the model scales itself.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
         rounding: the table of schemes that ``quantize`` is a name in (`lwmport.models.schemes.ROUNDINGS`).
+        packing: how a folder holds quantised weights, as the dialect says; empty where there is no folder.
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
@@ -83,6 +84,7 @@ class Options:
     with_preprocessing: bool = field(default=False, metadata=ADDED)
     static: bool = False
     rounding: str = field(default="", metadata=ADDED)
+    packing: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
         """Refuse types and values that no option has."""
@@ -95,7 +97,7 @@ class Options:
             raise UnusedOptionError(f"expected --attention unrolled for a ring of {self.ring}, found {found}", "ring")
 
     def completed(self, dialect: Dialect) -> "Options":
-        """Return the options with what a dialect wants where they leave it open: attention, sizes, axes of pictures."""
+        """Return the options with what a dialect wants where they leave it open: attention, sizes, axes, packing."""
         wanted = "" if dialect.attention == USUAL_ATTENTION else dialect.attention
         return replace(
             self,
@@ -103,6 +105,7 @@ class Options:
             static=self.static or dialect.static,
             layout=self.layout or dialect.layout,
             rounding=dialect.rounding if self.quantize in INTEGERS else "",
+            packing=self.packing or (dialect.packing if self.quantize else ""),
         )
 
     def to_json(self) -> dict[str, Any]:

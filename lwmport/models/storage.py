@@ -8,6 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
+from lwmport.models.packed_schemes import check_packed, matrices, packed_scheme, packed_schemes
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
 from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
@@ -27,6 +28,8 @@ def scheme_of(options: Options) -> Scheme | None:
     if options.quantize in BLOCKS:
         return BLOCKS[options.quantize]
     usual = ROUNDINGS[options.rounding][options.quantize]
+    if options.packing:
+        usual = packed_scheme(usual, options.packing)
     return replace(
         usual,
         group=options.group_size or usual.group,
@@ -45,6 +48,8 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
         return {}
     if options.quantize in BLOCKS:
         return block_schemes(component, options.quantize)
+    if options.packing:
+        return packed_schemes(component, scheme, options.packing, kept(options.keep))
     rules, recipe = kept(options.keep), list(recipe_rules(options.recipe))
     found: dict[str, Scheme] = {}
     for name, spec in component.weights.items():
@@ -73,8 +78,8 @@ def bias_of(kernel: str) -> str:
 
 def rounding_kernels(component: Component, options: Options) -> tuple[str, ...]:
     """Return the kernels whose convolutions are to be of integers: what is multiplied is rounded too."""
-    schemes = schemes_of(component, options)
-    return tuple(name for name, own in schemes.items() if own.activations and own.dtype == "int8" and not own.even)
+    schemes = {name: own for name, own in schemes_of(component, options).items() if own.activations and not own.even}
+    return tuple(name for name in schemes if len(component.weights[name].shape) == 4)
 
 
 def rounding_products(component: Component, options: Options) -> tuple[str, ...]:
@@ -151,13 +156,16 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
     plain = replace(options, keep=(), recipe=())
     taken = {name: own for component in components for name, own in schemes_of(component, plain).items()}
+    if options.packing:
+        check_packed(options)
+        taken |= {name: scheme for component in components for name in matrices(component)}
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
             "leave it out",
             key,
         )
-    if scheme.scales and not any(own.group for own in taken.values()):
+    if scheme.scales and not options.packing and not any(own.group for own in taken.values()):
         _check_channels(options, names)
     for pattern, _ in recipe_rules(options.recipe):
         if not any(fnmatchcase(name, pattern) for name in taken):

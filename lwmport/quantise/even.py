@@ -5,11 +5,12 @@ refuses a scale that is zero, negative or denormal, and takes those of blocks in
 float16: what is stored is a number of both.
 """
 
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from lwmport.quantise.mse import drawn_in
+from lwmport.quantise.mse import drawn_in, squared_error
 from lwmport.quantise.rounding import Grid, middle
 from lwmport.types import Array, dtype_of
 
@@ -28,7 +29,8 @@ def nearest_even_grid(values: Array, axis: int, bits: int, *, symmetric: bool = 
 def least_error_even_grid(values: Array, axis: int, bits: int, *, symmetric: bool = True) -> Grid:
     """Return the same grid, drawn in by the factor with the least sum of squared errors."""
     usual = nearest_even_grid(values, axis, bits)
-    return drawn_in(values, usual, axis, bits, symmetric=symmetric, floor=least_code(bits))
+    errors = partial(squared_error, values, axis=axis, bits=bits, floor=least_code(bits))
+    return drawn_in(values, usual, axis, bits, symmetric=symmetric, errors=errors)
 
 
 def least_code(bits: int) -> int:

@@ -4,6 +4,8 @@ A code at the end of the grid then stands for a value that lies beyond it. What 
 whose steps are smaller; most where a group has one large value.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,17 +23,18 @@ def least_error_grid(values: Array, axis: int, bits: int, *, symmetric: bool, co
     ``costs`` are what an error at each value costs, to broadcast over the values.
     """
     usual = nearest_grid(values, axis, bits, symmetric=symmetric)
-    return drawn_in(values, usual, axis, bits, symmetric=symmetric, costs=costs)
+    error = partial(squared_error, values, axis=axis, bits=bits, costs=costs)
+    return drawn_in(values, usual, axis, bits, symmetric=symmetric, errors=error)
 
 
 def drawn_in(
-    values: Array, usual: Grid, axis: int, bits: int, *, symmetric: bool, floor: int = 0, costs: Array | float = 1.0
+    values: Array, usual: Grid, axis: int, bits: int, *, symmetric: bool, errors: Callable[..., Array]
 ) -> Grid:
-    """Return a grid, or the same drawn in by the factor that fits best; no code is below ``floor``."""
-    best, least = usual, squared_error(values, usual, axis, bits, floor, costs)
+    """Return a grid, or in each group the same drawn in by the factor with the least of ``errors``."""
+    best, least = usual, errors(grid=usual)
     for factor in FACTORS[1:]:
         grid = narrowed(values, usual, axis, bits, np.float32(factor), symmetric=symmetric)
-        error = squared_error(values, grid, axis, bits, floor, costs)
+        error = errors(grid=grid)
         better = error < least
         best = Grid(*(np.where(better, new, old) for new, old in zip(grid, best, strict=True)))
         least = np.minimum(error, least)

@@ -45,12 +45,14 @@ def write_sharded(
     folder: Path,
     shard_bytes: int = SHARD_BYTES,
     progress: Progress | None = None,
+    single: str = SINGLE,
 ) -> dict[Path, str]:
     """Write the tensors into ``folder``, which must exist; their order is kept across files.
 
     The caller makes the folder appear whole (`lwmport.atomic.new_folder`). A tensor above ``shard_bytes`` has a file
-    of its own. ``progress`` is called with the name of a tensor and the bytes of all tensors so far. What an
-    interrupted run has written is not written again (`lwmport.journal`).
+    of its own. ``single`` is what the file is called where there is one alone. ``progress`` is called with the name of
+    a tensor and the bytes of all tensors so far. What an interrupted run has written is not written again
+    (`lwmport.journal`).
 
     Returns:
         every file and its SHA-256.
@@ -61,7 +63,7 @@ def write_sharded(
     """
     _check(items, shard_bytes)
     shards = _shards(items, shard_bytes)
-    names = _file_names(len(shards))
+    names = _file_names(len(shards), single)
     written, found = _Written(progress or silent), {}
     for name, shard in zip(names, shards, strict=True):
         found[folder / name] = _write_shard(folder / name, shard, written)
@@ -93,9 +95,9 @@ def _shards(items: Sequence[Item], shard_bytes: int) -> list[list[Item]]:
     return shards
 
 
-def _file_names(count: int) -> list[str]:
+def _file_names(count: int, single: str) -> list[str]:
     if count == 1:
-        return [SINGLE]
+        return [single]
     return [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
 
 

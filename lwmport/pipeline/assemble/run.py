@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from lwmport import __version__, atomic, digest, disk, manifest, owned, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.generation import byte_tokenizer
 from lwmport.generation.tokenizer import FILES, Tokenizer
 from lwmport.manifest import Manifest
+from lwmport.pipeline.assemble import genai
 from lwmport.pipeline.assemble.fitting import check_fit, rows_of
 from lwmport.pipeline.assemble.package import (
     EMBED,
@@ -27,10 +29,14 @@ from lwmport.pipeline.assemble.package import (
     open_package,
 )
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
 from lwmport.runtime.session.layout import IDS
 
 Part = tuple[Path, Mapping[str, str]]
+
+ENGINES: Final = ("genai",)
+"""Engines of others that run an assembled folder as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +50,10 @@ class AssembleRequest:
         pictures: the folder of what turns pictures into codes and back, or of an image side; None for a model of text
             alone.
         embed: the folder of what turns tokens into embeddings, for a language model that takes those.
+        engine: whose settings the folder gets too, one of `ENGINES`; empty for nobody's.
 
     Raises:
-        UsageError: a field has another type.
+        UsageError: a field has another type, or there is no such engine.
     """
 
     language: Path
@@ -54,10 +61,13 @@ class AssembleRequest:
     tokenizer: Path | None = None
     pictures: Path | None = None
     embed: Path | None = None
+    engine: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse other types."""
+        """Refuse other types and engines."""
         check_types(self)
+        if self.engine:
+            check_known("engine", self.engine, ENGINES)
 
 
 @by_fields(AssembleRequest)
@@ -74,31 +84,53 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
     made = {name: (language_of if name == LANGUAGE else manifest.read)(folder) for name, folder in given.items()}
     check_fit(made, given)
     with TemporaryDirectory() as trial:
-        tokenizer = request.tokenizer or byte_tokenizer.write(Path(trial) / "bytes")
-        _check_vocabulary(made, Tokenizer(tokenizer), request.language, tokenizer)
+        source = request.tokenizer or byte_tokenizer.write(Path(trial) / "bytes")
+        tokenizer = Tokenizer(source)
+        _check_vocabulary(made, tokenizer, request.language, source)
+        if request.engine:
+            genai.check_taken(made, source, LANGUAGE)
         parts = {name: (folder, _files(folder)) for name, folder in given.items()}
-        own = [name for name in FILES if (tokenizer / name).is_file()]
-        parts[TOKENIZER] = tokenizer, {name: digest.of_file(tokenizer / name) for name in own}
-        _write(request.out, made, parts, observer)
+        own = [name for name in FILES if (source / name).is_file()]
+        parts[TOKENIZER] = source, {name: digest.of_file(source / name) for name in own}
+        _write(request, made, tokenizer, parts, observer)
     return open_package(request.out)
 
 
-def _write(out: Path, made: Mapping[str, Manifest], parts: Mapping[str, Part], observer: Observer) -> None:
+def _write(
+    request: AssembleRequest,
+    made: Mapping[str, Manifest],
+    tokenizer: Tokenizer,
+    parts: Mapping[str, Part],
+    observer: Observer,
+) -> None:
     """Write the folder of the parts: name -> where its files are, and their digests."""
     earlier = owned.Earlier(owned.listed(Path(NAME), FORMAT))
-    with atomic.new_folder(out, last=NAME, owned=earlier) as folder:
-        observer.phase(f"assemble {out}")
+    with atomic.new_folder(request.out, last=NAME, owned=earlier) as folder:
+        observer.phase(f"assemble {request.out}")
         for name, (source, files) in parts.items():
             (folder / name).mkdir()
             _take(source, folder / name, files, observer)
+        more = _for_engine(folder, made[LANGUAGE], tokenizer, observer) if request.engine else {}
         record = Record(
             format=FORMAT,
             lwmport=__version__,
             family=made[LANGUAGE].family,
             verdicts={name: one.verdict for name, one in made.items()},
-            files={f"{name}/{file}": sha256 for name, (_, files) in parts.items() for file, sha256 in files.items()},
+            files={
+                **{f"{name}/{file}": sha256 for name, (_, files) in parts.items() for file, sha256 in files.items()},
+                **more,
+            },
         )
         (folder / NAME).write_text(json.dumps(plain.encode(record), indent=1) + "\n", encoding="utf-8")
+
+
+def _for_engine(folder: Path, made: Manifest, tokenizer: Tokenizer, observer: Observer) -> dict[str, str]:
+    """Return the digests of what an engine needs beside the parts, which is written: settings and the tokenizer."""
+    settings = folder / genai.CONFIG
+    settings.write_text(genai.settings(made, LANGUAGE, tokenizer), encoding="utf-8")
+    texts = {name: digest.of_file(folder / TOKENIZER / name) for name in genai.TOKENIZER_FILES}
+    _take(folder / TOKENIZER, folder, texts, observer)
+    return {**texts, genai.CONFIG: digest.of_file(settings)}
 
 
 def _check_vocabulary(made: Mapping[str, Manifest], tokenizer: Tokenizer, language: Path, folder: Path) -> None:

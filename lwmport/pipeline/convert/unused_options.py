@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lwmport.converters import WITH_TOKENIZER
-from lwmport.converters.dialects import DIALECTS
+from lwmport.converters.dialects import DEFAULTS, DIALECTS
 from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
@@ -59,6 +59,11 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
         for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
             yield from _of_quantisation(kind, whom, dialect)
         yield from _of_rounding(request.options, whom, dialect)
+        if dialect.packing and request.options.recipe:
+            yield "recipe", f"no --recipe for a folder of quantised weights, found --recipe for {whom}"
+    elif dialect.packing and dialect.name != DEFAULTS[dialect.format]:
+        kinds = " or ".join(dialect.quantizes)
+        yield "dialect", f"--quantize {kinds} with the dialect {dialect.name}, found --dialect {dialect.name} alone"
     if request.tokenizer and dialect.format not in WITH_TOKENIZER:
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):

@@ -29,6 +29,7 @@ from lwmport.pipeline.validate.layer_losses import layer_losses
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
+from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
@@ -63,6 +64,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
         judgement = judge_products(judgement, path, part.signature, run, judged, tell)
         judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
+        judgement = judge_weights(judgement, component, path, weights)
         pictures.update(judgement.pictures)
         section = component_report(part, judgement, facts, cost, weights_sha256)
         exact = exact_outputs(weights, run)

@@ -22,6 +22,7 @@ OPENERS: Final = Registry(
     "form of a file that computes in float32",
     {
         ".onnx": "lwmport.runtime.runners.float_products:open_with_float_products",
+        ".hf": "lwmport.runtime.runners.transformers:open_read_back",
         ".tflite": "lwmport.runtime.runners.litert_float_products:open_with_float_products",
     },
 )

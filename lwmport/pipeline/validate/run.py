@@ -33,6 +33,7 @@ from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
+from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
@@ -214,6 +215,7 @@ def _judged(
     if known.ours:
         judgement = judge_products(judgement, subject.path, part.signature, run, precision, observer.phase)
         judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
+        judgement = judge_weights(judgement, component, subject.path, held)
     costs = _Costs(
         notes=storage_notes(part, held, first, exact[0]),
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),

@@ -1,15 +1,21 @@
 """Hugging Face transformers: a folder that `lwmport.converters.hf` wrote, run as the component it was.
 
+Quantised weights are read by compressed-tensors where they are of its kind and it is installed. Others are taken out of
+the files by `lwmport.checkpoints.huggingface.packed`, and a plain model runs with them; its name says which it was.
+
 The folder numbers words and codes in one vocabulary and keeps the channels of a head in another order; inputs and
 outputs here are those of the component: separate vocabularies, LWM's channels.
 """
 
+import importlib.util
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from lwmport.checkpoints.huggingface.packed import COMPRESSED, PackedFolder, packed_folder
 from lwmport.errors import RunnerError, one_line
 from lwmport.extras import require
 from lwmport.runtime.base_runner import BaseRunner
@@ -19,6 +25,9 @@ from lwmport.types import Array, TensorSpec, dtype_of
 PAST: Final = "past_key_values"
 OWN: Final = "lwm"
 """The entry of ``config.json`` that says how the vocabulary is divided."""
+
+READ_BACK: Final = "transformers, weights read back"
+"""What runs where quantised weights are not read by transformers itself."""
 
 VECTOR_MATHS: Final = ("cos", "exp", "log", "sin", "sqrt", "tanh")
 """What language models compute by oneMKL's vector functions."""
@@ -30,6 +39,8 @@ class TransformersRunner(BaseRunner):
     Inputs and outputs are those of the component: logits float32 [batch, sequence, vocabulary] of each mode, and the
     longer caches.
 
+    ``read_back``: let no package read quantised weights, and round nothing that is multiplied with them.
+
     Raises:
         RunnerError: transformers refuses the folder, or it was not written by this package.
         MissingExtraError: torch or transformers is not installed.
@@ -37,16 +48,18 @@ class TransformersRunner(BaseRunner):
 
     name = "transformers"
 
-    def __init__(self, path: Path, threads: int, device: str = "cpu") -> None:
+    def __init__(self, path: Path, threads: int, device: str = "cpu", *, read_back: bool = False) -> None:
         self._library = require("transformers")
         self._torch = require("torch")
         settle_kernels(self._torch)
         self._torch.set_num_threads(threads)
         self._library.utils.logging.disable_progress_bar()
         try:
-            model = self._library.AutoModelForCausalLM.from_pretrained(
-                path, dtype="auto", attn_implementation="eager", local_files_only=True
-            )
+            packed = packed_folder(path) if (path / "config.json").is_file() else None
+            if packed is None or (packed.packing == COMPRESSED and not read_back and _is_installed()):
+                model = self._opened(path, packed)
+            else:
+                self.name, model = READ_BACK, self._read_back(path, packed)
         except Exception as error:  # readers of JSON and of safetensors raise unrelated types
             raise RunnerError(f"transformers refused {path}: {one_line(error)}") from error
         self._model, self._device = model.eval().to(device), device
@@ -55,6 +68,35 @@ class TransformersRunner(BaseRunner):
             raise RunnerError(f"expected {OWN!r} in {path / 'config.json'}, found none; was it written by lwmport?")
         self._dtype = str(model.dtype).removeprefix("torch.")
         self.inputs, self.outputs = self._specs(model.config)
+
+    def _opened(self, path: Path, packed: PackedFolder | None) -> Any:
+        """Return what transformers makes of a folder.
+
+        With zero points it takes compressed-tensors only unpacked at once (llm-compressor, issue 1618).
+        """
+        unpacked = packed is not None and not packed.symmetric
+        asked = {"quantization_config": self._library.CompressedTensorsConfig(dequantize=True)} if unpacked else {}
+        with warnings.catch_warnings(action="ignore"):
+            return self._library.AutoModelForCausalLM.from_pretrained(
+                path, dtype="auto", attn_implementation="eager", local_files_only=True, **asked
+            )
+
+    def _read_back(self, path: Path, packed: PackedFolder) -> Any:
+        """Return a plain model in float32 with the weights that the files hold."""
+        config = self._library.AutoConfig.from_pretrained(path, local_files_only=True)
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config
+        held = {f"{module}.weight": packed.matrix(module) for module in packed.quantised}
+        held |= {name: packed.raw.read(name).astype(np.float32) for name in packed.others()}
+        # The class of the configuration: AutoModelForCausalLM takes no weights without a folder.
+        model = self._library.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        return model.from_pretrained(
+            None,
+            config=config,
+            state_dict={name: self._torch.from_numpy(np.array(array)) for name, array in held.items()},
+            dtype=self._torch.float32,
+            attn_implementation="eager",
+        )
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         with self._torch.inference_mode():
@@ -150,6 +192,16 @@ class TransformersRunner(BaseRunner):
 def open_model(path: Path, context: RunnerContext) -> TransformersRunner:
     """Return a Hugging Face folder of ours, ready to run on the CPU."""
     return TransformersRunner(path, context.threads)
+
+
+def open_read_back(path: Path, context: RunnerContext) -> TransformersRunner:
+    """Return a folder with quantised weights, which are read by nobody else's code."""
+    return TransformersRunner(path, context.threads, read_back=True)
+
+
+def _is_installed() -> bool:
+    """Return whether transformers can read the weights of compressed-tensors here."""
+    return importlib.util.find_spec("compressed_tensors") is not None
 
 
 def settle_kernels(torch: Any) -> None:
