@@ -90,8 +90,8 @@ def assemble(as_json: bool, byte_tokenizer: bool, **options: Any) -> int:  # noq
     Exit codes: 0 made, 2 usage, 3 a part cannot be read; nothing is written then.
     """
     if byte_tokenizer == (options["tokenizer"] is not None):
-        found = "both" if byte_tokenizer else "neither"
-        raise UsageError(f"expected --tokenizer DIR or --byte-tokenizer, found {found}")
+        given = "both" if byte_tokenizer else "neither"
+        raise UsageError(f"expected --tokenizer DIR or --byte-tokenizer, found {given}")
     from lwmport.pipeline.assemble.run import AssembleRequest
     from lwmport.pipeline.assemble.run import assemble as run
 

@@ -34,6 +34,12 @@ def either(model: onnx.ModelProto) -> str:
     return str(node.output[0])
 
 
+def scaled_queries(model: onnx.ModelProto) -> str:
+    """Multiply the weight of queries, in which the halves of heads lie apart: in that of keys too, and in no other."""
+    node = nth(model, "MatMul", 0)
+    return _given(model, node, 1, constant(model, node.input[1]) * np.float32(0.9))
+
+
 def _given(model: onnx.ModelProto, node: onnx.NodeProto, place: int, value: np.ndarray) -> str:
     model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), "planted"))
     node.input[place] = "planted"
@@ -42,7 +48,12 @@ def _given(model: onnx.ModelProto, node: onnx.NodeProto, place: int, value: np.n
 
 @pytest.mark.parametrize(
     ("fault", "cause"),
-    [(mask_too_small, "scaled-weights"), (counted_on, "wrong-attribute"), (either, "wrong-operator")],
+    [
+        (mask_too_small, "scaled-weights"),
+        (counted_on, "wrong-attribute"),
+        (either, "wrong-operator"),
+        (scaled_queries, "scaled-weights"),
+    ],
 )
 def test_a_fault_of_what_all_layers_share_is_found(
     fault: Fault, cause: str, searched: Callable[[Fault], tuple[str, Bisection]]
