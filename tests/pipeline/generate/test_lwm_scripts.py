@@ -11,6 +11,8 @@ import pytest
 
 import lwmport
 from lwmport.checkpoints.seeded import SeededWeights
+from lwmport.errors import UsageError
+from lwmport.generation.choosing import Choosing
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.models.llama.config import VisionLlamaConfig
@@ -19,6 +21,7 @@ from lwmport.models.llama.weights import llama_weights
 from lwmport.models.options import Options
 from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.assemble.run import assemble
+from lwmport.pipeline.generate.tokens import own_draws
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.painter import Painter, Painting
@@ -35,12 +38,12 @@ WORDS = 24
 QUESTION, DESCRIPTION = "What is the video about?", "Fireworks over the city"
 LONG = "A small boat on a wide, quiet lake; " * 8
 PICTURE, FRAMES = 77, (0, 19)
-RUNNERS = {"onnxruntime": "ort", "litert": "litert", "openvino": "openvino", "jax": "ort"}
-"""Runner -> the dialect of the artifact that it is given; JAX takes the weights of any."""
+RUNNERS = {"onnxruntime": "ort", "litert": "litert", "openvino": "openvino"}
+"""Runner -> the dialect of what it is given. JAX compiles for too long here: test_generate_tokens.py holds it to ONNX
+Runtime, and test_llama_against_lwm.py to LWM."""
 
-GUIDED = {"onnxruntime": 40, "litert": 514, "openvino": 40}
-"""Runner -> how many of the 514 tokens of a video's later frames it makes here. All of them make all alike, and so does
-JAX, which compiles for too long for a test of its own: test_generate_tokens.py holds ONNX Runtime to it."""
+SOME = 40
+"""Of the 514 tokens of a video's later frames; ONNX Runtime makes all of them below."""
 
 
 def load(name: str) -> dict[str, Array]:
@@ -105,11 +108,21 @@ def test_words_behind_a_padded_video_are_lwms(runner: str, generate: Callable[..
     assert not CHAT["video_attention_mask"].all()
 
 
-@pytest.mark.parametrize(("runner", "count"), GUIDED.items())
-def test_guided_codes_of_a_video_are_lwms(runner: str, count: int, generate: Callable[..., Array]) -> None:
-    found = generate(runner, MADE, "greedy_video", count, mode="vision", cfg_scale=2.0, temperature=1.0, top_k=1)
-    np.testing.assert_array_equal(found, MADE["greedy_video_tokens"][:, :count])
-    assert MADE["greedy_video_tokens"].shape == (2, 514)
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_guided_codes_of_a_video_are_lwms(runner: str, generate: Callable[..., Array]) -> None:
+    found = generate(runner, MADE, "greedy_video", SOME, mode="vision", cfg_scale=2.0, temperature=1.0, top_k=1)
+    np.testing.assert_array_equal(found, MADE["greedy_video_tokens"][:, :SOME])
+
+
+def test_drawn_codes_are_lwms_and_its_second_call_draws_others(package: Any) -> None:
+    draw, mode = own_draws(package.family, 1234), package.family.modes["vision"]
+    with Session(package.language) as session:
+        for step, guidance, top_k in (("image", 5.0, 8192), ("video", 1.0, 100)):
+            ids, mask, seen = (MADE[f"drawn_{step}_{name}"] for name in PROMPT)
+            choosing = Choosing(temperature=1.0, top_k=top_k)
+            wish = Wish(count=SOME, mode=mode, guidance=guidance, choosing=choosing)
+            found = list(new_tokens(session, Prompt(ids=ids, mask=mask, codes=seen), wish, draw))
+            np.testing.assert_array_equal(np.stack(found, axis=1), MADE[f"drawn_{step}_tokens"][:, :SOME])
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +150,6 @@ def test_an_answer_is_lwms_without_its_padding(name: str, shades: tuple[int, ...
     ("name", "painting"),
     [
         ("greedy", Painting(prompt=DESCRIPTION, frames=3, cfg_scale=2.0, first_cfg_scale=5.0, top_k=1)),
-        ("drawn", Painting(prompt=DESCRIPTION, frames=2, first_cfg_scale=5.0, own_random=True, seed=1234)),
         ("long", Painting(prompt=LONG, cfg_scale=5.0, top_k=1)),
     ],
 )
@@ -146,6 +158,14 @@ def test_all_tokens_of_a_painting_are_lwms(name: str, painting: Painting, packag
         frames = Painter(package, painting, session, Pictures(package), Silent()).frames()
     steps = [MADE[f"{name}_{step}_tokens"][0] for step in ("image", "video") if f"{name}_{step}_tokens" in MADE]
     np.testing.assert_array_equal(frames.reshape(-1), np.concatenate(steps))
+
+
+@pytest.mark.parametrize("own", [{"first_cfg_scale": 5.0}, {"first_temperature": 1.0}, {"first_top_k": 1}])
+def test_a_picture_has_no_first_frame(own: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected a video for other numbers of its first frame, found a picture"):
+        Painting(prompt="a cat", **own)
+    with pytest.raises(UsageError, match="expected a temperature of 0 or more, found -1"):
+        Painting(prompt="a cat", frames=2, first_temperature=-1.0)
 
 
 @pytest.mark.parametrize(("name", "shades"), [("picture", (PICTURE,)), ("video", FRAMES)])
