@@ -76,7 +76,7 @@ HOMES = {
     "tensorflow": ("converters/saved_model/", "runtime/runners/tensorflow.py", "runtime/pieces/tensorflow"),
     "tf2onnx": ("converters/tf2onnx_route/",),
     "tokenizers": ("pipeline/evaluate/clip/",),
-    "torch": ("pipeline/evaluate/clip/",),
+    "torch": ("pipeline/evaluate/clip/", "runtime/ring/torch_channel.py"),
     "transformers": ("pipeline/evaluate/clip/",),
     "uvicorn": ("pipeline/serve/",),
 }
