@@ -21,7 +21,7 @@ from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.runtime.registry import RUNNERS
 from lwmport.small_files import read_small
-from lwmport.types import Compilation
+from lwmport.types import ROUNDED_PRODUCTS, Compilation
 from lwmport.validators.tolerances import ALL, DEFAULTS
 from lwmport.wording import few
 
@@ -191,7 +191,7 @@ def _named_by(path: Path) -> Subjects:
 
 
 def _recorded(artifact: Path, record: Compilation) -> Subjects:
-    found = _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record))
+    found = _compiled(artifact, artifact.parent / record.folder, record.component, _precision(record), _judged(record))
     (subject,) = found.items
     recorded = {file.name: file.sha256 for file in subject.part.files}.items() <= record.sha256.items()
     return replace(found, items=(replace(subject, recorded=recorded),))
@@ -200,6 +200,15 @@ def _recorded(artifact: Path, record: Compilation) -> Subjects:
 def _precision(record: Compilation) -> str:
     found = record.details.get("precision", "")
     return found if isinstance(found, str) else ""
+
+
+def _judged(record: Compilation) -> str:
+    """Return the precision whose tolerances count; at int8 a runtime of this machine rounds products alone."""
+    precision = _precision(record)
+    if precision == "int8" and record.tool in RUNNERS:
+        return ROUNDED_PRODUCTS
+    word = JUDGED_AS.get(precision, precision)
+    return word if word in DEFAULTS else ""
 
 
 def _named(artifact: Path, reference: Path) -> tuple[Path, str]:
@@ -216,7 +225,7 @@ def _named(artifact: Path, reference: Path) -> tuple[Path, str]:
     return folder, own[0].name
 
 
-def _compiled(artifact: Path, folder: Path, component: str, precision: str = "") -> Subjects:
+def _compiled(artifact: Path, folder: Path, component: str, precision: str = "", judged: str = "") -> Subjects:
     made = manifest.read(folder)
     found = [part for part in made.components if part.name == component]
     if not found:
@@ -224,12 +233,11 @@ def _compiled(artifact: Path, folder: Path, component: str, precision: str = "")
         raise ArtifactError(f"expected {component}, which {artifact} was compiled from, in {folder}, found {names}")
     files = [manifest.file_entry(artifact.parent, path) for path in _files(artifact)]
     part = replace(found[0], path=artifact.name, files=tuple(files), operators={}, details={})
-    word = JUDGED_AS.get(precision, precision)
     subject = Subject(
         path=artifact,
         part=part,
         form=artifact.suffix.removeprefix("."),
-        precision=word if word in DEFAULTS else "",
+        precision=judged,
         hint=precision or Subject.hint,
     )
     return Subjects(folder=folder, made=made, items=(subject,), compiled=True)

@@ -16,14 +16,18 @@ from lwmport.models.options import Options
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.validate.subject import subjects_of
 from lwmport.runtime.error_lines import ReportedError
+from lwmport.runtime.registry import open_runner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.samples import samples
 from lwmport.targets.cpu import compile as cpu
 from lwmport.targets.cpu.attempt import Attempt
 from lwmport.targets.cpu.target import CPU
 from lwmport.targets.dialects import ALL_DIALECTS
-from lwmport.types import Status, TensorSpec
+from lwmport.types import ROUNDED_PRODUCTS, Status, TensorSpec
+from lwmport.validators.values import sqnr_db
 
 OPENVINO = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
 
@@ -54,6 +58,31 @@ def test_engines(engine: str, precision: str, files: set[str], decoder: Path, tm
     assert set(found.products) == files
     assert any(name.endswith(CPU.made_of("onnx", engine)) for name in files)
     assert {path.name for path in request.folder.iterdir()} == files | {"vqgan-decoder.compilation.json"}
+
+
+def test_int8_rounds_what_is_multiplied_with_integers_and_is_judged_so(tmp_path: Path) -> None:
+    options = Options(quantize="w4a16")
+    convert(
+        ConvertRequest(
+            component="llama-head", format="onnx", config="debug", out=tmp_path, options=options, validate=False
+        )
+    )
+    request = CompileRequest(artifact=tmp_path, target="cpu", precision="int8", out=tmp_path / "out")
+    (found,) = compile_artifacts(request)
+    assert found.status is Status.PASSED, found.reason
+    path = tmp_path / "out" / "llama-head.optimised.onnx"
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    levels = {a.i for node in nodes for a in node.attribute if a.name == "accuracy_level"}
+    assert levels == {4}
+    (item,) = subjects_of(path).items
+    assert (item.hint, item.precision, item.recorded) == ("int8", ROUNDED_PRODUCTS, True)
+    given = samples(item.part.signature.inputs, {})
+    exact, rounded = (
+        open_runner(tmp_path / "llama-head.onnx", RunnerContext(precision=precision)).run(given)["logits"]
+        for precision in ("float32", "int8")
+    )
+    assert 30 < sqnr_db(exact, rounded) < 60
+    assert np.array_equal(open_runner(path).run(given)["logits"], rounded)
 
 
 PRECISIONS = [(name, precision) for name in COMPONENTS for precision in ALL_DIALECTS["cpu"].precisions]
