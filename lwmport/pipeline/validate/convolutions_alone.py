@@ -64,18 +64,17 @@ def judge_convolutions(
     if not component.rounded or path.suffix != ".onnx" or judgement.validation.status is not Status.PASSED:
         return judgement
     tell(f"{component.name}: run each of {len(component.rounded)} convolutions of integers alone")
-    expected = _expected(run, weights, signature)
+    expected = expected_alone(run, weights, signature)
     try:
-        found = _found(path, signature, expected, run)
+        diffs, words = compare_alone(path, signature, run, expected)
     except Exception as error:  # runtimes raise dozens of unrelated types
         if is_interruption(error):
             raise
         reason = f"its convolutions of integers do not run alone: {said(error)}"
         return replace(judgement, validation=replace(judgement.validation, status=Status.FAILED, reason=reason))
-    diffs = [*_alone(run, expected, found), *_between(run, signature, expected, found)]
     failed = tuple(diff for diff in diffs if diff.status is not Status.PASSED)
     if not failed:
-        return replace(judgement, notes=(*judgement.notes, _agrees(component.rounded, expected, found)))
+        return replace(judgement, notes=(*judgement.notes, words))
     reason = f"{len(failed)} of {len(diffs)} parts disagree, each run alone: {failed[0].name}"
     validation = replace(
         judgement.validation, status=Status.FAILED, reason=reason, diffs=(*judgement.validation.diffs, *failed)
@@ -83,7 +82,20 @@ def judge_convolutions(
     return replace(judgement, validation=validation)
 
 
-def _expected(run: ReferenceRun, weights: Weights, signature: Signature) -> dict[str, Array]:
+def compare_alone(
+    path: Path, signature: Signature, run: ReferenceRun, expected: Mapping[str, Array]
+) -> tuple[tuple[TensorDiff, ...], str]:
+    """Return the verdict on each convolution of integers alone and on all between them, and what to say if all passed.
+
+    Raises:
+        RunnerError: the file has no such convolutions, or does not run.
+    """
+    found = _found(path, signature, expected, run)
+    diffs = (*_alone(run, expected, found), *_between(run, signature, expected, found))
+    return diffs, _agrees(run.component.rounded, expected, found)
+
+
+def expected_alone(run: ReferenceRun, weights: Weights, signature: Signature) -> dict[str, Array]:
     """Return the inputs and what the reference makes of them, with all trials; one item of a batch of any size."""
     from lwmport.models.rounding import tried_alone
 
