@@ -1,5 +1,6 @@
 """``--method gptq`` on the whole road: the same bytes again, judged again, resumed, and a planted fault fails."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 import lwmport
-from lwmport.checkpoints.stored_weights import StoredWeights
+from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.errors import ArtifactError, CheckpointError, UnusedOptionError
 from lwmport.manifest import CALIBRATION
 from lwmport.models.families import resolve
@@ -18,9 +19,9 @@ from lwmport.models.options import Options
 from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import judge
-from lwmport.pipeline.validate.reference_runs import gather
+from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.runtime.runners.jax_matrices import MatrixRunner
-from lwmport.types import Status
+from lwmport.types import Array, Status
 
 LLAMA = {
     "hidden_size": 64,
@@ -49,6 +50,13 @@ def convert(out: Path, text: Path | None, **changes: Any) -> Any:
 def model(text: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     out = tmp_path_factory.mktemp("calibrated") / "out"
     return out, convert(out, text)
+
+
+@pytest.fixture(scope="module")
+def again(model: tuple[Path, Any]) -> ReferenceRun:
+    """The reference of the folder, opened again: it rounds from what the manifest tells."""
+    found = reopen(model[0])
+    return gather(found.component("llama"), found.component_weights("llama"), 1)
 
 
 def test_what_was_run_is_told_and_nothing_of_it_stays(model: tuple[Path, Any]) -> None:
@@ -86,19 +94,19 @@ def test_the_same_bytes_again_and_a_later_run_goes_on(
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_judged_again_it_passes_and_a_planted_fault_fails(model: tuple[Path, Any], tmp_path: Path) -> None:
+def test_judged_again_it_passes_and_a_planted_fault_fails(
+    model: tuple[Path, Any], again: ReferenceRun, tmp_path: Path
+) -> None:
     out, outcome = model
-    found = reopen(out)
-    run = gather(found.component("llama"), found.component_weights("llama"), 1)
     (part,) = outcome.manifest.components
-    assert judge(out / part.path, part.signature, run).validation.status is Status.PASSED
+    assert judge(out / part.path, part.signature, again).validation.status is Status.PASSED
     broken = onnx.load(out / part.path)
     for tensor in broken.graph.initializer:
         if tensor.name.endswith("h/0/feed_forward/w2/kernel"):
             array = numpy_helper.to_array(tensor)
             tensor.CopyFrom(numpy_helper.from_array(array >> 4 | array << 4, tensor.name))
     onnx.save(broken, tmp_path / "broken.onnx")
-    assert judge(tmp_path / "broken.onnx", part.signature, run).validation.status is Status.FAILED
+    assert judge(tmp_path / "broken.onnx", part.signature, again).validation.status is Status.FAILED
 
 
 def test_another_rounding_than_was_converted_is_not_judged(model: tuple[Path, Any]) -> None:
@@ -110,7 +118,7 @@ def test_another_rounding_than_was_converted_is_not_judged(model: tuple[Path, An
         (
             {"sha256": "0"},
             ArtifactError,
-            f"expected a text and a digest in {CALIBRATION} of the manifest, found: 'source'",
+            f"expected a text and a digest in {CALIBRATION} of the manifest, found: 'lengths'",
         ),
     ]:
         other = replace(part, details={**part.details, CALIBRATION: value})
@@ -119,26 +127,23 @@ def test_another_rounding_than_was_converted_is_not_judged(model: tuple[Path, An
             changed.component_weights("llama").read("lm_head/kernel")
 
 
-def test_every_matrix_sees_what_those_before_it_have_become(model: tuple[Path, Any]) -> None:
+def test_every_matrix_sees_what_those_before_it_have_become(again: ReferenceRun) -> None:
     """The last matrix of a layer meets other inputs where those before it are rounded."""
-    out, _ = model
-    found = reopen(out)
-    weights, component = found.component_weights("llama"), found.component("llama")
-    assert isinstance(weights, StoredWeights)
-    run = gather(component, weights, 1)
-    last = "transformer/h/0/feed_forward/w2/kernel"
-    met: dict[str, list[Any]] = {"exact": [], "rounded": []}
-    for kind, held in (("exact", weights.exact), ("rounded", weights)):
+    component = again.component
+    exact = SeededWeights(component.weights, 0)
+    nought = {name: np.zeros(spec.shape, np.float32) for name, spec in component.weights.items()}
+    first, last = (f"transformer/h/0/feed_forward/w{part}/kernel" for part in (1, 2))
+    met: list[Array] = []
+    for changed in ("", first):
 
-        def look(name: str, factors: Any, kind: str = kind, held: Any = held) -> Any:
-            met[kind] += [np.asarray(factors[0])] if name == last else []
-            return held.read(name)
+        def look(name: str, factors: Sequence[Any], changed: str = changed) -> Array:
+            met.extend([np.asarray(factors[0])] if name == last else [])
+            return nought[name] if name == changed else exact.read(name)
 
-        MatrixRunner(component, held).run_up_to([run.inputs], [last], look)
-    exact, rounded = met["exact"][0], met["rounded"][0]
-    assert exact.shape == rounded.shape
-    assert exact.shape[-1] == LLAMA["intermediate_size"]
-    assert 0 < np.abs(exact - rounded).max() < np.abs(exact).max()
+        MatrixRunner(component, exact).run_up_to([again.inputs], [last], look)
+    assert met[0].shape[-1] == LLAMA["intermediate_size"]
+    assert np.abs(met[0]).max() > 0
+    assert not met[1].any()
 
 
 def test_what_changes_nothing_is_refused(text: Path, tmp_path: Path) -> None:
