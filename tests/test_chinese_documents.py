@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = (
     "README.md",
     "docs/convert.md",
+    "docs/tflite_quantisation.md",
     "docs/targets/ascend.md",
     "docs/targets/aipu.md",
     "docs/targets/migraphx.md",
