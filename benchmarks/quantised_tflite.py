@@ -24,7 +24,12 @@ from lwmport.validators.values import sqnr_db
 BASELINE = "float32"
 BLOCK = "llama-block-decode"
 KINDS: dict[str, dict[str, dict[str, Any]]] = {
-    "vqgan": {BASELINE: {}, "w8a8": {"quantize": "w8a8"}, "w8a16": {"quantize": "w8a16"}},
+    "vqgan": {
+        BASELINE: {},
+        "w8a8": {"quantize": "w8a8"},
+        "w8a8, ends kept": {"quantize": "w8a8", "keep": ("*coder/Conv_?/kernel=float32",)},
+        "w8a16": {"quantize": "w8a16"},
+    },
     BLOCK: {
         BASELINE: {},
         "w8a8": {"quantize": "w8a8"},

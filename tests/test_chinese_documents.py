@@ -18,6 +18,7 @@ NAMES = (
     "README.md",
     "docs/convert.md",
     "docs/ring.md",
+    "docs/tflite_quantisation.md",
     "docs/targets/ascend.md",
     "docs/targets/aipu.md",
     "docs/targets/migraphx.md",
