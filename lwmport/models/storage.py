@@ -117,12 +117,12 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     if scheme is None:
         return
     key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
-    taken = {
-        name: own for component in components for name, own in schemes_of(component, replace(options, keep=())).items()
-    }
     if options.packing:
         check_packed(options)
-        taken |= {name: scheme for component in components for name in matrices(component)}
+        taken = {name: scheme for component in components for name in matrices(component)}
+    else:
+        exact = replace(options, keep=())
+        taken = {name: own for component in components for name, own in schemes_of(component, exact).items()}
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "
