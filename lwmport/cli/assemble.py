@@ -76,8 +76,6 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
     "--for",
     "engine",
     type=click.Choice(["genai"]),
-    default="",
-    show_default=False,
     help="Let another engine run the folder too: genai is onnxruntime-genai, which takes text alone, from --to onnx.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="MODEL", help="The folder to make.")

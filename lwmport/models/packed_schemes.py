@@ -122,10 +122,10 @@ def _is_quantised(tensor: HfTensor) -> bool:
 def _check_sizes(component: Component, name: str, scheme: Scheme, packing: Packing) -> None:
     inputs, outputs = component.weights[name].shape
     if scheme.group and inputs % scheme.group:
-        fitting = [str(group) for group in GROUPS if inputs % group == 0]
+        fitting = [str(group) for group in GROUPS if inputs % group == 0] or ["none"]
         raise UsageError(
             f"expected --group-size that divides the {inputs} inputs of {name}, found {scheme.group}; "
-            f"{f'{min(fitting, key=int)} to {max(fitting, key=int)} do' if fitting else 'none does'}"
+            f"those that do: {', '.join(fitting)}"
         )
     values = 32 // scheme.bits
     if packing.outputs and (inputs % values or outputs % values):

@@ -154,11 +154,12 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     if scheme is None:
         return
     key, names = "quantize" if options.quantize else "store", ", ".join(component.name for component in components)
-    plain = replace(options, keep=(), recipe=())
-    taken = {name: own for component in components for name, own in schemes_of(component, plain).items()}
     if options.packing:
         check_packed(options)
-        taken |= {name: scheme for component in components for name in matrices(component)}
+        taken = {name: scheme for component in components for name in matrices(component)}
+    else:
+        plain = replace(options, keep=(), recipe=())
+        taken = {name: own for component in components for name, own in schemes_of(component, plain).items()}
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "

@@ -65,7 +65,7 @@ class PackedFolder:
         """
         try:
             return _MATRICES[self.packing](self, module)
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise CheckpointError(f"{module}: expected tensors whose shapes fit each other, found: {error}") from error
 
     def others(self) -> list[str]:

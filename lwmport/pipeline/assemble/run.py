@@ -61,7 +61,7 @@ class AssembleRequest:
     tokenizer: Path | None = None
     pictures: Path | None = None
     embed: Path | None = None
-    engine: str = ""
+    engine: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse other types and engines."""
