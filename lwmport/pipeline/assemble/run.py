@@ -50,7 +50,7 @@ class AssembleRequest:
         pictures: the folder of what turns pictures into codes and back, or of an image side; None for a model of text
             alone.
         embed: the folder of what turns tokens into embeddings, for a language model that takes those.
-        engine: whose settings the folder gets too, one of `ENGINES`; empty for nobody's.
+        engine: whose settings the folder gets too, one of `ENGINES`; None for nobody's.
 
     Raises:
         UsageError: a field has another type, or there is no such engine.
