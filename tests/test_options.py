@@ -33,7 +33,7 @@ def test_a_row_is_a_field_of_its_record_with_the_same_default(option: Option) ->
 
 def test_every_field_of_the_records_has_a_row() -> None:
     # records in a record; what a dialect or a caller says
-    composed = {"options", "conversion", "static", "rounding", "choices"}
+    composed = {"options", "conversion", "static", "rounding", "packing", "choices"}
     for place, record in RECORDS.items():
         assert {field.name for field in fields(record)} - composed == {option.name for option in of_place(place)}
 

@@ -90,7 +90,7 @@ def test_shards_hold_the_same_tensors(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     one, _ = written(vision(), tmp_path / "a")
-    monkeypatch.setattr(sharded.write_sharded, "__defaults__", (20_000, *sharded.write_sharded.__defaults__[1:]))
+    monkeypatch.setattr("lwmport.converters.hf.convert.SHARD_BYTES", 20_000)
     many, _ = written(vision(), tmp_path / "b")
     assert len(list(many.path.glob("*.safetensors"))) > 2
     assert many.details["index"] == sharded.INDEX
