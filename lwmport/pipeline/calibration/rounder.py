@@ -1,6 +1,7 @@
 """Roundings that follow from runs of the reference: each layer sees what the ones before it have become."""
 
 import json
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -125,6 +126,8 @@ class CalibratedRounder:
         wanted = self.expected.get(component.name)
         found = self._kept.digest(names) if wanted else ""
         if wanted and found != wanted:
+            shutil.rmtree(self.folder, ignore_errors=True)  # nobody may read on
+            self._last = None
             raise CheckpointError(
                 f"expected {component.name} to be rounded here as it was when it was converted, sha256 {wanted}, found "
                 f"{found}: this machine takes sums in another order; judge it where it was converted, or against "
