@@ -158,8 +158,8 @@ def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tm
         )
     )
     (part,) = outcome.manifest.components
-    assert part.operators["QuantizeLinear"] == 2 * len(part.rounded)
-    assert part.operators["Conv"] == len(part.rounded) + 2 + 2  # the first, the last, and two products of attention
+    assert len(part.rounded) < part.operators["QuantizeLinear"] <= 2 * len(part.rounded)  # some read the same values
+    assert part.operators["Conv"] == len(part.rounded) + 2
     assert not any(kernel.startswith("decoder/Conv_") for kernel in part.rounded)
     codes = {tensor.data_type for tensor in onnx.load(tmp_path / part.path).graph.initializer}
     assert onnx.TensorProto.INT8 in codes
