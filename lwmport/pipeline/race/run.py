@@ -14,10 +14,11 @@ from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.race.entrants import Entrant, JobOf, entrants
 from lwmport.pipeline.race.race import MARGIN, context_of, race, winner_of
 from lwmport.pipeline.race.racer import server
-from lwmport.pipeline.race.yardstick import Bound, Yardstick, by_itself, by_jax
+from lwmport.pipeline.race.yardstick import SAME, Bound, Yardstick, by_itself, by_jax
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.subject import way_of
 from lwmport.processors import described, processors
+from lwmport.registry import check_known
 from lwmport.reports import numbers
 from lwmport.reports.race.files import names_of
 from lwmport.reports.race.record import Race, RaceRow
@@ -74,7 +75,10 @@ def run_race(
     field = entrants(target, job, found, job_of)
     if not field:
         raise UsageError(f"expected a format that {target.name} can race, found {job.format} ({job.path})")
-    bound = Bound(precision=asked.precision or Bound.precision, lossy=asked.lossy)
+    check_known(
+        "precision to race", asked.precision or SAME, dict.fromkeys([SAME, *(one.contender.precision for one in field)])
+    )
+    bound = Bound(precision=asked.precision or SAME, lossy=asked.lossy)
     weights = found is not None and (asked.checkpoint is not None or found.manifest.weights.get("kind") == "seeded")
     if found is not None and weights:
         yardstick = by_jax(found, job, bound, asked, observer)
@@ -89,7 +93,7 @@ def run_race(
         facts=_facts(job, found, asked.rounds),
         reference=yardstick.reference,
         inputs=f"{yardstick.inputs}; timed on {_shapes(timed)}",
-        bound=bound.words,
+        bound=yardstick.bound,
         rows=rows,
         usual=next((row.way for row in rows if not row.reason), ""),
         winner="" if place is None else rows[place].way,

@@ -18,7 +18,7 @@ from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.reports import numbers
 from lwmport.reports.race.record import Accuracy
 from lwmport.runtime.isolated import run_all
-from lwmport.targets.compile.agreement import agreement, together
+from lwmport.targets.compile.agreement import LEAST_DB, LEAST_EQUAL, agreement, together
 from lwmport.targets.compile.job import CompileJob
 from lwmport.targets.compile.trials import trials
 from lwmport.types import ROUNDED_PRODUCTS, Array, Signature, Status, TensorDiff
@@ -58,11 +58,12 @@ class Bound:
 class Yardstick:
     """What is run, and how outputs are judged.
 
-    ``judge`` takes the outputs of each run and the precision of the way that gave them.
+    ``judge`` takes the outputs of each run and the precision of the way that gave them, and ``bound`` tells by what.
     """
 
     reference: str
     inputs: str
+    bound: str
     feeds: Sequence[Mapping[str, Array]]
     judge: Callable[[Sequence[Mapping[str, Array]], str], Accuracy]
 
@@ -86,6 +87,7 @@ def by_jax(found: Converted, job: CompileJob, bound: Bound, given: Any, observer
     return Yardstick(
         reference=run.reference,
         inputs=run.description,
+        bound=bound.words,
         feeds=[one.fed(part.signature.inputs) for one in run.all],
         judge=partial(_judged, run, part.signature, judged_in(found.family.options), bound),
     )
@@ -153,9 +155,15 @@ def by_itself(job: CompileJob, engine: str, bound: Bound, observer: Observer) ->
     return Yardstick(
         reference=f"{job.path.name} itself in {made.runner}, for no weights to run the reference with were named",
         inputs=f"{what} ({len(taken)})",
+        bound=bound.words if bound.lossy is not None else f"{_least_agreement(bound)} (without --lossy)",
         feeds=[feed for feed, _ in taken],
         judge=partial(_agreed, job, expected, bound),
     )
+
+
+def _least_agreement(bound: Bound) -> str:
+    least, equal = LEAST_DB[bound.precision], LEAST_EQUAL[bound.precision]
+    return f"at least {numbers.decibels(least)} in every output of numbers, {equal:.0%} of the integers equal"
 
 
 def _agreed(

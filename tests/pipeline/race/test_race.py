@@ -225,6 +225,7 @@ REFUSED = {
     "rounds alone": ({"rounds": 3}, "--rounds with --fastest"),
     "a device": ({"fastest": True, "soc": "openvino"}, "no --soc with --fastest"),
     "two bounds": ({"fastest": True, "lossy": 40.0, "precision": "bfloat16"}, "found both"),
+    "another precision": ({"fastest": True, "precision": "float16"}, "expected a precision to race out of"),
     "another target": ({"fastest": True, "target": "migraphx", "soc": None}, "--fastest with the target cpu"),
 }
 
