@@ -1,14 +1,16 @@
 """Commands that understand the flags of the scripts of a model's makers, where users paste them."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from lwmport.errors import UsageError
-from lwmport.models.script_flags import ScriptFlag
-from lwmport.models.specs import FAMILIES
 from lwmport.registry import load
 from lwmport.wording import printable
+
+if TYPE_CHECKING:
+    from lwmport.models.script_flags import ScriptFlag
 
 
 class ScriptCommand(click.Command):
@@ -38,7 +40,7 @@ def _translated(command: str, args: Sequence[str], own: set[str]) -> Iterator[st
         yield from ("--", *arguments)
 
 
-def _words(typed: str, value: str, flag: ScriptFlag) -> list[str]:
+def _words(typed: str, value: str, flag: "ScriptFlag") -> list[str]:
     if flag.words is None:
         click.echo(printable(f"{typed} {value}: left out; {flag.remark}"), err=True)
         return []
@@ -48,7 +50,9 @@ def _words(typed: str, value: str, flag: ScriptFlag) -> list[str]:
         raise UsageError(f"{typed}: {error}") from error
 
 
-def _flag(command: str, name: str) -> ScriptFlag | None:
+def _flag(command: str, name: str) -> "ScriptFlag | None":
+    from lwmport.models.specs import FAMILIES
+
     for family in FAMILIES.values():
         found: ScriptFlag | None = load(family.script_flags)(command, name) if family.script_flags else None
         if found is not None:
