@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from lwmport.errors import ConfigError, UnusedOptionError, UsageError
 from lwmport.models.configuration import Config
 from lwmport.models.recipe import expanded, kinds_of
-from lwmport.models.schemes import BLOCKS, INTEGERS, SCHEMES, check_group, check_neighbours, kept
+from lwmport.models.schemes import BLOCKS, INTEGERS, ROUNDINGS, SCHEMES, check_group, check_neighbours, kept
 from lwmport.options import Place, check_values, of_place, values_of, words
 from lwmport.registry import check_known
 from lwmport.requests import check_types
@@ -172,6 +172,9 @@ def _check_storage(options: Options) -> None:
             )
     if options.store:
         _check_computed("store", options.store, SCHEMES[options.store].computed, options.precision)
+    check_known("table of schemes", options.rounding, ROUNDINGS)
+    if options.rounding:
+        check_known(f"kind of quantisation for {options.rounding}", options.quantize, ROUNDINGS[options.rounding])
     if options.quantize:
         scheme = {**INTEGERS, **BLOCKS}[options.quantize]
         _check_computed("quantize", options.quantize, scheme.computed, options.precision)
