@@ -105,6 +105,8 @@ OF_CANN = {"npu.NPUGroupNormSilu", "npu.NPURmsNorm", "npu.NPURotaryMul"}
 """Forms of the dialect ascend-npu, which test_npu_forms.py holds to JAX."""
 
 OF_INTEGERS = {
+    "QuantizeLinear:int8",
+    "QuantizeLinear:uint8",
     "DequantizeLinear*MatMul",
     "Gather*Mul",
     "com.microsoft.GatherBlockQuantized",
