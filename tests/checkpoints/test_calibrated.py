@@ -38,7 +38,7 @@ def test_codes_scales_and_values_are_those_that_are_kept(tmp_path: Path) -> None
     grid = Grid(random.standard_normal((3, 7)).astype(np.float32), random.integers(0, 16, (3, 7)).astype(np.uint8))
     known.kept.put(NAME, codes, grid, 4)
     seeded = SeededWeights({NAME: WeightSpec(shape=SHAPE, dtype="float32")}, 1)
-    weights = StoredWeights(seeded, SCHEME, {NAME: SCHEME}, known)
+    weights = StoredWeights(seeded, SCHEME, {NAME: SCHEME}, rounder=known)
     wide = Grid(*(np.repeat(part, 32, axis=0)[:72] for part in grid))
     values = (codes.astype(np.float32) - wide.zeros) * wide.scales
     assert np.array_equal(weights.read(NAME), values)
