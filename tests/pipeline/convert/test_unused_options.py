@@ -61,8 +61,8 @@ UNHEARD = {
     "a cache of a head": (("llama-head", "ascend"), {"max_length": 16}, "or NAME in a static dialect: llama, "),
     "quantisation of renamed weights": (
         ("llama", "hf"),
-        {"quantize": "w4a16"},
-        "found llama in the dialect 'hf' (hf takes none)",
+        {"quantize": "w4a8"},
+        "found llama in the dialect 'hf' (hf takes w4a16, w8a16, w8a8)",
     ),
     "storage of renamed weights": (("llama", "hf"), {"store": "float16"}, "--store float16 in a dialect out of ort, "),
     "storage of variables": (("vqgan", "tf"), {"store": "float16"}, "found vqgan in the dialect 'tf'"),
