@@ -361,10 +361,10 @@ OPTIONS: Final = (
         key="method",
         place=Place.MODEL,
         default="",
-        choices=("rtn", "mse", "hqq", "gptq"),
+        choices=("rtn", "mse", "hqq", "gptq", "awq"),
         what="method of quantisation",
         help="With --quantize: how scales are chosen: from the extremes of a group (rtn, the default), by the least "
-        "squared error (mse), by half-quadratic splitting (hqq), or so that products change least (gptq): the "
+        "squared error (mse), by half-quadratic splitting (hqq), or so that products change least (gptq, awq): the "
         "reference then runs on a text.",
     ),
     Option(
@@ -372,8 +372,8 @@ OPTIONS: Final = (
         place=Place.CONVERSION,
         kind=Kind.PATH,
         metavar="F.npz|F.jsonl|F.txt",
-        help="With --method gptq: the tokens or the text that the reference runs on. By default the text that ships, "
-        "by the tokenizer beside --checkpoint.",
+        help="With --method gptq or awq: the tokens or the text that the reference runs on. By default the text that "
+        "ships, by the tokenizer beside --checkpoint.",
         more="[Quantisation](quantisation.md#calibration)",
     ),
     Option(

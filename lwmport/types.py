@@ -272,6 +272,23 @@ class Rounded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Channels that may be divided where they are made and multiplied where they are used: nothing else sees them.
+
+    Attributes:
+        source: the weight that makes them: a vector [channels] that multiplies them, or a matrix [inputs, channels].
+        targets: the matrices [inputs, outputs] of every product that they go into.
+        blocks: equal parts that the channels come in.
+        times: how often each part is met in a row, as heads of keys and values are that several queries share.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    blocks: int = 1
+    times: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """One convertible part of a model: its signature, the weights it reads, and its JAX function.
 
@@ -282,6 +299,7 @@ class Component:
     generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
     the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers
     without losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
+    ``folds`` are the channels whose scale is free (`lwmport.models.folding`).
     """
 
     name: str
@@ -297,6 +315,7 @@ class Component:
     kept: frozenset[str] = frozenset()
     rounds: tuple[str, ...] = ()
     rounded: Mapping[str, Rounded] = field(default_factory=dict)
+    folds: tuple[Fold, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

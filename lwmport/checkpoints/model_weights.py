@@ -22,6 +22,7 @@ from lwmport.checkpoints.told_config import check_agrees, config_choices, told_c
 from lwmport.choices import CHOICES, WEIGHTS, Choice
 from lwmport.errors import CheckpointError, ConfigError
 from lwmport.models.families import Family, family_with, resolve
+from lwmport.models.folding import folded_vectors
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
 from lwmport.models.storage import bias_of, main_scheme, scheme_of, schemes_of
@@ -200,4 +201,6 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     biases = {bias_of(kernel): (kernel, own.inputs.scale) for kernel, own in component.rounded.items()}
     biases = {name: own for name, own in biases.items() if name in component.weights}
     rounder = weights.rounder if isinstance(weights, ModelWeights) else None
-    return StoredWeights(found, scheme, schemes_of(component, family.options), biases=biases, rounder=rounder)
+    schemes = schemes_of(component, family.options)
+    folded = folded_vectors(component, schemes)
+    return StoredWeights(found, scheme, schemes, biases=biases, rounder=rounder, folded=folded)

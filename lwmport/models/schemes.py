@@ -54,8 +54,11 @@ BLOCKS: Final[dict[str, Scheme]] = {
 GROUPS: Final = (16, 32, 64, 128, 256)
 """Sizes of a group: those that ONNX Runtime's kernels of products have."""
 
-CALIBRATED: Final = ("gptq",)
+CALIBRATED: Final = ("gptq", "awq")
 """Methods by which codes also follow from what a matrix is multiplied with when the model runs."""
+
+SCALED: Final = "awq"
+"""The one of them by which channels are scaled before they are rounded."""
 
 UNCALIBRATED: Final = "rtn"
 """The method of what those do not reach: tables, whose rows are looked up, and kernels of convolutions."""
