@@ -7,6 +7,7 @@ A new option is a row here, a field of the record that its place names, and the 
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ class Kind(StrEnum):
 
     TEXT = "text"
     TEXTS = "texts"
+    AMOUNT = "amount"
     CHOICE = "choice"
     NUMBER = "number"
     BATCH = "batch"
@@ -117,6 +119,9 @@ class Option:
             dynamic = self.kind is Kind.BATCH
             right = (type(value) is int and value >= self.least) or (dynamic and value == DYNAMIC)
             return "" if right else f"a whole number of at least {self.least}{f' or {DYNAMIC!r}' if dynamic else ''}"
+        if self.kind is Kind.AMOUNT:
+            right = type(value) in (int, float) and math.isfinite(value) and value > 0
+            return "" if right else "a number above 0"
         if self.kind in (Kind.TEXT, Kind.PATH, Kind.FOLDER):
             return "" if isinstance(value, str | Path) else "a text"
         return ""
@@ -393,6 +398,24 @@ OPTIONS: Final = (
         help="With --quantize: a table of patterns of names, and how the weights that they fit are rounded. May be "
         "given several times.",
         more="[Recipes](quantisation.md#recipes)",
+    ),
+    Option(
+        key="budget_gb",
+        place=Place.CONVERSION,
+        kind=Kind.AMOUNT,
+        metavar="X",
+        help="With --quantize w4a16 or w4a8: 4, 8 or 16 bits for each tensor, those with which the weights lose least "
+        "in X GB (10^9 bytes).",
+        more="[Budgets](quantisation.md#budgets)",
+    ),
+    Option(
+        key="budget_kl",
+        place=Place.CONVERSION,
+        kind=Kind.AMOUNT,
+        metavar="X",
+        help="With --quantize w4a16 or w4a8: 4, 8 or 16 bits for each tensor, as few as lose X nats at most (mean KL "
+        "divergence from exact weights). It fails where more is measured.",
+        more="[Budgets](quantisation.md#budgets)",
     ),
     Option(
         key="layer",

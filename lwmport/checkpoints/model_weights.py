@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from lwmport import plain
+from lwmport import digest, plain
 from lwmport.checkpoints.adapted import AdaptedCheckpoint, adapted, base_and_adapter
 from lwmport.checkpoints.feeders import with_its_feeders
 from lwmport.checkpoints.fit import fit
@@ -30,7 +30,10 @@ from lwmport.types import Component, Weights, WeightSpec
 
 ADAPTER: Final = "LoRA adapter"
 DIGITS: Final = 16
-"""Of the digest of an adapter, in a choice; the manifest has all of them."""
+"""Of the digest of an adapter or a recipe, in a choice; the manifest has all of them."""
+
+FEW_RULES: Final = 8
+"""Rules of a recipe that are told one by one; the manifest has all of them."""
 
 ModelWeights: TypeAlias = Checkpoint | SeededWeights | AdaptedCheckpoint
 """The weights of a whole model."""
@@ -126,7 +129,10 @@ def _storage_choices(options: Options) -> Iterator[Choice]:
     none, flag = ("none", "default") if scheme.symmetric else ("one a scale", "--asymmetric")
     yield Choice("zero points", none, flag)
     yield Choice("scales chosen by", scheme.method, "--method" if options.method else "default")
-    for text in options.recipe:
+    if len(options.recipe) > FEW_RULES:
+        count, sha256 = len(options.recipe), digest.of_json(options.recipe)[:DIGITS]
+        yield Choice("rounded otherwise", f"by {count} patterns, sha256 {sha256}", "--recipe")
+    for text in options.recipe if len(options.recipe) <= FEW_RULES else ():
         yield Choice("rounded otherwise", text, "--recipe")
     for text in options.keep:
         yield Choice("not quantised", text, "--keep")

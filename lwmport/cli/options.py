@@ -30,6 +30,7 @@ TYPES: Final[Mapping[Kind, Callable[[Option], Any]]] = {
     Kind.TEXT: lambda _: click.STRING,
     Kind.TEXTS: lambda _: click.STRING,
     Kind.CHOICE: lambda option: click.Choice(option.choices, case_sensitive=False),
+    Kind.AMOUNT: lambda _: click.FLOAT,
     Kind.NUMBER: lambda option: click.IntRange(option.least),
     Kind.BATCH: lambda _: Batch(),
     Kind.PATH: lambda _: click.Path(path_type=Path),

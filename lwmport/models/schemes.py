@@ -63,6 +63,9 @@ SCALED: Final = "awq"
 UNCALIBRATED: Final = "rtn"
 """The method of what those do not reach: tables, whose rows are looked up, and kernels of convolutions."""
 
+BUDGETED: Final = ("w4a16", "w4a8")
+"""Kinds beside which a budget may give tensors more bits."""
+
 KEPT: Final = ("float16", "float32")
 """What ``--keep PATTERN=...`` may keep a weight in."""
 

@@ -13,11 +13,14 @@ import numpy as np
 
 from lwmport.types import Array, Fold
 
-POWERS: Final = tuple(step / 20 for step in range(20))
-"""The powers that are tried, as the authors do. The first is 0, which scales nothing: no matrix gets worse by it."""
+POWERS: Final = tuple(step / 10 for step in range(10))
+"""The powers that are tried. The first is 0, which scales nothing: no matrix gets worse by it."""
 
-TOKENS: Final = 1024
-"""Tokens of the sample, and outputs of a matrix in it: the factors are those of all outputs, and some tell them."""
+TOKENS: Final = 512
+"""Tokens of the sample."""
+
+OUTPUTS: Final = 256
+"""Outputs of a matrix that the power is chosen by: it is one for all of them, and some tell it."""
 
 LARGEST: Final = 1000.0
 """No factor is larger, or smaller than one by this: the scales of what makes a channel are divided by it."""
@@ -49,8 +52,8 @@ def best_factors(weights: Sequence[Array], nearest: Sequence[Nearest], inputs: M
         inputs: what all of them are multiplied with.
         fold: how channels become inputs.
     """
-    some = [weight[:, :: -(-weight.shape[1] // TOKENS)] for weight in weights]
-    sizes = inputs.magnitudes.reshape(fold.blocks, fold.times, -1).mean(axis=1).reshape(-1)
+    some = [weight[:, :: -(-weight.shape[1] // OUTPUTS)] for weight in weights]
+    sizes: Array = inputs.magnitudes.reshape(fold.blocks, fold.times, -1).mean(axis=1).reshape(-1)
     best, least = np.ones_like(sizes), np.inf
     for power in POWERS:
         factors = _powers(sizes, power)

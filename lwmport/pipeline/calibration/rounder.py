@@ -1,10 +1,9 @@
 """Roundings that follow from runs of the reference: each layer sees what the ones before it have become."""
 
-import json
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +18,10 @@ from lwmport.models.families import Family
 from lwmport.models.folding import active_folds
 from lwmport.models.schemes import CALIBRATED
 from lwmport.models.storage import schemes_of
+from lwmport.pipeline.calibration.cases import cases_of, without_states
 from lwmport.pipeline.calibration.matrices import Matrices
-from lwmport.pipeline.calibration.text import CalibrationText, tokens_of
+from lwmport.pipeline.calibration.text import CalibrationText
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.validate.test_inputs import Sampling, TestInputs
-from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.runtime.runners.jax_matrices import MatrixRunner
 from lwmport.types import Array, Component, Scheme
 
@@ -137,7 +135,8 @@ class CalibratedRounder:
             self.observer.progress(name, done, total)
             return matrices.current(name)
 
-        MatrixRunner(_without_states(component), weights).run_up_to(self._cases(component, weights), missing, look)
+        cases = cases_of(component, weights, self.text, self.folder)
+        MatrixRunner(without_states(component), weights).run_up_to(cases, missing, look)
         self._check(component)
 
     def record(self, component: Component) -> dict[str, Any]:
@@ -163,28 +162,9 @@ class CalibratedRounder:
                 "another artifact"
             )
 
-    def _cases(self, component: Component, weights: StoredWeights) -> list[Mapping[str, Array]]:
-        """Return the inputs to run on."""
-        sampling, tokens = Sampling(), tokens_of(component)
-        if self.text.ids:
-            path = self.folder / "text.jsonl"
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{json.dumps(line)}\n" for line in self.text.lines(tokens)), encoding="utf-8")
-            sampling = Sampling(given=GivenInputs(path))
-        size = component.signature.inputs[0].shape[0]
-        trials = TestInputs(component, weights, sampling).trials(size if isinstance(size, int) else 1)
-        return [trial.made.inputs for trial in trials]
-
     def _round(self, name: str, matrices: Matrices, factors: Sequence[Any]) -> None:
         """Round one matrix by what it is multiplied with."""
         matrices.round(name, factors)
-
-
-def _without_states(component: Component) -> Component:
-    """Return a component that returns no cache: nothing of it need stay in memory behind its layer."""
-    signature = component.signature
-    outputs = tuple(spec for spec in signature.outputs if spec.name not in signature.caches) or signature.outputs
-    return replace(component, signature=replace(signature, outputs=outputs, states=()))
 
 
 def _over(found: Rounding, factors: Array | None, scheme: Scheme) -> Rounding | None:

@@ -18,6 +18,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.manifest import ComponentEntry
 from lwmport.models.storage import judged_in
 from lwmport.pipeline.check import with_preflight
+from lwmport.pipeline.convert.budget import words as budget_words
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
@@ -75,6 +76,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
             accuracy=accuracy_of(weights, run, exact, judgement.outputs, options.precision),
             layers=layers,
         )
+        if part is work.parts[0]:
+            notes, faults = budget_words(work)
+            section = replace(section, notes=(*notes, *section.notes), faults=(*section.faults, *faults))
         sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)

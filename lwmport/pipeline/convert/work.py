@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lwmport import manifest, owned, plain
 from lwmport.checkpoints.model_weights import ModelWeights, open_model
@@ -27,6 +27,9 @@ from lwmport.reports import files
 from lwmport.reports.record import Conversion
 from lwmport.types import Component, Dialect, SharedData
 
+if TYPE_CHECKING:
+    from lwmport.pipeline.convert.budget import Budgeted
+
 
 @dataclass(kw_only=True)
 class Work:
@@ -43,6 +46,7 @@ class Work:
         earlier: what an earlier conversion has left in the folder that is asked for.
         parts: the manifest's entries of the components that are converted.
         costs: what each of those took.
+        budget: the bits of each tensor, where a budget decides on them.
     """
 
     request: ConvertRequest
@@ -55,6 +59,7 @@ class Work:
     earlier: owned.Earlier = field(default_factory=lambda: owned.Earlier(manifest.listed, files.listed))
     parts: list[ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)
+    budget: "Budgeted | None" = None
 
     @cached_property
     def sampling(self) -> Sampling:
@@ -89,7 +94,9 @@ class Work:
         tokens = () if self.vocabulary is None else (Choice("tokenizer", self.vocabulary.source, whose),)
         text = "default" if self.request.calibrate_on is None else "--calibrate-on"
         run = () if self.rounder is None else (Choice("calibrated on", self.rounder.text.words, text),)
-        return tuple(dict.fromkeys((*self.family.choices, *run, *tokens, *self.request.choices, *made)))
+        asked = "--budget-kl" if self.request.budget_gb is None else "--budget-gb"
+        bits = () if self.budget is None else (Choice("bits", self.budget.counts, asked),)
+        return tuple(dict.fromkeys((*self.family.choices, *bits, *run, *tokens, *self.request.choices, *made)))
 
     @cached_property
     def rounder(self) -> CalibratedRounder | None:

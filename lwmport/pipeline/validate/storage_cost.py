@@ -19,8 +19,8 @@ SLOW = (
 )
 
 SCALED = (
-    "Channels are scaled (awq), those of values in the cache too: what the cache loses is not stated, and no other model "
-    "can read it."
+    "Channels are scaled (awq), those of values in the cache too: what the cache loses is not stated, and no other "
+    "model can read it."
 )
 
 

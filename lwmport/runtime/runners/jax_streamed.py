@@ -176,7 +176,7 @@ class StreamedJaxRunner(BaseRunner):
         values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
         fed = (jax.numpy.asarray(inputs[name]) for name in sorted(inputs))
         values |= dict(zip(closed.jaxpr.invars[len(names) :], fed, strict=True))
-        last = _last_uses(closed)
+        last = last_uses(closed)
         for number, equation in enumerate(closed.jaxpr.eqns):
             operands = []
             for atom in equation.invars:
@@ -258,7 +258,7 @@ def computed_bytes(component: Component, inputs: Mapping[str, Array]) -> int:
     return sum(aval.size * aval.dtype.itemsize for aval in made)
 
 
-def _last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:
+def last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:
     """Return the variables that no equation needs behind the one of that number."""
     last: dict[Any, int] = {}
     for number, equation in enumerate(closed.jaxpr.eqns):
