@@ -35,6 +35,7 @@ class Packing:
 PACKINGS: Final = {
     "compressed-tensors": Packing(channels=frozenset({"w8a8"}), symmetric=frozenset({"w8a8"})),
     "gptq": Packing(scales="float16", outputs=True),
+    "awq": Packing(scales="float16", outputs=True),
     "mindie": Packing(others="float16", channels=frozenset({"w8a16"})),
 }
 """Name -> what its readers take (`lwmport.types.Dialect.packing`)."""

@@ -18,6 +18,7 @@ from lwmport.types import Array
 
 COMPRESSED: Final = "compressed-tensors"
 GPTQ: Final = "gptq"
+AWQ: Final = "awq"
 MINDIE: Final = "mindie"
 MINDIE_FILE: Final = "quant_model_weight_{}.safetensors"
 MINDIE_DESCRIPTION: Final = "quant_model_description.json"
@@ -91,10 +92,11 @@ def packed_folder(folder: Path) -> PackedFolder | None:
     if not isinstance(told, dict):
         return None
     packing = told.get("quant_method")
-    if packing not in (COMPRESSED, GPTQ):
-        raise CheckpointError(f"expected weights quantised as {COMPRESSED} or {GPTQ}, found {packing!r} in {CONFIG}")
+    if packing not in (COMPRESSED, GPTQ, AWQ):
+        expected = f"expected weights quantised as {COMPRESSED}, {GPTQ} or {AWQ}"
+        raise CheckpointError(f"{expected}, found {packing!r} in {CONFIG}")
     raw = Checkpoint(folder, "hf", *in_files(folder))
-    end = ".qweight" if packing == GPTQ else ".weight_scale"
+    end = ".weight_scale" if packing == COMPRESSED else ".qweight"
     held = {name.removesuffix(end) for name in raw.specs if name.endswith(end)}
     return PackedFolder(packing=packing, told=told, raw=raw, quantised=tuple(sorted(held)))
 
@@ -127,6 +129,21 @@ def _gptq(folder: PackedFolder, module: str) -> Array:
     return found
 
 
+def _awq(folder: PackedFolder, module: str) -> Array:
+    """Return a matrix of AWQ: words along the outputs, the even ones of eight in front of the odd ones."""
+    told, read = folder.told, folder.raw.read
+    if told.get("version") != "gemm" or told.get("bits") != 4:
+        raise ValueError(f"version {told.get('version')!r} with {told.get('bits')!r} bits, not 'gemm' with 4")
+    codes, zeros = (_evens_first(read(f"{module}.{part}")).T.astype(np.float32) for part in ("qweight", "qzeros"))
+    return _by_groups(codes, read(f"{module}.scales").astype(np.float32).T, zeros, int(told["group_size"]))
+
+
+def _evens_first(words: Array) -> Array:
+    """Return the codes in words [rows, words]: output 2 n of eight is in nibble n, output 2 n + 1 in nibble n + 4."""
+    nibbles = _unpacked(words, 4).reshape(len(words), -1, 2, 4)
+    return np.ascontiguousarray(nibbles.swapaxes(2, 3)).reshape(len(words), -1)
+
+
 def _mindie(folder: PackedFolder, module: str) -> Array:
     """Return a matrix of MindIE: a scale and an offset for each output."""
     weight, offset, scale = (
@@ -139,6 +156,7 @@ def _mindie(folder: PackedFolder, module: str) -> Array:
 _MATRICES: Final[Mapping[str, Callable[[PackedFolder, str], Array]]] = {
     COMPRESSED: _compressed,
     GPTQ: _gptq,
+    AWQ: _awq,
     MINDIE: _mindie,
 }
 

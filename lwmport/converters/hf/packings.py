@@ -1,7 +1,8 @@
 """Quantised matrices in the tensors and the words that readers of Hugging Face folders have for them.
 
 What each function writes is what its readers document: compressed-tensors 0.20 (vllm-project, pack_quantized and
-naive_quantized), AutoGPTQ 0.7 and GPTQModel, MindIE 1.0 to 2.3 (mindie_llm0289).
+naive_quantized), AutoGPTQ 0.7 and GPTQModel, AutoAWQ 0.2 ("gemm"), MindIE 1.0 to 2.3
+(mindie_llm0289).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -87,6 +88,7 @@ FORMATS: Final = Registry(
     {
         "compressed-tensors": "lwmport.converters.hf.compressed_tensors:FORMAT",
         "gptq": "lwmport.converters.hf.gptq:FORMAT",
+        "awq": "lwmport.converters.hf.awq:FORMAT",
         "mindie": "lwmport.converters.hf.mindie:FORMAT",
     },
 )

@@ -40,6 +40,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "integers": ("vision-llama", "hf", {"quantize": "w8a8"}),
     "gptq": ("llama", "gptq", {"quantize": "w4a16", "group_size": 16}),
     "gptq-2": ("llama", "gptq", {"quantize": "w8a16", "symmetric": False}),
+    "awq": ("llama", "awq", {"quantize": "w4a16", "symmetric": False, "method": "awq"}),
     "mindie": ("llama", "mindie", {"quantize": "w8a16", "symmetric": False}),
 }
 """Name -> component, dialect, options."""
@@ -180,6 +181,26 @@ def test_zero_points_of_gptq_are_one_less_in_version_1_alone(written: Written) -
     assert (new[f"{name}scales"].dtype, list(new[f"{name}g_idx"][::32])) == (np.float16, [0, 1])
 
 
+def test_words_of_awq_hold_even_outputs_first(written: Written) -> None:
+    path, _ = written("awq")
+    tensors, config = load_file(path / "model.safetensors"), told(path)["quantization_config"]
+    up = "model.layers.0.mlp.up_proj."
+    shapes = {name.removeprefix(up): (array.shape, array.dtype.name) for name, array in tensors.items() if up in name}
+    assert shapes == {"qweight": ((64, 12), "int32"), "qzeros": ((2, 12), "int32"), "scales": ((2, 96), "float16")}
+    assert config == {
+        "bits": 4,
+        "group_size": 32,
+        "modules_to_not_convert": ["lm_head"],
+        "quant_method": "awq",
+        "version": "gemm",
+        "zero_point": True,
+    }
+    found = reopen(path.parent)
+    zeros = found.component_weights("llama").packed.read("transformer/h/0/feed_forward/w3/kernel/zero_points")  # type: ignore[attr-defined]
+    nibbles = [int(tensors[f"{up}qzeros"].view(np.uint32)[0, 0]) >> 4 * place & 15 for place in range(8)]
+    assert nibbles == zeros[0, [0, 2, 4, 6, 1, 3, 5, 7]].tolist()
+
+
 def test_mindie_has_a_description_of_every_tensor(written: Written) -> None:
     path, _ = written("mindie")
     tensors, kinds = (
@@ -219,6 +240,12 @@ def shifted_zero_points(tensors: dict[str, Array], name: str) -> None:
     tensors[f"{name}.qzeros"] += np.int32(0x11111111)
 
 
+def outputs_in_order(tensors: dict[str, Array], name: str) -> None:
+    """Neighbours of a word change places, as if it held its outputs one after the other."""
+    held = tensors[f"{name}.qweight"].view(np.uint8)
+    tensors[f"{name}.qweight"] = np.ascontiguousarray(held[:, ::-1]).view(np.int32)
+
+
 def offset_of_the_other_sign(tensors: dict[str, Array], name: str) -> None:
     tensors[f"{name}.weight_offset"] *= -1
 
@@ -232,6 +259,8 @@ FAULTS = [
     ("compressed", neighbours_scale),
     ("compressed", one_zero_point_off_by_one),
     ("gptq", shifted_zero_points),
+    ("awq", shifted_zero_points),
+    ("awq", outputs_in_order),
     ("mindie", offset_of_the_other_sign),
     ("integers", one_code),
 ]
@@ -271,6 +300,7 @@ def test_a_wrong_group_in_the_configuration_fails(written: Written, tmp_path: Pa
 
 REFUSED: list[tuple[str | None, dict[str, Any], str]] = [
     ("gptq", {}, "--quantize w4a16 or w8a16 with the dialect gptq, found --dialect gptq alone"),
+    ("awq", {"quantize": "w8a16"}, r"\(awq takes w4a16\)"),
     ("mindie", {"quantize": "w8a8"}, r"\(mindie takes w8a16\)"),
     ("mindie", {"quantize": "w8a16", "group_size": 32}, "which has a scale for each output"),
     (
