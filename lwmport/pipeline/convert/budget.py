@@ -5,7 +5,7 @@ What is chosen becomes a recipe, so that the conversion behind it is one of ``--
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from lwmport.models.schemes import CALIBRATED, SCHEMES
 from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.calibration.sensitivity import LEAST, Probe
 from lwmport.pipeline.calibration.text import calibration_text, tokens_of
+from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.convert.request import RECIPE, ConvertRequest
 from lwmport.pipeline.convert.work import Work
 from lwmport.quantise.budget import Sensitivity, chosen, total_bytes, total_loss
@@ -37,36 +38,6 @@ CLOSE: Final = 0.8
 
 AIM: Final = 0.9
 """The share of the bound that the next choice aims at."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budgeted:
-    """What was chosen, and what it was chosen by.
-
-    Attributes:
-        rows: what each tensor costs.
-        bits: of each tensor.
-        trial: what the choice lost when it was measured, rounded by a method that needs no run of the model.
-        probe: what measures the loss.
-        measured: what the weights lose that are in the file, in JAX; None before they are.
-    """
-
-    rows: Sequence[Sensitivity]
-    bits: Mapping[str, int]
-    trial: float
-    probe: Probe
-    measured: float | None = None
-
-    @property
-    def predicted(self) -> float:
-        """The sum of the losses."""
-        return total_loss(self.rows, self.bits)
-
-    @property
-    def counts(self) -> str:
-        """How many tensors have how many bits, for a reader."""
-        held = sorted(self.bits.values())
-        return ", ".join(f"{held.count(bits)} tensors in {bits} bits" for bits in dict.fromkeys(held))
 
 
 def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lwmport import manifest, owned, plain
 from lwmport.checkpoints.model_weights import ModelWeights, open_model
@@ -18,6 +18,7 @@ from lwmport.models.specs import versions_of
 from lwmport.pipeline.calibration.attach import attach
 from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.convert import resume
+from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.sharing import shared_data
 from lwmport.pipeline.convert.unused_options import check_unused
@@ -26,9 +27,6 @@ from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.reports import files
 from lwmport.reports.record import Conversion
 from lwmport.types import Component, Dialect, SharedData
-
-if TYPE_CHECKING:
-    from lwmport.pipeline.convert.budget import Budgeted
 
 
 @dataclass(kw_only=True)
@@ -59,7 +57,7 @@ class Work:
     earlier: owned.Earlier = field(default_factory=lambda: owned.Earlier(manifest.listed, files.listed))
     parts: list[ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)
-    budget: "Budgeted | None" = None
+    budget: Budgeted | None = None
 
     @cached_property
     def sampling(self) -> Sampling:

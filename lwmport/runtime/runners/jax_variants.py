@@ -6,13 +6,12 @@ Up to the weight that makes the difference, a variant is the reference: it begin
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-import jax
 import numpy as np
 
 from lwmport.graphs.atoms import is_literal, value_of
 from lwmport.graphs.inline import inline
 from lwmport.runtime.inputs import check_inputs
-from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner, last_uses, output_names, traced
+from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner, bound, last_uses, output_names, traced
 from lwmport.types import Array, Progress
 
 Values: TypeAlias = dict[Any, Any]
@@ -39,17 +38,13 @@ class VariantRunner(StreamedJaxRunner):
         """
         check_inputs(self.component.signature.inputs, inputs)
         closed = inline(traced(self.component, inputs))
-        names = sorted(self.component.weights)
-        given = dict(zip(closed.jaxpr.invars[: len(names)], names, strict=True))
+        given, values = self._begun(closed, inputs)
         wanted = closed.jaxpr.outvars[output_names(self.component).index(output)]
         last = next(number for number, one in enumerate(closed.jaxpr.eqns) if wanted in one.outvars)
-        fed = (jax.numpy.asarray(inputs[name]) for name in sorted(inputs))
-        values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
-        values |= dict(zip(closed.jaxpr.invars[len(names) :], fed, strict=True))
         states: dict[str, Values] = {SAME: values}
         uses = last_uses(closed)
         starts = [number for number, one in enumerate(closed.jaxpr.eqns[: last + 1]) if _weights(one, given)]
-        with jax.default_device(self._device):
+        with self._on_device():
             for done, (begin, end) in enumerate(zip([0, *starts[1:]], [*starts[1:], last + 1], strict=True)):
                 equations = list(enumerate(closed.jaxpr.eqns[begin:end], begin))
                 held = {name: self._read(name) for _, one in equations for name in _weights(one, given)}
@@ -76,7 +71,4 @@ def _bind(equation: Any, given: Mapping[Any, str], weights: Mapping[str, Any], v
         weights[given[atom]] if not is_literal(atom) and atom in given else value_of(atom, values)
         for atom in equation.invars
     ]
-    made = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
-    made = made if equation.primitive.multiple_results else [made]
-    jax.block_until_ready(made)  # else equations pile up, each with its weight
-    values.update(zip(equation.outvars, made, strict=True))
+    values.update(zip(equation.outvars, bound(equation, operands), strict=True))

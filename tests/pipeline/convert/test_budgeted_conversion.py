@@ -15,7 +15,8 @@ from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.models.options import Options
 from lwmport.pipeline.calibration.sensitivity import Probe
 from lwmport.pipeline.calibration.text import CalibrationText
-from lwmport.pipeline.convert.budget import GB, Budgeted, _schemes, words
+from lwmport.pipeline.convert.budget import GB, _schemes, words
+from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.observer import Silent
 from lwmport.types import Status
 
