@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Final
 
 from lwmport import atomic, manifest
 from lwmport.checkpoints.model_weights import component_weights
@@ -19,16 +19,12 @@ from lwmport.models.schemes import CALIBRATED, SCHEMES
 from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.calibration.sensitivity import LEAST, Probe
 from lwmport.pipeline.calibration.text import calibration_text, tokens_of
+from lwmport.pipeline.convert.budget_words import GB, TABLE, table_of, toml_of
 from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.convert.request import RECIPE, ConvertRequest
 from lwmport.pipeline.convert.work import Work
 from lwmport.quantise.budget import Sensitivity, chosen, total_bytes, total_loss
-from lwmport.reports import numbers
-from lwmport.types import Component, Scheme, Status
-from lwmport.verdicts import Fault
-
-TABLE: Final = "budget.json"
-GB: Final = 1e9
+from lwmport.types import Component, Scheme
 
 TRIALS: Final = 4
 """Choices that are measured for a bound on the loss, at most: the forecast is corrected by each."""
@@ -54,6 +50,8 @@ def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:
     text = calibration_text(work.family, work.weights, request.checkpoint, request.calibrate_on, component)
     probe = Probe(component=component, exact=weights.exact, output=output, text=text, observer=work.observer)
     schemes = _schemes(component, work.family)
+    if not schemes:
+        raise UsageError("expected tensors for a budget that --keep and --recipe leave to it, found none; leave it out")
     work.observer.phase(f"{component.name}: round each of {len(schemes)} tensors alone, and run the reference")
     rows = probe.table(schemes)
     if request.budget_gb is None:
@@ -64,7 +62,8 @@ def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:
         bits = _within_bytes(rows, request.budget_gb * GB, others)
         trial = _trial(bits, probe, schemes)
     made = replace(request.options, recipe=(*request.options.recipe, *_recipe(request.options.quantize, bits)))
-    return replace(request, options=made), Budgeted(rows=rows, bits=bits, trial=trial, probe=probe)
+    planned = written_bytes(component, replace(options, recipe=made.recipe))
+    return replace(request, options=made), Budgeted(rows=rows, bits=bits, planned=planned, trial=trial, probe=probe)
 
 
 def settle(work: Work) -> None:
@@ -74,39 +73,17 @@ def settle(work: Work) -> None:
         return
     component, _ = _language_model(work.family)
     weights = component_weights(work.family, component, work.weights)
-    measured = found.trial
-    if any(own.method in CALIBRATED for own in schemes_of(component, work.family.options).values()):
+    measured, schemes = found.trial, schemes_of(component, work.family.options)
+    if {*schemes} != {*found.bits} or any(own.method in CALIBRATED for own in schemes.values()):
         work.observer.phase(f"{component.name}: measure what its weights lose")
         measured = found.probe.loss(weights)
     work.budget = found = replace(found, measured=measured)
-    texts = {TABLE: _table(work, found), RECIPE: _toml(work.request.options.recipe)}
+    texts = {TABLE: table_of(work, found), RECIPE: toml_of(work.request.options.recipe)}
     for name, content in texts.items():
         with atomic.new_file(work.folder / name) as file:
             file.write(content.encode())
     beside = tuple(manifest.file_entry(work.folder, work.folder / name) for name in texts)
     work.parts[0] = replace(work.parts[0], files=(*work.parts[0].files, *beside))
-
-
-def words(work: Work) -> tuple[tuple[str, ...], tuple[Fault, ...]]:
-    """Return what a report says of the budget, and that it is missed, where it is."""
-    found = work.budget
-    if found is None or found.measured is None:
-        return (), ()
-    written = _file_bytes(work)
-    forecast, measured = numbers.number(found.predicted), numbers.number(found.measured)
-    lost = (
-        f"KL divergence from exact weights: forecast {forecast} nats (the sum of tensors rounded one by one, on "
-        f"{found.probe.table_on}), measured {measured} nats (mean, in JAX, on {found.probe.measured_on})."
-    )
-    notes = (f"Budget: {found.counts}; {TABLE} has what each costs, {RECIPE} makes the same bytes again.", lost)
-    gb, kl = work.request.budget_gb, work.request.budget_kl
-    if kl is not None and found.measured > kl:
-        reason = f"expected a KL divergence of at most {kl} nats (--budget-kl), measured {found.measured:.6g}"
-        return notes, (Fault(status=Status.FAILED, reason=reason),)
-    if gb is not None and written > gb * GB:
-        reason = f"expected files of at most {gb} GB (--budget-gb), found {written / GB:.6g} GB"
-        return notes, (Fault(status=Status.FAILED, reason=reason),)
-    return notes, ()
 
 
 def _language_model(family: Family) -> tuple[Component, str]:
@@ -180,46 +157,3 @@ def _recipe(quantize: str, bits: Mapping[str, int]) -> list[str]:
     """Return the rules for tensors of more than the fewest bits, as `lwmport.models.recipe` has them."""
     tables = {8: {"kind": _wide(quantize)}, 16: {"keep": "float16"}}
     return [json.dumps({name: tables[own]}) for name, own in sorted(bits.items()) if own in tables]
-
-
-def _toml(recipe: Sequence[str]) -> str:
-    """Return rules as a file."""
-    parts = [
-        f"[{json.dumps(pattern)}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-        for pattern, table in rules(recipe)
-    ]
-    return "\n".join(parts)
-
-
-def _file_bytes(work: Work) -> int:
-    """Return the bytes of the models, without what is told beside them."""
-    files = {file.name: file.bytes for part in work.parts for file in part.files}
-    return sum(count for name, count in files.items() if name not in (TABLE, RECIPE))
-
-
-def _table(work: Work, found: Budgeted) -> str:
-    told: dict[str, Any] = {
-        "budget": {"gb": work.request.budget_gb, "kl": work.request.budget_kl},
-        "bytes": {"forecast": _planned(work), "written": _file_bytes(work)},
-        "kl_nats": {"forecast": found.predicted, "trial": found.trial, "measured": found.measured},
-        "forecast_on": found.probe.table_on,
-        "measured_on": found.probe.measured_on,
-        "how": f"Forecast: each tensor alone in {LEAST} bits, all others exact, and the losses summed; with more bits, "
-        "less by as much as the squared error of the weights. The trial rounds the choice by a method that needs no "
-        "run of the model; measured are the weights of the file. All in JAX.",
-        "tensors": [
-            {
-                "name": row.name,
-                "bits": found.bits[row.name],
-                "bytes": {str(bits): count for bits, count in row.bytes.items()},
-                "kl_nats": {str(bits): loss for bits, loss in row.loss.items()},
-            }
-            for row in sorted(found.rows, key=lambda row: -row.loss[LEAST])
-        ],
-    }
-    return json.dumps(told, indent=1) + "\n"
-
-
-def _planned(work: Work) -> int:
-    component, _ = _language_model(work.family)
-    return written_bytes(component, work.family.options)

@@ -14,6 +14,7 @@ class Budgeted:
     Attributes:
         rows: what each tensor costs.
         bits: of each tensor.
+        planned: bytes of all weights in a file.
         trial: what the choice lost when it was measured, rounded by a method that needs no run of the model.
         probe: what measures the loss.
         measured: what the weights lose that are in the file, in JAX; None before they are.
@@ -21,6 +22,7 @@ class Budgeted:
 
     rows: Sequence[Sensitivity]
     bits: Mapping[str, int]
+    planned: int
     trial: float
     probe: Probe
     measured: float | None = None

@@ -13,7 +13,8 @@ from lwmport.errors import LoweringError, RunnerError
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
-from lwmport.pipeline.convert.budget import TABLE, settle, with_budget
+from lwmport.pipeline.convert.budget import settle, with_budget
+from lwmport.pipeline.convert.budget_words import TABLE
 from lwmport.pipeline.convert.calibration import calibrated, check_products
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names

@@ -18,7 +18,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.manifest import ComponentEntry
 from lwmport.models.storage import judged_in
 from lwmport.pipeline.check import with_preflight
-from lwmport.pipeline.convert.budget import words as budget_words
+from lwmport.pipeline.convert.budget_words import words as budget_words
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of

@@ -15,7 +15,8 @@ from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.models.options import Options
 from lwmport.pipeline.calibration.sensitivity import Probe
 from lwmport.pipeline.calibration.text import CalibrationText
-from lwmport.pipeline.convert.budget import GB, _schemes, words
+from lwmport.pipeline.convert.budget import _schemes
+from lwmport.pipeline.convert.budget_words import GB, words
 from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.observer import Silent
 from lwmport.types import Status
@@ -80,7 +81,7 @@ def test_a_bound_that_is_missed_fails(whole: tuple[Path, Any]) -> None:
     """The note of a report and its verdict come from one place."""
     _, outcome = whole
     probe = SimpleNamespace(table_on="a text", measured_on="another")
-    found = Budgeted(rows=(), bits={}, trial=0.5, measured=0.5, probe=probe)  # type: ignore[arg-type]
+    found = Budgeted(rows=(), bits={}, planned=0, trial=0.5, measured=0.5, probe=probe)  # type: ignore[arg-type]
     request, parts = SimpleNamespace(budget_gb=None, budget_kl=0.01), outcome.manifest.components
     notes, (fault,) = words(SimpleNamespace(budget=found, request=request, parts=parts))  # type: ignore[arg-type]
     assert (fault.status, len(notes)) == (Status.FAILED, 2)
