@@ -1,7 +1,7 @@
 """KL divergence, by method and group, of a model with 4-bit weights from the same with exact ones, both in JAX.
 
-``python benchmarks/calibration.py SmolLM2 --groups 32,128 --methods rtn,mse,hqq,gptq,awq`` prints a table. The folder is
-that of a language model with its ``tokenizer.json``; the text is the documentation of Python's own statements
+``python benchmarks/calibration.py SmolLM2 --groups 32,128 --methods rtn,mse,hqq,gptq,awq`` prints a table. The folder
+is that of a language model with its ``tokenizer.json``; the text is the documentation of Python's own statements
 (``pydoc_data.topics``), 1024 tokens in two windows.
 """
 
