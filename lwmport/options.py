@@ -64,6 +64,7 @@ class Option:
         lowered: whether it changes a lowered program alone, and nothing where weights are only renamed.
         blocks: whether it changes an attention in blocks alone.
         opposite: of a switch, the key of the word that turns it off, where that is not ``no-KEY``.
+        word: the word of the command line, where another option of another command has that of the key.
         more: what the documents add to ``help``, in Markdown.
     """
 
@@ -85,12 +86,13 @@ class Option:
     lowered: bool = False
     blocks: bool = False
     opposite: str = ""
+    word: str = ""
     more: str = ""
 
     @property
     def flag(self) -> str:
         """The word of the command line."""
-        return flag_of(self.key)
+        return self.word or flag_of(self.key)
 
     @property
     def off(self) -> str:
@@ -318,6 +320,21 @@ OPTIONS: Final = (
         aliases=DTYPES,
         what="precision",
         help="The dtype of weights, results and cache. bfloat16 needs --to hf.",
+    ),
+    Option(
+        key="float32_parts",
+        place=Place.MODEL,
+        commands=("convert",),
+        field="keep_float32",
+        word="--keep-float32",
+        kind=Kind.TEXTS,
+        default=(),
+        metavar="PATTERN",
+        job=False,
+        lowered=True,
+        help="With --precision float16: operators that stay in float32, by a pattern of their name, of a module that "
+        "they lie in, or of what they are (silu, dot_general). May be given several times.",
+        more="[Precision](precision.md)",
     ),
     Option(
         key="store",

@@ -106,7 +106,8 @@ def _model_choices(options: Options) -> tuple[Choice, ...]:
     source = "default" if options.precision == usual.precision else "--precision"
     form = options.input_form
     taken = (Choice("inputs", form, "--input-form"),) if form != usual.input_form else ()
-    return (Choice("precision", options.precision, source), *_storage_choices(options), *taken)
+    wide = tuple(Choice("kept in float32", pattern, "--keep-float32") for pattern in options.keep_float32)
+    return (Choice("precision", options.precision, source), *wide, *_storage_choices(options), *taken)
 
 
 def _storage_choices(options: Options) -> Iterator[Choice]:

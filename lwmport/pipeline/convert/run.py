@@ -14,6 +14,7 @@ from lwmport.models.specs import versions_of
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.calibration import calibrated, check_products
+from lwmport.pipeline.convert.float32_parts import check_parts
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps, with_validation
@@ -78,6 +79,7 @@ def _filled(work: Work) -> Outcome:
         _keep_roundings(work)
         with memory.AnonymousPeak() as own:
             check_taps(work)
+            check_parts(work.family)
             weights_sha256 = _convert_all(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
         report = judge_all(work, weights_sha256) if work.request.validate else None
