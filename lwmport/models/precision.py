@@ -5,13 +5,14 @@ float32 at the edge of a model; a cache is as narrow as the model, for its size 
 float32 where a user asks for it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 
-from lwmport.models.wide_parts import Path, See, holds, matches, narrow_program, operator_paths, run_in_parts
+from lwmport.models.wide_parts import holds, matches, narrow_program, operator_paths, run_in_parts
 from lwmport.types import Component, Signature, TensorSpec, WeightSpec
 
 Values: TypeAlias = Mapping[str, Any]
@@ -30,11 +31,7 @@ def in_precision(component: Component, precision: str, keep: tuple[str, ...] = (
         return component
     signature = _narrowed_caches(component.signature, precision)
     outputs = {spec.name: spec.dtype for spec in signature.outputs}
-    compute = component.apply
-    if keep:
-
-        def compute(weights: Values, inputs: Values) -> dict[str, Any]:
-            return in_parts(component, precision, lambda path: matches(path, keep))(weights, inputs)
+    compute = partial(_in_parts, component, precision, keep) if keep else component.apply
 
     def apply(weights: Values, inputs: Values) -> dict[str, Any]:
         narrow = {name: _cast(value, precision) for name, value in inputs.items()}
@@ -52,26 +49,14 @@ def in_precision(component: Component, precision: str, keep: tuple[str, ...] = (
     )
 
 
-def in_parts(
-    component: Component, precision: str, wide: Callable[[Path], bool], see: See = lambda *_: None
-) -> Callable[[Values, Values], dict[str, Any]]:
-    """Return the function of a component in a narrow precision, of which some operators compute in float32.
-
-    Args:
-        component: in float32.
-        precision: numpy's name of a floating dtype.
-        wide: whether the operator of a path computes in float32.
-        see: shown each result that the narrow program has in the narrow dtype, as it is computed here.
-    """
-
-    def apply(weights: Values, inputs: Values) -> dict[str, Any]:
-        closed = narrow_program(component, inputs, precision)
-        names = sorted(component.weights)
-        given = [*(weights[name] for name in names), *(inputs[name] for name in sorted(inputs))]
-        found = run_in_parts(closed, given, operator_paths(closed, names), wide, precision, see)
-        return dict(zip(sorted(spec.name for spec in component.signature.outputs), found, strict=True))
-
-    return apply
+def _in_parts(
+    component: Component, precision: str, keep: tuple[str, ...], weights: Values, inputs: Values
+) -> dict[str, Any]:
+    """Return the outputs of a component in a narrow precision of which some operators compute in float32."""
+    closed, names = narrow_program(component, inputs, precision), sorted(component.weights)
+    given = [*(weights[name] for name in names), *(inputs[name] for name in sorted(inputs))]
+    found = run_in_parts(closed, given, operator_paths(closed, names), lambda path: matches(path, keep), precision)
+    return dict(zip(sorted(spec.name for spec in component.signature.outputs), found, strict=True))
 
 
 def _narrowed_caches(signature: Signature, precision: str) -> Signature:

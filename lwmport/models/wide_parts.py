@@ -21,8 +21,8 @@ WIDE: Final = jnp.dtype("float32")
 Path: TypeAlias = tuple[str, ...]
 """The modules that an operator lies in, and its own name behind them."""
 
-See: TypeAlias = Callable[[Path, Any, Any], None]
-"""Called with the path of an operator, the narrow dtype that the program has for its result, and that in float32."""
+See: TypeAlias = Callable[[int, Any], None]
+"""Called with the number of an equation and its result, as it is computed."""
 
 
 def matches(path: Path, patterns: Collection[str]) -> bool:
@@ -62,7 +62,7 @@ def operator_paths(closed: core.ClosedJaxpr, weights: Sequence[str]) -> list[Pat
     return [_path(equation, modules[id(equation)], names) for equation in jaxpr.eqns]
 
 
-def run_in_parts(  # noqa: PLR0913 - the program, what it is run on, and how
+def run_in_parts(
     closed: core.ClosedJaxpr,
     args: Sequence[Any],
     paths: Sequence[Path],
@@ -82,7 +82,7 @@ def run_in_parts(  # noqa: PLR0913 - the program, what it is run on, and how
     """
     values: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     values.update(zip(closed.jaxpr.invars, args, strict=True))
-    for equation, path in zip(closed.jaxpr.eqns, paths, strict=True):
+    for number, (equation, path) in enumerate(zip(closed.jaxpr.eqns, paths, strict=True)):
         kept = wide(path)
         operands = [_as_read(atom, values, kept, precision) for atom in equation.invars]
         with jax.named_scope(str(equation.source_info.name_stack)):
@@ -90,7 +90,7 @@ def run_in_parts(  # noqa: PLR0913 - the program, what it is run on, and how
         values.update(zip(equation.outvars, results, strict=True))
         for variable, value in zip(equation.outvars, results, strict=True):
             if variable.aval.dtype == precision:
-                see(path, variable.aval.dtype, value)
+                see(number, value)
     return [read(atom, values) for atom in closed.jaxpr.outvars]
 
 

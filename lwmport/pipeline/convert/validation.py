@@ -26,6 +26,7 @@ from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.layer_losses import layer_losses
+from lwmport.pipeline.validate.ranges import with_ranges_of_failed
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
@@ -75,6 +76,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
             accuracy=accuracy_of(weights, run, exact, judgement.outputs, options.precision),
             layers=layers,
         )
+        section = with_ranges_of_failed(section, run, weights, options)
         sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)
