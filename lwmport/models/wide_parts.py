@@ -32,8 +32,13 @@ def matches(path: Path, patterns: Collection[str]) -> bool:
 
 
 def holds(weight: str, patterns: Collection[str]) -> bool:
-    """Return whether a pattern is of a module that a weight belongs to, or of the weight itself."""
-    return matches(tuple(weight.split("/")), patterns)
+    """Return whether a pattern is of a weight, of a module that it belongs to, or the name of an operator beside it.
+
+    A pattern of a kind of operator (``silu``) is of no weight.
+    """
+    module, _, name = weight.rpartition("/")
+    beside = {pattern.rpartition("/")[0] for pattern in patterns} - {""}
+    return module in beside or matches((*module.split("/"), name), patterns)
 
 
 def narrow_program(component: Component, inputs: Mapping[str, Any], precision: str) -> core.ClosedJaxpr:

@@ -51,6 +51,8 @@ class RunnerSpec:
         numbered: whether `RunnerContext.device` chooses one of several devices.
         risk: what a model of an unknown sender could do. Such a model is then not run. Empty if it can do nothing.
         bundled: whether the ``verify.py`` of a bundle has it too, under the same name.
+        precision: the precision that it computes in, whose tolerance counts where it is coarser than the model's own;
+            empty where it computes as the model says.
     """
 
     name: str
@@ -64,6 +66,7 @@ class RunnerSpec:
     risk: str = ""
     bundled: bool = False
     aliases: tuple[str, ...] = ()
+    precision: str = ""
 
     def why_not(self) -> str:
         """Return in one line what is missing here and what to do, or an empty text. No runtime is imported."""

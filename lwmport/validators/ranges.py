@@ -10,6 +10,9 @@ from lwmport.types import Status, dtype_of
 SHOWN: Final = 10
 """Operators of a statement, those with the least room first."""
 
+TOLD: Final = 0.01
+"""The share of small values from which a sentence tells of them."""
+
 ADVISED: Final = 4
 """Operators that a sentence names as those to keep; the record has all."""
 
@@ -88,7 +91,7 @@ def judged(dtype: str, found: Iterable[OperatorRange], weights: Iterable[Operato
     over = [one for one in (*tensors, *operators) if one.headroom_bits <= 0]
     nearest = sorted((*operators, *tensors), key=lambda one: one.headroom_bits)[:SHOWN]
     kept = _without_covered(keep)
-    words = _overflows(dtype, float(limits.max), over, kept) if over else _fits(dtype, nearest)
+    words = _overflows(dtype, float(limits.max), over, kept) if over else _fits(dtype, [*operators, *tensors])
     return Ranges(
         dtype=dtype,
         status=Status.FAILED if over else Status.PASSED,
@@ -124,12 +127,13 @@ def _overflows(dtype: str, limit: float, over: list[OperatorRange], keep: tuple[
     )
 
 
-def _fits(dtype: str, nearest: list[OperatorRange]) -> str:
-    if not nearest:
+def _fits(dtype: str, found: list[OperatorRange]) -> str:
+    if not found:
         return f"{dtype} holds every value on these inputs: there is none in it"
-    least = nearest[0]
-    worst = max(nearest, key=lambda one: one.lost)
-    lost = f"; {worst.lost:.2%} of {worst.name} become zero" if worst.lost > 0 else ""
+    least = min(found, key=lambda one: one.headroom_bits)
+    worst = max(found, key=lambda one: (one.lost, one.subnormal))
+    share, what = (worst.lost, "become zero") if worst.lost > 0 else (worst.subnormal, "are subnormal, with few digits")
+    lost = f"; {share:.2%} of {worst.name} {what}" if share >= TOLD else ""
     return (
         f"{dtype} holds every value on these inputs: {least.name} comes nearest to its end, {least.largest:,.6g}, "
         f"which could double {least.headroom_bits:.1f} times{lost}"

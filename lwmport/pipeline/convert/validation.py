@@ -34,8 +34,10 @@ from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
+from lwmport.runtime.registry import precision_of
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Component, Runner
+from lwmport.validators.tolerances import coarsest
 
 DIRECT: Final = ".direct"
 """The folder of an artifact that is only compared with: hidden, so that no later run counts what is in it as done."""
@@ -61,7 +63,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         path, tell = work.folder / part.path, work.observer.phase
-        judged = judged_in(options)
+        judged = coarsest(judged_in(options), precision_of(work.request.runner))
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
         judgement = judge_products(judgement, path, part.signature, run, judged, tell)
         judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)

@@ -201,7 +201,7 @@ def _section(
         judgement, costs, words = _judged(request, subject, converted, known, observer)
     if judgement.validation.status is Status.NOT_JUDGED:
         wrong = tuple(replace(fault, status=Status.NOT_JUDGED) for fault in wrong if fault.reason not in reasons)
-    precision = subject.judged_in(converted.family.options.precision)
+    precision = subject.judged_in(converted.family.options.precision, request.runner)
     facts = (subject.form, made.dialect, precision)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     section = component_report(_now(subject, wrong), judgement, facts, cost, made.weights_sha256)
@@ -225,7 +225,7 @@ def _judged(
     exact = exact_outputs(held, first)
     if request.reference != JAX:
         run = against(run, other_model(Path(request.reference), part))
-    precision = subject.judged_in(judged_in(converted.family.options))
+    precision = subject.judged_in(judged_in(converted.family.options), request.runner)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
     apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)

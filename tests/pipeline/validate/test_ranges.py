@@ -2,18 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from safetensors.numpy import load_file, save_file
+from command_line import lwmport
+from safetensors.numpy import save_file
 
-from lwmport.cli.main import cli
 from lwmport.errors import UsageError
+from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.models.precision import in_precision
-from lwmport.pipeline.checkpoint.make import Recipe, make
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.validate import ranges
@@ -21,25 +21,30 @@ from lwmport.pipeline.validate.ranges import ranges_of
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.types import Array, Status
 
-PART = "llava-projector"
+PART = "llama-head"
+SMALL: dict[str, Any] = {
+    "vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "max_sequence_length": 64, "theta": 10000.0, "rms_norm_eps": 1e-6,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def sabotaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint whose first layer gives 100,000 times as much, which the second one takes back."""
-    folder = tmp_path_factory.mktemp("sabotaged")
-    make(Recipe(component=PART, config="debug"), folder / "sound.safetensors")
-    tensors = load_file(folder / "sound.safetensors")
-    first, last = (name for name in sorted(tensors) if name.endswith("kernel"))
-    tensors[first], tensors[last] = tensors[first] * np.float32(1e5), tensors[last] * np.float32(1e-5)
-    save_file(tensors, folder / "sabotaged.safetensors")
-    return folder / "sabotaged.safetensors"
+    """Return a checkpoint whose last norm gives 60,000 times as much, which the head takes back."""
+    rng, path = np.random.default_rng(3), tmp_path_factory.mktemp("sabotaged") / "sabotaged.safetensors"
+    specs = resolve(PART, SMALL).weights
+    tensors = {name: rng.normal(scale=0.1, size=spec.shape).astype(np.float32) for name, spec in specs.items()}
+    for name, factor in (("ln_f/kernel", 6e5), ("lm_head/kernel", 1 / 6e4)):
+        (found,) = (tensor for tensor in tensors if tensor.endswith(name))
+        tensors[found] = np.clip(tensors[found] * np.float32(factor), -6e4, 6e4)
+    save_file(tensors, path)
+    return path
 
 
 def asked(checkpoint: Path, out: Path, *keep: str, precision: str = "float16") -> ConvertRequest:
     options = Options(precision=precision, keep_float32=keep)
     return ConvertRequest(
-        component=PART, format="onnx", out=out, config="debug", checkpoint=str(checkpoint), options=options
+        component=PART, format="onnx", out=out, config=SMALL, checkpoint=str(checkpoint), options=options
     )
 
 
@@ -59,9 +64,9 @@ def test_what_overflows_is_named_and_passes_where_it_is_kept(sabotaged: Path, tm
 
 def test_ranges_are_asked_of_a_model_in_float32(sabotaged: Path, tmp_path: Path) -> None:
     assert convert(asked(sabotaged, tmp_path / "wide", precision="float32")).status is Status.PASSED
-    words = ("validate", str(tmp_path / "wide"), "--checkpoint", str(sabotaged), "--ranges", "float16")
-    run = CliRunner().invoke(cli, [*words, "--out", str(tmp_path / "report"), "--json"])
-    assert run.exit_code == 1, run.output
+    words = ("validate", tmp_path / "wide", "--checkpoint", sabotaged, "--ranges", "float16")
+    run = lwmport(*words, "--out", tmp_path / "report", "--json")
+    assert run.returncode == 1, run.stderr
     assert "--keep-float32" in json.loads(run.stdout)["failures"][0]
     said = json.loads((tmp_path / "report" / "report.json").read_text())["components"][0]["ranges"]
     assert said["nearest"][0]["headroom_bits"] < 0 < said["values"]
@@ -85,6 +90,10 @@ def test_a_value_counts_where_it_is_held_in_the_narrow_dtype(component_of, weigh
     found = ranges_of(component, weights, [{"x0": X}], "float16")
     assert (found.first, found.nearest[0].largest) == ("h/0/up/dot_general", 240_000.0)
     assert set(found.keep) == {"h/0/up/dot_general", "h/0/down/dot_general"}
+    assert (
+        "h/0/down/kernel are subnormal"
+        in ranges_of(component, weights, [{"x0": X}], "float16", ["h/0/up", "dot_general"]).words
+    )
     half = ranges_of(component, weights, [{"x0": X}], "float16", ["h/0/up"])
     assert half.status is Status.FAILED  # what reads it still rounds it
     assert ranges_of(component, weights, [{"x0": X}], "float16", found.keep).status is Status.PASSED
@@ -119,7 +128,8 @@ def test_parts_that_are_kept_are_in_float32_with_their_weights(component_of) -> 
     expected = component.apply(WEIGHTS, {"x0": X})["y0"]
     assert np.allclose(made.apply(given, {"x0": X})["y0"], expected, rtol=2e-3)
     with np.errstate(over="ignore"):
-        assert not np.isfinite(in_precision(component, "float16").apply(given, {"x0": X})["y0"]).all()
+        narrow = {name: value.astype(np.float16) for name, value in WEIGHTS.items()}
+        assert not np.isfinite(in_precision(component, "float16").apply(narrow, {"x0": X})["y0"]).all()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +140,7 @@ def test_a_pattern_that_keeps_nothing_is_refused(options: dict[str, str], words:
     with pytest.raises(UsageError, match=words):
         convert(
             ConvertRequest(
-                component=PART, format="onnx", out=tmp_path / "out", config="debug",
+                component=PART, format="onnx", out=tmp_path / "out", config=SMALL,
                 options=Options(**{"precision": "float16", "keep_float32": ("nowhere",), **options}),  # type: ignore[arg-type]
             )
         )  # fmt: skip
