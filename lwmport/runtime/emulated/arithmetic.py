@@ -12,7 +12,7 @@ import numpy as np
 from lwmport.types import Array, dtype_of
 
 SQUARES: Final = ("Pow", "Softmax", "LayerNormalization", "InstanceNormalization")
-"""What `lwmport compile --target ascend` keeps in float32 by default (docs/targets/ascend.md): squares, softmax, norms."""
+"""What `lwmport compile --target ascend` keeps in float32 by default (docs/targets/ascend.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,7 @@ class Arithmetic:
         words: what is rounded, for a reader.
         dtype: every operator's inputs and results are rounded to it; empty where they stay as the model has them.
         sums: products are summed in it.
-        chunk: so many products are summed at once and exactly enough, in float32, before the sum is rounded to ``sums``;
-            0 for all.
+        chunk: so many products are summed at once, in float32, before the sum is rounded to ``sums``; 0 for all.
         integers: whether products are of integers of 8 bits.
         results: whether the results of such products are rounded to 8 bits too.
         clipped: whether weights beyond ``dtype`` become its largest number instead of infinity.
@@ -71,7 +70,8 @@ BFLOAT16: Final = Arithmetic(
     words="every result rounded to bfloat16, products summed in float32",
     dtype="bfloat16",
 )
-"""bfloat16, to nearest even. Sums in float32: Intel's SDM, TDPBF16PS; Ascend C, ``asc_mmad`` of bfloat16_t into float."""
+"""bfloat16, to nearest even. Sums in float32: Intel's SDM, TDPBF16PS; Ascend C, ``asc_mmad`` of
+bfloat16_t into float."""
 
 ASCEND: Final = Arithmetic(
     name="ascend",
@@ -82,9 +82,9 @@ ASCEND: Final = Arithmetic(
     kept=SQUARES,
 )
 """An Ascend NPU by `lwmport compile`'s default, ``mixed_float16`` with a list of operators in float32. The cube
-multiplies 16 x 16 by 16 x 16 (``cube_k_size=16`` in CANN's platform files) and sums in float32 (Ascend C, ``asc_mmad``).
-Weights beyond float16 are clipped (ATC, ``--is_weight_clip``, 1 by default); results become infinities, as in the mode
-INF/NaN that Atlas A2 and A3 have by default (``set_device_sat_mode``). An Ascend 910A saturates instead."""
+multiplies 16 x 16 by 16 x 16 (``cube_k_size=16`` in CANN's platform files) and sums in float32 (Ascend C,
+``asc_mmad``). Weights beyond float16 are clipped (ATC, ``--is_weight_clip``, 1 by default); results become infinities, as
+in the mode INF/NaN that Atlas A2 and A3 have by default (``set_device_sat_mode``). An Ascend 910A saturates instead."""
 
 INT8: Final = Arithmetic(
     name="int8",
@@ -122,7 +122,8 @@ def clipped(x: Array, dtype: str) -> Array:
 
     finfo = getattr(ml_dtypes, "finfo")  # noqa: B009 - it has no types
     largest = np.float32(finfo(dtype_of(dtype)).max)
-    return np.where(np.isfinite(x), np.clip(x, -largest, largest), x).astype(x.dtype)
+    found: Array = np.where(np.isfinite(x), np.clip(x, -largest, largest), x).astype(x.dtype)
+    return found
 
 
 def product(a: Array, b: Array, arithmetic: Arithmetic) -> Array:
@@ -132,11 +133,11 @@ def product(a: Array, b: Array, arithmetic: Arithmetic) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         if not arithmetic.chunk or size <= arithmetic.chunk:
             return rounded(np.matmul(a, b), arithmetic.sums)
-        total = np.float32(0)
+        total: Array = np.zeros((), np.float32)
         for begin in range(0, size, arithmetic.chunk):
             part = slice(begin, begin + arithmetic.chunk)
             total = rounded(total + np.matmul(a[..., part], b[..., part, :]), arithmetic.sums)
-    return np.asarray(total)
+    return total
 
 
 def by_tensor(x: Array) -> Array:
@@ -147,7 +148,8 @@ def by_tensor(x: Array) -> Array:
         return x
     zero = np.clip(np.rint(-np.float32(low) / scale), 0, 255)
     codes = np.clip(np.rint(x / scale) + zero, 0, 255)
-    return ((codes - zero) * scale).astype(x.dtype)
+    found: Array = ((codes - zero) * scale).astype(x.dtype)
+    return found
 
 
 def by_channel(w: Array, axis: int) -> Array:
@@ -155,4 +157,5 @@ def by_channel(w: Array, axis: int) -> Array:
     others = tuple(at for at in range(w.ndim) if at != axis % w.ndim)
     scale = np.abs(w).max(axis=others, keepdims=True).astype(np.float32) / 127
     safe = np.where(scale == 0, np.float32(1), scale)
-    return (np.clip(np.rint(w / safe), -127, 127) * safe).astype(w.dtype)
+    found: Array = (np.clip(np.rint(w / safe), -127, 127) * safe).astype(w.dtype)
+    return found

@@ -29,7 +29,10 @@ def gemm(multiply: Multiply, attributes: Mapping[str, Any], a: Array, b: Array, 
 
 
 def conv(multiply: Multiply, attributes: Mapping[str, Any], x: Array, w: Array, bias: Array | None = None) -> Array:
-    """Return Conv of any rank: x [b, c, ...] and w [outputs, c / groups, ...] as a product over c / groups * kernel."""
+    """Return Conv of any rank: x [b, c, ...] and w [outputs, c / groups, ...] as a product over c / groups * kernel.
+
+    What is multiplied is laid out as [b, groups, places, c / groups * kernel].
+    """
     rank, groups = x.ndim - 2, attributes.get("group", 1)
     if attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise RunnerError(f"expected pads of a Conv as numbers, found auto_pad {attributes['auto_pad']}")
@@ -39,7 +42,6 @@ def conv(multiply: Multiply, attributes: Mapping[str, Any], x: Array, w: Array, 
         x, w.shape[2:], attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank
     )
     out = windows.shape[2 : 2 + rank]
-    # [b, groups, places, c / groups * kernel]
     taken = windows.reshape(x.shape[0], groups, -1, *out, *w.shape[2:])
     taken = np.moveaxis(taken, 2, 2 + rank).reshape(x.shape[0], groups, int(np.prod(out)), -1)
     kernels = w.reshape(groups, w.shape[0] // groups, -1).swapaxes(1, 2)
