@@ -65,7 +65,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         path, tell = work.folder / part.path, work.observer.phase
         judged = coarsest(judged_in(options), precision_of(work.request.runner))
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
-        judgement = judge_products(judgement, path, part.signature, run, judged, tell)
+        judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
         judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
         judgement = judge_weights(judgement, component, path, weights)
         pictures.update(judgement.pictures)

@@ -231,7 +231,8 @@ def _judged(
     apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)
     judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
     if known.ours:
-        judgement = judge_products(judgement, subject.path, part.signature, run, precision, observer.phase)
+        own_precision = subject.judged_in(judged_in(converted.family.options))
+        judgement = judge_products(judgement, subject.path, part.signature, run, own_precision, observer.phase)
         judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
         judgement = judge_weights(judgement, component, subject.path, held)
     costs = _Costs(

@@ -41,6 +41,7 @@ class EmulatedRunner(BaseRunner):
         self.inputs, self.outputs = pieces.inputs, pieces.outputs
         self._pieces, self._arithmetic = pieces, arithmetic
         self._last = _last_uses(pieces)
+        self.notes = _notes(pieces)
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values: dict[str, Array] = dict(inputs)
@@ -113,6 +114,15 @@ def open_emulated(path: Path, context: RunnerContext, *, name: str) -> EmulatedR
         ArtifactError: it is no whole ONNX file.
     """
     return EmulatedRunner(open_onnx(path, context.threads), ARITHMETICS[name])
+
+
+def _notes(pieces: OnnxPieces) -> tuple[str, ...]:
+    """Return which operators are computed in one piece, with products and sums inside that are not emulated."""
+    whole = sorted(
+        {operator.type for operator in pieces.operators if _kind(operator) == operator.type and "::" in operator.type}
+    )
+    words = "computed in one piece, in the dtype of the model; inputs and results alone are rounded"
+    return (f"{', '.join(whole)}: {words}.",) if whole else ()
 
 
 def _kind(operator: Operator) -> str:
