@@ -84,7 +84,7 @@ ASCEND: Final = Arithmetic(
 """An Ascend NPU by `lwmport compile`'s default, ``mixed_float16`` with a list of operators in float32. The cube
 multiplies 16 x 16 by 16 x 16 (``cube_k_size=16`` in CANN's platform files) and sums in float32 (Ascend C,
 ``asc_mmad``). Weights beyond float16 are clipped (ATC, ``--is_weight_clip``, 1 by default); results become infinities,
-as in the mode INF/NaN that Atlas A2 and A3 have by default (``set_device_sat_mode``). An Ascend 910A saturates instead."""
+as in the mode INF/NaN that Atlas A2 and A3 have by default (``set_device_sat_mode``). A 910A saturates."""
 
 INT8: Final = Arithmetic(
     name="int8",

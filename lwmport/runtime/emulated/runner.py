@@ -118,9 +118,7 @@ def open_emulated(path: Path, context: RunnerContext, *, name: str) -> EmulatedR
 
 def _notes(pieces: OnnxPieces) -> tuple[str, ...]:
     """Return which operators are computed in one piece, with products and sums inside that are not emulated."""
-    whole = sorted(
-        {operator.type for operator in pieces.operators if _kind(operator) == operator.type and "::" in operator.type}
-    )
+    whole = sorted({operator.type for operator in pieces.operators if "::" in _kind(operator)})
     words = "computed in one piece, in the dtype of the model; inputs and results alone are rounded"
     return (f"{', '.join(whole)}: {words}.",) if whole else ()
 
