@@ -104,9 +104,6 @@ AIPU: Final = Arithmetic(
 ``per_tensor_asymmetric`` activations, calibration by ``extrema``, here of the run itself. Biases have 32 bits there and
 stay float32 here; tables of functions (``lut_items_in_bits``) and what Compass fuses are not emulated."""
 
-ARITHMETICS: Final = {one.name: one for one in (FLOAT16, FLOAT16_SUMS, BFLOAT16, ASCEND, INT8, AIPU)}
-"""Name -> arithmetic."""
-
 
 def rounded(x: Array, dtype: str) -> Array:
     """Return floating values rounded to a dtype, to nearest even, in the dtype that they had; others as they are."""

@@ -10,7 +10,12 @@ import numpy as np
 from lwmport.errors import RunnerError
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.emulated.arithmetic import (
-    ARITHMETICS,
+    AIPU,
+    ASCEND,
+    BFLOAT16,
+    FLOAT16,
+    FLOAT16_SUMS,
+    INT8,
     Arithmetic,
     by_channel,
     by_tensor,
@@ -21,7 +26,7 @@ from lwmport.runtime.emulated.arithmetic import (
 from lwmport.runtime.emulated.products import OUTPUTS, PRODUCTS, computed
 from lwmport.runtime.pieces.onnx import OnnxPieces, open_onnx
 from lwmport.runtime.pieces.spec import Operator
-from lwmport.runtime.spec import RunnerContext
+from lwmport.runtime.spec import Opener, RunnerContext
 from lwmport.types import Array
 
 DOMAINS: Final = ("", "ai.onnx::")
@@ -107,13 +112,13 @@ class EmulatedRunner(BaseRunner):
         return square or kind in self._arithmetic.kept
 
 
-def open_emulated(path: Path, context: RunnerContext, *, name: str) -> EmulatedRunner:
-    """Return an ONNX file, ready to run in an arithmetic of `lwmport.runtime.emulated.arithmetic.ARITHMETICS`.
+def _opener(arithmetic: Arithmetic) -> Opener:
+    """Return what opens an ONNX file, ready to run in an arithmetic."""
 
-    Raises:
-        ArtifactError: it is no whole ONNX file.
-    """
-    return EmulatedRunner(open_onnx(path, context.threads), ARITHMETICS[name])
+    def open_model(path: Path, context: RunnerContext) -> EmulatedRunner:
+        return EmulatedRunner(open_onnx(path, context.threads), arithmetic)
+
+    return open_model
 
 
 def _notes(pieces: OnnxPieces) -> tuple[str, ...]:
@@ -146,9 +151,9 @@ def _last_uses(pieces: OnnxPieces) -> dict[int, list[str]]:
     return found
 
 
-open_float16 = partial(open_emulated, name="float16")
-open_float16_sums = partial(open_emulated, name="float16-sums")
-open_bfloat16 = partial(open_emulated, name="bfloat16")
-open_ascend = partial(open_emulated, name="ascend")
-open_int8 = partial(open_emulated, name="int8")
-open_aipu = partial(open_emulated, name="aipu")
+open_float16 = _opener(FLOAT16)
+open_float16_sums = _opener(FLOAT16_SUMS)
+open_bfloat16 = _opener(BFLOAT16)
+open_ascend = _opener(ASCEND)
+open_int8 = _opener(INT8)
+open_aipu = _opener(AIPU)

@@ -13,13 +13,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from lwmport.pipeline.destination import place_of
-from lwmport.runtime.emulated.arithmetic import ARITHMETICS, FLOAT16, FLOAT16_SUMS, by_channel, by_tensor, product
+from lwmport.runtime.emulated.arithmetic import FLOAT16, FLOAT16_SUMS, by_channel, by_tensor, product
 from lwmport.runtime.emulated.products import computed
 from lwmport.runtime.registry import RUNNERS, open_runner
 from lwmport.types import Array
 
 RNG = np.random.default_rng(7)
-NAMES = [f"emulate:{name}" for name in ARITHMETICS]
+NAMES = [name for name in RUNNERS if name.startswith("emulate:")]
 
 
 def model(path: Path, kind: str, x: Array, constants: Mapping[str, Array], **attributes: Any) -> Path:
