@@ -450,9 +450,8 @@ def pair(
     if own:
         nodes = [node("DequantizeLinear", "wq ws wz", "wd", axis=0), node(reader, "x wd", "y")]
     shape = (4, 4, 1, 1) if reader == "Conv" else (4, 4)
-    of_weights = {"ws": np.ones(scales, np.float32), "wz": np.zeros(scales, np.int8)}
-    if scales == 1:
-        of_weights = {name: array.reshape(()) for name, array in of_weights.items()}
+    sizes = () if scales == 1 else (scales,)
+    of_weights = {"ws": np.ones(sizes, np.float32), "wz": np.zeros(sizes, np.int8)}
     given = {
         "s": np.ones((), np.float32),
         "z": np.zeros((), np.int8),

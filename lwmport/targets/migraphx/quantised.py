@@ -58,6 +58,7 @@ def refused_pairs(subject: Subject) -> Iterator[Hit]:
 
 def _pair_faults(graph: Graph, node: Node) -> Iterator[str]:
     values, scale, zero = (node.input(place) for place in range(3))
+    yield from _block_faults(graph, node)
     if not zero:
         return
     shapes = [quantised.shape_of(graph, name) for name in (scale, zero)]
@@ -66,3 +67,16 @@ def _pair_faults(graph: Graph, node: Node) -> Iterator[str]:
     dtypes = [quantised.dtype_of(graph, name) for name in (values, zero)]
     if node.op == "DequantizeLinear" and all(dtypes) and dtypes[0] != dtypes[1]:
         yield f"zero points of {dtypes[1]} beside codes of {dtypes[0]}"
+
+
+def _block_faults(graph: Graph, node: Node) -> Iterator[str]:
+    """Yield what is wrong with scales by block: scales of several axes are such, whatever the attribute says."""
+    shape, whole = (quantised.shape_of(graph, node.input(place)) for place in (1, 0))
+    if shape is None or len(shape) < 2 or quantised.elements(graph, node.input(1)) == 1:
+        return
+    if whole is not None and len(whole) != len(shape):
+        yield f"scales of {list(shape)} for values of {list(whole)}"
+        return
+    axis = node.attributes.get("axis", 1)
+    if -len(shape) <= axis < len(shape) and shape[axis] == 1:
+        yield f"scales of {list(shape)}, which are one block along the axis {axis}, where several are read"

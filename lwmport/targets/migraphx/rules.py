@@ -214,8 +214,10 @@ RULES: Final = (
         severity=ERROR,
         title="scales and zero points",
         look=quantised.refused_pairs,
-        vendor="y_scale and y_zero_point shape mismatch; or: Int4: currently supports only even-sized packed tensors",
-        fix="give zero points the shape of the scales and the dtype of the codes, and 4 bits an even last axis",
-        source=f"{_SOURCE}/parse_quantizelinear.cpp, parse_dequantizelinear.cpp, onnx_parser.cpp",
+        vendor="y_scale and y_zero_point shape mismatch; must have size > 1 along provided axis; or: Int4: currently "
+        "supports only even-sized packed tensors",
+        fix="give zero points the shape of the scales and the dtype of the codes, a lone block scales of one axis, "
+        "and 4 bits an even last axis",
+        source=f"{_SOURCE}/parse_*linear.cpp, onnx_parser.cpp, and src/op/builder",
     ),
 )

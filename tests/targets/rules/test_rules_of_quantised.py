@@ -22,6 +22,12 @@ def of_four_bits(width: int) -> Build:
     return build
 
 
+def blocks(groups: int) -> Build:
+    constants = {"w": np.zeros((32, 4), np.int8), "s": np.ones((groups, 4), np.float32)}
+    made = node("DequantizeLinear", "w s", "y", axis=0, block_size=32 // groups)
+    return built(model([made], [value("x", [1])], constants=constants, opset=21))
+
+
 @pytest.mark.parametrize(
     ("target", "build", "expected"),
     [
@@ -44,6 +50,8 @@ def of_four_bits(width: int) -> Build:
         ("migraphx", nbits("x b s - - c"), {"M24"}),
         ("migraphx", of_four_bits(4), set()),
         ("migraphx", of_four_bits(3), {"M25"}),
+        ("migraphx", blocks(2), set()),
+        ("migraphx", blocks(1), {"M25"}),
         ("aipu", pair(own=True), set()),
         ("aipu", pair(), {"Z35"}),
         ("aipu", nbits(), {"Z35"}),
