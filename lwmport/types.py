@@ -153,7 +153,8 @@ class Scheme:
     Attributes:
         name: what a user calls it.
         bits: bits of one stored value.
-        dtype: numpy's name of the array that holds the stored values; one element may hold several values.
+        dtype: numpy's name of the array that holds the stored values; one element may hold several values. Where it is
+            ``computed``, the values that the codes stand for are stored, and a consumer makes codes of them again.
         computed: numpy's name of the dtype that a consumer makes of them.
         group: neighbouring values of one channel that share a scale; 0 for all values of the channel.
         channel: the axis whose entries have scales of their own.
@@ -205,10 +206,11 @@ class Scheme:
         """Return the bytes that a tensor takes in a file: values, scales and zero points; groups are filled up."""
         if self.block_bytes:
             return prod(spec.shape) // self.group * self.block_bytes
+        bits = 8 * dtype_of(self.dtype).itemsize if self.dtype == self.computed else self.bits
         channels = spec.shape[self.channel]
         group = self.group or prod(spec.shape) // channels
         groups = -(-prod(spec.shape) // (channels * group))
-        values = channels * -(-groups * group * self.bits // 8)
+        values = channels * -(-groups * group * bits // 8)
         scales = channels * groups * dtype_of(self.scales).itemsize if self.scales else 0
         zero_points = 0 if self.symmetric or not self.scales else channels * -(-groups * self.bits // 8)
         return values + scales + zero_points
@@ -265,10 +267,10 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounded:
-    """What a convolution of integers rounds: what goes in, and what comes out."""
+    """What a convolution of integers rounds: what goes in, and what comes out; None where that stays a sum."""
 
     inputs: Levels
-    outputs: Levels
+    outputs: Levels | None
 
 
 @dataclass(frozen=True, kw_only=True)

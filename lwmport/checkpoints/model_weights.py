@@ -24,7 +24,7 @@ from lwmport.errors import CheckpointError, ConfigError
 from lwmport.models.families import Family, family_with, resolve
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
-from lwmport.models.storage import bias_of, main_scheme, scheme_of, schemes_of
+from lwmport.models.storage import main_scheme, rounded_biases, scheme_of, schemes_of
 from lwmport.types import Component, Weights, WeightSpec
 
 ADAPTER: Final = "LoRA adapter"
@@ -197,7 +197,7 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     scheme = main_scheme(component, family.options)
     if scheme is None:
         return found
-    biases = {bias_of(kernel): (kernel, own.inputs.scale) for kernel, own in component.rounded.items()}
-    biases = {name: own for name, own in biases.items() if name in component.weights}
+    kernels = rounded_biases(component)
+    biases = {name: (kernel, component.rounded[kernel].inputs.scale) for name, kernel in kernels.items()}
     rounder = weights.rounder if isinstance(weights, ModelWeights) else None
     return StoredWeights(found, scheme, schemes_of(component, family.options), biases=biases, rounder=rounder)

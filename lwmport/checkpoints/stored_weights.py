@@ -112,6 +112,8 @@ def _stored(
     tensor = QuantisedTensor(exact, scheme, name, recent)
     if scheme.method in CALIBRATED:
         tensor = CalibratedTensor(exact, scheme, name, recent, rounder)
+    if scheme.dtype == scheme.computed:
+        return {name: Values(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}, Values(tensor)
     parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
     if not scheme.symmetric:
         parts[f"{name}/zero_points"] = Grids(tensor, "uint8")

@@ -56,14 +56,19 @@ def codes(e: Emitter, found: Quantised) -> ir.Value:
 
 
 def kernel(e: Emitter, found: Quantised, order: Order, shape: Sequence[int]) -> ir.Value:
-    """Emit DequantizeLinear of a kernel in an axis order: int8, with a scale for each output channel."""
-    axis = order.index(len(order) - 1)
+    """Emit DequantizeLinear of a kernel in an axis order: int8, with a scale for each output channel.
+
+    Of a kernel whose values are stored QuantizeLinear makes the codes.
+    """
+    attributes = {"axis": order.index(len(order) - 1)}
+    channels = (shape[attributes["axis"]],)
     turned = lambda: e.packed.read(found.name).transpose(order)  # noqa: E731 - a promise, kept by the writer
-    operands = [
-        e.part(found.name, "", shape, np.dtype(found.scheme.dtype), turned, ("codes", order)),
-        _grid(e, found, "scales", (shape[axis],), np.ravel),
-    ]
-    return e.graph.node("DequantizeLinear", operands, shape, found.scheme.computed, {"axis": axis})
+    stored = e.part(found.name, "", shape, np.dtype(found.scheme.dtype), turned, ("codes", order))
+    grid = [_grid(e, found, "scales", channels, np.ravel)]
+    if found.scheme.dtype == found.scheme.computed:
+        grid.append(e.graph.constant(np.zeros(channels, np.int8), "zero_point"))
+        stored = e.graph.node("QuantizeLinear", [stored, *grid], shape, np.dtype(np.int8), attributes)
+    return e.graph.node("DequantizeLinear", [stored, *grid], shape, found.scheme.computed, attributes)
 
 
 def bias(e: Emitter, atom: Any, channels: int) -> ir.Value | None:
