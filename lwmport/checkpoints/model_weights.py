@@ -200,4 +200,11 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     kernels = rounded_biases(component)
     biases = {name: (kernel, component.rounded[kernel].inputs.scale) for name, kernel in kernels.items()}
     rounder = weights.rounder if isinstance(weights, ModelWeights) else None
-    return StoredWeights(found, scheme, schemes_of(component, family.options), biases=biases, rounder=rounder)
+    return StoredWeights(
+        found,
+        scheme,
+        schemes_of(component, family.options),
+        biases=biases,
+        rounder=rounder,
+        inputs={name: own.inputs for name, own in component.rounded.items()},
+    )

@@ -23,7 +23,7 @@ from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor,
 from lwmport.checkpoints.rounded_bias import BiasPart, RoundedBias
 from lwmport.models.schemes import CALIBRATED
 from lwmport.quantise.rounding import Grid
-from lwmport.types import Scheme, Weights
+from lwmport.types import Levels, Scheme, Weights
 
 ADVICE = "leave --store out"
 
@@ -39,11 +39,13 @@ class StoredWeights(LazyWeights):
         stored: the scheme of each of those; the others stay as they are.
         biases: those of convolutions of integers -> the kernel beside it, and the scale of what goes in.
         rounder: what rounds those whose method looks at what they are multiplied with.
+        inputs: what those are multiplied with that is rounded to numbers that a consumer is told.
 
     Attributes:
         exact: the same.
         scheme: the same.
         stored: the same.
+        inputs: the same.
         packed: the tensors of ``stored`` as they are stored.
     """
 
@@ -55,6 +57,7 @@ class StoredWeights(LazyWeights):
         *,
         biases: Mapping[str, tuple[str, float]] = NO_BIASES,
         rounder: Rounder | None = None,
+        inputs: Mapping[str, Levels] = MappingProxyType({}),
     ) -> None:
         packed: dict[str, Lazy] = {}
         again: dict[str, Lazy] = {}
@@ -71,6 +74,7 @@ class StoredWeights(LazyWeights):
         self.exact = exact
         self.scheme = scheme
         self.stored = dict(stored)
+        self.inputs = inputs
         self.packed = LazyWeights(packed, exact.source, self.digest)
 
 

@@ -215,7 +215,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites={},
         lowered=False,
         precisions=("float32",),
-        quantizes={"w8a16": 1},
+        quantizes=dict.fromkeys(("w8a16", "w8a8"), 1),
         packing="mindie",
     ),
 }

@@ -8,7 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
-from lwmport.models.packed_schemes import check_packed, matrices, packed_scheme, packed_schemes
+from lwmport.models.packed_schemes import check_packed, is_ranged, matrices, packed_scheme, packed_schemes
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
 from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
@@ -135,7 +135,7 @@ def stored_as(options: Options) -> str:
 def judged_in(options: Options) -> str:
     """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
     scheme = scheme_of(options)
-    if scheme is None or not scheme.activations:
+    if scheme is None or not scheme.activations or is_ranged(options):  # readers of such folders run on devices alone
         return options.precision
     return ROUNDED_BY_TENSOR if scheme.even else ROUNDED_PRODUCTS
 

@@ -26,6 +26,7 @@ PARTS: Final = frozenset(
     [
         *("weight_packed", "weight_scale", "weight_zero_point", "weight_shape", "weight_offset"),
         *("qweight", "qzeros", "scales", "g_idx"),
+        *("input_scale", "input_offset", "quant_bias", "deq_scale"),
     ]
 )
 """How the names of tensors end that belong to a quantised matrix, beside ``weight``."""
@@ -67,6 +68,18 @@ class PackedFolder:
             return _MATRICES[self.packing](self, module)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise CheckpointError(f"{module}: expected tensors whose shapes fit each other, found: {error}") from error
+
+    def inputs(self, module: str) -> tuple[float, int] | None:
+        """Return scale and offset of what a matrix of MindIE is multiplied with; None where it is not rounded.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        name = f"{module}.input_scale"
+        if self.packing != MINDIE or name not in self.raw.specs:
+            return None
+        scale, offset = (self.raw.read(f"{module}.{part}") for part in ("input_scale", "input_offset"))
+        return float(scale[0]), int(offset[0])
 
     def others(self) -> list[str]:
         """Return the names of the tensors that are not quantised."""
@@ -133,7 +146,24 @@ def _mindie(folder: PackedFolder, module: str) -> Array:
         folder.raw.read(f"{module}.{part}") for part in ("weight", "weight_offset", "weight_scale")
     )
     found: Array = (weight.astype(np.float32) - offset) * scale
+    inputs = folder.inputs(module)
+    if inputs is not None:
+        _check_sums(folder, module, inputs, weight, scale)
     return found
+
+
+def _check_sums(folder: PackedFolder, module: str, inputs: tuple[float, int], weight: Array, scale: Array) -> None:
+    """Return if a product of codes, ``(x * weight + quant_bias) * deq_scale``, is that of the numbers they stand for.
+
+    Raises:
+        CheckpointError: it is another.
+    """
+    bias, packed = (folder.raw.read(f"{module}.{part}") for part in ("quant_bias", "deq_scale"))
+    factors = packed.astype(np.uint64).astype(np.uint32).view(np.float32)
+    if not np.array_equal(bias, -inputs[1] * weight.astype(np.int64).sum(axis=1)):
+        raise CheckpointError(f"{module}: expected a quant_bias for the input_offset {inputs[1]}, found another")
+    if not np.array_equal(factors, np.float32(inputs[0]) * scale[:, 0]):
+        raise CheckpointError(f"{module}: expected input_scale * weight_scale in deq_scale, found other factors")
 
 
 _MATRICES: Final[Mapping[str, Callable[[PackedFolder, str], Array]]] = {

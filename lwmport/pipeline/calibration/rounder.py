@@ -110,7 +110,7 @@ class CalibratedRounder:
                 self.observer.progress(name, done, total)
             return weights.read(name)
 
-        MatrixRunner(_without_states(component), weights).run_up_to(self._cases(component, weights), missing, look)
+        MatrixRunner(without_states(component), weights).run_up_to(self.cases(component, weights), missing, look)
         self._factor = None
         self._check(component, names)
 
@@ -134,7 +134,7 @@ class CalibratedRounder:
                 "another artifact"
             )
 
-    def _cases(self, component: Component, weights: StoredWeights) -> list[Mapping[str, Array]]:
+    def cases(self, component: Component, weights: StoredWeights) -> list[Mapping[str, Array]]:
         """Return the inputs to run on."""
         sampling, tokens = Sampling(), tokens_of(component)
         if self.text.ids:
@@ -175,7 +175,7 @@ class CalibratedRounder:
         return self._factor[1]
 
 
-def _without_states(component: Component) -> Component:
+def without_states(component: Component) -> Component:
     """Return a component that returns no cache: nothing of it need stay in memory behind its layer."""
     signature = component.signature
     outputs = tuple(spec for spec in signature.outputs if spec.name not in signature.caches) or signature.outputs

@@ -10,7 +10,9 @@ from lwmport.checkpoints.model_weights import component_weights
 from lwmport.choices import Choice
 from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
+from lwmport.models.families import rounding
 from lwmport.models.specs import versions_of
+from lwmport.pipeline.calibration.ranges import product_ranges
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.calibration import calibrated, check_products
@@ -97,13 +99,20 @@ def _filled(work: Work) -> Outcome:
 
 
 def _calibrate(work: Work) -> None:
-    """Find what convolutions of integers round to, where there are some: it is part of the model from here on."""
+    """Find what convolutions and products of integers round to, where there are some: it is part of the model then."""
     batch = work.request.batch if isinstance(work.request.batch, int) else DYNAMIC_TRIAL
     found = calibrated(work.family, work.weights, work.sampling, batch, work.observer)
     if found.words:
         source = "--inputs" if work.request.inputs else "default"
         ranges = Choice("ranges of what convolutions round", found.words, source)
         work.family = replace(found.family, choices=(*found.family.choices, ranges))
+    request = work.request
+    told, words = product_ranges(work.family, work.weights, request.checkpoint, request.calibrate_on, work.observer)
+    if told:
+        source = "--calibrate-on" if request.calibrate_on else "default"
+        ranges = Choice("ranges of what matrices are multiplied with", f"extremes on {words}", source)
+        family = rounding(work.family, told)
+        work.family = replace(family, choices=(*family.choices, ranges))
 
 
 def check(work: Work) -> None:

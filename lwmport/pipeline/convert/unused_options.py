@@ -8,6 +8,7 @@ from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION, Options
+from lwmport.models.packed_schemes import is_ranged
 from lwmport.models.recipe import kinds_of, rules
 from lwmport.models.schemes import BLOCKS, CALIBRATED, LIMITS, ROUNDINGS
 from lwmport.options import OPTIONS, Place, values_of, words
@@ -29,12 +30,12 @@ def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
 
 def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield each option that changes nothing, and the words that say who takes it and what was found."""
-    yield from _of_request(request)
+    yield from _of_request(request, dialect)
     yield from _of_dialect(request, dialect)
     yield from _of_components(request, dialect)
 
 
-def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
+def _of_request(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing beside another option."""
     if request.seed and request.checkpoint is not None:
         yield "seed", f"--seed only without --checkpoint, found --seed {request.seed} beside --checkpoint"
@@ -43,7 +44,8 @@ def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
         if value is not None and not request.validate:
             yield key, f"--{key} only where artifacts are judged, found --{key} {value} beside --no-validate"
     methods = {request.options.method, *(table.get("method") for _, table in rules(request.options.recipe))}
-    if request.calibrate_on is not None and not methods & {*CALIBRATED}:
+    ranged = is_ranged(request.options.completed(dialect))
+    if request.calibrate_on is not None and not ranged and not methods & {*CALIBRATED}:
         found = f"--method {request.options.method}" if request.options.method else "no --method"
         yield "calibrate_on", f"--calibrate-on beside --method {' or '.join(CALIBRATED)}, found {found}"
     if request.runner is not None and not request.validate:

@@ -41,6 +41,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gptq": ("llama", "gptq", {"quantize": "w4a16", "group_size": 16}),
     "gptq-2": ("llama", "gptq", {"quantize": "w8a16", "symmetric": False}),
     "mindie": ("llama", "mindie", {"quantize": "w8a16", "symmetric": False}),
+    "mindie-8": ("llama", "mindie", {"quantize": "w8a8"}),
 }
 """Name -> component, dialect, options."""
 
@@ -202,6 +203,28 @@ def test_mindie_has_a_description_of_every_tensor(written: Written) -> None:
     assert (told(path)["quantize"], told(path)["torch_dtype"]) == ("w8a16", "float16")
 
 
+def test_a_product_of_mindie_is_that_of_rounded_numbers(written: Written) -> None:
+    path, outcome = written("mindie-8")
+    tensors = load_file(path / "quant_model_weight_w8a8.safetensors")
+    (component,) = outcome.manifest.components
+    levels = component.rounded["transformer/h/0/feed_forward/w3/kernel"].inputs
+    own = {name.rpartition(".")[2]: array for name, array in tensors.items() if ".mlp.up_proj." in name}
+    assert {own[name].dtype for name in ("input_scale", "input_offset")} == {np.dtype("float16")}
+    assert [own[name].dtype for name in ("weight", "quant_bias", "deq_scale")] == ["int8", "int32", "int64"]
+    x = np.random.default_rng(1).standard_normal((5, 64)).astype(np.float32)
+    codes = np.clip(np.rint(x / own["input_scale"]) + own["input_offset"], -128, 127).astype(np.int64)
+    found = (codes @ own["weight"].astype(np.int64).T + own["quant_bias"]) * own["deq_scale"].astype(np.uint32).view(
+        np.float32
+    )
+    numbers = (np.clip(np.rint(x / levels.scale) + levels.zero, -128, 127) - levels.zero) * levels.scale
+    np.testing.assert_allclose(found, numbers @ (own["weight"] * own["weight_scale"]).T, rtol=1e-5, atol=1e-6)
+    assert abs(found - x @ (own["weight"] * own["weight_scale"]).T).max() > 1e-4  # it does round
+    kinds = told(path, "quant_model_description.json")
+    assert kinds == told(path, "quant_model_description_w8a8.json")
+    assert kinds["model.layers.0.mlp.up_proj.deq_scale"] == kinds["model_quant_type"] == "W8A8"
+    assert told(path)["quantize"] == "w8a8"
+
+
 def swapped_halves(tensors: dict[str, Array], name: str) -> None:
     held = tensors[f"{name}.weight_packed"].view(np.uint8)
     tensors[f"{name}.weight_packed"] = (held >> 4 | held << 4).view(np.int32)
@@ -259,6 +282,42 @@ def with_fault(folder: Path, out: Path, fault: Callable[[dict[str, Array], str],
     return broken
 
 
+def input_offset_off_by_one(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.input_offset"] += 1
+
+
+def offset_and_bias_off_together(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.input_offset"] += 1
+    tensors[f"{name}.quant_bias"] -= tensors[f"{name}.weight"].sum(axis=1, dtype=np.int32)
+
+
+def neighbours_factor(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.deq_scale"] = np.roll(tensors[f"{name}.deq_scale"], 1)
+
+
+def one_bias_off_by_one(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.quant_bias"][5] += 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (input_offset_off_by_one, "expected inputs in steps of"),
+        (offset_and_bias_off_together, "expected inputs in steps of"),
+        (neighbours_factor, "found other factors"),
+        (one_bias_off_by_one, "expected a quant_bias for"),
+    ],
+)
+def test_a_fault_in_what_inputs_are_rounded_to_fails(
+    fault: Callable[[dict[str, Array], str], None], reason: str, written: Written, tmp_path: Path
+) -> None:
+    path, _ = written("mindie-8")
+    found = read_back(with_fault(path, tmp_path, fault), path.parent).validation
+    assert found.status is Status.FAILED
+    assert reason in found.reason
+    assert "model.layers.0.mlp.up_proj" in found.reason
+
+
 def test_a_wrong_group_in_the_configuration_fails(written: Written, tmp_path: Path) -> None:
     path, _ = written("compressed")
     broken = shutil.copytree(path, tmp_path / path.name)
@@ -271,7 +330,8 @@ def test_a_wrong_group_in_the_configuration_fails(written: Written, tmp_path: Pa
 
 REFUSED: list[tuple[str | None, dict[str, Any], str]] = [
     ("gptq", {}, "--quantize w4a16 or w8a16 with the dialect gptq, found --dialect gptq alone"),
-    ("mindie", {"quantize": "w8a8"}, r"\(mindie takes w8a16\)"),
+    ("mindie", {"quantize": "w4a16"}, r"\(mindie takes w8a16, w8a8\)"),
+    ("mindie", {"quantize": "w8a8", "method": "hqq"}, "--method rtn or mse of a kind with positive scales"),
     ("mindie", {"quantize": "w8a16", "group_size": 32}, "which has a scale for each output"),
     (
         "mindie",
