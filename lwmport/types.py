@@ -316,6 +316,7 @@ class Dialect:
     those of ``--quantize``, each with the first opset that has its operators; ``rounding`` is the table of schemes that
     they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one. ``packing`` is how a folder of it
     holds quantised weights, one of `lwmport.models.packed_schemes.PACKINGS`; empty where there is no such choice.
+    ``quantised_by`` says what else makes integers for its reader, for who asks it for a kind that it does not have.
     """
 
     name: str
@@ -333,6 +334,7 @@ class Dialect:
     quantizes: Mapping[str, int] = field(default_factory=dict)
     rounding: str = ""
     packing: str = ""
+    quantised_by: str = ""
 
     @property
     def layout(self) -> str:

@@ -101,6 +101,8 @@ def _of_quantisation(kind: str, whom: str, dialect: Dialect) -> Iterator[tuple[s
         takes = f"{dialect.name} takes {', '.join(dialect.quantizes) or 'none'}"
         others = quantising(kind)
         where = f"in a dialect out of {few(others)}" if others else "of no dialect yet"
+        if dialect.quantised_by:
+            takes = f"{takes}; {dialect.quantised_by}"
         yield "quantize", f"--quantize {kind} {where}, found {whom} ({takes})"
     elif dialect.opset < since:
         yield "quantize", f"--quantize {kind} at opset {since} or later, found opset {dialect.opset} for {whom}"

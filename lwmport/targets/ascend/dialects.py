@@ -25,6 +25,7 @@ ASCEND: Final = Dialect(
     stores=HALF,
     quantizes={"w8a8": 13},
     rounding="pairs",
+    quantised_by="weights alone are a folder for MindIE: --to hf --dialect mindie --quantize w8a16",
 )
 """ATC looks for a parser under ``ai.onnx::OPSET::OPERATOR`` and has them from 8 to 18: 17 is the first with
 LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses; ATC ignores

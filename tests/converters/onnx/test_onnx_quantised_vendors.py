@@ -4,14 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from lwmport.models.schemes import INTEGERS
+from lwmport.models.composites.rounding import rounded
+from lwmport.models.schemes import INTEGERS, PAIRS
+from lwmport.targets.ascend.dialects import ASCEND
 from lwmport.targets.migraphx.dialects import MIGRAPHX
-from lwmport.types import Array, Scheme
+from lwmport.targets.preflight import Conditions, check
+from lwmport.types import Array, Levels, Scheme
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.standard_normal((2, 3, 72)).astype(np.float32)
@@ -82,3 +86,55 @@ def test_a_planted_fault_fails(fault: Callable[[Array], Array], product: Callabl
     onnx.save(broken, found.artifact.path)
     with pytest.raises(AssertionError):
         found.agrees(atol=1e-5)
+
+
+PICTURE = RANDOM.standard_normal((1, 8, 8, 4)).astype(np.float32)
+KERNEL = RANDOM.standard_normal((3, 3, 4, 6)).astype(np.float32)
+
+
+def convolve(x: Any, w: Any) -> Any:
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(rounded(x, Levels(scale=0.01, zero=7)), w, (1, 1), "SAME", None, None, numbers)
+
+
+@pytest.fixture
+def pairs(lower: Callable[..., Any]) -> Any:
+    """Return a convolution of integers as AMCT takes it."""
+    scheme = replace(PAIRS["w8a8"], group=0)
+    given = {"weights": {"w": KERNEL}, "packed": ["w"], "scheme": scheme}
+    return lower(convolve, PICTURE, opset=17, composites=ASCEND.composites, **given)
+
+
+def test_amct_takes_pairs_in_front_of_a_convolution_and_behind_its_kernel(pairs: Any) -> None:
+    pairs.agrees(atol=1e-5)
+    assert (pairs.operators["QuantizeLinear"], pairs.operators["DequantizeLinear"], pairs.operators["Conv"]) == (
+        2,
+        2,
+        1,
+    )
+    (kernel,) = (tensor for tensor in pairs.model.graph.initializer if tensor.name == "w")
+    assert kernel.data_type == onnx.TensorProto.FLOAT
+    found = check(pairs.artifact.path, Conditions(target="ascend")).findings
+    assert {finding.rule for finding in found if finding.severity != "note"} == {"A37"}
+
+
+def scale_of_the_neighbour(name: str, array: Array) -> Array:
+    return np.roll(array, 1) if name.startswith("w/scales") else array
+
+
+def zero_off_by_one(name: str, array: Array) -> Array:
+    return array + np.int8(1) if name.startswith("zero_point") and not array.ndim else array
+
+
+@pytest.mark.parametrize("fault", [scale_of_the_neighbour, zero_off_by_one])
+def test_a_planted_fault_in_a_pair_fails(fault: Callable[[str, Array], Array], pairs: Any) -> None:
+    broken, changed = onnx.load(pairs.artifact.path), 0
+    for tensor in broken.graph.initializer:
+        before = numpy_helper.to_array(tensor)
+        after = fault(tensor.name, before)
+        changed += not np.array_equal(before, after)
+        tensor.CopyFrom(numpy_helper.from_array(np.asarray(after, before.dtype), tensor.name))
+    assert changed == 1
+    onnx.save(broken, pairs.artifact.path)
+    with pytest.raises(AssertionError):
+        pairs.agrees(atol=1e-3)

@@ -166,6 +166,36 @@ def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tm
     assert onnx.TensorProto.UINT8 not in codes
 
 
+def test_sums_that_are_not_rounded_are_held_to_float32(tmp_path: Path) -> None:
+    options = Options(quantize="w8a8", keep=("decoder/[!M]*/kernel=float32", "*ResnetBlock_0*=float32"))
+    request = lwmport.Request(
+        component="vqgan-decoder",
+        format="onnx",
+        dialect="ascend",
+        config=SMALL,
+        options=options,
+        out=tmp_path,
+        validate=False,
+    )
+    (part,) = lwmport.convert(request).manifest.components
+    assert part.rounded
+    assert all(own.outputs is None for own in part.rounded.values())
+    found, path = reopen(tmp_path), tmp_path / part.path
+    weights = found.component_weights("vqgan-decoder")
+    run = gather(found.component("vqgan-decoder"), weights, 1, sampling=Sampling(count=1))
+    expected = expected_alone(run, weights, part.signature)
+    diffs, words = compare_alone(path, part.signature, run, expected)
+    assert {diff.status for diff in diffs} == {Status.PASSED}
+    assert words.startswith(f"{len(part.rounded)} convolutions compute with integers. Each was run alone")
+    broken = onnx.load(path)
+    for tensor in broken.graph.initializer:
+        if tensor.name == "zero_point":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.int8(1), tensor.name))
+    onnx.save(broken, tmp_path / "broken.onnx")
+    diffs, _ = compare_alone(tmp_path / "broken.onnx", part.signature, run, expected)
+    assert any(diff.status is not Status.PASSED for diff in diffs)
+
+
 def test_products_that_round_are_refused_where_no_operator_does_that(tmp_path: Path) -> None:
     request = lwmport.Request(
         component="llama-head",
