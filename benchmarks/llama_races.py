@@ -153,9 +153,7 @@ def _open(contenders: Mapping[str, Contender], name: str, case: Case) -> closing
     return closing(Worker(name, contenders[name].opened, case, case.interpreter))
 
 
-def _kept(
-    opening: Opening, stack: ExitStack, held: dict[str, Worker], name: str, case: Case
-) -> nullcontext[Worker]:
+def _kept(opening: Opening, stack: ExitStack, held: dict[str, Worker], name: str, case: Case) -> nullcontext[Worker]:
     """Open a process that stays open as long as the stack, and note it."""
     held[name] = stack.enter_context(opening(name, case))
     return nullcontext(held[name])

@@ -1,4 +1,4 @@
-"""What one run of the benchmark of quantised LLaMAs found, as Markdown that reads well in a terminal too, and as JSON."""
+"""What one run of the benchmark of quantised LLaMAs found, as Markdown and as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -79,8 +79,9 @@ def _title(name: str) -> str:
 def _setting(own: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in own["versions"].items())
     return (
-        f"{own['model']}, {own['parameters']:,} weights, {own['threads']} threads of {own['cores']} cores, batch 1, prefill of "
-        f"{own['prefill']} tokens with all logits, decode of {own['decode']} single tokens behind them, {own['rounds']} rounds in turns, "
-        f"ratios to {CONTENDERS[own['baseline']].title} in the same round; the load of the machine was {own['load']}. "
-        f"Text: {own['text']}. {own['processor']}, Python {own['python']}, {versions}."
+        f"{own['model']}, {own['parameters']:,} weights, {own['threads']} threads of {own['cores']} cores, batch 1, "
+        f"prefill of {own['prefill']} tokens with all logits, decode of {own['decode']} single tokens behind them, "
+        f"{own['rounds']} rounds in turns, ratios to {CONTENDERS[own['baseline']].title} in the same round; the load "
+        f"of the machine was {own['load']}. Text: {own['text']}. {own['processor']}, Python {own['python']}, "
+        f"{versions}."
     )

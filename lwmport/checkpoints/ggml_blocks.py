@@ -105,9 +105,7 @@ def _whole(pieces: Iterable[Array], values: int) -> Iterator[Array]:
             yield joined[:end]
 
 
-def _in_order(
-    work: Callable[[Array], Array], pieces: Iterable[Array], pool: Executor, count: int
-) -> Iterator[Array]:
+def _in_order(work: Callable[[Array], Array], pieces: Iterable[Array], pool: Executor, count: int) -> Iterator[Array]:
     """Yield what ``work`` makes of each piece, in order; ``count`` of them are worked on, and one more waits."""
     waiting: deque[Future[Array]] = deque()
     for piece in pieces:
