@@ -43,6 +43,7 @@ _TORCH = Contender(
 CONTENDERS: Final = {
     REFERENCE: replace(_OURS, title="lwmport float32, ONNX Runtime"),
     BASELINE: replace(_OURS, title="lwmport w4a8, ONNX Runtime"),
+    "lwmport-gptq-w4a8": replace(_OURS, title="lwmport w4a8, gptq, table of 8 bits, ONNX Runtime"),
     "lwmport-w4a16": replace(_OURS, title="lwmport w4a16, ONNX Runtime"),
     "lwmport-openvino-w4a16": replace(_OPENVINO, title="lwmport w4a16, OpenVINO"),
     "llama-cpp-q4_0": replace(_LLAMA_CPP, title="llama.cpp Q4_0"),

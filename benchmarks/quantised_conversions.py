@@ -6,7 +6,7 @@ As a script it does the one conversion that a run of the benchmark ordered, if n
 import contextlib
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ from processes import Converter, convert_here
 GROUP = 32
 """Values that share a scale, for everyone who has a choice: as many as in llama.cpp's blocks."""
 
-FLOATS = "floats.gguf"
-"""What llama.cpp's quantiser reads: the same weights in float32, written beside its result and deleted again."""
+CALIBRATED = ("--quantize", "w4a8", "--method", "gptq", "--group-size", "64")
+RECIPE = ("transformer/wte/embedding", "lm_head/kernel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,31 @@ def _onnx(dialect: str, *options: str) -> Callable[[Job], None]:
     return convert
 
 
+def _calibrated(job: Job) -> None:
+    """Write 4 bits by GPTQ in groups of 64, and 8 bits of what no calibration helps: the table, and the head.
+
+    The calibration reads the texts that ship, not the one that models are judged on.
+    """
+    recipe = Path(job.out) / "recipe.toml"
+    tables = "".join(f'["{name}"]\nkind = "w8a8"\nmethod = "rtn"\n' for name in RECIPE if name in _names(job))
+    recipe.write_text(tables, encoding="utf-8")
+    _own(job, "--to", "onnx", "--dialect", "ort", "--batch", "1", *CALIBRATED, "--recipe", str(recipe))
+
+
+def _names(job: Job) -> Collection[str]:
+    """Return the names of a checkpoint's weights."""
+    from lwmport.checkpoints.model_weights import open_model
+    from lwmport.models.options import Options
+
+    return open_model("llama", job.folder, "lwm", Options(), 0)[1].specs.keys()
+
+
 def _nothing(job: Job) -> None:
     """Leave the folder as it is: PyTorch reads it."""
 
 
 def _llama_cpp(number: int) -> Callable[[Job], None]:
-    """Return what runs llama.cpp's own quantiser; ``number`` is the type of the file (``llama_ftype``)."""
+    """Return what runs llama.cpp's own quantiser on a GGUF of float32; ``number`` is its ``llama_ftype``."""
 
     def convert(job: Job) -> None:
         import llama_cpp
@@ -121,6 +140,7 @@ _group = ("--group-size", str(GROUP))
 CONVERTERS: dict[str, Converter] = {
     "float32": _ours(convert=_onnx("ort")),
     "lwmport-w4a8": _ours(convert=_onnx("ort", "--quantize", "w4a8", *_group)),
+    "lwmport-gptq-w4a8": _ours(convert=_calibrated),
     "lwmport-w4a16": _ours(convert=_onnx("ort", "--quantize", "w4a16", *_group)),
     "lwmport-openvino-w4a16": _ours(convert=_onnx("openvino", "--quantize", "w4a16", *_group)),
     "llama-cpp-q4_0": Converter(prepare=_prepare_llama_cpp, convert=_llama_cpp(2)),
