@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
@@ -25,6 +27,7 @@ from processes import convert_in_turns, say
 from quantised_contenders import BASELINE, CONTENDERS, REFERENCE, model_bytes, model_file
 from quantised_conversions import Job
 from quantised_results import Findings, markdown
+from quantised_runners import Sparing
 from tables import machine
 from threads import cores
 from workers import Worker
@@ -65,7 +68,8 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     racing = {name: case for name, case in cases.items() if name != REFERENCE and name not in left_out}
     tokens = {PREFILL: windows[:1], DECODE: windows[:1, : options.decode]}
     say(f"race {', '.join(racing)}, {options.rounds} rounds")
-    results = race_all(racing, tokens, options.rounds, left_out, CONTENDERS, BASELINE) if options.rounds else {}
+    sparing = {name: replace(one, opened=partial(Sparing, one.opened)) for name, one in CONTENDERS.items()}
+    results = race_all(racing, tokens, options.rounds, left_out, sparing, BASELINE) if options.rounds else {}
     setting = _setting(options, count)
     return Findings(setting=setting, bits=bits, costs=costs, losses=losses, results=results, left_out=left_out)
 
