@@ -15,11 +15,16 @@ from unittest import mock
 from own import convert_own, prepare_own
 from processes import Converter, convert_here
 
-GROUP = 32
-"""Values that share a scale, for everyone who has a choice: as many as in llama.cpp's blocks."""
+GROUP = 64
+"""Values that share one of our scales of float32: as many bits as llama.cpp's scale of float16 for 32 values."""
 
-CALIBRATED = ("--quantize", "w4a8", "--method", "gptq", "--group-size", "64")
-RECIPE = ("transformer/wte/embedding", "lm_head/kernel")
+NNCF_GROUP = 32
+"""The same of nncf, whose scales are float16."""
+
+_group = ("--group-size", str(GROUP))
+
+TABLES = ("transformer/wte/embedding", "lm_head/kernel")
+"""What a calibration does not help, or what every token is told by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +47,20 @@ def _onnx(dialect: str, *options: str) -> Callable[[Job], None]:
     return convert
 
 
-def _calibrated(job: Job) -> None:
-    """Write 4 bits by GPTQ in groups of 64, and 8 bits of what no calibration helps: the table, and the head.
+def _with_tables(method: str) -> Callable[[Job], None]:
+    """Return what writes 4 bits, but 8 bits of the table and the head.
 
-    The calibration reads the texts that ship, not the one that models are judged on.
+    A calibration reads the texts that ship, not the one that models are judged on.
     """
-    recipe = Path(job.out) / "recipe.toml"
-    tables = "".join(f'["{name}"]\nkind = "w8a8"\nmethod = "rtn"\n' for name in RECIPE if name in _names(job))
-    recipe.write_text(tables, encoding="utf-8")
-    _own(job, "--to", "onnx", "--dialect", "ort", "--batch", "1", *CALIBRATED, "--recipe", str(recipe))
+
+    def convert(job: Job) -> None:
+        recipe, names = Path(job.out) / "recipe.toml", _names(job)
+        rules = [f'["{name}"]\nkind = "w8a8"\nmethod = "rtn"\n' for name in TABLES if name in names]
+        recipe.write_text("".join(rules), encoding="utf-8")
+        options = ("--quantize", "w4a8", "--method", method, "--recipe", str(recipe))
+        _onnx("ort", *options, *_group)(job)
+
+    return convert
 
 
 def _names(job: Job) -> Collection[str]:
@@ -117,7 +127,7 @@ def _nncf(mode: str) -> Callable[[Job], None]:
         _own(job, "--to", "onnx", "--dialect", "openvino", "--batch", "1")
         read = openvino.Core().read_model(Path(job.out) / "made" / "llama.onnx")
         model = read.clone()  # without what reading leaves behind unused, at which nncf fails
-        more = {"group_size": GROUP, "ratio": 1.0} if mode == "INT4_SYM" else {}
+        more = {"group_size": NNCF_GROUP, "ratio": 1.0} if mode == "INT4_SYM" else {}
         small = nncf.compress_weights(model, mode=nncf.CompressWeightsMode[mode], **more)
         openvino.save_model(small, Path(job.out) / "model.xml", compress_to_fp16=False)
         del read, model, small
@@ -135,12 +145,12 @@ def _prepare_nncf() -> None:
 
 
 _ours = partial(Converter, prepare=prepare_own)
-_group = ("--group-size", str(GROUP))
 
 CONVERTERS: dict[str, Converter] = {
     "float32": _ours(convert=_onnx("ort")),
     "lwmport-w4a8": _ours(convert=_onnx("ort", "--quantize", "w4a8", *_group)),
-    "lwmport-gptq-w4a8": _ours(convert=_calibrated),
+    "lwmport-tables-w4a8": _ours(convert=_with_tables("rtn")),
+    "lwmport-gptq-w4a8": _ours(convert=_with_tables("gptq")),
     "lwmport-w4a16": _ours(convert=_onnx("ort", "--quantize", "w4a16", *_group)),
     "lwmport-openvino-w4a16": _ours(convert=_onnx("openvino", "--quantize", "w4a16", *_group)),
     "llama-cpp-q4_0": Converter(prepare=_prepare_llama_cpp, convert=_llama_cpp(2)),

@@ -68,7 +68,7 @@ class TorchRunner:
         from transformers import LlamaForCausalLM
 
         torch.set_num_threads(case.threads)
-        self._model: Any = LlamaForCausalLM.from_pretrained(case.path, dtype=torch.bfloat16).eval()
+        self._model: Any = LlamaForCausalLM.from_pretrained(case.path, dtype=torch.bfloat16)
         self._cache: Any = None
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
