@@ -95,3 +95,13 @@ def test_the_tables_name_everyone_and_whoever_is_left_out() -> None:
     assert "1.25 (1.00-1.50)" in table
     assert "Left out: nncf int4, OpenVINO: no room" in table
     assert found.to_json()["bits"] == {"float32": 4.5, "lwmport-w4a8": 4.5}
+
+
+def test_a_product_is_raced_by_the_group(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed; run: pip install 'lwmport[onnx]'")
+    groups = importlib.import_module("groups")
+    groups.main(["--inputs", "128", "--outputs", "8", "--threads", "1", "--rounds", "1"])
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [tuple(row[:2]) for row in cells] == [(b, g) for b in ("4", "8") for g in ("32", "64", "128")]
+    assert [row[3] for row in cells if row[1] == "32"] == ["1.00 (1.00-1.00)"] * 2
