@@ -52,7 +52,7 @@ def _opened(bits: int, group: int, options: argparse.Namespace) -> Any:
 
     inputs, outputs, random = options.inputs, options.outputs, np.random.default_rng(1)
     codes = random.integers(0, 256, (outputs, inputs // group, group * bits // 8), dtype=np.uint8)
-    weights = {"codes": codes, "scales": random.random(codes.shape[:2], np.float32)}
+    weights: dict[str, Any] = {"codes": codes, "scales": random.random(codes.shape[:2], np.float32)}
     sizes = {"K": inputs, "N": outputs, "bits": bits, "block_size": group, "accuracy_level": 4}
     node = helper.make_node("MatMulNBits", ["a", *weights], ["y"], domain="com.microsoft", **sizes)
     ends = [
