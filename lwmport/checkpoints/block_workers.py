@@ -1,7 +1,7 @@
 """Processes that make blocks of ggml beside this one, as many as there are processors.
 
-The search for the scales of a K-quant is thousands of short calls of numpy. Threads that make them wait for each other
-at every call, all the longer the busier the machine is; processes do not.
+The search for the scales of a K-quant is thousands of short calls of numpy. Threads of one process take turns at
+Python's lock between them; processes do not.
 """
 
 import contextlib
