@@ -38,6 +38,11 @@ PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 """The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""
 
+ROOM: Final = ("lwmport.caches", "may have room behind their tokens")
+"""The entry of an ONNX file whose operators read no more of a cache than the mask has tokens, and write behind them.
+
+This holds where no token is padding, and of several sequences each has one new token, or none before."""
+
 
 class Status(StrEnum):
     """The outcome of a check. What is neither passed nor failed always comes with a reason, and is never a pass.
