@@ -42,6 +42,14 @@ if TYPE_CHECKING:
     "--chunk", type=click.IntRange(1), metavar="N", help="Tokens of the prompt to run at once. By default all."
 )
 @click.option(
+    "--lookup",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
+)
+@click.option(
     "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor.")
@@ -66,7 +74,8 @@ def chat(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
         raise UsageError("expected a question beside --json, found none")
     choosing = Choosing(**{name: options[name] for name in ("temperature", "top_k", "top_p", "seed")})
     package = open_package(options["model"])
-    asked = {"choosing": choosing, "most": options["new_tokens"], "chunk": options["chunk"]}
+    asked = {name: options[name] for name in ("chunk", "lookup")}
+    asked |= {"choosing": choosing, "most": options["new_tokens"]}
     opened = {name: options[name] for name in ("runner", "threads", "checkpoint")}
     with progress() as observer:
         frames = []

@@ -140,6 +140,14 @@ def video(**options: Any) -> int:
 @click.option("--stop", type=int, multiple=True, metavar="ID", help="An id that ends a row. Several times for several.")
 @click.option("--chunk", type=int, metavar="N", help="Tokens of the prompt to run at once. By default all.")
 @click.option(
+    "--lookup",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
+)
+@click.option(
     "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor.")

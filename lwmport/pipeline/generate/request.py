@@ -27,6 +27,7 @@ class GenerateRequest:
         own_random: draw as the model's own scripts draw, which needs JAX.
         stop: ids at which a row is finished, and repeats the id.
         chunk: tokens of the prompt to run at once; None for all.
+        lookup: tokens that are guessed at most from what was said before, and checked in one run; 0 for none.
         runner: what runs it (``lwmport list``), or ``jax`` for the reference; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
@@ -52,6 +53,7 @@ class GenerateRequest:
     own_random: bool = False
     stop: tuple[int, ...] = ()
     chunk: int | None = None
+    lookup: int = 0
     runner: str | None = None
     threads: int | None = None
     checkpoint: str | None = None
@@ -64,6 +66,8 @@ class GenerateRequest:
         check_types(self)
         if self.new_tokens < 1:
             raise UsageError(f"expected at least 1 new token, found {self.new_tokens}")
+        if self.lookup < 0:
+            raise UsageError(f"expected lookup of 0 or more tokens, found {self.lookup}")
         if self.out.suffix.lower() != ".npz":
             raise UsageError(f"expected a name that ends in .npz for the tokens, found {self.out}")
         _ = self.choosing

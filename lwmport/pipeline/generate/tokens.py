@@ -71,6 +71,7 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         guidance=request.cfg_scale,
         stop=frozenset(request.stop),
         chunk=request.chunk,
+        lookup=request.lookup,
     )
     prompt = read_prompt(request.prompt)
     draw = own_draws(family, request.seed) if request.own_random else None
@@ -97,11 +98,13 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
 
     Raises:
         ArtifactError: ranks for a model in one piece, or another fault of the folder.
-        UsageError: a checkpoint for a model in parts.
+        UsageError: a checkpoint or lookup for a model in parts.
     """
     made = manifest.read(request.model)
     if ring_parts(made) is None and request.ranks is None:
         return Session(request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint)
+    if request.lookup:
+        raise UsageError(f"expected no lookup for a model in parts, found {request.lookup}; leave it out")
     if request.checkpoint is not None:
         raise UsageError(f"expected no checkpoint for a model in parts, found {request.checkpoint}; leave it out")
     return ring_session(

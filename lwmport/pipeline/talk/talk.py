@@ -66,6 +66,7 @@ class Talk:
         choosing: Choosing,
         most: int,
         chunk: int | None = None,
+        lookup: int = 0,
     ) -> Iterator[str]:
         """Yield the answer to a question in pieces of text.
 
@@ -75,20 +76,23 @@ class Talk:
             choosing: how tokens are chosen.
             most: tokens of the answer at most.
             chunk: tokens of the prompt to run at once.
+            lookup: tokens that are guessed at most, and checked in one run; 0 for none.
 
         Raises:
-            UsageError: the prompt does not fit the model.
+            UsageError: the prompt does not fit the model, or the model checks no guesses.
         """
         prompt = self._prompt(question, frames)
         end = self.tokenizer.end
         mode = self._package.family.modes[TEXT]
         stop = frozenset() if end is None else frozenset({end})
-        wish = Wish(count=most, mode=mode, choosing=choosing, stop=stop, chunk=chunk)
+        wish = Wish(count=most, mode=mode, choosing=choosing, stop=stop, chunk=chunk, lookup=lookup)
         started, times = time.perf_counter(), list[float]()
         self._stopped = False
 
+        made = new_tokens(self.session, prompt, wish)
+
         def tokens() -> Iterator[int]:
-            for ids in new_tokens(self.session, prompt, wish):
+            for ids in made:
                 times.append(time.perf_counter())
                 self._last = int(ids[0])
                 if self._last != end:
@@ -97,6 +101,7 @@ class Talk:
         try:
             self._stopped = yield from until(self.tokenizer.pieces(tokens()), self._package.prompts.stops)
         finally:
+            made.close()  # so that the session holds no guesses
             if times:
                 self.answered = Answered(
                     prompt_tokens=prompt.ids.shape[1],

@@ -74,8 +74,8 @@ class OnnxRuntimeBackend(OpenedModels):
         for name in model.fed:
             binding.bind_ortvalue_input(name, fed[name])
         for name in names:
-            if (own := model.kept.get(name)) in taken:
-                binding.bind_ortvalue_output(name, taken[own])
+            if taken and name in model.kept:
+                binding.bind_ortvalue_output(name, taken[model.kept[name]])
             else:
                 binding.bind_output(name, "cpu")
         session.run_with_iobinding(binding)

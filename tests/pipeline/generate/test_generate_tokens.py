@@ -93,6 +93,17 @@ def test_another_seed_gives_other_tokens_and_chunks_the_same(generate: Generate)
     assert np.array_equal(first, generate(**drawn, chunk=4))
 
 
+def test_tokens_that_are_looked_up_are_the_same(model: Path, tmp_path: Path) -> None:
+    said = np.tile(np.arange(3, 9), 4)[None]
+    np.savez(tmp_path / "p.npz", input_ids=said, vision_masks=np.zeros(said.shape, bool))
+    asked = {"model": model, "prompt": tmp_path / "p.npz", "out": tmp_path / "o.npz"}
+    for choice in ({"new_tokens": 40}, {"new_tokens": 40, "temperature": 0.3, "seed": 2}):
+        found = lwmport.generate(**asked, **choice).tokens
+        assert np.array_equal(found, lwmport.generate(**asked, **choice, lookup=6).tokens)
+    reference = lwmport.generate(**asked, new_tokens=8, lookup=1, runner="jax").tokens
+    assert np.array_equal(reference, lwmport.generate(**asked, new_tokens=8).tokens)
+
+
 def test_the_command_tells_what_it_wrote(model: Path, prompt: Path, tmp_path: Path) -> None:
     words = ["generate", "tokens", str(model), "--prompt", str(prompt), "--new-tokens", "3", "--json"]
     result = CliRunner().invoke(cli, [*words, "--out", str(tmp_path / "o.npz"), "--stop", "5"])
