@@ -1,6 +1,6 @@
 """Seconds of a token against the length of the cache, beside what reading explains; and llama.cpp on the same tokens.
 
-``python benchmarks/decode.py MODEL [--gguf F.gguf --llama-cpp PYTHON]``; MODEL is a folder that ``lwmport convert --to onnx`` wrote.
+``python benchmarks/decode.py MODEL [--gguf F.gguf --llama-cpp PYTHON]``; MODEL is a folder of ``lwmport convert``.
 
 Contenders take turns, and so does a plain reading of memory by as many threads: ratios are of the same round. What is
 held at each length are zeros, not a prompt that was run.
@@ -27,6 +27,9 @@ from lwmport.types import DECODE
 READ = "reading"
 OURS = "lwmport"
 THEIRS = "llama.cpp"
+COPYING = "copying"
+"""Ours, where each run writes a longer cache instead of new tokens behind the old ones."""
+
 TABLE = "embedding"
 """What the name of the table of embeddings ends in, of which a token reads one row."""
 
@@ -37,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with lwmport.Session(options.model, threads=options.threads) as session:
         weights = weight_bytes(options.model)
         rows = [_row(session, weights, length, options) for length in options.lengths]
-        print(aligned([["cache", "ms a token", "GB read", "ms explained", "ratio, median (min-max)"], *rows]))
+        print(
+            aligned([["cache", "ms a token", "GB read", "ms explained", "ratio, median (min-max)", "copying"], *rows])
+        )
         if options.gguf:
             print(_beside_llama_cpp(session, options))
 
@@ -50,13 +55,14 @@ def _row(session: Any, weights: int, length: int, options: argparse.Namespace) -
         READ: lambda: seconds_to_read(block, options.threads) * size / block.nbytes,
         OURS: partial(_seconds_of_a_token, session, length),
     }
+    if options.copying:
+        turns[COPYING] = partial(_seconds_when_copying, session.fork())
     for turn in turns.values():
         turn()
     taken = race(turns, options.rounds)
-    found = ratios(taken, READ)[OURS]
-    told = f"{found.median:.2f} ({found.low:.2f}-{found.high:.2f})"
+    found = {name: f"{own.median:.2f} ({own.low:.2f}-{own.high:.2f})" for name, own in ratios(taken, READ).items()}
     own, read = (f"{median(taken[name]) * 1e3:.0f}" for name in (OURS, READ))
-    return [f"{length:,}", own, f"{size / 1e9:.2f}", read, told]
+    return [f"{length:,}", own, f"{size / 1e9:.2f}", read, found[OURS], found.get(COPYING, "")]
 
 
 def _beside_llama_cpp(session: Any, options: argparse.Namespace) -> str:
@@ -103,6 +109,16 @@ def _seconds_of_a_token(session: Any, length: int) -> float:
     return time.perf_counter() - start
 
 
+def _seconds_when_copying(session: Any) -> float:
+    rooms = session._backend._rooms[DECODE]  # noqa: SLF001 - this is what is measured
+    rooms._takes = False  # noqa: SLF001 - as above
+    start = time.perf_counter()
+    session.step(np.zeros((1, 1), np.int64))
+    seconds = time.perf_counter() - start
+    rooms._takes = True  # noqa: SLF001 - as above
+    return seconds
+
+
 def weight_bytes(folder: Path) -> int:
     """Return the bytes of weights that a token reads: what is stored in float16 and computed in float32 is float32."""
     import onnx
@@ -138,10 +154,11 @@ def seconds_to_read(block: Any, threads: int) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("model", type=Path)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[128, 512, 1024, 2048, 4096])
+    parser.add_argument("--lengths", type=int, nargs="*", default=[128, 512, 1024, 2048, 4096])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--block", type=int, default=512, help="MiB of memory that is read for the bandwidth")
+    parser.add_argument("--copying", action="store_true", help="also with a longer cache written in each run")
     parser.add_argument("--gguf", default="", help="the same model for llama.cpp")
     parser.add_argument("--llama-cpp", default="", help="a Python with llama-cpp-python or ik-llama-cpp-python")
     parser.add_argument("--prompt", type=int, default=32, help="tokens in front of those that llama.cpp is beside")

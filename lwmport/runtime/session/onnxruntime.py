@@ -23,12 +23,15 @@ class OnnxRuntimeBackend(OpenedModels):
 
     def __init__(self, models: Mapping[str, PhaseModel]) -> None:
         super().__init__(models)
-        self._rooms = {phase: Rooms(model.runner.session, model.signature) for phase, model in models.items()}
+        self._value = onnxruntime.OrtValue.ortvalue_from_numpy
+        self._rooms = {
+            phase: Rooms(model.runner.session, model.signature, self._value) for phase, model in models.items()
+        }
 
     def hold(self, arrays: Mapping[str, Array]) -> Held:
         """Return the states by input, as values over the memory of the arrays."""
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in contiguous.items()}
+        values = {name: self._value(array) for name, array in contiguous.items()}
         return Held(values=values, tokens=self._rooms[DECODE].tokens(values))
 
     def run(self, phase: str, inputs: Mapping[str, Array], held: Any) -> tuple[dict[str, Array], Held]:

@@ -1,11 +1,10 @@
 """Caches of ONNX Runtime with room behind their tokens: new ones are written there, and what is held is not copied."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-import onnxruntime
 
 from lwmport.runtime.session.backend import first, growing
 from lwmport.types import ROOM, Array, Signature, dtype_of
@@ -15,6 +14,9 @@ LEAST: Final = 256
 
 GROWTH: Final = 2
 """Slots of a new cache, in parts of the tokens that are to go in. Memory that nobody writes to is none."""
+
+Value: TypeAlias = Callable[[Array], Any]
+"""Makes a value of the runtime over the memory of an array."""
 
 
 class Room:
@@ -26,7 +28,7 @@ class Room:
         shared: whether several hold it, so that tokens that one of them drops are still another's.
     """
 
-    def __init__(self, signature: Signature, batch: int, slots: int) -> None:
+    def __init__(self, signature: Signature, batch: int, slots: int, value: Value) -> None:
         self.slots, self.written, self.shared = slots, 0, False
         inputs = {spec.name: spec for spec in signature.inputs}
         self.arrays: dict[str, Array] = {}
@@ -35,7 +37,6 @@ class Room:
             shape = [batch, *spec.shape[1:]]
             shape[state.axis] = slots
             self.arrays[state.input] = np.empty([int(size) for size in shape], dtype_of(spec.dtype))
-        value = onnxruntime.OrtValue.ortvalue_from_numpy
         self.values = {name: value(array) for name, array in self.arrays.items()}
 
 
@@ -54,10 +55,11 @@ class Rooms:
     Args:
         session: ONNX Runtime's own, of the model.
         signature: of the model.
+        value: makes a value of an array, over its memory.
     """
 
-    def __init__(self, session: Any, signature: Signature) -> None:
-        self._signature = signature
+    def __init__(self, session: Any, signature: Signature, value: Value) -> None:
+        self._signature, self._value = signature, value
         self._axes = growing(signature)
         told = session.get_modelmeta().custom_metadata_map
         self._takes = len(self._axes) == len(signature.states) > 0 and told.get(ROOM[0]) == ROOM[1]
@@ -75,7 +77,7 @@ class Rooms:
         room = held.room
         if room is not None and room.written == held.tokens and room.slots >= total:
             return room
-        made = Room(self._signature, batch, max(LEAST, GROWTH * total))
+        made = Room(self._signature, batch, max(LEAST, GROWTH * total), self._value)
         for name, array in made.arrays.items():
             np.copyto(first(array, self._axes[name], held.tokens), self._array(held, name))
         made.written = held.tokens
@@ -85,17 +87,15 @@ class Rooms:
         """Return the values without any room behind their tokens."""
         if held.room is None:
             return held.values
-        value = onnxruntime.OrtValue.ortvalue_from_numpy
-        return {name: value(np.ascontiguousarray(self._array(held, name))) for name in held.values}
+        return {name: self._value(np.ascontiguousarray(self._array(held, name))) for name in held.values}
 
     def cut(self, held: Held, tokens: int) -> Held:
         """Return the first tokens of what is held; in a room that is shared with nobody, others are written over."""
         if not self._axes:
             return held
         if held.room is None:
-            value = onnxruntime.OrtValue.ortvalue_from_numpy
             kept = {
-                name: value(np.ascontiguousarray(first(own.numpy(), self._axes[name], tokens)))
+                name: self._value(np.ascontiguousarray(first(own.numpy(), self._axes[name], tokens)))
                 for name, own in held.values.items()
             }
             return Held(values=kept, tokens=tokens)
