@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--block", type=int, default=512, help="MiB of memory that is read for the bandwidth")
     parser.add_argument("--copying", action="store_true", help="also with a longer cache written in each run")
     parser.add_argument("--gguf", default="", help="the same model for llama.cpp")
-    parser.add_argument("--llama-cpp", default="", help="a Python with llama-cpp-python or ik-llama-cpp-python")
+    parser.add_argument("--llama-cpp", default="", help="a Python with ik-llama-cpp-python")
     parser.add_argument("--prompt", type=int, default=32, help="tokens in front of those that llama.cpp is beside")
     parser.add_argument("--new", type=int, default=8, help="tokens that are timed then")
     return parser
