@@ -151,6 +151,19 @@ def video(**options: Any) -> int:
     help="Processes that share out the tokens, for a model in parts. By default those of torchrun, or 1.",
 )
 @click.option(
+    "--on",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What starts the other ranks: this command, on this machine, or Ray, as actors.",
+)
+@click.option(
+    "--address",
+    default="",
+    metavar="HOST:PORT",
+    help="The cluster for --on ray, or auto; this machine is one of it. By default Ray starts here.",
+)
+@click.option(
     "--ring-backend",
     type=click.Choice(["gloo", "nccl", "hccl"]),
     default="gloo",

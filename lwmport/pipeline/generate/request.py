@@ -34,6 +34,8 @@ class GenerateRequest:
             environment says (``RANK``, ``WORLD_SIZE``), or 1.
         ring_backend: how they send to each other: gloo, nccl or hccl.
         rank_seconds: how long an answer of a rank may take.
+        on: what starts them: ``local`` for this process, beside it, or ``ray`` for actors of Ray.
+        address: of the cluster of Ray; empty to start Ray on this machine alone.
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
@@ -58,6 +60,8 @@ class GenerateRequest:
     ranks: int | None = None
     ring_backend: str = "gloo"
     rank_seconds: float = 300.0
+    on: str = "local"
+    address: str = ""
 
     def __post_init__(self) -> None:
         """Refuse types and values that no generation has."""

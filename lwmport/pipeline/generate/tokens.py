@@ -17,7 +17,7 @@ from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.ring.opening import ring_parts
-from lwmport.pipeline.ring.session import ring_session
+from lwmport.pipeline.ring.session import LOCAL, ring_session
 from lwmport.pipeline.session import Session
 from lwmport.registry import check_known, load
 from lwmport.requests import by_fields
@@ -100,7 +100,7 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
         UsageError: a checkpoint for a model in parts.
     """
     made = manifest.read(request.model)
-    if ring_parts(made) is None and request.ranks is None:
+    if ring_parts(made) is None and request.ranks is None and request.on == LOCAL:
         return Session(request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint)
     if request.checkpoint is not None:
         raise UsageError(f"expected no checkpoint for a model in parts, found {request.checkpoint}; leave it out")
@@ -109,6 +109,8 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
         ranks=request.ranks,
         backend=request.ring_backend,
         seconds=request.rank_seconds,
+        on=request.on,
+        address=request.address,
         runner=request.runner,
         threads=request.threads,
     )
