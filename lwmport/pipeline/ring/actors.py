@@ -37,10 +37,10 @@ class Home(NamedTuple):
 class Follower:
     """One rank, as the actor that Ray starts."""
 
-    def arrive(self) -> tuple[str, str, int]:
+    def arrive(self) -> Home:
         """Return where it is, when it has imported what takes long."""
         load_channel(2)
-        return tuple(_home(extras.require("ray")))
+        return _home(extras.require("ray"))
 
     def follow(self, folder: str, place: Mapping[str, Any], runner: str | None, threads: int | None) -> str:
         """Work until rank 0 says that it was all; return what went wrong in one line, or nothing."""
@@ -86,7 +86,7 @@ class Actors:
         """
         arriving = [actor.arrive.remote() for actor in self._actors]
         try:
-            self._homes = [Home(*home) for home in self._ray.get(arriving, timeout=STARTING)]
+            self._homes = self._ray.get(arriving, timeout=STARTING)
         except Exception as error:  # Ray's errors are those of the actors too
             raise LostRankError(
                 f"expected {len(arriving)} actors of Ray within {STARTING:g} s, found: {_last_line(error)}"
