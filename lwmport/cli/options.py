@@ -98,9 +98,13 @@ def judged(key: str) -> Callable[[_Command], _Command]:
     return JUDGED[key]
 
 
-def taken(values: dict[str, Any], place: Place) -> dict[str, Any]:
-    """Return field -> value of the options of one record, which are taken out of a command's arguments."""
-    return {option.name: values.pop(option.key) for option in of_place(place) if option.key in values}
+def taken(values: dict[str, Any], place: Place, *only: str) -> dict[str, Any]:
+    """Return field -> value of the options of one record, which are taken out of a command's arguments.
+
+    ``only`` are the keys that are taken; without any, all are.
+    """
+    wanted = only or tuple(values)
+    return {option.name: values.pop(option.key) for option in of_place(place) if option.key in wanted}
 
 
 def _decorator(option: Option, command: str) -> Callable[[_Command], _Command]:
