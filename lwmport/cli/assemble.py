@@ -54,8 +54,8 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The folder with its tokenizer.json.",
+    metavar="DIR|FILE",
+    help="The folder with its tokenizer.json or tokenizer.model, or a GGUF file.",
 )
 @click.option(
     "--byte-tokenizer",
@@ -66,8 +66,8 @@ def _named(param: click.Parameter, names: tuple[str, ...]) -> click.Parameter:
     "--pictures",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The folder of what was converted to turn pictures into codes and back, or a checkpoint of that, or the folder "
-    "of a whole image side. Without it, text alone.",
+    help="The folder of what was converted to turn pictures into codes and back, or a checkpoint of that, or the "
+    "folder of a whole image side. Without it, text alone.",
 )
 @click.option(
     "--embed",

@@ -45,11 +45,7 @@ class Tokenizer:
     def __init__(self, folder: Path) -> None:
         file = folder / TEXTS
         if not file.is_file():
-            found = "a tokenizer.model alone" if (folder / "tokenizer.model").is_file() else "none"
-            raise UsageError(
-                f"expected {TEXTS} in {folder}, found {found}; transformers' AutoTokenizer.from_pretrained(DIR) and "
-                "save_pretrained(DIR) write it"
-            )
+            raise UsageError(f"expected {TEXTS} or tokenizer.model in {folder}, found none")
         tokenizers = require("tokenizers")
         try:
             self._texts = tokenizers.Tokenizer.from_str(read_small(file, LARGEST).decode())

@@ -46,7 +46,7 @@ def test_special_tokens_are_not_part_of_a_text(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("tokenizer.json", None, r"expected tokenizer.json in .*, found none"),
+        ("tokenizer.json", None, r"expected tokenizer.json or tokenizer.model in .*, found none"),
         ("tokenizer.json", "{}", "expected a tokenizer in"),
         ("tokenizer_config.json", "{", "expected JSON in"),
         ("tokenizer_config.json", "[]", "expected an object in .*, found list"),

@@ -12,6 +12,7 @@ from typing import Final
 from lwmport import __version__, atomic, digest, disk, manifest, owned, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.generation import byte_tokenizer
+from lwmport.generation.piece_tokenizer import as_folder
 from lwmport.generation.tokenizer import FILES, Tokenizer
 from lwmport.manifest import Manifest
 from lwmport.pipeline.assemble import genai
@@ -47,7 +48,8 @@ class AssembleRequest:
     Attributes:
         language: the folder of a whole language model, or a checkpoint of one, which is converted first.
         out: the folder to make.
-        tokenizer: the folder of its tokenizer; None for one of bytes that is made here, for trials with seeded weights.
+        tokenizer: the folder of its tokenizer, a ``tokenizer.model`` or a GGUF file; None for one of bytes that is
+            made here, for trials with seeded weights.
         pictures: the folder of what turns pictures into codes and back, or of an image side, or a checkpoint of the
             former; None for a model of text alone.
         embed: the folder of what turns tokens into embeddings, for a language model that takes those.
@@ -82,14 +84,19 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
         UsageError: a tokenizer with other tokens than the model, or files of the user's in the way.
     """
     observer = observer or Silent()
-    folders = {LANGUAGE: request.language, PICTURES: request.pictures, EMBED: request.embed}
+    folders: dict[str, Path | None] = {LANGUAGE: request.language, PICTURES: request.pictures, EMBED: request.embed}
     given = {name: folder for name, folder in folders.items() if folder is not None}
     with TemporaryDirectory() as trial:
-        source = request.tokenizer or byte_tokenizer.write(Path(trial) / "bytes")
+        source = _tokenizer(request.tokenizer, Path(trial))
         tokenizer = Tokenizer(source)  # before hours of conversion
-        with made_parts(given, request.out, request.making, observer) as folders:
-            _put_together(request, folders, tokenizer, source, observer)
+        with made_parts(given, request.out, request.making, observer) as made:
+            _put_together(request, made, tokenizer, source, observer)
     return open_package(request.out)
+
+
+def _tokenizer(given: Path | None, scratch: Path) -> Path:
+    """Return the folder of the tokenizer that is asked for, which may be written first."""
+    return byte_tokenizer.write(scratch) if given is None else as_folder(given, scratch)
 
 
 def _put_together(

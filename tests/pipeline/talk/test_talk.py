@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import lwmport
+from lwmport import manifest
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
 from lwmport.generation.choosing import Choosing
@@ -147,7 +148,7 @@ def test_no_jax_is_imported(model: Path, picture: Path, tmp_path: Path) -> None:
         (["assemble", "--llama", "{language}", "--tokenizer", "{tokenizer}", "--byte-tokenizer", "--out", "o"],
          "expected --tokenizer DIR or --byte-tokenizer, found both"),
         (["assemble", "--llama", "{language}", "--tokenizer", "{pictures}", "--out", "o"],
-         "expected tokenizer.json in"),
+         "expected tokenizer.json or tokenizer.model in"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(
@@ -169,6 +170,26 @@ def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp
     assert made.exit_code == 0, made.output
     asked = call("chat", tmp_path / "model", "What?", "--new-tokens", 2, "--json")
     assert json.loads(asked.stdout)["prompt_tokens"] > len("What?")
+
+
+def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: Path) -> None:
+    for name, component in {"language": "vision-llama", "pictures": "vqgan"}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(manifest.read(parts[name]).config))
+        words = ["--component", component, "--config", tmp_path / f"{name}.json", "--out", tmp_path / f"{name}.bin"]
+        assert call("checkpoint", "make", *words).exit_code == 0
+    told = [f"--load_checkpoint=params::{tmp_path}/language.bin", f"--vqgan_checkpoint={tmp_path}/pictures.bin"]
+    configs = ["--config", tmp_path / "language.json", "--pictures-config", tmp_path / "pictures.json"]
+    own = ["--update_llama_config=dict(theta=20000)", "--byte-tokenizer", "--no-validate"]
+    made = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
+    assert made.exit_code == 0, made.output
+    language = manifest.read(tmp_path / "model" / "language")
+    assert (language.config["theta"], language.config["sample_mode"]) == (20000, "all")
+    assert open_package(tmp_path / "model").painting
+    assert not list(tmp_path.glob(".model*")), "what was converted on the way is gone"
+    found = call("assemble", "--language", tmp_path / "pictures.bin", "--byte-tokenizer", "--out", tmp_path / "no")
+    assert "expected a language model in " in str(found.exception)
+    found = call("assemble", "--llama", tmp_path / "model/language", *own[1:], "--out", tmp_path / "no")
+    assert "expected words on how to convert beside a checkpoint alone" in str(found.exception)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
