@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lwmport.cli.completion import names
+from lwmport.cli.drawing import drawing
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
@@ -26,15 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--video", type=click.Path(path_type=Path), metavar="F", help="A video that the first question is about.")
 @click.option("--max-frames", default=8, show_default=True, type=click.IntRange(1), help="Frames of a video at most.")
-@click.option(
-    "--temperature",
-    default=0.2,
-    show_default=True,
-    help="The number that logits are divided by; 0 takes the largest one.",
-)
-@click.option("--top-k", default=50, show_default=True, help="How many of the largest logits stay; 0 for all.")
-@click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least.")
-@click.option("--seed", default=0, show_default=True, help="The seed of what is drawn.")
+@drawing(temperature=0.2, top_k=50)
 @click.option(
     "--new-tokens", default=512, show_default=True, type=click.IntRange(1), help="Tokens of an answer at most."
 )

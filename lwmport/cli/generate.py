@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lwmport.cli.completion import names
+from lwmport.cli.drawing import drawing, own_random
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
@@ -26,17 +27,8 @@ def _painting(command: Any) -> Any:
             click.option(
                 "--out", required=True, type=click.Path(path_type=Path), metavar="F", help="The file to write."
             ),
-            click.option(
-                "--temperature", default=1.0, show_default=True, help="The number that logits are divided by."
-            ),
-            click.option(
-                "--top-k", type=click.IntRange(1), help="How many of the largest logits stay. By default LWM's number."
-            ),
-            click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least."),
-            click.option("--seed", default=0, show_default=True, help="The seed of what is drawn."),
-            click.option(
-                "--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX."
-            ),
+            drawing(temperature=1.0, top_k=None),
+            own_random,
             click.option("--strict-codes", is_flag=True, help="Draw codes of pictures alone, and no other index."),
             click.option("--runner", shell_complete=names("runner"), help="The runner. By default the usual one."),
             click.option(
@@ -125,18 +117,8 @@ def video(**options: Any) -> int:
     metavar="X",
     help="Classifier-free guidance: the first half of the rows has the prompts, the second half none.",
 )
-@click.option(
-    "--temperature",
-    default=0.0,
-    show_default=True,
-    help="The number that logits are divided by; 0 takes the largest one.",
-)
-@click.option("--top-k", default=0, show_default=True, help="How many of the largest logits stay; 0 for all.")
-@click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least.")
-@click.option(
-    "--seed", default=0, show_default=True, help="The seed of what is drawn; it gives the same tokens on every runner."
-)
-@click.option("--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX.")
+@drawing(temperature=0.0, top_k=0)
+@own_random
 @click.option("--stop", type=int, multiple=True, metavar="ID", help="An id that ends a row. Several times for several.")
 @click.option("--chunk", type=int, metavar="N", help="Tokens of the prompt to run at once. By default all.")
 @click.option(

@@ -92,7 +92,7 @@ def _decoded(source: Path | bytes, pixels: int, watch: Callable[[], None]) -> It
                 yield frame
     except av.error.FFmpegError as error:
         absent = isinstance(source, Path) and not source.exists()
-        found = f"nothing {_place(source)}" if absent else one_line(error)
+        found = "no such file" if absent else error.strerror or one_line(error)
         raise UsageError(f"expected a video {_place(source)}, found: {found}") from error
 
 

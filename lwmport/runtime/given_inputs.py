@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
@@ -413,6 +413,13 @@ def _run_of(spec: TensorSpec, wanted: Wanted, files: Sequence[Path]) -> Sample:
     return Sample(inputs={spec.name: made}, titles=tuple(file.name for file in files))
 
 
+def _unread(error: Exception) -> str:
+    """Return why Pillow did not read a file, without the name of it."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"another kind of file than {', '.join(FORMATS)}"
+    return error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
+
+
 def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255]."""
     try:
@@ -426,7 +433,7 @@ def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
-        raise UsageError(f"expected a picture at {path}, found: {one_line(error)}") from error
+        raise UsageError(f"expected a picture at {path}, found: {_unread(error)}") from error
     if found is None:
         raise UsageError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
     return found
