@@ -163,7 +163,7 @@ def video(**options: Any) -> int:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
-    """Continue the tokens of a file by MODEL, a folder that 'lwmport convert' wrote.
+    """Continue the tokens of a file by MODEL, a folder that 'lwmport convert' or 'lwmport assemble' wrote.
 
     Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run, or a rank is lost; nothing is written then.
     """

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lwmport.errors import UsageError
-from lwmport.generation.choosing import Choosing
+from lwmport.generation.choosing import Choosing, check_guidance
+from lwmport.pipeline.assemble import package
 from lwmport.requests import check_types
 
 
@@ -13,7 +14,7 @@ class GenerateRequest:
     """New tokens behind the tokens of a file.
 
     Attributes:
-        model: a folder that ``convert`` wrote, of a whole language model.
+        model: a folder that ``convert`` wrote, of a whole language model, or an assembled model's folder, which has it.
         prompt: a .npz of ``input_ids`` [rows, n], and where needed ``attention_mask`` [rows, n], 0 for padding on the
             left, and ``vision_masks`` [rows, n], true where an id is a code.
         out: the .npz of ``tokens``, int64 [rows, new tokens].
@@ -71,6 +72,12 @@ class GenerateRequest:
         if self.out.suffix.lower() != ".npz":
             raise UsageError(f"expected a name that ends in .npz for the tokens, found {self.out}")
         _ = self.choosing
+        if self.cfg_scale is not None:
+            check_guidance(self.cfg_scale)
+        if any(token < 0 for token in self.stop):
+            raise UsageError(f"expected numbers of tokens as stop, found {min(self.stop)}")
+        if (self.model / package.NAME).is_file():
+            object.__setattr__(self, "model", self.model / package.LANGUAGE)
 
     @property
     def choosing(self) -> Choosing:

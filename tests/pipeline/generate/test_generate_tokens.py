@@ -111,6 +111,8 @@ def test_the_command_tells_what_it_wrote(model: Path, prompt: Path, tmp_path: Pa
         ({}, {"cfg_scale": 2.0, "rows": 3}, UsageError, "expected an even number of rows with guidance"),
         ({}, {"mode": "visions"}, UsageError, "mode out of .*vision.*found 'visions'"),
         ({}, {"new_tokens": 0}, UsageError, "expected at least 1 new token, found 0"),
+        ({}, {"cfg_scale": float("nan")}, UsageError, r"expected a finite number as guidance \(cfg_scale\), found nan"),
+        ({}, {"stop": (2, -1)}, UsageError, "expected numbers of tokens as stop, found -1"),
         ({}, {"out": Path("o.txt")}, UsageError, "expected a name that ends in .npz"),
         ({}, {"model": Path("nowhere")}, ArtifactError, "nowhere"),
     ],

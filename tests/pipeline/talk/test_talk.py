@@ -165,6 +165,14 @@ def test_what_cannot_be_is_one_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
 
 
+def test_tokens_are_continued_by_an_assembled_model_too(model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", input_ids=[[1, 5]], vision_masks=[[False, False]])
+    words = ["--prompt", tmp_path / "p.npz", "--new-tokens", 3]
+    for name, folder in {"a": model, "b": model / "language"}.items():
+        assert call("generate", "tokens", folder, *words, "--out", tmp_path / f"{name}.npz").exit_code == 0
+    assert np.array_equal(np.load(tmp_path / "a.npz")["tokens"], np.load(tmp_path / "b.npz")["tokens"])
+
+
 def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp_path: Path) -> None:
     made = call("assemble", "--llama", parts["language"], "--byte-tokenizer", "--out", tmp_path / "model")
     assert made.exit_code == 0, made.output
