@@ -137,7 +137,7 @@ def video(**options: Any) -> int:
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="What starts the other ranks: this command, on this machine, or Ray, as actors.",
+    help="The starter of the other ranks: this command, on this machine, or Ray, as actors.",
 )
 @click.option(
     "--address",
