@@ -143,7 +143,7 @@ class WeightSpec:
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor."""
-        return int(np.prod(self.shape, dtype=np.int64)) * dtype_of(self.dtype).itemsize
+        return prod(self.shape) * dtype_of(self.dtype).itemsize
 
 
 @dataclass(frozen=True, kw_only=True)

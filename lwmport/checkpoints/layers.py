@@ -21,14 +21,6 @@ class Digested(Protocol):
         """Return the hexadecimal SHA-256 of what decides every number."""
 
 
-@runtime_checkable
-class HasLazy(Protocol):
-    """Weights whose tensors can be read in parts."""
-
-    def lazy(self, name: str) -> Lazy:
-        """Return one tensor as what can be read in parts."""
-
-
 class LazyWeights:
     """Weights (`lwmport.types.Weights`) made of lazy tensors; what was asked for is let go, nothing is kept."""
 
@@ -103,8 +95,9 @@ def lazy_tensor(weights: Weights, name: str) -> Lazy:
     Raises:
         CheckpointError: no such tensor.
     """
-    if isinstance(weights, HasLazy):
-        return weights.lazy(name)
+    if hasattr(weights, "lazy"):
+        lazy: Lazy = weights.lazy(name)
+        return lazy
     if name not in weights.specs:
         raise CheckpointError(f"expected one of {len(weights.specs)} tensors, found {name!r}")
     return _Whole(weights, name)

@@ -1,7 +1,6 @@
 """The values of a tensor one piece after another: some weights can yield them so, others are read whole and cut."""
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,14 +11,6 @@ PIECE = 1 << 22
 """Bytes of one piece: small beside any tensor that matters, large beside what a piece costs."""
 
 
-@runtime_checkable
-class Streamed(Protocol):
-    """Weights whose tensors can be had in pieces."""
-
-    def pieces(self, name: str) -> Iterator[Array]:
-        """Yield the values of one tensor in C order, as 1-D contiguous arrays of its dtype, a few MiB each."""
-
-
 def pieces_of(weights: Weights, name: str) -> Iterator[Array]:
     """Yield the values of one tensor as 1-D contiguous arrays of the dtype and number that its spec promises.
 
@@ -27,8 +18,9 @@ def pieces_of(weights: Weights, name: str) -> Iterator[Array]:
         CheckpointError: the weights do not keep the promise of their specs.
     """
     spec = weights.specs[name]
+    pieces: Iterator[Array] = weights.pieces(name) if hasattr(weights, "pieces") else _read(weights, name, spec)
     found = 0
-    for piece in weights.pieces(name) if isinstance(weights, Streamed) else _read(weights, name, spec):
+    for piece in pieces:
         if piece.dtype.name != spec.dtype:
             raise CheckpointError(f"{name}: expected {spec.dtype}, found {piece.dtype.name} when reading it")
         found += piece.nbytes

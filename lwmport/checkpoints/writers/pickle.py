@@ -4,6 +4,7 @@
 keeps it, without a warning, for the pickles of old (numpy/core/multiarray.py), while numpy 1 lacks the new name.
 """
 
+import functools
 import pickle
 from typing import Any, Final
 
@@ -45,6 +46,7 @@ def _array(sink: Sink, name: str) -> None:
     sink.write(pickle.TUPLE + pickle.BUILD)
 
 
+@functools.cache
 def _dtype(name: str) -> bytes:
     code = dtype_of(name).str
     args = pickle.MARK + _atom(code[1:]) + _atom(obj=False) + _atom(obj=True) + pickle.TUPLE
@@ -52,6 +54,7 @@ def _dtype(name: str) -> bytes:
     return _name("numpy", "dtype") + args + pickle.REDUCE + state + pickle.BUILD
 
 
+@functools.cache
 def _name(module: str, name: str) -> bytes:
     return _atom(module) + _atom(name) + pickle.STACK_GLOBAL
 
