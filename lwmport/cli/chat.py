@@ -132,6 +132,7 @@ def _facts(talk: "Talk") -> dict[str, Any]:
         "tokens": found.tokens,
         "first_token_seconds": found.first_seconds,
         "tokens_per_second": found.rate,
+        "full": found.full,
         "peak_bytes": memory.peak_bytes(),
         "runner": talk.session.runner,
     }
@@ -143,11 +144,12 @@ def _tell(talk: "Talk") -> None:
     facts = _facts(talk)
     if not facts:
         return
+    full = ", no room for more" if facts["full"] else ""
     rate = "" if facts["tokens_per_second"] is None else f", {facts['tokens_per_second']:.1f} tokens/s"
     click.echo(
         printable(
             f"[{facts['prompt_tokens']} tokens read, first after {facts['first_token_seconds']:.2f} s, "
-            f"{facts['tokens']} tokens{rate}, peak memory {numbers.size(facts['peak_bytes'])}, {facts['runner']}]"
+            f"{facts['tokens']} tokens{full}{rate}, peak memory {numbers.size(facts['peak_bytes'])}, {facts['runner']}]"
         ),
         err=True,
     )

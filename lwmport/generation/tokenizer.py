@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lwmport.errors import UsageError, one_line
 from lwmport.extras import require
+from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
 
 TEXTS: Final = "tokenizer.json"
@@ -54,7 +55,9 @@ class Tokenizer:
         try:
             self._texts = tokenizers.Tokenizer.from_str(read_small(file, LARGEST).decode())
         except Exception as error:  # the library raises bare Exceptions
-            raise UsageError(f"expected a tokenizer in {file}, found: {one_line(error)}") from error
+            raise UsageError(
+                f"expected a tokenizer in {file}, found: {in_place_of(file) or one_line(error)}"
+            ) from error
         named = _settings(folder / SETTINGS)
         self.begin = self._token(named, "bos_token", folder)
         self.end = self._token(named, "eos_token", folder)
@@ -120,7 +123,7 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(read_small(path, LARGEST))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"expected JSON in {path}, found: {one_line(error)}") from error
+        raise UsageError(f"expected JSON in {path}, found: {in_place_of(path) or one_line(error)}") from error
     if not isinstance(found, dict):
         raise UsageError(f"expected an object in {path}, found {type(found).__name__}")
     return found

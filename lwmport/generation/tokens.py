@@ -12,6 +12,14 @@ from lwmport.models.spec import GenerationMode
 from lwmport.types import Array
 
 
+class Holds(Protocol):
+    """What of a session says how many tokens it takes."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many tokens of each sequence there is room for, padding included; None where nothing says so."""
+
+
 class Continues(Protocol):
     """What generation needs of a session: `lwmport.runtime.session.token_session.TokenSession` is one."""
 
@@ -61,6 +69,21 @@ class Wish:
     limit: int = 0
     stop: frozenset[int] = frozenset()
     chunk: int | None = None
+
+
+def check_room(session: Holds, prompt: int, count: int) -> None:
+    """Return if a prompt and new tokens fit a session: what was made would be lost with the first that does not.
+
+    The last new token is not fed.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if session.limit is not None and prompt + count - 1 > session.limit:
+        raise UsageError(
+            f"expected at most {session.limit:,} tokens of prompt and answer together, padding included, as the model "
+            f"has room for, found a prompt of {prompt:,} and {count:,} new ones"
+        )
 
 
 def new_tokens(session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None = None) -> Iterator[Array]:

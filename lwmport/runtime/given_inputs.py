@@ -21,6 +21,7 @@ from PIL import Image
 from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
+from lwmport.instead import in_place_of
 from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
 from lwmport.validators.pictures import channels_last, scaled, with_channels
 from lwmport.validators.resizing import MOST_PIXELS, resized
@@ -371,7 +372,7 @@ def _tokenized(text: str, beside: Path | None, name: str, where: str) -> list[in
     try:
         found: list[int] = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8")).encode(text).ids
     except Exception as error:  # the library raises bare Exceptions
-        raise UsageError(f"expected a tokenizer in {file}, found: {one_line(error)}") from error
+        raise UsageError(f"expected a tokenizer in {file}, found: {in_place_of(file) or one_line(error)}") from error
     return found
 
 
@@ -426,7 +427,7 @@ def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
-        raise UsageError(f"expected a picture at {path}, found: {one_line(error)}") from error
+        raise UsageError(f"expected a picture at {path}, found: {in_place_of(path) or one_line(error)}") from error
     if found is None:
         raise UsageError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
     return found

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from lwmport.errors import UsageError
 from lwmport.registry import load
 from lwmport.runtime.needs import Need
 from lwmport.types import Runner, Signature
+
+MOST_THREADS: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,11 @@ class RunnerContext:
     device: int = 0
     options: Path | None = None
     session: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse threads that no machine has processors for: runtimes start them all, which takes gigabytes."""
+        if self.threads > MOST_THREADS:
+            raise UsageError(f"expected at most {MOST_THREADS:,} threads, found {self.threads:,}")
 
 
 Opener: TypeAlias = Callable[[Path, RunnerContext], Runner]

@@ -151,13 +151,18 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _take(source: Path, target: Path, files: Mapping[str, str], observer: Observer) -> None:
-    """Link or copy files, smallest first."""
+    """Link or copy files that are as their digests say, smallest first."""
     missing = [name for name in files if not (source / name).is_file()]
     if missing:
         raise ArtifactError(f"expected {source / missing[0]}, which the manifest names, found none; convert it again")
     sizes = {name: (source / name).stat().st_size for name in files}
     done, total = 0, sum(sizes.values())
     for name in sorted(files, key=lambda name: sizes[name]):
+        if digest.of_file(source / name) != files[name]:
+            raise ArtifactError(
+                f"expected {source / name} as it was converted, found other bytes, of which the verdict says nothing; "
+                "convert it again"
+            )
         try:
             os.link(source / name, target / name, follow_symlinks=True)
         except OSError:

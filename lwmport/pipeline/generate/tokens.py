@@ -10,7 +10,7 @@ import numpy as np
 from lwmport import atomic, manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.generation.choosing import Draw
-from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.models.spec import FamilySpec, GenerationMode
 from lwmport.models.specs import spec_of
 from lwmport.pipeline.generate.request import GenerateRequest
@@ -77,6 +77,7 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
     with opened(request) as session:
+        check_room(session, prompt.ids.shape[1], wish.count)
         observer.phase(f"prefill of {prompt.ids.shape[1]} tokens, then {request.new_tokens} new ones")
         started, times, found = time.perf_counter(), [], []
         for ids in new_tokens(session, prompt, wish, draw):

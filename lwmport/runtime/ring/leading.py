@@ -44,6 +44,11 @@ class RingSession:
         """How many tokens of each sequence are held, padding included."""
         return int(self._mask.shape[1])
 
+    @property
+    def limit(self) -> int:
+        """How many tokens of each sequence there is room for, padding included."""
+        return self._rank.model.positions
+
     def prefill(
         self,
         input_ids: Any,

@@ -49,9 +49,9 @@ def misfits(node: onnx.NodeProto, opset: int) -> Iterator[str]:
             wanted, found = (KINDS.get(kind, str(kind)) for kind in (form.attributes[item.name], item.type))
             yield f"the attribute {item.name} as {found}, where {wanted} is meant"
         elif item.i < 1 and node.op_type in POSITIVE.get(item.name, ()):
-            yield f"the attribute {item.name} as {item.i}, where at least 1 is meant"
+            yield f"{item.name} of {item.i}, where at least 1 is meant"
         elif item.name in WORDS and item.s.decode("utf-8", "replace") not in WORDS[item.name]:
-            yield f"the attribute {item.name} as {item.s!r}, where {' or '.join(WORDS[item.name])} is meant"
+            yield f"{item.name} of {item.s!r}, where {' or '.join(WORDS[item.name])} is meant"
     for what, names, (low, high) in (("operands", node.input, form.operands), ("results", node.output, form.results)):
         if not low <= len(names) <= high:
             yield f"{len(names):,} {what}, where {low if low == high else f'{low} to {high}'} are meant"

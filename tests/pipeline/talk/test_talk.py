@@ -164,6 +164,27 @@ def test_what_cannot_be_is_one_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
 
 
+def test_an_answer_ends_where_the_model_has_no_room(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Talk(open_package(model)) as talk:
+        list(talk.ask("What?", choosing=Choosing(), most=2))
+        assert talk.answered
+        assert not talk.answered.full
+        prompt = talk.answered.prompt_tokens
+        monkeypatch.setattr(type(talk.session), "limit", property(lambda _: prompt + 3))
+        talk.session.reset()
+        list(talk.ask("What?", choosing=Choosing(), most=10))
+        assert (talk.answered.tokens, talk.answered.full) == (4, True)
+
+
+def test_a_part_that_is_not_as_it_was_converted_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(parts["language"], tmp_path / "cut")
+    large = max(folder.iterdir(), key=lambda path: path.stat().st_size)
+    large.write_bytes(large.read_bytes()[:-8])
+    with pytest.raises(PortError, match=f"expected .*{large.name} as it was converted, found other bytes"):
+        assemble(language=folder, tokenizer=parts["tokenizer"], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp_path: Path) -> None:
     made = call("assemble", "--llama", parts["language"], "--byte-tokenizer", "--out", tmp_path / "model")
     assert made.exit_code == 0, made.output

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lwmport.errors import ArtifactError, CheckpointError, one_line
+from lwmport.instead import in_place_of
 from lwmport.types import Array
 from lwmport.wording import few
 
@@ -108,9 +109,11 @@ def opened(path: Path) -> Image.Image:
                 return image.convert("RGB")
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
-        raise ArtifactError(f"expected a picture ({kinds}) at {path}, found another kind of file") from error
+        raise ArtifactError(
+            f"expected a picture ({kinds}) at {path}, found {in_place_of(path) or 'another kind of file'}"
+        ) from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
-        raise ArtifactError(f"expected a picture at {path}, found: {one_line(error)}") from error
+        raise ArtifactError(f"expected a picture at {path}, found: {in_place_of(path) or one_line(error)}") from error
     raise ArtifactError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
 
 
