@@ -73,6 +73,8 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         chunk=request.chunk,
     )
     prompt = read_prompt(request.prompt)
+    if request.out.resolve() == request.prompt.resolve():
+        raise UsageError(f"expected another file than that of the prompts for the tokens, found {request.out}")
     draw = own_draws(family, request.seed) if request.own_random else None
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
@@ -157,11 +159,13 @@ def read_prompt(path: Path) -> Prompt:
     """Return the prompts of a .npz.
 
     Raises:
-        UsageError: it is no .npz of these arrays.
+        UsageError: it is no .npz of these arrays, or they are of another kind.
     """
     arrays = read_arrays(path)
     strange = sorted(set(arrays) - {IDS, MASK, CODES})
     if IDS not in arrays or strange:
         raise UsageError(f"{path}: expected {IDS}, and where needed {MASK} and {CODES}, found {few(sorted(arrays))}")
-    codes = arrays.get(CODES)
-    return Prompt(ids=arrays[IDS], mask=arrays.get(MASK), codes=None if codes is None else codes.astype(bool))
+    ids, codes = arrays[IDS], arrays.get(CODES)
+    if ids.ndim != 2 or ids.dtype.kind not in "iu" or not ids.size:
+        raise UsageError(f"{path}: expected {IDS} as integers [rows, n], found {ids.dtype}{list(ids.shape)}")
+    return Prompt(ids=ids, mask=arrays.get(MASK), codes=None if codes is None else codes.astype(bool))

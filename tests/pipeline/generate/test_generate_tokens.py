@@ -107,6 +107,8 @@ def test_the_command_tells_what_it_wrote(model: Path, prompt: Path, tmp_path: Pa
         ({"ids": np.ones((1, 3), int)}, {}, UsageError, "expected input_ids, .* found ids"),
         ({"input_ids": np.ones((1, 3), int)}, {}, UsageError, "expected vision_masks beside the ids"),
         ({"input_ids": np.ones((1, 3))}, {}, UsageError, "expected input_ids as integers"),
+        ({"input_ids": np.ones(3, int)}, {}, UsageError, "expected input_ids as integers"),
+        ({}, {"out": "p.npz"}, UsageError, "expected another file than that of the prompts"),
         ({}, {"new_tokens": 700}, UsageError, "expected at most 640 tokens"),
         ({}, {"cfg_scale": 2.0, "rows": 3}, UsageError, "expected an even number of rows with guidance"),
         ({}, {"mode": "visions"}, UsageError, "mode out of .*vision.*found 'visions'"),
@@ -122,6 +124,7 @@ def test_what_cannot_be_is_one_line_and_nothing_is_written(
     usual = {"input_ids": np.ones((rows, 3), int), "vision_masks": np.zeros((rows, 3), bool)}
     np.savez(tmp_path / "p.npz", **(arrays or usual))
     asked = {"model": model, "prompt": tmp_path / "p.npz", "out": tmp_path / "o.npz", "new_tokens": 2, **fields}
+    asked["out"] = tmp_path / asked["out"] if asked["out"] == "p.npz" else asked["out"]
     with pytest.raises(kind, match=said) as caught:
         lwmport.generate(**asked)
     assert "\n" not in str(caught.value)

@@ -13,12 +13,15 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import lwmport
+from lwmport import manifest
+from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
 from lwmport.generation.choosing import Choosing
 from lwmport.models.llama.prompts import text_prompt, vision_prompt
 from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.assemble.run import assemble
+from lwmport.pipeline.inspection import inspect
 from lwmport.pipeline.talk.pictures import Pictures
 from lwmport.pipeline.talk.talk import Talk
 
@@ -162,6 +165,16 @@ def test_what_cannot_be_is_one_line(
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
+
+
+def test_an_assembled_model_is_known_everywhere(model: Path) -> None:
+    told = inspect(str(model))
+    assert told.kind == "a model that 'lwmport assemble' made"
+    assert told.facts["verdict"].startswith("language ")
+    with pytest.raises(PortError, match=r"name .*language, the model inside"):
+        manifest.read(model)
+    with pytest.raises(PortError, match="name the checkpoint that they were made of"):
+        open_checkpoint(model)
 
 
 def test_an_answer_ends_where_the_model_has_no_room(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
