@@ -22,6 +22,7 @@ from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
 from lwmport.instead import in_place_of
+from lwmport.small_files import open_regular, read_small
 from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
 from lwmport.validators.pictures import channels_last, scaled, with_channels
 from lwmport.validators.resizing import MOST_PIXELS, resized
@@ -195,7 +196,7 @@ def _listed(names: Sequence[str]) -> str:
 def read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of a .npz by name."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             found = _members(archive, path)
     except UsageError:
         raise
@@ -316,7 +317,7 @@ def _lines_of(path: Path) -> list[dict[str, Any]]:
     try:
         if path.stat().st_size > MOST_LINES:
             raise UsageError(f"{path}: expected at most {MOST_LINES:,} bytes, found {path.stat().st_size:,}")
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path, MOST_LINES).decode()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
         raise UsageError(f"expected lines of JSON at {path}, found: {reason}") from error
@@ -419,7 +420,7 @@ def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            path.open("rb") as stream,
+            open_regular(path) as stream,
             Image.open(stream, formats=FORMATS) as image,
         ):
             large = image.width * image.height > MOST_PIXELS

@@ -4,6 +4,7 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from lwmport.models.spec import FamilySpec, GenerationMode
 from lwmport.models.specs import spec_of
 from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
-from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.output_checks import check_free, check_writable
 from lwmport.pipeline.ring.opening import ring_parts
 from lwmport.pipeline.ring.session import ring_session
 from lwmport.pipeline.session import Session
@@ -26,6 +27,9 @@ from lwmport.runtime.ring.leading import RingSession
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.types import Array
 from lwmport.wording import few
+
+TOKENS: Final = "tokens"
+"""The array of a file of results, which has no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +77,8 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         chunk=request.chunk,
     )
     prompt = read_prompt(request.prompt)
-    if request.out.resolve() == request.prompt.resolve():
-        raise UsageError(f"expected another file than that of the prompts for the tokens, found {request.out}")
     draw = own_draws(family, request.seed) if request.own_random else None
+    check_free(request.out, _is_ours)
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
     with opened(request) as session:
@@ -153,6 +156,13 @@ def own_draws(family: FamilySpec, seed: int) -> Draw:
         raise UsageError(f"expected a family whose own draws are known, found {family.name}; leave it out")
     made: Draw = load(family.draws)(seed)
     return made
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return set(read_arrays(path)) == {TOKENS}
+    except UsageError:
+        return False
 
 
 def read_prompt(path: Path) -> Prompt:

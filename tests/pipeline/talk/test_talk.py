@@ -1,6 +1,7 @@
 """A model that runs: assembled, asked about texts, pictures and videos, and painting; without JAX."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -136,6 +137,9 @@ def test_no_jax_is_imported(model: Path, picture: Path, tmp_path: Path) -> None:
         (["chat", "{model}", "Q", "--video", "{text}"], "expected a video at"),
         (["chat", "{model}", "Q", "--video", "{empty}"], "expected a video at"),
         (["chat", "{model}", "Q", "--video", "a", "--image", "b"], "expected a picture or a video, found both"),
+        (["chat", "{model}", "Q", "--image", "{pipe}"], "it is a pipe or a device"),
+        (["chat", "{model}", "Q", "--video", "{pipe}"], "it is a pipe or a device"),
+        (["generate", "image", "{model}", "--prompt", "a", "--out", "mine.png"], "expected nothing at mine.png"),
         (["chat", "{model}", "--json"], "expected a question beside --json"),
         (["chat", "{model}", "word " * 2000], "expected at most 1200 tokens"),
         (["chat", "{language}", "Q"], "'lwmport assemble' makes such a folder"),
@@ -159,12 +163,14 @@ def test_what_cannot_be_is_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text("no picture, no video")
     (tmp_path / "empty").touch()
-    named = {**parts, "model": model, "text": "text", "empty": "empty"}
+    (tmp_path / "mine.png").write_text("the user's")
+    os.mkfifo(tmp_path / "pipe")
+    named = {**parts, "model": model, "text": "text", "empty": "empty", "pipe": "pipe"}
     result = call(*(word.format(**named) for word in words))
     assert isinstance(result.exception, PortError)
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine.png", "pipe", "text"]
 
 
 def test_an_assembled_model_is_known_everywhere(model: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lwmport.errors import ArtifactError, CheckpointError, one_line
 from lwmport.instead import in_place_of
+from lwmport.small_files import open_regular
 from lwmport.types import Array
 from lwmport.wording import few
 
@@ -102,7 +103,7 @@ def opened(path: Path) -> Image.Image:
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            path.open("rb") as stream,
+            open_regular(path) as stream,
             Image.open(stream, formats=FORMATS) as image,
         ):
             if image.width * image.height <= MOST_PIXELS:
