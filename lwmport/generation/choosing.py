@@ -18,6 +18,16 @@ class Draw(Protocol):
         """Return ids, int64 [rows], from scores float32 [rows, vocabulary]; what is left out is -inf."""
 
 
+def check_scale(scale: float | None) -> None:
+    """Return if a scale of guidance is a number: with another one every token is the first.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if scale is not None and not isfinite(scale):
+        raise UsageError(f"expected the scale of guidance as a number, found {scale:g}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
     """What is done with logits before a token is drawn: in this order, as transformers' warpers do.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lwmport.errors import UsageError
-from lwmport.generation.choosing import Choosing
+from lwmport.generation.choosing import Choosing, check_scale
 from lwmport.requests import check_types
 
 
@@ -62,6 +62,7 @@ class GenerateRequest:
     def __post_init__(self) -> None:
         """Refuse types and values that no generation has."""
         check_types(self)
+        check_scale(self.cfg_scale)
         if self.new_tokens < 1:
             raise UsageError(f"expected at least 1 new token, found {self.new_tokens}")
         if self.out.suffix.lower() != ".npz":

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import UsageError
-from lwmport.generation.choosing import Choosing, draw_by_seed
+from lwmport.generation.choosing import Choosing, check_scale, draw_by_seed
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.pipeline.assemble.package import Package
@@ -58,6 +58,8 @@ class Painting:
     def __post_init__(self) -> None:
         """Refuse types and values that no picture has."""
         check_types(self)
+        check_scale(self.cfg_scale)
+        check_scale(self.first_cfg_scale)
         if self.frames < 1:
             raise UsageError(f"expected at least 1 frame, found {self.frames}")
         own = (self.first_cfg_scale, self.first_temperature, self.first_top_k)
