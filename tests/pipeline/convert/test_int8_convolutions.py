@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from judged_again import VQGAN, Made
 from onnx import numpy_helper
 
 import lwmport
@@ -16,38 +16,22 @@ from lwmport.models.options import Options
 from lwmport.pipeline.convert.calibration import levels_of
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.convolutions_alone import compare_alone, expected_alone
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
+from lwmport.pipeline.validate.reference_runs import gather
 from lwmport.pipeline.validate.test_inputs import Sampling
 from lwmport.types import Array, Levels, Status
 
 TRAINED = str(Path(__file__).parents[2] / "data" / "trained_vqgan" / "vqgan.safetensors")
-SMALL = {
-    "resolution": 16,
-    "hidden_channels": 32,
-    "channel_mult": [1],
-    "num_res_blocks": 1,
-    "z_channels": 8,
-    "num_embeddings": 64,
-    "quantized_embed_dim": 8,
-}
 LAST = "decoder/MidBlock_0/ResnetBlock_1/Conv_1/kernel"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Made):
     """The trained VQGAN on small pictures, and what the reference of its decoder expects of each convolution."""
 
-    folder: Path
-    outcome: Any
-    run: ReferenceRun
     expected: Mapping[str, Array]
 
-    @property
-    def path(self) -> Path:
-        return self.folder / "vqgan-decoder.onnx"
-
     def failures(self, path: Path) -> list[str]:
-        diffs, _ = compare_alone(path, self.outcome.manifest.components[1].signature, self.run, self.expected)
+        diffs, _ = compare_alone(path, self.part.signature, self.run, self.expected)
         return [diff.name for diff in diffs if diff.status is not Status.PASSED]
 
 
@@ -152,7 +136,7 @@ def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tm
             format="onnx",
             dialect="onnx",
             opset=17,
-            config=SMALL,
+            config=VQGAN,
             options=options,
             out=tmp_path,
         )
