@@ -1,7 +1,7 @@
 """KL divergence, by method and group, of a model with 4-bit weights from the same with exact ones, both in JAX.
 
-``python benchmarks/calibration.py SmolLM2 --groups 32,128 --methods rtn,mse,hqq,gptq`` prints a table. The folder is
-that of a language model with its ``tokenizer.json``; the text is the documentation of Python's own statements
+``python benchmarks/calibration.py SmolLM2 --groups 32,128 --methods rtn,mse,hqq,gptq,awq`` prints a table. The folder
+is that of a language model with its ``tokenizer.json``; the text is the documentation of Python's own statements
 (``pydoc_data.topics``), 1024 tokens in two windows.
 """
 
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--groups", default="32,128")
-    parser.add_argument("--methods", default="rtn,mse,hqq,gptq")
+    parser.add_argument("--methods", default="rtn,mse,hqq,gptq,awq")
     asked = parser.parse_args()
     text = "\n".join(topics[name] for name in sorted(topics))[BEGIN:END]
     ids = np.asarray(Tokenizer(Path(asked.checkpoint)).encode(text)[: WINDOWS[0] * WINDOWS[1]], np.int64).reshape(

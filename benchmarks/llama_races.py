@@ -9,7 +9,7 @@ from statistics import median
 from typing import TypeAlias
 
 import numpy as np
-from llama_contenders import BASELINE, CONTENDERS
+from llama_contenders import BASELINE, CONTENDERS, Contender
 from llama_runners import DECODE, PREFILL, Case
 from measure import Ratio, race, ratios
 from workers import Worker
@@ -49,7 +49,12 @@ class Visit:
 
 
 def race_all(
-    cases: Mapping[str, Case], tokens: Mapping[str, Array], rounds: int, left_out: dict[str, str]
+    cases: Mapping[str, Case],
+    tokens: Mapping[str, Array],
+    rounds: int,
+    left_out: dict[str, str],
+    contenders: Mapping[str, Contender] = CONTENDERS,
+    baseline: str = BASELINE,
 ) -> dict[str, Result]:
     """Return each contender's result.
 
@@ -60,10 +65,13 @@ def race_all(
         tokens: stage -> int64 [1, n].
         rounds: how often everyone runs.
         left_out: contender -> why it cannot take part; who fails while it warms up is added.
+        contenders: who they are.
+        baseline: whom ratios are of, or the first if it takes no part.
     """
+    opening = partial(_open, contenders)
     with ExitStack() as stack:
         held: dict[str, Worker] = {}
-        keep: Opening = partial(_kept, stack, held) if fit(cases) else _open
+        keep: Opening = partial(_kept, opening, stack, held) if fit(cases) else opening
         logits = {}
         for name, case in cases.items():
             try:
@@ -71,11 +79,11 @@ def race_all(
                     logits[name] = _logits(worker, tokens)
             except RuntimeError as error:
                 left_out[name] = str(error)
-        turns = {name: partial(_visit, name, cases[name], tokens, held.get(name)) for name in logits}
+        turns = {name: partial(_visit, opening, name, cases[name], tokens, held.get(name)) for name in logits}
         visits = race(turns, rounds) if turns else {}
     if not visits:
         return {}
-    baseline = BASELINE if BASELINE in visits else next(iter(visits))
+    baseline = baseline if baseline in visits else next(iter(visits))
     speeds = {stage: _speeds(stage, visits, baseline, tokens[stage].shape[1]) for stage in STAGES}
     return {
         name: Result(
@@ -114,9 +122,9 @@ def _speeds(stage: str, visits: Mapping[str, list[Visit]], baseline: str, count:
     }
 
 
-def _visit(name: str, case: Case, tokens: Mapping[str, Array], held: Worker | None) -> Visit:
+def _visit(opening: Opening, name: str, case: Case, tokens: Mapping[str, Array], held: Worker | None) -> Visit:
     """Return what the stages took in one turn."""
-    with _worker(name, case, tokens, held) as worker:
+    with _worker(opening, name, case, tokens, held) as worker:
         turns = {stage: worker.run({stage: tokens[stage]}) for stage in STAGES}
     seconds = {stage: turn.seconds for stage, turn in turns.items()}
     return Visit(seconds=seconds, peak_bytes=max(turn.peak_bytes for turn in turns.values()))
@@ -128,22 +136,24 @@ def _logits(worker: Worker, tokens: Mapping[str, Array]) -> Array:
 
 
 @contextmanager
-def _worker(name: str, case: Case, tokens: Mapping[str, Array], held: Worker | None) -> Iterator[Worker]:
+def _worker(
+    opening: Opening, name: str, case: Case, tokens: Mapping[str, Array], held: Worker | None
+) -> Iterator[Worker]:
     """Give the process that stays open, or a new one, warmed up, for this turn."""
     if held is not None:
         yield held
         return
-    with _open(name, case) as worker:
+    with opening(name, case) as worker:
         for stage in STAGES:
             worker.run({stage: tokens[stage]})
         yield worker
 
 
-def _open(name: str, case: Case) -> closing[Worker]:
-    return closing(Worker(name, CONTENDERS[name].opened, case, case.interpreter))
+def _open(contenders: Mapping[str, Contender], name: str, case: Case) -> closing[Worker]:
+    return closing(Worker(name, contenders[name].opened, case, case.interpreter))
 
 
-def _kept(stack: ExitStack, held: dict[str, Worker], name: str, case: Case) -> nullcontext[Worker]:
+def _kept(opening: Opening, stack: ExitStack, held: dict[str, Worker], name: str, case: Case) -> nullcontext[Worker]:
     """Open a process that stays open as long as the stack, and note it."""
-    held[name] = stack.enter_context(_open(name, case))
+    held[name] = stack.enter_context(opening(name, case))
     return nullcontext(held[name])

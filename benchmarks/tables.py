@@ -22,6 +22,8 @@ DISTRIBUTIONS = (
     "optimum-onnx",
     "gguf",
     "llama-cpp-python",
+    "openvino",
+    "nncf",
     "polygraphy",
 )
 

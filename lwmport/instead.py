@@ -43,7 +43,12 @@ def instead(head: bytes) -> str:
 
 
 def in_place_of(path: Path) -> str:
-    """Return what lies in the place of a file (`instead`); an empty text too where it cannot be read."""
+    """Return what lies in the place of a file (`instead`); an empty text too where it cannot be read.
+
+    A pipe is not opened: it never ends.
+    """
+    if not path.is_file():
+        return ""
     try:
         with path.open("rb") as file:
             return instead(file.read(HEAD))

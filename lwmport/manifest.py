@@ -155,7 +155,9 @@ def read(folder: Path) -> Manifest:
         value = plain.parsed(read_small(path, LIMIT))
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) else in_place_of(path) or error
-        raise ArtifactError(f"expected a manifest at {path}, found: {found}; convert into this folder first") from error
+        inside = folder / "language"  # of a folder that 'lwmport assemble' made
+        hint = f"name {inside}, the model inside" if (inside / NAME).is_file() else "convert into this folder first"
+        raise ArtifactError(f"expected a manifest at {path}, found: {found}; {hint}") from error
     manifest = plain.decode(Manifest, value, str(path))
     if manifest.format != FORMAT:
         raise ArtifactError(f"{path}: expected the format {FORMAT}, found {manifest.format!r}")

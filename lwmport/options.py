@@ -7,6 +7,7 @@ A new option is a row here, a field of the record that its place names, and the 
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ class Kind(StrEnum):
 
     TEXT = "text"
     TEXTS = "texts"
+    AMOUNT = "amount"
     CHOICE = "choice"
     NUMBER = "number"
     BATCH = "batch"
@@ -64,6 +66,7 @@ class Option:
         lowered: whether it changes a lowered program alone, and nothing where weights are only renamed.
         blocks: whether it changes an attention in blocks alone.
         opposite: of a switch, the key of the word that turns it off, where that is not ``no-KEY``.
+        word: the word of the command line, where another option of another command has that of the key.
         more: what the documents add to ``help``, in Markdown.
     """
 
@@ -85,12 +88,13 @@ class Option:
     lowered: bool = False
     blocks: bool = False
     opposite: str = ""
+    word: str = ""
     more: str = ""
 
     @property
     def flag(self) -> str:
         """The word of the command line."""
-        return flag_of(self.key)
+        return self.word or flag_of(self.key)
 
     @property
     def off(self) -> str:
@@ -117,6 +121,9 @@ class Option:
             dynamic = self.kind is Kind.BATCH
             right = (type(value) is int and value >= self.least) or (dynamic and value == DYNAMIC)
             return "" if right else f"a whole number of at least {self.least}{f' or {DYNAMIC!r}' if dynamic else ''}"
+        if self.kind is Kind.AMOUNT:
+            right = type(value) in (int, float) and math.isfinite(value) and value > 0
+            return "" if right else "a number above 0"
         if self.kind in (Kind.TEXT, Kind.PATH, Kind.FOLDER):
             return "" if isinstance(value, str | Path) else "a text"
         return ""
@@ -320,6 +327,21 @@ OPTIONS: Final = (
         help="The dtype of weights, results and cache. bfloat16 needs --to hf.",
     ),
     Option(
+        key="float32_parts",
+        place=Place.MODEL,
+        commands=("convert",),
+        field="keep_float32",
+        word="--keep-float32",
+        kind=Kind.TEXTS,
+        default=(),
+        metavar="PATTERN",
+        job=False,
+        lowered=True,
+        help="With --precision float16: operators that stay in float32, by a pattern of their name, of a module that "
+        "they lie in, or of what they are (silu, dot_general). May be given several times.",
+        more="[Precision](precision.md)",
+    ),
+    Option(
         key="store",
         place=Place.MODEL,
         default="",
@@ -361,10 +383,10 @@ OPTIONS: Final = (
         key="method",
         place=Place.MODEL,
         default="",
-        choices=("rtn", "mse", "hqq", "gptq"),
+        choices=("rtn", "mse", "hqq", "gptq", "awq"),
         what="method of quantisation",
         help="With --quantize: how scales are chosen: from the extremes of a group (rtn, the default), by the least "
-        "squared error (mse), by half-quadratic splitting (hqq), or so that products change least (gptq): the "
+        "squared error (mse), by half-quadratic splitting (hqq), or so that products change least (gptq, awq): the "
         "reference then runs on a text.",
     ),
     Option(
@@ -372,8 +394,8 @@ OPTIONS: Final = (
         place=Place.CONVERSION,
         kind=Kind.PATH,
         metavar="F.npz|F.jsonl|F.txt",
-        help="With --method gptq: the tokens or the text that the reference runs on. By default the text that ships, "
-        "by the tokenizer beside --checkpoint.",
+        help="With --method gptq or awq: the tokens or the text that the reference runs on. By default the text that "
+        "ships, by the tokenizer beside --checkpoint.",
         more="[Quantisation](quantisation.md#calibration)",
     ),
     Option(
@@ -393,6 +415,24 @@ OPTIONS: Final = (
         help="With --quantize: a table of patterns of names, and how the weights that they fit are rounded. May be "
         "given several times.",
         more="[Recipes](quantisation.md#recipes)",
+    ),
+    Option(
+        key="budget_gb",
+        place=Place.CONVERSION,
+        kind=Kind.AMOUNT,
+        metavar="X",
+        help="With --quantize w4a16 or w4a8: 4, 8 or 16 bits for each tensor, those with which the weights lose least "
+        "in X GB (10^9 bytes).",
+        more="[Budgets](quantisation.md#budgets)",
+    ),
+    Option(
+        key="budget_kl",
+        place=Place.CONVERSION,
+        kind=Kind.AMOUNT,
+        metavar="X",
+        help="With --quantize w4a16 or w4a8: 4, 8 or 16 bits for each tensor, as few as lose X nats at most (mean KL "
+        "divergence from exact weights). It fails where more is measured.",
+        more="[Budgets](quantisation.md#budgets)",
     ),
     Option(
         key="layer",

@@ -4,10 +4,26 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 LIMIT: Final = 100_000_000
 """Bytes: an index of a hundred thousand tensors is a tenth of it."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Return a regular file, open for reading.
+
+    Raises:
+        OSError: there is none, it cannot be read, or it is a pipe, a device or a folder; ``strerror`` says which.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")  # a pipe without a writer would be waited for
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return file
+    file.close()
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
 
 
 def read_small(path: Path, limit: int = LIMIT) -> bytes:
@@ -17,14 +33,9 @@ def read_small(path: Path, limit: int = LIMIT) -> bytes:
         OSError: there is none, it cannot be read, it is a pipe, a device or a folder, or it has more than ``limit``
             bytes; ``strerror`` says which.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would be waited for
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
-        content = file.read(min(status.st_size, limit) + 1)  # what is asked for is taken from memory at once
-    if max(len(content), status.st_size) > limit:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, limit) + 1)  # what is asked for is taken from memory at once
+    if max(len(content), size) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
     return content

@@ -38,6 +38,11 @@ PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 """The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""
 
+ROOM: Final = ("lwmport.caches", "may have room behind their tokens")
+"""The entry of an ONNX file whose operators read no more of a cache than the mask has tokens, and write behind them.
+
+This holds where no token is padding, and of several sequences each has one new token, or none before."""
+
 
 class Status(StrEnum):
     """The outcome of a check. What is neither passed nor failed always comes with a reason, and is never a pass.
@@ -153,7 +158,8 @@ class Scheme:
     Attributes:
         name: what a user calls it.
         bits: bits of one stored value.
-        dtype: numpy's name of the array that holds the stored values; one element may hold several values.
+        dtype: numpy's name of the array that holds the stored values; one element may hold several values. Where it is
+            ``computed``, the values that the codes stand for are stored, and a consumer makes codes of them again.
         computed: numpy's name of the dtype that a consumer makes of them.
         group: neighbouring values of one channel that share a scale; 0 for all values of the channel.
         channel: the axis whose entries have scales of their own.
@@ -205,10 +211,11 @@ class Scheme:
         """Return the bytes that a tensor takes in a file: values, scales and zero points; groups are filled up."""
         if self.block_bytes:
             return prod(spec.shape) // self.group * self.block_bytes
+        bits = 8 * dtype_of(self.dtype).itemsize if self.dtype == self.computed else self.bits
         channels = spec.shape[self.channel]
         group = self.group or prod(spec.shape) // channels
         groups = -(-prod(spec.shape) // (channels * group))
-        values = channels * -(-groups * group * self.bits // 8)
+        values = channels * -(-groups * group * bits // 8)
         scales = channels * groups * dtype_of(self.scales).itemsize if self.scales else 0
         zero_points = 0 if self.symmetric or not self.scales else channels * -(-groups * self.bits // 8)
         return values + scales + zero_points
@@ -265,10 +272,27 @@ class Levels:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounded:
-    """What a convolution of integers rounds: what goes in, and what comes out."""
+    """What a convolution of integers rounds: what goes in, and what comes out; None where that stays a sum."""
 
     inputs: Levels
-    outputs: Levels
+    outputs: Levels | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Channels that may be divided where they are made and multiplied where they are used: nothing else sees them.
+
+    Attributes:
+        source: the weight that makes them: a vector [channels] that multiplies them, or a matrix [inputs, channels].
+        targets: the matrices [inputs, outputs] of every product that they go into.
+        blocks: equal parts that the channels come in.
+        times: how often each part is met in a row, as heads of keys and values are that several queries share.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    blocks: int = 1
+    times: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,6 +306,7 @@ class Component:
     generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
     the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers
     without losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
+    ``folds`` are the channels whose scale is free (`lwmport.models.folding`).
     """
 
     name: str
@@ -297,6 +322,7 @@ class Component:
     kept: frozenset[str] = frozenset()
     rounds: tuple[str, ...] = ()
     rounded: Mapping[str, Rounded] = field(default_factory=dict)
+    folds: tuple[Fold, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,6 +340,7 @@ class Dialect:
     those of ``--quantize``, each with the first opset that has its operators; ``rounding`` is the table of schemes that
     they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one. ``packing`` is how a folder of it
     holds quantised weights, one of `lwmport.models.packed_schemes.PACKINGS`; empty where there is no such choice.
+    ``quantised_by`` says what else makes integers for its reader, for who asks it for a kind that it does not have.
     """
 
     name: str
@@ -331,6 +358,7 @@ class Dialect:
     quantizes: Mapping[str, int] = field(default_factory=dict)
     rounding: str = ""
     packing: str = ""
+    quantised_by: str = ""
 
     @property
     def layout(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lwmport.errors import ArtifactError
+from lwmport.small_files import open_regular
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 DEPTH: Final = 64
@@ -104,7 +105,7 @@ def mapped(path: Path) -> mmap.mmap:
         ArtifactError: it is no file, cannot be read, or is empty.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ArtifactError(f"expected a model file at {path}, found: {error.strerror or error}") from error

@@ -14,19 +14,21 @@ import pytest
 
 from lwmport.types import Array, Component, Signature, TensorSpec, WeightSpec
 
-CACHE = {
-    "JAX_COMPILATION_CACHE_DIR": "",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
+CACHE = {"jax_persistent_cache_min_compile_time_secs": 0.05, "jax_persistent_cache_min_entry_size_bytes": -1}
 """Many tests compile the same small models: what one process has compiled, the others read."""
+
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+"""LLVM optimizes nothing, and a program is one module: compiling a small model takes longer than all its runs."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("XLA_FLAGS", QUICK)
     if not hasattr(config, "workerinput") and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="lwmport-tests-")
         config.add_cleanup(folder.cleanup)
-        os.environ.update(CACHE | {"JAX_COMPILATION_CACHE_DIR": folder.name})
+        for name, value in {"jax_compilation_cache_dir": folder.name, **CACHE}.items():
+            os.environ[name.upper()] = str(value)
+            jax.config.update(name, value)  # here JAX has read the environment already
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from lwmport.checkpoints.lora import open_adapter
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import PortError
 from lwmport.handoff.opening import Archive
-from lwmport.instead import instead
+from lwmport.instead import in_place_of, instead
 from lwmport.models.families import resolve
 from lwmport.pipeline.compile.calibration import given_samples
 from lwmport.targets.graphs.opening import open_graph
@@ -157,3 +158,8 @@ def test_a_cut_file_is_one_line(size: int, tmp_path: Path) -> None:
     with pytest.raises(PortError, match=r"model\.safetensors: (truncated|damaged)|expected a header") as caught:
         open_checkpoint(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not in_place_of(tmp_path / "pipe")

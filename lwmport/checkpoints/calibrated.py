@@ -1,6 +1,7 @@
 """Weights whose rounding follows from what they are multiplied with: made once, kept in a folder, read from there.
 
-A folder has a folder for each tensor, ``codes.npy``, ``scales.npy`` and ``zeros.npy`` in it, which appear together.
+A folder has a folder for each tensor, ``codes.npy``, ``scales.npy`` and ``zeros.npy`` in it, which appear together. Of
+channels that are scaled it has ``NAME.npy``, NAME being the weight that makes them.
 """
 
 from collections.abc import Iterable, MutableMapping
@@ -39,6 +40,13 @@ class Rounder(Protocol):
             PortError: it cannot be found out.
         """
 
+    def factors(self, name: str) -> Array:
+        """Return what a vector is divided by, float32 [channels]; what has to be run for it is run now.
+
+        Raises:
+            PortError: it cannot be found out.
+        """
+
 
 class CalibratedTensor(QuantisedTensor):
     """A matrix [inputs, outputs] whose codes a `Rounder` knows."""
@@ -70,6 +78,23 @@ class CalibratedTensor(QuantisedTensor):
         return self._rounder.rounding(self.name)
 
 
+class Folded(Lazy):
+    """A vector divided by factors that a `Rounder` knows."""
+
+    def __init__(self, exact: Lazy, name: str, rounder: Rounder | None) -> None:
+        super().__init__(exact.spec)
+        self._exact, self._name, self._rounder = exact, name, rounder
+
+    def rows(self, begin: int, end: int) -> Array:
+        """Return some of its values."""
+        if self._rounder is None:
+            raise CheckpointError(
+                f"{self._name}: expected factors of its channels, which a run of the model finds, found none here"
+            )
+        found = self._exact.rows(begin, end) / self._rounder.factors(self._name)[begin:end]
+        return found.astype(self.spec.dtype, copy=False)
+
+
 class Roundings:
     """The roundings of a model in a folder."""
 
@@ -92,9 +117,26 @@ class Roundings:
             np.save(unfinished / f"{part}.npy", array, allow_pickle=False)
         unfinished.replace(place)
 
-    def digest(self, names: Iterable[str]) -> str:
-        """Return the SHA-256 of some roundings."""
+    def factors(self, name: str) -> Array | None:
+        """Return the factors of channels, by the weight that makes them; None where there are none yet."""
+        place = self._factors_place(name)
+        return np.load(place, allow_pickle=False) if place.is_file() else None
+
+    def put_factors(self, name: str, factors: Array) -> None:
+        """Keep the factors of channels; whole or not at all."""
+        place = self._factors_place(name)
+        unfinished = place.with_name(f"{place.name}.unfinished")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.save(file, factors, allow_pickle=False)
+        unfinished.replace(place)
+
+    def digest(self, names: Iterable[str], scaled: Iterable[str] = ()) -> str:
+        """Return the SHA-256 of some roundings, and of the factors of some channels."""
         found = sha256()
+        for name in sorted(scaled):
+            factors = self.factors(name)
+            found.update(name.encode() if factors is None else name.encode() + factors.tobytes())
         for name in sorted(names):
             found.update(name.encode())
             for part in self.find(name) or ():
@@ -103,3 +145,6 @@ class Roundings:
 
     def _place(self, name: str) -> Path:
         return self._folder / quote(name, safe="")
+
+    def _factors_place(self, name: str) -> Path:
+        return self._folder / f"{quote(name, safe='')}.npy"

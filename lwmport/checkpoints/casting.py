@@ -18,7 +18,7 @@ BLOCK: Final = 1 << 17
 """Values cast at once: they are still in the processor's cache when they are checked."""
 
 
-ADVICE: Final = "choose bfloat16 or float32"
+ADVICE: Final = "choose bfloat16 or float32, or keep its module with --keep-float32"
 """What to do about values that do not fit, where the dtype is the precision that was asked for."""
 
 

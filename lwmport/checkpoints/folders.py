@@ -112,8 +112,9 @@ def _tensorflow(_: Path, names: list[str]) -> str:
 
 
 def _ours(_: Path, names: list[str]) -> str:
-    models = "manifest.json" in names
-    return "models that 'lwmport convert' wrote; name the checkpoint that they were made of" if models else ""
+    models = "manifest.json" in names or {"model.json", "language"} <= set(names)
+    written = "models that 'lwmport convert' or 'lwmport assemble' wrote"
+    return f"{written}; name the checkpoint that they were made of" if models else ""
 
 
 def _gguf(folder: Path, names: list[str]) -> str:

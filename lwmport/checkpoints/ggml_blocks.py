@@ -1,11 +1,14 @@
 """Tensors in blocks of ggml: made of values a piece at a time, on all processors, and values made of them again."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
+from lwmport.checkpoints.block_workers import BlockWorkers, workers_for
 from lwmport.checkpoints.layout import Layout
 from lwmport.checkpoints.lazy.layouts import Relaid, relaid
 from lwmport.checkpoints.lazy.tensors import Lazy
@@ -36,9 +39,15 @@ class GgmlBlocks(Lazy):
 
     def pieces(self) -> Iterator[Array]:
         """Yield all bytes, from first to last, piece by piece of the source."""
-        yield from _in_order(self._made, _whole(self._source.pieces(), self.kind.values))
+        pieces = _whole(self._source.pieces(), self.kind.values)
+        if workers := workers_for(self.kind.name, math.prod(self._source.spec.shape)):
+            yield from _in_order(partial(self._made, workers=workers), pieces, workers.pool, workers.count)
+            return
+        count = processors()
+        with ThreadPoolExecutor(count, "blocks") as pool:
+            yield from _in_order(self._made, pieces, pool, count)
 
-    def _made(self, values: Array) -> Array:
+    def _made(self, values: Array, workers: BlockWorkers | None = None) -> Array:
         """Return values as bytes.
 
         Raises:
@@ -46,7 +55,8 @@ class GgmlBlocks(Lazy):
         """
         if not np.isfinite(values).all():
             raise CheckpointError(f"{self._name}: expected finite values to quantize, found others")
-        return quantised(values, self.kind).reshape(-1)
+        made = workers.quantised(values, self.kind.name) if workers else quantised(values, self.kind)
+        return made.reshape(-1)
 
 
 class FromGgml(Lazy):
@@ -95,14 +105,12 @@ def _whole(pieces: Iterable[Array], values: int) -> Iterator[Array]:
             yield joined[:end]
 
 
-def _in_order(work: Callable[[Array], Array], pieces: Iterable[Array]) -> Iterator[Array]:
-    """Yield what ``work`` makes of each piece, in order; as many are worked on as there are processors."""
-    count = processors()
+def _in_order(work: Callable[[Array], Array], pieces: Iterable[Array], pool: Executor, count: int) -> Iterator[Array]:
+    """Yield what ``work`` makes of each piece, in order; ``count`` of them are worked on, and one more waits."""
     waiting: deque[Future[Array]] = deque()
-    with ThreadPoolExecutor(count, "blocks") as pool:
-        for piece in pieces:
-            waiting.append(pool.submit(work, piece))
-            if len(waiting) > count:
-                yield waiting.popleft().result()
-        while waiting:
+    for piece in pieces:
+        waiting.append(pool.submit(work, piece))
+        if len(waiting) > count:
             yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

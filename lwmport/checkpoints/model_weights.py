@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from lwmport import plain
+from lwmport import digest, plain
 from lwmport.checkpoints.adapted import AdaptedCheckpoint, adapted, base_and_adapter
 from lwmport.checkpoints.feeders import with_its_feeders
 from lwmport.checkpoints.fit import fit
@@ -22,14 +22,18 @@ from lwmport.checkpoints.told_config import check_agrees, config_choices, told_c
 from lwmport.choices import CHOICES, WEIGHTS, Choice
 from lwmport.errors import CheckpointError, ConfigError
 from lwmport.models.families import Family, family_with, resolve
+from lwmport.models.folding import folded_vectors
 from lwmport.models.options import Options
 from lwmport.models.specs import looks_like, named_by_huggingface
-from lwmport.models.storage import bias_of, main_scheme, scheme_of, schemes_of
+from lwmport.models.storage import main_scheme, rounded_biases, scheme_of, schemes_of
 from lwmport.types import Component, Weights, WeightSpec
 
 ADAPTER: Final = "LoRA adapter"
 DIGITS: Final = 16
-"""Of the digest of an adapter, in a choice; the manifest has all of them."""
+"""Of the digest of an adapter or a recipe, in a choice; the manifest has all of them."""
+
+FEW_RULES: Final = 8
+"""Rules of a recipe that are told one by one; the manifest has all of them."""
 
 ModelWeights: TypeAlias = Checkpoint | SeededWeights | AdaptedCheckpoint
 """The weights of a whole model."""
@@ -106,7 +110,8 @@ def _model_choices(options: Options) -> tuple[Choice, ...]:
     source = "default" if options.precision == usual.precision else "--precision"
     form = options.input_form
     taken = (Choice("inputs", form, "--input-form"),) if form != usual.input_form else ()
-    return (Choice("precision", options.precision, source), *_storage_choices(options), *taken)
+    wide = tuple(Choice("kept in float32", pattern, "--keep-float32") for pattern in options.keep_float32)
+    return (Choice("precision", options.precision, source), *wide, *_storage_choices(options), *taken)
 
 
 def _storage_choices(options: Options) -> Iterator[Choice]:
@@ -125,7 +130,10 @@ def _storage_choices(options: Options) -> Iterator[Choice]:
     none, flag = ("none", "default") if scheme.symmetric else ("one a scale", "--asymmetric")
     yield Choice("zero points", none, flag)
     yield Choice("scales chosen by", scheme.method, "--method" if options.method else "default")
-    for text in options.recipe:
+    if len(options.recipe) > FEW_RULES:
+        count, sha256 = len(options.recipe), digest.of_json(options.recipe)[:DIGITS]
+        yield Choice("rounded otherwise", f"by {count} patterns, sha256 {sha256}", "--recipe")
+    for text in options.recipe if len(options.recipe) <= FEW_RULES else ():
         yield Choice("rounded otherwise", text, "--recipe")
     for text in options.keep:
         yield Choice("not quantised", text, "--keep")
@@ -197,7 +205,14 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
     scheme = main_scheme(component, family.options)
     if scheme is None:
         return found
-    biases = {bias_of(kernel): (kernel, own.inputs.scale) for kernel, own in component.rounded.items()}
-    biases = {name: own for name, own in biases.items() if name in component.weights}
     rounder = weights.rounder if isinstance(weights, ModelWeights) else None
-    return StoredWeights(found, scheme, schemes_of(component, family.options), biases=biases, rounder=rounder)
+    schemes = schemes_of(component, family.options)
+    return StoredWeights(
+        found,
+        scheme,
+        schemes,
+        biases=rounded_biases(component),
+        rounder=rounder,
+        folded=folded_vectors(component, schemes),
+        inputs={name: own.inputs for name, own in component.rounded.items()},
+    )

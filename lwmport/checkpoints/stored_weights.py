@@ -8,12 +8,12 @@ A scheme whose values need scales has more tensors in ``packed``: ``NAME`` are t
 stored of each group (`lwmport.checkpoints.quantised`). Of a scheme that is turned all have the channels in front.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from lwmport.checkpoints.calibrated import CalibratedTensor, Rounder
+from lwmport.checkpoints.calibrated import CalibratedTensor, Folded, Rounder
 from lwmport.checkpoints.ggml_blocks import from_blocks, in_blocks
 from lwmport.checkpoints.layers import LazyWeights, digest_of, lazy_tensor
 from lwmport.checkpoints.layout import Layout
@@ -21,13 +21,13 @@ from lwmport.checkpoints.lazy.layouts import Cast, Relaid, relaid
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.quantised import Blocks, Codes, Grids, QuantisedTensor, Values
 from lwmport.checkpoints.rounded_bias import BiasPart, RoundedBias
-from lwmport.models.schemes import CALIBRATED
+from lwmport.models.schemes import CALIBRATED, SCALED
 from lwmport.quantise.rounding import Grid
-from lwmport.types import Scheme, Weights
+from lwmport.types import Levels, Scheme, Weights
 
 ADVICE = "leave --store out"
 
-NO_BIASES: Final[Mapping[str, tuple[str, float]]] = MappingProxyType({})
+NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class StoredWeights(LazyWeights):
@@ -37,40 +37,54 @@ class StoredWeights(LazyWeights):
         exact: the weights before they are stored.
         scheme: what most of those are stored as that are not stored as they are computed.
         stored: the scheme of each of those; the others stay as they are.
-        biases: those of convolutions of integers -> the kernel beside it, and the scale of what goes in.
+        biases: those of convolutions of integers -> the kernel beside it.
         rounder: what rounds those whose method looks at what they are multiplied with.
+        folded: vectors that the rounder knows factors of, which they are divided by.
+        inputs: what those are multiplied with that is rounded to numbers that a consumer is told.
 
     Attributes:
         exact: the same.
+        folded: the same.
+        scaled: whether channels are scaled: some values inside of the model are others than with exact weights.
         scheme: the same.
         stored: the same.
+        inputs: the same.
         packed: the tensors of ``stored`` as they are stored.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last four are of some schemes alone
         self,
         exact: Weights,
         scheme: Scheme,
         stored: Mapping[str, Scheme],
         *,
-        biases: Mapping[str, tuple[str, float]] = NO_BIASES,
+        biases: Mapping[str, str] = NONE,
         rounder: Rounder | None = None,
+        folded: Collection[str] = (),
+        inputs: Mapping[str, Levels] = NONE,
     ) -> None:
+        def held(name: str) -> Lazy:
+            tensor = lazy_tensor(exact, name)
+            return Folded(tensor, name, rounder) if name in folded else tensor
+
         packed: dict[str, Lazy] = {}
         again: dict[str, Lazy] = {}
         recent: dict[str, Grid] = {}
         for name in sorted(stored.keys() - biases.keys()):
-            parts, again[name] = _stored(lazy_tensor(exact, name), stored[name], name, recent, rounder)
+            parts, again[name] = _stored(held(name), stored[name], name, recent, rounder)
             packed |= parts
-        for name, (kernel, scale) in sorted(biases.items()):
-            bias = RoundedBias(lazy_tensor(exact, name), packed[f"{kernel}/scales"], scale)
+        for name, kernel in sorted(biases.items()):
+            bias = RoundedBias(lazy_tensor(exact, name), packed[f"{kernel}/scales"], inputs[kernel].scale)
             packed |= {name: BiasPart(bias, "codes"), f"{name}/scales": BiasPart(bias, "scales")}
             again[name] = BiasPart(bias, "values")
-        others = {name: lazy_tensor(exact, name) for name in exact.specs if name not in stored}
+        others = {name: held(name) for name in exact.specs if name not in stored}
         super().__init__({**others, **again}, exact.source, lambda: digest_of(exact))
         self.exact = exact
+        self.folded = tuple(folded)
+        self.scaled = any(own.method == SCALED for own in stored.values())
         self.scheme = scheme
         self.stored = dict(stored)
+        self.inputs = inputs
         self.packed = LazyWeights(packed, exact.source, self.digest)
 
 
@@ -112,6 +126,8 @@ def _stored(
     tensor = QuantisedTensor(exact, scheme, name, recent)
     if scheme.method in CALIBRATED:
         tensor = CalibratedTensor(exact, scheme, name, recent, rounder)
+    if scheme.dtype == scheme.computed:
+        return {name: Values(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}, Values(tensor)
     parts = {name: Codes(tensor), f"{name}/blocks": Blocks(tensor), f"{name}/scales": Grids(tensor, scheme.scales)}
     if not scheme.symmetric:
         parts[f"{name}/zero_points"] = Grids(tensor, "uint8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lwmport.cli.completion import names
+from lwmport.cli.drawing import drawing
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
@@ -26,20 +27,20 @@ if TYPE_CHECKING:
 )
 @click.option("--video", type=click.Path(path_type=Path), metavar="F", help="A video that the first question is about.")
 @click.option("--max-frames", default=8, show_default=True, type=click.IntRange(1), help="Frames of a video at most.")
-@click.option(
-    "--temperature",
-    default=0.2,
-    show_default=True,
-    help="The number that logits are divided by; 0 takes the largest one.",
-)
-@click.option("--top-k", default=50, show_default=True, help="How many of the largest logits stay; 0 for all.")
-@click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least.")
-@click.option("--seed", default=0, show_default=True, help="The seed of what is drawn.")
+@drawing(temperature=0.2, top_k=50)
 @click.option(
     "--new-tokens", default=512, show_default=True, type=click.IntRange(1), help="Tokens of an answer at most."
 )
 @click.option(
     "--chunk", type=click.IntRange(1), metavar="N", help="Tokens of the prompt to run at once. By default all."
+)
+@click.option(
+    "--lookup",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
 )
 @click.option(
     "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
@@ -66,7 +67,8 @@ def chat(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
         raise UsageError("expected a question beside --json, found none")
     choosing = Choosing(**{name: options[name] for name in ("temperature", "top_k", "top_p", "seed")})
     package = open_package(options["model"])
-    asked = {"choosing": choosing, "most": options["new_tokens"], "chunk": options["chunk"]}
+    asked = {name: options[name] for name in ("chunk", "lookup")}
+    asked |= {"choosing": choosing, "most": options["new_tokens"]}
     opened = {name: options[name] for name in ("runner", "threads", "checkpoint")}
     with progress() as observer:
         frames = []
@@ -132,6 +134,7 @@ def _facts(talk: "Talk") -> dict[str, Any]:
         "tokens": found.tokens,
         "first_token_seconds": found.first_seconds,
         "tokens_per_second": found.rate,
+        "full": found.full,
         "peak_bytes": memory.peak_bytes(),
         "runner": talk.session.runner,
     }
@@ -143,11 +146,12 @@ def _tell(talk: "Talk") -> None:
     facts = _facts(talk)
     if not facts:
         return
+    full = ", no room for more" if facts["full"] else ""
     rate = "" if facts["tokens_per_second"] is None else f", {facts['tokens_per_second']:.1f} tokens/s"
     click.echo(
         printable(
             f"[{facts['prompt_tokens']} tokens read, first after {facts['first_token_seconds']:.2f} s, "
-            f"{facts['tokens']} tokens{rate}, peak memory {numbers.size(facts['peak_bytes'])}, {facts['runner']}]"
+            f"{facts['tokens']} tokens{full}{rate}, peak memory {numbers.size(facts['peak_bytes'])}, {facts['runner']}]"
         ),
         err=True,
     )

@@ -32,8 +32,8 @@ def running(command: Any) -> Any:
             click.option(
                 "--tokenizer",
                 type=PATH,
-                metavar="DIR",
-                help="The folder of the tokenizer. By default that of an assembled model.",
+                metavar="DIR|FILE",
+                help="The tokenizer: its folder, or a GGUF file. By default that of an assembled model.",
             ),
             click.option("--chunk", default=256, show_default=True, type=click.IntRange(1), help="Tokens run at once."),
             click.option(

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lwmport.cli.completion import names
+from lwmport.cli.drawing import drawing, own_random
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
@@ -26,17 +27,8 @@ def _painting(command: Any) -> Any:
             click.option(
                 "--out", required=True, type=click.Path(path_type=Path), metavar="F", help="The file to write."
             ),
-            click.option(
-                "--temperature", default=1.0, show_default=True, help="The number that logits are divided by."
-            ),
-            click.option(
-                "--top-k", type=click.IntRange(1), help="How many of the largest logits stay. By default LWM's number."
-            ),
-            click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least."),
-            click.option("--seed", default=0, show_default=True, help="The seed of what is drawn."),
-            click.option(
-                "--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX."
-            ),
+            drawing(temperature=1.0, top_k=None),
+            own_random,
             click.option("--strict-codes", is_flag=True, help="Draw codes of pictures alone, and no other index."),
             click.option("--runner", shell_complete=names("runner"), help="The runner. By default the usual one."),
             click.option(
@@ -125,20 +117,18 @@ def video(**options: Any) -> int:
     metavar="X",
     help="Classifier-free guidance: the first half of the rows has the prompts, the second half none.",
 )
-@click.option(
-    "--temperature",
-    default=0.0,
-    show_default=True,
-    help="The number that logits are divided by; 0 takes the largest one.",
-)
-@click.option("--top-k", default=0, show_default=True, help="How many of the largest logits stay; 0 for all.")
-@click.option("--top-p", default=1.0, show_default=True, help="The probability that stays, at least.")
-@click.option(
-    "--seed", default=0, show_default=True, help="The seed of what is drawn; it gives the same tokens on every runner."
-)
-@click.option("--lwm-random", "own_random", is_flag=True, help="Draw as LWM's own scripts do. It needs JAX.")
+@drawing(temperature=0.0, top_k=0)
+@own_random
 @click.option("--stop", type=int, multiple=True, metavar="ID", help="An id that ends a row. Several times for several.")
 @click.option("--chunk", type=int, metavar="N", help="Tokens of the prompt to run at once. By default all.")
+@click.option(
+    "--lookup",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
+)
 @click.option(
     "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
 )
@@ -149,6 +139,19 @@ def video(**options: Any) -> int:
     type=click.IntRange(1),
     metavar="N",
     help="Processes that share out the tokens, for a model in parts. By default those of torchrun, or 1.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="The starter of the other ranks: this command, on this machine, or Ray, as actors.",
+)
+@click.option(
+    "--address",
+    default="",
+    metavar="HOST:PORT",
+    help="The cluster for --on ray, or auto; this machine is one of it. By default Ray starts here.",
 )
 @click.option(
     "--ring-backend",
@@ -168,7 +171,7 @@ def video(**options: Any) -> int:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
-    """Continue the tokens of a file by MODEL, a folder that 'lwmport convert' wrote.
+    """Continue the tokens of a file by MODEL, a folder that 'lwmport convert' or 'lwmport assemble' wrote.
 
     Exit codes: 0 written, 2 usage, 3 the model cannot be opened or run, or a rank is lost; nothing is written then.
     """

@@ -30,6 +30,7 @@ TYPES: Final[Mapping[Kind, Callable[[Option], Any]]] = {
     Kind.TEXT: lambda _: click.STRING,
     Kind.TEXTS: lambda _: click.STRING,
     Kind.CHOICE: lambda option: click.Choice(option.choices, case_sensitive=False),
+    Kind.AMOUNT: lambda _: click.FLOAT,
     Kind.NUMBER: lambda option: click.IntRange(option.least),
     Kind.BATCH: lambda _: Batch(),
     Kind.PATH: lambda _: click.Path(path_type=Path),
@@ -98,9 +99,13 @@ def judged(key: str) -> Callable[[_Command], _Command]:
     return JUDGED[key]
 
 
-def taken(values: dict[str, Any], place: Place) -> dict[str, Any]:
-    """Return field -> value of the options of one record, which are taken out of a command's arguments."""
-    return {option.name: values.pop(option.key) for option in of_place(place) if option.key in values}
+def taken(values: dict[str, Any], place: Place, *only: str) -> dict[str, Any]:
+    """Return field -> value of the options of one record, which are taken out of a command's arguments.
+
+    ``only`` are the keys that are taken; without any, all are.
+    """
+    wanted = only or tuple(values)
+    return {option.name: values.pop(option.key) for option in of_place(place) if option.key in wanted}
 
 
 def _decorator(option: Option, command: str) -> Callable[[_Command], _Command]:

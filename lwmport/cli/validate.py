@@ -19,6 +19,11 @@ from lwmport.cli.progress import progress
     "--device", type=click.IntRange(0), metavar="N", help="The number of the card, for a runner that has several."
 )
 @shared("inputs", "samples")
+@click.option(
+    "--ranges",
+    metavar="float16|bfloat16",
+    help="Also hold every value inside the model, computed in float32, against the limits of this dtype.",
+)
 @judged("checkpoint")
 @shared("adapter")
 @judged("out")

@@ -206,6 +206,18 @@ DIALECTS: Final[dict[str, Dialect]] = {
         quantizes=dict.fromkeys(("w4a16", "w8a16"), 1),
         packing="gptq",
     ),
+    "awq": Dialect(
+        name="awq",
+        format="hf",
+        summary="such a folder with quantised weights as AWQ's readers have them",
+        opset=1,
+        opsets=(1, 1),
+        composites={},
+        lowered=False,
+        precisions=("float32",),
+        quantizes={"w4a16": 1},
+        packing="awq",
+    ),
     "mindie": Dialect(
         name="mindie",
         format="hf",
@@ -215,7 +227,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         composites={},
         lowered=False,
         precisions=("float32",),
-        quantizes={"w8a16": 1},
+        quantizes=dict.fromkeys(("w8a16", "w8a8"), 1),
         packing="mindie",
     ),
 }

@@ -18,6 +18,16 @@ class Draw(Protocol):
         """Return ids, int64 [rows], from scores float32 [rows, vocabulary]; what is left out is -inf."""
 
 
+def check_guidance(scale: float | None) -> None:
+    """Return if logits can be guided so much.
+
+    Raises:
+        UsageError: it is no finite number.
+    """
+    if scale is not None and not isfinite(scale):
+        raise UsageError(f"expected a finite number as guidance (cfg_scale), found {scale:g}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
     """What is done with logits before a token is drawn: in this order, as transformers' warpers do.

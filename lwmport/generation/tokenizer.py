@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lwmport.errors import UsageError, one_line
 from lwmport.extras import require
+from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
 
 TEXTS: Final = "tokenizer.json"
@@ -45,16 +46,14 @@ class Tokenizer:
     def __init__(self, folder: Path) -> None:
         file = folder / TEXTS
         if not file.is_file():
-            found = "a tokenizer.model alone" if (folder / "tokenizer.model").is_file() else "none"
-            raise UsageError(
-                f"expected {TEXTS} in {folder}, found {found}; transformers' AutoTokenizer.from_pretrained(DIR) and "
-                "save_pretrained(DIR) write it"
-            )
+            raise UsageError(f"expected {TEXTS} or tokenizer.model in {folder}, found none")
         tokenizers = require("tokenizers")
         try:
             self._texts = tokenizers.Tokenizer.from_str(read_small(file, LARGEST).decode())
         except Exception as error:  # the library raises bare Exceptions
-            raise UsageError(f"expected a tokenizer in {file}, found: {one_line(error)}") from error
+            raise UsageError(
+                f"expected a tokenizer in {file}, found: {in_place_of(file) or one_line(error)}"
+            ) from error
         named = _settings(folder / SETTINGS)
         self.begin = self._token(named, "bos_token", folder)
         self.end = self._token(named, "eos_token", folder)
@@ -120,7 +119,7 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(read_small(path, LARGEST))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"expected JSON in {path}, found: {one_line(error)}") from error
+        raise UsageError(f"expected JSON in {path}, found: {in_place_of(path) or one_line(error)}") from error
     if not isinstance(found, dict):
         raise UsageError(f"expected an object in {path}, found {type(found).__name__}")
     return found

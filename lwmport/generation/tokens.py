@@ -1,6 +1,6 @@
 """A session goes on from a prompt: token after token, guided or not, as the family's mode says."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -8,8 +8,17 @@ import numpy as np
 
 from lwmport.errors import UsageError
 from lwmport.generation.choosing import Choosing, Draw, chosen, draw_by_seed
+from lwmport.generation.lookup import Lookup
 from lwmport.models.spec import GenerationMode
 from lwmport.types import Array
+
+
+class Holds(Protocol):
+    """What of a session says how many tokens it takes."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many tokens of each sequence there is room for, padding included; None where nothing says so."""
 
 
 class Continues(Protocol):
@@ -20,6 +29,21 @@ class Continues(Protocol):
 
     def step(self, input_ids: Any, vision_masks: Any, chunk: int | None, *, keep: int | None) -> dict[str, Array]:
         """Return outputs for the last ``keep`` new tokens behind those that are held."""
+
+
+class TakesBack(Continues, Protocol):
+    """What lookup needs of a session besides."""
+
+    @property
+    def length(self) -> int:
+        """How many tokens of each sequence are held."""
+
+    @property
+    def at_once(self) -> int | None:
+        """How many tokens of a sequence one run takes behind others; None for any number."""
+
+    def truncate(self, length: int) -> None:
+        """Keep the first tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +76,8 @@ class Wish:
         limit: ids from here on are never chosen; 0 for none.
         stop: a row that ends with one of these is finished; the rows end together when all are.
         chunk: tokens of the prompt to run at once, where the model leaves it open.
+        lookup: tokens that are guessed at most, from what was said before, and checked in one run; 0 for none. The
+            tokens are the same, but for logits that are so near that the order of a sum decides.
     """
 
     count: int
@@ -61,9 +87,27 @@ class Wish:
     limit: int = 0
     stop: frozenset[int] = frozenset()
     chunk: int | None = None
+    lookup: int = 0
 
 
-def new_tokens(session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None = None) -> Iterator[Array]:
+def check_room(session: Holds, prompt: int, count: int) -> None:
+    """Return if a prompt and new tokens fit a session: what was made would be lost with the first that does not.
+
+    The last new token is not fed.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if session.limit is not None and prompt + count - 1 > session.limit:
+        raise UsageError(
+            f"expected at most {session.limit:,} tokens of prompt and answer together, padding included, as the model "
+            f"has room for, found a prompt of {prompt:,} and {count:,} new ones"
+        )
+
+
+def new_tokens(
+    session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None = None
+) -> Generator[Array, None, None]:
     """Yield the new tokens of all rows, int64 [rows], one step after another.
 
     With guidance both halves get the same tokens. A finished row goes on with its stop token. The last token is not
@@ -76,28 +120,86 @@ def new_tokens(session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None
         draw: what draws; None for numbers by the seed of ``wish.choosing``.
 
     Raises:
-        UsageError: guidance with an odd number of rows, or an output that the model does not have.
+        UsageError: guidance with an odd number of rows, an output that the model does not have, or lookup for what
+            checks no guesses.
     """
+    if not wish.count:
+        return
     rows = len(prompt.ids)
     if wish.guidance is not None and rows % 2:
         raise UsageError(
             f"expected an even number of rows with guidance, the second half without a prompt, found {rows}"
         )
+    lookup = _lookup(session, prompt, wish) if wish.lookup else None
     draw = draw or draw_by_seed(wish.choosing.seed)
-    codes = None if prompt.codes is None else np.full((rows, 1), wish.mode.codes)
     ids, done = np.zeros(rows, np.int64), np.zeros(rows, bool)
-    for step in range(wish.count):
-        if step:
-            found = session.step(ids[:, None], codes, None, keep=1)
-        elif prompt.goes_on:
-            found = session.step(prompt.ids, prompt.codes, wish.chunk, keep=1)
-        else:
-            found = session.prefill(prompt.ids, prompt.mask, prompt.codes, wish.chunk)
-        ids = np.where(done, ids, _next(found, step, wish, draw))
-        done |= np.isin(ids, sorted(wish.stop))
-        yield ids
-        if done.all():
-            return
+    found, guess, step = _first(session, prompt, wish), ids[:0], 0
+    while True:
+        left = len(guess)
+        try:
+            for place in range(len(guess) + 1):
+                own = {name: array[:, place : place + 1] for name, array in found.items()}
+                ids = np.where(done, ids, _next(own, step, wish, draw))
+                done |= np.isin(ids, sorted(wish.stop))
+                left, step = len(guess) - place, step + 1
+                yield ids
+                if done.all() or step == wish.count:
+                    return
+                if lookup is not None:
+                    lookup.add(int(ids[0]))
+                if place < len(guess) and guess[place] != ids[0]:
+                    break
+        finally:
+            _take_back(session, left)
+        if lookup is not None:
+            lookup.checked(len(guess) - left, len(guess))
+            guess = lookup.guess(wish.count - step - 1)
+        found = _step(session, prompt, wish, np.concatenate([ids[:, None], guess[None].repeat(rows, axis=0)], axis=1))
+
+
+def check_looked_up(session: Any) -> None:
+    """Return if the model of a session checks guesses: several tokens in one run.
+
+    Raises:
+        UsageError: it takes them one by one, or in a fixed number.
+    """
+    if session.at_once is not None:
+        raise UsageError(
+            "expected a model that takes any number of tokens at once for lookup, found one that takes "
+            f"{session.at_once}; leave lookup out"
+        )
+
+
+def _lookup(session: Any, prompt: Prompt, wish: Wish) -> Lookup:
+    """Return what guesses tokens.
+
+    Raises:
+        UsageError: there are several rows, or the model checks no guesses.
+    """
+    if len(prompt.ids) > 1:
+        raise UsageError(f"expected one row for lookup, found {len(prompt.ids)}; leave lookup out")
+    check_looked_up(session)
+    codes = None if prompt.codes is None else prompt.codes[0]
+    return Lookup(prompt.ids[0], codes, kind=wish.mode.codes, most=wish.lookup)
+
+
+def _first(session: Continues, prompt: Prompt, wish: Wish) -> dict[str, Array]:
+    """Return the outputs for the last token of the prompts."""
+    if prompt.goes_on:
+        return session.step(prompt.ids, prompt.codes, wish.chunk, keep=1)
+    return session.prefill(prompt.ids, prompt.mask, prompt.codes, wish.chunk)
+
+
+def _step(session: Continues, prompt: Prompt, wish: Wish, ids: Array) -> dict[str, Array]:
+    """Return the outputs for new tokens [rows, n]."""
+    codes = None if prompt.codes is None else np.full(ids.shape, wish.mode.codes)
+    return session.step(ids, codes, None, keep=ids.shape[1])
+
+
+def _take_back(session: Any, count: int) -> None:
+    """Drop the last tokens, of a session that is still open."""
+    if count and session.length > count:
+        session.truncate(session.length - count)
 
 
 def _next(found: dict[str, Array], step: int, wish: Wish, draw: Draw) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lwmport.errors import PortError, UsageError, one_line
 from lwmport.extras import require
+from lwmport.small_files import open_regular
 from lwmport.types import Array
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ ALONE: Final = {
     "protocol_whitelist": "none",
 }
 """Options of FFmpeg for bytes of a stranger's: files that hold their frames. A playlist could name any file or host."""
+
+
+PLAIN: Final = {**ALONE, "protocol_whitelist": "file"}
+"""The same for a file that a user names, which may come from a stranger too."""
+
+MARK: Final = "lwmport"
+"""The comment in a video of ours."""
 
 
 def frames_of(
@@ -57,6 +65,16 @@ def frames_of(
     return [frame.to_image().convert("RGB") for place, frame in frames if place in places]
 
 
+def is_marked(path: Path) -> bool:
+    """Return whether a file is a video that `write_video` wrote."""
+    av = require("av")
+    try:
+        with av.open(str(path), options=PLAIN) as container:
+            return bool(container.metadata.get("comment") == MARK)
+    except (av.error.FFmpegError, OSError):
+        return False
+
+
 def write_video(path: Path, frames: Array, rate: int) -> None:
     """Write frames uint8 [n, height, width, 3] as MPEG-4 (H.264) of ``rate`` frames a second.
 
@@ -66,6 +84,7 @@ def write_video(path: Path, frames: Array, rate: int) -> None:
     av = require("av")
     try:
         with av.open(str(path), "w", format="mp4") as container:
+            container.metadata["comment"] = MARK
             stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
             stream.height, stream.width = frames.shape[1:3]
             stream.pix_fmt = "yuv420p"
@@ -78,9 +97,10 @@ def write_video(path: Path, frames: Array, rate: int) -> None:
 
 def _decoded(source: Path | bytes, pixels: int, watch: Callable[[], None]) -> Iterator[Any]:
     av = require("av")
-    opened = {"file": str(source)} if isinstance(source, Path) else {"file": BytesIO(source), "options": ALONE}
+    options = PLAIN if isinstance(source, Path) else ALONE
     try:
-        with av.open(mode="r", **opened) as container:
+        file = str(_regular(source)) if isinstance(source, Path) else BytesIO(source)
+        with av.open(file, "r", options=options) as container:
             if not container.streams.video:
                 raise UsageError(f"expected a video {_place(source)}, found a file without pictures")
             _check_size(container.streams.video[0], pixels, source)
@@ -92,8 +112,22 @@ def _decoded(source: Path | bytes, pixels: int, watch: Callable[[], None]) -> It
                 yield frame
     except av.error.FFmpegError as error:
         absent = isinstance(source, Path) and not source.exists()
-        found = f"nothing {_place(source)}" if absent else one_line(error)
+        found = "no such file" if absent else error.strerror or one_line(error)
         raise UsageError(f"expected a video {_place(source)}, found: {found}") from error
+
+
+def _regular(path: Path) -> Path:
+    """Return the path of a regular file: FFmpeg waits for a pipe, and is not interrupted.
+
+    Raises:
+        UsageError: there is another thing at the path.
+    """
+    try:
+        open_regular(path).close()
+    except OSError as error:
+        found = f"nothing at {path}" if not path.exists() else error.strerror
+        raise UsageError(f"expected a video at {path}, found: {found}") from error
+    return path
 
 
 def _check_size(seen: Any, pixels: int, source: Path | bytes) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lwmport.graphs.atoms import is_literal
-from lwmport.graphs.module_paths import module_paths
+from lwmport.models.module_paths import module_paths
 
 
 class Origin(NamedTuple):

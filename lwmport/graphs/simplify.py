@@ -11,20 +11,7 @@ from jax.extend import core
 from lwmport.graphs.atoms import composite_name, enlarges, has_static_results, is_literal, is_random, is_size, value_of
 from lwmport.graphs.evaluate import evaluate
 from lwmport.graphs.normalise import normalise
-
-CALLS: Final = {
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "remat": "jaxpr",
-    "remat2": "jaxpr",
-    "checkpoint": "jaxpr",
-}
-"""Primitives that only call a jaxpr -> the parameter that holds it."""
-
+from lwmport.models.calls import called
 
 Keep: TypeAlias = Callable[[Any], bool]
 Decompose: TypeAlias = Callable[[Any], core.ClosedJaxpr]
@@ -95,14 +82,6 @@ def _inlined(equation: Any, operands: list[Any], wishes: _Wishes) -> list[Any] |
     if name == "scan" and _is_one(params["length"]):
         return _one_step(params, operands, wishes)
     return None
-
-
-def called(equation: Any) -> core.ClosedJaxpr | None:
-    """Return the jaxpr that an equation only calls, and None for an equation that does something itself."""
-    if equation.primitive.name not in CALLS:
-        return None
-    inner = equation.params[CALLS[equation.primitive.name]]
-    return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
 
 
 def _is_one(length: Any) -> bool:

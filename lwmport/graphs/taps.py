@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from lwmport.graphs import atoms
-from lwmport.graphs.module_paths import Path, module_of, module_paths
+from lwmport.models.module_paths import Path, module_of, module_paths
 from lwmport.types import TAPS
 
 LAYERS, COMPOSITES = TAPS

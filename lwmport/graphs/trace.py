@@ -72,6 +72,12 @@ def trace(component: Component, batch: int | str = 1, taps: str = "") -> Program
     )
 
 
+def inputs_of(component: Component) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return the inputs of a component by name, each size that the signature gives as a name being dynamic."""
+    sizes = sizes_of(component.signature, {})
+    return {spec.name: _abstract(spec, sizes) for spec in component.signature.inputs}
+
+
 def _tapped(component: Component, traced: Any, kind: str) -> tuple[Any, Collection[str]]:
     """Return a traced program that returns its taps too, and their names."""
     flat = inline(traced)

@@ -16,6 +16,7 @@ from lwmport.errors import ArtifactError
 from lwmport.handoff import layout, names
 from lwmport.handoff.layout import Entry
 from lwmport.instead import in_place_of
+from lwmport.small_files import open_regular
 
 PIECE: Final = 1 << 20
 MOST_ENTRIES: Final = 100_000
@@ -48,7 +49,7 @@ class Archive:
         if placeholder:
             raise ArtifactError(f"expected a bundle at {path}, found {placeholder}")
         try:
-            self._file: IO[bytes] = path.open("rb")
+            self._file: IO[bytes] = open_regular(path)
         except OSError as error:
             raise ArtifactError(f"expected a bundle at {path}, found: {error.strerror}") from error
         try:

@@ -171,7 +171,7 @@ def resolve(
         options = replace(options, layout="")
     references = tuple(_made_all(spec, parts, chosen, options))
     check_stored(references, options)
-    components = tuple(in_precision(component, options.precision) for component in references)
+    components = tuple(in_precision(one, options.precision, options.keep_float32) for one in references)
     if options.with_preprocessing:
         components, references = (
             tuple(with_byte_pictures(one, spec) for one in several) for several in (components, references)

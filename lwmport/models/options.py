@@ -35,6 +35,8 @@ class Options:
     Attributes:
         settings: changes of the configuration, ``field=value`` each.
         precision: the dtype of weights and of what is computed with them: float32, float16 or bfloat16.
+        keep_float32: patterns of the operators that stay in float32 where ``precision`` is narrower
+            (`lwmport.models.wide_parts.matches`).
         store: what weights are stored as, one of `lwmport.models.schemes.SCHEMES`; empty for ``precision``.
         quantize: the kind of integers that weights are rounded to; empty for none.
         group_size: values that share a scale; None for the usual number.
@@ -64,6 +66,7 @@ class Options:
 
     settings: tuple[str, ...] = ()
     precision: str = "float32"
+    keep_float32: tuple[str, ...] = field(default=(), metadata=ADDED)
     store: str = field(default="", metadata=ADDED)
     quantize: str = field(default="", metadata=ADDED)
     group_size: int | None = field(default=None, metadata=ADDED)
@@ -164,6 +167,12 @@ def _check_storage(options: Options) -> None:
     check_neighbours(options.quantize, _neighbours(options))
     check_group(options.group_size)
     kept(options.keep)
+    if options.keep_float32 and options.precision == "float32":
+        raise UnusedOptionError(
+            "expected --keep-float32 beside --precision float16 or bfloat16, found --precision float32, "
+            "which keeps everything; leave --keep-float32 out",
+            "keep_float32",
+        )
     for kind in kinds_of(options.recipe):
         if INTEGERS[kind].activations != INTEGERS[options.quantize].activations:
             raise UsageError(

@@ -23,6 +23,7 @@ class Packing:
         channels: kinds of ``--quantize`` with one scale for each output.
         symmetric: kinds that have no zero points.
         outputs: outputs of a matrix that share a word of 32 bits are a whole number of words.
+        ranged: kinds whose readers round what is multiplied to numbers that the folder tells, one scale a matrix.
     """
 
     scales: str = "float32"
@@ -30,14 +31,24 @@ class Packing:
     channels: frozenset[str] = frozenset()
     symmetric: frozenset[str] = frozenset()
     outputs: bool = False
+    ranged: frozenset[str] = frozenset()
 
 
 PACKINGS: Final = {
     "compressed-tensors": Packing(channels=frozenset({"w8a8"}), symmetric=frozenset({"w8a8"})),
     "gptq": Packing(scales="float16", outputs=True),
-    "mindie": Packing(others="float16", channels=frozenset({"w8a16"})),
+    "awq": Packing(scales="float16", outputs=True),
+    "mindie": Packing(
+        others="float16",
+        channels=frozenset({"w8a16", "w8a8"}),
+        symmetric=frozenset({"w8a8"}),
+        ranged=frozenset({"w8a8"}),
+    ),
 }
 """Name -> what its readers take (`lwmport.types.Dialect.packing`)."""
+
+EVEN_METHODS: Final = ("rtn", "mse")
+"""Methods that choose scales above zero, with as many codes on both sides of it."""
 
 HEAD: Final = "lm_head.weight"
 """What readers take as it is computed, by its name in a folder, as they do the table."""
@@ -46,7 +57,7 @@ HEAD: Final = "lm_head.weight"
 def packed_scheme(usual: Scheme, packing: str) -> Scheme:
     """Return a scheme of ``--quantize`` with what the readers of a packing take where nobody asks for another."""
     own = PACKINGS[packing]
-    found = replace(usual, scales=own.scales)
+    found = replace(usual, scales=own.scales, even=usual.name in own.ranged)
     return replace(found, group=0, dtype="int8") if usual.name in own.channels else found
 
 
@@ -81,6 +92,11 @@ def matrices(component: Component) -> list[str]:
     return [name for name in names if len(component.weights[name].shape) == 2]
 
 
+def is_ranged(options: Options) -> bool:
+    """Return whether readers have to be told the range of what each matrix is multiplied with."""
+    return bool(options.packing) and options.quantize in PACKINGS[options.packing].ranged
+
+
 def check_packed(options: Options) -> None:
     """Return if no option says how groups or zero points are where there are none, or keeps what readers cut.
 
@@ -96,6 +112,12 @@ def check_packed(options: Options) -> None:
     if options.quantize in own.symmetric and not options.symmetric:
         raise UnusedOptionError(
             f"expected --asymmetric of a kind with zero points, found {kind}, which has none; leave it out", "symmetric"
+        )
+    if options.quantize in own.ranged and options.method not in ("", *EVEN_METHODS):
+        raise UnusedOptionError(
+            f"expected --method {' or '.join(EVEN_METHODS)} of a kind with positive scales, found --method "
+            f"{options.method} beside {kind}",
+            "method",
         )
     wide = next((rule for rule in kept(options.keep) if own.others not in (rule.dtype, "float32")), None)
     if wide is not None:

@@ -138,7 +138,11 @@ def beyond(x: jax.Array, levels: Levels) -> jax.Array:
 
 
 def _of_integers(convolve: Convolve, found: Rounded) -> Convolve:
-    return lambda x: rounded(convolve(rounded(x, found.inputs)), found.outputs)
+    def of_integers(x: jax.Array) -> jax.Array:
+        y = convolve(rounded(x, found.inputs))
+        return y if found.outputs is None else rounded(y, found.outputs)
+
+    return of_integers
 
 
 @dataclass(frozen=True)

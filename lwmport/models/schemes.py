@@ -1,7 +1,7 @@
 """Schemes of storage: what weights may be stored as, by what a user asks for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lwmport.errors import UnusedOptionError, UsageError
@@ -42,7 +42,11 @@ TFLITE: Final[dict[str, Scheme]] = {
 LiteRT has no kernel for the missing one: its DEQUANTIZE does not know blocks.
 """
 
-ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {"": INTEGERS, "tflite": TFLITE}
+PAIRS: Final[dict[str, Scheme]] = {"w8a8": replace(INTEGERS["w8a8"], dtype="float32")}
+"""The same for compilers that make the codes themselves, of values behind which QuantizeLinear says how; what comes out
+of a product of these stays as it is."""
+
+ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {"": INTEGERS, "tflite": TFLITE, "pairs": PAIRS}
 """Table of schemes, as a dialect names it -> what ``--quantize`` may name in it."""
 
 BLOCKS: Final[dict[str, Scheme]] = {
@@ -54,11 +58,17 @@ BLOCKS: Final[dict[str, Scheme]] = {
 GROUPS: Final = (16, 32, 64, 128, 256)
 """Sizes of a group: those that ONNX Runtime's kernels of products have."""
 
-CALIBRATED: Final = ("gptq",)
+CALIBRATED: Final = ("gptq", "awq")
 """Methods by which codes also follow from what a matrix is multiplied with when the model runs."""
+
+SCALED: Final = "awq"
+"""The one of them by which channels are scaled before they are rounded."""
 
 UNCALIBRATED: Final = "rtn"
 """The method of what those do not reach: tables, whose rows are looked up, and kernels of convolutions."""
+
+BUDGETED: Final = ("w4a16", "w4a8")
+"""Kinds beside which a budget may give tensors more bits."""
 
 KEPT: Final = ("float16", "float32")
 """What ``--keep PATTERN=...`` may keep a weight in."""
@@ -75,6 +85,7 @@ class Limit:
 
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
     "": (),
+    "pairs": (),
     "tflite": (
         Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
         Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),

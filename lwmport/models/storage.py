@@ -8,7 +8,7 @@ from typing import Final
 from lwmport.errors import UnusedOptionError
 from lwmport.models.block_schemes import block_schemes
 from lwmport.models.options import Options
-from lwmport.models.packed_schemes import check_packed, matrices, packed_scheme, packed_schemes
+from lwmport.models.packed_schemes import check_packed, is_ranged, matrices, packed_scheme, packed_schemes
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
 from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
@@ -65,15 +65,18 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
             own = SCHEMES.get(rule.dtype)
         if own is not None and own.takes(name, spec):
             found[name] = own
-    biases = {bias_of(kernel): found[kernel] for kernel in component.rounded}
-    return found | {
-        name: replace(own, bits=32, dtype="int32", least=0) for name, own in biases.items() if name in component.weights
-    }
+    biases = rounded_biases(component)
+    return found | {name: replace(found[kernel], bits=32, dtype="int32", least=0) for name, kernel in biases.items()}
 
 
-def bias_of(kernel: str) -> str:
-    """Return what the bias beside a kernel is called."""
-    return f"{kernel.rpartition('/')[0]}/bias"
+def rounded_biases(component: Component) -> dict[str, str]:
+    """Return the biases of convolutions of integers that are stored in whole steps -> the kernel beside each.
+
+    Where what comes out is not rounded, a bias is added to numbers, and stays as it is.
+    """
+    kernels = (kernel for kernel, own in component.rounded.items() if own.outputs is not None)
+    found = {f"{kernel.rpartition('/')[0]}/bias": kernel for kernel in kernels}
+    return {name: kernel for name, kernel in found.items() if name in component.weights}
 
 
 def rounding_kernels(component: Component, options: Options) -> tuple[str, ...]:
@@ -106,7 +109,8 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]
         return replace(scheme, channel=0) if _is_whole(scheme, spec.shape[1]) else None
     rounded = scheme.turned or not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
     if what == MATRIX and rank == 4 and scheme.bits >= 8 and rounded:
-        return replace(scheme, dtype="int8", group=0, symmetric=True)
+        dtype = scheme.dtype if scheme.dtype == scheme.computed else "int8"
+        return replace(scheme, dtype=dtype, group=0, symmetric=True)
     return None
 
 
@@ -131,7 +135,7 @@ def stored_as(options: Options) -> str:
 def judged_in(options: Options) -> str:
     """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
     scheme = scheme_of(options)
-    if scheme is None or not scheme.activations:
+    if scheme is None or not scheme.activations or is_ranged(options):  # readers of such folders run on devices alone
         return options.precision
     return ROUNDED_BY_TENSOR if scheme.even else ROUNDED_PRODUCTS
 

@@ -21,6 +21,8 @@ from lwmport.handoff import record
 from lwmport.handoff.opening import Archive
 from lwmport.manifest import Manifest
 from lwmport.models.specs import looks_like
+from lwmport.pipeline.assemble import package
+from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.reopen import find, folder_of
 from lwmport.runtime.registry import takers
 from lwmport.targets.graphs.opening import READERS, is_saved_model, open_graph
@@ -211,6 +213,20 @@ def _converted(path: Path) -> Inspection:
     )
 
 
+def _assembled(path: Path) -> Inspection:
+    found = open_package(path)
+    language = _converted(found.language)
+    verdicts = ", ".join(f"{name} {verdict}" for name, verdict in found.record.verdicts.items())
+    return Inspection(
+        kind="a model that 'lwmport assemble' made",
+        path=path,
+        facts={**language.facts, "verdict": verdicts, "producer": f"lwmport {found.record.lwmport}"},
+        bytes=_size(path),
+        parts=language.parts,
+        next=(f"ask it: lwmport chat {path}", *language.next),
+    )
+
+
 def _converted_facts(made: Manifest) -> dict[str, str]:
     opsets = dict.fromkeys(str(part.details["opset"]) for part in made.components if "opset" in part.details)
     facts = {
@@ -378,6 +394,10 @@ def _is_converted(path: Path) -> bool:
     return (path / manifest.NAME).is_file()
 
 
+def _is_assembled(path: Path) -> bool:
+    return (path / package.NAME).is_file() and _is_converted(path / package.LANGUAGE)
+
+
 def _is_unpacked(path: Path) -> bool:
     return (path / record.NAME).is_file() and (path / record.SPEC_NAME).is_file()
 
@@ -390,6 +410,7 @@ _FOLDERS: Final[tuple[tuple[Callable[[Path], bool], Callable[[Path], Inspection]
     (is_saved_model, _saved_model),
     (_is_unpacked, _unpacked),
     (_is_converted, _converted),
+    (_is_assembled, _assembled),
     (_is_adapter, _adapter),
 )
 """Whether a folder is one of these, and what looks at it; the first that fits."""

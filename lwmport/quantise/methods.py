@@ -11,11 +11,13 @@ METHODS: Final = Registry(
         "mse": "lwmport.quantise.mse:least_error_grid",
         "hqq": "lwmport.quantise.hqq:half_quadratic_grid",
         "gptq": "lwmport.quantise.mse:least_error_grid",
+        "awq": "lwmport.quantise.mse:least_error_grid",
     },
 )
 """Name -> a function of values, the axis of a group, bits and ``symmetric``, which returns a `Grid`.
 
-Under ``gptq`` it gets values that make good what was lost before (`lwmport.quantise.gptq`).
+Under ``gptq`` it gets values that make good what was lost before (`lwmport.quantise.gptq`), under ``awq`` scaled ones
+(`lwmport.quantise.awq`).
 """
 
 EVEN: Final = Registry(

@@ -8,6 +8,7 @@ from lwmport import digest, plain
 from lwmport.choices import Choice
 from lwmport.types import ADDED, Preflight, Signature, Status, Validation
 from lwmport.validators.accuracy import Accuracy, LayerLoss
+from lwmport.validators.ranges import Ranges
 from lwmport.verdicts import Fault, combined
 
 CPU: Final = "a CPU"
@@ -94,7 +95,7 @@ class ComponentReport:
     what is wrong with its files besides its numbers. ``where`` it was run, and whether that is the device that it is
     meant for. ``prepared`` says in words how a picture becomes each input that is one. ``accuracy`` is what its
     pictures and codes lose beside float32, where it is not float32 itself, and ``layers`` what each of its taps does,
-    where it has some.
+    where it has some. ``ranges`` is whether a narrow dtype holds the values inside the model, where that was looked at.
     """
 
     validation: Validation
@@ -112,6 +113,7 @@ class ComponentReport:
     prepared: Mapping[str, str] = field(default_factory=dict, metadata=ADDED)
     accuracy: tuple[Accuracy, ...] = field(default=(), metadata=ADDED)
     layers: tuple[LayerLoss, ...] = field(default=(), metadata=ADDED)
+    ranges: Ranges | None = field(default=None, metadata=ADDED)
 
     @property
     def title(self) -> str:

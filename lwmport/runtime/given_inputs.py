@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lwmport import npy, plain
 from lwmport.errors import ArtifactError, UsageError, one_line
 from lwmport.extras import require
+from lwmport.instead import in_place_of
+from lwmport.small_files import open_regular, read_small
 from lwmport.types import Array, Kind, Preprocessing, Resizing, TensorSpec, dtype_of
 from lwmport.validators.pictures import channels_last, scaled, with_channels
 from lwmport.validators.resizing import MOST_PIXELS, resized
@@ -194,7 +196,7 @@ def _listed(names: Sequence[str]) -> str:
 def read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of a .npz by name."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             found = _members(archive, path)
     except UsageError:
         raise
@@ -315,7 +317,7 @@ def _lines_of(path: Path) -> list[dict[str, Any]]:
     try:
         if path.stat().st_size > MOST_LINES:
             raise UsageError(f"{path}: expected at most {MOST_LINES:,} bytes, found {path.stat().st_size:,}")
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path, MOST_LINES).decode()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
         raise UsageError(f"expected lines of JSON at {path}, found: {reason}") from error
@@ -371,7 +373,7 @@ def _tokenized(text: str, beside: Path | None, name: str, where: str) -> list[in
     try:
         found: list[int] = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8")).encode(text).ids
     except Exception as error:  # the library raises bare Exceptions
-        raise UsageError(f"expected a tokenizer in {file}, found: {one_line(error)}") from error
+        raise UsageError(f"expected a tokenizer in {file}, found: {in_place_of(file) or one_line(error)}") from error
     return found
 
 
@@ -413,12 +415,19 @@ def _run_of(spec: TensorSpec, wanted: Wanted, files: Sequence[Path]) -> Sample:
     return Sample(inputs={spec.name: made}, titles=tuple(file.name for file in files))
 
 
+def _unread(error: Exception) -> str:
+    """Return why Pillow did not read a file, without the name of it."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"another kind of file than {', '.join(FORMATS)}"
+    return error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
+
+
 def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     """Return a picture of a height and width: float32 [height, width, 3] in [0, 255]."""
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            path.open("rb") as stream,
+            open_regular(path) as stream,
             Image.open(stream, formats=FORMATS) as image,
         ):
             large = image.width * image.height > MOST_PIXELS
@@ -426,7 +435,7 @@ def opened_picture(path: Path, size: tuple[int, int], how: Resizing) -> Array:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
-        raise UsageError(f"expected a picture at {path}, found: {one_line(error)}") from error
+        raise UsageError(f"expected a picture at {path}, found: {in_place_of(path) or _unread(error)}") from error
     if found is None:
         raise UsageError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
     return found

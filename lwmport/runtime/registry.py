@@ -79,6 +79,66 @@ _OURS: Final = {
             aliases=("ov",),
         ),
         RunnerSpec(
+            name="emulate:float16",
+            title="an emulation of float16, sums in float32 on the CPU (a forecast, not a device's result)",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.emulated.runner:open_float16",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+            device=True,
+            precision="float16",
+        ),
+        RunnerSpec(
+            name="emulate:float16-sums",
+            title="an emulation of float16, sums in float16 on the CPU (a forecast, not a device's result)",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.emulated.runner:open_float16_sums",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+            device=True,
+            precision="float16",
+        ),
+        RunnerSpec(
+            name="emulate:bfloat16",
+            title="an emulation of bfloat16, sums in float32 on the CPU (a forecast, not a device's result)",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.emulated.runner:open_bfloat16",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+            device=True,
+            precision="bfloat16",
+        ),
+        RunnerSpec(
+            name="emulate:int8",
+            title="an emulation of products of 8 bits on the CPU (a forecast, not a device's result)",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.emulated.runner:open_int8",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+            device=True,
+            precision="a8-tensor",
+        ),
+        RunnerSpec(
+            name="emulate:ascend",
+            title="an emulation of an Ascend NPU in mixed float16 on the CPU (a forecast, not a device's result)",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.emulated.runner:open_ascend",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+            device=True,
+            precision="float16",
+        ),
+        RunnerSpec(
+            name="emulate:aipu",
+            title="an emulation of a Zhouyi NPU in 8 bits on the CPU (a forecast, not a device's result)",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.emulated.runner:open_aipu",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+            device=True,
+            precision="a8-tensor",
+        ),
+        RunnerSpec(
             name="ascend",
             title="an Ascend NPU, by ais_bench or pyACL",
             suffixes=(".om",),
@@ -215,6 +275,11 @@ def check_takes(name: str, suffix: str) -> None:
         PortError: the runner is another package's, and cannot be used.
     """
     _check_suffix(RUNNERS[name], suffix, f"{suffix} files")
+
+
+def precision_of(name: str | None) -> str:
+    """Return the precision that the runner of a name computes in whatever the model says; empty if it does not."""
+    return "" if name is None else RUNNERS[name].precision
 
 
 def _check_suffix(spec: RunnerSpec, suffix: str, found: str) -> None:

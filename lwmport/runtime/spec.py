@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from lwmport.errors import UsageError
 from lwmport.registry import load
 from lwmport.runtime.needs import Need
 from lwmport.types import Runner, Signature
+
+MOST_THREADS: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,11 @@ class RunnerContext:
     options: Path | None = None
     session: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse threads that no machine has processors for: runtimes start them all, which takes gigabytes."""
+        if self.threads > MOST_THREADS:
+            raise UsageError(f"expected at most {MOST_THREADS:,} threads, found {self.threads:,}")
+
 
 Opener: TypeAlias = Callable[[Path, RunnerContext], Runner]
 
@@ -51,6 +59,8 @@ class RunnerSpec:
         numbered: whether `RunnerContext.device` chooses one of several devices.
         risk: what a model of an unknown sender could do. Such a model is then not run. Empty if it can do nothing.
         bundled: whether the ``verify.py`` of a bundle has it too, under the same name.
+        precision: the precision that it computes in, whose tolerance counts where it is coarser than the model's own;
+            empty where it computes as the model says.
     """
 
     name: str
@@ -64,6 +74,7 @@ class RunnerSpec:
     risk: str = ""
     bundled: bool = False
     aliases: tuple[str, ...] = ()
+    precision: str = ""
 
     def why_not(self) -> str:
         """Return in one line what is missing here and what to do, or an empty text. No runtime is imported."""

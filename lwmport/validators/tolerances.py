@@ -61,6 +61,11 @@ ALL: Final[Mapping[str, Tolerance]] = MappingProxyType({**DEFAULTS, **ROUNDED})
 """Every precision, finest first."""
 
 
+def coarsest(*precisions: str) -> str:
+    """Return the precision out of several whose tolerances are the widest; an empty one counts for nothing."""
+    return max(filter(None, precisions), key=list(ALL).index)
+
+
 def tolerance_for(rows: Tolerances, spec: TensorSpec, precision: str = "float32") -> Tolerance:
     """Return the tolerance of one output: exact for integers, else its row, its family's, or its precision's default.
 

@@ -27,7 +27,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "convert --component ": tuple(NAMES),
     "convert --component VQGAN-": ("vqgan-decoder", "vqgan-encoder"),
     "convert --to ": tuple(CONVERTERS),
-    "convert --to HF --dialect ": ("gptq", "hf", "mindie"),
+    "convert --to HF --dialect ": ("awq", "gptq", "hf", "mindie"),
     "port --target Zhouyi --dialect ": ("aipu",),
     "port --target ": tuple(TARGETS),
     "port --target DCU --soc GFX93": ("gfx936",),

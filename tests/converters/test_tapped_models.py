@@ -238,5 +238,5 @@ def test_a_component_without_weights_has_its_taps_too() -> None:
 
 def test_which_dialects_have_taps() -> None:
     without = {name for name, dialect in EVERY.items() if not can_tap(dialect)}
-    assert without == {"gguf", "gptq", "graphdef", "hf", "mindie", "tf2onnx"}
+    assert without == {"awq", "gguf", "gptq", "graphdef", "hf", "mindie", "tf2onnx"}
     assert {EVERY[name].format for name in EVERY.keys() - without} == set(FORMATS)

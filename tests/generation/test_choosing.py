@@ -1,6 +1,7 @@
 """How a token is chosen: the order of what is left out, and draws by seed, step and row."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from lwmport.errors import UsageError
 from lwmport.generation.choosing import Choosing, chosen, draw_by_seed
 from lwmport.generation.draws import gumbel
+from lwmport.pipeline.compile.run import CompileRequest
+from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.types import Array
 
 LOGITS = np.log(np.asarray([[0.1, 0.4, 0.3, 0.2]], np.float32))
@@ -93,3 +96,14 @@ def test_the_numbers_are_these_on_every_machine() -> None:
 def test_a_number_out_of_its_range_is_one_line(fields: dict[str, float], found: str) -> None:
     with pytest.raises(UsageError, match=found):
         Choosing(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+def test_a_scale_of_guidance_is_a_number(scale: float) -> None:
+    with pytest.raises(UsageError, match="expected a finite number as guidance"):
+        GenerateRequest(model=Path("m"), prompt=Path("p.npz"), out=Path("o.npz"), new_tokens=1, cfg_scale=scale)
+
+
+def test_a_bound_that_is_no_number_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected --lossy as decibels of 0 or more, found nan"):
+        CompileRequest(artifact=Path("m.onnx"), target="cpu", fastest=True, lossy=float("nan"))

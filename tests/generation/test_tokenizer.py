@@ -46,8 +46,10 @@ def test_special_tokens_are_not_part_of_a_text(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("tokenizer.json", None, r"expected tokenizer.json in .*, found none"),
+        ("tokenizer.json", None, r"expected tokenizer.json or tokenizer.model in .*, found none"),
         ("tokenizer.json", "{}", "expected a tokenizer in"),
+        ("tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid", "found: a Git LFS pointer instead"),
+        ("tokenizer_config.json", "<!DOCTYPE html>", "found: a web page instead"),
         ("tokenizer_config.json", "{", "expected JSON in"),
         ("tokenizer_config.json", "[]", "expected an object in .*, found list"),
         ("tokenizer_config.json", '{"eos_token": "<none>"}', "expected the eos_token '<none>'"),

@@ -1,5 +1,6 @@
 """What is fed to a session, and which tokens come of it: guidance, forced tokens, ends."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from lwmport.errors import UsageError
 from lwmport.generation.choosing import Choosing
-from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.models.spec import GenerationMode
 from lwmport.types import Array
 
@@ -85,6 +86,13 @@ def test_the_same_seed_gives_the_same_tokens() -> None:
     found = [run(Scripted(logits=[[0.0] * 50]), PROMPT, count=8, mode=TEXT, choosing=choosing) for _ in range(2)]
     assert found[0] == found[1]
     assert len(set(found[0][0])) > 1
+
+
+def test_tokens_that_would_not_fit_are_refused_before_any_is_made() -> None:
+    check_room(SimpleNamespace(limit=10), 8, 3)
+    check_room(SimpleNamespace(limit=None), 8, 10**9)
+    with pytest.raises(UsageError, match=r"expected at most 10 tokens .*, found a prompt of 8 and 4 new ones"):
+        check_room(SimpleNamespace(limit=10), 8, 4)
 
 
 def test_what_cannot_be_is_one_line() -> None:

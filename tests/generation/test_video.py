@@ -1,12 +1,13 @@
 """Frames of a video, from a file or from its bytes alone."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lwmport.errors import UsageError
-from lwmport.generation.video import frames_of, write_video
+from lwmport.generation.video import frames_of, is_marked, write_video
 
 pytest.importorskip("av", reason="PyAV is not installed")
 
@@ -50,3 +51,20 @@ def test_reading_ends_where_nobody_waits(video: Path) -> None:
     with pytest.raises(InterruptedError):
         frames_of(video, 2, watch=watch)
     assert len(seen) == 3
+
+
+def test_a_video_of_ours_is_known_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    write_video(tmp_path / "ours.mp4", np.zeros((2, 16, 16, 3), np.uint8), 4)
+    assert is_marked(tmp_path / "ours.mp4")
+    (tmp_path / "other.mp4").write_bytes(b"another's")
+    assert not is_marked(tmp_path / "other.mp4")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="it is a pipe or a device"):
+        frames_of(tmp_path / "pipe", 2)
+
+
+def test_a_file_that_names_others_is_no_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "ours.mp4", np.zeros((2, 16, 16, 3), np.uint8), 4)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile ours.mp4\n")
+    with pytest.raises(UsageError, match="expected a video at"):
+        frames_of(tmp_path / "list.mp4", 2)

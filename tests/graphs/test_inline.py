@@ -6,7 +6,7 @@ import numpy as np
 from jax.extend import core
 
 from lwmport.graphs.inline import inline
-from lwmport.graphs.simplify import CALLS
+from lwmport.models.calls import CALLS
 from lwmport.models.composites import basic as composites
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)

@@ -11,7 +11,8 @@ from jax.extend import core
 
 from lwmport.graphs import simplify as module
 from lwmport.graphs.atoms import composite_name
-from lwmport.graphs.simplify import CALLS, simplify
+from lwmport.graphs.simplify import simplify
+from lwmport.models.calls import CALLS
 from lwmport.models.composites import basic as composites
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)

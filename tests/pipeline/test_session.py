@@ -169,6 +169,52 @@ def test_a_fork_goes_on_by_itself(
     assert fork.length == session.length
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("padding", [0, PADDING], ids=["no padding", "padding"])
+def test_tokens_that_are_dropped_leave_no_trace(
+    case: str, padding: int, folder: Callable[[str], Path], tokens: Array, mask: Array
+) -> None:
+    rows = slice(1) if padding == 0 and "any length" in case else slice(None)
+    mask = mask if padding else np.ones_like(mask)
+    tokens, mask = tokens[rows], mask[rows]
+    session, wanted = (lwmport.Session(folder(case)) for _ in range(2))
+    every = stepped(wanted, tokens, mask, 5)
+    session.prefill(tokens[:, :9], mask[:, :9])
+    fork = session.fork()
+    for place in range(9, 12):
+        session.step((tokens[:, place : place + 1] + 1) % 48)
+    session.truncate(7)
+    fork.truncate(8)
+    assert (session.length, fork.length) == (7, 8)
+    found = [session.step(tokens[:, place : place + 1])["logits"] for place in range(7, TOKENS)]
+    other = [fork.step(tokens[:, place : place + 1])["logits"] for place in range(8, TOKENS)]
+    np.testing.assert_allclose(np.concatenate(found, axis=1), every[:, 7:], atol=2e-2 if "16" in case else 1e-4)
+    np.testing.assert_allclose(np.concatenate(other, axis=1), every[:, 8:], atol=2e-2 if "16" in case else 1e-4)
+
+
+def test_tokens_that_are_not_held_cannot_be_kept(folder: Callable[[str], Path], tokens: Array, mask: Array) -> None:
+    session = lwmport.Session(folder(next(iter(CASES))))
+    session.prefill(tokens, mask)
+    for length in (PADDING, TOKENS + 1):
+        with pytest.raises(UsageError, match=rf"expected a length from {PADDING + 1} to {TOKENS}, .* found {length}"):
+            session.truncate(length)
+
+
+def test_new_tokens_are_written_behind_those_that_are_held(folder: Callable[[str], Path], tokens: Array) -> None:
+    session = lwmport.Session(folder(next(iter(CASES))))
+    session.prefill(tokens[:1, :5])
+    room = session._held.room
+    for place in range(5, 9):
+        session.step(tokens[:1, place : place + 1])
+    assert session._held.room is room
+    assert room.slots > 9
+    fork = session.fork()
+    fork.step(tokens[:1, 9:10])
+    assert fork._held.room is room
+    session.step(tokens[:1, 9:10])
+    assert session._held.room is not room
+
+
 @pytest.mark.parametrize("case", ["any length, ONNX Runtime", "a pair of any batch, LiteRT"])
 def test_each_prefill_may_have_another_batch(
     case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array

@@ -117,7 +117,7 @@ def test_a_runner_has_all_that_the_protocol_names(opened: tuple[Runner, Made]) -
     for name in ("inputs", "notes", "outputs"):
         assert isinstance(getattr(runner, name), tuple)
     assert isinstance(runner.name, str)
-    assert runner.streamed is False
+    assert runner.streamed is ("a forecast" in runner.name), "a forecast is not timed"
 
 
 def test_a_runner_refuses_inputs_that_do_not_fit(opened: tuple[Runner, Made]) -> None:
@@ -248,3 +248,8 @@ def test_to_install_a_package_changes_no_verdict() -> None:
     assert runner_for(Path("model.onnx")).name == "onnxruntime"
     assert [spec.name for spec in takers(".onnx")][-1] == "onnx-reference"
     assert runner_for(Path("model.onnx2")).name == "onnx-reference", "what none of ours takes"
+
+
+def test_threads_that_no_machine_has_are_refused_before_they_are_started() -> None:
+    with pytest.raises(UsageError, match="expected at most 1,024 threads, found 100,000"):
+        RunnerContext(threads=100_000)

@@ -439,6 +439,45 @@ LAST_INDEX = one("ArgMax", axis=1, select_last_index=1)
 PASSES_BF16 = dtype_of_input(BFLOAT)
 BIG_WEIGHTS = Case(weights_of_gib(60), weights_of_gib(4))
 
+
+def pair(
+    reader: str = "Conv", *, scales: int = 1, own: bool = False, dtype: type = np.float32, partner: str = "s z"
+) -> Build:
+    """Return a model whose reader has rounded values in front, and weights with ``scales`` scales."""
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", f"q {partner}", "d")]
+    nodes += [node("QuantizeLinear", "w ws wz", "wq", axis=0), node("DequantizeLinear", "wq ws wz", "wd", axis=0)]
+    nodes += [node(reader, "d wd" if reader != "Relu" else "d", "y")]
+    if own:
+        nodes = [node("DequantizeLinear", "wq ws wz", "wd", axis=0), node(reader, "x wd", "y")]
+    shape = (4, 4, 1, 1) if reader == "Conv" else (4, 4)
+    sizes = () if scales == 1 else (scales,)
+    of_weights = {"ws": np.ones(sizes, np.float32), "wz": np.zeros(sizes, np.int8)}
+    given = {
+        "s": np.ones((), np.float32),
+        "z": np.zeros((), np.int8),
+        "zs": np.zeros(1, np.int8),
+        "two": np.full((), 2, np.float32),
+    }
+    weights = {"wq": np.ones(shape, np.int8)} if own else {"w": np.ones(shape, dtype)}
+    return built(model(nodes, constants={**given, **of_weights, **weights}))
+
+
+def nbits(operands: str = "x b s", *, bits: int = 4, zeros: tuple[int, ...] = (4,), block: int = 16) -> Build:
+    """Return a product with packed weights [4, 2 * 16]; ``zeros`` is the shape of its zero points."""
+    constants = {
+        "b": np.zeros((4, 32 // block, block * bits // 8), np.uint8),
+        "s": np.ones((4, 32 // block), np.float32),
+        "z": np.zeros(zeros, np.uint8),
+        "c": np.zeros(4, np.float32),
+    }
+    made = node("MatMulNBits", operands, "y", domain="com.microsoft", K=32, N=4, bits=bits, block_size=block)
+    return built(model([made], [value("x", [2, 32])], constants=constants, com__microsoft=1))
+
+
+def ascend_quant(**attributes: Any) -> Build:
+    return one("AscendQuant", "x", **{"scale": 2.0, "offset": 0.0, **attributes})
+
+
 CASES: dict[str, Case] = {
     "A01": Case(one("Relu", opset=19), one("Relu", opset=18)),
     "A02": Case(built(model([node("Gelu", "x", "y", domain="com.microsoft")], com__microsoft=1)), RELU),
@@ -482,6 +521,9 @@ CASES: dict[str, Case] = {
     "A32": Case(masked(np.nan), masked(0.0)),
     "A33": Case(built(cyclic), RELU),
     "A36": Case(built(model([node("Relu", "x", "y")], ai__onnx__ml=2)), RELU),
+    "A37": Case(pair(scales=4), RELU),
+    "A38": Case(pair("MatMul", scales=4), pair("MatMul")),
+    "A39": Case(ascend_quant(scale=2), ascend_quant()),
     "A34": Case(rms_norm(), RELU, {"chip": "Ascend310B1"}),
     "A35": Case(rms_norm(epsilon=1e-5), rms_norm(epsilon=1e-6)),
     "Z01": Case(one("Relu", inputs=[value("x", ["n", 4])]), RELU),
@@ -523,6 +565,7 @@ CASES: dict[str, Case] = {
     "Z32": Case(one("DeformConv", "x", "w", "o", inputs=DEFORMED, opset=19), RELU),
     "Z33": Case(resize("half_pixel", sizes=(2, 1, 2, 2)), resize("half_pixel")),
     "Z34": Case(windowed(left_window_size=2), windowed(left_window_size=-1)),
+    "Z35": Case(pair(), pair(own=True)),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),
@@ -560,6 +603,9 @@ CASES: dict[str, Case] = {
     "M20": Case(of_2_gib, RELU),
     "M21": Case(built(cyclic), RELU),
     "M22": Case(frozen(), RELU),
+    "M23": Case(nbits(bits=8), nbits()),
+    "M24": Case(nbits("x b s z - c"), nbits("x b s z")),
+    "M25": Case(pair(partner="s zs"), pair()),
     "P01": Case(one("Relu", opset=99), one("Relu", opset=21)),
     "P02": Case(one("Swish", opset=21), one("Swish", opset=24)),
     "P03": Case(built(model([node("Own", "x", "y", domain="own")], own=1)), built(functional)),

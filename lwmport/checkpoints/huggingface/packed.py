@@ -18,6 +18,7 @@ from lwmport.types import Array
 
 COMPRESSED: Final = "compressed-tensors"
 GPTQ: Final = "gptq"
+AWQ: Final = "awq"
 MINDIE: Final = "mindie"
 MINDIE_FILE: Final = "quant_model_weight_{}.safetensors"
 MINDIE_DESCRIPTION: Final = "quant_model_description.json"
@@ -26,6 +27,7 @@ PARTS: Final = frozenset(
     [
         *("weight_packed", "weight_scale", "weight_zero_point", "weight_shape", "weight_offset"),
         *("qweight", "qzeros", "scales", "g_idx"),
+        *("input_scale", "input_offset", "quant_bias", "deq_scale"),
     ]
 )
 """How the names of tensors end that belong to a quantised matrix, beside ``weight``."""
@@ -68,6 +70,18 @@ class PackedFolder:
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise CheckpointError(f"{module}: expected tensors whose shapes fit each other, found: {error}") from error
 
+    def inputs(self, module: str) -> tuple[float, int] | None:
+        """Return scale and offset of what a matrix of MindIE is multiplied with; None where it is not rounded.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        name = f"{module}.input_scale"
+        if self.packing != MINDIE or name not in self.raw.specs:
+            return None
+        scale, offset = (self.raw.read(f"{module}.{part}") for part in ("input_scale", "input_offset"))
+        return float(scale[0]), int(offset[0])
+
     def others(self) -> list[str]:
         """Return the names of the tensors that are not quantised."""
         held = {f"{module}.weight" for module in self.quantised}
@@ -91,10 +105,11 @@ def packed_folder(folder: Path) -> PackedFolder | None:
     if not isinstance(told, dict):
         return None
     packing = told.get("quant_method")
-    if packing not in (COMPRESSED, GPTQ):
-        raise CheckpointError(f"expected weights quantised as {COMPRESSED} or {GPTQ}, found {packing!r} in {CONFIG}")
+    if packing not in (COMPRESSED, GPTQ, AWQ):
+        expected = f"expected weights quantised as {COMPRESSED}, {GPTQ} or {AWQ}"
+        raise CheckpointError(f"{expected}, found {packing!r} in {CONFIG}")
     raw = Checkpoint(folder, "hf", *in_files(folder))
-    end = ".qweight" if packing == GPTQ else ".weight_scale"
+    end = ".weight_scale" if packing == COMPRESSED else ".qweight"
     held = {name.removesuffix(end) for name in raw.specs if name.endswith(end)}
     return PackedFolder(packing=packing, told=told, raw=raw, quantised=tuple(sorted(held)))
 
@@ -127,18 +142,51 @@ def _gptq(folder: PackedFolder, module: str) -> Array:
     return found
 
 
+def _awq(folder: PackedFolder, module: str) -> Array:
+    """Return a matrix of AWQ: words along the outputs, the even ones of eight in front of the odd ones."""
+    told, read = folder.told, folder.raw.read
+    if told.get("version") != "gemm" or told.get("bits") != 4:
+        raise ValueError(f"version {told.get('version')!r} with {told.get('bits')!r} bits, not 'gemm' with 4")
+    codes, zeros = (_evens_first(read(f"{module}.{part}")).T.astype(np.float32) for part in ("qweight", "qzeros"))
+    return _by_groups(codes, read(f"{module}.scales").astype(np.float32).T, zeros, int(told["group_size"]))
+
+
+def _evens_first(words: Array) -> Array:
+    """Return the codes in words [rows, words]: output 2 n of eight is in nibble n, output 2 n + 1 in nibble n + 4."""
+    nibbles = _unpacked(words, 4).reshape(len(words), -1, 2, 4)
+    return np.ascontiguousarray(nibbles.swapaxes(2, 3)).reshape(len(words), -1)
+
+
 def _mindie(folder: PackedFolder, module: str) -> Array:
     """Return a matrix of MindIE: a scale and an offset for each output."""
     weight, offset, scale = (
         folder.raw.read(f"{module}.{part}") for part in ("weight", "weight_offset", "weight_scale")
     )
     found: Array = (weight.astype(np.float32) - offset) * scale
+    inputs = folder.inputs(module)
+    if inputs is not None:
+        _check_sums(folder, module, inputs, weight, scale)
     return found
+
+
+def _check_sums(folder: PackedFolder, module: str, inputs: tuple[float, int], weight: Array, scale: Array) -> None:
+    """Return if a product of codes, ``(x * weight + quant_bias) * deq_scale``, is that of the numbers they stand for.
+
+    Raises:
+        CheckpointError: it is another.
+    """
+    bias, packed = (folder.raw.read(f"{module}.{part}") for part in ("quant_bias", "deq_scale"))
+    factors = packed.astype(np.uint64).astype(np.uint32).view(np.float32)
+    if not np.array_equal(bias, -inputs[1] * weight.astype(np.int64).sum(axis=1)):
+        raise CheckpointError(f"{module}: expected a quant_bias for the input_offset {inputs[1]}, found another")
+    if not np.array_equal(factors, np.float32(inputs[0]) * scale[:, 0]):
+        raise CheckpointError(f"{module}: expected input_scale * weight_scale in deq_scale, found other factors")
 
 
 _MATRICES: Final[Mapping[str, Callable[[PackedFolder, str], Array]]] = {
     COMPRESSED: _compressed,
     GPTQ: _gptq,
+    AWQ: _awq,
     MINDIE: _mindie,
 }
 

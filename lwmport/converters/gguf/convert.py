@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from lwmport.checkpoints.block_workers import block_workers
 from lwmport.checkpoints.gguf_model import SEED
 from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.checkpoints.writers.safetensors_folder import checked_pieces
@@ -115,7 +116,7 @@ def _file_type(weights: Weights, written: list[GgufItem]) -> int:
 def _write(path: Path, front: bytes, written: list[GgufItem], progress: Progress) -> str:
     """Return the digest of the file that was written, empty where an earlier run has."""
     total, done = sum(item.spec.nbytes for item in written), 0
-    with new_stream(path, front.decode("latin-1")) as file:
+    with block_workers(), new_stream(path, front.decode("latin-1")) as file:
         file.write(front)
         file.align(ALIGNMENT)
         for item in written:

@@ -9,6 +9,7 @@ from lwmport.checkpoints.plain_json import read_object
 from lwmport.converters.gguf.vocabulary import TokenType, Vocabulary
 from lwmport.errors import ArtifactError, CheckpointError, UsageError, one_line
 from lwmport.extras import require
+from lwmport.instead import in_place_of
 from lwmport.small_files import read_small
 from lwmport.wire import Message
 
@@ -32,7 +33,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
         found = _from_model(file) if file.suffix == ".model" else _from_json(file)
         return replace(found, keys={**found.keys, **_template(file.parent)})
     except (ArtifactError, AttributeError, CheckpointError, KeyError, OSError, TypeError, ValueError) as error:
-        raise UsageError(f"expected a tokenizer at {file}, found: {one_line(error)}; {ADVICE}") from error
+        found_there = in_place_of(file) or one_line(error)
+        raise UsageError(f"expected a tokenizer at {file}, found: {found_there}; {ADVICE}") from error
 
 
 def _template(folder: Path) -> dict[str, str]:

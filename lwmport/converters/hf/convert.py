@@ -38,7 +38,8 @@ def convert(component: Component, weights: Weights, dialect: Dialect, out: Path,
     dtype = weights.scheme.computed if isinstance(weights, StoredWeights) else tensors[0].spec.dtype
     folder = out / f"{component.name}.hf"
     folder.mkdir(exist_ok=True)
-    written = _write(tensors, folder, packing, progress)
+    kind = weights.scheme.name if isinstance(weights, StoredWeights) else ""
+    written = _write(tensors, folder, packing.weights.format(kind) if packing is not None else "", progress)
     texts = marked(family.documents(config, dtype), of_source(weights.source), weights.source)
     if packing is not None and isinstance(weights, StoredWeights):
         texts = _told(texts, packing, _folder(family, config, weights, tensors))
@@ -61,9 +62,9 @@ def convert(component: Component, weights: Weights, dialect: Dialect, out: Path,
     )
 
 
-def _write(tensors: Sequence[Item], folder: Path, packing: Format | None, progress: Progress) -> dict[Path, str]:
+def _write(tensors: Sequence[Item], folder: Path, one: str, progress: Progress) -> dict[Path, str]:
+    """Write tensors into the file ``one``, or into the usual ones."""
     total = sum(item.spec.nbytes for item in tensors)
-    one = packing.weights if packing is not None else ""
     return write_sharded(
         tensors,
         folder,

@@ -1,7 +1,8 @@
 """Quantised matrices in the tensors and the words that readers of Hugging Face folders have for them.
 
 What each function writes is what its readers document: compressed-tensors 0.20 (vllm-project, pack_quantized and
-naive_quantized), AutoGPTQ 0.7 and GPTQModel, MindIE 1.0 to 2.3 (mindie_llm0289).
+naive_quantized), AutoGPTQ 0.7 and GPTQModel, AutoAWQ 0.2 ("gemm"), MindIE 1.0 to 2.3
+(mindie_llm0289).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.checkpoints.writers.safetensors_folder import Item
 from lwmport.quantise.rounding import middle
 from lwmport.registry import Registry
-from lwmport.types import Array, Scheme, WeightSpec
+from lwmport.types import Array, Levels, Scheme, WeightSpec
 
 WORD: Final = 32
 """Bits of a word that holds several codes, the first of them in its lowest bits."""
@@ -30,6 +31,7 @@ class PackedMatrix:
         codes: uint8, or int8 with the zero point 0, [outputs, inputs].
         scales: [outputs, groups].
         zeros: zero points, uint8 [outputs, groups]; None where all are `lwmport.quantise.rounding.middle`.
+        inputs: what it is multiplied with is rounded to these numbers; None where readers are not told any.
     """
 
     name: str
@@ -37,6 +39,7 @@ class PackedMatrix:
     codes: Lazy
     scales: Lazy
     zeros: Lazy | None
+    inputs: Levels | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,7 +76,7 @@ class Format:
         pack: makes tensors of a matrix.
         config: returns what ``config.json`` says beside the model, of a folder.
         files: returns the name and content of more files, of a folder.
-        weights: the name of the one file that holds all tensors; empty for the usual ones.
+        weights: the name of the one file that holds all tensors, ``{}`` for the kind; empty for the usual ones.
     """
 
     pack: Packer
@@ -87,6 +90,7 @@ FORMATS: Final = Registry(
     {
         "compressed-tensors": "lwmport.converters.hf.compressed_tensors:FORMAT",
         "gptq": "lwmport.converters.hf.gptq:FORMAT",
+        "awq": "lwmport.converters.hf.awq:FORMAT",
         "mindie": "lwmport.converters.hf.mindie:FORMAT",
     },
 )

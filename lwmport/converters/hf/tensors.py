@@ -62,6 +62,7 @@ def _matrix(weights: StoredWeights, written: str, name: str, there: HfName, head
         codes=part(""),
         scales=part("/scales"),
         zeros=None if scheme.symmetric else part("/zero_points"),
+        inputs=weights.inputs.get(name),
     )
 
 

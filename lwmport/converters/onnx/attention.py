@@ -15,6 +15,7 @@ from lwmport.converters.onnx.heads import BESIDE, bind_merged, merged, merged_sh
 from lwmport.graphs.atoms import composite_attributes, shape_of
 from lwmport.graphs.blockwise import attention_operands, in_blocks
 from lwmport.graphs.simplify import simplify
+from lwmport.types import ROOM
 
 MICROSOFT: Final = "com.microsoft"
 MASKED: Final = float(np.finfo(np.float32).min)
@@ -31,6 +32,7 @@ def group_query_attention(e: Emitter, equation: Any) -> None:
     """
     query, _, _, past, _, mask = attention_operands(equation)
     batch, _, length, _ = shape_of(query)
+    e.graph.metadata.update([ROOM])
 
     def condition() -> ir.Value:
         return _and(e, _unpadded(e, mask), _one_at_a_time(e, (batch, shape_of(past)[2], length)))

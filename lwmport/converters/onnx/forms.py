@@ -166,6 +166,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),
     "RotaryEmbedding": Form(rule=rotary.rotary_embedding, since=23),
     "com.microsoft.GatherBlockQuantized": Form(rule=quantised.gather_block_quantized, since=13),
+    "MatMulNBits:4": Form(rule=quantised.four_bits_or_dequantised, since=13),
     "com.microsoft.MatMulNBits": Form(rule=quantised.matmul_nbits, since=13),
     "AveragePool": Form(rule=average_pool, since=7),
     "DequantizeLinear*MatMul": Form(rule=quantised.dequantised_matmul, since=21),

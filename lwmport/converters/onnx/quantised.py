@@ -20,6 +20,7 @@ from lwmport.quantise.rounding import middle
 from lwmport.types import Dim
 
 MICROSOFT: Final = "com.microsoft"
+FOUR: Final = 4
 
 LEVELS: Final = {0: 1, 8: 4}
 """Bits that activations are rounded to (0 for none) -> ``accuracy_level`` of MatMulNBits: float32, or int8 by blocks.
@@ -30,12 +31,27 @@ ONNX Runtime computes in float32 at all levels but 4. A level of 0 would leave t
 
 def matmul_nbits(e: Emitter, equation: Any) -> None:
     """Emit MatMulNBits: blocks [outputs, groups, bytes], scales [outputs, groups], zero points packed to bytes."""
+    _matmul_nbits(e, equation, flat=False)
+
+
+def four_bits_or_dequantised(e: Emitter, equation: Any) -> None:
+    """Emit what MIGraphX reads: MatMulNBits of 4 bits, with zero points of one axis; DequantizeLinear of 8 bits.
+
+    Its parser throws at MatMulNBits of other bits, and at zero points of two axes (src/onnx/parse_matmulnbits.cpp).
+    """
+    if _found(e, equation.invars[1]).scheme.bits == FOUR:
+        _matmul_nbits(e, equation, flat=True)
+    else:
+        _dequantised(e, equation, block_of_one=False)
+
+
+def _matmul_nbits(e: Emitter, equation: Any, *, flat: bool) -> None:
     right, (out,) = equation.invars[1], equation.outvars
     found = _found(e, right)
     rows, shape = rows_of(e, equation)
     operands = [rows, parts.blocks(e, found), parts.scales(e, found, by_channel=True)]
     if not found.scheme.symmetric:
-        operands.append(parts.zero_bytes(e, found))
+        operands.append(parts.zero_bytes(e, found, flat=flat))
     inputs, outputs = (int(size) for size in right.aval.shape)
     attributes = {
         "K": inputs,
@@ -53,11 +69,18 @@ def dequantised_matmul(e: Emitter, equation: Any) -> None:
 
     ONNX Runtime makes MatMulNBits of the two where the blocks lie along the first axis, and of no other form.
     """
+    _dequantised(e, equation, block_of_one=True)
+
+
+def _dequantised(e: Emitter, equation: Any, *, block_of_one: bool) -> None:
+    """Emit the two; without ``block_of_one`` a column of one group has a scale of its own, as MIGraphX asks for."""
     right, (out,) = equation.invars[1], equation.outvars
     found = _found(e, right)
     rows, shape = rows_of(e, equation)
-    operands = [parts.codes(e, found), parts.scales(e, found), parts.zero_points(e, found)]
-    attributes = {"axis": int(found.scheme.channel == 0), "block_size": found.scheme.group}
+    axis = int(found.scheme.channel == 0)
+    flat = not block_of_one and e.packed.specs[f"{found.name}/scales"].shape[axis] == 1
+    operands = [parts.codes(e, found), parts.scales(e, found, flat=flat), parts.zero_points(e, found, flat=flat)]
+    attributes = {"axis": 1 - axis} if flat else {"axis": axis, "block_size": found.scheme.group}
     own = right.aval.shape[::-1] if found.turned else right.aval.shape
     matrix = e.graph.node(
         "DequantizeLinear", [value for value in operands if value is not None], own, out.aval.dtype, attributes

@@ -1,5 +1,6 @@
 """The constants that a weight of integers becomes: codes or blocks, scales, zero points; each promised once."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -55,14 +56,19 @@ def codes(e: Emitter, found: Quantised) -> ir.Value:
 
 
 def kernel(e: Emitter, found: Quantised, order: Order, shape: Sequence[int]) -> ir.Value:
-    """Emit DequantizeLinear of a kernel in an axis order: int8, with a scale for each output channel."""
-    axis = order.index(len(order) - 1)
+    """Emit DequantizeLinear of a kernel in an axis order: int8, with a scale for each output channel.
+
+    Of a kernel whose values are stored QuantizeLinear makes the codes.
+    """
+    attributes = {"axis": order.index(len(order) - 1)}
+    channels = (shape[attributes["axis"]],)
     turned = lambda: e.packed.read(found.name).transpose(order)  # noqa: E731 - a promise, kept by the writer
-    operands = [
-        e.part(found.name, "", shape, np.dtype(found.scheme.dtype), turned, ("codes", order)),
-        _grid(e, found, "scales", (shape[axis],), np.ravel),
-    ]
-    return e.graph.node("DequantizeLinear", operands, shape, found.scheme.computed, {"axis": axis})
+    stored = e.part(found.name, "", shape, np.dtype(found.scheme.dtype), turned, ("codes", order))
+    grid = [_grid(e, found, "scales", channels, np.ravel)]
+    if found.scheme.dtype == found.scheme.computed:
+        grid.append(e.graph.constant(np.zeros(channels, np.int8), "zero_point"))
+        stored = e.graph.node("QuantizeLinear", [stored, *grid], shape, np.dtype(np.int8), attributes)
+    return e.graph.node("DequantizeLinear", [stored, *grid], shape, found.scheme.computed, attributes)
 
 
 def bias(e: Emitter, atom: Any, channels: int) -> ir.Value | None:
@@ -78,31 +84,39 @@ def bias(e: Emitter, atom: Any, channels: int) -> ir.Value | None:
     return e.graph.node("DequantizeLinear", operands, (channels,), atom.aval.dtype, {"axis": 0})
 
 
-def scales(e: Emitter, found: Quantised, *, by_channel: bool = False) -> ir.Value:
-    """Return the scales, in the order of the codes or [channels, groups]."""
-    return _grid(e, found, "scales", *_layout(e, found, by_channel=by_channel))
+def scales(e: Emitter, found: Quantised, *, by_channel: bool = False, flat: bool = False) -> ir.Value:
+    """Return the scales, in the order of the codes, [channels, groups], or behind each other."""
+    shape, turn = _layout(e, found, by_channel=by_channel)
+    return _grid(e, found, "scales", (math.prod(shape),), np.ravel) if flat else _grid(e, found, "scales", shape, turn)
 
 
-def zero_points(e: Emitter, found: Quantised) -> ir.Value | None:
-    """Return the zero points in the order of the codes, with as many bits; None where codes are symmetric."""
+def zero_points(e: Emitter, found: Quantised, *, flat: bool = False) -> ir.Value | None:
+    """Return the zero points as `scales` has them, with as many bits as codes; None where codes are symmetric."""
     if found.scheme.symmetric:
         return None
     shape, kind = e.packed.specs[f"{found.name}/zero_points"].shape, dtype_of(f"uint{found.scheme.bits}")
+    shape = (math.prod(shape),) if flat else shape
 
-    def flat(zeros: Array) -> Array:
+    def bits(zeros: Array) -> Array:
         return packed(zeros.reshape(-1), found.scheme.bits).reshape(-1 if found.scheme.bits < 8 else shape)
 
-    return _grid(e, found, "zero_points", shape, flat, kind)
+    return _grid(e, found, "zero_points", shape, bits, kind)
 
 
-def zero_bytes(e: Emitter, found: Quantised) -> ir.Value:
-    """Return the zero points of each channel packed to bytes; those of symmetric codes, which are all the same, too."""
+def zero_bytes(e: Emitter, found: Quantised, *, flat: bool = False) -> ir.Value:
+    """Return the zero points of each channel packed to bytes; those of symmetric codes, which are all the same, too.
+
+    They are [channels, bytes], or all of them behind each other.
+    """
     bits, ((channels, groups), turn) = found.scheme.bits, _layout(e, found, by_channel=True)
     if found.scheme.symmetric:
         middles = np.full((channels, groups), middle(bits), np.uint8)
         return e.graph.constant(packed(middles, bits), f"{found.name}/zero_points")
-    shape = (channels, -(-groups * bits // 8))
-    return _grid(e, found, "zero_points", shape, lambda zeros: packed(turn(zeros), bits), np.dtype(np.uint8))
+    size = -(-groups * bits // 8)
+    shape = (channels * size,) if flat else (channels, size)
+    return _grid(
+        e, found, "zero_points", shape, lambda zeros: packed(turn(zeros), bits).reshape(shape), np.dtype(np.uint8)
+    )
 
 
 def signed_bits(codes: Array, bits: int) -> Array:

@@ -14,6 +14,7 @@ from lwmport.models.attention.blocks import AttentionPlan
 from lwmport.models.attention.causal import plan_for
 from lwmport.models.llama import signatures as llama_signatures
 from lwmport.models.llama.config import LlamaConfig, VisionLlamaConfig
+from lwmport.models.llama.folds import folds_of
 from lwmport.models.llama.signatures import DYNAMIC, Lengths
 from lwmport.models.llama.text import Caches, Llama
 from lwmport.models.llama.vision import VisionLlama
@@ -80,6 +81,7 @@ def component(
         config=config.to_json(),
         apply=apply,
         phases=phases,
+        folds=folds_of(config, weights, values=phases == BOTH),
     )
 
 

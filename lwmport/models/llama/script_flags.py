@@ -72,6 +72,12 @@ _CONVERT: Final[Flags] = {
     "vqgan_checkpoint": left_out("it is another model: lwmport convert --component vqgan --checkpoint FILE"),
 }
 
+_ASSEMBLE: Final[Flags] = {
+    **_CONVERT,
+    "load_checkpoint": renamed("--language"),
+    "vqgan_checkpoint": renamed("--pictures"),
+}
+
 _GENERATE: Final[Flags] = {
     **{name: left_out(_MODEL) for name in (*_LOADED, "tokenizer")},
     "mesh_dim": left_out(_MESH),
@@ -81,6 +87,7 @@ _GENERATE: Final[Flags] = {
 FLAGS: Final[Mapping[str, Flags]] = {
     "convert": _CONVERT,
     "port": _CONVERT,
+    "assemble": _ASSEMBLE,
     "chat": {
         **{name: left_out(_MODEL) for name in (*_LOADED, "tokenizer")},
         "mesh_dim": left_out(_MESH),
@@ -117,5 +124,5 @@ def flag_of(command: str, name: str) -> ScriptFlag | None:
     if flags and dot and group == "jax_distributed":
         return left_out(_PROCESSES)
     if flags and dot and group == "llama":
-        return field_flag(field) if flags is _CONVERT else left_out(_MODEL)
+        return field_flag(field) if flags in (_CONVERT, _ASSEMBLE) else left_out(_MODEL)
     return flags.get(name)

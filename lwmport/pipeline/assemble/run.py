@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -12,10 +12,12 @@ from typing import Final
 from lwmport import __version__, atomic, digest, disk, manifest, owned, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.generation import byte_tokenizer
+from lwmport.generation.piece_tokenizer import as_folder
 from lwmport.generation.tokenizer import FILES, Tokenizer
 from lwmport.manifest import Manifest
 from lwmport.pipeline.assemble import genai
 from lwmport.pipeline.assemble.fitting import check_fit, rows_of
+from lwmport.pipeline.assemble.making import Making, made_parts
 from lwmport.pipeline.assemble.package import (
     EMBED,
     FORMAT,
@@ -44,13 +46,15 @@ class AssembleRequest:
     """Parts that ``convert`` wrote, and a tokenizer.
 
     Attributes:
-        language: the folder of a whole language model.
+        language: the folder of a whole language model, or a checkpoint of one, which is converted first.
         out: the folder to make.
-        tokenizer: the folder of its tokenizer; None for one of bytes that is made here, for trials with seeded weights.
-        pictures: the folder of what turns pictures into codes and back, or of an image side; None for a model of text
-            alone.
+        tokenizer: the folder of its tokenizer, a ``tokenizer.model`` or a GGUF file; None for one of bytes that is
+            made here, for trials with seeded weights.
+        pictures: the folder of what turns pictures into codes and back, or of an image side, or a checkpoint of the
+            former; None for a model of text alone.
         embed: the folder of what turns tokens into embeddings, for a language model that takes those.
         engine: whose settings the folder gets too, one of `ENGINES`; None for nobody's.
+        making: how checkpoints are converted.
 
     Raises:
         UsageError: a field has another type, or there is no such engine.
@@ -62,6 +66,7 @@ class AssembleRequest:
     pictures: Path | None = None
     embed: Path | None = None
     engine: str | None = None
+    making: Making = field(default_factory=Making)
 
     def __post_init__(self) -> None:
         """Refuse other types and engines."""
@@ -79,21 +84,34 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
         UsageError: a tokenizer with other tokens than the model, or files of the user's in the way.
     """
     observer = observer or Silent()
-    folders = {LANGUAGE: request.language, PICTURES: request.pictures, EMBED: request.embed}
+    folders: dict[str, Path | None] = {LANGUAGE: request.language, PICTURES: request.pictures, EMBED: request.embed}
     given = {name: folder for name, folder in folders.items() if folder is not None}
+    with TemporaryDirectory() as trial:
+        source = _tokenizer(request.tokenizer, Path(trial))
+        tokenizer = Tokenizer(source)  # before hours of conversion
+        with made_parts(given, request.out, request.making, observer) as made:
+            _put_together(request, made, tokenizer, source, observer)
+    return open_package(request.out)
+
+
+def _tokenizer(given: Path | None, scratch: Path) -> Path:
+    """Return the folder of the tokenizer that is asked for, which may be written first."""
+    return byte_tokenizer.write(scratch) if given is None else as_folder(given, scratch)
+
+
+def _put_together(
+    request: AssembleRequest, given: Mapping[str, Path], tokenizer: Tokenizer, source: Path, observer: Observer
+) -> None:
+    """Write the folder of converted parts and the tokenizer in the folder ``source``, if they fit."""
     made = {name: (language_of if name == LANGUAGE else manifest.read)(folder) for name, folder in given.items()}
     check_fit(made, given)
-    with TemporaryDirectory() as trial:
-        source = request.tokenizer or byte_tokenizer.write(Path(trial) / "bytes")
-        tokenizer = Tokenizer(source)
-        _check_vocabulary(made, tokenizer, request.language, source)
-        if request.engine:
-            genai.check_taken(made, source, LANGUAGE)
-        parts = {name: (folder, _files(folder)) for name, folder in given.items()}
-        own = [name for name in FILES if (source / name).is_file()]
-        parts[TOKENIZER] = source, {name: digest.of_file(source / name) for name in own}
-        _write(request, made, tokenizer, parts, observer)
-    return open_package(request.out)
+    _check_vocabulary(made, tokenizer, given[LANGUAGE], source)
+    if request.engine:
+        genai.check_taken(made, source, LANGUAGE)
+    parts = {name: (folder, _files(folder)) for name, folder in given.items()}
+    own = [name for name in FILES if (source / name).is_file()]
+    parts[TOKENIZER] = source, {name: digest.of_file(source / name) for name in own}
+    _write(request, made, tokenizer, parts, observer)
 
 
 def _write(
@@ -151,13 +169,18 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _take(source: Path, target: Path, files: Mapping[str, str], observer: Observer) -> None:
-    """Link or copy files, smallest first."""
+    """Link or copy files that are as their digests say, smallest first."""
     missing = [name for name in files if not (source / name).is_file()]
     if missing:
         raise ArtifactError(f"expected {source / missing[0]}, which the manifest names, found none; convert it again")
     sizes = {name: (source / name).stat().st_size for name in files}
     done, total = 0, sum(sizes.values())
     for name in sorted(files, key=lambda name: sizes[name]):
+        if digest.of_file(source / name) != files[name]:
+            raise ArtifactError(
+                f"expected {source / name} as it was converted, found other bytes, of which the verdict says nothing; "
+                "convert it again"
+            )
         try:
             os.link(source / name, target / name, follow_symlinks=True)
         except OSError:

@@ -17,6 +17,7 @@ from lwmport.pipeline.validate.subject import Subject
 from lwmport.reports.bisection import Bisection
 from lwmport.runtime.pieces.opening import TITLES
 from lwmport.runtime.pieces.spec import Pieces
+from lwmport.runtime.registry import RUNNERS, precision_of
 from lwmport.types import Array, Status, TensorDiff
 from lwmport.wording import few
 
@@ -95,6 +96,8 @@ def _diffs(
 def _notes(seen: Seen, *, is_proven: bool, wrong: bool, strict: bool) -> Iterator[str]:
     """Yield what a reader must know beside the result."""
     found = seen.found
+    if seen.runner is not None and precision_of(seen.runner):
+        yield f"run in {RUNNERS[seen.runner].title}"
     yield f"operators are matched by the names of their outputs: {len(found.taps)} tensors are compared"
     if len(seen.chosen) < len(seen.run.all):
         case = seen.chosen[0].case or "the first sample"

@@ -148,7 +148,7 @@ def _searched(
         if not corresponds(lowering.pieces, file):
             raise UsageError(f"expected the operators that lwmport writes in {subject.path}, found others")
         observer.phase(f"{part.name}: run {subject.path.name} as a whole")
-        precision = subject.judged_in(judged_in(converted.family.options))
+        precision = subject.judged_in(judged_in(converted.family.options), request.runner)
         whole = run_whole(subject, run, precision, request.runner)
         changed = () if whole.left_out else changed_files([part], subject.path.parent)
         numbers = range(len(run.all)) if whole.left_out or request.strict else range(whole.case, whole.case + 1)

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, Final, TypeAlias
 
 from lwmport.errors import PortError
-from lwmport.graphs.module_paths import module_of
+from lwmport.models.module_paths import module_of
 from lwmport.models.specs import FAMILIES
 from lwmport.pipeline.compare.structure import Path, Structure
 from lwmport.reports.comparison.facts import Facts, Tensor, sizes_of

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from lwmport.graphs.atoms import is_literal
 from lwmport.graphs.cost import EquationCost, cost_of, name_of
-from lwmport.graphs.module_paths import module_of, module_paths
 from lwmport.graphs.program import Program
 from lwmport.graphs.trace import BATCH, trace
 from lwmport.models.families import resolve
+from lwmport.models.module_paths import module_of, module_paths
 from lwmport.models.options import Options
 from lwmport.pipeline.compare.kinds import kind_of
 from lwmport.pipeline.compare.sizes import chosen_sizes

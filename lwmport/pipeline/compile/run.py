@@ -1,5 +1,6 @@
 """Compiling artifacts for a target: one verdict each, its record beside what the compiler made."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -104,6 +105,8 @@ class CompileRequest:
                 )
         if self.rounds < 1:
             raise UsageError(f"expected at least 1 as --rounds, found {self.rounds}")
+        if self.lossy is not None and (math.isnan(self.lossy) or self.lossy < 0):
+            raise UsageError(f"expected --lossy as decibels of 0 or more, found {self.lossy:g}")
         if self.lossy is not None and self.precision is not None:
             raise UsageError("expected --lossy or --compile-precision with --fastest, found both; leave one out")
 

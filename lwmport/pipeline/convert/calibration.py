@@ -22,6 +22,9 @@ FACTORS: Final = tuple(1 - step / 20 for step in range(11))
 STEPS: Final = 255
 """Between the least and the largest of 256 numbers."""
 
+PAIRS: Final = "pairs"
+"""The table of schemes by which what comes out of a convolution stays a sum (`lwmport.models.schemes.ROUNDINGS`)."""
+
 ROUNDING: Final = "com.microsoft.MatMulNBits"
 """The form of a product that rounds what it multiplies."""
 
@@ -66,7 +69,8 @@ def check_products(components: Sequence[Component], options: Options, dialect: D
         if products:
             raise UnusedOptionError(
                 f"expected convolutions alone for --quantize {options.quantize} in the dialect {dialect.name!r}, found "
-                f"products such as that of {products[0]} in {component.name}; take the dialect ort",
+                f"products such as that of {products[0]} in {component.name}; take the dialect ort, or for Ascend "
+                "--to hf --dialect mindie",
                 "quantize",
             )
 
@@ -94,8 +98,9 @@ def ranges(
     levels = {name: levels_of(*ends) for name, ends in whole.items()}
     if options.method == "mse":
         levels = _least_error(component, weights, kernels, feeds, whole)
+    sums = options.rounding == PAIRS  # what comes out is not rounded
     return {
-        kernel: Rounded(inputs=levels[f"{kernel}/{INPUTS}"], outputs=levels[f"{kernel}/{OUTPUTS}"])
+        kernel: Rounded(inputs=levels[f"{kernel}/{INPUTS}"], outputs=None if sums else levels[f"{kernel}/{OUTPUTS}"])
         for kernel in kernels
     }
 

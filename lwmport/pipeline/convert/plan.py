@@ -54,7 +54,7 @@ SEEDED: Final = 80_000_000
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
 
-ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "gptq": 2.5e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
+ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "gptq": 2.5e6, "awq": 2.5e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
 """Method of quantisation, or kind of blocks -> values a second that two processors round by it; others as ``rtn``."""
 
 ROUNDING: Final = 100_000_000

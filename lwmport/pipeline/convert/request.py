@@ -22,6 +22,9 @@ from lwmport.requests import check_types
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import ADDED, Dialect, Status
 
+RECIPE: Final = "recipe.toml"
+"""The recipe that a budget has led to, beside the model."""
+
 SUFFIXES: Final = {"frozen_graph": ".pb"}
 """Format -> suffix of its files, where that is not its name."""
 
@@ -38,7 +41,8 @@ class ConvertRequest:
     is how many runs. The word ``embeds`` in its place, where no file has that name, is the ``input_form`` of
     ``options``. ``tokenizer`` is the folder or the file of a tokenizer, for a format whose files hold one, or ``none``.
     ``adapter`` is the folder of a LoRA adapter that is merged into the checkpoint while it is read. ``calibrate_on`` is
-    the text that the reference runs on, for a method of quantisation that asks for it.
+    the text that the reference runs on, for a method of quantisation that asks for it. ``budget_gb`` and ``budget_kl``
+    are how many GB (10^9 bytes) the weights may take, or how many nats they may lose: the bits of each are chosen.
     """
 
     component: str
@@ -61,6 +65,8 @@ class ConvertRequest:
     adapter: Path | None = field(default=None, metadata=ADDED)
     tokenizer: str | None = field(default=None, metadata=ADDED)
     calibrate_on: Path | None = field(default=None, metadata=ADDED)
+    budget_gb: float | None = field(default=None, metadata=ADDED)
+    budget_kl: float | None = field(default=None, metadata=ADDED)
 
     @property
     def suffix(self) -> str:
@@ -98,6 +104,8 @@ class ConvertRequest:
         checkpoint = {} if self.checkpoint is None else {"checkpoint": _beside(self.checkpoint)}
         checkpoint |= {} if self.adapter is None else {"adapter": self.adapter.name}
         calibrated = {} if self.calibrate_on is None else {"calibrate_on": self.calibrate_on.name}
+        chosen = self.budget_gb is not None or self.budget_kl is not None
+        budgeted = {"budget_gb": None, "budget_kl": None, "recipe": (RECIPE,)} if chosen else {}
         tokenizer = {} if self.tokenizer is None else {"tokenizer": Path(self.tokenizer).name}
         inputs = {} if self.inputs is None else {"inputs": self.inputs.name}
         values = {
@@ -107,6 +115,7 @@ class ConvertRequest:
             **inputs,
             **tokenizer,
             **calibrated,
+            **budgeted,
             "config": Path(config).name if is_file(config) else config,
             "resume": True,
             "out": "DIR",

@@ -10,14 +10,19 @@ from lwmport.checkpoints.model_weights import component_weights
 from lwmport.choices import Choice
 from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
+from lwmport.models.families import rounding
 from lwmport.models.specs import versions_of
+from lwmport.pipeline.calibration.ranges import product_ranges
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
+from lwmport.pipeline.convert.budget import settle, with_budget
+from lwmport.pipeline.convert.budget_words import TABLE
 from lwmport.pipeline.convert.calibration import calibrated, check_products
+from lwmport.pipeline.convert.float32_parts import check_parts
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.output_folder import check_free, check_names
 from lwmport.pipeline.convert.plan import ConversionPlan, check_validation, plan_for, with_taps, with_validation
-from lwmport.pipeline.convert.request import ConvertRequest, Outcome
+from lwmport.pipeline.convert.request import RECIPE, ConvertRequest, Outcome
 from lwmport.pipeline.convert.taps import check_taps, write_taps
 from lwmport.pipeline.convert.validation import judge_all
 from lwmport.pipeline.convert.work import Work, open_request
@@ -46,10 +51,22 @@ def convert(request: ConvertRequest, observer: Observer | None = None) -> Outcom
     Raises:
         PortError: it cannot be done, see the subclasses; nothing was written then.
     """
-    work = opened(request, observer or Silent())
+    work = _within_budget(opened(request, observer or Silent()))
     if work.weights.source.get("left_over"):
         work.observer.phase(f"checkpoint {work.weights.source['description']}")
     return _filled(work)
+
+
+def _within_budget(work: Work) -> Work:
+    """Return a work whose bits keep its budget; the same where it has none."""
+    request = work.request
+    if request.budget_gb is None and request.budget_kl is None:
+        return work
+    check(work)  # before minutes are spent
+    recipe, found = with_budget(work)
+    made = opened(recipe, work.observer)
+    made.budget = found
+    return made
 
 
 def opened(request: ConvertRequest, observer: Observer) -> Work:
@@ -78,7 +95,9 @@ def _filled(work: Work) -> Outcome:
         _keep_roundings(work)
         with memory.AnonymousPeak() as own:
             check_taps(work)
+            check_parts(work.family)
             weights_sha256 = _convert_all(work)
+            settle(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
         report = judge_all(work, weights_sha256) if work.request.validate else None
         status = report.status if report else Status.NOT_JUDGED
@@ -97,13 +116,20 @@ def _filled(work: Work) -> Outcome:
 
 
 def _calibrate(work: Work) -> None:
-    """Find what convolutions of integers round to, where there are some: it is part of the model from here on."""
+    """Find what convolutions and products of integers round to, where there are some: it is part of the model then."""
     batch = work.request.batch if isinstance(work.request.batch, int) else DYNAMIC_TRIAL
     found = calibrated(work.family, work.weights, work.sampling, batch, work.observer)
     if found.words:
         source = "--inputs" if work.request.inputs else "default"
         ranges = Choice("ranges of what convolutions round", found.words, source)
         work.family = replace(found.family, choices=(*found.family.choices, ranges))
+    request = work.request
+    told, words = product_ranges(work.family, work.weights, request.checkpoint, request.calibrate_on, work.observer)
+    if told:
+        source = "--calibrate-on" if request.calibrate_on else "default"
+        ranges = Choice("ranges of what matrices are multiplied with", f"extremes on {words}", source)
+        family = rounding(work.family, told)
+        work.family = replace(family, choices=(*family.choices, ranges))
 
 
 def check(work: Work) -> None:
@@ -126,6 +152,7 @@ def check(work: Work) -> None:
     check_free(request.out, names, request.format, work.shared)
     planned = [f"{name}{request.suffix}" for name in names]
     planned += [f"{name}.data" for name in planned] if request.format == "onnx" else []
+    planned += [] if request.budget_gb is None and request.budget_kl is None else [TABLE, RECIPE]
     check_names(
         request.out,
         [*planned, manifest.NAME, *(REPORT if request.validate else older_pages(request.out))],

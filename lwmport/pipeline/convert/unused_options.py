@@ -8,9 +8,10 @@ from lwmport.converters.taps import FORMATS, can_tap
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION, Options
+from lwmport.models.packed_schemes import is_ranged
 from lwmport.models.recipe import kinds_of, rules
-from lwmport.models.schemes import BLOCKS, CALIBRATED, LIMITS, ROUNDINGS
-from lwmport.options import OPTIONS, Place, values_of, words
+from lwmport.models.schemes import BLOCKS, BUDGETED, CALIBRATED, LIMITS, ROUNDINGS
+from lwmport.options import OPTIONS, Place, flag_of, values_of, words
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
@@ -29,12 +30,12 @@ def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
 
 def unused(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield each option that changes nothing, and the words that say who takes it and what was found."""
-    yield from _of_request(request)
+    yield from _of_request(request, dialect)
     yield from _of_dialect(request, dialect)
     yield from _of_components(request, dialect)
 
 
-def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
+def _of_request(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield options that change nothing beside another option."""
     if request.seed and request.checkpoint is not None:
         yield "seed", f"--seed only without --checkpoint, found --seed {request.seed} beside --checkpoint"
@@ -43,11 +44,27 @@ def _of_request(request: ConvertRequest) -> Iterator[tuple[str, str]]:
         if value is not None and not request.validate:
             yield key, f"--{key} only where artifacts are judged, found --{key} {value} beside --no-validate"
     methods = {request.options.method, *(table.get("method") for _, table in rules(request.options.recipe))}
-    if request.calibrate_on is not None and not methods & {*CALIBRATED}:
+    yield from _of_budget(request)
+    chosen = bool(methods & {*CALIBRATED}) or request.budget_gb is not None or request.budget_kl is not None
+    if request.calibrate_on is not None and not chosen and not is_ranged(request.options.completed(dialect)):
         found = f"--method {request.options.method}" if request.options.method else "no --method"
         yield "calibrate_on", f"--calibrate-on beside --method {' or '.join(CALIBRATED)}, found {found}"
     if request.runner is not None and not request.validate:
         yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
+
+
+def _of_budget(request: ConvertRequest) -> Iterator[tuple[str, str]]:
+    """Yield a budget that decides on nothing, or that nobody would check."""
+    given = {key: getattr(request, key) for key in ("budget_gb", "budget_kl")}
+    said = {key: f"{flag_of(key)} {value}" for key, value in given.items() if value is not None}
+    if len(said) > 1:
+        yield "budget_kl", f"one budget, found {' beside '.join(said.values())}"
+    for key, found in said.items():
+        if request.options.quantize not in BUDGETED:
+            asked = f"--quantize {request.options.quantize}" if request.options.quantize else "no --quantize"
+            yield key, f"{flag_of(key)} beside --quantize {' or '.join(BUDGETED)}, found {found} beside {asked}"
+        if not request.validate and key == "budget_kl":
+            yield key, f"{flag_of(key)} of artifacts that are judged, found {found} beside --no-validate"
 
 
 def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
@@ -59,6 +76,9 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
         for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
             yield from _of_quantisation(kind, whom, dialect)
         yield from _of_rounding(request.options, whom, dialect)
+        for key in ("budget_gb", "budget_kl"):
+            if (dialect.packing or dialect.rounding) and getattr(request, key) is not None:
+                yield key, f"{flag_of(key)} in a dialect that takes --recipe, found it for {whom}"
         if dialect.packing and request.options.recipe:
             yield "recipe", f"no --recipe for a folder of quantised weights, found --recipe for {whom}"
     elif dialect.packing and dialect.name != DEFAULTS[dialect.format]:
@@ -99,6 +119,8 @@ def _of_quantisation(kind: str, whom: str, dialect: Dialect) -> Iterator[tuple[s
         takes = f"{dialect.name} takes {', '.join(dialect.quantizes) or 'none'}"
         others = quantising(kind)
         where = f"in a dialect out of {few(others)}" if others else "of no dialect yet"
+        if dialect.quantised_by:
+            takes = f"{takes}; {dialect.quantised_by}"
         yield "quantize", f"--quantize {kind} {where}, found {whom} ({takes})"
     elif dialect.opset < since:
         yield "quantize", f"--quantize {kind} at opset {since} or later, found opset {dialect.opset} for {whom}"

@@ -18,6 +18,7 @@ from lwmport.converters.dialects import dialect_for
 from lwmport.manifest import ComponentEntry
 from lwmport.models.storage import judged_in
 from lwmport.pipeline.check import with_preflight
+from lwmport.pipeline.convert.budget_words import words as budget_words
 from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
@@ -26,6 +27,7 @@ from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.layer_losses import layer_losses
+from lwmport.pipeline.validate.ranges import with_ranges_of_failed
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
@@ -33,8 +35,10 @@ from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
+from lwmport.runtime.registry import precision_of
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Component, Runner
+from lwmport.validators.tolerances import coarsest
 
 DIRECT: Final = ".direct"
 """The folder of an artifact that is only compared with: hidden, so that no later run counts what is in it as done."""
@@ -60,9 +64,9 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         path, tell = work.folder / part.path, work.observer.phase
-        judged = judged_in(options)
+        judged = coarsest(judged_in(options), precision_of(work.request.runner))
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
-        judgement = judge_products(judgement, path, part.signature, run, judged, tell)
+        judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
         judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
         judgement = judge_weights(judgement, component, path, weights)
         pictures.update(judgement.pictures)
@@ -75,6 +79,10 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
             accuracy=accuracy_of(weights, run, exact, judgement.outputs, options.precision),
             layers=layers,
         )
+        if part is work.parts[0]:
+            notes, faults = budget_words(work)
+            section = replace(section, notes=(*notes, *section.notes), faults=(*section.faults, *faults))
+        section = with_ranges_of_failed(section, run, weights, options)
         sections.append(_placed(section, work, part))
         if work.dialect.name in ROUTES:
             narrow = next(item for item in work.family.components if item.name == component.name)

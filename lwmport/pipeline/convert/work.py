@@ -18,6 +18,7 @@ from lwmport.models.specs import versions_of
 from lwmport.pipeline.calibration.attach import attach
 from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.convert import resume
+from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.sharing import shared_data
 from lwmport.pipeline.convert.unused_options import check_unused
@@ -43,6 +44,7 @@ class Work:
         earlier: what an earlier conversion has left in the folder that is asked for.
         parts: the manifest's entries of the components that are converted.
         costs: what each of those took.
+        budget: the bits of each tensor, where a budget decides on them.
     """
 
     request: ConvertRequest
@@ -55,6 +57,7 @@ class Work:
     earlier: owned.Earlier = field(default_factory=lambda: owned.Earlier(manifest.listed, files.listed))
     parts: list[ComponentEntry] = field(default_factory=list)
     costs: list[Conversion] = field(default_factory=list)
+    budget: Budgeted | None = None
 
     @cached_property
     def sampling(self) -> Sampling:
@@ -89,7 +92,9 @@ class Work:
         tokens = () if self.vocabulary is None else (Choice("tokenizer", self.vocabulary.source, whose),)
         text = "default" if self.request.calibrate_on is None else "--calibrate-on"
         run = () if self.rounder is None else (Choice("calibrated on", self.rounder.text.words, text),)
-        return tuple(dict.fromkeys((*self.family.choices, *run, *tokens, *self.request.choices, *made)))
+        asked = "--budget-kl" if self.request.budget_gb is None else "--budget-gb"
+        bits = () if self.budget is None else (Choice("bits", self.budget.counts, asked),)
+        return tuple(dict.fromkeys((*self.family.choices, *bits, *run, *tokens, *self.request.choices, *made)))
 
     @cached_property
     def rounder(self) -> CalibratedRounder | None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lwmport.errors import UsageError
-from lwmport.generation.choosing import Choosing
+from lwmport.generation.choosing import Choosing, check_guidance
+from lwmport.pipeline.assemble import package
 from lwmport.requests import check_types
 
 
@@ -13,7 +14,7 @@ class GenerateRequest:
     """New tokens behind the tokens of a file.
 
     Attributes:
-        model: a folder that ``convert`` wrote, of a whole language model.
+        model: a folder that ``convert`` wrote, of a whole language model, or an assembled model's folder, which has it.
         prompt: a .npz of ``input_ids`` [rows, n], and where needed ``attention_mask`` [rows, n], 0 for padding on the
             left, and ``vision_masks`` [rows, n], true where an id is a code.
         out: the .npz of ``tokens``, int64 [rows, new tokens].
@@ -27,6 +28,7 @@ class GenerateRequest:
         own_random: draw as the model's own scripts draw, which needs JAX.
         stop: ids at which a row is finished, and repeats the id.
         chunk: tokens of the prompt to run at once; None for all.
+        lookup: tokens that are guessed at most from what was said before, and checked in one run; 0 for none.
         runner: what runs it (``lwmport list``), or ``jax`` for the reference; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
@@ -34,6 +36,8 @@ class GenerateRequest:
             environment says (``RANK``, ``WORLD_SIZE``), or 1.
         ring_backend: how they send to each other: gloo, nccl or hccl.
         rank_seconds: how long an answer of a rank may take.
+        on: what starts them: ``local`` for this process, beside it, or ``ray`` for actors of Ray.
+        address: of the cluster of Ray; empty to start Ray on this machine alone.
 
     Raises:
         UsageError: a field has another type, or a value that it cannot have.
@@ -52,21 +56,31 @@ class GenerateRequest:
     own_random: bool = False
     stop: tuple[int, ...] = ()
     chunk: int | None = None
+    lookup: int = 0
     runner: str | None = None
     threads: int | None = None
     checkpoint: str | None = None
     ranks: int | None = None
     ring_backend: str = "gloo"
     rank_seconds: float = 300.0
+    on: str = "local"
+    address: str = ""
 
     def __post_init__(self) -> None:
         """Refuse types and values that no generation has."""
         check_types(self)
         if self.new_tokens < 1:
             raise UsageError(f"expected at least 1 new token, found {self.new_tokens}")
+        if self.lookup < 0:
+            raise UsageError(f"expected lookup of 0 or more tokens, found {self.lookup}")
         if self.out.suffix.lower() != ".npz":
             raise UsageError(f"expected a name that ends in .npz for the tokens, found {self.out}")
         _ = self.choosing
+        check_guidance(self.cfg_scale)
+        if any(token < 0 for token in self.stop):
+            raise UsageError(f"expected numbers of tokens as stop, found {min(self.stop)}")
+        if (self.model / package.NAME).is_file():
+            object.__setattr__(self, "model", self.model / package.LANGUAGE)
 
     @property
     def choosing(self) -> Choosing:

@@ -4,20 +4,21 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from lwmport import atomic, manifest
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.generation.choosing import Draw
-from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.models.spec import FamilySpec, GenerationMode
 from lwmport.models.specs import spec_of
 from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
-from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.output_checks import check_free, check_writable
 from lwmport.pipeline.ring.opening import ring_parts
-from lwmport.pipeline.ring.session import ring_session
+from lwmport.pipeline.ring.session import LOCAL, ring_session
 from lwmport.pipeline.session import Session
 from lwmport.registry import check_known, load
 from lwmport.requests import by_fields
@@ -26,6 +27,9 @@ from lwmport.runtime.ring.leading import RingSession
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.types import Array
 from lwmport.wording import few
+
+TOKENS: Final = "tokens"
+"""The array of a file of results, which has no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,15 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         guidance=request.cfg_scale,
         stop=frozenset(request.stop),
         chunk=request.chunk,
+        lookup=request.lookup,
     )
     prompt = read_prompt(request.prompt)
     draw = own_draws(family, request.seed) if request.own_random else None
+    check_free(request.out, _is_ours)
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
     with opened(request) as session:
+        check_room(session, prompt.ids.shape[1], wish.count)
         observer.phase(f"prefill of {prompt.ids.shape[1]} tokens, then {request.new_tokens} new ones")
         started, times, found = time.perf_counter(), [], []
         for ids in new_tokens(session, prompt, wish, draw):
@@ -97,11 +104,13 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
 
     Raises:
         ArtifactError: ranks for a model in one piece, or another fault of the folder.
-        UsageError: a checkpoint for a model in parts.
+        UsageError: a checkpoint or lookup for a model in parts.
     """
     made = manifest.read(request.model)
-    if ring_parts(made) is None and request.ranks is None:
+    if ring_parts(made) is None and request.ranks is None and request.on == LOCAL:
         return Session(request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint)
+    if request.lookup:
+        raise UsageError(f"expected no lookup for a model in parts, found {request.lookup}; leave it out")
     if request.checkpoint is not None:
         raise UsageError(f"expected no checkpoint for a model in parts, found {request.checkpoint}; leave it out")
     return ring_session(
@@ -109,6 +118,8 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
         ranks=request.ranks,
         backend=request.ring_backend,
         seconds=request.rank_seconds,
+        on=request.on,
+        address=request.address,
         runner=request.runner,
         threads=request.threads,
     )
@@ -152,15 +163,24 @@ def own_draws(family: FamilySpec, seed: int) -> Draw:
     return made
 
 
+def _is_ours(path: Path) -> bool:
+    try:
+        return set(read_arrays(path)) == {TOKENS}
+    except UsageError:
+        return False
+
+
 def read_prompt(path: Path) -> Prompt:
     """Return the prompts of a .npz.
 
     Raises:
-        UsageError: it is no .npz of these arrays.
+        UsageError: it is no .npz of these arrays, or they are of another kind.
     """
     arrays = read_arrays(path)
     strange = sorted(set(arrays) - {IDS, MASK, CODES})
     if IDS not in arrays or strange:
         raise UsageError(f"{path}: expected {IDS}, and where needed {MASK} and {CODES}, found {few(sorted(arrays))}")
-    codes = arrays.get(CODES)
-    return Prompt(ids=arrays[IDS], mask=arrays.get(MASK), codes=None if codes is None else codes.astype(bool))
+    ids, codes = arrays[IDS], arrays.get(CODES)
+    if ids.ndim != 2 or ids.dtype.kind not in "iu" or not ids.size:
+        raise UsageError(f"{path}: expected {IDS} as integers [rows, n], found {ids.dtype}{list(ids.shape)}")
+    return Prompt(ids=ids, mask=arrays.get(MASK), codes=None if codes is None else codes.astype(bool))

@@ -48,7 +48,7 @@ def main() -> int:
     """Run the rank that the one argument describes in JSON; a line on standard output says that it is about to join."""
     told = json.loads(sys.argv[1])
     end_with(told["parent"])
-    place = Place(**{**told["place"], "store": Path(told["place"]["store"])})
+    place = Place(**told["place"])
     try:
         load_channel(place.ranks)
         sys.stdout.write("ready\n")

@@ -41,12 +41,14 @@ class Followers:
     """
 
     def __init__(self, folder: Path, place: Place, runner: str | None, threads: int | None) -> None:
+        self._scratch = tempfile.TemporaryDirectory()
+        self._place = place = replace(place, meeting=(Path(self._scratch.name) / "ranks").as_uri())
         self._said: list[IO[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         for rank in range(1, place.ranks):
             told = {
                 "folder": str(folder.absolute()),
-                "place": {**asdict(replace(place, rank=rank)), "store": str(place.store)},
+                "place": asdict(replace(place, rank=rank)),
                 "runner": runner,
                 "threads": threads,
                 "parent": os.getpid(),
@@ -54,8 +56,8 @@ class Followers:
             self._said.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the processes
             self._processes.append(_started(told, self._said[-1]))
 
-    def wait(self) -> None:
-        """Return when every process is about to join.
+    def wait(self) -> Place:
+        """Return the place of rank 0 when every process is about to join it.
 
         Raises:
             LostRankError: one ended, or is not so far in `STARTING` seconds.
@@ -70,6 +72,7 @@ class Followers:
                     raise LostRankError(f"expected all ranks within {STARTING:g} s, found that one is not here")
                 for key, _ in ready:
                     selector.unregister(key.fileobj)
+        return self._place
 
     def _lost(self, otherwise: str) -> str:
         """Return in one line which rank is gone and why; ``otherwise`` where all are still there."""
@@ -116,6 +119,7 @@ class Followers:
             process.stdout.close()  # type: ignore[union-attr]
         for file in self._said:
             file.close()
+        self._scratch.cleanup()
 
     def _words(self, rank: int) -> str:
         """Return the last line that a rank said."""

@@ -38,5 +38,5 @@ def load_channel(ranks: int) -> None:
 def _channel(place: Place) -> Channel:
     if place.ranks == 1:
         return Alone()
-    found: Channel = registry.load(CHANNEL)(place.backend, place.rank, place.ranks, place.seconds, place.store)
+    found: Channel = registry.load(CHANNEL)(place.backend, place.rank, place.ranks, place.seconds, place.meeting)
     return found

@@ -12,8 +12,9 @@ from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.spec import RingParts
 from lwmport.models.specs import spec_of
 from lwmport.runtime.registry import open_runner
+from lwmport.runtime.ring.fixed import FixedRunner, fixed_count
 from lwmport.runtime.ring.model import RingModel
-from lwmport.runtime.session.layout import IDS, POSITIONS
+from lwmport.runtime.session.layout import POSITIONS
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Runner, Signature, TensorSpec
 from lwmport.wording import few
@@ -32,7 +33,7 @@ def check_ring(folder: Path) -> RingParts:
     """Return which component of a folder is which part.
 
     Raises:
-        ArtifactError: the folder holds no model in parts, or of fixed lengths.
+        ArtifactError: the folder holds no model in parts.
     """
     made = manifest.read(folder)
     parts, spec = ring_parts(made), spec_of(made.family)
@@ -49,7 +50,7 @@ def open_model(folder: Path, runner: str | None, threads: int) -> tuple[RingMode
     """Return the parts of a model, opened, and the name of the runtime.
 
     Raises:
-        ArtifactError: the folder holds no model in parts, not all of them, or parts of fixed lengths.
+        ArtifactError: the folder holds no model in parts, or not all of them.
         RunnerError: the runtime refuses a file.
         UsageError: an unknown runner.
     """
@@ -57,10 +58,12 @@ def open_model(folder: Path, runner: str | None, threads: int) -> tuple[RingMode
     entries = {entry.name: entry for entry in made.components}
     layers = sum(name.startswith(f"{parts.heads}-") for name in entries)
     _check(folder, parts, entries, layers)
+    count = fixed_count(entries[parts.embed].signature)
 
     def opened(name: str) -> Runner:
         context = RunnerContext(threads=threads, signature=entries[name].signature)
-        return open_runner(folder / entries[name].path, context, runner)
+        found = open_runner(folder / entries[name].path, context, runner)
+        return found if count is None else FixedRunner(found, count)
 
     embed, tokens = opened(parts.embed), entries[parts.embed].signature
     query, key = (_spec(entries[parts.step].signature, name) for name in ("query", "key"))
@@ -76,12 +79,13 @@ def open_model(folder: Path, runner: str | None, threads: int) -> tuple[RingMode
         heads_of=(int(query.shape[1]), int(key.shape[1]), int(key.shape[3])),
         width=int(tokens.outputs[0].shape[2]),
         dtype=np.float16 if made.options.get("precision") in NARROW else np.float32,
+        most=count,
     )
     return model, embed.name
 
 
 def _check(folder: Path, parts: RingParts, entries: Mapping[str, ComponentEntry], layers: int) -> None:
-    """Return if every part is there, for any number of tokens.
+    """Return if every part is there.
 
     Raises:
         ArtifactError: one is not.
@@ -91,12 +95,6 @@ def _check(folder: Path, parts: RingParts, entries: Mapping[str, ComponentEntry]
     missing = sorted(wanted - set(entries))
     if missing:
         raise ArtifactError(f"expected {few(missing)} in {folder / manifest.NAME}, found them not; convert it again")
-    tokens = _spec(entries[parts.embed].signature, IDS).shape[1]
-    if isinstance(tokens, int):
-        raise ArtifactError(
-            f"expected parts for any number of tokens in {folder}, found them for {tokens}; convert again in a dialect "
-            "with dynamic sizes, without --sequence"
-        )
 
 
 def _spec(signature: Signature, name: str) -> TensorSpec:

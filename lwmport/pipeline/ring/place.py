@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from lwmport.errors import UsageError
@@ -25,7 +24,8 @@ class Place:
         near: how many of them are on this machine, and share its processors.
         backend: how they send to each other (`lwmport.runtime.ring.torch_channel.DEVICES`).
         seconds: how long an answer may take.
-        store: the file by which they find each other, if all are on this machine; None for `GIVEN`.
+        meeting: where they find each other, as a URL: ``file:`` if all are on this machine, ``tcp:`` for rank 0 at an
+            address; empty for `GIVEN`.
     """
 
     rank: int
@@ -33,7 +33,7 @@ class Place:
     near: int
     backend: str
     seconds: float
-    store: Path | None = None
+    meeting: str = ""
 
     def threads(self, asked: int | None) -> int:
         """Return how many threads a rank's runtime has: those asked for, or its share of the processors."""

@@ -1,22 +1,28 @@
 """A language model in a ring, opened: the ranks of this machine are started, or those of several have been."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from lwmport.errors import UsageError
 from lwmport.extras import check_installed
+from lwmport.pipeline.ring.actors import Actors
 from lwmport.pipeline.ring.followers import Followers
 from lwmport.pipeline.ring.joining import joined, load_channel
 from lwmport.pipeline.ring.opening import check_ring
 from lwmport.pipeline.ring.place import SECONDS, Place, given_place
+from lwmport.registry import check_known
 from lwmport.runtime.ring.leading import RingSession
+
+LOCAL: Final = "local"
+RAY: Final = "ray"
+STARTERS: Final = (LOCAL, RAY)
+"""What starts the other ranks: this process, as processes beside it, or Ray, as actors."""
 
 
 @contextmanager
-def ring_session(
+def ring_session(  # noqa: PLR0913 - keywords, all with a default
     folder: str | Path,
     *,
     ranks: int | None = None,
@@ -24,6 +30,8 @@ def ring_session(
     seconds: float = SECONDS,
     runner: str | None = None,
     threads: int | None = None,
+    on: str = LOCAL,
+    address: str = "",
 ) -> Iterator[RingSession]:
     """Yield a model in parts, run by several ranks of which this process is rank 0.
 
@@ -36,6 +44,8 @@ def ring_session(
         seconds: how long an answer of a rank may take.
         runner: what runs the parts; None for the usual runner.
         threads: of each rank's runtime; None for its share of the processors.
+        on: what starts the other ranks, ``local`` for this process, or ``ray``.
+        address: of the cluster of Ray; empty to start Ray here.
 
     Raises:
         ArtifactError: the folder holds no model in parts.
@@ -48,27 +58,33 @@ def ring_session(
     place = place_of(ranks, backend, seconds)
     if place.rank:
         raise UsageError(f"expected rank 0 where tokens are chosen, found rank {place.rank}; it has to follow")
-    if place.ranks == 1 or given_place(ranks, backend, seconds):
+    given = given_place(ranks, backend, seconds)
+    _check_starter(on, address, given)
+    if place.ranks == 1 or given:
         rank, name = joined(folder, place, runner, threads)
         with RingSession(rank, name) as session:
             yield session
         return
     check_installed("torch")
-    with _local(folder, place, runner, threads) as session:
-        yield session
+    words = folder, place, runner, threads
+    with Actors(*words, address) if on == RAY else Followers(*words) as others:
+        load_channel(place.ranks)
+        rank, name = joined(folder, others.wait(), runner, threads)
+        with RingSession(rank, name) as session:
+            yield session
 
 
-@contextmanager
-def _local(folder: Path, place: Place, runner: str | None, threads: int | None) -> Iterator[RingSession]:
-    """Yield rank 0 of a ring on this machine; a rank that is lost is told of as the system knows it."""
-    with tempfile.TemporaryDirectory() as scratch:
-        place = replace(place, store=Path(scratch) / "ranks")
-        with Followers(folder, place, runner, threads) as followers:
-            load_channel(place.ranks)
-            followers.wait()
-            rank, name = joined(folder, place, runner, threads)
-            with RingSession(rank, name) as session:
-                yield session
+def _check_starter(on: str, address: str, given: Place | None) -> None:
+    """Return if the ranks can be started so.
+
+    Raises:
+        UsageError: an unknown starter, an address for another one than Ray, or ranks that somebody started already.
+    """
+    check_known("starter of ranks", on, STARTERS)
+    if address and on != RAY:
+        raise UsageError(f"expected an address with --on ray alone, found {address} with --on {on}")
+    if given and on == RAY:
+        raise UsageError("expected ranks that Ray starts, found RANK and WORLD_SIZE in the environment; unset them")
 
 
 def place_of(ranks: int | None, backend: str, seconds: float) -> Place:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
-from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.generation.tokens import Prompt, Wish, check_looked_up, new_tokens
 from lwmport.models.spec import Prompts
 from lwmport.pipeline.assemble.package import Package
 from lwmport.pipeline.observer import Silent
@@ -68,15 +68,28 @@ class Engine:
         chunk: tokens of a prompt to run at once: a request that leaves or takes too long is ended between two of them.
         runner: what runs the language model; None for the usual one.
         threads: threads of the runtime; None for one a processor.
+        lookup: tokens that are guessed at most, and checked in one run; 0 for none.
+
+    Raises:
+        UsageError: lookup for a model that checks no guesses.
     """
 
     def __init__(
-        self, package: Package, limits: Limits, chunk: int, runner: str | None = None, threads: int | None = None
+        self,
+        package: Package,
+        limits: Limits,
+        chunk: int,
+        runner: str | None = None,
+        threads: int | None = None,
+        *,
+        lookup: int = 0,
     ) -> None:
-        self._package, self._limits, self._chunk = package, limits, chunk
+        self._package, self._limits, self._chunk, self._lookup = package, limits, chunk, lookup
         self._tokenizer = Tokenizer(package.tokenizer)
         self._pictures = Pictures(package, runner) if package.pictures else None
         self.session = open_session(package, runner=runner, threads=threads)
+        if lookup:
+            check_looked_up(self.session)
 
     @property
     def sees(self) -> bool:
@@ -103,6 +116,7 @@ class Engine:
             choosing=asked.choosing,
             stop=frozenset() if end is None else frozenset({end}),
             chunk=self._chunk,
+            lookup=self._lookup,
         )
         return Answer(self.session, self._tokenizer, prompt, wish, (*asked.stops, *self._package.prompts.stops))
 

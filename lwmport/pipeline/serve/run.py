@@ -35,6 +35,7 @@ class ServeRequest:
         token: what each request must bring; it must be there where others than this machine reach the address.
         name: what the model is called in requests; empty for the name of its folder.
         chunk: tokens of a prompt to run at once.
+        lookup: tokens of an answer that are guessed at most, and checked in one run; 0 for none.
         runner: what runs the language model; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         limits: what a request may ask for.
@@ -49,6 +50,7 @@ class ServeRequest:
     token: str = ""
     name: str = ""
     chunk: int = 512
+    lookup: int = 0
     runner: str | None = None
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)
@@ -60,6 +62,8 @@ class ServeRequest:
             raise UsageError(f"expected a port from 0 to 65535, found {self.port}")
         if self.chunk < 1:
             raise UsageError(f"expected a chunk of at least 1 token, found {self.chunk}")
+        if self.lookup < 0:
+            raise UsageError(f"expected lookup of 0 or more tokens, found {self.lookup}")
         if not self.token.isascii() or any(letter.isspace() for letter in self.token):
             raise UsageError("expected a token of ASCII letters without spaces, found others")
         if not self.token and not is_loopback(self.host):
@@ -108,7 +112,7 @@ class Server:
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         observer.phase(f"open {package.language}")
-        engine = Engine(package, request.limits, request.chunk, request.runner, request.threads)
+        engine = Engine(package, request.limits, request.chunk, request.runner, request.threads, lookup=request.lookup)
         names = () if request.token else (*LOOPBACK, request.host.casefold())
         rules = Rules(token=request.token, hosts=frozenset(names))
         self.app = app_of(engine, request.name or request.model.resolve().name, request.limits, rules)

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from lwmport.errors import UsageError
-from lwmport.generation.choosing import Choosing, draw_by_seed
+from lwmport.generation.choosing import Choosing, check_guidance, draw_by_seed
 from lwmport.generation.tokenizer import Tokenizer
-from lwmport.generation.tokens import Prompt, Wish, new_tokens
+from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.pipeline.assemble.package import Package
 from lwmport.pipeline.generate.tokens import own_draws
 from lwmport.pipeline.observer import Observer, tell_steps
@@ -65,6 +65,7 @@ class Painting:
             raise UsageError("expected a video for other numbers of its first frame, found a picture; leave them out")
         for first in (True, False):
             self.choosing(first=first)
+            check_guidance(self.guidance(first=first))
 
     def choosing(self, *, first: bool, usual: int = 0) -> Choosing:
         """Return how tokens are chosen: of the first frame, or of the others; ``usual`` is the family's top-k."""
@@ -129,6 +130,7 @@ class Painter:
         asked, tokenizer = self._painting, self._tokenizer
         written = self._package.painting.picture(tokenizer.encode, what, asked.prompt, tokenizer.pad, first)
         prompt = Prompt(ids=written.ids, mask=written.mask, codes=written.codes)
+        check_room(self._session, prompt.ids.shape[1], count)
         wish = Wish(
             count=count,
             mode=self._package.family.modes[VISION],

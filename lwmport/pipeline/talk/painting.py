@@ -9,10 +9,10 @@ from PIL import Image
 
 from lwmport import atomic
 from lwmport.errors import UsageError
-from lwmport.generation.video import write_video
+from lwmport.generation.video import is_marked, write_video
 from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.observer import Observer, Silent
-from lwmport.pipeline.output_checks import check_writable
+from lwmport.pipeline.output_checks import check_free, check_writable
 from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.painter import Painter, Painting
 from lwmport.pipeline.talk.pictures import Pictures
@@ -21,6 +21,12 @@ from lwmport.types import Array
 
 IMAGES: Final = (".png", ".jpg", ".jpeg", ".webp")
 VIDEOS: Final = (".mp4",)
+
+SOFTWARE: Final = 0x0131
+"""The tag of Exif for the program that wrote a picture."""
+
+MARK: Final = "lwmport"
+"""Its value: a picture of ours is replaced, any other is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,7 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
     package = open_package(request.model)
     prompts = package.painting
     pictures = Pictures(package, request.runner)
+    check_free(request.out, is_marked if request.frames > 1 else _is_ours)
     check_writable(request.out.parent)
     observer.phase(f"open {package.language}")
     started = time.perf_counter()
@@ -97,9 +104,23 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
         if request.frames > 1:
             write_video(path, pixels, prompts.frames_a_second)
         else:
-            Image.fromarray(pixels[0]).save(path, format=_format(request.out))
+            Image.fromarray(pixels[0]).save(path, format=_format(request.out), exif=_exif())
     return Painted(out=request.out, tokens=tokens, strange=painter.strange(tokens), seconds=seconds, runner=runner)
 
 
 def _format(path: Path) -> str:
     return {".jpg": "JPEG", ".jpeg": "JPEG"}.get(path.suffix.lower(), path.suffix[1:].upper())
+
+
+def _exif() -> Image.Exif:
+    found = Image.Exif()
+    found[SOFTWARE] = MARK
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return bool(image.getexif().get(SOFTWARE) == MARK)
+    except Exception:  # noqa: BLE001 - Pillow raises many types
+        return False

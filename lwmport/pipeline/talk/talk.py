@@ -1,5 +1,6 @@
 """A talk with an assembled model: questions, and answers that come word after word."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,12 +23,16 @@ TEXT = "text"
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """How an answer came about: tokens of the prompt and of the answer, seconds until its first token and from then."""
+    """How an answer came about: tokens of the prompt and of the answer, seconds until its first token and from then.
+
+    ``full`` is whether it ended because the model has no room for more.
+    """
 
     prompt_tokens: int
     tokens: int
     first_seconds: float
     seconds: float
+    full: bool = False
 
     @property
     def rate(self) -> float | None:
@@ -66,6 +71,7 @@ class Talk:
         choosing: Choosing,
         most: int,
         chunk: int | None = None,
+        lookup: int = 0,
     ) -> Iterator[str]:
         """Yield the answer to a question in pieces of text.
 
@@ -73,22 +79,26 @@ class Talk:
             question: the user's words.
             frames: the codes or features of a picture, or of the frames of a video; of the first question alone.
             choosing: how tokens are chosen.
-            most: tokens of the answer at most.
+            most: tokens of the answer at most; fewer where the model has no room for as many.
             chunk: tokens of the prompt to run at once.
+            lookup: tokens that are guessed at most, and checked in one run; 0 for none.
 
         Raises:
-            UsageError: the prompt does not fit the model.
+            UsageError: the prompt does not fit the model, or the model checks no guesses.
         """
         prompt = self._prompt(question, frames)
         end = self.tokenizer.end
         mode = self._package.family.modes[TEXT]
         stop = frozenset() if end is None else frozenset({end})
-        wish = Wish(count=most, mode=mode, choosing=choosing, stop=stop, chunk=chunk)
+        room = self._room(prompt)
+        wish = Wish(count=min(most, room), mode=mode, choosing=choosing, stop=stop, chunk=chunk, lookup=lookup)
         started, times = time.perf_counter(), list[float]()
         self._stopped = False
 
+        made = new_tokens(self.session, prompt, wish)
+
         def tokens() -> Iterator[int]:
-            for ids in new_tokens(self.session, prompt, wish):
+            for ids in made:
                 times.append(time.perf_counter())
                 self._last = int(ids[0])
                 if self._last != end:
@@ -97,13 +107,21 @@ class Talk:
         try:
             self._stopped = yield from until(self.tokenizer.pieces(tokens()), self._package.prompts.stops)
         finally:
+            made.close()  # so that the session holds no guesses
             if times:
                 self.answered = Answered(
                     prompt_tokens=prompt.ids.shape[1],
                     tokens=len(times),
                     first_seconds=times[0] - started,
                     seconds=times[-1] - times[0],
+                    full=len(times) == room < most and not self._stopped and self._last != end,
                 )
+
+    def _room(self, prompt: Prompt) -> int:
+        """Return how many tokens behind a prompt the model has room for; 1 where the prompt itself has none."""
+        limit = self.session.limit
+        held = self.session.length if prompt.goes_on else 0
+        return sys.maxsize if limit is None else max(limit - held - prompt.ids.shape[1] + 1, 1)
 
     def _prompt(self, question: str, frames: Sequence[Array]) -> Prompt:
         prompts, encode = self._package.prompts, self.tokenizer.encode

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from lwmport import atomic, manifest, owned
 from lwmport.errors import RunnerError, UsageError
 from lwmport.models.storage import judged_in
+from lwmport.options import DTYPES
 from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
@@ -28,23 +30,29 @@ from lwmport.pipeline.validate.judge import (
     unjudged,
     why_not,
 )
+from lwmport.pipeline.validate.ranges import ranges_of, with_ranges
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import Sampling, sampling_for
 from lwmport.pipeline.validate.weights_read_back import judge_weights
+from lwmport.registry import check_known, meant
 from lwmport.reports.files import NAMES as REPORT
 from lwmport.reports.files import listed, write_report
 from lwmport.reports.record import ComponentReport, Conversion
 from lwmport.requests import by_fields, check_samples, check_types
 from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
-from lwmport.types import Status
+from lwmport.types import Status, Weights
 from lwmport.validators.accuracy import Accuracy
+from lwmport.validators.ranges import Ranges
 from lwmport.verdicts import Fault
 
 JAX = "jax"
+
+NARROW: Final = ("float16", "bfloat16")
+"""What ``--ranges`` takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +63,8 @@ class ValidateRequest:
     the usual one of its suffix. ``device`` is the number of the card, for a runner that has several. ``inputs`` is a
     .npz, a .jsonl or a folder of pictures to run on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
     is how many runs. ``adapter`` is the LoRA adapter that was merged into the checkpoint.
+    ``ranges`` is a dtype, float16 or bfloat16, that the values inside the model are held against; one that failed in a
+    narrow precision is held against that anyway.
     """
 
     artifact: Path
@@ -66,12 +76,17 @@ class ValidateRequest:
     inputs: Path | None = None
     samples: int | None = None
     adapter: Path | None = None
+    ranges: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse types that no field has, and give everything that has a name its one name."""
         check_types(self)
         check_samples(self.samples)
         settle(self)
+        if self.ranges is not None:
+            self_ranges = meant("dtype for --ranges", self.ranges, NARROW, DTYPES)
+            check_known("dtype for --ranges", self_ranges, NARROW, DTYPES)
+            object.__setattr__(self, "ranges", self_ranges)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +110,7 @@ class _Costs:
 
     notes: Sequence[str] = ()
     accuracy: tuple[Accuracy, ...] = ()
+    ranges: Ranges | None = None
 
 
 @by_fields(ValidateRequest)
@@ -185,13 +201,15 @@ def _section(
         judgement, costs, words = _judged(request, subject, converted, known, observer)
     if judgement.validation.status is Status.NOT_JUDGED:
         wrong = tuple(replace(fault, status=Status.NOT_JUDGED) for fault in wrong if fault.reason not in reasons)
-    precision = subject.judged_in(converted.family.options.precision)
+    precision = subject.judged_in(converted.family.options.precision, request.runner)
     facts = (subject.form, made.dialect, precision)
     cost = Conversion(seconds=0.0, peak_bytes=None)
     section = component_report(_now(subject, wrong), judgement, facts, cost, made.weights_sha256)
     where, on_device = place_of(subject.path, request.runner)
     section = replace(section, notes=(*section.notes, *costs.notes), accuracy=costs.accuracy)
-    return replace(section, faults=wrong, where=where, on_device=on_device), judgement.pictures, words
+    section = replace(section, faults=wrong, where=where, on_device=on_device)
+    section = section if costs.ranges is None else with_ranges(section, costs.ranges)
+    return section, judgement.pictures, words
 
 
 def _judged(
@@ -207,20 +225,35 @@ def _judged(
     exact = exact_outputs(held, first)
     if request.reference != JAX:
         run = against(run, other_model(Path(request.reference), part))
-    precision = subject.judged_in(judged_in(converted.family.options))
+    precision = subject.judged_in(judged_in(converted.family.options), request.runner)
     opener = partial(open_runner, runner=request.runner, precision=subject.hint, device=request.device or 0)
     device = runner_for(subject.path, request.runner).device  # a card's driver counts no memory that a bound knows
     apart = None if known.ours or device else partial(run_apart, runner=request.runner, precision=subject.hint)
     judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
     if known.ours:
-        judgement = judge_products(judgement, subject.path, part.signature, run, precision, observer.phase)
+        own_precision = subject.judged_in(judged_in(converted.family.options))
+        judgement = judge_products(judgement, subject.path, part.signature, run, own_precision, observer.phase)
         judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
         judgement = judge_weights(judgement, component, subject.path, held)
     costs = _Costs(
         notes=storage_notes(part, held, first, exact[0]),
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),
     )
-    return judgement, costs, run.words
+    return judgement, replace(costs, ranges=_ranges(request, judgement, converted, first, held)), run.words
+
+
+def _ranges(
+    request: ValidateRequest, judgement: Judgement, converted: Converted, run: ReferenceRun, weights: Weights
+) -> Ranges | None:
+    """Return how the values inside a model fit a dtype: the one asked for, else that of a narrow one that failed."""
+    options = converted.family.options
+    failed = judgement.validation.status is Status.FAILED and options.precision != "float32"
+    dtype = request.ranges or (options.precision if failed else None)
+    if dtype is None:
+        return None
+    cases = run.all if request.ranges else (run,)
+    keep = options.keep_float32 if options.precision == dtype else ()
+    return ranges_of(run.component, weights, [one.inputs for one in cases], dtype, keep)
 
 
 def against(run: ReferenceRun, other: Path) -> ReferenceRun:

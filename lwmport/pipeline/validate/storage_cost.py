@@ -18,6 +18,11 @@ SLOW = (
     "w8a16 there."
 )
 
+SCALED = (
+    "Channels are scaled (awq), those of values in the cache too: what the cache loses is not stated, and no other "
+    "model can read it."
+)
+
 
 def storage_notes(part: ComponentEntry, weights: Weights, run: ReferenceRun, outputs: Mapping[str, Array]) -> list[str]:
     """Return what is stored as what, and how far the reference moves when weights are rounded to what is stored.
@@ -33,11 +38,13 @@ def storage_notes(part: ComponentEntry, weights: Weights, run: ReferenceRun, out
     if not isinstance(weights, StoredWeights):
         return []
     exact = run.counted(outputs)
-    rounded = run.counted(run.outputs)
+    own = run.component.signature.caches if weights.scaled else frozenset()
+    rounded = {name: array for name, array in run.counted(run.outputs).items() if name not in own}
     return [
         _stored(part.details.get("stored"), weights),
         *([SLOW] if _is_slow(part, weights) else []),
         *(f"Cost of storage, {name}: {_cost(exact[name], array)}." for name, array in rounded.items()),
+        *([SCALED] if own else []),
     ]
 
 

@@ -19,10 +19,10 @@ from lwmport import manifest, plain
 from lwmport.errors import ArtifactError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted, find, folder_of
-from lwmport.runtime.registry import RUNNERS
+from lwmport.runtime.registry import RUNNERS, precision_of
 from lwmport.small_files import read_small
 from lwmport.types import ROUNDED_PRODUCTS, Compilation
-from lwmport.validators.tolerances import ALL, DEFAULTS
+from lwmport.validators.tolerances import DEFAULTS, coarsest
 from lwmport.wording import few
 
 RECORD: Final = ".compilation.json"
@@ -58,9 +58,9 @@ class Subject:
     runner: str = ""
     threads: int = 0
 
-    def judged_in(self, converted: str) -> str:
-        """Return the precision whose tolerances count: the coarser of the converted model's and the compiler's."""
-        return max(converted, self.precision or converted, key=list(ALL).index)
+    def judged_in(self, converted: str, runner: str | None = None) -> str:
+        """Return the precision whose tolerances count: the coarsest of the converted model, a compiler, a runner."""
+        return coarsest(converted, self.precision, precision_of(runner))
 
 
 @dataclass(frozen=True, kw_only=True)

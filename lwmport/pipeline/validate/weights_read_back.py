@@ -17,7 +17,7 @@ from lwmport.errors import CheckpointError
 from lwmport.models.specs import spec_of
 from lwmport.pipeline.validate.judge import Judgement
 from lwmport.reports import numbers
-from lwmport.types import Array, Component, Kind, Status, TensorDiff, Tolerance, Weights
+from lwmport.types import Array, Component, Kind, Levels, Status, TensorDiff, Tolerance, Weights
 from lwmport.validators.metrics import as_mapping
 from lwmport.validators.values import value_metrics
 
@@ -26,6 +26,10 @@ EXACT: Final = Tolerance(atol=0.0, rtol=0.0, why="Codes, scales and zero points 
 NOT_ROUNDED: Final = (
     "What is multiplied was not rounded to 8 bits when this folder ran here: compressed-tensors is not installed, so "
     "weights were read back and multiplied in float32."
+)
+NOT_ON_DEVICE: Final = (
+    "What is multiplied was not rounded to 8 bits when this folder ran here, and is not in the cost: its own reader "
+    "does that on a device. Scales and offsets of it, and the factors of sums, were read back, and are as promised."
 )
 
 
@@ -51,15 +55,22 @@ def judge_weights(judgement: Judgement, component: Component, path: Path, weight
     ]
     if folder.rounds_products and judgement.validation.runner != "transformers":
         notes.append(NOT_ROUNDED)
+    if weights.inputs:
+        notes.append(NOT_ON_DEVICE)
     return replace(judgement, notes=(*judgement.notes, *notes))
 
 
 def _wrong(folder: PackedFolder, component: Component, weights: StoredWeights) -> Iterator[TensorDiff]:
     """Yield the matrices that are not what was promised."""
-    for name, promised in _promised(component, weights):
+    for name, promised, levels in _promised(component, weights):
         module = name.removesuffix(".weight")
         if module not in folder.quantised:
             raise CheckpointError(f"expected {module} among the quantised matrices, found it left out")
+        inputs = folder.inputs(module)
+        if levels is not None and inputs != (levels.scale, levels.zero):
+            raise CheckpointError(
+                f"{module}: expected inputs in steps of {levels.scale} from {levels.zero}, found {inputs}"
+            )
         found = folder.matrix(module)
         if found.shape != promised.shape:
             raise CheckpointError(f"{name}: expected the shape {promised.shape}, found {found.shape}")
@@ -75,8 +86,8 @@ def _wrong(folder: PackedFolder, component: Component, weights: StoredWeights) -
             )
 
 
-def _promised(component: Component, weights: StoredWeights) -> Iterator[tuple[str, Array]]:
-    """Yield the name of each quantised matrix and what its readers make of it, in the folder's layout."""
+def _promised(component: Component, weights: StoredWeights) -> Iterator[tuple[str, Array, Levels | None]]:
+    """Yield the name of each quantised matrix, what its readers make of it, and what its inputs are rounded to."""
     spec = spec_of(component.family)
     family = None if spec is None else spec.huggingface
     if family is None:
@@ -86,7 +97,8 @@ def _promised(component: Component, weights: StoredWeights) -> Iterator[tuple[st
         scheme = weights.stored.get(tensor.parts[0][0])
         if scheme is not None and scheme.scales:
             item = everything[tensor.name]
-            yield tensor.name, np.concatenate(list(item.pieces())).reshape(item.spec.shape)
+            whole = np.concatenate(list(item.pieces())).reshape(item.spec.shape)
+            yield tensor.name, whole, weights.inputs.get(tensor.parts[0][0])
 
 
 def _failed(judgement: Judgement, reason: str, diffs: list[TensorDiff]) -> Judgement:

@@ -44,6 +44,11 @@ class RingSession:
         """How many tokens of each sequence are held, padding included."""
         return int(self._mask.shape[1])
 
+    @property
+    def limit(self) -> int:
+        """How many tokens of each sequence there is room for, padding included."""
+        return self._rank.model.positions
+
     def prefill(
         self,
         input_ids: Any,
@@ -79,7 +84,7 @@ class RingSession:
             raise UsageError("expected a prefill before the first step, found none; call prefill with the prompt")
         whole = continuation(input_ids, vision_masks, self._mask)
         self._rank.model.check(whole, vision_masks)
-        found, size = list[dict[str, Array]](), CHUNK if chunk is None else chunk
+        found, size = list[dict[str, Array]](), self._size(chunk)
         _check_counts(size, whole.count if keep is None else keep)
         for start in range(whole.held, whole.end, size):
             piece = whole.part(start, min(start + size, whole.end))
@@ -108,7 +113,7 @@ class RingSession:
 
     def _run(self, what: int, piece: Piece, chunk: int | None, keep: int | None) -> dict[str, Array]:
         """Return what comes of tokens that all ranks are told."""
-        kept, size = piece.count if keep is None else keep, CHUNK if chunk is None else chunk
+        kept, size = piece.count if keep is None else keep, self._size(chunk)
         _check_counts(size, kept)
         command = np.array([what, piece.batch, piece.count, size, min(kept, piece.count)], np.int64)
         try:
@@ -118,6 +123,19 @@ class RingSession:
             raise
         self._mask = piece.mask
         return found
+
+    def _size(self, chunk: int | None) -> int:
+        """Return the tokens of a piece: as many as were asked for, or as are usual where none were.
+
+        Raises:
+            UsageError: the parts run fewer at once.
+        """
+        most = self._rank.model.most
+        if chunk is None:
+            return min(CHUNK, most or CHUNK)
+        if most and chunk > most:
+            raise UsageError(f"expected a chunk of at most {most} tokens, as the parts have, found {chunk}")
+        return chunk
 
 
 def _check_counts(chunk: int, keep: int) -> None:

@@ -24,6 +24,7 @@ class RingModel:
         heads_of: heads of queries and of keys, and the width of one.
         width: of states.
         dtype: what keys and values are held in.
+        most: tokens that a part runs at once; None for any number.
     """
 
     embed: Runner
@@ -36,6 +37,7 @@ class RingModel:
     heads_of: tuple[int, int, int]
     width: int
     dtype: Any
+    most: int | None = None
 
     @property
     def layers(self) -> int:
@@ -71,7 +73,8 @@ class RingModel:
             raise UsageError(
                 f"expected at most {self.positions} tokens, padding included (max_sequence_length), found {piece.end}"
             )
-        check_inputs(self.tokens.inputs, self._tokens(piece.tokens, piece.codes))
+        for start in range(0, piece.count, self.most or piece.count):
+            check_inputs(self.tokens.inputs, self._tokens(*self._whole(piece, start)))
 
     def embedded(self, ids: Array, codes: Array) -> Array:
         """Return the states [b, n, width] of tokens [b, n]."""
@@ -91,6 +94,14 @@ class RingModel:
             held: keys and values [2, b, heads, k, d], and their mask [b, k].
             offsets: the places of the first query and of the first key.
         """
+        block, mask = held
+        for start in range(0, mask.shape[1], self.most or mask.shape[1]):
+            end = start + (self.most or mask.shape[1])
+            part = block[:, :, :, start:end], mask[:, start:end]
+            state = self._seen(query, state, part, (offsets[0], offsets[1] + start))
+        return state
+
+    def _seen(self, query: Array, state: Running, held: tuple[Array, Array], offsets: tuple[int, int]) -> Running:
         key, value = (np.ascontiguousarray(part, np.float32) for part in held[0])
         mask, places = np.ascontiguousarray(held[1]), [np.asarray(place, np.int64) for place in offsets]
         given = {"query": query, "key": key, "value": value, MASK: mask, **state._asdict()}
@@ -110,6 +121,13 @@ class RingModel:
         """Close every part."""
         for runner in (self.embed, *self.heads, self.step, *self.rest, self.head):
             runner.close()
+
+    def _whole(self, piece: Piece, start: int) -> tuple[Array, Array]:
+        """Return the ids and the codes of the tokens that run at once from one on."""
+        end = start + (self.most or piece.count)
+        more = max(end - piece.count, 0) if self.most else 0
+        ids, codes = (np.pad(array[:, start:end], ((0, 0), (0, more))) for array in (piece.tokens, piece.codes))
+        return ids, codes
 
     def _tokens(self, ids: Array, codes: Array) -> Mapping[str, Array]:
         values = {IDS: ids, CODES: codes}

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -26,6 +25,9 @@ IDLE: Final = timedelta(days=30)
 PLACE: Final = re.compile(r"\[[^]]*\.cc:\d+\] *")
 """Where in Gloo's code an error comes from, which helps no user."""
 
+HERE: Final = "file:"
+"""How the URL of a meeting begins whose ranks are all on this machine."""
+
 LOOPBACK: Final = {"linux": "lo", "darwin": "lo0"}
 """System -> the interface that no other machine can reach."""
 
@@ -38,8 +40,9 @@ class TorchChannel:
         rank: this process.
         ranks: how many there are.
         seconds: how long an answer may take.
-        store: a file through which the ranks of one machine find each other. None: the variables of the environment
-            say where rank 0 is (MASTER_ADDR, MASTER_PORT), as torchrun sets them.
+        meeting: where the ranks find each other, as a URL: ``file:`` and a path that nothing is at yet, if all are on
+            this machine; ``tcp:`` and the address of rank 0. Empty: the variables of the environment say where rank 0
+            is (MASTER_ADDR, MASTER_PORT), as torchrun sets them.
 
     Raises:
         LostRankError: the others did not come in time.
@@ -47,18 +50,17 @@ class TorchChannel:
         UsageError: an unknown backend.
     """
 
-    def __init__(self, backend: str, rank: int, ranks: int, seconds: float, store: Path | None = None) -> None:
+    def __init__(self, backend: str, rank: int, ranks: int, seconds: float, meeting: str = "") -> None:
         check_known("backend of a ring", backend, DEVICES)
         self.rank, self.ranks = rank, ranks
         self._seconds, self._device = seconds, _device(backend)
         self.name = f"{backend} of torch.distributed"
         if dist.is_initialized():
             raise RunnerError("expected a process without a group of torch.distributed, found one; use another process")
-        there = {} if store is None else {"store": dist.FileStore(str(store), ranks)}
         try:
-            with _on_loopback(store is not None):
-                wait = timedelta(seconds=seconds)
-                dist.init_process_group(backend, rank=rank, world_size=ranks, timeout=wait, **there)
+            with _on_loopback(meeting.startswith(HERE)):
+                wait, place = timedelta(seconds=seconds), meeting or "env://"
+                dist.init_process_group(backend, init_method=place, rank=rank, world_size=ranks, timeout=wait)
         except (RuntimeError, ValueError) as error:
             raise LostRankError(
                 f"expected {ranks} ranks that meet over {backend} within {seconds:g} s, found: {one_line(error)}"

@@ -5,7 +5,7 @@ model brings to a convolution, and what that makes of its own input, are outputs
 then no difference of the next one.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -14,9 +14,12 @@ from onnx import NodeProto, TensorProto, helper
 from lwmport.errors import RunnerError
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.runtime.spec import RunnerContext
+from lwmport.types import Rounded
 
 
-def open_with_convolutions_alone(path: Path, context: RunnerContext, kernels: Collection[str]) -> OnnxRuntimeRunner:
+def open_with_convolutions_alone(
+    path: Path, context: RunnerContext, kernels: Mapping[str, Rounded]
+) -> OnnxRuntimeRunner:
     """Return an ONNX file, ready to run, whose convolutions of integers run alone.
 
     Beside the model's own inputs and outputs there are, for each kernel, the inputs ``KERNEL/inputs`` and
@@ -25,15 +28,15 @@ def open_with_convolutions_alone(path: Path, context: RunnerContext, kernels: Co
     Args:
         path: the file.
         context: how it is run.
-        kernels: the names of the kernels of all convolutions of integers.
+        kernels: of all convolutions of integers, and what each rounds.
 
     Raises:
         RunnerError: one is none in the file, or ONNX Runtime refuses it.
     """
     model = onnx.load(path, load_external_data=False)
     cut = _Cut(model.graph)
-    for kernel in kernels:
-        cut.alone(kernel)
+    for kernel, rounded in kernels.items():
+        cut.alone(kernel, rounded)
     return OnnxRuntimeRunner(path, context.threads, model.SerializeToString())
 
 
@@ -45,15 +48,17 @@ class _Cut:
         self._makers = {output: node for node in graph.node for output in node.output}
         self._convolutions = {kernel: node for node in graph.node if (kernel := self._kernel(node))}
 
-    def alone(self, kernel: str) -> None:
+    def alone(self, kernel: str, rounded: Rounded) -> None:
         """Cut the graph around one convolution."""
         convolution = self._convolutions.get(kernel)
         before = None if convolution is None else self._maker(convolution.input[0], "DequantizeLinear")
         first = None if before is None else self._maker(before.input[0], "QuantizeLinear")
-        behind = None if convolution is None else self._behind(convolution.output[0])
+        behind = convolution
+        if convolution is not None and rounded.outputs is not None:
+            behind = self._behind(convolution.output[0])
         if convolution is None or before is None or first is None or behind is None:
             raise RunnerError(
-                f"expected a Conv of {kernel} between QuantizeLinear and DequantizeLinear on both sides, found none"
+                f"expected a Conv of {kernel} behind or between QuantizeLinear and DequantizeLinear, found none"
             )
         self._feed(kernel, convolution, (first, before))
         self._take(kernel, behind)
@@ -87,9 +92,10 @@ class _Cut:
         behind.output[0] = f"{kernel}/outputs"
 
     def _kernel(self, node: NodeProto) -> str:
-        """Return the name of the codes of a convolution's kernel; nothing for what is no convolution of integers."""
+        """Return the name of what is stored of a convolution's kernel; nothing for what is none of integers."""
         maker = self._maker(node.input[1], "DequantizeLinear") if node.op_type == "Conv" else None
-        return maker.input[0] if maker is not None else ""
+        codes = None if maker is None else self._maker(maker.input[0], "QuantizeLinear")
+        return "" if maker is None else (codes or maker).input[0]
 
     def _behind(self, value: str) -> NodeProto | None:
         """Return what makes numbers again of the codes of a value."""

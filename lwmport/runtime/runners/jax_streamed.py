@@ -6,6 +6,7 @@ until their last use. Several inputs go through the program side by side, so tha
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -84,7 +85,7 @@ class StreamedJaxRunner(BaseRunner):
                 found[number] = end.value
                 waiting.pop(number, None)
 
-        with jax.default_device(self._device):
+        with self._on_device():
             for number in range(len(walks)):
                 step(number, None)
             while waiting:
@@ -157,7 +158,7 @@ class StreamedJaxRunner(BaseRunner):
 
     def _advance(self, walk: Walk, weight: Any) -> Wanted | None:
         """Send a run the weight that it waits for and return the next one that it needs, or None at its end."""
-        with jax.default_device(self._device):
+        with self._on_device():
             try:
                 return walk.send(weight)
             except StopIteration:
@@ -170,13 +171,21 @@ class StreamedJaxRunner(BaseRunner):
         """Return a weight as an array of JAX."""
         return jax.device_put(weight.astype(self.component.weights[name].dtype, copy=False), self._device)
 
-    def _walk(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array], show: Show = lambda *_: None) -> Walk:
+    def _begun(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array]) -> tuple[Mapping[Any, str], dict[Any, Any]]:
+        """Return which variables are which weights, and the values that a run begins with."""
         names = sorted(self.component.weights)
         given = dict(zip(closed.jaxpr.invars[: len(names)], names, strict=True))
         values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
         fed = (jax.numpy.asarray(inputs[name]) for name in sorted(inputs))
-        values |= dict(zip(closed.jaxpr.invars[len(names) :], fed, strict=True))
-        last = _last_uses(closed)
+        return given, values | dict(zip(closed.jaxpr.invars[len(names) :], fed, strict=True))
+
+    def _on_device(self) -> AbstractContextManager[Any]:
+        found: AbstractContextManager[Any] = jax.default_device(self._device)
+        return found
+
+    def _walk(self, closed: core.ClosedJaxpr, inputs: Mapping[str, Array], show: Show = lambda *_: None) -> Walk:
+        given, values = self._begun(closed, inputs)
+        last = last_uses(closed)
         for number, equation in enumerate(closed.jaxpr.eqns):
             operands = []
             for atom in equation.invars:
@@ -186,10 +195,8 @@ class StreamedJaxRunner(BaseRunner):
                     if weight is None
                     else (yield Wanted(weight, _factor(equation, atom, values)))
                 )
-            made = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
-            made = made if equation.primitive.multiple_results else [made]
+            made = bound(equation, operands)
             del operands
-            jax.block_until_ready(made)  # else equations pile up, each with its weight
             values.update(zip(equation.outvars, made, strict=True))
             for variable, value in zip(equation.outvars, made, strict=True):
                 show(variable, value)
@@ -209,6 +216,14 @@ def _factor(equation: Any, weight: Any, values: Mapping[Any, Any]) -> Any:
         return None
     plain = (((left.aval.ndim - 1,), (0,)), ((), ()))
     return values[left] if equation.params["dimension_numbers"] == plain and weight.aval.ndim == 2 else None
+
+
+def bound(equation: Any, operands: Sequence[Any]) -> Sequence[Any]:
+    """Return what an equation makes, computed: else equations pile up, each with its weight."""
+    made = equation.primitive.bind(*operands, **equation.primitive.get_bind_params(equation.params))
+    found: Sequence[Any] = made if equation.primitive.multiple_results else [made]
+    jax.block_until_ready(found)
+    return found
 
 
 def output_names(component: Component) -> list[str]:
@@ -258,7 +273,7 @@ def computed_bytes(component: Component, inputs: Mapping[str, Array]) -> int:
     return sum(aval.size * aval.dtype.itemsize for aval in made)
 
 
-def _last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:
+def last_uses(closed: core.ClosedJaxpr) -> dict[int, list[Any]]:
     """Return the variables that no equation needs behind the one of that number."""
     last: dict[Any, int] = {}
     for number, equation in enumerate(closed.jaxpr.eqns):

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lwmport.runtime.session.backend import OpenedModels
-from lwmport.types import Array
+import numpy as np
+
+from lwmport.runtime.session.backend import OpenedModels, first, growing
+from lwmport.types import DECODE, Array
 
 
 class ArraysBackend(OpenedModels):
@@ -22,6 +24,11 @@ class ArraysBackend(OpenedModels):
         """
         model = self._models[phase]
         return model.divide(model.runner.run({**inputs, **{name: held[name] for name in model.fed}}))
+
+    def cut(self, held: Any, tokens: int) -> Any:
+        """Return the states of the first tokens."""
+        axes = growing(self._models[DECODE].signature)
+        return {**held, **{name: np.ascontiguousarray(first(held[name], axis, tokens)) for name, axis in axes.items()}}
 
     def copy(self, held: Any) -> Any:
         """Return the same arrays."""

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 from lwmport.registry import Registry
-from lwmport.types import DECODE, Array, Signature
+from lwmport.types import DECODE, Array, Signature, Update
 
 ARRAYS: Final = "arrays"
 """The backend of a runner that has none of its own."""
@@ -76,8 +76,21 @@ class Backend(Protocol):
     def copy(self, held: Any) -> Any:
         """Return the same states, which no run of the others changes."""
 
+    def cut(self, held: Any, tokens: int) -> Any:
+        """Return the states of the first tokens. ``held`` is used up."""
+
     def close(self) -> None:
         """Give back what the models hold. A second call does nothing."""
+
+
+def growing(signature: Signature) -> dict[str, int]:
+    """Return the inputs of states that grow, and the axis of their tokens. Others are written over, and need no cut."""
+    return {state.input: state.axis for state in signature.states if state.update is Update.GROWS}
+
+
+def first(array: Any, axis: int, count: int) -> Any:
+    """Return the first entries of an axis of an array."""
+    return array[(slice(None),) * axis + (slice(count),)]
 
 
 class OpenedModels:

@@ -10,9 +10,9 @@ from lwmport.models.jax_cpu import cpu
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.runtime.session.arrays import ArraysBackend
-from lwmport.runtime.session.backend import Backend, PhaseModel
+from lwmport.runtime.session.backend import Backend, PhaseModel, first, growing
 from lwmport.runtime.session.layout import MASK, POSITIONS, layout_of
-from lwmport.types import Array, Component, Update, Weights
+from lwmport.types import DECODE, Array, Component, Weights
 
 ROUNDED: Final = 64
 """Tokens that the length of a growing cache is rounded up to: JAX compiles once for each length that it meets."""
@@ -57,15 +57,15 @@ class JaxBackend:
         """Return (results by name, states by input)."""
         component = self._components[phase]
         model = PhaseModel(signature=component.signature, runner=None)
-        growing = {state.input: state.axis for state in component.signature.states if state.update is Update.GROWS}
-        fill = self._fill(phase, inputs) if growing else 0
+        axes = growing(component.signature)
+        fill = self._fill(phase, inputs) if axes else 0
         states = {name: held[name] for name in model.fed}
-        states |= {name: _filled(held[name], axis, fill) for name, axis in growing.items()}
+        states |= {name: _filled(held[name], axis, fill) for name, axis in axes.items()}
         given = {**inputs, MASK: _filled(inputs[MASK], 1, fill)}
         weights = {name: self._weights[name] for name in component.weights}
         with jax.default_device(self._device):
             results, kept = model.divide(self._apply[phase](weights, given, states))
-        for name, axis in growing.items():
+        for name, axis in axes.items():
             kept[name] = np.split(np.asarray(kept[name]), [fill], axis)[1]
         return {name: np.asarray(value) for name, value in results.items()}, kept
 
@@ -73,6 +73,11 @@ class JaxBackend:
         """Return how much padding a growing cache gets in front."""
         total, new = int(inputs[MASK].shape[1]), int(inputs[POSITIONS].shape[1])
         return padding(total, new, self._layouts[phase].positions or total)
+
+    def cut(self, held: Any, tokens: int) -> Any:
+        """Return the states of the first tokens."""
+        axes = growing(self._components[DECODE].signature)
+        return {**held, **{name: first(held[name], axis, tokens) for name, axis in axes.items()}}
 
     def copy(self, held: Any) -> Any:
         """Return the same states in memory of their own."""
@@ -98,7 +103,7 @@ def padding(total: int, new: int, positions: int) -> int:
 
 def _compiled(component: Component) -> Any:
     """Return the function of a component, compiled when it is called: (weights, inputs, states) -> outputs."""
-    slots = all(state.update is not Update.GROWS for state in component.signature.states)
+    slots = not growing(component.signature)
     return jax.jit(
         lambda weights, inputs, states: component.apply(weights, {**inputs, **states}),
         donate_argnums=(2,) if slots else (),

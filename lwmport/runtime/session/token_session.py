@@ -84,6 +84,27 @@ class TokenSession:
         self._held: Any = None
         self._mask: Array = np.zeros((0, 0), np.int64)
 
+    @property
+    def at_once(self) -> int | None:
+        """How many tokens of a sequence one run of the model takes behind others; None for any number."""
+        return self._phases.layouts[DECODE].tokens
+
+    def truncate(self, length: int) -> None:
+        """Keep the first ``length`` tokens of each sequence, padding included, and drop those behind them.
+
+        Raises:
+            UsageError: so many are not held, or nothing but padding would stay of a sequence.
+            RunnerError: the model is closed.
+        """
+        self._check_open()
+        check_count("length", length)
+        mask = self._mask[:, :length]
+        if length > self.length or not mask.any(axis=1).all():
+            least = int(self._mask.argmax(axis=1).max()) + 1 if self.length else 0
+            raise UsageError(f"expected a length from {least} to {self.length}, which are held, found {length}")
+        if length < self.length:
+            self._held, self._mask = self._backend.cut(self._held, length), mask
+
     def fork(self) -> Self:
         """Return a session that goes on from the same tokens by itself; both use the same opened model.
 

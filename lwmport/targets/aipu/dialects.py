@@ -7,6 +7,11 @@ from lwmport.converters.dialects import DIALECTS, HALF
 from lwmport.targets.plain_forms import PLAIN
 from lwmport.types import Dialect
 
+OPTIMIZER: Final = (
+    "Compass quantises float files itself: lwmport port --target aipu, with --compile-precision int8, or mixed for "
+    "the weights of products alone"
+)
+
 AIPU: Final = Dialect(
     name="aipu",
     format="onnx",
@@ -17,6 +22,7 @@ AIPU: Final = Dialect(
     static=True,
     attention="unrolled",
     stores=HALF,
+    quantised_by=OPTIMIZER,
 )
 """The parser fuses these forms by itself: InstanceNormalization to GroupNorm, x * sigmoid(x) to Activation. In ONNX it
 knows an RMS norm by its operator alone, which opset 23 is the first to have."""
@@ -35,6 +41,7 @@ AIPU_TFLITE: Final = replace(
     embedded=True,
     quantizes={},
     rounding="",
+    quantised_by=OPTIMIZER,
 )
 """Compass's parser knows no offsets of buffers, and reads weights behind the tables as zeros without a word. It fuses
 group norm, layer norm and RMS norm in these very forms."""

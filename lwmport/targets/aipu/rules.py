@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from lwmport.targets.aipu import looks
-from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
+from lwmport.targets.rules import files, nodes, numbers, quantised, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
 
@@ -307,5 +307,16 @@ RULES: Final = (
         fix="leave it out, or write it as older operators",
         source=f"data/compass_onnx.json; {_SUITE}",
         fixable=True,
+    ),
+    Rule(
+        id="Z35",
+        severity=WARNING,
+        title="quantised ONNX",
+        look=quantised.rounded_values,
+        vendor="a compat_quantized_model IR comes out, which the open executor and optimizer do not take: "
+        "No module named 'AIPUBuilder.core'",
+        fix="hand over the float file, which lwmport compile --precision int8 has Compass's optimizer quantise; or "
+        "force_float_ir = true in [Parser]",
+        source=_RUN,
     ),
 )

@@ -1,10 +1,11 @@
-"""Huawei's CANN: ``atc`` from ONNX or a frozen graph to an ``.om``."""
+"""Huawei's CANN: ``atc`` from ONNX or a frozen graph to an ``.om``, behind AMCT where values are rounded."""
 
 import re
 from typing import Any, Final
 
 from lwmport.errors import UsageError
 from lwmport.targets.ascend.aipp import aipp, differences
+from lwmport.targets.ascend.amct import AMCT, DEPLOYED, MISSING, adaptation, is_rounded
 from lwmport.targets.ascend.errors import HINTS, explain
 from lwmport.targets.ascend.precision import precision_files, precision_options
 from lwmport.targets.ascend.shapes import GEARS, shape_options
@@ -42,7 +43,7 @@ SDK: Final = Sdk(
 
 
 def plan(job: CompileJob, place: Place) -> CompilePlan:
-    """Return ATC's command and the files that it reads.
+    """Return ATC's command and the files that it reads, behind AMCT's where values are rounded.
 
     Raises:
         UsageError: format, device, precision, gears or names are none that ATC takes.
@@ -53,11 +54,12 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     for name in (job.path.name, job.name):
         if not NAME.fullmatch(name):
             raise UsageError(f"expected a name of letters, digits, '_', '.' and '-' for ATC, found {name!r}; rename it")
+    rounds, deployed = is_rounded(job), f"{job.name}{DEPLOYED}"
     files = precision_files(job)
     details: dict[str, Any] = {"soc": job.soc, "precision": job.precision}
     options = [
         f"--framework={FRAMEWORKS[job.format]}",
-        f"--model={place.model}",
+        f"--model={place.file(deployed) if rounds else place.model}",
         f"--output={place.file(job.name)}",
         f"--soc_version={job.soc}",
         *shape_options(job),
@@ -74,7 +76,8 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
         # ONNX Runtime, whose provider this is for, refuses a model with operators of CANN's own.
         files[f"{job.name}.cann.json"] = provider_file("CANNExecutionProvider", job.precision, job.name)
     step = Step(name="atc", tools=PROGRAMS, options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))
-    return CompilePlan(steps=(step,), files=files, details=details)
+    steps = (adaptation(place.model, place.file(job.name), deployed), step) if rounds else (step,)
+    return CompilePlan(steps=steps, files=files, details=details)
 
 
 def judge(run: Run) -> str:
@@ -82,6 +85,8 @@ def judge(run: Run) -> str:
 
     Success is the exit code 0, the words of success, no words of failure, and the file: each has been seen alone.
     """
+    if run.step.name == AMCT:
+        return general(run, MISSING) or failed(run) or absent(run)
     coded = explain(run.said)
     wrong = run.code != 0 or FAILURE in run.said or SUCCESS not in run.said
     if wrong and coded:

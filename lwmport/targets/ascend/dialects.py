@@ -16,20 +16,28 @@ ASCEND: Final = Dialect(
     composites={
         **PLAIN,
         "lwmport.group_norm": ("InstanceNormalization4D",),
+        "lwmport.rounded": ("QuantizeLinear:int8",),
         "lwmport.softmax": ("Softmax", "SoftmaxLastAxis"),
         "lwmport.upsample_nearest": ("ResizeHalfPixel",),
     },
     static=True,
     attention="unrolled",
     stores=HALF,
+    quantizes={"w8a8": 13},
+    rounding="pairs",
+    quantised_by="weights alone are a folder for MindIE: --to hf --dialect mindie --quantize w8a16",
 )
 """ATC looks for a parser under ``ai.onnx::OPSET::OPERATOR`` and has them from 8 to 18: 17 is the first with
 LayerNormalization, 18 lacks ReduceL1 and ReduceL2. Group norm as InstanceNormalization is what CANN fuses; ATC ignores
-the rounding of a nearest Resize, so that none may be needed."""
+the rounding of a nearest Resize, so that none may be needed. Convolutions of integers are pairs that AMCT's
+convert_qat_model makes AscendQuant and AscendDequant of: only what goes in has them, and kernels, whose values stay
+float32, with a scale for each channel. It takes no products so, but with one scale for the whole matrix."""
 
 ASCEND_NPU: Final = replace(
     ASCEND,
     name="ascend-npu",
+    quantizes={},
+    rounding="",
     summary="as ascend, with CANN's own fused operators (npu::NPURmsNorm, ...): for chips that have them",
     composites={
         **ASCEND.composites,

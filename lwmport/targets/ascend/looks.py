@@ -8,6 +8,7 @@ from lwmport.targets.ascend import npu_rules as npu
 from lwmport.targets.ascend import operators
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules import nodes, registration
+from lwmport.targets.rules.quantised import PAIR
 from lwmport.targets.rules.resize import same_for_any_rounding
 from lwmport.targets.rules.rule import Hit, Subject
 from lwmport.types import Severity
@@ -40,11 +41,14 @@ def other_opset(subject: Subject) -> Iterator[Hit]:
 
 
 def unregistered(subject: Subject) -> Iterator[Hit]:
-    """Yield nodes of operators that CANN has no parser for, at the opset of the model or at any opset."""
+    """Yield nodes of operators that CANN has no parser for, at the opset of the model or at any opset.
+
+    Pairs that round are left to rules of their own: AMCT takes them before ATC does.
+    """
     low, high = opsets_of(subject)
     opset = min(max(subject.graph.opset, low), high)
     for node in subject.graph.nodes:
-        if node.domain not in DOMAINS or node.op in ("Loop", "Scan"):
+        if node.domain not in DOMAINS or node.op in ("Loop", "Scan") or (not node.domain and node.op in PAIR):
             continue
         found = operators.opsets(node.domain, node.op)
         if found is None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from lwmport.targets.ascend import looks
+from lwmport.targets.ascend import looks, quantised
 from lwmport.targets.ascend import npu_rules as npu
 from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
@@ -11,6 +11,7 @@ from lwmport.types import Severity
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _UNREGISTERED: Final = "E16002 or E13010 (EZ9010, E19010 in an old CANN): No parser is registered for Op"
+_AMCT: Final = "AMCT of CANN 8.5 and 9.2, QAT Model Adaptation to CANN Format, and convert_qat_model"
 _PARSER: Final = "hicann/ge, parser/parser/onnx/onnx_parser.cc"
 _BOTH: Final = ("onnx", "frozen_graph")
 
@@ -344,6 +345,34 @@ RULES: Final = (
         fix="import no domain that is not used",
         source=f"{_PARSER} of today takes several; users of CANN 5 report E16005",
         fixable=True,
+    ),
+    Rule(
+        id="A37",
+        severity=WARNING,
+        title="pairs of QuantizeLinear and DequantizeLinear",
+        look=quantised.pairs,
+        vendor=f"by itself {_UNREGISTERED}; AMCT's convert_qat_model makes AscendQuant and AscendDequant of them first",
+        fix="run what 'lwmport compile' writes, which calls AMCT before ATC",
+        source=_AMCT,
+    ),
+    Rule(
+        id="A38",
+        severity=ERROR,
+        title="quantisation that AMCT does not take",
+        look=quantised.refused_pairs,
+        vendor="convert_qat_model takes pairs at Conv, ConvTranspose, Gemm, MatMul and Add, by channel only in weights "
+        "of the first two",
+        fix="lwmport convert --dialect ascend --quantize w8a8, for convolutions; of language models --dialect mindie",
+        source=_AMCT,
+    ),
+    Rule(
+        id="A39",
+        severity=ERROR,
+        title="AscendQuant or AscendDequant that its plugin reads otherwise",
+        look=quantised.unread_forms,
+        vendor="nothing: what is not a float is read as 0, and the numbers are wrong; another deq_scale has no kernel",
+        fix="write scale and offset as floats, round_mode Round, and deq_scale as uint64 with float32 bits below",
+        source="hicann/ops-nn, ascend_quant_onnx_plugin.cpp and that of ascend_dequant; hicann/ge, quantization.md",
     ),
 )
 """A01 to A20 follow what users report to fail; the others, what the lists and sources say besides."""

@@ -4,13 +4,19 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, Final
 
+import numpy as np
+
 from lwmport.targets.cpu import kernels
+from lwmport.targets.graphs.record import Graph
 from lwmport.targets.rules import nodes, registration
 from lwmport.targets.rules.rule import Hit, Subject
 from lwmport.types import Dim, Severity
 
 OLDEST: Final = 7
 """The oldest opset that ONNX Runtime promises to read. It warns of older ones, and runs what it has kernels for."""
+
+NEWEST_IR: Final = 13
+"""The newest version of ONNX's file format that ONNX Runtime 1.31 reads, as run; onnx 1.23 writes 14 by itself."""
 
 REFUSED: Final[dict[tuple[str, str], tuple[Any, ...]]] = {
     ("GRU", "layout"): (1,),
@@ -28,10 +34,16 @@ def half_precision(subject: Subject) -> Iterator[Hit]:
 
 
 def opset(subject: Subject) -> Iterator[Hit]:
-    """Yield a hit for an opset that ONNX Runtime refuses, or makes no promise of; 0 is that of a model without one."""
-    found = subject.graph.opset
+    """Yield a hit for an opset or an IR version that ONNX Runtime refuses, or makes no promise of."""
+    found, ir = subject.graph.opset, subject.graph.ir
+    if ir > NEWEST_IR:
+        yield Hit(found=f"IR version {ir}, where {NEWEST_IR} is the newest that is read")
+    if not found and any(not node.domain for node in subject.graph.nodes if not node.scope):
+        yield Hit(found="operators of ONNX, and no opset of it")
     if found > kernels.NEWEST:
         yield Hit(found=f"opset {found}, where {OLDEST} to {kernels.NEWEST} are read")
+    elif found < 0:
+        yield Hit(found=f"opset {found}")
     elif 0 < found < OLDEST:
         yield Hit(found=f"opset {found}, older than {OLDEST}", severity=Severity.WARNING)
 
@@ -68,6 +80,7 @@ def refused_operands(subject: Subject) -> Iterator[Hit]:
         for name in node.inputs:
             if name in graph.constants and graph.constants[name].shape:
                 yield Hit.at(node, f"the operand {name}, which is no scalar")
+    yield from _scales(graph)
     for node in graph.of("ConvInteger"):
         if _elements(graph.shape(node.input(3))) > 1:
             yield Hit.at(node, "a zero point for each channel of the weights")
@@ -80,6 +93,15 @@ def refused_operands(subject: Subject) -> Iterator[Hit]:
         pair = (mask[-1], keys[-2]) if mask and keys and not node.input(4) else ()
         if len(pair) == 2 and all(isinstance(size, int) for size in pair) and pair[0] < pair[1]:  # type: ignore[operator]
             yield Hit.at(node, f"a mask over {pair[0]} of {pair[1]} keys")
+
+
+def _scales(graph: Graph) -> Iterator[Hit]:
+    """Yield nodes that change sizes by what is not above zero."""
+    for node in graph.of("Resize", "Upsample"):
+        scales = graph.constants.get(node.input(2 if node.op == "Resize" else 1))
+        value = None if scales is None else scales.value()
+        if value is not None and not np.all((value > 0) & np.isfinite(value)):
+            yield Hit.at(node, "a scale that is not above zero, or no number")
 
 
 def _elements(shape: tuple[Dim, ...] | None) -> int:

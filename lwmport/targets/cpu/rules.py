@@ -20,8 +20,9 @@ RULES: Final = (
         severity=ERROR,
         title="opset",
         look=looks.opset,
-        vendor="Opset 27 is under development and support for this is limited; of one below 7 it warns, and may run it",
-        fix="convert at opset 21",
+        vendor="Unsupported model IR version; Opset 27 is under development and support for this is limited; "
+        "of one below 7 it warns, and may run it",
+        fix="convert at opset 21; set ir_version in onnx.helper.make_model",
         source="ONNX Runtime, docs/Versioning.md",
     ),
     Rule(

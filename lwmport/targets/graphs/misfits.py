@@ -1,4 +1,4 @@
-"""What of a node its operator does not have: attributes of another type, and more or fewer operands and results."""
+"""What of a node its operator does not have: attributes of another type or value, and other numbers of operands."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +11,17 @@ from lwmport.targets.graphs.one_node import schema_of
 
 KINDS: Final = {number: name.lower() for name, number in onnx.AttributeProto.AttributeType.items()}
 """Numbers of AttributeProto.AttributeType -> what messages call them."""
+
+
+POSITIVE: Final = {
+    "group": ("Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"),
+    "hidden_size": ("GRU", "LSTM", "RNN"),
+    "num_groups": ("GroupNormalization",),
+}
+"""Attribute -> operators that divide by it: one of 0 ends the process of many a reader. Inference lets it pass."""
+
+WORDS: Final = {"auto_pad": ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")}
+"""Attribute -> the texts that every operator which has it takes. Inference lets others pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,10 @@ def misfits(node: onnx.NodeProto, opset: int) -> Iterator[str]:
         if is_misfit(node, item, opset):
             wanted, found = (KINDS.get(kind, str(kind)) for kind in (form.attributes[item.name], item.type))
             yield f"the attribute {item.name} as {found}, where {wanted} is meant"
+        elif item.i < 1 and node.op_type in POSITIVE.get(item.name, ()):
+            yield f"{item.name} of {item.i}, where at least 1 is meant"
+        elif item.name in WORDS and item.s.decode("utf-8", "replace") not in WORDS[item.name]:
+            yield f"{item.name} of {item.s!r}, where {' or '.join(WORDS[item.name])} is meant"
     for what, names, (low, high) in (("operands", node.input, form.operands), ("results", node.output, form.results)):
         if not low <= len(names) <= high:
             yield f"{len(names):,} {what}, where {low if low == high else f'{low} to {high}'} are meant"

@@ -1,6 +1,7 @@
 """Reading any ONNX file for checking: its graph with inferred shapes, its weights left where they are."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +28,7 @@ from lwmport.targets.graphs.record import (
     bytes_of,
     numbered,
 )
+from lwmport.targets.graphs.refusals import refusals
 from lwmport.targets.graphs.skeleton import ITSELF, skeleton
 from lwmport.types import Array, Dim
 from lwmport.wire import mapped
@@ -43,8 +45,10 @@ def read(path: Path, shapes: Shapes | None = None) -> Graph:
         ArtifactError: it is no ONNX model.
         UsageError: a shape is given for what is no input, or of another rank.
     """
-    model = load(path)
-    return graph_of(settle(with_shapes(model, shapes or {}))[0], path)
+    model = settle(with_shapes(load(path), shapes or {}))[0]
+    graph = graph_of(model, path)
+    misfit = {problem.where for problem in graph.problems}
+    return replace(graph, problems=(*graph.problems, *(one for one in refusals(model) if one.where not in misfit)))
 
 
 def load(path: Path) -> onnx.ModelProto:
@@ -145,6 +149,7 @@ def graph_of(model: onnx.ModelProto, path: Path) -> Graph:
         constants=constants,
         file_bytes=path.stat().st_size if path.exists() else 0,
         opsets=opsets,
+        ir=model.ir_version,
         functions=tuple((function.domain, function.name) for function in model.functions),
         problems=tuple(problems),
     )

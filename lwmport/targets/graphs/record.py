@@ -153,6 +153,7 @@ class Graph:
     """One model file; ``opsets`` are the versions of its domains, ``functions`` the (domain, name) that it carries.
 
     ``public`` maps inputs and outputs to the names that callers give them, where a file has such: TFLite's signature.
+    ``ir`` is the version of ONNX's file format, 0 in other formats.
     """
 
     path: Path
@@ -167,6 +168,7 @@ class Graph:
     functions: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     public: Mapping[str, str] = field(default_factory=dict)
+    ir: int = 0
 
     @property
     def opset(self) -> int:

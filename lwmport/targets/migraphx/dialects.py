@@ -11,11 +11,17 @@ MIGRAPHX: Final = Dialect(
     format="onnx",
     summary="AMD's MIGraphX (ROCm, Hygon DCU): its allow-list, static",
     opset=17,
-    opsets=(13, 19),
-    composites=PLAIN,
+    opsets=(13, 21),
+    composites={
+        **PLAIN,
+        "lwmport.rounded": ("QuantizeLinear:int8",),
+        "quantised_dot": ("MatMulNBits:4",),
+        "quantised_rows": ("Gather*Mul",),
+    },
     static=True,
     attention="unrolled",
     stores=HALF,
+    quantizes={"w4a16": 13, "w8a16": 21, "w8a8": 13},
 )
-"""Opset 19 is the last that its documents promise. GroupNormalization exists there with a scale of each group (18),
-which it rejects, or of each channel (21), which is beyond the promise."""
+"""Opset 19 is the last that its documents promise; blocks of 8 bits need 21, which MIGraphX 2.16 has run. Before it
+GroupNormalization has a scale of each group, which it rejects."""

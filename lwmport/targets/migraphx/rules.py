@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from lwmport.targets.migraphx import looks
+from lwmport.targets.migraphx import looks, quantised
 from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
 from lwmport.types import Severity
@@ -11,6 +11,7 @@ from lwmport.types import Severity
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _PARSER: Final = "AMDMIGraphX of May 2026, src/onnx/parse_*.cpp, and its documents"
 _DOCUMENTS: Final = "AMDMIGraphX 2.16.0, documents"
+_SOURCE: Final = "AMDMIGraphX f729a52f, src/onnx"
 _RUN: Final = "AMDMIGraphX 2.16.0, run with its reference target"
 
 RULES: Final = (
@@ -189,5 +190,34 @@ RULES: Final = (
         vendor="there is no list of them here: only migraphx-driver with --tf knows, and ONNX Runtime takes none",
         fix="prefer ONNX: lwmport convert --to onnx --dialect migraphx",
         source=_DOCUMENTS,
+    ),
+    Rule(
+        id="M23",
+        severity=ERROR,
+        title="product with packed weights",
+        look=quantised.refused_products,
+        vendor="MatMulNBits: bits only supported for value of 4; Input zero_points does not match expected dims",
+        fix="lwmport convert --dialect migraphx --quantize w4a16",
+        source=f"{_SOURCE}/parse_matmulnbits.cpp",
+    ),
+    Rule(
+        id="M24",
+        severity=ERROR,
+        title="zero points and bias of such a product",
+        look=quantised.ignored_operands,
+        vendor="nothing: with more than four operands zero points count as 8, a bias as 0, and the numbers are wrong",
+        fix="add the bias by an Add behind it; zero points are the last operand",
+        source=f"{_SOURCE}/parse_matmulnbits.cpp",
+    ),
+    Rule(
+        id="M25",
+        severity=ERROR,
+        title="scales and zero points",
+        look=quantised.refused_pairs,
+        vendor="y_scale and y_zero_point shape mismatch; must have size > 1 along provided axis; or: Int4: currently "
+        "supports only even-sized packed tensors",
+        fix="give zero points the shape of the scales and the dtype of the codes, a lone block scales of one axis, "
+        "and 4 bits an even last axis",
+        source=f"{_SOURCE}/parse_*linear.cpp, onnx_parser.cpp, and src/op/builder",
     ),
 )

@@ -101,6 +101,7 @@ def broken(subject: Subject) -> Iterator[Hit]:
     for problem in graph.problems:
         if problem.kind == MISFIT:
             yield Hit(where=problem.where, operator=problem.operator, found=problem.found)
+    yield from _twice(graph.inputs)
     constants = {name for node in graph.of("Constant") if not node.scope for name in node.outputs}
     made = {value.name for value in graph.inputs} | set(graph.constants) - constants
     for node in graph.nodes:
@@ -123,6 +124,12 @@ def broken(subject: Subject) -> Iterator[Hit]:
         for item in graph.constants.values()
         if any(size < 0 for size in item.shape)
     )
+
+
+def _twice(inputs: Sequence[Value]) -> Iterator[Hit]:
+    for name, times in Counter(value.name for value in inputs).items():
+        if times > 1:
+            yield Hit(where=name, found=f"{times} inputs of this name")
 
 
 def memory_of_chip(subject: Subject) -> Iterator[Hit]:

@@ -1,6 +1,7 @@
 """Small converted models, and faults that are planted in copies of them."""
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from exports import LANGUAGE, Fault, torch_language_model
+from exports import LANGUAGE, Fault, torch_encoder, torch_language_model
 from exports import planted as planted_in
 from onnx import numpy_helper
 
@@ -24,6 +25,14 @@ Change = Callable[[onnx.ModelProto, Path], None]
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The encoder of a small VQGAN, converted once."""
     return _converted(tmp_path_factory, component="vqgan-encoder")
+
+
+@pytest.fixture(scope="session")
+def torch_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder of a VQGAN of two levels by torch.onnx; its configuration lies beside it as small.json."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own
+        return torch_encoder(tmp_path_factory.mktemp("torch-encoder"))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """Faults that are planted in an export of torch.onnx are found at the very operator, and a clean one has none."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from exports import FAULTS, planted, small_config, squared_gate, torch_encoder
+from exports import FAULTS, planted, squared_gate
 
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.models.families import resolve
@@ -48,18 +47,14 @@ class Sample:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    folder = tmp_path_factory.mktemp("export")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own
-        model = torch_encoder(folder)
-    family = resolve("vqgan-encoder", str(small_config(folder)))
+def sample(torch_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    family = resolve("vqgan-encoder", str(torch_export.with_name("small.json")))
     (component,), weights = family.components, SeededWeights(family.weights, 0)
     inputs = TestInputs(component, weights).make(1).inputs
     right = reference(component, weights).run(inputs)
-    pool = pool_of(component, weights, inputs, folder, lambda *_: None)
+    pool = pool_of(component, weights, inputs, tmp_path_factory.mktemp("pool"), lambda *_: None)
     both = right["codebook_indices"], right["quantized_states"]
-    return Sample(model=model, pool=pool, picture=inputs["pixel_values"], right=both)
+    return Sample(model=torch_export, pool=pool, picture=inputs["pixel_values"], right=both)
 
 
 def test_a_clean_export_has_no_place(sample: Sample) -> None:

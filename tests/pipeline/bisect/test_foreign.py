@@ -1,12 +1,11 @@
 """``lwmport bisect`` of an export by torch.onnx, with a checkpoint or a converted folder that tells its component."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 import pytest
-from exports import Fault, planted, small_config, torch_encoder, transposed_kernel
+from exports import Fault, planted, transposed_kernel
 
 from lwmport.errors import PortError, UsageError
 from lwmport.pipeline.bisect.foreign import is_foreign
@@ -19,14 +18,11 @@ from lwmport.types import Status
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an export, the same with a fault, and what lwmport made of the same model."""
+def folder(torch_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an export that has a fault, and what lwmport made of the same model."""
     found = tmp_path_factory.mktemp("foreign")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own
-        model = torch_encoder(found)
-    (found / "place").write_text(planted(model, transposed_kernel, found / "planted.onnx"))
-    config = str(small_config(found))
+    (found / "place").write_text(planted(torch_export, transposed_kernel, found / "planted.onnx"))
+    config = str(torch_export.with_name("small.json"))
     asked = ConvertRequest(component="vqgan-encoder", format="onnx", config=config, validate=False, out=found / "ours")
     convert(asked)
     return found
@@ -52,11 +48,11 @@ def test_what_a_manifest_names_is_not_foreign(folder: Path) -> None:
     assert not is_foreign(folder / "missing.onnx")
 
 
-def test_an_export_that_nothing_tells_of_asks_for_a_reference(folder: Path) -> None:
+def test_an_export_that_nothing_tells_of_asks_for_a_reference(folder: Path, torch_export: Path) -> None:
     with pytest.raises(UsageError, match=r"expected --reference or --checkpoint for a model that has no manifest"):
         bisect(BisectRequest(artifact=folder / "planted.onnx"))
     with pytest.raises(UsageError, match=r"expected --reference to be what lwmport converted"):
-        bisect(BisectRequest(artifact=folder / "planted.onnx", reference=str(folder / "torch-encoder.onnx")))
+        bisect(BisectRequest(artifact=folder / "planted.onnx", reference=str(torch_export)))
 
 
 def test_a_fault_that_only_another_case_shows_is_found(

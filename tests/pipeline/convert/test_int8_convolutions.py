@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from judged_again import VQGAN, Made
 from onnx import numpy_helper
 
 import lwmport
@@ -16,38 +16,22 @@ from lwmport.models.options import Options
 from lwmport.pipeline.convert.calibration import levels_of
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.convolutions_alone import compare_alone, expected_alone
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
+from lwmport.pipeline.validate.reference_runs import gather
 from lwmport.pipeline.validate.test_inputs import Sampling
 from lwmport.types import Array, Levels, Status
 
 TRAINED = str(Path(__file__).parents[2] / "data" / "trained_vqgan" / "vqgan.safetensors")
-SMALL = {
-    "resolution": 16,
-    "hidden_channels": 32,
-    "channel_mult": [1],
-    "num_res_blocks": 1,
-    "z_channels": 8,
-    "num_embeddings": 64,
-    "quantized_embed_dim": 8,
-}
 LAST = "decoder/MidBlock_0/ResnetBlock_1/Conv_1/kernel"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Made):
     """The trained VQGAN on small pictures, and what the reference of its decoder expects of each convolution."""
 
-    folder: Path
-    outcome: Any
-    run: ReferenceRun
     expected: Mapping[str, Array]
 
-    @property
-    def path(self) -> Path:
-        return self.folder / "vqgan-decoder.onnx"
-
     def failures(self, path: Path) -> list[str]:
-        diffs, _ = compare_alone(path, self.outcome.manifest.components[1].signature, self.run, self.expected)
+        diffs, _ = compare_alone(path, self.part.signature, self.run, self.expected)
         return [diff.name for diff in diffs if diff.status is not Status.PASSED]
 
 
@@ -152,7 +136,7 @@ def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tm
             format="onnx",
             dialect="onnx",
             opset=17,
-            config=SMALL,
+            config=VQGAN,
             options=options,
             out=tmp_path,
         )
@@ -164,6 +148,36 @@ def test_standard_operators_have_signed_codes_and_what_is_kept_is_not_rounded(tm
     codes = {tensor.data_type for tensor in onnx.load(tmp_path / part.path).graph.initializer}
     assert onnx.TensorProto.INT8 in codes
     assert onnx.TensorProto.UINT8 not in codes
+
+
+def test_sums_that_are_not_rounded_are_held_to_float32(tmp_path: Path) -> None:
+    options = Options(quantize="w8a8", keep=("decoder/[!M]*/kernel=float32", "*ResnetBlock_0*=float32"))
+    request = lwmport.Request(
+        component="vqgan-decoder",
+        format="onnx",
+        dialect="ascend",
+        config=VQGAN,
+        options=options,
+        out=tmp_path,
+        validate=False,
+    )
+    (part,) = lwmport.convert(request).manifest.components
+    assert part.rounded
+    assert all(own.outputs is None for own in part.rounded.values())
+    found, path = reopen(tmp_path), tmp_path / part.path
+    weights = found.component_weights("vqgan-decoder")
+    run = gather(found.component("vqgan-decoder"), weights, 1, sampling=Sampling(count=1))
+    expected = expected_alone(run, weights, part.signature)
+    diffs, words = compare_alone(path, part.signature, run, expected)
+    assert {diff.status for diff in diffs} == {Status.PASSED}
+    assert words.startswith(f"{len(part.rounded)} convolutions compute with integers. Each was run alone")
+    broken = onnx.load(path)
+    for tensor in broken.graph.initializer:
+        if tensor.name == "zero_point":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.int8(1), tensor.name))
+    onnx.save(broken, tmp_path / "broken.onnx")
+    diffs, _ = compare_alone(tmp_path / "broken.onnx", part.signature, run, expected)
+    assert any(diff.status is not Status.PASSED for diff in diffs)
 
 
 def test_products_that_round_are_refused_where_no_operator_does_that(tmp_path: Path) -> None:

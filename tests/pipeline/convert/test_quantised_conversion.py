@@ -1,13 +1,14 @@
 """``--quantize`` on the whole road: small files, a tight verdict that a planted fault fails, a statement of cost."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from judged_again import LLAMA, VQGAN, Made, reopened_run
 from onnx import numpy_helper
 
 import lwmport
@@ -15,31 +16,12 @@ from lwmport.errors import UsageError
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.models.storage import schemes_of, written_bytes
-from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import judge
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.pipeline.validate.rounded_products import AGREES, judge_products
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.pipeline.validate.storage_cost import SLOW
 from lwmport.types import Array, Status
 
-LLAMA = {
-    "hidden_size": 128,
-    "intermediate_size": 192,
-    "max_sequence_length": 64,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 1,
-    "vocab_size": 512,
-}
-VQGAN = {
-    "resolution": 16,
-    "hidden_channels": 32,
-    "channel_mult": [1],
-    "num_res_blocks": 1,
-    "z_channels": 8,
-    "num_embeddings": 64,
-    "quantized_embed_dim": 8,
-}
 ROUNDED = Options(quantize="w4a16", symmetric=False)
 RECIPE = '{"*/w2/*": {"group_size": 64, "kind": "w8a16", "symmetric": false}, "*/wq/*": {"method": "mse"}}'
 TIED = {"tie_word_embeddings": True}
@@ -62,30 +44,11 @@ def request(component: str, dialect: str, out: Path, options: Options, **changes
     return lwmport.Request(component=component, format="onnx", out=out, **given)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A converted language model, and the reference with its rounded weights."""
-
-    folder: Path
-    outcome: Any
-    run: ReferenceRun
-
-    @property
-    def path(self) -> Path:
-        return self.folder / "llama.onnx"
-
-    def judged(self, path: Path) -> Status:
-        (part,) = self.outcome.manifest.components
-        return judge(path, part.signature, self.run).validation.status
-
-
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("quantised") / "out"
     outcome = lwmport.convert(request("llama", "ort", folder, ROUNDED))
-    found = reopen(folder)
-    run = gather(found.component("llama"), found.component_weights("llama"), 1)
-    return Model(folder=folder, outcome=outcome, run=run)
+    return Made(folder=folder, outcome=outcome, run=reopened_run(folder, "llama"))
 
 
 @pytest.mark.parametrize("case", JUDGED)
@@ -107,7 +70,7 @@ def test_every_output_agrees_with_the_reference_of_rounded_weights(case: str, tm
     assert whole == pytest.approx(written_bytes(made, options) + twice, rel=0.03)
 
 
-def test_the_same_reference_judges_again(model: Model) -> None:
+def test_the_same_reference_judges_again(model: Made) -> None:
     again = validate(ValidateRequest(artifact=model.folder))
     (section,), (first,) = again.report.components, model.outcome.report.components
     assert again.status is Status.PASSED
@@ -159,7 +122,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_fails(fault: Callable[[str, Array], Array], model: Model, tmp_path: Path) -> None:
+def test_a_planted_fault_fails(fault: Callable[[str, Array], Array], model: Made, tmp_path: Path) -> None:
     broken = onnx.load(model.path)
     changed = 0
     for tensor in broken.graph.initializer:
@@ -174,7 +137,7 @@ def test_a_planted_fault_fails(fault: Callable[[str, Array], Array], model: Mode
     assert model.judged(model.path) is Status.PASSED
 
 
-def test_another_group_fails(model: Model, tmp_path: Path) -> None:
+def test_another_group_fails(model: Made, tmp_path: Path) -> None:
     lwmport.convert(request("llama", "ort", tmp_path, replace(ROUNDED, group_size=64), validate=False))
     assert model.judged(tmp_path / "llama.onnx") is Status.FAILED
 
@@ -192,8 +155,7 @@ def test_a_small_fault_in_a_model_that_rounds_its_products_fails_too(tmp_path: P
             array = other_scale_of_one_channel(tensor.name, numpy_helper.to_array(tensor))
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     onnx.save(broken, tmp_path / "broken.onnx")
-    found = reopen(tmp_path / "out")
-    run = gather(found.component("llama"), found.component_weights("llama"), 1)
+    run = reopened_run(tmp_path / "out", "llama")
     (part,) = outcome.manifest.components
     wide = judge(tmp_path / "broken.onnx", part.signature, run, "a8")
     assert wide.validation.status is Status.PASSED

@@ -40,7 +40,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "integers": ("vision-llama", "hf", {"quantize": "w8a8"}),
     "gptq": ("llama", "gptq", {"quantize": "w4a16", "group_size": 16}),
     "gptq-2": ("llama", "gptq", {"quantize": "w8a16", "symmetric": False}),
+    "awq": ("llama", "awq", {"quantize": "w4a16", "symmetric": False, "method": "awq"}),
     "mindie": ("llama", "mindie", {"quantize": "w8a16", "symmetric": False}),
+    "mindie-8": ("llama", "mindie", {"quantize": "w8a8"}),
 }
 """Name -> component, dialect, options."""
 
@@ -180,6 +182,26 @@ def test_zero_points_of_gptq_are_one_less_in_version_1_alone(written: Written) -
     assert (new[f"{name}scales"].dtype, list(new[f"{name}g_idx"][::32])) == (np.float16, [0, 1])
 
 
+def test_words_of_awq_hold_even_outputs_first(written: Written) -> None:
+    path, _ = written("awq")
+    tensors, config = load_file(path / "model.safetensors"), told(path)["quantization_config"]
+    up = "model.layers.0.mlp.up_proj."
+    shapes = {name.removeprefix(up): (array.shape, array.dtype.name) for name, array in tensors.items() if up in name}
+    assert shapes == {"qweight": ((64, 12), "int32"), "qzeros": ((2, 12), "int32"), "scales": ((2, 96), "float16")}
+    assert config == {
+        "bits": 4,
+        "group_size": 32,
+        "modules_to_not_convert": ["lm_head"],
+        "quant_method": "awq",
+        "version": "gemm",
+        "zero_point": True,
+    }
+    found = reopen(path.parent)
+    zeros = found.component_weights("llama").packed.read("transformer/h/0/feed_forward/w3/kernel/zero_points")  # type: ignore[attr-defined]
+    nibbles = [int(tensors[f"{up}qzeros"].view(np.uint32)[0, 0]) >> 4 * place & 15 for place in range(8)]
+    assert nibbles == zeros[0, [0, 2, 4, 6, 1, 3, 5, 7]].tolist()
+
+
 def test_mindie_has_a_description_of_every_tensor(written: Written) -> None:
     path, _ = written("mindie")
     tensors, kinds = (
@@ -202,6 +224,28 @@ def test_mindie_has_a_description_of_every_tensor(written: Written) -> None:
     assert (told(path)["quantize"], told(path)["torch_dtype"]) == ("w8a16", "float16")
 
 
+def test_a_product_of_mindie_is_that_of_rounded_numbers(written: Written) -> None:
+    path, outcome = written("mindie-8")
+    tensors = load_file(path / "quant_model_weight_w8a8.safetensors")
+    (component,) = outcome.manifest.components
+    levels = component.rounded["transformer/h/0/feed_forward/w3/kernel"].inputs
+    own = {name.rpartition(".")[2]: array for name, array in tensors.items() if ".mlp.up_proj." in name}
+    assert {own[name].dtype for name in ("input_scale", "input_offset")} == {np.dtype("float16")}
+    assert [own[name].dtype for name in ("weight", "quant_bias", "deq_scale")] == ["int8", "int32", "int64"]
+    x = np.random.default_rng(1).standard_normal((5, 64)).astype(np.float32)
+    codes = np.clip(np.rint(x / own["input_scale"]) + own["input_offset"], -128, 127).astype(np.int64)
+    found = (codes @ own["weight"].astype(np.int64).T + own["quant_bias"]) * own["deq_scale"].astype(np.uint32).view(
+        np.float32
+    )
+    numbers = (np.clip(np.rint(x / levels.scale) + levels.zero, -128, 127) - levels.zero) * levels.scale
+    np.testing.assert_allclose(found, numbers @ (own["weight"] * own["weight_scale"]).T, rtol=1e-5, atol=1e-6)
+    assert abs(found - x @ (own["weight"] * own["weight_scale"]).T).max() > 1e-4  # it does round
+    kinds = told(path, "quant_model_description.json")
+    assert kinds == told(path, "quant_model_description_w8a8.json")
+    assert kinds["model.layers.0.mlp.up_proj.deq_scale"] == kinds["model_quant_type"] == "W8A8"
+    assert told(path)["quantize"] == "w8a8"
+
+
 def swapped_halves(tensors: dict[str, Array], name: str) -> None:
     held = tensors[f"{name}.weight_packed"].view(np.uint8)
     tensors[f"{name}.weight_packed"] = (held >> 4 | held << 4).view(np.int32)
@@ -219,6 +263,12 @@ def shifted_zero_points(tensors: dict[str, Array], name: str) -> None:
     tensors[f"{name}.qzeros"] += np.int32(0x11111111)
 
 
+def outputs_in_order(tensors: dict[str, Array], name: str) -> None:
+    """Neighbours of a word change places, as if it held its outputs one after the other."""
+    held = tensors[f"{name}.qweight"].view(np.uint8)
+    tensors[f"{name}.qweight"] = np.ascontiguousarray(held[:, ::-1]).view(np.int32)
+
+
 def offset_of_the_other_sign(tensors: dict[str, Array], name: str) -> None:
     tensors[f"{name}.weight_offset"] *= -1
 
@@ -232,6 +282,8 @@ FAULTS = [
     ("compressed", neighbours_scale),
     ("compressed", one_zero_point_off_by_one),
     ("gptq", shifted_zero_points),
+    ("awq", shifted_zero_points),
+    ("awq", outputs_in_order),
     ("mindie", offset_of_the_other_sign),
     ("integers", one_code),
 ]
@@ -259,6 +311,42 @@ def with_fault(folder: Path, out: Path, fault: Callable[[dict[str, Array], str],
     return broken
 
 
+def input_offset_off_by_one(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.input_offset"] += 1
+
+
+def offset_and_bias_off_together(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.input_offset"] += 1
+    tensors[f"{name}.quant_bias"] -= tensors[f"{name}.weight"].sum(axis=1, dtype=np.int32)
+
+
+def neighbours_factor(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.deq_scale"] = np.roll(tensors[f"{name}.deq_scale"], 1)
+
+
+def one_bias_off_by_one(tensors: dict[str, Array], name: str) -> None:
+    tensors[f"{name}.quant_bias"][5] += 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (input_offset_off_by_one, "expected inputs in steps of"),
+        (offset_and_bias_off_together, "expected inputs in steps of"),
+        (neighbours_factor, "found other factors"),
+        (one_bias_off_by_one, "expected a quant_bias for"),
+    ],
+)
+def test_a_fault_in_what_inputs_are_rounded_to_fails(
+    fault: Callable[[dict[str, Array], str], None], reason: str, written: Written, tmp_path: Path
+) -> None:
+    path, _ = written("mindie-8")
+    found = read_back(with_fault(path, tmp_path, fault), path.parent).validation
+    assert found.status is Status.FAILED
+    assert reason in found.reason
+    assert "model.layers.0.mlp.up_proj" in found.reason
+
+
 def test_a_wrong_group_in_the_configuration_fails(written: Written, tmp_path: Path) -> None:
     path, _ = written("compressed")
     broken = shutil.copytree(path, tmp_path / path.name)
@@ -271,7 +359,9 @@ def test_a_wrong_group_in_the_configuration_fails(written: Written, tmp_path: Pa
 
 REFUSED: list[tuple[str | None, dict[str, Any], str]] = [
     ("gptq", {}, "--quantize w4a16 or w8a16 with the dialect gptq, found --dialect gptq alone"),
-    ("mindie", {"quantize": "w8a8"}, r"\(mindie takes w8a16\)"),
+    ("awq", {"quantize": "w8a16"}, r"\(awq takes w4a16\)"),
+    ("mindie", {"quantize": "w4a16"}, r"\(mindie takes w8a16, w8a8\)"),
+    ("mindie", {"quantize": "w8a8", "method": "hqq"}, "--method rtn or mse of a kind with positive scales"),
     ("mindie", {"quantize": "w8a16", "group_size": 32}, "which has a scale for each output"),
     (
         "mindie",

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from judged_again import LLAMA as SMALL
+from judged_again import VQGAN, Made, reopened_run
 
 import lwmport
 from lwmport.errors import UsageError
@@ -15,7 +16,6 @@ from lwmport.models.options import Options
 from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import judge
-from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.pipeline.validate.rounded_products import AGREES, judge_products
 from lwmport.runtime.runners.litert_float_products import open_with_float_products
 from lwmport.runtime.spec import RunnerContext
@@ -23,55 +23,27 @@ from lwmport.types import Array, Status
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 
-LLAMA = {
-    "hidden_size": 128,
-    "intermediate_size": 192,
-    "max_sequence_length": 32,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 1,
-    "vocab_size": 512,
-}
-VQGAN = {
-    "resolution": 16,
-    "hidden_channels": 32,
-    "channel_mult": [1],
-    "num_res_blocks": 1,
-    "z_channels": 8,
-    "num_embeddings": 64,
-    "quantized_embed_dim": 8,
-}
+LLAMA = {**SMALL, "max_sequence_length": 32}
 MATRIX, KERNEL = "transformer/h/0/feed_forward/w2/kernel", "decoder/Conv_1/kernel"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """A converted component, and the reference with its rounded weights."""
+class Lite(Made):
+    """A converted component that has two verdicts."""
 
-    component: str
-    folder: Path
-    outcome: Any
-    run: ReferenceRun
-
-    @property
-    def path(self) -> Path:
-        return self.folder / f"{self.component}.tflite"
-
-    def judged(self, path: Path) -> tuple[Status, Status]:
+    def judged_twice(self, path: Path) -> tuple[Status, Status]:
         """Return the verdict on a file as it is, and that which counts."""
-        (part,) = self.outcome.manifest.components
-        wide = judge(path, part.signature, self.run, "a8")
-        both = judge_products(wide, path, part.signature, self.run, "a8", lambda _: None)
+        wide = judge(path, self.part.signature, self.run, "a8")
+        both = judge_products(wide, path, self.part.signature, self.run, "a8", lambda _: None)
         return wide.validation.status, both.validation.status
 
     def judged_apart(self, path: Path) -> Status:
         """Return the tight verdict on a file, whatever the other one says."""
-        (part,) = self.outcome.manifest.components
-        context = RunnerContext(threads=1, signature=part.signature)
+        context = RunnerContext(threads=1, signature=self.part.signature)
         opener = lambda path, _: open_with_float_products(path, context)  # noqa: E731 - as the judge calls it
-        return judge(path, part.signature, self.run, "float32", opener=opener).validation.status
+        return judge(path, self.part.signature, self.run, "float32", opener=opener).validation.status
 
 
-def converted(component: str, out: Path, *, validate: bool = True, **chosen: Any) -> Made:
+def converted(component: str, out: Path, *, validate: bool = True, **chosen: Any) -> Lite:
     config = LLAMA if component.startswith("llama") else VQGAN
     request = lwmport.Request(
         component=component,
@@ -82,12 +54,10 @@ def converted(component: str, out: Path, *, validate: bool = True, **chosen: Any
         validate=validate,
     )
     outcome = lwmport.convert(request)
-    found = reopen(out / component)
-    run = gather(found.component(component), found.component_weights(component), 1)
-    return Made(component=component, folder=out / component, outcome=outcome, run=run)
+    return Lite(folder=out / component, outcome=outcome, run=reopened_run(out / component, component))
 
 
-def broken(made: Made, fault: Callable[["File"], None], out: Path) -> Path:
+def broken(made: Lite, fault: Callable[["File"], None], out: Path) -> Path:
     """Return a copy of a file with a fault in it."""
     file = File(made.path)
     fault(file)
@@ -98,16 +68,16 @@ def broken(made: Made, fault: Callable[["File"], None], out: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def blocks(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Lite:
     return converted("llama-decode", tmp_path_factory.mktemp("blocks"), quantize="w4a8")
 
 
 @pytest.fixture(scope="module")
-def channels(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def channels(tmp_path_factory: pytest.TempPathFactory) -> Lite:
     return converted("vqgan-decoder", tmp_path_factory.mktemp("channels"), quantize="w8a8")
 
 
-def test_both_verdicts_pass_and_what_it_costs_is_said(blocks: Made, channels: Made) -> None:
+def test_both_verdicts_pass_and_what_it_costs_is_said(blocks: Lite, channels: Lite) -> None:
     for made, scheme in ((blocks, "w4a8 (groups of 32, "), (channels, "w8a8 (a scale for each output, ")):
         outcome = made.outcome
         assert outcome.status is Status.PASSED, outcome.report.sentence
@@ -123,7 +93,7 @@ def test_both_verdicts_pass_and_what_it_costs_is_said(blocks: Made, channels: Ma
         assert outcome.manifest.options == {"quantize": scheme[:4], "rounding": "tflite", "static": True}
 
 
-def test_the_plan_counts_what_is_written(blocks: Made) -> None:
+def test_the_plan_counts_what_is_written(blocks: Lite) -> None:
     family, (part,) = reopen(blocks.folder).family, blocks.outcome.manifest.components
     stored = sum(found["bytes"] for found in part.details["stored"].values())
     assert stored == pytest.approx(written_bytes(family.components[0], family.options), rel=0.01)
@@ -180,7 +150,7 @@ def other_order_of_blocks(file: File) -> None:
 
 
 @pytest.mark.parametrize("fault", [swapped_halves, the_neighbours_scale, other_order_of_blocks])
-def test_a_planted_fault_fails(fault: Callable[[File], None], blocks: Made, tmp_path: Path) -> None:
+def test_a_planted_fault_fails(fault: Callable[[File], None], blocks: Lite, tmp_path: Path) -> None:
     assert blocks.judged_apart(broken(blocks, fault, tmp_path)) is Status.FAILED
     assert blocks.judged_apart(blocks.path) is Status.PASSED
 
@@ -198,23 +168,23 @@ def other_scale_of_one_channel(file: File) -> None:
 
 @pytest.mark.parametrize("fault", [other_scale_of_one_output, other_scale_of_one_channel])
 def test_a_small_fault_passes_the_wide_verdict_and_fails_the_tight_one(
-    fault: Callable[[File], None], blocks: Made, channels: Made, tmp_path: Path
+    fault: Callable[[File], None], blocks: Lite, channels: Lite, tmp_path: Path
 ) -> None:
     made = blocks if fault is other_scale_of_one_output else channels
-    assert made.judged(broken(made, fault, tmp_path)) == (Status.PASSED, Status.FAILED)
+    assert made.judged_twice(broken(made, fault, tmp_path)) == (Status.PASSED, Status.FAILED)
 
 
-def test_another_group_fails(blocks: Made, tmp_path: Path) -> None:
+def test_another_group_fails(blocks: Lite, tmp_path: Path) -> None:
     other = converted("llama-decode", tmp_path, validate=False, quantize="w4a8", group_size=64)
     assert blocks.judged_apart(other.path) is Status.FAILED
 
 
-def test_a_block_size_that_its_scales_do_not_fit_is_not_passed(blocks: Made, tmp_path: Path) -> None:
+def test_a_block_size_that_its_scales_do_not_fit_is_not_passed(blocks: Lite, tmp_path: Path) -> None:
     path = broken(blocks, lambda file: file.set_block(MATRIX, 64), tmp_path)
-    assert blocks.judged(path)[1] is not Status.PASSED
+    assert blocks.judged_twice(path)[1] is not Status.PASSED
 
 
-def test_a_run_leaves_the_same_bytes_again(blocks: Made, tmp_path: Path) -> None:
+def test_a_run_leaves_the_same_bytes_again(blocks: Lite, tmp_path: Path) -> None:
     again = converted("llama-decode", tmp_path, validate=False, quantize="w4a8")
     assert again.path.read_bytes() == blocks.path.read_bytes()
 

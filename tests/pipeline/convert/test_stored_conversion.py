@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from judged_again import LLAMA, VQGAN, Made
 from onnx import numpy_helper
 
 import lwmport
@@ -27,7 +28,6 @@ from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.bundle.verify import VerifyRequest, verify
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.unused_options import storing
-from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.pipeline.validate.run import ValidateRequest, validate
 from lwmport.targets.dialects import ALL_DIALECTS, target_of
@@ -36,23 +36,6 @@ from lwmport.types import Array, Status
 
 EVERY = {**DIALECTS, **ALL_DIALECTS}
 STORE = Options(store="float16")
-VQGAN = {
-    "resolution": 16,
-    "hidden_channels": 32,
-    "channel_mult": [1],
-    "num_res_blocks": 1,
-    "z_channels": 8,
-    "num_embeddings": 64,
-    "quantized_embed_dim": 8,
-}
-LLAMA = {
-    "hidden_size": 128,
-    "intermediate_size": 192,
-    "max_sequence_length": 64,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 1,
-    "vocab_size": 512,
-}
 JUDGED = [("vqgan-encoder", "ort"), ("vqgan-decoder", "litert"), ("llama", "ascend-npu"), ("llama", "tflite")]
 """Each way to read a weight: kernels, tables, matrices, sorted columns, and those that two models share."""
 
@@ -72,21 +55,10 @@ def data_bytes(folder: Path) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoder:
-    """A converted decoder, the exact and the rounded reference."""
+class Decoder(Made):
+    """A converted decoder, and beside the rounded reference the exact one."""
 
-    folder: Path
-    outcome: Any
-    run: ReferenceRun
     exact: ReferenceRun
-
-    @property
-    def path(self) -> Path:
-        return self.folder / "vqgan-decoder.onnx"
-
-    def judged(self, path: Path) -> Status:
-        (part,) = self.outcome.manifest.components
-        return judge(path, part.signature, self.run).validation.status
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,17 @@ def test_another_seed_gives_other_tokens_and_chunks_the_same(generate: Generate)
     assert np.array_equal(first, generate(**drawn, chunk=4))
 
 
+def test_tokens_that_are_looked_up_are_the_same(model: Path, tmp_path: Path) -> None:
+    said = np.tile(np.arange(3, 9), 4)[None]
+    np.savez(tmp_path / "p.npz", input_ids=said, vision_masks=np.zeros(said.shape, bool))
+    asked = {"model": model, "prompt": tmp_path / "p.npz", "out": tmp_path / "o.npz"}
+    for choice in ({"new_tokens": 40}, {"new_tokens": 40, "temperature": 0.3, "seed": 2}):
+        found = lwmport.generate(**asked, **choice).tokens
+        assert np.array_equal(found, lwmport.generate(**asked, **choice, lookup=6).tokens)
+    reference = lwmport.generate(**asked, new_tokens=8, lookup=1, runner="jax").tokens
+    assert np.array_equal(reference, lwmport.generate(**asked, new_tokens=8).tokens)
+
+
 def test_the_command_tells_what_it_wrote(model: Path, prompt: Path, tmp_path: Path) -> None:
     words = ["generate", "tokens", str(model), "--prompt", str(prompt), "--new-tokens", "3", "--json"]
     result = CliRunner().invoke(cli, [*words, "--out", str(tmp_path / "o.npz"), "--stop", "5"])
@@ -107,10 +118,14 @@ def test_the_command_tells_what_it_wrote(model: Path, prompt: Path, tmp_path: Pa
         ({"ids": np.ones((1, 3), int)}, {}, UsageError, "expected input_ids, .* found ids"),
         ({"input_ids": np.ones((1, 3), int)}, {}, UsageError, "expected vision_masks beside the ids"),
         ({"input_ids": np.ones((1, 3))}, {}, UsageError, "expected input_ids as integers"),
+        ({"input_ids": np.ones(3, int)}, {}, UsageError, "expected input_ids as integers"),
+        ({}, {"out": "p.npz"}, UsageError, "expected nothing at .*p.npz, or what this command wrote"),
         ({}, {"new_tokens": 700}, UsageError, "expected at most 640 tokens"),
         ({}, {"cfg_scale": 2.0, "rows": 3}, UsageError, "expected an even number of rows with guidance"),
         ({}, {"mode": "visions"}, UsageError, "mode out of .*vision.*found 'visions'"),
         ({}, {"new_tokens": 0}, UsageError, "expected at least 1 new token, found 0"),
+        ({}, {"cfg_scale": float("nan")}, UsageError, r"expected a finite number as guidance \(cfg_scale\), found nan"),
+        ({}, {"stop": (2, -1)}, UsageError, "expected numbers of tokens as stop, found -1"),
         ({}, {"out": Path("o.txt")}, UsageError, "expected a name that ends in .npz"),
         ({}, {"model": Path("nowhere")}, ArtifactError, "nowhere"),
     ],
@@ -122,6 +137,7 @@ def test_what_cannot_be_is_one_line_and_nothing_is_written(
     usual = {"input_ids": np.ones((rows, 3), int), "vision_masks": np.zeros((rows, 3), bool)}
     np.savez(tmp_path / "p.npz", **(arrays or usual))
     asked = {"model": model, "prompt": tmp_path / "p.npz", "out": tmp_path / "o.npz", "new_tokens": 2, **fields}
+    asked["out"] = tmp_path / asked["out"] if asked["out"] == "p.npz" else asked["out"]
     with pytest.raises(kind, match=said) as caught:
         lwmport.generate(**asked)
     assert "\n" not in str(caught.value)

@@ -1,6 +1,7 @@
 """A model that runs: assembled, asked about texts, pictures and videos, and painting; without JAX."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,15 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import lwmport
+from lwmport import manifest
+from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
 from lwmport.generation.choosing import Choosing
 from lwmport.models.llama.prompts import text_prompt, vision_prompt
 from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.assemble.run import assemble
+from lwmport.pipeline.inspection import inspect
 from lwmport.pipeline.talk.pictures import Pictures
 from lwmport.pipeline.talk.talk import Talk
 
@@ -133,6 +137,9 @@ def test_no_jax_is_imported(model: Path, picture: Path, tmp_path: Path) -> None:
         (["chat", "{model}", "Q", "--video", "{text}"], "expected a video at"),
         (["chat", "{model}", "Q", "--video", "{empty}"], "expected a video at"),
         (["chat", "{model}", "Q", "--video", "a", "--image", "b"], "expected a picture or a video, found both"),
+        (["chat", "{model}", "Q", "--image", "{pipe}"], "it is a pipe or a device"),
+        (["chat", "{model}", "Q", "--video", "{pipe}"], "it is a pipe or a device"),
+        (["generate", "image", "{model}", "--prompt", "a", "--out", "mine.png"], "expected nothing at mine.png"),
         (["chat", "{model}", "--json"], "expected a question beside --json"),
         (["chat", "{model}", "word " * 2000], "expected at most 1200 tokens"),
         (["chat", "{language}", "Q"], "'lwmport assemble' makes such a folder"),
@@ -147,7 +154,7 @@ def test_no_jax_is_imported(model: Path, picture: Path, tmp_path: Path) -> None:
         (["assemble", "--llama", "{language}", "--tokenizer", "{tokenizer}", "--byte-tokenizer", "--out", "o"],
          "expected --tokenizer DIR or --byte-tokenizer, found both"),
         (["assemble", "--llama", "{language}", "--tokenizer", "{pictures}", "--out", "o"],
-         "expected tokenizer.json in"),
+         "expected tokenizer.json or tokenizer.model in"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(
@@ -156,12 +163,53 @@ def test_what_cannot_be_is_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text("no picture, no video")
     (tmp_path / "empty").touch()
-    named = {**parts, "model": model, "text": "text", "empty": "empty"}
+    (tmp_path / "mine.png").write_text("the user's")
+    os.mkfifo(tmp_path / "pipe")
+    named = {**parts, "model": model, "text": "text", "empty": "empty", "pipe": "pipe"}
     result = call(*(word.format(**named) for word in words))
     assert isinstance(result.exception, PortError)
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "text"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine.png", "pipe", "text"]
+
+
+def test_an_assembled_model_is_known_everywhere(model: Path) -> None:
+    told = inspect(str(model))
+    assert told.kind == "a model that 'lwmport assemble' made"
+    assert told.facts["verdict"].startswith("language ")
+    with pytest.raises(PortError, match=r"name .*language, the model inside"):
+        manifest.read(model)
+    with pytest.raises(PortError, match="name the checkpoint that they were made of"):
+        open_checkpoint(model)
+
+
+def test_an_answer_ends_where_the_model_has_no_room(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Talk(open_package(model)) as talk:
+        list(talk.ask("What?", choosing=Choosing(), most=2))
+        assert talk.answered
+        assert not talk.answered.full
+        prompt = talk.answered.prompt_tokens
+        monkeypatch.setattr(type(talk.session), "limit", property(lambda _: prompt + 3))
+        talk.session.reset()
+        list(talk.ask("What?", choosing=Choosing(), most=10))
+        assert (talk.answered.tokens, talk.answered.full) == (4, True)
+
+
+def test_a_part_that_is_not_as_it_was_converted_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(parts["language"], tmp_path / "cut")
+    large = max(folder.iterdir(), key=lambda path: path.stat().st_size)
+    large.write_bytes(large.read_bytes()[:-8])
+    with pytest.raises(PortError, match=f"expected .*{large.name} as it was converted, found other bytes"):
+        assemble(language=folder, tokenizer=parts["tokenizer"], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tokens_are_continued_by_an_assembled_model_too(model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", input_ids=[[1, 5]], vision_masks=[[False, False]])
+    words = ["--prompt", tmp_path / "p.npz", "--new-tokens", 3]
+    for name, folder in {"a": model, "b": model / "language"}.items():
+        assert call("generate", "tokens", folder, *words, "--out", tmp_path / f"{name}.npz").exit_code == 0
+    assert np.array_equal(np.load(tmp_path / "a.npz")["tokens"], np.load(tmp_path / "b.npz")["tokens"])
 
 
 def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp_path: Path) -> None:
@@ -169,6 +217,26 @@ def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp
     assert made.exit_code == 0, made.output
     asked = call("chat", tmp_path / "model", "What?", "--new-tokens", 2, "--json")
     assert json.loads(asked.stdout)["prompt_tokens"] > len("What?")
+
+
+def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: Path) -> None:
+    for name, component in {"language": "vision-llama", "pictures": "vqgan"}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(manifest.read(parts[name]).config))
+        words = ["--component", component, "--config", tmp_path / f"{name}.json", "--out", tmp_path / f"{name}.bin"]
+        assert call("checkpoint", "make", *words).exit_code == 0
+    told = [f"--load_checkpoint=params::{tmp_path}/language.bin", f"--vqgan_checkpoint={tmp_path}/pictures.bin"]
+    configs = ["--config", tmp_path / "language.json", "--pictures-config", tmp_path / "pictures.json"]
+    own = ["--update_llama_config=dict(theta=20000)", "--byte-tokenizer", "--no-validate"]
+    made = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
+    assert made.exit_code == 0, made.output
+    language = manifest.read(tmp_path / "model" / "language")
+    assert (language.config["theta"], language.config["sample_mode"]) == (20000, "all")
+    assert open_package(tmp_path / "model").painting
+    assert not list(tmp_path.glob(".model*")), "what was converted on the way is gone"
+    found = call("assemble", "--language", tmp_path / "pictures.bin", "--byte-tokenizer", "--out", tmp_path / "no")
+    assert "expected a language model in " in str(found.exception)
+    found = call("assemble", "--llama", tmp_path / "model/language", *own[1:], "--out", tmp_path / "no")
+    assert "expected words on how to convert beside a checkpoint alone" in str(found.exception)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from lwmport.targets.ascend.errors import FIXES, KINDS, OPTION, explain, fix_of
 from lwmport.targets.ascend.precision import ALWAYS_FRAGILE, FRAGILE
 from lwmport.targets.ascend.target import ASCEND
 from lwmport.targets.compile.job import CompileJob, read_gears
-from lwmport.targets.compile.plan import Place
+from lwmport.targets.compile.plan import Place, Run
 from lwmport.types import Kind, Status, TensorSpec
 
 SOC = {"soc": "Ascend310P3"}
@@ -45,6 +45,18 @@ def test_a_static_model(job_of: Callable[..., CompileJob]) -> None:
         "precision_mode_v2": "origin",
         "log": "error",
     }
+
+
+def test_amct_comes_before_atc_where_values_are_rounded(job_of: Callable[..., CompileJob]) -> None:
+    adapt, compiled = plan(job_of(operators={"QuantizeLinear": 2}, **SOC), HERE).steps
+    assert adapt.tools == ("python3",)
+    assert "amct_onnx.convert_qat_model(*sys.argv[1:])" in adapt.options[1]
+    assert adapt.options[2:] == ("model.onnx", "ascend/model")
+    assert "--model=ascend/model_deploy_model.onnx" in compiled.options
+    absent = Run(step=adapt, code=1, said="ModuleNotFoundError: No module named 'amct_onnx'\n")
+    assert VENDOR.judge(absent).endswith("install AMCT, amct_onnx of the CANN toolkit, for this python3")
+    assert "wrote no model_deploy_model.onnx" in VENDOR.judge(replace(absent, code=0, said="", missing=adapt.products))
+    assert not VENDOR.judge(replace(absent, code=0, said=""))
 
 
 def test_a_frozen_graph_names_its_outputs(job_of: Callable[..., CompileJob]) -> None:

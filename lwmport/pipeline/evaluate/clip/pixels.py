@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lwmport.errors import ArtifactError, CheckpointError, one_line
+from lwmport.instead import in_place_of
+from lwmport.small_files import open_regular
 from lwmport.types import Array
 from lwmport.wording import few
 
@@ -101,16 +103,18 @@ def opened(path: Path) -> Image.Image:
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            path.open("rb") as stream,
+            open_regular(path) as stream,
             Image.open(stream, formats=FORMATS) as image,
         ):
             if image.width * image.height <= MOST_PIXELS:
                 return image.convert("RGB")
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
-        raise ArtifactError(f"expected a picture ({kinds}) at {path}, found another kind of file") from error
+        raise ArtifactError(
+            f"expected a picture ({kinds}) at {path}, found {in_place_of(path) or 'another kind of file'}"
+        ) from error
     except Exception as error:  # Pillow raises many types, struct.error and SyntaxError among them
-        raise ArtifactError(f"expected a picture at {path}, found: {one_line(error)}") from error
+        raise ArtifactError(f"expected a picture at {path}, found: {in_place_of(path) or one_line(error)}") from error
     raise ArtifactError(f"expected at most {MOST_PIXELS:,} pixels in {path}, found more")
 
 

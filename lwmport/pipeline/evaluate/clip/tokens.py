@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lwmport.errors import CheckpointError, one_line
+from lwmport.instead import in_place_of
 from lwmport.pipeline.evaluate.clip.files import tokenizer_files
 from lwmport.small_files import read_small
 
@@ -66,7 +67,8 @@ def _made(files: tuple[Path, ...]) -> Any:
         return _of_pairs(*files)
     except Exception as error:  # the library raises bare Exception for whatever is wrong with a file
         names = " and ".join(file.name for file in files)
-        raise CheckpointError(f"expected a tokenizer in {names}, found: {one_line(error)}") from error
+        found = next(filter(None, map(in_place_of, files)), one_line(error))
+        raise CheckpointError(f"expected a tokenizer in {names}, found: {found}") from error
 
 
 def _of_pairs(vocabulary: Path, merges: Path) -> Any:

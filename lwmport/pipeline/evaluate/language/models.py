@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lwmport import digest, manifest
 from lwmport.errors import UsageError
+from lwmport.generation.piece_tokenizer import open_tokenizer
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.models.spec import FamilySpec
 from lwmport.pipeline.assemble import package
@@ -53,7 +54,7 @@ class LanguageModel:
                 f"expected a tokenizer for the text, found none beside {self.folder}; name its folder by --tokenizer, "
                 "or give tokens in a .npz (input_ids)"
             )
-        return Tokenizer(self.tokenizer)
+        return open_tokenizer(self.tokenizer)
 
 
 def language_model(folder: Path, tokenizer: Path | None = None) -> LanguageModel:

@@ -10,6 +10,7 @@ from lwmport import digest
 from lwmport.errors import UsageError
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.pipeline.evaluate.language import texts
+from lwmport.small_files import open_regular
 
 LONGEST: Final = 256 << 20
 """Bytes of a line, or of a text that is no .jsonl."""
@@ -63,7 +64,7 @@ def _texts(path: Path | None) -> Iterator[str]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, line in enumerate(iter(lambda: file.readline(LONGEST + 1), b""), start=1):
                 where = f"{path}, line {number}"
                 if len(line) > LONGEST:

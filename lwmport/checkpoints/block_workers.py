@@ -1,0 +1,84 @@
+"""Processes that make blocks of ggml beside this one, as many as there are processors.
+
+The search for the scales of a K-quant is thousands of short calls of numpy. Threads of one process take turns at
+Python's lock between them; processes do not.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from queue import SimpleQueue
+from typing import Final
+
+from lwmport import child
+from lwmport.ggml_kinds import KINDS
+from lwmport.processors import processors
+from lwmport.quantise.ggml.blocks import OWN, quantised
+from lwmport.types import Array
+
+LEAST_VALUES: Final = 1 << 22
+"""Values of a tensor for which a process is started: it takes as long to start as one core takes for them."""
+
+SECONDS: Final = 600.0
+"""What the blocks of a few MiB may take."""
+
+
+class BlockWorkers:
+    """Processes that are asked for blocks, and a thread for each that waits for it.
+
+    A process ends with the thread that started it, so the threads stay until all is done.
+    """
+
+    def __init__(self) -> None:
+        self.count = processors()
+        self.pool = ThreadPoolExecutor(self.count, "blocks")
+        bounds = child.Bounds(seconds=SECONDS, nbytes=child.Bounds.of(0).nbytes)
+        self._servers = [child.Server(_answering, {}, bounds, "the rounding of blocks") for _ in range(self.count)]
+        self._idle: SimpleQueue[child.Server] = SimpleQueue()
+        for server in self._servers:
+            self._idle.put(server)
+
+    def quantised(self, values: Array, kind: str) -> Array:
+        """Return the bytes of whole blocks, uint8 [blocks, bytes], made by a process that is idle."""
+        server = self._idle.get()
+        try:
+            found: Array = server.ask(values=values, kind=kind)
+        finally:
+            self._idle.put(server)
+        return found
+
+    def close(self) -> None:
+        """End the processes, once the questions that are under way are answered."""
+        self.pool.shutdown(cancel_futures=True)
+        for server in self._servers:
+            server.close()
+
+
+_HERE: ContextVar[BlockWorkers | None] = ContextVar("block workers", default=None)
+
+
+@contextlib.contextmanager
+def block_workers() -> Iterator[None]:
+    """Have processes for large tensors in this block; the first such tensor starts them."""
+    workers = BlockWorkers()
+    token = _HERE.set(workers)
+    try:
+        yield
+    finally:
+        _HERE.reset(token)
+        workers.close()
+
+
+def workers_for(kind: str, values: int) -> BlockWorkers | None:
+    """Return the processes that make a tensor's blocks; None where threads of this one are as good."""
+    return _HERE.get() if kind in OWN and values >= LEAST_VALUES else None
+
+
+def _answering() -> Callable[..., Array]:
+    """Return what answers questions in a process."""
+
+    def answer(values: Array, kind: str) -> Array:
+        return quantised(values, KINDS[kind])
+
+    return answer

@@ -1,0 +1,107 @@
+"""Parts that are given as checkpoints are converted first, into folders beside the one that is made."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lwmport import manifest
+from lwmport.checkpoints.opening import open_checkpoint
+from lwmport.errors import CheckpointError, UsageError
+from lwmport.models.options import Options
+from lwmport.models.specs import FAMILIES, looks_like
+from lwmport.options import DYNAMIC
+from lwmport.pipeline.assemble.package import EMBED, LANGUAGE, PICTURES
+from lwmport.pipeline.convert.request import ConvertRequest
+from lwmport.pipeline.convert.run import convert
+from lwmport.pipeline.observer import Observer
+
+BOTH_HEADS: Final = "sample_mode"
+"""The option by which a language model has the logits of all its modes."""
+
+CONFIG: Final = "lwm"
+"""The configuration that is meant where none is named, as of ``convert``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """How parts that are checkpoints are converted: to ONNX, at any length, in float32 but for the language model.
+
+    Attributes:
+        config: of the language model; what ``convert`` takes.
+        pictures_config: of what turns pictures into codes and back.
+        options: of the language model.
+        validate: whether the parts are judged.
+    """
+
+    config: str | Mapping[str, Any] = CONFIG
+    pictures_config: str | Mapping[str, Any] = CONFIG
+    options: Options = field(default_factory=Options)
+    validate: bool = True
+
+
+@contextmanager
+def made_parts(
+    given: Mapping[str, Path], out: Path, making: Making, observer: Observer
+) -> Iterator[Mapping[str, Path]]:
+    """Yield part -> folder, where each that is a checkpoint has become one.
+
+    They lie beside ``out`` until the ``with`` block is done; what an interrupted run left is gone on with.
+
+    Raises:
+        PortError: one is no checkpoint, or cannot be converted.
+        UsageError: words of a conversion, and every part is converted already.
+    """
+    checkpoints = {name: path for name, path in given.items() if not (path / manifest.NAME).is_file()}
+    if not checkpoints and making != Making():
+        raise UsageError(
+            "expected words on how to convert beside a checkpoint alone, found converted parts; leave them out"
+        )
+    folders = {name: out.absolute().parent / f".{out.name}.{name}" for name in checkpoints}
+    for name, path in checkpoints.items():
+        observer.phase(f"convert {path} as {name}")
+        convert(_request(name, path, folders[name], making), observer)
+    yield {**given, **folders}
+    for folder in folders.values():
+        shutil.rmtree(folder)
+
+
+def _request(name: str, path: Path, out: Path, making: Making) -> ConvertRequest:
+    component = _component(name, path)
+    options, config = (making.options, making.config) if name == LANGUAGE else (Options(), making.pictures_config)
+    if name == LANGUAGE and _takes(component, BOTH_HEADS):
+        options = replace(options, sample_mode="all")
+    return ConvertRequest(
+        component=component,
+        format="onnx",
+        out=out,
+        checkpoint=str(path),
+        config=config,
+        batch=DYNAMIC,
+        options=options,
+        validate=making.validate,
+    )
+
+
+def _component(name: str, path: Path) -> str:
+    """Return what a checkpoint is converted as, by its tensors.
+
+    Raises:
+        CheckpointError: it is of another kind of model.
+        UsageError: a table of embeddings, which a checkpoint has among others.
+    """
+    if name == EMBED:
+        raise UsageError(f"expected a converted folder as --{EMBED}, found {path}; 'lwmport convert' makes one of it")
+    found = looks_like(open_checkpoint(path).specs)
+    talked = {part.name for family in FAMILIES.values() if family.modes for part in family.components}
+    if not found or (found in talked) != (name == LANGUAGE):
+        wanted = {LANGUAGE: "a language model", PICTURES: "a model of pictures"}[name]
+        raise CheckpointError(f"expected {wanted} in {path}, found {found or 'tensors of another model'}")
+    return found
+
+
+def _takes(component: str, option: str) -> bool:
+    parts = (part for family in FAMILIES.values() for part in family.components)
+    return any(part.name == component and option in part.options for part in parts)

@@ -1,0 +1,159 @@
+"""Bits for each tensor within a budget of bytes or of loss: measured, chosen, written beside the model, and checked.
+
+What is chosen becomes a recipe, so that the conversion behind it is one of ``--recipe`` and can be made again by it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Final
+
+from lwmport import atomic, manifest
+from lwmport.checkpoints.model_weights import component_weights
+from lwmport.checkpoints.stored_weights import StoredWeights
+from lwmport.errors import UsageError
+from lwmport.models.families import Family
+from lwmport.models.recipe import ruled, rules
+from lwmport.models.schemes import CALIBRATED, SCHEMES
+from lwmport.models.storage import schemes_of, written_bytes
+from lwmport.pipeline.calibration.sensitivity import LEAST, Probe
+from lwmport.pipeline.calibration.text import calibration_text, tokens_of
+from lwmport.pipeline.convert.budget_words import GB, TABLE, table_of, toml_of
+from lwmport.pipeline.convert.budgeted import Budgeted
+from lwmport.pipeline.convert.request import RECIPE, ConvertRequest
+from lwmport.pipeline.convert.work import Work
+from lwmport.quantise.budget import Sensitivity, chosen, total_bytes, total_loss
+from lwmport.types import Component, Scheme
+
+TRIALS: Final = 4
+"""Choices that are measured for a bound on the loss, at most: the forecast is corrected by each."""
+
+CLOSE: Final = 0.8
+"""A choice that loses this share of the bound or more is not made smaller."""
+
+AIM: Final = 0.9
+"""The share of the bound that the next choice aims at."""
+
+
+def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:
+    """Return the request with a recipe that keeps its budget, as far as is known before it is written.
+
+    Raises:
+        UsageError: no choice is as small, or no component gives logits of tokens.
+    """
+    request, options = work.request, work.family.options
+    component, output = _language_model(work.family)
+    weights = component_weights(work.family, component, work.weights)
+    if not isinstance(weights, StoredWeights):
+        raise UsageError("expected --quantize beside a budget, found none")
+    text = calibration_text(work.family, work.weights, request.checkpoint, request.calibrate_on, component)
+    probe = Probe(component=component, exact=weights.exact, output=output, text=text, observer=work.observer)
+    schemes = _schemes(component, work.family)
+    if not schemes:
+        raise UsageError("expected tensors for a budget that --keep and --recipe leave to it, found none; leave it out")
+    work.observer.phase(f"{component.name}: round each of {len(schemes)} tensors alone, and run the reference")
+    rows = probe.table(schemes)
+    if request.budget_gb is None:
+        bits, trial = _within_loss(rows, request.budget_kl or 0.0, probe, schemes)
+    else:
+        least = {row.name: LEAST for row in rows}
+        others = written_bytes(component, options) - total_bytes(rows, least)
+        bits = _within_bytes(rows, request.budget_gb * GB, others)
+        trial = _trial(bits, probe, schemes)
+    made = replace(request.options, recipe=(*request.options.recipe, *_recipe(request.options.quantize, bits)))
+    planned = written_bytes(component, replace(options, recipe=made.recipe))
+    return replace(request, options=made), Budgeted(rows=rows, bits=bits, planned=planned, trial=trial, probe=probe)
+
+
+def settle(work: Work) -> None:
+    """Measure what the weights of a conversion lose, and write the table and the recipe beside them."""
+    found = work.budget
+    if found is None:
+        return
+    component, _ = _language_model(work.family)
+    weights = component_weights(work.family, component, work.weights)
+    measured, schemes = found.trial, schemes_of(component, work.family.options)
+    if {*schemes} != {*found.bits} or any(own.method in CALIBRATED for own in schemes.values()):
+        work.observer.phase(f"{component.name}: measure what its weights lose")
+        measured = found.probe.loss(weights)
+    work.budget = found = replace(found, measured=measured)
+    texts = {TABLE: table_of(work, found), RECIPE: toml_of(work.request.options.recipe)}
+    for name, content in texts.items():
+        with atomic.new_file(work.folder / name) as file:
+            file.write(content.encode())
+    beside = tuple(manifest.file_entry(work.folder, work.folder / name) for name in texts)
+    work.parts[0] = replace(work.parts[0], files=(*work.parts[0].files, *beside))
+
+
+def _language_model(family: Family) -> tuple[Component, str]:
+    """Return the component with the most weights that gives logits of tokens, and that output."""
+    outputs = {
+        component.name: next((spec.name for spec in component.signature.outputs if spec.name in family.spec.logits), "")
+        for component in family.references
+        if tokens_of(component) and component.feeder is None
+    }
+    fitting = [one for one in family.references if outputs.get(one.name)]
+    if not fitting:
+        names = ", ".join(component.name for component in family.references)
+        raise UsageError(f"expected a model from tokens to logits for a budget, found {names}; leave it out")
+    found = max(fitting, key=lambda one: len(one.weights))
+    return found, outputs[found.name]
+
+
+def _schemes(component: Component, family: Family) -> dict[str, dict[int, Scheme]]:
+    """Return the schemes of each tensor that a budget decides on: none that a recipe of the user does."""
+    said = [pattern for pattern, _ in rules(family.options.recipe)]
+    wide = {"kind": _wide(family.options.quantize)}
+    return {
+        name: {LEAST: own, 8: ruled(own, wide) or own, 16: SCHEMES["float16"]}
+        for name, own in schemes_of(component, family.options).items()
+        if own.scales and own.bits == LEAST and not any(fnmatchcase(name, pattern) for pattern in said)
+    }
+
+
+def _wide(quantize: str) -> str:
+    return f"w8{quantize[2:]}"
+
+
+def _within_bytes(rows: Sequence[Sensitivity], most: float, others: int) -> dict[str, int]:
+    bits = chosen(rows, most_bytes=most - others)
+    least = total_bytes(rows, bits) + others
+    if least > most:
+        raise UsageError(
+            f"expected --budget-gb of at least {least / GB:.6g}, which all tensors take in {LEAST} bits, found "
+            f"{most / GB:.6g}"
+        )
+    return bits
+
+
+def _within_loss(
+    rows: Sequence[Sensitivity], most: float, probe: Probe, schemes: Mapping[str, Mapping[int, Scheme]]
+) -> tuple[dict[str, int], float]:
+    """Return the smallest choice that was measured within a bound, and its loss; the best one where none is."""
+    tried: list[tuple[dict[str, int], float]] = []
+    bound = most
+    while len(tried) < TRIALS:
+        bits = chosen(rows, most_loss=bound)
+        if any(bits == before for before, _ in tried):
+            break
+        lost = _trial(bits, probe, schemes)
+        tried.append((bits, lost))
+        if CLOSE * most <= lost <= most or not lost:
+            break
+        bound = total_loss(rows, bits) * AIM * most / lost
+    within = [one for one in tried if one[1] <= most]
+    if within:
+        return min(within, key=lambda one: total_bytes(rows, one[0]))
+    return min(tried, key=lambda one: one[1])
+
+
+def _trial(bits: Mapping[str, int], probe: Probe, schemes: Mapping[str, Mapping[int, Scheme]]) -> float:
+    probe.observer.phase(f"{probe.component.name}: measure what a choice loses")
+    return probe.loss(probe.rounded({name: schemes[name][own] for name, own in bits.items()}))
+
+
+def _recipe(quantize: str, bits: Mapping[str, int]) -> list[str]:
+    """Return the rules for tensors of more than the fewest bits, as `lwmport.models.recipe` has them."""
+    tables = {8: {"kind": _wide(quantize)}, 16: {"keep": "float16"}}
+    return [json.dumps({name: tables[own]}) for name, own in sorted(bits.items()) if own in tables]
