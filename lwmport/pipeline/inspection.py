@@ -110,7 +110,7 @@ def _look_of(path: Path) -> Callable[[Path], Inspection] | None:
             return _gguf
     if path.suffix.lower() == ".zip":
         return _bundle
-    return _compiled if takers(path.suffix) else None
+    return _compiled if path.is_file() and takers(path.suffix) else None
 
 
 def _graph(path: Path) -> Inspection:

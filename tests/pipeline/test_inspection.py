@@ -1,6 +1,7 @@
 """What ``inspect`` says of each kind of file and folder, ours or not, and that it loads no weight of them."""
 
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -188,6 +189,7 @@ WRONG: dict[str, Callable[[Path], Path]] = {
     "a cut GGUF": lambda folder: cut(gguf(folder / "m.gguf"), 60),
     "a false bundle": lambda folder: zip_of(folder / "x.zip", {"bundle.json": "{}", "spec.json": "{}"}),
     "an empty file": lambda folder: cut(gguf(folder / "m"), 0),
+    "a pipe": lambda folder: pipe(folder / "m.gguf"),
 }
 
 
@@ -195,6 +197,11 @@ def zip_of(path: Path, files: dict[str, str]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
+    return path
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path)
     return path
 
 

@@ -34,7 +34,7 @@ UNSEEN: Final = "an output is out of tolerance, and no operator was found that m
 
 def is_foreign(artifact: Path) -> bool:
     """Return whether a path is a model file that neither a manifest nor the record of a compilation describes."""
-    return artifact.suffix in OPENERS and artifact.exists() and not is_described(artifact)
+    return artifact.suffix in OPENERS and (artifact.is_file() or artifact.is_dir()) and not is_described(artifact)
 
 
 def bisect_foreign(request: BisectRequest, observer: Observer) -> Bisection:

@@ -109,6 +109,7 @@ OF_INTEGERS = {
     "QuantizeLinear:uint8",
     "DequantizeLinear*MatMul",
     "Gather*Mul",
+    "MatMulNBits:4",
     "com.microsoft.GatherBlockQuantized",
     "com.microsoft.MatMulNBits",
 }

@@ -1,5 +1,6 @@
 """``lwmport bisect`` of an export by torch.onnx, with a checkpoint or a converted folder that tells its component."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,11 +42,13 @@ def test_an_export_with_a_fault_is_explained_in_a_report(folder: Path, tmp_path:
     assert any("known by their values" in note for note in found.notes)
 
 
-def test_what_a_manifest_names_is_not_foreign(folder: Path) -> None:
+def test_what_a_manifest_names_is_not_foreign(folder: Path, tmp_path: Path) -> None:
     assert is_foreign(folder / "planted.onnx")
     assert not is_foreign(folder / "ours" / "vqgan-encoder.onnx")
     assert not is_foreign(folder / "ours")
     assert not is_foreign(folder / "missing.onnx")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert not is_foreign(tmp_path / "pipe.onnx")  # nobody waits for it
 
 
 def test_an_export_that_nothing_tells_of_asks_for_a_reference(folder: Path, torch_export: Path) -> None:
