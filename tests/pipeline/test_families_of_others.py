@@ -239,7 +239,7 @@ def test_our_own_records_contradict_nothing(name: str) -> None:
 
 def test_every_option_that_only_some_take_is_taken_by_somebody() -> None:
     quantised = {"quantize", "group_size", "symmetric", "method", "keep", "recipe"}
-    everybody = {"settings", "precision", "static", "rounding", "packing", "store", *quantised}
+    everybody = {"settings", "precision", "keep_float32", "static", "rounding", "packing", "store", *quantised}
     assert set(takers()) == {*Options.__dataclass_fields__} - everybody
 
 

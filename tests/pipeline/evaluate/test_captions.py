@@ -358,7 +358,7 @@ def test_what_is_no_picture_is_one_line(judge: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"expected a picture at .*1.jpg, found: .*truncated"):
         lwmport.captions(a=path, b=path, images=tmp_path, judge=judge)
     path = put(tmp_path / "a.json", {"0.png": "x"})
-    with pytest.raises(ArtifactError, match=r"expected a picture \(PNG, .*\) at .*0.png, found another kind of file"):
+    with pytest.raises(ArtifactError, match=r"expected a picture \(PNG, .*\) at .*0.png, found a web page"):
         lwmport.captions(a=path, b=path, images=tmp_path, judge=judge)
 
 

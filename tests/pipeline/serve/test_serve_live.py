@@ -84,7 +84,7 @@ def test_the_commands_of_the_document_are_understood() -> None:
         assert context.params["model"] == Path("model")
     rows = re.findall(r"^\| `(--[\w-]+) ?\w*` \| (\w+) \|", PAGE, re.MULTILINE)
     defaults = {option.opts[0]: str(option.default) for option in serve.params}
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert [row for row in rows if defaults[row[0]] != row[1]] == []
 
 
