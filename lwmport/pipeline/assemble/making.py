@@ -1,13 +1,12 @@
 """Parts that are given as checkpoints are converted first, into folders beside the one that is made."""
 
-import shutil
+import contextlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport import manifest
+from lwmport import manifest, owned
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError, UsageError
 from lwmport.models.options import Options
@@ -17,6 +16,7 @@ from lwmport.pipeline.assemble.package import EMBED, LANGUAGE, PICTURES
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.observer import Observer
+from lwmport.reports import files
 
 BOTH_HEADS: Final = "sample_mode"
 """The option by which a language model has the logits of all its modes."""
@@ -42,7 +42,7 @@ class Making:
     validate: bool = True
 
 
-@contextmanager
+@contextlib.contextmanager
 def made_parts(
     given: Mapping[str, Path], out: Path, making: Making, observer: Observer
 ) -> Iterator[Mapping[str, Path]]:
@@ -65,7 +65,15 @@ def made_parts(
         convert(_request(name, path, folders[name], making), observer)
     yield {**given, **folders}
     for folder in folders.values():
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a conversion has written; what else lies there stays, and its folder."""
+    for name in owned.Earlier(manifest.listed, files.listed)(folder):
+        (folder / name).unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _request(name: str, path: Path, out: Path, making: Making) -> ConvertRequest:

@@ -19,7 +19,7 @@ from lwmport.checkpoints.stored_weights import StoredWeights
 from lwmport.models.schemes import CALIBRATED, UNCALIBRATED
 from lwmport.pipeline.calibration.cases import cases_of, without_states
 from lwmport.pipeline.calibration.text import CalibrationText, tokens_of
-from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.observer import Observer, tell_steps
 from lwmport.quantise.budget import Sensitivity
 from lwmport.runtime.runners.jax_streamed import StreamedJaxRunner
 from lwmport.runtime.runners.jax_variants import SAME, VariantRunner
@@ -89,16 +89,14 @@ class Probe:
         runner, alone = VariantRunner(self.component, self.exact), dict.fromkeys(schemes, 0.0)
         others = {name: partial(least.read, name) for name in schemes}
         expected: Array | None = None
-        total = len(self.component.weights)
-        tell = self.observer.progress
+        tell = partial(tell_steps, self.observer)
         for name, logits in runner.run_variants(self._cases[0], self.output, others, tell):
             if name == SAME:
                 expected = logits
             elif expected is not None:
                 alone[name] = _mean([expected], [logits])
         rows = []
-        for done, (name, own) in enumerate(schemes.items()):
-            tell(name, done, total)
+        for name, own in schemes.items():
             errors = {bits: self._error(name, scheme) for bits, scheme in own.items()}
             spec, whole = self.component.weights[name], errors[LEAST] or 1.0
             rows.append(

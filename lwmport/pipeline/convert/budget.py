@@ -53,13 +53,15 @@ def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:
     if not schemes:
         raise UsageError("expected tensors for a budget that --keep and --recipe leave to it, found none; leave it out")
     work.observer.phase(f"{component.name}: round each of {len(schemes)} tensors alone, and run the reference")
+    most = None if request.budget_gb is None else request.budget_gb * GB
+    if most is not None:
+        _check_least(written_bytes(component, options), most)
     rows = probe.table(schemes)
-    if request.budget_gb is None:
+    if most is None:
         bits, trial = _within_loss(rows, request.budget_kl or 0.0, probe, schemes)
     else:
-        least = {row.name: LEAST for row in rows}
-        others = written_bytes(component, options) - total_bytes(rows, least)
-        bits = _within_bytes(rows, request.budget_gb * GB, others)
+        others = written_bytes(component, options) - total_bytes(rows, dict.fromkeys(schemes, LEAST))
+        bits = chosen(rows, most_bytes=most - others)
         trial = _trial(bits, probe, schemes)
     made = replace(request.options, recipe=(*request.options.recipe, *_recipe(request.options.quantize, bits)))
     planned = written_bytes(component, replace(options, recipe=made.recipe))
@@ -116,15 +118,13 @@ def _wide(quantize: str) -> str:
     return f"w8{quantize[2:]}"
 
 
-def _within_bytes(rows: Sequence[Sensitivity], most: float, others: int) -> dict[str, int]:
-    bits = chosen(rows, most_bytes=most - others)
-    least = total_bytes(rows, bits) + others
+def _check_least(least: int, most: float) -> None:
+    """Return if the smallest choice is within a budget, before anything is measured."""
     if least > most:
         raise UsageError(
-            f"expected --budget-gb of at least {least / GB:.6g}, which all tensors take in {LEAST} bits, found "
+            f"expected --budget-gb of more than {least / GB:.6g}, which all tensors take in {LEAST} bits, found "
             f"{most / GB:.6g}"
         )
-    return bits
 
 
 def _within_loss(

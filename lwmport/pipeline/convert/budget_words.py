@@ -33,8 +33,12 @@ def words(work: Work) -> tuple[tuple[str, ...], tuple[Fault, ...]]:
     if kl is not None and not found.measured <= kl:  # NaN never passes
         reason = f"expected a KL divergence of at most {kl} nats (--budget-kl), measured {found.measured:.6g}"
         return notes, (Fault(status=Status.FAILED, reason=reason),)
-    if gb is not None and written > gb * GB:
-        reason = f"expected files of at most {gb} GB (--budget-gb), found {written / GB:.6g} GB"
+    if gb is not None and not written <= gb * GB:
+        beside = max(written - found.planned, 0) / GB
+        reason = (
+            f"expected files of at most {gb} GB (--budget-gb), found {written / GB:.6g} GB: graphs, positions and zero "
+            f"points take {beside:.6g} GB beside the tensors; name as much less"
+        )
         return notes, (Fault(status=Status.FAILED, reason=reason),)
     return notes, ()
 

@@ -12,11 +12,13 @@ from lwmport.wording import few
 ADVICE = "choose another --out, or delete what is there"
 
 
-def check_free(out: Path, components: Collection[str], form: str, shared: SharedData | None = None) -> None:
+def check_free(
+    out: Path, components: Collection[str], form: str, shared: SharedData | None = None, beside: Collection[str] = ()
+) -> None:
     """Return if a conversion into ``out`` would replace every artifact that lies there: none, or the same ones.
 
     A file of another component or format would stay behind with no manifest to vouch for it, and so would the weights
-    of several, where they are now in another file than ``shared``.
+    of several, where they are now in another file than ``shared``. What lies ``beside`` artifacts is written again too.
 
     Raises:
         UsageError: there is such an artifact, or a manifest that is none of ours; nothing was touched.
@@ -30,7 +32,8 @@ def check_free(out: Path, components: Collection[str], form: str, shared: Shared
             f"expected a manifest of a conversion at {out / manifest.NAME}, or none, found something else; {ADVICE}"
         ) from error
     files = dict.fromkeys(file.name for part in found.components for file in part.files)
-    kept = [name for name in files if found.artifact_format != form or not _is_replaced(name, components, shared)]
+    again = {name for name in files if name in beside or _is_replaced(name, components, shared)}
+    kept = [name for name in files if found.artifact_format != form or name not in again]
     if kept:
         asked = few(components)
         raise UsageError(

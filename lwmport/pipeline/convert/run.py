@@ -149,7 +149,7 @@ def check(work: Work) -> None:
         _check_judge(request)
     _check_size(work)
     check_writable(request.out)
-    check_free(request.out, names, request.format, work.shared)
+    check_free(request.out, names, request.format, work.shared, (TABLE, RECIPE) if work.budget else ())
     planned = [f"{name}{request.suffix}" for name in names]
     planned += [f"{name}.data" for name in planned] if request.format == "onnx" else []
     planned += [] if request.budget_gb is None and request.budget_kl is None else [TABLE, RECIPE]

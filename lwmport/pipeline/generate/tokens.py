@@ -108,9 +108,11 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
     """
     made = manifest.read(request.model)
     if ring_parts(made) is None and request.ranks is None and request.on == LOCAL:
+        if request.address:
+            raise UsageError(f"expected an address with --on ray alone, found {request.address}")
         return Session(request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint)
     if request.lookup:
-        raise UsageError(f"expected no lookup for a model in parts, found {request.lookup}; leave it out")
+        raise UsageError(f"expected no lookup in a ring of ranks, found {request.lookup}; leave it out")
     if request.checkpoint is not None:
         raise UsageError(f"expected no checkpoint for a model in parts, found {request.checkpoint}; leave it out")
     return ring_session(

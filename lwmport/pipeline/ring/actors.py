@@ -75,8 +75,13 @@ class Actors:
         self._works: list[Any] = []
         self._began = _begun(self._ray, address, place.ranks, threads or 1)
         self._scratch = tempfile.TemporaryDirectory()
-        started = self._ray.remote(num_cpus=threads or 1, scheduling_strategy="SPREAD")(Follower)
-        self._actors = [started.remote() for _ in range(1, place.ranks)]
+        self._actors: list[Any] = []
+        try:
+            started = self._ray.remote(num_cpus=threads or 1, scheduling_strategy="SPREAD")(Follower)
+            self._actors += [started.remote() for _ in range(1, place.ranks)]
+        except BaseException:
+            self._end()
+            raise
 
     def wait(self) -> Place:
         """Return the place of rank 0 when every actor is about to join it.

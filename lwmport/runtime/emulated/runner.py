@@ -32,6 +32,9 @@ from lwmport.types import Array
 DOMAINS: Final = ("", "ai.onnx::")
 """Of the operators whose formulas are known."""
 
+PACKED: Final = "MatMulNBits"
+"""A product with a weight that lies packed in the file."""
+
 
 class EmulatedRunner(BaseRunner):
     """A model whose products are computed here and whose other operators ONNX Runtime computes, one at a time.
@@ -46,7 +49,8 @@ class EmulatedRunner(BaseRunner):
         self.inputs, self.outputs = pieces.inputs, pieces.outputs
         self._pieces, self._arithmetic = pieces, arithmetic
         self._last = _last_uses(pieces)
-        self.notes = _notes(pieces)
+        _check_products(pieces, arithmetic)
+        self.notes = _notes(pieces, arithmetic)
 
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values: dict[str, Array] = dict(inputs)
@@ -121,11 +125,25 @@ def _opener(arithmetic: Arithmetic) -> Opener:
     return open_model
 
 
-def _notes(pieces: OnnxPieces) -> tuple[str, ...]:
+def _check_products(pieces: OnnxPieces, arithmetic: Arithmetic) -> None:
+    """Return if products with weights are computed here, where it is they that an arithmetic rounds.
+
+    Raises:
+        RunnerError: they are in an operator that ONNX Runtime computes in one piece.
+    """
+    packed = sorted({operator.type for operator in pieces.operators if operator.type.endswith(PACKED)})
+    if arithmetic.integers and packed:
+        raise RunnerError(
+            f"expected products whose formula is known, found {packed[0]}, which is not emulated in 8 bits; "
+            "convert with --dialect onnx"
+        )
+
+
+def _notes(pieces: OnnxPieces, arithmetic: Arithmetic) -> tuple[str, ...]:
     """Return which operators are computed in one piece, with products and sums inside that are not emulated."""
     whole = sorted({operator.type for operator in pieces.operators if "::" in _kind(operator)})
-    words = "computed in one piece, in the dtype of the model; inputs and results alone are rounded"
-    return (f"{', '.join(whole)}: {words}.",) if whole else ()
+    rounds = "inputs and results alone are rounded" if arithmetic.dtype else "nothing of them is rounded"
+    return (f"{', '.join(whole)}: computed in one piece, in the dtype of the model; {rounds}.",) if whole else ()
 
 
 def _kind(operator: Operator) -> str:

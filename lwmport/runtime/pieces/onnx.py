@@ -137,11 +137,15 @@ class OnnxPieces:
         """Return the model of a few operators: ``fed`` are its inputs, ``inside`` the constants that it holds.
 
         With ``open_sizes`` inputs have a rank and no sizes: ONNX Runtime plans outputs by sizes that it knows.
+        Constants keep theirs, which some of its operators ask for.
         """
         graph = onnx.GraphProto(
             name="piece",
             node=[self._nodes[number] for number in operators],
-            input=[_value_info(name, value, open_sizes=open_sizes) for name, value in fed.items()],
+            input=[
+                _value_info(name, value, open_sizes=open_sizes and name not in self.constants)
+                for name, value in fed.items()
+            ],
             output=[onnx.ValueInfoProto(name=name) for name in wanted],
             initializer=[_tensor(name, value) for name, value in inside.items()],
         )

@@ -14,8 +14,10 @@ PYTHON: Final = ("python3",)
 DEPLOYED: Final = "_deploy_model.onnx"
 CODE: Final = "import sys, amct_onnx; amct_onnx.convert_qat_model(*sys.argv[1:])"
 
+ABSENT: Final = "No module named 'amct_onnx'"
+
 MISSING: Final = {
-    "No module named 'amct_onnx'": "install AMCT, amct_onnx of the CANN toolkit, for this python3",
+    ABSENT: "install AMCT, amct_onnx of the CANN toolkit, for this python3",
     "killed": "AMCT holds the whole model: convert it in parts",
 }
 """What its Python says -> what to do."""
@@ -28,4 +30,4 @@ def is_rounded(job: CompileJob) -> bool:
 
 def adaptation(model: str, prefix: str, deployed: str) -> Step:
     """Return the step that makes the model that ATC reads."""
-    return Step(name=AMCT, tools=PYTHON, options=("-c", CODE, model, prefix), products=(deployed,))
+    return Step(name=AMCT, tools=PYTHON, options=("-c", CODE, model, prefix), products=(deployed,), absent=ABSENT)

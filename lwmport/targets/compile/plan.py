@@ -20,12 +20,16 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One run of one tool. It must have written a file for each of ``products``, globs with ``|`` between them."""
+    """One run of one tool. It must have written a file for each of ``products``, globs with ``|`` between them.
+
+    Where it says ``absent``, a part of the tool is not installed: as if the tool were not.
+    """
 
     name: str
     tools: tuple[str, ...]
     options: tuple[str, ...]
     products: tuple[str, ...] = ()
+    absent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,10 @@ def _attempt(vendor: Vendor, job: CompileJob, scratch: Path) -> _Outcome:
             return _Outcome(status=Status.SKIPPED, reason=reason, said=said, products=tuple(products))
         run = _run(vendor, job, step, tool, scratch)
         reason = vendor.judge(run)
+        if reason and step.absent and step.absent in run.said:
+            _remove(plan, scratch)
+            reason = f"{reason}; run {job.name}.sh where it is"
+            return _Outcome(status=Status.SKIPPED, reason=reason, said=said, products=tuple(products))
         if reason:
             _remove(plan, scratch)
             return _Outcome(status=Status.FAILED, reason=reason, said=said)

@@ -16,8 +16,10 @@ from lwmport.models.options import Options
 from lwmport.pipeline.calibration.sensitivity import Probe
 from lwmport.pipeline.calibration.text import CalibrationText
 from lwmport.pipeline.convert.budget import _schemes
-from lwmport.pipeline.convert.budget_words import GB, words
+from lwmport.pipeline.convert.budget_words import GB, TABLE, words
 from lwmport.pipeline.convert.budgeted import Budgeted
+from lwmport.pipeline.convert.output_folder import check_free
+from lwmport.pipeline.convert.request import RECIPE
 from lwmport.pipeline.observer import Silent
 from lwmport.types import Status
 
@@ -77,6 +79,13 @@ def test_a_bound_is_kept_told_and_made_again_by_the_recipe(whole: tuple[Path, An
     assert (tmp_path / "again/llama.onnx.data").read_bytes() == (out / "llama.onnx.data").read_bytes()
 
 
+def test_a_table_and_a_recipe_are_written_again(whole: tuple[Path, Any]) -> None:
+    out, _ = whole
+    check_free(out, ["llama"], "onnx", beside=(TABLE, RECIPE))
+    with pytest.raises(UsageError, match=r"without another conversion, .* found budget\.json, recipe\.toml"):
+        check_free(out, ["llama"], "onnx")
+
+
 def test_a_bound_that_is_missed_fails(whole: tuple[Path, Any]) -> None:
     """The note of a report and its verdict come from one place."""
     _, outcome = whole
@@ -105,7 +114,7 @@ def test_the_loss_of_each_tensor_is_that_of_a_model_with_it_alone(text: Path) ->
 
 
 def test_bytes_are_kept_and_too_few_are_refused(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"expected --budget-gb of at least 4.* which all tensors take in 4 bits"):
+    with pytest.raises(UsageError, match=r"expected --budget-gb of more than 4.* which all tensors take in 4 bits"):
         convert(tmp_path / "out", text, budget_gb=1e-5)
     found = convert(tmp_path / "out", text, budget_gb=60_000 / GB, validate=False)
     table = told(tmp_path / "out")
@@ -123,6 +132,8 @@ def test_bytes_are_kept_and_too_few_are_refused(text: Path, tmp_path: Path) -> N
         ({"budget_kl": 1.0, "budget_gb": 1.0}, "one budget, found --budget-gb 1.0 beside --budget-kl 1.0"),
         ({"budget_kl": 1.0, "validate": False}, "of artifacts that are judged"),
         ({"budget_gb": 1.0, "format": "hf", "dialect": "hf"}, "in a dialect that takes --recipe"),
+        ({"budget_gb": float("nan")}, "--budget-gb as a number above 0, found --budget-gb nan"),
+        ({"budget_kl": -1.0}, "--budget-kl as a number above 0, found --budget-kl -1.0"),
     ],
 )
 def test_a_budget_that_decides_nothing_is_refused(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:

@@ -227,12 +227,16 @@ def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: 
     told = [f"--load_checkpoint=params::{tmp_path}/language.bin", f"--vqgan_checkpoint={tmp_path}/pictures.bin"]
     configs = ["--config", tmp_path / "language.json", "--pictures-config", tmp_path / "pictures.json"]
     own = ["--update_llama_config=dict(theta=20000)", "--byte-tokenizer", "--no-validate"]
+    (tmp_path / ".model.pictures").mkdir()
+    (tmp_path / ".model.pictures" / "mine.txt").write_text("mine")
     made = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
     assert made.exit_code == 0, made.output
     language = manifest.read(tmp_path / "model" / "language")
     assert (language.config["theta"], language.config["sample_mode"]) == (20000, "all")
     assert open_package(tmp_path / "model").painting
-    assert not list(tmp_path.glob(".model*")), "what was converted on the way is gone"
+    left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.glob(".model*/*")]
+    assert left == [".model.pictures/mine.txt"], "what was converted on the way is gone, and nothing else"
+    assert not (tmp_path / ".model.language").exists()
     found = call("assemble", "--language", tmp_path / "pictures.bin", "--byte-tokenizer", "--out", tmp_path / "no")
     assert "expected a language model in " in str(found.exception)
     found = call("assemble", "--llama", tmp_path / "model/language", *own[1:], "--out", tmp_path / "no")

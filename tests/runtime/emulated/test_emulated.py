@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from lwmport.errors import RunnerError
 from lwmport.pipeline.destination import place_of
 from lwmport.runtime.emulated.arithmetic import FLOAT16, FLOAT16_SUMS, by_channel, by_tensor, product
 from lwmport.runtime.emulated.products import computed
@@ -28,7 +29,9 @@ def model(path: Path, kind: str, x: Array, constants: Mapping[str, Array], **att
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
     held = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph([node], "graph", inputs, outputs, held)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    made = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)], ir_version=8
+    )
     path.write_bytes(made.SerializeToString())
     return path
 
@@ -130,3 +133,13 @@ def test_a_forecast_says_what_it_is(name: str) -> None:
     where, on_device = place_of(Path("model.onnx"), name)
     assert "forecast" in where
     assert not on_device
+
+
+def test_a_packed_product_is_not_forecast_in_8_bits(tmp_path: Path) -> None:
+    x = RNG.normal(size=(1, 32)).astype(np.float32)
+    packed = {"w": np.full((4, 1, 16), 0x9A, np.uint8), "scales": np.full((4, 1), 0.5, np.float32)}
+    made = {"domain": "com.microsoft", "K": 32, "N": 4, "bits": 4, "block_size": 32}
+    path = model(tmp_path / "m.onnx", "MatMulNBits", x, packed, **made)
+    assert np.isfinite(ran(path, "emulate:float16", x)).all()
+    with pytest.raises(RunnerError, match=r"found com\.microsoft::MatMulNBits, which is not emulated in 8 bits"):
+        open_runner(path, name="emulate:int8")

@@ -15,6 +15,7 @@ from lwmport.targets.ascend.precision import ALWAYS_FRAGILE, FRAGILE
 from lwmport.targets.ascend.target import ASCEND
 from lwmport.targets.compile.job import CompileJob, read_gears
 from lwmport.targets.compile.plan import Place, Run
+from lwmport.targets.compile.vendor import compile_with
 from lwmport.types import Kind, Status, TensorSpec
 
 SOC = {"soc": "Ascend310P3"}
@@ -57,6 +58,14 @@ def test_amct_comes_before_atc_where_values_are_rounded(job_of: Callable[..., Co
     assert VENDOR.judge(absent).endswith("install AMCT, amct_onnx of the CANN toolkit, for this python3")
     assert "wrote no model_deploy_model.onnx" in VENDOR.judge(replace(absent, code=0, said="", missing=adapt.products))
     assert not VENDOR.judge(replace(absent, code=0, said=""))
+
+
+def test_a_python_without_amct_is_no_tool(job_of: Callable[..., CompileJob], tmp_path: Path) -> None:
+    found = compile_with(VENDOR, job_of(operators={"QuantizeLinear": 2}, run=True, **SOC), tmp_path / "out")
+    assert found.status is Status.SKIPPED
+    assert found.reason.endswith(
+        "install AMCT, amct_onnx of the CANN toolkit, for this python3; run model.sh where it is"
+    )
 
 
 def test_a_frozen_graph_names_its_outputs(job_of: Callable[..., CompileJob]) -> None:
