@@ -17,9 +17,10 @@ from lwmport.models.families import Family
 from lwmport.models.recipe import ruled, rules
 from lwmport.models.schemes import CALIBRATED, SCHEMES
 from lwmport.models.storage import schemes_of, written_bytes
+from lwmport.pipeline.budget_record import GB, TABLE
 from lwmport.pipeline.calibration.sensitivity import LEAST, Probe
 from lwmport.pipeline.calibration.text import calibration_text, tokens_of
-from lwmport.pipeline.convert.budget_words import GB, TABLE, table_of, toml_of
+from lwmport.pipeline.convert.budget_words import table_of, toml_of
 from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.convert.request import RECIPE, ConvertRequest
 from lwmport.pipeline.convert.work import Work

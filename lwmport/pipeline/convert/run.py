@@ -12,11 +12,11 @@ from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
 from lwmport.models.families import rounding
 from lwmport.models.specs import versions_of
+from lwmport.pipeline.budget_record import TABLE
 from lwmport.pipeline.calibration.ranges import product_ranges
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
 from lwmport.pipeline.convert.budget import settle, with_budget
-from lwmport.pipeline.convert.budget_words import TABLE
 from lwmport.pipeline.convert.calibration import calibrated, check_products
 from lwmport.pipeline.convert.float32_parts import check_parts
 from lwmport.pipeline.convert.lower import lower

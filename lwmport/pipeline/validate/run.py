@@ -10,6 +10,7 @@ from lwmport import atomic, manifest, owned
 from lwmport.errors import RunnerError, UsageError
 from lwmport.models.storage import judged_in
 from lwmport.options import DTYPES
+from lwmport.pipeline.budget_record import missed_by
 from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.convert.request import Outcome
 from lwmport.pipeline.convert.validation import new_report
@@ -144,6 +145,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     for subject in found.items:
         observer.phase(f"{subject.part.name}: digests of its files")
         wrong = () if found.compiled else manifest.part_faults(subject.part, found.folder)
+        wrong += missed_by(subject.part, found.folder)
         known = _Known(wrong=wrong, ours=subject.recorded if found.compiled else not wrong, sampling=sampling)
         section, drawn, words = _section(request, subject, converted, known, observer)
         sections.append(section)

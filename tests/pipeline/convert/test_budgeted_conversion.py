@@ -13,10 +13,11 @@ import lwmport
 from lwmport.checkpoints.model_weights import component_weights, open_model
 from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.models.options import Options
+from lwmport.pipeline.budget_record import GB, TABLE, missed_by
 from lwmport.pipeline.calibration.sensitivity import Probe
 from lwmport.pipeline.calibration.text import CalibrationText
 from lwmport.pipeline.convert.budget import _schemes
-from lwmport.pipeline.convert.budget_words import GB, TABLE, words
+from lwmport.pipeline.convert.budget_words import words
 from lwmport.pipeline.convert.budgeted import Budgeted
 from lwmport.pipeline.convert.output_folder import check_free
 from lwmport.pipeline.convert.request import RECIPE
@@ -86,9 +87,15 @@ def test_a_table_and_a_recipe_are_written_again(whole: tuple[Path, Any]) -> None
         check_free(out, ["llama"], "onnx")
 
 
-def test_a_bound_that_is_missed_fails(whole: tuple[Path, Any]) -> None:
-    """The note of a report and its verdict come from one place."""
-    _, outcome = whole
+def test_a_bound_that_is_missed_fails(whole: tuple[Path, Any], tmp_path: Path) -> None:
+    """The note of a report and its verdict come from one place, and so does that of who validates again."""
+    out, outcome = whole
+    (part,) = outcome.manifest.components
+    assert not missed_by(part, out)
+    table = told(out)
+    table["budget"] = {"gb": 1e-6, "kl": None}
+    (tmp_path / TABLE).write_text(json.dumps(table))
+    assert "found 0.0" in missed_by(part, tmp_path)[0].reason
     probe = SimpleNamespace(table_on="a text", measured_on="another")
     found = Budgeted(rows=(), bits={}, planned=0, trial=0.5, measured=0.5, probe=probe)  # type: ignore[arg-type]
     request, parts = SimpleNamespace(budget_gb=None, budget_kl=0.01), outcome.manifest.components
