@@ -45,7 +45,7 @@ class RunnerPieces:
         inside = {name: value for name, value in given.items() if name not in fed}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "piece.onnx"
-            path.write_bytes(self._own.piece(operators, fed, inside, wanted, open_sizes=False).SerializeToString())
+            path.write_bytes(self._own.piece(operators, fed, inside, wanted, sized=fed).SerializeToString())
             context = RunnerContext(threads=self._threads)
             with contextlib.closing(open_runner(path, context, self._runner)) as opened:
                 names = {spec.name for spec in opened.inputs}

@@ -5,7 +5,7 @@ A local function is inlined: its operators are seen one by one. A body (of If, L
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -78,10 +78,12 @@ class OnnxPieces:
         given = self.given(operators, feeds)
         inside = {name: value for name, value in given.items() if name not in feeds and value.size <= SMALL}
         fed = {name: np.asarray(value) for name, value in given.items() if name not in inside}
-        key = (tuple(operators), tuple(wanted), tuple((name, v.ndim, v.dtype.name) for name, v in fed.items()))
+        sized = [name for name, value in fed.items() if self._has_its_shape(name, value)]
+        kinds = tuple((name, value.ndim, value.dtype.name, name in sized) for name, value in fed.items())
+        key = (tuple(operators), tuple(wanted), kinds)
         try:
             if key not in self._sessions:
-                self._sessions[key] = self._session(self.piece(operators, fed, inside, wanted))
+                self._sessions[key] = self._session(self.piece(operators, fed, inside, wanted, sized=sized))
                 while len(self._sessions) > SESSIONS:
                     self._sessions.popitem(last=False)
             found = onnxruntime_values.run(self._sessions[key], fed)
@@ -104,6 +106,9 @@ class OnnxPieces:
         """Give back what is held."""
         self._sessions.clear()
         self._kept.clear()
+
+    def _has_its_shape(self, name: str, value: Array) -> bool:
+        return name in self.constants and value.shape == self.constants[name].shape
 
     def _mine(self, operators: Sequence[int]) -> list[str]:
         """Return the constants at hand that some operators read; the others are let go."""
@@ -132,20 +137,17 @@ class OnnxPieces:
         inside: Mapping[str, Array],
         wanted: Sequence[str],
         *,
-        open_sizes: bool = True,
+        sized: Collection[str],
     ) -> onnx.ModelProto:
         """Return the model of a few operators: ``fed`` are its inputs, ``inside`` the constants that it holds.
 
-        With ``open_sizes`` inputs have a rank and no sizes: ONNX Runtime plans outputs by sizes that it knows.
-        Constants keep theirs, which some of its operators ask for.
+        Inputs that are not ``sized`` have a rank and no sizes: ONNX Runtime plans outputs by sizes that it knows. Some
+        operators ask for the sizes of their constants.
         """
         graph = onnx.GraphProto(
             name="piece",
             node=[self._nodes[number] for number in operators],
-            input=[
-                _value_info(name, value, open_sizes=open_sizes and name not in self.constants)
-                for name, value in fed.items()
-            ],
+            input=[_value_info(name, value, open_sizes=name not in sized) for name, value in fed.items()],
             output=[onnx.ValueInfoProto(name=name) for name in wanted],
             initializer=[_tensor(name, value) for name, value in inside.items()],
         )
