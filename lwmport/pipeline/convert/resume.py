@@ -54,6 +54,12 @@ def _weights(weights: ModelWeights) -> Any:
         return {"base": _weights(weights.base), "adapter": weights.adapter.digest()}
     path = weights.path.resolve()
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    states = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    states = {file.name: _state(file) for file in files}
     index = {name: [list(spec.shape), spec.dtype] for name, spec in weights.specs.items()}
     return {"path": str(path), "files": states, "index": digest.of_json(index), "format": weights.format}
+
+
+def _state(file: Path) -> list[int]:
+    """Return size and time of a file; of a link that leads nowhere, which nothing was read through, its own."""
+    found = file.stat() if file.exists() else file.lstat()
+    return [found.st_size, found.st_mtime_ns]

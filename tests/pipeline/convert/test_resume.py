@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import lwmport
 from lwmport import atomic, blocks, journal
 from lwmport.errors import PortError
 from lwmport.models.options import Options
+from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert import validation as judging
 from lwmport.pipeline.observer import Silent
 
@@ -229,3 +231,9 @@ def test_an_error_that_an_interruption_has_become_keeps_what_is_done(tmp_path: P
     with pytest.raises(KeyboardInterrupt, match="are done and kept in"):
         lwmport.convert(request("hf", out), Turned(KeyboardInterrupt()))
     assert [entry.name for entry in out.iterdir()] == [atomic.UNFINISHED]
+
+
+def test_a_link_that_leads_nowhere_is_no_fault_of_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "README.md").symlink_to(tmp_path / "blobs" / "missing")
+    found = resume._weights(SimpleNamespace(path=tmp_path, specs={}, format="hf"))  # type: ignore[arg-type]
+    assert list(found["files"]) == ["README.md"]
