@@ -701,7 +701,7 @@ def check_values(record: Any, place: Place) -> None:
             check_known(option.what, value, option.choices, option.aliases)
             object.__setattr__(record, option.name, value)
         expected = option.expected(value)
-        if option.kind in NUMBERS and expected:
+        if option.kind in (*NUMBERS, Kind.AMOUNT) and expected:
             raise UsageError(f"expected {expected} as {option.name}, found {value!r}")
 
 

@@ -1,7 +1,6 @@
 """Options of a request that would change nothing: they are refused, for a user would believe that they do."""
 
 from collections.abc import Iterator
-from math import isfinite
 
 from lwmport.converters import WITH_TOKENIZER
 from lwmport.converters.dialects import DEFAULTS, DIALECTS
@@ -61,8 +60,6 @@ def _of_budget(request: ConvertRequest) -> Iterator[tuple[str, str]]:
     if len(said) > 1:
         yield "budget_kl", f"one budget, found {' beside '.join(said.values())}"
     for key, found in said.items():
-        if not (isfinite(given[key]) and given[key] > 0):
-            yield key, f"{flag_of(key)} as a number above 0, found {found}"
         if request.options.quantize not in BUDGETED:
             asked = f"--quantize {request.options.quantize}" if request.options.quantize else "no --quantize"
             yield key, f"{flag_of(key)} beside --quantize {' or '.join(BUDGETED)}, found {found} beside {asked}"

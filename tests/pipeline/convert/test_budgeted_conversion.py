@@ -139,10 +139,14 @@ def test_bytes_are_kept_and_too_few_are_refused(text: Path, tmp_path: Path) -> N
         ({"budget_kl": 1.0, "budget_gb": 1.0}, "one budget, found --budget-gb 1.0 beside --budget-kl 1.0"),
         ({"budget_kl": 1.0, "validate": False}, "of artifacts that are judged"),
         ({"budget_gb": 1.0, "format": "hf", "dialect": "hf"}, "in a dialect that takes --recipe"),
-        ({"budget_gb": float("nan")}, "--budget-gb as a number above 0, found --budget-gb nan"),
-        ({"budget_kl": -1.0}, "--budget-kl as a number above 0, found --budget-kl -1.0"),
     ],
 )
 def test_a_budget_that_decides_nothing_is_refused(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:
     with pytest.raises(UnusedOptionError, match=expected):
         convert(tmp_path / "out", None, **changes)
+
+
+@pytest.mark.parametrize(("key", "value"), [("budget_gb", float("nan")), ("budget_kl", -1.0)])
+def test_a_budget_is_a_number_above_0(key: str, value: float, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"expected a number above 0 as {key}, found {value!r}"):
+        convert(tmp_path / "out", None, **{key: value})
