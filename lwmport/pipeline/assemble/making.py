@@ -1,12 +1,12 @@
 """Parts that are given as checkpoints are converted first, into folders beside the one that is made."""
 
-import contextlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lwmport import manifest, owned
+from lwmport import manifest, owned, placing
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import CheckpointError, UsageError
 from lwmport.models.options import Options
@@ -42,7 +42,7 @@ class Making:
     validate: bool = True
 
 
-@contextlib.contextmanager
+@contextmanager
 def made_parts(
     given: Mapping[str, Path], out: Path, making: Making, observer: Observer
 ) -> Iterator[Mapping[str, Path]]:
@@ -65,15 +65,8 @@ def made_parts(
         convert(_request(name, path, folders[name], making), observer)
     yield {**given, **folders}
     for folder in folders.values():
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove what a conversion has written; what else lies there stays, and its folder."""
-    for name in owned.Earlier(manifest.listed, files.listed)(folder):
-        (folder / name).unlink()
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+        placing.clear(folder, owned.Earlier(manifest.listed, files.listed)(folder))
+        placing.rmdir(folder)  # what else lies there stays, and its folder
 
 
 def _request(name: str, path: Path, out: Path, making: Making) -> ConvertRequest:
