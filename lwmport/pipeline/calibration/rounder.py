@@ -130,7 +130,7 @@ class CalibratedRounder:
             if name not in rounded:  # factors of what makes a channel are found behind it: it is as it was
                 return (weights.exact if name in weights.folded else weights).read(name)
             if self._kept.find(name) is None:
-                self._round(name, matrices, factors)
+                matrices.round(name, factors)
             done += component.weights[name].nbytes
             self.observer.progress(name, done, total)
             return matrices.current(name)
@@ -161,10 +161,6 @@ class CalibratedRounder:
                 f"{found}: this machine takes sums in another order; judge it where it was converted, or against "
                 "another artifact"
             )
-
-    def _round(self, name: str, matrices: Matrices, factors: Sequence[Any]) -> None:
-        """Round one matrix by what it is multiplied with."""
-        matrices.round(name, factors)
 
 
 def _over(found: Rounding, factors: Array | None, scheme: Scheme) -> Rounding | None:

@@ -14,7 +14,7 @@ from lwmport.errors import ArtifactError, CheckpointError, UnusedOptionError
 from lwmport.manifest import CALIBRATION
 from lwmport.models.families import resolve
 from lwmport.models.options import Options
-from lwmport.pipeline.calibration.rounder import CalibratedRounder
+from lwmport.pipeline.calibration.matrices import Matrices
 from lwmport.pipeline.reopen import reopen
 from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
@@ -71,16 +71,16 @@ def test_the_same_bytes_again_and_a_later_run_goes_on(
     """The second run is interrupted behind the first of its matrices."""
     out, _ = model
     made: list[str] = []
-    most, put = [5], CalibratedRounder._round
+    most, put = [5], Matrices.round
 
-    def stop(self: CalibratedRounder, name: str, *rest: Any) -> None:
+    def stop(self: Matrices, name: str, *rest: Any) -> None:
         if len(made) == most[0]:
             raise KeyboardInterrupt
         put(self, name, *rest)
         made.append(name)
 
     monkeypatch.setattr("lwmport.atomic.WORTH_KEEPING", 0)
-    monkeypatch.setattr(CalibratedRounder, "_round", stop)
+    monkeypatch.setattr(Matrices, "round", stop)
     with pytest.raises(KeyboardInterrupt):
         convert(tmp_path / "out", text, validate=False)
     assert len(made) == 5

@@ -13,6 +13,7 @@ import lwmport
 from lwmport.checkpoints.model_weights import component_weights, open_model
 from lwmport.models.options import Options
 from lwmport.pipeline.calibration.attach import attach
+from lwmport.pipeline.calibration.matrices import Matrices
 from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.reopen import reopen
@@ -110,15 +111,15 @@ def test_an_interrupted_run_goes_on_to_the_same_factors(
     once, resumed = (rounder(text, tmp_path / name) for name in ("once", "resumed"))
     (component,) = once.family.components
     once.run(component)
-    stopped = CalibratedRounder._round
+    stopped = Matrices.round
 
-    def stop(self: CalibratedRounder, name: str, *rest: Any) -> None:
+    def stop(self: Matrices, name: str, *rest: Any) -> None:
         if name.endswith("wo/kernel"):
             raise KeyboardInterrupt
         stopped(self, name, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(CalibratedRounder, "_round", stop)
+        patched.setattr(Matrices, "round", stop)
         with pytest.raises(KeyboardInterrupt):
             resumed.run(component)
     weights = component_weights(resumed.family, component, resumed.weights)
