@@ -7,8 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import lwmport
 from lwmport import extras
@@ -17,6 +16,7 @@ from lwmport.pipeline.ring.follower import follow
 from lwmport.pipeline.ring.followers import SETTLED, STARTING
 from lwmport.pipeline.ring.joining import load_channel
 from lwmport.pipeline.ring.place import Place
+from lwmport.pipeline.ring.started import StartedRanks
 from lwmport.processors import processors
 
 STORE_BYTES: Final = 100 << 20
@@ -51,7 +51,7 @@ class Follower:
         return ""
 
 
-class Actors:
+class Actors(StartedRanks):
     """Actors for the ranks from 1 on; each machine has the package, and the folder of the model at the same path.
 
     Args:
@@ -134,25 +134,8 @@ class Actors:
                     own.append(f"expected {ranks} ranks at work, found that rank {rank} ended: {words}")
         return own[0] if own else otherwise
 
-    def __enter__(self) -> Self:
-        """Return the actors."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the actors, and Ray where it was started for them.
-
-        Raises:
-            LostRankError: one was lost; this says which.
-        """
-        try:
-            if isinstance(error, LostRankError):
-                raise LostRankError(self._lost(str(error))) from error
-        finally:
-            self._end()
-
-    def _end(self) -> None:
+    def _end(self, seconds: float = 0) -> None:  # noqa: ARG002 - Ray waits for nobody
+        """End the actors, and Ray where it was started for them."""
         for actor in self._actors:
             self._ray.kill(actor)
         if self._began:

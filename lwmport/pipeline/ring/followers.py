@@ -12,11 +12,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 from lwmport.errors import LostRankError
 from lwmport.pipeline.ring.place import Place
+from lwmport.pipeline.ring.started import StartedRanks
 
 STARTING: Final = 600.0
 """Seconds that a process has to import what it needs."""
@@ -24,14 +24,11 @@ STARTING: Final = 600.0
 SETTLED: Final = 1.0
 """Seconds for the system to tell which process died first of several that end together."""
 
-LEAVING: Final = 10.0
-"""Seconds for processes to end that were told so; those that have not are killed."""
-
 LONGEST: Final = 2000
 """Bytes of a rank's last words that are read."""
 
 
-class Followers:
+class Followers(StartedRanks):
     """Processes for the ranks from 1 on.
 
     Args:
@@ -88,24 +85,6 @@ class Followers:
                 return f"expected {ranks} ranks at work, found rank {rank} {why}; start again, with more ranks if so"
         own = [(rank, words) for rank, _ in ended if (words := self._words(rank)) and "answer of rank" not in words]
         return f"expected {ranks} ranks at work, found that rank {own[0][0]} ended: {own[0][1]}" if own else otherwise
-
-    def __enter__(self) -> Self:
-        """Return the processes."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the processes.
-
-        Raises:
-            LostRankError: one was lost; this says which.
-        """
-        try:
-            if isinstance(error, LostRankError):
-                raise LostRankError(self._lost(str(error))) from error
-        finally:
-            self._end(LEAVING if error is None else 0)
 
     def _end(self, seconds: float) -> None:
         """Wait so long for the processes to end by themselves, and kill those that have not."""
