@@ -18,6 +18,17 @@ LLAMA = {
     "num_hidden_layers": 1,
     "vocab_size": 512,
 }
+GROUPED = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "max_sequence_length": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 1,
+    "vocab_size": 256,
+}
+"""A language model whose queries share heads."""
+
 VQGAN = {
     "resolution": 16,
     "hidden_channels": 32,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from judged_again import GROUPED
 
 import lwmport
 from lwmport.checkpoints.model_weights import component_weights, open_model
@@ -24,27 +25,11 @@ from lwmport.pipeline.convert.request import RECIPE
 from lwmport.pipeline.observer import Silent
 from lwmport.types import Status
 
-LLAMA = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "max_sequence_length": 64,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "num_hidden_layers": 1,
-    "vocab_size": 256,
-}
 ROUNDED = Options(quantize="w4a16")
 
 
-@pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "t.npz"
-    np.savez(path, input_ids=np.random.default_rng(0).integers(0, 256, (2, 24)))
-    return path
-
-
 def convert(out: Path, text: Path | None, **changes: Any) -> Any:
-    given = {"format": "onnx", "dialect": "ort", "config": LLAMA, "options": ROUNDED, **changes}
+    given = {"format": "onnx", "dialect": "ort", "config": GROUPED, "options": ROUNDED, **changes}
     return lwmport.convert(lwmport.Request(component="llama", out=out, calibrate_on=text, **given))
 
 
@@ -107,7 +92,7 @@ def test_a_bound_that_is_missed_fails(whole: tuple[Path, Any], tmp_path: Path) -
 
 
 def test_the_loss_of_each_tensor_is_that_of_a_model_with_it_alone(text: Path) -> None:
-    family, weights = open_model("llama", None, LLAMA, ROUNDED, 0)
+    family, weights = open_model("llama", None, GROUPED, ROUNDED, 0)
     (component,) = family.components
     exact = component_weights(family, component, weights).exact  # type: ignore[attr-defined]
     ids = tuple(np.load(text)["input_ids"].astype(np.int32)[:1])

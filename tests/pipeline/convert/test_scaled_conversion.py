@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from judged_again import GROUPED
 from onnx import numpy_helper
 
 import lwmport
@@ -21,30 +22,14 @@ from lwmport.pipeline.validate.judge import judge
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
 from lwmport.types import Array, Status
 
-LLAMA = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "max_sequence_length": 64,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "num_hidden_layers": 1,
-    "vocab_size": 256,
-}
 ROUNDED = Options(quantize="w4a16", symmetric=False, method="awq")
 NORM, VALUES = "h/0/attention_norm/kernel", "h/0/attention/wv/kernel"
 
 
 @pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "t.npz"
-    np.savez(path, input_ids=np.random.default_rng(0).integers(0, 256, (2, 24)))
-    return path
-
-
-@pytest.fixture(scope="module")
 def model(text: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     out = tmp_path_factory.mktemp("scaled") / "out"
-    given = {"format": "onnx", "dialect": "ort", "config": LLAMA, "options": ROUNDED, "calibrate_on": text}
+    given = {"format": "onnx", "dialect": "ort", "config": GROUPED, "options": ROUNDED, "calibrate_on": text}
     return out, lwmport.convert(lwmport.Request(component="llama", out=out, **given))
 
 
@@ -97,7 +82,7 @@ def test_judged_again_it_passes_and_planted_faults_fail(
 
 
 def rounder(text: Path, folder: Path) -> CalibratedRounder:
-    family, weights = open_model("llama", None, LLAMA, ROUNDED, 0)
+    family, weights = open_model("llama", None, GROUPED, ROUNDED, 0)
     found = attach(family, weights, None, text, Silent())
     assert found is not None
     found.folder = folder
