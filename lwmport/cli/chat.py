@@ -56,7 +56,7 @@ def chat(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     Exit codes: 0 answered, 2 usage, 3 the model cannot be opened or run.
     """
     from lwmport.generation.choosing import Choosing
-    from lwmport.pipeline.assemble.package import open_package
+    from lwmport.pipeline.assemble.untouched import open_untouched
     from lwmport.pipeline.talk.pictures import Pictures
     from lwmport.pipeline.talk.talk import Talk
 
@@ -66,11 +66,11 @@ def chat(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     if as_json and not question:
         raise UsageError("expected a question beside --json, found none")
     choosing = Choosing(**{name: options[name] for name in ("temperature", "top_k", "top_p", "seed")})
-    package = open_package(options["model"])
     asked = {name: options[name] for name in ("chunk", "lookup")}
     asked |= {"choosing": choosing, "most": options["new_tokens"]}
     opened = {name: options[name] for name in ("runner", "threads", "checkpoint")}
     with progress() as observer:
+        package = open_untouched(options["model"], observer)
         frames = []
         if image or video:
             observer.phase(f"read {image or video}")

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from lwmport import atomic, manifest
-from lwmport.errors import ArtifactError, UsageError
+from lwmport.errors import UsageError
 from lwmport.generation.choosing import Draw
 from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.models.spec import FamilySpec, GenerationMode
-from lwmport.models.specs import spec_of
+from lwmport.models.specs import family_of
 from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_free, check_writable
@@ -67,7 +67,7 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         UsageError: the prompts do not fit the model, or an unknown mode.
     """
     observer = observer or Silent()
-    family = family_of(request.model)
+    family = family_of(manifest.read(request.model).family)
     wish = Wish(
         count=request.new_tokens,
         mode=mode_of(family, request.mode),
@@ -125,19 +125,6 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
         runner=request.runner,
         threads=request.threads,
     )
-
-
-def family_of(folder: Path) -> FamilySpec:
-    """Return the family of the model in a folder.
-
-    Raises:
-        ArtifactError: there is no manifest, or its family is not known here.
-    """
-    name = manifest.read(folder).family
-    family = spec_of(name)
-    if family is None:
-        raise ArtifactError(f"expected a family that is known here in {folder / manifest.NAME}, found {name!r}")
-    return family
 
 
 def mode_of(family: FamilySpec, name: str) -> GenerationMode:

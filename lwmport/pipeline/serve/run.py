@@ -9,7 +9,7 @@ from typing import Final
 
 from lwmport.errors import UsageError, one_line
 from lwmport.extras import check_installed
-from lwmport.pipeline.assemble.package import open_package
+from lwmport.pipeline.assemble.untouched import open_untouched
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.serve.limits import Limits
 from lwmport.requests import check_types
@@ -107,7 +107,7 @@ class Server:
         from lwmport.pipeline.serve.engine import Engine
 
         observer = observer or Silent()
-        package = open_package(request.model)
+        package = open_untouched(request.model, observer)
         self._socket = _bound(request.host, request.port)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -10,7 +10,7 @@ from PIL import Image
 from lwmport import atomic
 from lwmport.errors import UsageError
 from lwmport.generation.video import is_marked, write_video
-from lwmport.pipeline.assemble.package import open_package
+from lwmport.pipeline.assemble.untouched import open_untouched
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_free, check_writable
 from lwmport.pipeline.session import Session
@@ -86,7 +86,7 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
         UsageError: the model makes no pictures.
     """
     observer = observer or Silent()
-    package = open_package(request.model)
+    package = open_untouched(request.model, observer)
     prompts = package.painting
     pictures = Pictures(package, request.runner)
     check_free(request.out, is_marked if request.frames > 1 else _is_ours)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,33 @@ def test_a_part_that_is_not_as_it_was_converted_is_refused(parts: dict[str, Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_part_that_failed_is_told_by_the_exit_code(parts: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(parts["language"], tmp_path / "failed")
+    manifest.write(replace(manifest.read(folder), verdict="failed"), folder)
+    made = call("assemble", "--llama", folder, "--byte-tokenizer", "--out", tmp_path / "model")
+    assert made.return_value == 1
+    assert "language failed" in made.stdout
+    assert open_package(tmp_path / "model").record.verdicts == {"language": "failed"}
+
+
+@pytest.mark.parametrize("damage", ["small", "newer", "size", "gone"])
+def test_a_model_that_was_edited_in_place_is_not_talked_to(
+    damage: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(model, tmp_path / "model")
+    file = folder / ("tokenizer/tokenizer.json" if damage == "small" else "language/vision-llama.onnx.data")
+    if damage != "small":
+        monkeypatch.setattr("lwmport.pipeline.assemble.untouched.SMALL", 1000)
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content[:-8] if damage == "size" else content)
+    os.utime(file, None if damage == "newer" else (0, 0))
+    if damage == "gone":
+        file.unlink()
+    result = call("chat", folder, "What?", "--new-tokens", 1)
+    assert f"expected {file}" in str(result.exception)
+
+
 def test_tokens_are_continued_by_an_assembled_model_too(model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", input_ids=[[1, 5]], vision_masks=[[False, False]])
     words = ["--prompt", tmp_path / "p.npz", "--new-tokens", 3]
@@ -219,7 +247,22 @@ def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp
     assert json.loads(asked.stdout)["prompt_tokens"] > len("What?")
 
 
-def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: Path) -> None:
+def never(*_: Any, **__: Any) -> Any:
+    raise AssertionError("converted before all was checked")
+
+
+def large_tokenizer(parts: dict[str, Path], out: Path) -> Path:
+    """Return the folder of a tokenizer with 309 tokens."""
+    folder = shutil.copytree(parts["tokenizer"], out)
+    known = json.loads((folder / "tokenizer.json").read_text())
+    known["model"]["vocab"] |= {f"word{number}": 259 + number for number in range(50)}
+    (folder / "tokenizer.json").write_text(json.dumps(known))
+    return folder
+
+
+def test_checkpoints_are_converted_on_the_way(
+    parts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, component in {"language": "vision-llama", "pictures": "vqgan"}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(manifest.read(parts[name]).config))
         words = ["--component", component, "--config", tmp_path / f"{name}.json", "--out", tmp_path / f"{name}.bin"]
@@ -229,6 +272,15 @@ def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: 
     own = ["--update_llama_config=dict(theta=20000)", "--byte-tokenizer", "--no-validate"]
     (tmp_path / ".model.pictures").mkdir()
     (tmp_path / ".model.pictures" / "mine.txt").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr("lwmport.pipeline.assemble.making.convert", never)
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "model.json").write_text("mine")
+        found = call("assemble", *told, *configs, *own, "--out", tmp_path / "mine")
+        assert "model.json" in str(found.exception), "before hours of conversion"
+        patch.setattr("lwmport.generation.byte_tokenizer.write", lambda _: large_tokenizer(parts, tmp_path / "large"))
+        found = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
+        assert "expected at most 300 tokens in " in str(found.exception)
     made = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
     assert made.exit_code == 0, made.output
     language = manifest.read(tmp_path / "model" / "language")
@@ -244,9 +296,6 @@ def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: 
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(parts["tokenizer"], tmp_path / "tokenizer")
-    known = json.loads((folder / "tokenizer.json").read_text())
-    known["model"]["vocab"] |= {f"word{number}": 259 + number for number in range(50)}
-    (folder / "tokenizer.json").write_text(json.dumps(known))
+    folder = large_tokenizer(parts, tmp_path / "tokenizer")
     with pytest.raises(PortError, match=r"expected at most 300 tokens in .*, found 309"):
         assemble(language=parts["language"], tokenizer=folder, out=tmp_path / "out")
