@@ -119,6 +119,11 @@ def kept(texts: Sequence[str]) -> tuple[Kept, ...]:
     return tuple(found)
 
 
+def uncalibrated(scheme: Scheme) -> Scheme:
+    """Return a scheme that needs no run of the model: another method where its own does."""
+    return replace(scheme, method=UNCALIBRATED) if scheme.method in CALIBRATED else scheme
+
+
 def check_neighbours(quantize: str, said: Mapping[str, str]) -> None:
     """Return if the options that say how ``--quantize`` rounds stand beside one that takes them.
 

@@ -11,7 +11,7 @@ from lwmport.models.options import Options
 from lwmport.models.packed_schemes import check_packed, is_ranged, matrices, packed_scheme, packed_schemes
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
-from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
+from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, kept, uncalibrated
 from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
@@ -103,8 +103,7 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]
     what, rank = name.rpartition("/")[2], len(spec.shape)
     if what == MATRIX and rank == 2:
         return scheme if not scheme.turned or _is_whole(scheme, spec.shape[0]) else None
-    if scheme.method in CALIBRATED:  # what follows is no matrix of a product
-        scheme = replace(scheme, method=UNCALIBRATED)
+    scheme = uncalibrated(scheme)  # what follows is no matrix of a product
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if _is_whole(scheme, spec.shape[1]) else None
     rounded = scheme.turned or not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)

@@ -95,7 +95,6 @@ def _filled(work: Work) -> Outcome:
         _keep_roundings(work)
         with memory.AnonymousPeak() as own:
             check_taps(work)
-            check_parts(work.family)
             weights_sha256 = _convert_all(work)
             settle(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
@@ -159,6 +158,7 @@ def check(work: Work) -> None:
         work.earlier,
     )
     _check_inputs(work)
+    check_parts(work.family)
 
 
 def _check_inputs(work: Work) -> None:
