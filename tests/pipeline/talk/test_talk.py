@@ -208,7 +208,8 @@ def test_a_part_that_is_not_as_it_was_converted_is_refused(parts: dict[str, Path
 def test_a_part_that_failed_is_told_by_the_exit_code(parts: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(parts["language"], tmp_path / "failed")
     manifest.write(replace(manifest.read(folder), verdict="failed"), folder)
-    made = call("assemble", "--llama", folder, "--byte-tokenizer", "--out", tmp_path / "model")
+    words = ["assemble", f"--llama={folder}", "--byte-tokenizer", f"--out={tmp_path / 'model'}"]
+    made = CliRunner().invoke(cli, words, standalone_mode=False)
     assert made.return_value == 1
     assert "language failed" in made.stdout
     assert open_package(tmp_path / "model").record.verdicts == {"language": "failed"}
