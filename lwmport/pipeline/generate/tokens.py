@@ -22,7 +22,7 @@ from lwmport.pipeline.ring.session import LOCAL, ring_session
 from lwmport.pipeline.session import Session
 from lwmport.registry import check_known, load
 from lwmport.requests import by_fields
-from lwmport.runtime.given_inputs import read_arrays
+from lwmport.runtime.given.arrays import read_arrays
 from lwmport.runtime.ring.leading import RingSession
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.types import Array

@@ -12,7 +12,7 @@ from lwmport.errors import UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.assemble.package import Package, component_with
 from lwmport.pipeline.model import Model, load
-from lwmport.runtime.given_inputs import opened_picture
+from lwmport.runtime.given.pictures import opened_picture
 from lwmport.types import Array, Preprocessing, TensorSpec
 from lwmport.validators.pictures import channels_last, scaled, with_channels
 from lwmport.validators.resizing import resized
