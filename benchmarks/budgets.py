@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from calibration import row, token_ids
@@ -37,12 +38,12 @@ UNIFORM = {
 }
 
 
-def work_of(checkpoint: str, options: Options, **budget: float) -> Work:
+def work_of(checkpoint: str, options: Options, **budget: Any) -> Work:
     """Return a conversion that is not begun."""
     out = Path(tempfile.gettempdir()) / "never-written"
     asked = ConvertRequest(
         component="llama", format="onnx", out=out, checkpoint=checkpoint, batch="dynamic", options=options, **budget
-    )  # type: ignore[arg-type]
+    )
     return opened(asked, Silent())
 
 

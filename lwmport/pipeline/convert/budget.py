@@ -4,7 +4,6 @@ What is chosen becomes a recipe, so that the conversion behind it is one of ``--
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -109,11 +108,11 @@ def settle(work: Work) -> None:
         return
     component, _ = _language_model(work.family)
     weights = component_weights(work.family, component, work.weights)
-    measured, schemes = found.trial, schemes_of(component, work.family.options)
+    lost, schemes = found.trial, schemes_of(component, work.family.options)
     if {*schemes} != {*found.bits} or any(own.method in CALIBRATED for own in schemes.values()):
         work.observer.phase(f"{component.name}: measure what its weights lose")
-        measured = found.probe.loss(weights)
-    work.budget = found = replace(found, measured=measured)
+        lost = found.probe.loss(weights)
+    work.budget = found = replace(found, measured=lost)
     texts = {TABLE: table_of(work, found), RECIPE: toml_of(work.request.options.recipe)}
     for name, content in texts.items():
         with atomic.new_file(work.folder / name) as file:
@@ -168,16 +167,16 @@ def check_least(least: int, most: float) -> None:
 def _within_bytes(work: Work, table: Table, most: float) -> dict[str, int]:
     """Return the best choice whose files have so many bytes at most.
 
-    What stands beside tensors in the files is not the same for all choices: it is taken off what tensors may have.
+    What stands beside tensors in the files is taken off what they may have. It is not the same for all choices.
     """
-    fewest = dict.fromkeys(table.schemes, LEAST)
-    beside = forecast_bytes(work, {}) - total_bytes(table.rows, fewest)
+    bits = fewest = dict.fromkeys(table.schemes, LEAST)
+    found = forecast_bytes(work, {})
     while True:
+        beside = found - total_bytes(table.rows, bits)
         bits = chosen(table.rows, most_bytes=most - beside)
-        more = forecast_bytes(work, table.taken(bits)) - most
-        if more <= 0 or bits == fewest:
+        found = forecast_bytes(work, table.taken(bits))
+        if found <= most or bits == fewest:
             return bits
-        beside += math.ceil(more)
 
 
 def _within_loss(table: Table, most: float) -> tuple[dict[str, int], float]:
