@@ -87,35 +87,29 @@ class Talk:
             UsageError: the prompt does not fit the model, or the model checks no guesses.
         """
         prompt = self._prompt(question, frames)
-        end = self.tokenizer.end
-        mode = self._package.family.modes[TEXT]
+        end, room = self.tokenizer.end, self._room(prompt)
         stop = frozenset() if end is None else frozenset({end})
-        room = self._room(prompt)
+        mode = self._package.family.modes[TEXT]
         wish = Wish(count=min(most, room), mode=mode, choosing=choosing, stop=stop, chunk=chunk, lookup=lookup)
         started, times = time.perf_counter(), list[float]()
         self._stopped = False
-
         made = new_tokens(self.session, prompt, wish)
-
-        def tokens() -> Iterator[int]:
-            for ids in made:
-                times.append(time.perf_counter())
-                self._last = int(ids[0])
-                if self._last != end:
-                    yield self._last
-
         try:
-            self._stopped = yield from until(self.tokenizer.pieces(tokens()), self._package.prompts.stops)
+            pieces = self.tokenizer.pieces(self._timed(made, times))
+            self._stopped = yield from until(pieces, self._package.prompts.stops)
         finally:
             made.close()  # so that the session holds no guesses
             if times:
-                self.answered = Answered(
-                    prompt_tokens=prompt.ids.shape[1],
-                    tokens=len(times),
-                    first_seconds=times[0] - started,
-                    seconds=times[-1] - times[0],
-                    full=len(times) == room < most and not self._stopped and self._last != end,
-                )
+                full = len(times) == room < most and not self._stopped and self._last != end
+                self.answered = _answered(prompt, started, times, full=full)
+
+    def _timed(self, made: Iterator[Array], times: list[float]) -> Iterator[int]:
+        """Yield new tokens but for the one that ends an answer, and note when each came."""
+        for ids in made:
+            times.append(time.perf_counter())
+            self._last = int(ids[0])
+            if self._last != self.tokenizer.end:
+                yield self._last
 
     def _room(self, prompt: Prompt) -> int:
         """Return how many tokens behind a prompt the model has room for; 1 where the prompt itself has none."""
@@ -161,3 +155,14 @@ class Talk:
     ) -> None:
         """Close the model."""
         self.close()
+
+
+def _answered(prompt: Prompt, started: float, times: Sequence[float], *, full: bool) -> Answered:
+    """Return how an answer came about; ``times`` are those of its tokens."""
+    return Answered(
+        prompt_tokens=prompt.ids.shape[1],
+        tokens=len(times),
+        first_seconds=times[0] - started,
+        seconds=times[-1] - times[0],
+        full=full,
+    )
