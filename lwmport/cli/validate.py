@@ -35,7 +35,7 @@ def validate(as_json: bool, junit: Path | None, **options: Any) -> int:  # noqa:
     The reference is JAX with the weights that were converted, or another model of the same component. ARTIFACT may also
     be a file that 'lwmport compile' made from a converted model.
     """
-    from lwmport.pipeline.validate.run import ValidateRequest
+    from lwmport.pipeline.validate.request import ValidateRequest
     from lwmport.pipeline.validate.run import validate as run
     from lwmport.reports.junit_results import of_components
 
