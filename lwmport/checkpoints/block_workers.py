@@ -1,10 +1,11 @@
 """Processes that make blocks of ggml beside this one, as many as there are processors.
 
-The search for the scales of a K-quant is thousands of short calls of numpy. Threads of one process take turns at
-Python's lock between them; processes do not.
+The search for the scales of a K-quant is compiled there, which small tensors are not worth; what is left of numpy are
+many short calls. Threads of one process take turns at Python's lock between them; processes do not.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -76,9 +77,10 @@ def workers_for(kind: str, values: int) -> BlockWorkers | None:
 
 
 def _answering() -> Callable[..., Array]:
-    """Return what answers questions in a process."""
+    """Return what answers questions in a process, where JAX has one processor and one thread."""
+    os.environ |= {"JAX_PLATFORMS": "cpu", "NPROC": "1"}
 
     def answer(values: Array, kind: str) -> Array:
-        return quantised(values, KINDS[kind])
+        return quantised(values, KINDS[kind], compiled=True)
 
     return answer
