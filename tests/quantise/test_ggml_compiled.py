@@ -8,7 +8,8 @@ import pytest
 
 from lwmport.ggml_kinds import KINDS
 from lwmport.quantise.ggml import blocks as subject
-from lwmport.quantise.ggml import compiled
+from lwmport.quantise.ggml import compiled, lines, q6_k
+from lwmport.quantise.ggml.arithmetic import by_groups
 from lwmport.types import Array
 
 FEW = 48
@@ -61,7 +62,19 @@ def test_bytes_are_numpys(kind: str, taken: list[bool]) -> None:
     assert taken == [True] * len(values())
 
 
-@pytest.mark.parametrize("factor", [1e-7, 1e-14, 1e-20, 1e-36, 1e-42])
+def test_every_number_of_a_search_is_numpys() -> None:
+    """Levels hide most of what a sum that is rounded otherwise would change; the error of a line does not."""
+    x = by_groups(values()["normal"], lines.GROUP)
+    found, expected = (lines._Search(x, lines.FOUR_BITS).best(compiled=each) for each in (True, False))
+    for name, own, others in zip(lines.Fit._fields, found, expected, strict=True):
+        np.testing.assert_array_equal(own, others, name)
+    x = by_groups(values()["normal"], q6_k.GROUP)
+    units, of_numpy = (q6_k._fit(x, compiled=each) for each in (True, False))
+    for name, own, others in zip(q6_k.Fit._fields, units, of_numpy, strict=True):
+        np.testing.assert_array_equal(own, others, name)
+
+
+@pytest.mark.parametrize("factor", [3e-6, 1e-7, 1e-11, 1e-20, 1e-42])
 @pytest.mark.parametrize("kind", subject.OWN)
 def test_numbers_near_zero_are_numpys(kind: str, factor: float) -> None:
     x = values()["normal"]

@@ -135,6 +135,18 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_measured(words: list[st
     assert document["plan"]["peak_bytes"] == pytest.approx(document["own_peak_bytes"], rel=0.25)
 
 
+def test_a_matrix_that_is_made_up_is_turned_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table and a head of 410 MB one is in memory, and with blocks a piece for each processor and two besides."""
+    monkeypatch.setattr(memory, "anonymous_bytes", lambda: 0)
+    monkeypatch.setattr(plan, "processors", lambda: 3)
+    config, head = {**LLAMA, "vocab_size": 1_600_000}, 1_600_000 * 64 * 4
+    for options, blocks in ((Options(), 0), (Options(quantize="q8_0"), 5 * plan.IN_BLOCKS)):
+        family = resolve("llama", config, options)
+        weights = SeededWeights(family.components[0].weights, 0)
+        assert planned(family, weights, "gguf").peak_bytes == plan.IN_FLIGHT + head + blocks
+        assert plan._peak(family, family.components, "gguf", made_up=False) == plan.IN_FLIGHT + blocks
+
+
 def test_the_disk_is_tried_where_much_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "PROBE_FROM", 0)
     monkeypatch.setattr(plan, "_disk_rate", lambda out: 1e5 if out == tmp_path / "out" else 1)
