@@ -1,4 +1,4 @@
-"""Processes that make blocks of ggml beside this one, as many as there are processors.
+"""Processes that make blocks of ggml beside this one, one for each processor, `MOST` of them.
 
 The search for the scales of a K-quant is compiled there, which small tensors are not worth; what is left of numpy are
 many short calls. Threads of one process take turns at Python's lock between them; processes do not.
@@ -21,6 +21,12 @@ from lwmport.types import Array
 LEAST_VALUES: Final = 1 << 22
 """Values of a tensor for which a process is started: it takes as long to start as one core takes for them."""
 
+MOST: Final = 4
+"""Processes at once: this one reads and turns values a few times as fast as one of them rounds."""
+
+NBYTES: Final = 190_000_000
+"""Bytes of anonymous memory of such a process, most of them JAX's."""
+
 SECONDS: Final = 600.0
 """What the blocks of a few MiB may take."""
 
@@ -32,7 +38,7 @@ class BlockWorkers:
     """
 
     def __init__(self) -> None:
-        self.count = processors()
+        self.count = count()
         self.pool = ThreadPoolExecutor(self.count, "blocks")
         bounds = child.Bounds(seconds=SECONDS, nbytes=child.Bounds.of(0).nbytes)
         self._servers = [child.Server(_answering, {}, bounds, "the rounding of blocks") for _ in range(self.count)]
@@ -71,9 +77,19 @@ def block_workers() -> Iterator[None]:
         workers.close()
 
 
+def count() -> int:
+    """Return how many processes there are for large tensors."""
+    return min(processors(), MOST)
+
+
+def is_large(kind: str, values: int) -> bool:
+    """Return whether processes make a tensor's blocks; for others, threads of this one are as good."""
+    return kind in OWN and values >= LEAST_VALUES
+
+
 def workers_for(kind: str, values: int) -> BlockWorkers | None:
-    """Return the processes that make a tensor's blocks; None where threads of this one are as good."""
-    return _HERE.get() if kind in OWN and values >= LEAST_VALUES else None
+    """Return the processes that make a tensor's blocks; None where there are none, or it `is_large` not."""
+    return _HERE.get() if is_large(kind, values) else None
 
 
 def _answering() -> Callable[..., Array]:

@@ -1,6 +1,7 @@
 """What a conversion will cost, told before it begins: bytes to read and to write, memory and time.
 
-Memory means anonymous memory, the process's own: files are mapped, and their pages are the kernel's to drop.
+Memory means anonymous memory, of the process and of those that it starts: files are mapped, and their pages are the
+kernel's to drop.
 
 The prediction is what the process has when the plan is made (interpreter, JAX, the converter, the index of the
 checkpoint), `LAYER` for each layer of a program, and the larger of two: `GRAPH`, which tracing and lowering take, and
@@ -18,6 +19,7 @@ from typing import Final
 
 from lwmport import atomic, blocks, disk, memory
 from lwmport.blocks import BlockFile
+from lwmport.checkpoints import block_workers
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
@@ -237,7 +239,7 @@ def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order.
 
     Where the model runs for it, there are also three matrices [inputs, inputs] of one weight, and what a layer makes of
-    the text.
+    the text; where processes of their own make blocks, what they take.
     """
     rounded = [
         (part.weights[name], scheme)
@@ -248,9 +250,11 @@ def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     values = sum(math.prod(spec.shape) for spec, _ in rounded)
     most = ROUNDING if any(scheme.scales for _, scheme in rounded) else (processors() + 2) * IN_BLOCKS
     codes = max((scheme.stored_bytes(spec) for spec, scheme in rounded if scheme.scales), default=0)
+    large = any(block_workers.is_large(scheme.blocks, math.prod(spec.shape)) for spec, scheme in rounded)
+    others = block_workers.count() * block_workers.NBYTES if large else 0
     met = [spec.shape for spec, scheme in rounded if scheme.method in CALIBRATED]
     run = max((12 * inputs**2 + 16 * MOST * max(inputs, outputs) for inputs, outputs in met), default=0)
-    return min(most, ROUNDED_VALUE * values) + 2 * codes + run
+    return min(most, ROUNDED_VALUE * values) + 2 * codes + run + others
 
 
 def _kept_bytes(family: Family) -> int:

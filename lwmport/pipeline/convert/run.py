@@ -93,7 +93,7 @@ def _filled(work: Work) -> Outcome:
     ):
         start = time.perf_counter()
         _keep_roundings(work)
-        with memory.AnonymousPeak() as own:
+        with memory.AnonymousPeak(started=True) as own:
             check_taps(work)
             check_parts(work.family)
             weights_sha256 = _convert_all(work)
