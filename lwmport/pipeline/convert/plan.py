@@ -74,7 +74,7 @@ ROUNDING: Final = 100_000_000
 """Bytes of the groups that are rounded at once, in several threads."""
 
 IN_BLOCKS: Final = 1 << 23
-"""Bytes of a piece that becomes blocks of ggml; each processor has one, and two more wait."""
+"""Bytes of a piece that becomes blocks of ggml (`lazy.layouts`); each processor has one, and two more wait."""
 
 ROUNDED_VALUE: Final = 24
 """The same of one value, for models with fewer of them."""

@@ -24,7 +24,7 @@ def quantised(values: Array, kind: BlockKind, *, compiled: bool = False) -> Arra
     """Return float32 values, whole blocks in C order, as bytes: uint8 [blocks, bytes].
 
     The bytes are those of llama.cpp's quantiser without an importance matrix. ``compiled`` is whether XLA makes the
-    tries of `OWN`: three times as fast as numpy, for half a second at the first call for a kind.
+    tries of `OWN`: twice as fast as numpy, for half a second at the first call for a kind.
 
     Raises:
         MissingExtraError: the package gguf is not installed.

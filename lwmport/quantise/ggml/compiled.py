@@ -145,7 +145,7 @@ def _row(x: Any, i: Any) -> Any:
 
 
 def _level(value: Any, low: np.float32, top: np.float32) -> Any:
-    """Return the nearest level, of two the even one; what is no number stays so, as in numpy."""
+    """Return the nearest level, of two the even one; NaN stays NaN, as in numpy."""
     q = lax.round(value, lax.RoundingMethod.TO_NEAREST_EVEN)
     q = jnp.where(q < low, low, q)
     return jnp.where(q > top, top, q)
