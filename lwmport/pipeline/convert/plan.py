@@ -229,10 +229,15 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
     total = sum(spec.nbytes for spec in specs)
     matrix = max((spec.nbytes for spec in specs if len(spec.shape) == 2), default=0) if form in RENAMED else 0
-    seeded = max(min(SEEDED, total), matrix)
-    flight = min(IN_FLIGHT, total) + (MADE * turned + seeded if made_up else TURNED * turned)
-    flight += _rounding_bytes(family, parts)
+    rounding = _rounding_bytes(family, parts)
+    made = max(min(SEEDED, total) + rounding, matrix + (0 if _in_groups(family, parts) else rounding))
+    flight = min(IN_FLIGHT, total) + (MADE * turned + made if made_up else TURNED * turned + rounding)
     return now + (flight if form in RENAMED else LAYER * _layers(family) + max(GRAPH, flight))
+
+
+def _in_groups(family: Family, parts: tuple[Component, ...]) -> bool:
+    """Return whether weights are rounded with scales: a few groups at a time, and no matrix is made for it."""
+    return any(scheme.scales for part in parts for scheme in schemes_of(part, family.options).values())
 
 
 def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
@@ -248,7 +253,7 @@ def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
         if scheme.scales or scheme.blocks
     ]
     values = sum(math.prod(spec.shape) for spec, _ in rounded)
-    most = ROUNDING if any(scheme.scales for _, scheme in rounded) else (processors() + 2) * IN_BLOCKS
+    most = ROUNDING if _in_groups(family, parts) else (processors() + 2) * IN_BLOCKS
     codes = max((scheme.stored_bytes(spec) for spec, scheme in rounded if scheme.scales), default=0)
     large = any(block_workers.is_large(scheme.blocks, math.prod(spec.shape)) for spec, scheme in rounded)
     others = block_workers.count() * block_workers.NBYTES if large else 0
