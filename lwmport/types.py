@@ -168,6 +168,8 @@ class Scheme:
         method: how scales are chosen: rtn, mse or hqq (`lwmport.quantise`); empty where there are none.
         activations: bits that a consumer rounds to what it multiplies with the weights; 0 where it does not.
         even: whether scales are positive and zero is the middle code; the least code of others reaches furthest.
+        ranged: whether what is multiplied is rounded to numbers that calibration finds, where others with ``even``
+            scales find them while they run; of convolutions alone.
         turned: whether the channels are stored in front, with all that belongs to one of them behind each other.
         blocks: the kind of ggml's blocks (`lwmport.ggml_kinds`) in which values and scales lie together; empty
             where they lie apart. ``group`` is then the values of a block.
@@ -187,6 +189,7 @@ class Scheme:
     method: str = ""
     activations: int = 0
     even: bool = False
+    ranged: bool = False
     turned: bool = False
     blocks: str = ""
     block_bytes: int = 0

@@ -42,11 +42,19 @@ TFLITE: Final[dict[str, Scheme]] = {
 LiteRT has no kernel for the missing one: its DEQUANTIZE does not know blocks.
 """
 
+STATIC: Final[dict[str, Scheme]] = {"w8a8": replace(TFLITE["w8a8"], ranged=True)}
+"""The same where TFLite's convolutions round to numbers that are in the file; nothing else is rounded."""
+
 PAIRS: Final[dict[str, Scheme]] = {"w8a8": replace(INTEGERS["w8a8"], dtype="float32")}
 """The same for compilers that make the codes themselves, of values behind which QuantizeLinear says how; what comes out
 of a product of these stays as it is."""
 
-ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {"": INTEGERS, "tflite": TFLITE, "pairs": PAIRS}
+ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {
+    "": INTEGERS,
+    "tflite": TFLITE,
+    "static": STATIC,
+    "pairs": PAIRS,
+}
 """Table of schemes, as a dialect names it -> what ``--quantize`` may name in it."""
 
 BLOCKS: Final[dict[str, Scheme]] = {
@@ -83,14 +91,20 @@ class Limit:
     said: str
 
 
+_EVEN: Final = (
+    Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),
+    Limit(key="method", values=("", "rtn", "mse"), said="--method out of rtn, mse"),
+    Limit(key="recipe", values=((),), said="no --recipe"),
+)
+"""What kernels of TFLite take."""
+
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
     "": (),
     "pairs": (),
+    "static": _EVEN,
     "tflite": (
         Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
-        Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),
-        Limit(key="method", values=("", "rtn", "mse"), said="--method out of rtn, mse"),
-        Limit(key="recipe", values=((),), said="no --recipe"),
+        *_EVEN,
     ),
 }
 """Table of schemes -> the options that may be less in it than elsewhere."""

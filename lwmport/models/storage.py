@@ -81,8 +81,13 @@ def rounded_biases(component: Component) -> dict[str, str]:
 
 def rounding_kernels(component: Component, options: Options) -> tuple[str, ...]:
     """Return the kernels whose convolutions are to be of integers: what is multiplied is rounded too."""
-    schemes = {name: own for name, own in schemes_of(component, options).items() if own.activations and not own.even}
+    schemes = {name: own for name, own in schemes_of(component, options).items() if _has_ranges(own)}
     return tuple(name for name in schemes if len(component.weights[name].shape) == 4)
+
+
+def _has_ranges(scheme: Scheme) -> bool:
+    """Return whether convolutions by a scheme round to numbers that calibration finds."""
+    return bool(scheme.activations) and (scheme.ranged or not scheme.even)
 
 
 def rounding_products(component: Component, options: Options) -> tuple[str, ...]:
@@ -98,16 +103,19 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]
     readers of rows take no other, and TFLite's products neither. A kernel of a convolution has one scale for each
     output, and stays as it is where a scale of so many values is too coarse: below 8 bits. Where what it is multiplied
     with is to be rounded, it also stays if it is none of ``rounds``, those that the component lets be, unless every
-    convolution of the format does that, as TFLite's do.
+    convolution of the format does that by itself, as TFLite's do unless they are told ranges: then nothing else rounds.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
+    if scheme.ranged and rank != 4:
+        return None
     if what == MATRIX and rank == 2:
         return scheme if not scheme.turned or _is_whole(scheme, spec.shape[0]) else None
     if scheme.method in CALIBRATED:  # what follows is no matrix of a product
         scheme = replace(scheme, method=UNCALIBRATED)
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if _is_whole(scheme, spec.shape[1]) else None
-    rounded = scheme.turned or not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
+    by_itself = not scheme.activations or (scheme.turned and not scheme.ranged)
+    rounded = by_itself or any(fnmatchcase(name, pattern) for pattern in rounds)
     if what == MATRIX and rank == 4 and scheme.bits >= 8 and rounded:
         dtype = scheme.dtype if scheme.dtype == scheme.computed else "int8"
         return replace(scheme, dtype=dtype, group=0, symmetric=True)
@@ -137,7 +145,7 @@ def judged_in(options: Options) -> str:
     scheme = scheme_of(options)
     if scheme is None or not scheme.activations or is_ranged(options):  # readers of such folders run on devices alone
         return options.precision
-    return ROUNDED_BY_TENSOR if scheme.even else ROUNDED_PRODUCTS
+    return ROUNDED_BY_TENSOR if scheme.even and not scheme.ranged else ROUNDED_PRODUCTS
 
 
 def written_bytes(component: Component, options: Options) -> int:
