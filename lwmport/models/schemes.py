@@ -42,6 +42,9 @@ TFLITE: Final[dict[str, Scheme]] = {
 LiteRT has no kernel for the missing one: its DEQUANTIZE does not know blocks.
 """
 
+RANGES: Final = "static"
+"""The table of schemes by which convolutions of TFLite round to numbers that calibration finds."""
+
 STATIC: Final[dict[str, Scheme]] = {"w8a8": replace(TFLITE["w8a8"], ranged=True)}
 """The same where TFLite's convolutions round to numbers that are in the file; nothing else is rounded."""
 
@@ -52,7 +55,7 @@ of a product of these stays as it is."""
 ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {
     "": INTEGERS,
     "tflite": TFLITE,
-    "static": STATIC,
+    RANGES: STATIC,
     "pairs": PAIRS,
 }
 """Table of schemes, as a dialect names it -> what ``--quantize`` may name in it."""
@@ -101,7 +104,7 @@ _EVEN: Final = (
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
     "": (),
     "pairs": (),
-    "static": _EVEN,
+    RANGES: _EVEN,
     "tflite": (
         Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
         *_EVEN,

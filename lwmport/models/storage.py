@@ -172,6 +172,12 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     else:
         plain = replace(options, keep=(), recipe=())
         taken = {name: own for component in components for name, own in schemes_of(component, plain).items()}
+    if not taken and scheme.ranged:
+        raise UnusedOptionError(
+            f"expected convolutions that may round to numbers in the file for --quantize {scheme.name}, found none in "
+            f"{names}; take the dialect litert, which finds these numbers for each row while it runs",
+            "dialect",
+        )
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "

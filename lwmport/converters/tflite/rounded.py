@@ -60,7 +60,7 @@ def bias(e: Emitter, codes: Tensor, kernel: Tensor, numbers: Tensor) -> Tensor:
         assert isinstance(kernel.scales, Channels)  # noqa: S101 - of a kernel
         return np.float32(codes.scales.scale) * kernel.scales.produce().reshape(-1)
 
-    return _steps(e, f"{kernel.name}/no_bias", shape, lambda: np.zeros(shape, np.int32), scales)
+    return _steps(e, f"{kernel.name}/no_bias", shape, lambda: np.zeros(int(shape[0]), np.int32), scales)
 
 
 def _steps(

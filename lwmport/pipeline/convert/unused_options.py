@@ -10,7 +10,7 @@ from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION, Options
 from lwmport.models.packed_schemes import is_ranged
 from lwmport.models.recipe import kinds_of, rules
-from lwmport.models.schemes import BLOCKS, BUDGETED, CALIBRATED, LIMITS, ROUNDINGS
+from lwmport.models.schemes import BLOCKS, BUDGETED, CALIBRATED, LIMITS, RANGES, ROUNDINGS
 from lwmport.options import OPTIONS, Place, flag_of, values_of, words
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
@@ -81,13 +81,18 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
                 yield key, f"{flag_of(key)} in a dialect that takes --recipe, found it for {whom}"
         if dialect.packing and request.options.recipe:
             yield "recipe", f"no --recipe for a folder of quantised weights, found --recipe for {whom}"
-    elif dialect.packing and dialect.name != DEFAULTS[dialect.format]:
+    elif _is_of_integers(dialect):
         kinds = " or ".join(dialect.quantizes)
         yield "dialect", f"--quantize {kinds} with the dialect {dialect.name}, found --dialect {dialect.name} alone"
     if request.tokenizer and dialect.format not in WITH_TOKENIZER:
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):
         yield "taps", f"--taps of a model in {', '.join(FORMATS)}, found --taps {request.taps} for {whom}"
+
+
+def _is_of_integers(dialect: Dialect) -> bool:
+    """Return whether there is another dialect of the format for weights that are not quantised."""
+    return bool(dialect.packing or dialect.rounding == RANGES) and dialect.name != DEFAULTS[dialect.format]
 
 
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
