@@ -13,9 +13,9 @@ import lwmport
 from lwmport.errors import RunnerError, UnusedOptionError
 from lwmport.models.options import Options
 from lwmport.pipeline.reopen import reopen
+from lwmport.pipeline.validate import convolutions_alone
 from lwmport.pipeline.validate.convolutions_alone import compare_alone, expected_alone
-from lwmport.pipeline.validate.reference_runs import gather
-from lwmport.pipeline.validate.test_inputs import Sampling
+from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.types import Array, Status
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
@@ -42,11 +42,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("int8") / "out"
     options = Options(quantize="w8a8", settings=("resolution=32",))
     request = {"component": DECODER, "format": "tflite", "dialect": "int8", "checkpoint": TRAINED, "out": folder}
-    outcome = lwmport.convert(lwmport.Request(options=options, **request))
-    found = reopen(folder, TRAINED)
-    weights = found.component_weights(DECODER)
-    run = gather(found.component(DECODER), weights, 1, sampling=Sampling(count=1))
-    expected = expected_alone(run, weights, outcome.manifest.components[0].signature)
+    judged: list[tuple[ReferenceRun, Mapping[str, Array]]] = []
+
+    def kept(run: ReferenceRun, *more: Any) -> Mapping[str, Array]:
+        judged.append((run, expected_alone(run, *more)))
+        return judged[-1][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolutions_alone, "expected_alone", kept)  # what the judge computed is not computed again
+        outcome = lwmport.convert(lwmport.Request(options=options, **request))
+    ((run, expected),) = judged
     return Model(folder=folder, outcome=outcome, run=run, expected=expected)
 
 
@@ -59,7 +64,7 @@ def test_trained_weights_lose_little_and_all_convolutions_are_delegated(model: M
     assert any(note.startswith("15 convolutions compute with integers.") for note in section.notes)
     assert model.part.operators["QUANTIZE"] == model.part.operators["DEQUANTIZE"] == len(model.part.rounded) == 15
     assert "photographs: rocket, galaxies, retina" in str(model.outcome.manifest.choices)
-    assert model.run.component.rounded == model.part.rounded
+    assert reopen(model.folder, TRAINED).component(DECODER).rounded == model.part.rounded
     assert model.failures(model.path) == []
 
 
