@@ -37,7 +37,7 @@ def convolve(e: Emitter, equation: Any) -> None:
     rounded.bind(e, out, _convolved(e, equation, codes, matrix, bias, levels))
 
 
-def _convolved(  # noqa: PLR0913 - the operands of CONV_2D
+def _convolved(
     e: Emitter, equation: Any, value: Tensor, matrix: Tensor, bias: Tensor, levels: Levels | None = None
 ) -> Tensor:
     """Return the convolution of a value: numbers, or codes of numbers that it is rounded to."""
