@@ -28,25 +28,24 @@ def convolve(e: Emitter, equation: Any) -> None:
         e.bind(out, winograd.convolve(e, kernel, e.read(doubled), bias, winograd.DOUBLED))
         return
     source, _ = _padding_before(e, equation)
-    codes, matrix = rounded.codes_of(e, source), _filter(e, equation, kernel)
-    if codes is None or not isinstance(matrix.scales, Channels):
-        e.bind(out, _convolved(e, equation, e.read(source), matrix, bias))
+    codes = rounded.codes_of(e, source)
+    if codes is None or not isinstance(_filter(e, equation, kernel).scales, Channels):
+        e.bind(out, _convolved(e, equation, e.read(source), bias))
         return
     out, levels = rounded.take_levels(e, out)
-    bias = rounded.bias(e, codes, matrix, bias)
-    rounded.bind(e, out, _convolved(e, equation, codes, matrix, bias, levels))
+    bias = rounded.bias(e, codes, _filter(e, equation, kernel), bias)
+    rounded.bind(e, out, _convolved(e, equation, codes, bias, levels))
 
 
-def _convolved(
-    e: Emitter, equation: Any, value: Tensor, matrix: Tensor, bias: Tensor, levels: Levels | None = None
-) -> Tensor:
+def _convolved(e: Emitter, equation: Any, value: Tensor, bias: Tensor, levels: Levels | None = None) -> Tensor:
     """Return the convolution of a value: numbers, or codes of numbers that it is rounded to."""
     numbers, (out,) = equation.params["dimension_numbers"], equation.outvars
     _, sides = _padding_before(e, equation)
     value, padding = _padded(e, equation, e.transpose(value, _order(numbers.lhs_spec)), sides)
     shape = [shape_of(out)[axis] for axis in _order(numbers.out_spec)]
     options, dtype = {**_steps(equation), "padding": padding}, out.aval.dtype if levels is None else np.int8
-    found = e.graph.operation("CONV_2D", [value, matrix, bias], shape, dtype, options, levels)
+    operands = [value, _filter(e, equation, equation.invars[1]), bias]
+    found = e.graph.operation("CONV_2D", operands, shape, dtype, options, levels)
     return e.transpose(found, [_order(numbers.out_spec).index(axis) for axis in range(4)])
 
 
