@@ -121,7 +121,8 @@ class Wider:
             x = codes * rounded(jax.nn.sigmoid(codes), GATE) if self.more else x
         if not self.more:
             return convolve(x)
-        return rounded(convolve(rounded(x, own.inputs)), own.outputs)
+        y = convolve(rounded(x, own.inputs))
+        return y if own.outputs is None else rounded(y, own.outputs)
 
     def _at(self, place: str, x: Any, what: str) -> Any:
         """Return a value, rounded where that is asked for; its range is seen where nothing is."""

@@ -1,9 +1,9 @@
 """A TFLite file cut in front of and behind each convolution of integers, so that each runs alone.
 
 Its codes, scales and biases are as they were. What goes into a convolution, and what the rest of the model goes on
-with, are inputs; what the model brings to a convolution, and what that makes of its own input, are outputs. A difference
-that one of them makes is then no difference of the next one. LiteRT looks at no scale of a bias: those are held against
-the product of the other two before anything runs.
+with, are inputs; what the model brings to a convolution, and what that makes of its own input, are outputs. So a
+difference that one of them makes is no difference of the next one. LiteRT looks at no scale of a bias: those are held
+against the product of the other two before anything runs.
 """
 
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ import pytest
 from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.tflite.schema import schema
 from lwmport.converters.tflite.winograd import MIN_CHANNELS
+from lwmport.errors import LoweringError
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites.rounding import rounded
 from lwmport.models.layers import rows
@@ -151,7 +152,10 @@ def test_codes_go_from_quantize_to_dequantize_and_are_enlarged_as_codes(lower: C
         return rounded(convolved(rounded(wide, before), w), behind)
 
     forms = DIALECTS["int8"].composites
-    found = lower(function, PICTURE, weights={"w": KERNEL}, packed=["w"], scheme=STATIC["w8a8"], composites=forms)
+    given = {"weights": {"w": KERNEL}, "packed": ["w"], "scheme": STATIC["w8a8"], "composites": forms}
+    with pytest.raises(LoweringError, match="a convolution of codes gives to be rounded, found sums"):
+        lower(lambda x, w: convolved(rounded(x, before), w), PICTURE, **given)
+    found = lower(function, PICTURE, **given)
     assert versions(found) == {"CONCATENATION": 2, "CONV_2D": 3, "DEQUANTIZE": 2, "QUANTIZE": 1, "RESHAPE": 1}
     assert found.operators["QUANTIZE"] == 1
     assert found.runner.undelegated == ()
