@@ -60,7 +60,8 @@ def _vqgan(options: argparse.Namespace, work: Path) -> Iterator[list[str]]:
     from lwmport.pipeline.validate.test_inputs import pictures
     from lwmport.runtime.runners.jax import quantized, reference
 
-    family, weights = open_model("vqgan", options.checkpoint, options.config or "lwm", Options(), 0)
+    chosen = Options(settings=tuple(options.set))
+    family, weights = open_model("vqgan", options.checkpoint, options.config or "lwm", chosen, 0)
     encoder, decoder = family.components
     own = {part.name: component_weights(family, part, weights) for part in family.components}
     seen = [{"pixel_values": one[None]} for one in pictures(encoder.signature.inputs[0], range(options.samples))]
@@ -98,7 +99,8 @@ def _opened(what: str, options: argparse.Namespace, work: Path, stack: ExitStack
         chosen, out = dict(KINDS[what][kind]), work / kind
         form, dialect = chosen.pop("format", "tflite"), chosen.pop("dialect", None)
         cached = {"max_length": options.cache} if what == BLOCK else {}
-        given = {"checkpoint": options.checkpoint, "options": lwmport.Options(**chosen, **cached), "out": out}
+        given = {"checkpoint": options.checkpoint, "out": out}
+        given["options"] = lwmport.Options(settings=tuple(options.set), **chosen, **cached)
         config = options.config or ("7b" if what == BLOCK else "lwm")
         lwmport.convert(component=what, format=form, dialect=dialect, config=config, validate=False, **given)
         paths = sorted(out.glob(f"*.{form}"))
@@ -183,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", choices=("vqgan", BLOCK))
     parser.add_argument("--config", help="the configuration; that of the checkpoint, or 7b, if none is named")
     parser.add_argument("--checkpoint", help="weights in place of seeded ones")
+    parser.add_argument("--set", nargs="*", default=(), help="changes of the configuration, field=value")
     parser.add_argument("--only", nargs="*", help="contenders beside float32; all, if none is named")
     parser.add_argument("--samples", type=int, default=6, help="photographs")
     parser.add_argument("--cache", type=int, default=64, help="tokens of the cache of a layer")
