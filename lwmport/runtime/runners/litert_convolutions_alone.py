@@ -84,7 +84,7 @@ class _Cut:
         padding = self._maker(ints(convolution.inputs)[0], ("PAD",))
         first = convolution if padding is None else padding
         chain = self._chain(kernel, ints(first.inputs)[0])
-        self._check_scales(kernel, convolution, [ints(each.outputs)[0] for each in (*chain, first)[:-1]])
+        self._check_scales(kernel, convolution, [ints(each.outputs)[0] for each in chain])
         self._reach(kernel, convolution, chain)
         self._feed(kernel, first, chain[0])
         self._take(kernel, ints(convolution.outputs)[0])
