@@ -22,6 +22,7 @@ from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
+from lwmport.pipeline.validate.integers import integers_of, with_integers
 from lwmport.pipeline.validate.judge import (
     Judgement,
     component_report,
@@ -47,12 +48,15 @@ from lwmport.runtime.registry import RUNNERS, check_startable, runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status, Weights
 from lwmport.validators.accuracy import Accuracy
+from lwmport.validators.integers import Integers
+from lwmport.validators.integers import unjudged as unseen
 from lwmport.validators.ranges import Ranges
 from lwmport.verdicts import Fault
 
 JAX = "jax"
 
-NARROW: Final = ("float16", "bfloat16")
+INTEGERS: Final = "int8"
+NARROW: Final = ("float16", "bfloat16", INTEGERS)
 """What ``--ranges`` takes."""
 
 
@@ -65,7 +69,7 @@ class ValidateRequest:
     .npz, a .jsonl or a folder of pictures to run on (`lwmport.runtime.given_inputs`), by default our own; ``samples``
     is how many runs. ``adapter`` is the LoRA adapter that was merged into the checkpoint.
     ``ranges`` is a dtype, float16 or bfloat16, that the values inside the model are held against; one that failed in a
-    narrow precision is held against that anyway.
+    narrow precision is held against that anyway. With int8 it is the integers of a quantised model that are looked at.
     """
 
     artifact: Path
@@ -112,6 +116,7 @@ class _Costs:
     notes: Sequence[str] = ()
     accuracy: tuple[Accuracy, ...] = ()
     ranges: Ranges | None = None
+    integers: Integers | None = None
 
 
 @by_fields(ValidateRequest)
@@ -132,6 +137,7 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
     if request.runner is None and found.items[0].runner:
         request = replace(request, runner=found.items[0].runner)
     made, converted = found.described, found.converted(request.checkpoint, request.adapter)
+    _check_integers(request, converted)
     _check_runner(request, found)
     earlier = owned.Earlier(listed)
     if request.out is not None:
@@ -170,6 +176,15 @@ def validate(request: ValidateRequest, observer: Observer | None = None) -> Outc
         status=report.status,
         failures=tuple(dict.fromkeys(fault.reason for part in sections for fault in part.faults)),
     )
+
+
+def _check_integers(request: ValidateRequest, converted: Converted) -> None:
+    """Refuse to look for integers in a model that has none."""
+    if request.ranges == INTEGERS and not converted.family.options.quantize:
+        raise UsageError(
+            f"expected a model of integers for --ranges {INTEGERS}, found {converted.manifest.component}, which was "
+            "converted without --quantize; leave --ranges out, or take float16"
+        )
 
 
 def _check_runner(request: ValidateRequest, found: Subjects) -> None:
@@ -211,6 +226,7 @@ def _section(
     section = replace(section, notes=(*section.notes, *costs.notes), accuracy=costs.accuracy)
     section = replace(section, faults=wrong, where=where, on_device=on_device)
     section = section if costs.ranges is None else with_ranges(section, costs.ranges)
+    section = section if costs.integers is None else with_integers(section, costs.integers)
     return section, judgement.pictures, words
 
 
@@ -241,7 +257,20 @@ def _judged(
         notes=storage_notes(part, held, first, exact[0]),
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),
     )
+    if request.ranges == INTEGERS:
+        observer.phase(f"{part.name}: look at the integers of {part.path}")
+        costs = replace(costs, integers=_integers(request, subject, known, first, held))
     return judgement, replace(costs, ranges=_ranges(request, judgement, converted, first, held)), run.words
+
+
+def _integers(
+    request: ValidateRequest, subject: Subject, known: _Known, run: ReferenceRun, weights: Weights
+) -> Integers:
+    """Return what the integers of a model file come to."""
+    if not known.ours:
+        return unseen(f"{subject.path.name} is not the file that was converted")
+    cases = [one.fed(subject.part.signature.inputs) for one in run.all]
+    return integers_of(subject.path, weights, cases, runner_for(subject.path, request.runner).name)
 
 
 def _ranges(
@@ -250,10 +279,11 @@ def _ranges(
     """Return how the values inside a model fit a dtype: the one asked for, else that of a narrow one that failed."""
     options = converted.family.options
     failed = judgement.validation.status is Status.FAILED and options.precision != "float32"
-    dtype = request.ranges or (options.precision if failed else None)
+    asked = None if request.ranges == INTEGERS else request.ranges
+    dtype = asked or (options.precision if failed else None)
     if dtype is None:
         return None
-    cases = run.all if request.ranges else (run,)
+    cases = run.all if asked else (run,)
     keep = options.keep_float32 if options.precision == dtype else ()
     return ranges_of(run.component, weights, [one.inputs for one in cases], dtype, keep)
 
