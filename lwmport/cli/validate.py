@@ -22,8 +22,8 @@ from lwmport.cli.progress import progress
 @click.option(
     "--ranges",
     metavar="float16|bfloat16|int8",
-    help="Also hold every value inside the model, computed in float32, against the limits of this dtype. int8: what the "
-    "integers of a quantised ONNX file come to: sums, clipped values, scales.",
+    help="Also hold every value inside the model, computed in float32, against the limits of this dtype; int8: what "
+    "the integers of a quantised ONNX file come to (sums, clipped values, scales).",
 )
 @judged("checkpoint")
 @shared("adapter")

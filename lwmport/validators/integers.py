@@ -126,6 +126,11 @@ def headroom(largest: float) -> float:
     return math.log2((LARGEST + 1) / largest) if largest > 0 else math.inf
 
 
+def rounded(largest: float) -> str:
+    """Return a sum in words, to three digits: so many are right of one that is taken in float32."""
+    return f"{float(f'{largest:.3g}'):,.0f}"
+
+
 def scale_facts(name: str, scales: Array, outside: int = 0) -> ScaleFacts:
     """Return what is to be known of the scales of a tensor, in the dtype that they are stored in."""
     import ml_dtypes
@@ -224,7 +229,7 @@ def _keep(found: Sequence[IntegerProduct]) -> str:
 def _overflows(over: Sequence[IntegerProduct]) -> str:
     first = over[0]
     return (
-        f"sums of integers beyond int32 ({LARGEST:,} at most) first appear in {first.name}: {first.largest:,.0f}"
+        f"sums of integers beyond int32 ({LARGEST:,} at most) first appear in {first.name}: {rounded(first.largest)}"
         f"{_more(over)}{_keep(over)}"
     )
 
@@ -250,7 +255,7 @@ def _sum_words(products: Sequence[IntegerProduct]) -> Iterable[str]:
     allowed = "no weights allow one" if worst.worst <= LARGEST else f"the weights of {worst.name} alone would allow one"
     yield (
         f"no sum of integers is beyond int32 on these inputs, and {allowed}: {nearest.name} comes nearest, "
-        f"{nearest.largest:,.0f}, which could double {nearest.headroom_bits:.1f} times"
+        f"{rounded(nearest.largest)}, which could double {nearest.headroom_bits:.1f} times"
     )
 
 
@@ -264,7 +269,7 @@ def _pair_words(products: Sequence[IntegerProduct], saturating: bool | None) -> 
     pairs = [one for one in products if one.pairs]
     if pairs:
         worst = max(pairs, key=lambda one: one.pairs)
-        where = {None: "this one is not known", False: "this one has it", True: "ONNX Runtime's kernels do not run here"}
+        where = {None: "this one is not known", False: "this one has it", True: "its kernels are not those that run"}
         yield (
             f"on x86 without VNNI {worst.pairs:.2%} of the pairs of {worst.name} saturate at 16 bits{_more(pairs)} "
             f"({where[saturating]})"
@@ -280,5 +285,5 @@ def _scale_words(scales: Sequence[ScaleFacts]) -> Iterable[str]:
         found = [one for one in scales if getattr(one, key)]
         if found:
             worst = max(found, key=lambda one: getattr(one, key) / one.count)
-            what = what.replace("scales", f"{worst.dtype} scales")
-            yield f"{getattr(worst, key):,} of {worst.count:,} {what} in {worst.name}{_more(found)}"
+            dtype = "" if key == "outside" else f"{worst.dtype} "
+            yield f"{getattr(worst, key):,} of {worst.count:,} {dtype}{what} in {worst.name}{_more(found)}"

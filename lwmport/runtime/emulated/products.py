@@ -38,9 +38,7 @@ def conv(multiply: Multiply, attributes: Mapping[str, Any], x: Array, w: Array, 
         raise RunnerError(f"expected pads of a Conv as numbers, found auto_pad {attributes['auto_pad']}")
     pads = attributes.get("pads") or [0] * 2 * rank
     x = np.pad(x, [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)])
-    seen = windows(
-        x, w.shape[2:], attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank
-    )
+    seen = windows(x, w.shape[2:], attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank)
     out = seen.shape[2 : 2 + rank]
     taken = seen.reshape(x.shape[0], groups, -1, *out, *w.shape[2:])
     taken = np.moveaxis(taken, 2, 2 + rank).reshape(x.shape[0], groups, int(np.prod(out)), -1)

@@ -68,7 +68,7 @@ def codes_of(value: Array, maker: Operator, read: Callable[[str], Array]) -> Cod
 def operands(operator: Operator, read: Callable[[str], Array]) -> tuple[Array, Array]:
     """Return scale and zero point of QuantizeLinear or DequantizeLinear, whose dtype is that of the codes."""
     scale = read(operator.inputs[1])
-    if len(operator.inputs) > 2 and operator.inputs[2]:  # noqa: PLR2004 - the third operand
+    if len(operator.inputs) > 2 and operator.inputs[2]:
         return scale, read(operator.inputs[2])
     dtype = read(operator.inputs[0]).dtype if operator.type == "DequantizeLinear" else np.dtype(np.uint8)
     return scale, np.zeros(1, dtype)
@@ -86,7 +86,7 @@ def packed_codes(operator: Operator, read: Callable[[str], Array]) -> tuple[Arra
     given: Mapping[str, Any] = operator.attributes
     bits, group, outputs = given["bits"], given["block_size"], given["N"]
     blocks = read(operator.inputs[1]).reshape(outputs, -1, group * bits // 8)
-    zeros = read(operator.inputs[3]) if len(operator.inputs) > 3 and operator.inputs[3] else None  # noqa: PLR2004
+    zeros = read(operator.inputs[3]) if len(operator.inputs) > 3 and operator.inputs[3] else None
     count = blocks.shape[1]
     if zeros is None:
         found = np.full((outputs, count), 1 << (bits - 1), np.uint8)

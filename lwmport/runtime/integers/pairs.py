@@ -1,8 +1,9 @@
 """Pairs of products in 16 bits, as x86 without VNNI sums them: which of them saturate.
 
-VPMADDUBSW multiplies unsigned codes of values with signed codes of weights, and adds two neighbours in 16 bits, saturated.
-ONNX Runtime's kernels for AVX2 and AVX-512 do so (mlas/lib/platform.cpp: MlasGemmU8S8KernelAvx2, ...Avx512Core), and make
-unsigned codes of signed ones. Of a convolution the neighbours are channels: products are laid out [kernel, channels].
+VPMADDUBSW multiplies unsigned codes of values with signed codes of weights, and adds two neighbours in 16 bits,
+saturated. ONNX Runtime's kernels for AVX2 and AVX-512 do so (mlas/lib/platform.cpp: MlasGemmU8S8KernelAvx2, and
+...Avx512Core; amd64/SymQgemmU8KernelAvx512.asm), and it makes unsigned codes of signed ones. Of a convolution the
+neighbours are channels: products are laid out [kernel, channels].
 """
 
 from collections.abc import Mapping
