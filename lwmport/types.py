@@ -341,6 +341,7 @@ class Dialect:
     they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one. ``packing`` is how a folder of it
     holds quantised weights, one of `lwmport.models.packed_schemes.PACKINGS`; empty where there is no such choice.
     ``quantised_by`` says what else makes integers for its reader, for who asks it for a kind that it does not have.
+    ``runner`` is the one that runs its files here where the usual one of their suffix has not their operators.
     """
 
     name: str
@@ -359,6 +360,7 @@ class Dialect:
     rounding: str = ""
     packing: str = ""
     quantised_by: str = ""
+    runner: str = ""
 
     @property
     def layout(self) -> str:

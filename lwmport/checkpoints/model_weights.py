@@ -211,7 +211,7 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
         found,
         scheme,
         schemes,
-        biases=rounded_biases(component),
+        biases=rounded_biases(component, family.options),
         rounder=rounder,
         folded=folded_vectors(component, schemes),
         inputs={name: own.inputs for name, own in component.rounded.items()},

@@ -46,8 +46,22 @@ PAIRS: Final[dict[str, Scheme]] = {"w8a8": replace(INTEGERS["w8a8"], dtype="floa
 """The same for compilers that make the codes themselves, of values behind which QuantizeLinear says how; what comes out
 of a product of these stays as it is."""
 
-ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {"": INTEGERS, "tflite": TFLITE, "pairs": PAIRS}
+DEPLOYED: Final[dict[str, Scheme]] = {"w8a8": INTEGERS["w8a8"]}
+"""The same for operators that make the codes of what goes into a convolution, and numbers of its int32 sums."""
+
+ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {
+    "": INTEGERS,
+    "tflite": TFLITE,
+    "pairs": PAIRS,
+    "deployed": DEPLOYED,
+}
 """Table of schemes, as a dialect names it -> what ``--quantize`` may name in it."""
+
+SUMS: Final = ("pairs", "deployed")
+"""Tables by which what comes out of a convolution of integers is not rounded."""
+
+WHOLE_BIASES: Final = ("deployed",)
+"""Those of them by which its bias is of integers all the same: it is added to the sums of codes."""
 
 BLOCKS: Final[dict[str, Scheme]] = {
     name: Scheme(name=name, bits=bits, dtype="uint8", least=0)
@@ -86,6 +100,7 @@ class Limit:
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
     "": (),
     "pairs": (),
+    "deployed": (),
     "tflite": (
         Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
         Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),

@@ -11,7 +11,7 @@ from lwmport.models.options import Options
 from lwmport.models.packed_schemes import check_packed, is_ranged, matrices, packed_scheme, packed_schemes
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
-from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
+from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, WHOLE_BIASES, kept
 from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
@@ -65,16 +65,17 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
             own = SCHEMES.get(rule.dtype)
         if own is not None and own.takes(name, spec):
             found[name] = own
-    biases = rounded_biases(component)
+    biases = rounded_biases(component, options)
     return found | {name: replace(found[kernel], bits=32, dtype="int32", least=0) for name, kernel in biases.items()}
 
 
-def rounded_biases(component: Component) -> dict[str, str]:
+def rounded_biases(component: Component, options: Options) -> dict[str, str]:
     """Return the biases of convolutions of integers that are stored in whole steps -> the kernel beside each.
 
-    Where what comes out is not rounded, a bias is added to numbers, and stays as it is.
+    Where what comes out is not rounded, a bias is added to numbers, and stays as it is, unless its reader adds codes.
     """
-    kernels = (kernel for kernel, own in component.rounded.items() if own.outputs is not None)
+    whole = options.rounding in WHOLE_BIASES
+    kernels = (kernel for kernel, own in component.rounded.items() if whole or own.outputs is not None)
     found = {f"{kernel.rpartition('/')[0]}/bias": kernel for kernel in kernels}
     return {name: kernel for name, kernel in found.items() if name in component.weights}
 

@@ -52,7 +52,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
     options = work.family.options
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
         facts = (work.request.format, work.dialect.name, options.precision)
-        reason = why_not(work.folder / part.path, work.request.runner)
+        reason = why_not(work.folder / part.path, work.runner)
         if reason:
             judgement = unjudged(component.name, part.path, reference_kind(component).name, reason)
             sections.append(_placed(component_report(part, judgement, facts, cost, weights_sha256), work, part))
@@ -64,7 +64,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         told += [run.words] if run.words else []
         work.observer.phase(f"{component.name}: run {part.path} and compare")
         path, tell = work.folder / part.path, work.observer.phase
-        judged = coarsest(judged_in(options), precision_of(work.request.runner))
+        judged = coarsest(judged_in(options), precision_of(work.runner))
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
         judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
         judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
@@ -103,7 +103,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
 def _placed(section: ComponentReport, work: Work, part: ComponentEntry) -> ComponentReport:
     """Return a report with what the target says of the file, and where it was run."""
     path = work.folder / part.path
-    where, on_device = place_of(path, work.request.runner)
+    where, on_device = place_of(path, work.runner)
     return replace(with_preflight(section, path), where=where, on_device=on_device)
 
 
@@ -126,8 +126,8 @@ def _judge_direct(work: Work, component: Component, run: ReferenceRun, weights_s
 
 
 def _opener(work: Work) -> Callable[..., Runner]:
-    """Return what opens the artifacts: the runner that the request names."""
-    return partial(open_runner, runner=work.request.runner)
+    """Return what opens the artifacts: the runner that the request names, or the dialect."""
+    return partial(open_runner, runner=work.runner)
 
 
 @contextlib.contextmanager

@@ -59,6 +59,11 @@ class Work:
     costs: list[Conversion] = field(default_factory=list)
     budget: Budgeted | None = None
 
+    @property
+    def runner(self) -> str | None:
+        """The runner of the artifacts: the one that is asked for, else that of the dialect; None for the usual one."""
+        return self.request.runner or self.dialect.runner or None
+
     @cached_property
     def sampling(self) -> Sampling:
         """What the models are judged on."""

@@ -17,6 +17,7 @@ from lwmport.runtime.integers.pairs import NONE, Pairs, in_a_convolution, in_a_p
 from lwmport.runtime.pieces.lifetimes import last_uses
 from lwmport.runtime.pieces.onnx import OnnxPieces, open_onnx
 from lwmport.runtime.pieces.spec import Operator
+from lwmport.runtime.runners.ascend_pairs import with_pairs
 from lwmport.types import Array
 from lwmport.validators.integers import (
     IntegerProduct,
@@ -47,7 +48,7 @@ def scan(path: Path, threads: int) -> "Scan":
     Raises:
         ArtifactError: it is no whole ONNX file.
     """
-    return Scan(open_onnx(path, threads))
+    return Scan(open_onnx(path, threads, with_pairs))
 
 
 class Scan:
