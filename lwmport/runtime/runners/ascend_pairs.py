@@ -134,7 +134,9 @@ class _Rewriting:
             self._stored(node, 2, np.int32)
             own.input[2] = f"{sums}/bias"
             whole = self._constant(f"{sums}/bias_scale", steps)
-            yield helper.make_node("DequantizeLinear", [node.input[2], whole], [own.input[2]], axis=0, name=own.input[2])
+            yield helper.make_node(
+                "DequantizeLinear", [node.input[2], whole], [own.input[2]], axis=0, name=own.input[2]
+            )
         yield own
 
     def _deq_scale(self, dequant: NodeProto, channels: int) -> Array:
@@ -165,7 +167,9 @@ def _check_attributes(node: NodeProto) -> None:
     given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     for name, taken in TAKEN.get(node.op_type, {}).items():
         if given.get(name, taken[0]) not in taken:
-            raise RunnerError(f"expected {name} {taken[0]!r} of {_place(node)}, found {given[name]!r}; run it on the NPU")
+            raise RunnerError(
+                f"expected {name} {taken[0]!r} of {_place(node)}, found {given[name]!r}; run it on the NPU"
+            )
 
 
 def _scale_and_offset(node: NodeProto) -> tuple[Any, Any]:
