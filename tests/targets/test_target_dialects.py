@@ -20,7 +20,6 @@ WRITTEN = [
     ("ascend", 17),
     ("ascend", 11),
     ("ascend-npu", None),
-    ("ascend-deploy", None),
     ("aipu", None),
     ("migraphx", None),
     ("aipu-tflite", None),

@@ -1,7 +1,7 @@
 """Convolutions of integers in CANN's own operators, as AMCT's deploy models have them: no AMCT is needed behind them.
 
 AscendQuant makes codes of values: ``round(x * scale + offset)``, to even, from -128 to 127. Conv sums codes times int8
-weights, and its int32 bias. AscendDequant multiplies the sums with ``deq_scale``, a float32 in the low half of a uint64.
+weights, and its int32 bias. AscendDequant multiplies sums with ``deq_scale``, a float32 in the low half of a uint64.
 The offset is in no weight and in no bias: ATC takes it out of them (fe::QuantUtil, ``QuantBiasOptimization``).
 
 Sources: hicann/amct, amct_pytorch/classic/graph_based/amct_pytorch/optimizer/insert_{quant,weight_quant,bias_quant,

@@ -5,13 +5,13 @@ AscendQuant, Conv of int8 with a bias of int32, and AscendDequant are documented
     codes = clip(round(x * scale + offset), -128, 127)
     y     = (sum((codes - offset) * weights) + bias) * deq_scale
 
-ATC takes the offset out of bias and padding, and AMCT's own model for ONNX Runtime (``fake_quant``) computes the same. It
-is written here as QuantizeLinear and DequantizeLinear of what goes in, of weights and of the bias, whose steps have the
-scales of the file: products of those are the sums times ``deq_scale``. What is unclear is refused, and never guessed.
+ATC takes the offset out of bias and padding, and AMCT's own model for ONNX Runtime (``fake_quant``) computes the same.
+It is written here as QuantizeLinear and DequantizeLinear of what goes in, of weights and of the bias, whose steps have
+the scales of the file: products of those are the sums times ``deq_scale``. What is unclear is refused.
 
-Sources: hicann/ge, quantization.md of the guide to graphs (both formulas, the high half of deq_scale is 0); hicann/amct,
-optimizer/replace_{quant,dequant,bias_quant}_pass.py (the same model for ONNX Runtime); hicann/ops-nn, the plugins
-(attributes and their defaults).
+Sources: hicann/ge, quantization.md of the guide to graphs (both formulas, the high half of deq_scale is 0);
+hicann/amct, optimizer/replace_{quant,dequant,bias_quant}_pass.py (the same model for ONNX Runtime); hicann/ops-nn, the
+plugins (attributes and their defaults).
 """
 
 from collections.abc import Iterator, Mapping

@@ -58,5 +58,5 @@ ASCEND_DEPLOY: Final = replace(
     rounding="deployed",
     runner="ascend-pairs",
 )
-"""Kernels are int8 and biases int32 in it, so that it is as small as what AMCT makes. ATC has parsers for both operators
-from opset 8 on (hicann/ops-nn); no other reader has them."""
+"""Kernels are int8 and biases int32 in it, so that it is as small as what AMCT makes. ATC has parsers for both
+operators from opset 8 on (hicann/ops-nn); no other reader has them."""

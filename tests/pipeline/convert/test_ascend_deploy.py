@@ -151,7 +151,7 @@ def float_scales(model: onnx.ModelProto) -> None:
 
 
 def half_offset(model: onnx.ModelProto) -> None:
-    attribute(model, "AscendQuant", "offset", lambda value: 200.0)
+    attribute(model, "AscendQuant", "offset", lambda _: 200.0)
 
 
 def with_relu(model: onnx.ModelProto) -> None:

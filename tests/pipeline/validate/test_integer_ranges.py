@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from command_line import lwmport
-from judged_again import VQGAN
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lwmport import processors
@@ -17,7 +17,7 @@ from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.validate.integers import integers_of
 from lwmport.types import Array, Status
-from lwmport.validators.integers import Integers
+from lwmport.validators.integers import Integers, RoundedValues, scale_facts
 
 TERMS = 70_000
 SMALL = 8
@@ -118,27 +118,35 @@ def test_processors_without_vnni_are_known_by_their_flags(monkeypatch: pytest.Mo
         assert processors.sums_pairs_in_16_bits() is expected
 
 
-def test_a_converted_model_is_looked_at_on_the_whole_road(tmp_path: Path) -> None:
-    keep = ("decoder/[!M]*/kernel=float32", "*ResnetBlock_0*=float32")
-    given = {"component": "vqgan-decoder", "format": "onnx", "config": VQGAN, "validate": False}
-    convert(ConvertRequest(options=Options(quantize="w8a8", keep=keep), out=tmp_path / "int8", **given))
+def test_a_converted_model_is_looked_at_on_the_whole_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"component": "llama-head", "format": "onnx", "config": "debug", "validate": False}
+    convert(ConvertRequest(options=Options(quantize="w8a8"), out=tmp_path / "int8", **given))
     words = ("validate", tmp_path / "int8", "--ranges", "int8", "--samples", "1")
+    rows = {
+        "clipped": (RoundedValues(name="h/inputs", clipped=0.25, steps=9),),
+        "poor": (scale_facts("s", np.zeros(2)),),
+    }
+
+    def more(*args: Any) -> Integers:
+        return replace(integers_of(*args), **rows)
+
+    monkeypatch.setattr("lwmport.pipeline.validate.run.integers_of", more)
     run = lwmport(*words, "--out", tmp_path / "report")
     assert run.returncode == 0, run.stdout
-    assert "Integers: no sum of integers is beyond int32 on these inputs" in run.stdout
+    assert "Integers: no sum of integers is beyond int32 on these inputs, and no weights allow one" in run.stdout
     assert "by its weights" in run.stdout
+    assert "h/inputs" in run.stdout
     (section,) = json.loads((tmp_path / "report" / "report.json").read_text())["components"]
-    found = section["integers"]
-    assert found["products"] == len(found["nearest"]) == 2
-    assert found["values"] >= 2
-    assert all(one["weight"].endswith("/kernel") for one in found["nearest"])
-    assert all(0 < one["largest"] < one["worst"] < 2**31 for one in found["nearest"])
-    page = (tmp_path / "report" / "report.html").read_text()
-    assert "Sums of integers" in page
-    assert "Largest by its weights" in (tmp_path / "report" / "report.md").read_text()
-    (tmp_path / "int8" / "vqgan-decoder.onnx").write_bytes(b"another file")
-    refused = lwmport(*words)
-    assert "is not the file that was converted" in refused.stdout
+    (found,) = section["integers"]["nearest"]
+    assert (found["weight"], found["terms"]) == ("lm_head/kernel", 32)
+    assert 0 < found["largest"] < found["worst"] < 2**20
+    for name in ("report.html", "report.md"):
+        page = (tmp_path / "report" / name).read_text()
+        assert "Largest by its weights" in page
+        assert "The farthest, in steps" in page
+        assert "Zero points that are no code" in page
+    (tmp_path / "int8" / "llama-head.onnx").write_bytes(b"another file")
+    assert "is not the file that was converted" in lwmport(*words).stdout
 
 
 def test_a_model_without_integers_is_refused(tmp_path: Path) -> None:
