@@ -50,6 +50,7 @@ HOMES = {
         *(
             "converters/onnx/",
             "converters/tf2onnx_route/",
+            "runtime/runners/ascend_pairs.py",
             "runtime/runners/npu_formulas.py",
             "runtime/runners/product_levels.py",
             "runtime/runners/convolutions_alone.py",

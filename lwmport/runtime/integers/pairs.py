@@ -58,8 +58,12 @@ def in_a_convolution(values: Array, weights: Array, attributes: Mapping[str, Any
     places = (seen.shape[0], *seen.shape[2 : 2 + rank])
     at = np.unravel_index(_spread(int(np.prod(places))), places)
     rows = np.stack([seen[(item, slice(None), *place)] for item, *place in zip(*at, strict=True)])
-    last = lambda array: np.moveaxis(array, 1, -1).reshape(len(array), -1)  # noqa: E731 - channels behind the kernel
-    return _pairs(last(rows), last(weights))
+    return _pairs(_channels_last(rows), _channels_last(weights))
+
+
+def _channels_last(array: Array) -> Array:
+    """Return [rows, channels, ...] as [rows, terms], the channels of one place of the kernel behind each other."""
+    return np.moveaxis(array, 1, -1).reshape(len(array), -1)
 
 
 def _pairs(rows: Array, weights: Array) -> Pairs:
