@@ -5,7 +5,7 @@ to three digits, where 70,000 products are in a sum. No more than the weights of
 values that are still needed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -38,8 +38,6 @@ ROWS: Final = 64
 
 END: Final = 127
 """The largest code of those."""
-
-Tell = Callable[[str], None]
 
 
 def scan(path: Path, threads: int) -> "Scan":
