@@ -96,7 +96,8 @@ def _print_integers(section: "ComponentReport") -> None:
     found = section.integers
     if found is None or not (found.nearest or found.clipped):
         return
-    width = max(len(one.name) for one in (*found.nearest[:FEW], *found.clipped[:FEW]))
+    names = [*(one.name for one in found.nearest[:FEW]), *(each.name for each in found.clipped[:FEW])]
+    width = max(map(len, names))
     if found.nearest:
         heads = f"{'terms':>7}  {'largest sum':>13}  {'by its weights':>14}  beyond 16 bits"
         click.echo(f"  {'operator':<{width}}  {heads}")

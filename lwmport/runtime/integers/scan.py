@@ -130,13 +130,14 @@ class Scan:
         if codes is not None:
             return codes.steps
         step = (left.scale * right.scale).reshape(-1)
-        return np.divide(value, step, out=np.zeros_like(value), where=step != 0)
+        found: Array = np.divide(value, step, out=np.zeros_like(value), where=step != 0)
+        return found
 
     def _of_groups(self, operator: Operator) -> IntegerProduct:
         """Return the sums of a product that rounds a group of what it multiplies at a time, of some rows."""
         codes, zeros = packed_codes(operator, self._read)
         _, groups, group = codes.shape
-        rows = self._read(operator.inputs[0]).reshape(-1, operator.attributes["K"])
+        rows: Array = self._read(operator.inputs[0]).reshape(-1, operator.attributes["K"])
         rows = rows[:: -(-len(rows) // ROWS)].astype(np.float32)
         rows = np.pad(rows, [(0, 0), (0, groups * group - rows.shape[1])]).reshape(-1, groups, group)
         scale = np.abs(rows).max(axis=2, keepdims=True) / END
