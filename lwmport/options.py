@@ -508,6 +508,18 @@ OPTIONS: Final = (
         help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
     ),
     Option(
+        key="cache",
+        place=Place.MODEL,
+        default="float32",
+        choices=("float32", "float16", "int8"),
+        aliases={word: names for word, names in DTYPES.items() if names != ("bfloat16",)},
+        what="dtype of the cache",
+        lowered=True,
+        help="The dtype of the KV cache of a language model that computes in float32. int8 has a scale for each channel, "
+        "which a run on --calibrate-on, or on the text that ships, finds.",
+        more="[A narrower cache](language.md#a-narrower-cache)",
+    ),
+    Option(
         key="input_form",
         place=Place.MODEL,
         default="tokens",

@@ -87,6 +87,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         },
         stores=HALF,
         quantizes={**_BLOCKS, "w4a8": 21},
+        caches=("float16", "int8"),
     ),
     "onnx": Dialect(
         name="onnx",

@@ -12,7 +12,7 @@ from lwmport.models.packed_schemes import check_packed, is_ranged, matrices, pac
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
 from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
-from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
+from lwmport.types import CACHED, ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
 TABLE: Final = "embedding"
@@ -136,7 +136,7 @@ def judged_in(options: Options) -> str:
     """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
     scheme = scheme_of(options)
     if scheme is None or not scheme.activations or is_ranged(options):  # readers of such folders run on devices alone
-        return options.precision
+        return CACHED.get(options.cache, options.precision)
     return ROUNDED_BY_TENSOR if scheme.even else ROUNDED_PRODUCTS
 
 

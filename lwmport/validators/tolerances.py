@@ -11,7 +11,7 @@ import numpy as np
 
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
-from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Kind, TensorSpec, Tolerance, Tolerances, dtype_of
+from lwmport.types import CACHED, ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Kind, TensorSpec, Tolerance, Tolerances, dtype_of
 
 EXACT: Final = Tolerance(
     atol=0.0, rtol=0.0, why="An integer names something (a code, a token): the next integer is a different thing."
@@ -57,7 +57,39 @@ _ROUNDED: Final = Tolerance(
 ROUNDED: Final[Mapping[str, Tolerance]] = MappingProxyType({ROUNDED_PRODUCTS: _ROUNDED, ROUNDED_BY_TENSOR: _ROUNDED})
 """The same for products of rounded numbers, which are no precision that a model can be asked for in."""
 
-ALL: Final[Mapping[str, Tolerance]] = MappingProxyType({**DEFAULTS, **ROUNDED})
+CACHES: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        CACHED["float16"]: Tolerance(
+            atol=1e-3,
+            rtol=1e-3,
+            why="The cache is rounded to float16 (2^-11), on both sides alike; where sums in another order lie on two "
+            "sides of a tie, a value is one step (2^-10) from the other's. At the worst PLACEHOLDER.",
+            min_sqnr_db=80.0,
+        ),
+        CACHED["int8"]: Tolerance(
+            atol=2e-2,
+            rtol=1e-2,
+            why="The cache is rounded to 256 numbers, on both sides alike; where sums in another order lie on two sides "
+            "of a tie, a code is one from the other's. At the worst PLACEHOLDER.",
+            min_sqnr_db=60.0,
+        ),
+    }
+)
+"""The same for models that compute in float32 and round their cache."""
+
+STEP: Final = Tolerance(
+    atol=1.0,
+    rtol=0.0,
+    why="A code stands for a number: where both sides lie next to a tie, the next code is as good. Few are: 50 dB allow "
+    "one in 60 of standard deviation 40, and a scale that is wrong by 1 % leaves 40 dB.",
+    min_sqnr_db=50.0,
+)
+"""How far codes of a cache may be from the reference's."""
+
+_EVERY: Final = {**DEFAULTS, **CACHES, **ROUNDED}
+ALL: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {name: _EVERY[name] for name in ("float64", "float32", *CACHES, "float16", "bfloat16", *ROUNDED)}
+)
 """Every precision, finest first."""
 
 
@@ -78,6 +110,8 @@ def tolerance_for(rows: Tolerances, spec: TensorSpec, precision: str = "float32"
         UsageError: no such precision.
     """
     if is_exact(spec):
+        if precision == CACHED["int8"] and spec.dtype == "int8":
+            return STEP
         return rows.outputs.get((spec.name, precision), EXACT)
     check_known("precision", precision, ALL)
     usual = rows.usual.get(precision, ALL[precision])

@@ -149,7 +149,7 @@ def average_pool(e: Emitter, equation: Any) -> None:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    "Attention": Form(rule=attention.attention, since=23),
+    "Attention": Form(rule=attention.attention, since=23, takes=attention.is_as_wide),
     "com.microsoft.GroupQueryAttention": Form(
         rule=attention.group_query_attention,
         since=13,

@@ -72,6 +72,10 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     whom, store = _whom(request, dialect), request.options.store
     if store and store not in dialect.stores:
         yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
+    cache = request.options.cache
+    if cache != "float32" and cache not in dialect.caches:
+        takes = f"{dialect.name} takes {' and '.join(('float32', *dialect.caches))}"
+        yield "cache", f"--cache {cache} in a dialect out of {few(caching(cache))}, found {whom} ({takes})"
     if request.options.quantize:
         for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
             yield from _of_quantisation(kind, whom, dialect)
@@ -145,6 +149,11 @@ def _of_rounding(options: Options, whom: str, dialect: Dialect) -> Iterator[tupl
 def quantising(kind: str) -> tuple[str, ...]:
     """Return the dialects that store weights by a kind of quantisation."""
     return tuple(name for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if kind in dialect.quantizes)
+
+
+def caching(cache: str) -> tuple[str, ...]:
+    """Return the dialects whose readers take a dtype of caches."""
+    return tuple(name for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if cache in dialect.caches)
 
 
 def storing(store: str) -> tuple[str, ...]:

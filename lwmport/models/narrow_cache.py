@@ -1,0 +1,59 @@
+"""A component whose states that hold something of each token are narrower than what it computes in.
+
+float16 states are cast; int8 states are codes with a scale for each channel, which a run of the model has found
+(`lwmport.pipeline.calibration.cache_ranges`). The component rounds the same way wherever it runs, so that the narrow
+states are part of the program and not of a runtime.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from lwmport.models.attention.coded import MOST, Coded
+from lwmport.types import Array, Component, Signature, TensorSpec
+
+HALF: Final = "float16"
+CODES: Final = "int8"
+"""What ``--cache`` calls the two."""
+
+
+def with_half_cache(component: Component) -> Component:
+    """Return the component with states in float16; one without such states stays."""
+    if not component.signature.caches:
+        return component
+    signature = _changed(component.signature, {"dtype": HALF})
+    dtypes = {spec.name: spec.dtype for spec in signature.outputs if spec.name in signature.caches}
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        found = component.apply(weights, inputs)
+        return {name: value.astype(dtypes.get(name, value.dtype)) for name, value in found.items()}
+
+    return replace(component, signature=signature, apply=apply)
+
+
+def with_coded_cache(component: Component, scales: Mapping[str, Array]) -> Component:
+    """Return the component with states of codes; ``scales`` are float32 [1, heads, 1, head_dim] by input.
+
+    Without scales it stays as it is.
+    """
+    if not scales:
+        return component
+    signature = _changed(component.signature, {"dtype": CODES, "value_range": (-MOST, MOST)})
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        held = {name: Coded(inputs[name], scale) for name, scale in scales.items()}
+        return component.apply(weights, {**inputs, **held})
+
+    return replace(component, signature=signature, apply=apply, scales=dict(scales))
+
+
+def in_cache(component: Component, cache: str) -> Component:
+    """Return the component with the cache that ``--cache`` asks for; one of codes gets its scales later."""
+    return with_half_cache(component) if cache == HALF else component
+
+
+def _changed(signature: Signature, fields: Mapping[str, Any]) -> Signature:
+    def changed(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        return tuple(replace(spec, **fields) if spec.name in signature.caches else spec for spec in specs)
+
+    return replace(signature, inputs=changed(signature.inputs), outputs=changed(signature.outputs))
