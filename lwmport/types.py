@@ -309,8 +309,9 @@ class Component:
     generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
     the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers
     without losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
-    ``folds`` are the channels whose scale is free (`lwmport.models.folding`). ``scales`` are those of states that are
-    codes, float32 by input (`lwmport.models.narrow_cache`).
+    ``folds`` are the channels whose scale is free (`lwmport.models.folding`). ``turned`` are the states, by
+    input, whose neighbouring channels a position turns into each other. ``scales`` are those of states that are codes,
+    float32 by input (`lwmport.models.narrow_cache`).
     """
 
     name: str
@@ -327,6 +328,7 @@ class Component:
     rounds: tuple[str, ...] = ()
     rounded: Mapping[str, Rounded] = field(default_factory=dict)
     folds: tuple[Fold, ...] = ()
+    turned: frozenset[str] = frozenset()
     scales: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
 

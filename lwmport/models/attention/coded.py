@@ -38,8 +38,9 @@ def appended(held: Held, new: jax.Array) -> jax.Array:
 
 def encoded(values: jax.Array, scale: Any) -> jax.Array:
     """Return the nearest codes, ties to even. The product with one over the scale is that of ONNX Runtime."""
-    factor = 1 / jnp.asarray(scale, jnp.float32)
-    return jnp.clip(jnp.round(values * factor), LEAST, MOST).astype(jnp.int8)
+    factor = 1 / scale
+    nearest = jax.lax.round(values * factor, jax.lax.RoundingMethod.TO_NEAREST_EVEN)
+    return jnp.minimum(jnp.maximum(nearest, LEAST), MOST).astype(jnp.int8)
 
 
 def decoded(codes: jax.Array, scale: Any) -> jax.Array:

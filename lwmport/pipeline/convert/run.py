@@ -10,9 +10,11 @@ from lwmport.checkpoints.model_weights import component_weights
 from lwmport.choices import Choice
 from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
-from lwmport.models.families import rounding
+from lwmport.models.families import caching, rounding
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.budget_record import TABLE
+from lwmport.pipeline.cache_record import packed
+from lwmport.pipeline.calibration.cache_ranges import cache_scales
 from lwmport.pipeline.calibration.ranges import product_ranges
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
@@ -130,6 +132,18 @@ def _calibrate(work: Work) -> None:
         ranges = Choice("ranges of what matrices are multiplied with", f"extremes on {words}", source)
         family = rounding(work.family, told)
         work.family = replace(family, choices=(*family.choices, ranges))
+    _find_scales(work)
+
+
+def _find_scales(work: Work) -> None:
+    """Find the scales of a cache of codes, where one is asked for: they are part of the model then."""
+    request = work.request
+    found, words = cache_scales(work.family, work.weights, request.checkpoint, request.calibrate_on, work.observer)
+    if found:
+        source = "--calibrate-on" if request.calibrate_on else "default"
+        family = caching(work.family, found)
+        scales = Choice("scales of the cache", f"extremes on {words}", source)
+        work.family = replace(family, choices=(*family.choices, scales))
 
 
 def check(work: Work) -> None:
@@ -253,7 +267,8 @@ def _convert_one(work: Work, component: Component) -> None:
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
     taps = write_taps(work, component, artifact) if work.request.taps else None
     shown = work.family.spec.prepared(artifact.signature)
-    found = replace(manifest.entry(artifact, program_sha256, taps, shown), rounded=dict(component.rounded))
+    found = manifest.entry(artifact, program_sha256, taps, shown)
+    found = replace(found, rounded=dict(component.rounded), details={**found.details, **packed(component)})
     if work.rounder is not None:
         found = replace(found, details={**found.details, **work.rounder.record(component)})
     work.parts.append(found)

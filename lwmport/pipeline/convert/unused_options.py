@@ -46,6 +46,7 @@ def _of_request(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     methods = {request.options.method, *(table.get("method") for _, table in rules(request.options.recipe))}
     yield from _of_budget(request)
     chosen = bool(methods & {*CALIBRATED}) or request.budget_gb is not None or request.budget_kl is not None
+    chosen = chosen or request.options.cache == "int8"
     if request.calibrate_on is not None and not chosen and not is_ranged(request.options.completed(dialect)):
         found = f"--method {request.options.method}" if request.options.method else "no --method"
         yield "calibrate_on", f"--calibrate-on beside --method {' or '.join(CALIBRATED)}, found {found}"
