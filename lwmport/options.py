@@ -515,8 +515,8 @@ OPTIONS: Final = (
         aliases={word: names for word, names in DTYPES.items() if names != ("bfloat16",)},
         what="dtype of the cache",
         lowered=True,
-        help="The dtype of the KV cache of a language model that computes in float32. int8 has a scale for each channel, "
-        "which a run on --calibrate-on, or on the text that ships, finds.",
+        help="The dtype of the KV cache of a language model that computes in float32. The scales of int8 are found "
+        "in a run on --calibrate-on, or on the text that ships.",
         more="[A narrower cache](language.md#a-narrower-cache)",
     ),
     Option(

@@ -5,8 +5,8 @@ float16 states are cast; int8 states are codes with a scale for each channel, wh
 states are part of the program and not of a runtime.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lwmport.models.attention.coded import MOST, Coded
@@ -22,13 +22,12 @@ def with_half_cache(component: Component) -> Component:
     if not component.signature.caches:
         return component
     signature = _changed(component.signature, {"dtype": HALF})
-    dtypes = {spec.name: spec.dtype for spec in signature.outputs if spec.name in signature.caches}
+    kept = frozenset(spec.name for spec in signature.outputs) & signature.caches
 
-    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        found = component.apply(weights, inputs)
-        return {name: value.astype(dtypes.get(name, value.dtype)) for name, value in found.items()}
+    def cast(found: Mapping[str, Any]) -> dict[str, Any]:  # a prefill that starts the states has float32 here
+        return {name: value.astype(HALF) if name in kept else value for name, value in found.items()}
 
-    return replace(component, signature=signature, apply=apply)
+    return replace(component, signature=signature, apply=_Narrow(wide=component, read=dict, write=cast))
 
 
 def with_coded_cache(component: Component, scales: Mapping[str, Array]) -> Component:
@@ -40,16 +39,33 @@ def with_coded_cache(component: Component, scales: Mapping[str, Array]) -> Compo
         return component
     signature = _changed(component.signature, {"dtype": CODES, "value_range": (-MOST, MOST)})
 
-    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        held = {name: Coded(inputs[name], scale) for name, scale in scales.items()}
-        return component.apply(weights, {**inputs, **held})
+    def coded(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {**inputs, **{name: Coded(inputs[name], scale) for name, scale in scales.items()}}
 
-    return replace(component, signature=signature, apply=apply, scales=dict(scales))
+    narrow = _Narrow(wide=component, read=coded, write=dict)
+    return replace(component, signature=signature, apply=narrow, scales=dict(scales))
+
+
+def widened(component: Component) -> Component | None:
+    """Return a component as it was before its cache was made narrow; None for one that was not."""
+    return component.apply.wide if isinstance(component.apply, _Narrow) else None
 
 
 def in_cache(component: Component, cache: str) -> Component:
     """Return the component with the cache that ``--cache`` asks for; one of codes gets its scales later."""
     return with_half_cache(component) if cache == HALF else component
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Narrow:
+    """A component's function on narrow states: ``read`` takes them in, ``write`` gives them back."""
+
+    wide: Component
+    read: Callable[[Mapping[str, Any]], dict[str, Any]]
+    write: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+    def __call__(self, weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return self.write(self.wide.apply(weights, self.read(inputs)))
 
 
 def _changed(signature: Signature, fields: Mapping[str, Any]) -> Signature:

@@ -32,7 +32,7 @@ def unpacked(entry: ComponentEntry) -> dict[str, Array]:
 
 def _unpacked(name: str, text: Any, shape: Sequence[Dim]) -> Array:
     try:
-        _, heads, _, channels = shape
+        _, heads, _, channels = (size if isinstance(size, int) else 0 for size in shape)
         found = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
         whole = found.reshape(1, heads, 1, channels)
     except (ValueError, TypeError) as error:

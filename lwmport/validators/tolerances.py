@@ -69,8 +69,8 @@ CACHES: Final[Mapping[str, Tolerance]] = MappingProxyType(
         CACHED["int8"]: Tolerance(
             atol=2e-2,
             rtol=1e-2,
-            why="The cache is rounded to 256 numbers, on both sides alike; where sums in another order lie on two sides "
-            "of a tie, a code is one from the other's. At the worst PLACEHOLDER.",
+            why="The cache is rounded to 256 numbers, on both sides alike; where sums in another order lie on two "
+            "sides of a tie, a code is one from the other's. At the worst PLACEHOLDER.",
             min_sqnr_db=60.0,
         ),
     }
@@ -80,8 +80,8 @@ CACHES: Final[Mapping[str, Tolerance]] = MappingProxyType(
 STEP: Final = Tolerance(
     atol=1.0,
     rtol=0.0,
-    why="A code stands for a number: where both sides lie next to a tie, the next code is as good. Few are: 50 dB allow "
-    "one in 60 of standard deviation 40, and a scale that is wrong by 1 % leaves 40 dB.",
+    why="A code stands for a number: where both sides lie next to a tie, the next code is as good. Few are: 50 dB "
+    "allow one in 60 of standard deviation 40, and a scale that is wrong by 1 % leaves 40 dB.",
     min_sqnr_db=50.0,
 )
 """How far codes of a cache may be from the reference's."""

@@ -95,9 +95,7 @@ def attention(e: Emitter, equation: Any) -> None:
     _choose(e, equation, _causal, _masked, lambda: _unpadded(e, attention_operands(equation)[-1]))
 
 
-def _group_query(
-    e: Emitter, equation: Any, heads: Sequence[ir.Value], bias: ir.Value | None = None
-) -> list[ir.Value]:
+def _group_query(e: Emitter, equation: Any, heads: Sequence[ir.Value], bias: ir.Value | None = None) -> list[ir.Value]:
     query, key, value, *pasts, mask = attention_operands(equation)
     batch, total = shape_of(mask)
     attributes: dict[str, Any] = {"kv_num_heads": shape_of(key)[1], "num_heads": shape_of(query)[1], **_scale(equation)}
@@ -135,7 +133,7 @@ def _bias(e: Emitter, mask: Any) -> ir.Value:
 
 
 def _as_kept(e: Emitter, past: Any, atom: Any, value: ir.Value) -> ir.Value:
-    """Return new keys or values as the cache will have them. The operator rounds to codes itself, but not to float16."""
+    """Return new keys or values as the cache will have them: the operator attends to rounded codes, not to float16."""
     if past.aval.dtype != np.float16 or atom.aval.dtype == np.float16:
         return value
     shape, wide = merged_shape(atom), atom.aval.dtype

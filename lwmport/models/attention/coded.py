@@ -14,7 +14,7 @@ MOST: Final = 127
 
 
 class Coded(NamedTuple):
-    """Codes int8 [b, heads, tokens, head_dim] of values, and the float32 scale [1, heads, 1, head_dim] of each channel."""
+    """Codes int8 [b, heads, tokens, head_dim] of values, and float32 scales [1, heads, 1, head_dim] of the channels."""
 
     codes: Any
     scale: Any

@@ -1,6 +1,7 @@
 """Options of a request that would change nothing: they are refused, for a user would believe that they do."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from lwmport.converters import WITH_TOKENIZER
 from lwmport.converters.dialects import DEFAULTS, DIALECTS
@@ -16,6 +17,9 @@ from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
 from lwmport.wording import few
+
+CACHE: Final = "float32"
+"""The dtype of a cache that every reader takes."""
 
 
 def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
@@ -73,10 +77,7 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     whom, store = _whom(request, dialect), request.options.store
     if store and store not in dialect.stores:
         yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
-    cache = request.options.cache
-    if cache != "float32" and cache not in dialect.caches:
-        takes = f"{dialect.name} takes {' and '.join(('float32', *dialect.caches))}"
-        yield "cache", f"--cache {cache} in a dialect out of {few(caching(cache))}, found {whom} ({takes})"
+    yield from _of_cache(request.options.cache, whom, dialect)
     if request.options.quantize:
         for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
             yield from _of_quantisation(kind, whom, dialect)
@@ -93,6 +94,13 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):
         yield "taps", f"--taps of a model in {', '.join(FORMATS)}, found --taps {request.taps} for {whom}"
+
+
+def _of_cache(cache: str, whom: str, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Yield a dtype of the cache that no reader of the dialect takes."""
+    if cache != CACHE and cache not in dialect.caches:
+        takes = f"{dialect.name} takes {' and '.join((CACHE, *dialect.caches))}"
+        yield "cache", f"--cache {cache} in a dialect out of {few(caching(cache))}, found {whom} ({takes})"
 
 
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:

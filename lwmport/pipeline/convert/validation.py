@@ -23,6 +23,7 @@ from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
+from lwmport.pipeline.validate.cache_cost import cache_notes
 from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import component_report, judge, open_runner, unjudged, why_not
@@ -75,7 +76,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         layers, untold = layer_losses(work.folder, part, weights, run, options.precision, _opener(work))
         section = replace(
             section,
-            notes=(*section.notes, *storage_notes(part, weights, run, exact[0]), *untold),
+            notes=(*section.notes, *storage_notes(part, weights, run, exact[0]), *cache_notes(weights, run), *untold),
             accuracy=accuracy_of(weights, run, exact, judgement.outputs, options.precision),
             layers=layers,
         )

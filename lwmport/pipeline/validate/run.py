@@ -20,6 +20,7 @@ from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
+from lwmport.pipeline.validate.cache_cost import cache_notes
 from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import (
@@ -238,7 +239,7 @@ def _judged(
         judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
         judgement = judge_weights(judgement, component, subject.path, held)
     costs = _Costs(
-        notes=storage_notes(part, held, first, exact[0]),
+        notes=[*storage_notes(part, held, first, exact[0]), *cache_notes(held, first)],
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),
     )
     return judgement, replace(costs, ranges=_ranges(request, judgement, converted, first, held)), run.words
