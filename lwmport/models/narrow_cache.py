@@ -56,7 +56,7 @@ def in_cache(component: Component, cache: str) -> Component:
     return with_half_cache(component) if cache == HALF else component
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # JAX keeps what it compiled by the function itself
 class _Narrow:
     """A component's function on narrow states: ``read`` takes them in, ``write`` gives them back."""
 
