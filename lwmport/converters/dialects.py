@@ -132,6 +132,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         stores=HALF,
         quantizes=_INTEGERS,
         rounding="tflite",
+        caches=("float16",),
     ),
     "tflite": Dialect(
         name="tflite",

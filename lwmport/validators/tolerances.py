@@ -60,35 +60,64 @@ ROUNDED: Final[Mapping[str, Tolerance]] = MappingProxyType({ROUNDED_PRODUCTS: _R
 CACHES: Final[Mapping[str, Tolerance]] = MappingProxyType(
     {
         CACHED["float16"]: Tolerance(
-            atol=1e-3,
-            rtol=1e-3,
-            why="The cache is rounded to float16 (2^-11), on both sides alike; where sums in another order lie on two "
-            "sides of a tie, a value is one step (2^-10) from the other's. At the worst PLACEHOLDER.",
-            min_sqnr_db=80.0,
+            atol=4e-3,
+            rtol=4e-3,
+            why="Both sides round the cache to float16 (2^-11), but not the same values up: behind 16 layers the low "
+            "bits of two right programs are unlike, 71 dB and 2.0e-3 at the worst. Twice as much is for 80.",
+            min_sqnr_db=62.0,
         ),
         CACHED["int8"]: Tolerance(
-            atol=2e-2,
-            rtol=1e-2,
-            why="The cache is rounded to 256 numbers, on both sides alike; where sums in another order lie on two "
-            "sides of a tie, a code is one from the other's. At the worst PLACEHOLDER.",
-            min_sqnr_db=60.0,
+            atol=0.5,
+            rtol=0.5,
+            why="Both sides round the cache to 256 numbers, but not the same values up: behind many layers the low "
+            "bits of two right programs are unlike.",
+            min_sqnr_db=24.0,
         ),
     }
 )
 """The same for models that compute in float32 and round their cache."""
 
-STEP: Final = Tolerance(
-    atol=1.0,
-    rtol=0.0,
-    why="A code stands for a number: where both sides lie next to a tie, the next code is as good. Few are: 50 dB "
-    "allow one in 60 of standard deviation 40, and a scale that is wrong by 1 % leaves 40 dB.",
-    min_sqnr_db=50.0,
-)
-"""How far codes of a cache may be from the reference's."""
+TIGHT: Final = {name: f"{name}, not drifted" for name in CACHES}
+"""The precision of such a model -> that of what has not drifted yet (`lwmport.pipeline.validate.rounded_cache`)."""
 
-_EVERY: Final = {**DEFAULTS, **CACHES, **ROUNDED}
+_TIGHT: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        TIGHT[CACHED["float16"]]: Tolerance(
+            atol=1e-3,
+            rtol=1e-3,
+            why="Few values lie next to a tie of float16 and are a step (2^-10) from the other side's: 86 dB were "
+            "measured in the second of 16 layers, and 80 dB of logits of one token. Without the rounding 71 are left.",
+            min_sqnr_db=76.0,
+        ),
+        TIGHT[CACHED["int8"]]: Tolerance(
+            atol=2e-2,
+            rtol=1e-2,
+            why="Few values lie next to a tie of 256 numbers and are a step from the other side's. Scales that are "
+            "wrong by 2 % leave 31 dB.",
+            min_sqnr_db=50.0,
+        ),
+    }
+)
+
+CODES: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        CACHED["int8"]: Tolerance(
+            atol=16.0, rtol=0.0, why="The codes of two right programs drift apart as their values do.", min_sqnr_db=24.0
+        ),
+        TIGHT[CACHED["int8"]]: Tolerance(
+            atol=1.0,
+            rtol=0.0,
+            why="A code stands for a number: next to a tie the next code is as good. Few are: 50 dB allow one in 60 of "
+            "standard deviation 40.",
+            min_sqnr_db=50.0,
+        ),
+    }
+)
+"""How far codes of a cache may be from the reference's, by precision."""
+
+_EVERY: Final = {**DEFAULTS, **CACHES, **_TIGHT, **ROUNDED}
 ALL: Final[Mapping[str, Tolerance]] = MappingProxyType(
-    {name: _EVERY[name] for name in ("float64", "float32", *CACHES, "float16", "bfloat16", *ROUNDED)}
+    {name: _EVERY[name] for name in ("float64", "float32", *_TIGHT, *CACHES, "float16", "bfloat16", *ROUNDED)}
 )
 """Every precision, finest first."""
 
@@ -110,8 +139,8 @@ def tolerance_for(rows: Tolerances, spec: TensorSpec, precision: str = "float32"
         UsageError: no such precision.
     """
     if is_exact(spec):
-        if precision == CACHED["int8"] and spec.dtype == "int8":
-            return STEP
+        if precision in CODES and spec.dtype == "int8":
+            return CODES[precision]
         return rows.outputs.get((spec.name, precision), EXACT)
     check_known("precision", precision, ALL)
     usual = rows.usual.get(precision, ALL[precision])

@@ -30,6 +30,7 @@ from lwmport.pipeline.validate.judge import component_report, judge, open_runner
 from lwmport.pipeline.validate.layer_losses import layer_losses
 from lwmport.pipeline.validate.ranges import with_ranges_of_failed
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.validate.rounded_cache import judge_cache
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.weights_read_back import judge_weights
@@ -68,6 +69,7 @@ def judge_all(work: Work, weights_sha256: str) -> Report:
         judged = coarsest(judged_in(options), precision_of(work.request.runner))
         judgement = judge(path, part.signature, run, judged, tell, _opener(work))
         judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
+        judgement = judge_cache(judgement, part.signature, run, judged_in(options))
         judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
         judgement = judge_weights(judgement, component, path, weights)
         pictures.update(judgement.pictures)

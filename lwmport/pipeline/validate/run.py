@@ -34,6 +34,7 @@ from lwmport.pipeline.validate.judge import (
 )
 from lwmport.pipeline.validate.ranges import ranges_of, with_ranges
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, check_given, gather, held_against, trial_batch
+from lwmport.pipeline.validate.rounded_cache import judge_cache
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
@@ -236,6 +237,7 @@ def _judged(
     if known.ours:
         own_precision = subject.judged_in(judged_in(converted.family.options))
         judgement = judge_products(judgement, subject.path, part.signature, run, own_precision, observer.phase)
+        judgement = judge_cache(judgement, part.signature, run, own_precision)
         judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
         judgement = judge_weights(judgement, component, subject.path, held)
     costs = _Costs(
