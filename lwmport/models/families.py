@@ -174,7 +174,7 @@ def resolve(
         ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
     from lwmport.models.byte_pictures import with_byte_pictures
-    from lwmport.models.narrow_cache import in_cache
+    from lwmport.models.narrow_cache import check_cache, in_cache
     from lwmport.models.precision import in_precision
 
     spec = family_with(name)
@@ -185,6 +185,7 @@ def resolve(
         options = replace(options, layout="")
     references = tuple(_made_all(spec, parts, chosen, options))
     check_stored(references, options)
+    check_cache(references, options.cache)
     references = tuple(in_cache(one, options.cache) for one in references)
     components = tuple(in_precision(one, options.precision, options.keep_float32) for one in references)
     if options.with_preprocessing:

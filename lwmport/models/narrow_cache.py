@@ -5,12 +5,13 @@ float16 states are cast; int8 states are codes with a scale for each channel, wh
 states are part of the program and not of a runtime.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from lwmport.errors import UnusedOptionError
 from lwmport.models.attention.coded import MOST, Coded
-from lwmport.types import Array, Component, Signature, TensorSpec
+from lwmport.types import Array, Component, Signature, TensorSpec, Update
 
 HALF: Final = "float16"
 CODES: Final = "int8"
@@ -66,6 +67,21 @@ class _Narrow:
 
     def __call__(self, weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         return self.write(self.wide.apply(weights, self.read(inputs)))
+
+
+def check_cache(components: Sequence[Component], cache: str) -> None:
+    """Return if components can have the cache that ``--cache`` asks for.
+
+    Raises:
+        UnusedOptionError: codes are asked for, and a cache has slots: no operator of a runtime writes codes into those.
+    """
+    for component in components if cache == CODES else ():
+        if any(state.update is not Update.GROWS for state in component.signature.states):
+            raise UnusedOptionError(
+                f"expected --cache {CODES} for a cache that grows, found {component.name}, whose cache has slots; "
+                f"take --cache {HALF}, or the whole model at any length",
+                "cache",
+            )
 
 
 def _changed(signature: Signature, fields: Mapping[str, Any]) -> Signature:

@@ -67,50 +67,62 @@ CACHES: Final[Mapping[str, Tolerance]] = MappingProxyType(
             min_sqnr_db=62.0,
         ),
         CACHED["int8"]: Tolerance(
-            atol=0.5,
-            rtol=0.5,
-            why="Both sides round the cache to 256 numbers, but not the same values up: behind many layers the low "
-            "bits of two right programs are unlike.",
-            min_sqnr_db=24.0,
+            atol=5e-2,
+            rtol=5e-2,
+            why="Both sides round the cache to 256 numbers, but not the same values up: of logits 1.2e-2 at the worst "
+            "were measured behind 10 layers. Four times as much is for 80.",
+            min_sqnr_db=34.0,
         ),
     }
 )
 """The same for models that compute in float32 and round their cache."""
 
-TIGHT: Final = {name: f"{name}, not drifted" for name in CACHES}
+EARLY: Final = {name: f"{name}, early" for name in CACHES}
+LONE: Final = {name: f"{name}, one token" for name in CACHES}
 """The precision of such a model -> that of what has not drifted yet (`lwmport.pipeline.validate.rounded_cache`)."""
+
+_FEW: Final = "Few values lie next to a tie of 256 numbers and are a step from the other side's."
 
 _TIGHT: Final[Mapping[str, Tolerance]] = MappingProxyType(
     {
-        TIGHT[CACHED["float16"]]: Tolerance(
+        EARLY[CACHED["float16"]]: Tolerance(
             atol=1e-3,
             rtol=1e-3,
             why="Few values lie next to a tie of float16 and are a step (2^-10) from the other side's: 86 dB were "
-            "measured in the second of 16 layers, and 80 dB of logits of one token. Without the rounding 71 are left.",
+            "measured in the second of 16 layers. Without the rounding of new tokens 71 dB are left.",
             min_sqnr_db=76.0,
         ),
-        TIGHT[CACHED["int8"]]: Tolerance(
-            atol=2e-2,
-            rtol=1e-2,
-            why="Few values lie next to a tie of 256 numbers and are a step from the other side's. Scales that are "
-            "wrong by 2 % leave 31 dB.",
-            min_sqnr_db=50.0,
+        LONE[CACHED["float16"]]: Tolerance(
+            atol=2e-3,
+            rtol=2e-3,
+            why="One value next to a tie is a large part of one token in a small model: 79 dB of logits were measured.",
+            min_sqnr_db=66.0,
+        ),
+        EARLY[CACHED["int8"]]: Tolerance(atol=2e-2, rtol=2e-2, why=_FEW, min_sqnr_db=46.0),
+        LONE[CACHED["int8"]]: Tolerance(
+            atol=2e-2, rtol=2e-2, why=f"{_FEW} Scales that are wrong by 2 % leave 31 dB of logits.", min_sqnr_db=46.0
         ),
     }
+)
+
+_STEP: Final = Tolerance(
+    atol=1.0,
+    rtol=0.0,
+    why="A code stands for a number: next to a tie the next code is as good. 57 dB were measured in the second of 10 "
+    "layers; scales that are wrong by 2 % leave 34.",
+    min_sqnr_db=46.0,
 )
 
 CODES: Final[Mapping[str, Tolerance]] = MappingProxyType(
     {
         CACHED["int8"]: Tolerance(
-            atol=16.0, rtol=0.0, why="The codes of two right programs drift apart as their values do.", min_sqnr_db=24.0
-        ),
-        TIGHT[CACHED["int8"]]: Tolerance(
-            atol=1.0,
+            atol=4.0,
             rtol=0.0,
-            why="A code stands for a number: next to a tie the next code is as good. Few are: 50 dB allow one in 60 of "
-            "standard deviation 40.",
-            min_sqnr_db=50.0,
+            why="Codes of two right programs drift apart: by 1, and to 47 dB, behind 10 layers. Four times is for 80.",
+            min_sqnr_db=34.0,
         ),
+        EARLY[CACHED["int8"]]: _STEP,
+        LONE[CACHED["int8"]]: _STEP,
     }
 )
 """How far codes of a cache may be from the reference's, by precision."""

@@ -14,9 +14,9 @@ from lwmport.pipeline.validate.judge import Judgement, diffs_of
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.types import Signature, Status, TensorDiff
 from lwmport.validators.outputs import summarise
-from lwmport.validators.tolerances import TIGHT
+from lwmport.validators.tolerances import EARLY, LONE
 
-EARLY: Final = 4
+FIRST: Final = 4
 """States that have not drifted: keys and values of two layers. The second one sees what the first one attended to."""
 
 AGREES: Final = (
@@ -27,9 +27,9 @@ AGREES: Final = (
 
 def judge_cache(judgement: Judgement, signature: Signature, run: ReferenceRun, precision: str) -> Judgement:
     """Return a verdict with the second one, where ``precision`` is that of a model with a rounded cache."""
-    if precision not in TIGHT or judgement.validation.status is not Status.PASSED:
+    if precision not in EARLY or judgement.validation.status is not Status.PASSED:
         return judgement
-    diffs = tuple(_second(judgement, signature, run, TIGHT[precision]))
+    diffs = tuple(_second(judgement, signature, run, precision))
     status, reason = summarise(diffs)
     if status is Status.PASSED:
         return replace(judgement, notes=(*judgement.notes, AGREES))
@@ -46,16 +46,16 @@ def judge_cache(judgement: Judgement, signature: Signature, run: ReferenceRun, p
 def _second(judgement: Judgement, signature: Signature, run: ReferenceRun, precision: str) -> Iterator[TensorDiff]:
     """Yield the verdict on each output that has not drifted."""
     ran = list(zip(run.all, judgement.outputs, strict=True))
-    early = [spec for spec in signature.outputs if spec.name in signature.caches][:EARLY]
+    early = [spec for spec in signature.outputs if spec.name in signature.caches][:FIRST]
     names = {spec.name for spec in early}
     firsts = [{name: array for name, array in outputs.items() if name in names} for _, outputs in ran]
-    for diff in diffs_of(run, replace(signature, outputs=tuple(early)), firsts, precision):
+    for diff in diffs_of(run, replace(signature, outputs=tuple(early)), firsts, EARLY[precision]):
         yield replace(diff, name=f"{diff.name}, early")
     lone = [(one, outputs) for one, outputs in ran if _is_lone(one)]
     if lone:
         first, *others = (one for one, _ in lone)
         alone = replace(first, others=tuple(others))
-        for diff in diffs_of(alone, signature, [outputs for _, outputs in lone], precision):
+        for diff in diffs_of(alone, signature, [outputs for _, outputs in lone], LONE[precision]):
             yield replace(diff, name=f"{diff.name}, one token")
 
 
