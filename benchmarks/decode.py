@@ -83,7 +83,7 @@ def _dtype(session: Any) -> str:
     """Return the dtype of the cache of a session."""
     signature = session._phases.signatures[DECODE]  # noqa: SLF001 - what the table is about
     names = {state.input for state in signature.states}
-    return next(spec.dtype for spec in signature.inputs if spec.name in names)
+    return str(next(spec.dtype for spec in signature.inputs if spec.name in names))
 
 
 def _beside_llama_cpp(session: Any, options: argparse.Namespace) -> str:
@@ -181,9 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--block", type=int, default=512, help="MiB of memory that is read for the bandwidth")
     parser.add_argument("--copying", action="store_true", help="also with a longer cache written in each run")
     parser.add_argument("--cache", type=Path, nargs="*", default=[], help="the same model with narrower caches")
-    parser.add_argument(
-        "--processor", action="store_true", help="seconds of the processors: on a busy machine"
-    )
+    parser.add_argument("--processor", action="store_true", help="seconds of the processors: on a busy machine")
     parser.add_argument("--gguf", default="", help="the same model for llama.cpp")
     parser.add_argument("--llama-cpp", default="", help="a Python with ik-llama-cpp-python")
     parser.add_argument("--prompt", type=int, default=32, help="tokens in front of those that llama.cpp is beside")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import jax.numpy as jnp
+
 from lwmport.errors import UnusedOptionError
 from lwmport.models.attention.coded import MOST, Coded
 from lwmport.types import Array, Component, Signature, TensorSpec, Update
@@ -82,6 +84,35 @@ def check_cache(components: Sequence[Component], cache: str) -> None:
                 f"take --cache {HALF}, or the whole model at any length",
                 "cache",
             )
+
+
+def reaching(component: Component) -> Component:
+    """Return the component that gives, for each state, how far its new tokens reach: float32 [1, heads, 1, head_dim].
+
+    Neighbouring channels that a position turns into each other reach as far as both together, wherever they stand.
+    """
+    states = component.signature.states
+
+    def apply(weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        made = component.apply(weights, inputs)
+        new = {state.input: made[state.output][:, :, inputs[state.input].shape[2] :] for state in states}
+        return {name: _reach(value, turned=name in component.turned) for name, value in new.items()}
+
+    shapes = {spec.name: spec.shape for spec in component.signature.inputs}
+    outputs = tuple(TensorSpec(name=one.input, shape=_flat(shapes[one.input]), dtype="float32") for one in states)
+    return replace(component, apply=apply, signature=Signature(inputs=component.signature.inputs, outputs=outputs))
+
+
+def _reach(values: Any, *, turned: bool) -> Any:
+    squares = jnp.square(values)
+    if turned:
+        pairs = squares.reshape(*values.shape[:3], -1, 2).sum(axis=-1, keepdims=True)
+        squares = jnp.broadcast_to(pairs, (*pairs.shape[:-1], 2)).reshape(values.shape)
+    return jnp.sqrt(squares.max(axis=(0, 2), keepdims=True))
+
+
+def _flat(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (1, shape[1], 1, shape[3])
 
 
 def _changed(signature: Signature, fields: Mapping[str, Any]) -> Signature:
