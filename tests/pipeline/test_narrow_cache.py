@@ -15,6 +15,7 @@ from lwmport import manifest
 from lwmport.errors import ArtifactError, UnusedOptionError
 from lwmport.models.options import Options
 from lwmport.models.storage import judged_in
+from lwmport.pipeline.assemble.genai import check_taken
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.reopen import Converted, reopen
 from lwmport.pipeline.validate.cache_cost import cache_notes
@@ -179,6 +180,11 @@ def test_a_dialect_whose_readers_take_no_narrow_cache_refuses_it(tmp_path: Path)
     )
     with pytest.raises(UnusedOptionError, match=r"--cache int8 in a dialect out of ort, cpu, .*takes float32\)"):
         lwmport.convert(request)
+
+
+def test_onnxruntime_genai_is_given_no_narrow_cache(converted: Callable[[str], Converted], tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="expected a cache in float32 for genai, found int8; convert again without"):
+        check_taken({"language": converted("int8").manifest}, tmp_path, "language")
 
 
 def test_a_narrow_cache_is_that_of_a_model_in_float32() -> None:

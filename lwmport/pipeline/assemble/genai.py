@@ -43,6 +43,9 @@ def check_taken(made: Mapping[str, Manifest], tokenizer: Path, language: str) ->
         raise ArtifactError(f"expected a language model alone for genai, found {others[0]} beside it; leave it out")
     if made[language].artifact_format != FORMAT:
         raise ArtifactError(f"expected a model of --to onnx for genai, found {made[language].artifact_format}")
+    if "cache" in made[language].options:
+        found = made[language].options["cache"]
+        raise ArtifactError(f"expected a cache in float32 for genai, found {found}; convert again without --cache")
     _layers(_part(made[language]))
     missing = [name for name in TOKENIZER_FILES if not (tokenizer / name).is_file()]
     if missing:
