@@ -10,11 +10,13 @@ from typing import Self
 import numpy as np
 
 from lwmport.generation.choosing import Choosing
+from lwmport.generation.guesses import Guessed
 from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.models.spec import Written
 from lwmport.pipeline.assemble.package import Package
+from lwmport.pipeline.generate.guessing import Guessing, open_guesses
 from lwmport.pipeline.talk.spliced import SplicedSession, open_session
 from lwmport.types import Array
 
@@ -25,7 +27,7 @@ TEXT = "text"
 class Answered:
     """How an answer came about: tokens of the prompt and of the answer, seconds until its first token and from then.
 
-    ``full`` is whether it ended because the model has no room for more.
+    ``full`` is whether it ended because the model has no room for more, ``guessed`` what became of guesses at tokens.
     """
 
     prompt_tokens: int
@@ -33,6 +35,7 @@ class Answered:
     first_seconds: float
     seconds: float
     full: bool = False
+    guessed: Guessed | None = None
 
     @property
     def rate(self) -> float | None:
@@ -48,17 +51,30 @@ class Talk:
         runner: what runs its language model; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, for the runner ``jax``.
+        guessing: how tokens are guessed; the text stays the same.
 
     Attributes:
         answered: of the last answer, once it is complete.
+
+    Raises:
+        UsageError: the model checks no guesses, or a draft has another vocabulary.
     """
 
     def __init__(
-        self, package: Package, runner: str | None = None, threads: int | None = None, checkpoint: str | None = None
+        self,
+        package: Package,
+        runner: str | None = None,
+        threads: int | None = None,
+        checkpoint: str | None = None,
+        guessing: Guessing | None = None,
     ) -> None:
         self._package = package
         self.tokenizer = Tokenizer(package.tokenizer)
         self.session = open_session(package, runner=runner, threads=threads, checkpoint=checkpoint)
+        self._mode = package.family.modes[TEXT]
+        self._guesses = open_guesses(
+            guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self.tokenizer
+        )
         self._last: int | None = None
         self._stopped = False
         self.answered: Answered | None = None
@@ -71,7 +87,6 @@ class Talk:
         choosing: Choosing,
         most: int,
         chunk: int | None = None,
-        lookup: int = 0,
     ) -> Iterator[str]:
         """Yield the answer to a question in pieces of text.
 
@@ -81,21 +96,19 @@ class Talk:
             choosing: how tokens are chosen.
             most: tokens of the answer at most; fewer where the model has no room for as many.
             chunk: tokens of the prompt to run at once.
-            lookup: tokens that are guessed at most, and checked in one run; 0 for none.
 
         Raises:
-            UsageError: the prompt does not fit the model, or the model checks no guesses.
+            UsageError: the prompt does not fit the model.
         """
         prompt = self._prompt(question, frames)
         end = self.tokenizer.end
-        mode = self._package.family.modes[TEXT]
         stop = frozenset() if end is None else frozenset({end})
         room = self._room(prompt)
-        wish = Wish(count=min(most, room), mode=mode, choosing=choosing, stop=stop, chunk=chunk, lookup=lookup)
+        wish = Wish(count=min(most, room), mode=self._mode, choosing=choosing, stop=stop, chunk=chunk)
         started, times = time.perf_counter(), list[float]()
         self._stopped = False
 
-        made = new_tokens(self.session, prompt, wish)
+        made = new_tokens(self.session, prompt, wish, guesses=self._guesses)
 
         def tokens() -> Iterator[int]:
             for ids in made:
@@ -115,6 +128,7 @@ class Talk:
                     first_seconds=times[0] - started,
                     seconds=times[-1] - times[0],
                     full=len(times) == room < most and not self._stopped and self._last != end,
+                    guessed=None if self._guesses is None else self._guesses.guessed,
                 )
 
     def _room(self, prompt: Prompt) -> int:
@@ -149,8 +163,10 @@ class Talk:
         return next((len(stop) for stop in stops if ids[: len(stop)].tolist() == stop), 0)
 
     def close(self) -> None:
-        """Close the model."""
+        """Close the model, and a draft."""
         self.session.close()
+        if self._guesses is not None:
+            self._guesses.close()
 
     def __enter__(self) -> Self:
         """Return the talk."""

@@ -112,6 +112,16 @@ def test_an_answer_is_that_of_a_talk(client: Any, model: Path) -> None:
     )
 
 
+def test_a_draft_changes_no_answer_and_is_counted(client: Any, model: Path) -> None:
+    asked = {"max_tokens": 6, "temperature": 0.8, "seed": 3}
+    whole = [ask(client, user(word), **asked).json()["choices"] for word in ("One?", "Two?")]
+    with client_of(model, draft=model, limits=SMALL) as drafting:
+        assert [ask(drafting, user(word), **asked).json()["choices"] for word in ("One?", "Two?")] == whole
+        told = drafting.get("/metrics").text
+    assert 'lwmport_guessed_tokens_total{right="yes"} 8.0' in told
+    assert 'lwmport_guessed_tokens_total{right="no"} 0.0' in told
+
+
 def test_a_stream_has_the_same_text(client: Any) -> None:
     whole = ask(client).json()
     pieces = events(ask(client, stream=True, stream_options={"include_usage": True}))

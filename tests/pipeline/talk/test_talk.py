@@ -83,6 +83,17 @@ def test_a_further_question_stands_behind_the_answer(model: Path) -> None:
         assert first
 
 
+def test_a_draft_changes_no_answer_and_keeps_its_cache(model: Path, picture: Path) -> None:
+    words = ["chat", str(model), "--new-tokens", "6", "--image", str(picture)]
+    plain = CliRunner().invoke(cli, words, input="One?\nTwo?\n\n")
+    drafted = CliRunner().invoke(cli, [*words, "--draft", str(model)], input="One?\nTwo?\n\n")
+    assert drafted.exit_code == 0, drafted.output
+    assert drafted.stdout == plain.stdout
+    assert drafted.stderr.count("4 of 4 guessed tokens accepted, 3.00 tokens a run") == 2
+    facts = json.loads(call(*words[:2], "One?", *words[2:], "--draft", model, "--json").stdout)
+    assert facts["guessed"] == {"proposed": 4, "accepted": 4, "tokens_per_run": 3.0}
+
+
 def test_the_command_answers_about_a_picture_and_in_a_talk(model: Path, picture: Path) -> None:
     result = call("chat", model, "What is it?", "--image", picture, "--new-tokens", 3, "--json")
     assert result.exit_code == 0, result.output
