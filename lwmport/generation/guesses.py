@@ -111,8 +111,12 @@ class Guesses:
 
     def _start(self) -> None:
         self._width = self._most
-        self._wrong = self._rest = self._step = 0
-        self._proposed = self._accepted = self._runs = 0
+        self._wrong: int = 0
+        self._rest: int = 0
+        self._step: int = 0
+        self._proposed: int = 0
+        self._accepted: int = 0
+        self._runs: int = 0
 
 
 def keys_of(ids: Array, codes: Array | None, mask: Array | None) -> Array:

@@ -150,7 +150,7 @@ def test_a_draft_of_another_vocabulary_is_refused(model: Path, tmp_path: Path) -
         UsageError, match=r"a draft with the model's vocabulary of 48 tokens in .*other, found one of 64"
     ):
         lwmport.generate(**fields, draft=other)
-    with pytest.raises(UsageError, match="a draft that makes codes in .*other, found one of text"):
+    with pytest.raises(UsageError, match=r"a draft that makes codes in .*other, found one of text"):
         lwmport.generate(**fields, draft=other, mode="vision")
     with pytest.raises(UsageError, match="expected lookup or a draft, found both"):
         lwmport.generate(**fields, draft=other, lookup=2)
