@@ -56,6 +56,11 @@ class Guesses:
         self.watch: Callable[[], None] = lambda: None
         self.forget()
 
+    def _start(self) -> None:
+        self._width = self._most
+        self._wrong = self._rest = self._step = 0
+        self._proposed = self._accepted = self._runs = 0
+
     def forget(self) -> None:
         """Drop the text."""
         self._said = np.zeros(0, np.int64)
@@ -108,15 +113,6 @@ class Guesses:
     def _found(self, count: int) -> Array:  # noqa: ARG002 - for what guesses
         """Return a guess, int64 [at most ``count``]."""
         return np.zeros(0, np.int64)
-
-    def _start(self) -> None:
-        self._width = self._most
-        self._wrong: int = 0
-        self._rest: int = 0
-        self._step: int = 0
-        self._proposed: int = 0
-        self._accepted: int = 0
-        self._runs: int = 0
 
 
 def keys_of(ids: Array, codes: Array | None, mask: Array | None) -> Array:
