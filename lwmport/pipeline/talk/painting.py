@@ -14,6 +14,7 @@ from lwmport.pipeline.assemble.package import open_package
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_free, check_writable
 from lwmport.pipeline.session import Session
+from lwmport.pipeline.talk.decoding import Decoding
 from lwmport.pipeline.talk.painter import Painter, Painting
 from lwmport.pipeline.talk.pictures import Pictures
 from lwmport.requests import by_fields
@@ -93,13 +94,14 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
     check_writable(request.out.parent)
     observer.phase(f"open {package.language}")
     started = time.perf_counter()
-    with Session(package.language, runner=request.runner, threads=request.threads) as session:
-        painter = Painter(package, request, session, pictures, observer)
-        tokens = painter.frames()
-        runner = session.runner
-    seconds = time.perf_counter() - started
-    observer.phase("decode")
-    pixels = painter.pixels(tokens)
+    with Decoding(pictures) as decoding:
+        with Session(package.language, runner=request.runner, threads=request.threads) as session:
+            painter = Painter(package, request, session, pictures, observer, decoding.add)
+            tokens = painter.frames()
+            runner = session.runner
+        seconds = time.perf_counter() - started
+        observer.phase("decode")
+        pixels = decoding.pixels()
     with atomic.new_name(request.out) as path:
         if request.frames > 1:
             write_video(path, pixels, prompts.frames_a_second)

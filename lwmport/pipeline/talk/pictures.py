@@ -69,6 +69,13 @@ class Pictures:
             yield decode
 
     @property
+    def at_once(self) -> int:
+        """How many pictures one run of what decodes codes makes; 1 where it takes any number."""
+        part = component_with(self._made, self._names.codes, self._names.pixels, self._folder)
+        size = part.signature.inputs[0].shape[0]
+        return size if isinstance(size, int) else 1
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the pictures that it makes."""
         part = component_with(self._made, self._names.codes, self._names.pixels, self._folder)
