@@ -81,9 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = []
     for seed in asked.seeds:
         with tempfile.TemporaryDirectory(dir=asked.scratch) as work:
-            rows += list(_judged(task_of(seed, asked.prompt, asked.tokens), Path(work), engines, asked.runners))
-    for row in rows:
-        sys.stdout.write(f"{_line(row)}\n")
+            for row in _judged(task_of(seed, asked.prompt, asked.tokens), Path(work), engines, asked.runners):
+                sys.stdout.write(f"{_line(row)}\n")
+                sys.stdout.flush()
+                rows.append(row)
     if asked.json:
         asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     return int(any(row.error or (row.gap is not None and row.gap > asked.gap) for row in rows))
