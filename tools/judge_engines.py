@@ -28,7 +28,7 @@ from lwmport.types import Array
 PEERS: Final = Path(__file__).with_name("judge_peers.py")
 REFERENCE: Final = "jax"
 EXACT: Final = "f32"
-STORED: Final[dict[str, dict[str, str]]] = {EXACT: {}, "f16": {"store": "float16"}, "q8_0": {"quantize": "q8_0"}}
+STORED: Final[dict[str, dict[str, Any]]] = {EXACT: {}, "f16": {"store": "float16"}, "q8_0": {"quantize": "q8_0"}}
 """What the weights of a GGUF are -> the options that say so."""
 
 OURS: Final[dict[str, dict[str, Any]]] = {
@@ -94,8 +94,9 @@ def task_of(seed: int, prompt: int, count: int) -> Task:
     """Return what a seed makes."""
     random = np.random.default_rng(seed)
     heads = int(random.choice([2, 4]))
+    words = int(random.integers(300, 1500))
     config = {
-        "vocab_size": int(random.integers(300, 1500)),
+        "vocab_size": words,
         "hidden_size": 32 * heads * int(random.choice([1, 2])),
         "intermediate_size": 32 * int(random.integers(3, 9)),
         "num_hidden_layers": int(random.integers(2, 5)),
@@ -106,7 +107,7 @@ def task_of(seed: int, prompt: int, count: int) -> Task:
         "initializer_range": 0.2,
         "scan_layers": False,
     }
-    ids = random.integers(3, config["vocab_size"], prompt).tolist()
+    ids = random.integers(3, words, prompt).tolist()
     return Task(seed=seed, config=config, ids=ids, count=count)
 
 
@@ -137,7 +138,7 @@ def _judged(task: Task, work: Path, engines: dict[str, tuple[str, str]], runners
 
 def _converted(task: Task, out: Path, *, static: bool = False, **fields: Any) -> Path:
     """Return a folder of the model."""
-    options = {name: fields.pop(name) for name in ("store", "quantize") if name in fields}
+    options: dict[str, Any] = {name: fields.pop(name) for name in ("store", "quantize") if name in fields}
     if static:
         options |= {"sequence": len(task.ids), "max_length": len(task.ids) + task.count}
     if "checkpoint" not in fields:
@@ -173,14 +174,17 @@ def _steps(session: Any, task: Task) -> Iterator[Array]:
 
 def _peer(task: Task, weights: str, engine: str, told: Reference, python: str, model: Path) -> Row:
     """Return the row of an engine in a process of its own."""
-    done = subprocess.run(  # noqa: S603 - an engine that the user names
-        [python, str(PEERS), engine, str(model)],
-        input=json.dumps({"ids": task.ids, "count": task.count}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - an engine that the user names
+            [python, str(PEERS), engine, str(model)],
+            input=json.dumps({"ids": task.ids, "count": task.count}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        return Row(seed=task.seed, weights=weights, engine=engine, error=f"no answer within {LIMIT} seconds")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Row(seed=task.seed, weights=weights, engine=engine, error=last)
@@ -191,8 +195,7 @@ def _peer(task: Task, weights: str, engine: str, told: Reference, python: str, m
 def _row(task: Task, weights: str, engine: str, told: Reference, tokens: list[int]) -> Row:
     place = next((place for place, token in enumerate(told.tokens) if tokens[place : place + 1] != [token]), None)
     gap = None if place is None else told.gaps[place]
-    own = {"seed": task.seed, "weights": weights, "engine": engine, "tokens": tokens}
-    return Row(same=place is None, place=place, gap=gap, **own)
+    return Row(seed=task.seed, weights=weights, engine=engine, same=place is None, place=place, gap=gap, tokens=tokens)
 
 
 def _line(row: Row) -> str:

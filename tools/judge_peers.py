@@ -5,12 +5,14 @@
 """
 
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any
+from typing import NoReturn
 
 
 def transformers(model: str, ids: list[int], count: int) -> list[int]:
@@ -48,17 +50,15 @@ def llama_cpp(model: str, ids: list[int], count: int) -> list[int]:
 
 
 def xllamacpp(model: str, ids: list[int], count: int) -> list[int]:
-    """Return the tokens of llama.cpp's server in xllamacpp, from a GGUF; no token ends them."""
+    """Return the tokens of llama.cpp's server in xllamacpp, from a GGUF; the token that ends a text is none of them."""
     engine = import_module("xllamacpp")
     asked = engine.CommonParams()
     asked.model.path, asked.n_ctx, asked.warmup = model, len(ids) + count + 8, False
     asked.cpuparams.n_threads = 2
     found = engine.Server(asked).handle_completions(
-        {"prompt": ids, "n_predict": count, "temperature": 0, "return_tokens": True, "ignore_eos": True}
+        {"prompt": ids, "n_predict": count, "temperature": 0, "logprobs": 1, "ignore_eos": True}
     )
-    answer: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
-    tokens: list[int] = answer["tokens"]
-    return tokens
+    return [token["id"] for token in found["choices"][0]["logprobs"]["content"]]
 
 
 ENGINES: dict[str, tuple[Callable[[str, list[int], int], list[int]], str, str]] = {
@@ -81,5 +81,18 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write(f"{json.dumps({'engine': f'{name} {version(name)}', 'tokens': tokens})}\n")
 
 
+def _left(arguments: list[str]) -> NoReturn:
+    """End the process as soon as its work has: threads of a server that is open would keep it."""
+    try:
+        main(arguments)
+    except Exception:  # noqa: BLE001 - engines raise all kinds
+        traceback.print_exc()
+    else:
+        sys.stdout.flush()
+        os._exit(0)
+    sys.stderr.flush()
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    _left(sys.argv[1:])
