@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def transformers(model: str, ids: list[int], count: int) -> list[int]:
@@ -55,11 +55,14 @@ def xllamacpp(model: str, ids: list[int], count: int) -> list[int]:
     asked = engine.CommonParams()
     asked.model.path, asked.n_ctx, asked.warmup = model, len(ids) + count + 8, False
     asked.cpuparams.n_threads = 2
-    found = engine.Server(asked).handle_completions(
+    _open.append(engine.Server(asked))  # to close it has waited for its own threads without end
+    found = _open[-1].handle_completions(
         {"prompt": ids, "n_predict": count, "temperature": 0, "logprobs": 1, "ignore_eos": True}
     )
     return [token["id"] for token in found["choices"][0]["logprobs"]["content"]]
 
+
+_open: list[Any] = []
 
 ENGINES: dict[str, tuple[Callable[[str, list[int], int], list[int]], str, str]] = {
     "transformers": (transformers, "transformers", "hf"),
