@@ -39,7 +39,7 @@ def llama_cpp(model: str, ids: list[int], count: int) -> list[int]:
     import numpy as np
 
     engine = import_module("llama_cpp")
-    opened = engine.Llama(model, n_ctx=len(ids) + count + 8, logits_all=True, verbose=False, n_threads=2)
+    opened = engine.Llama(model, n_ctx=len(ids) + count + 8, logits_all=True, verbose=False, n_threads=1)
     found: list[int] = []
     opened.eval(ids)
     while True:
@@ -54,7 +54,7 @@ def xllamacpp(model: str, ids: list[int], count: int) -> list[int]:
     engine = import_module("xllamacpp")
     asked = engine.CommonParams()
     asked.model.path, asked.n_ctx, asked.warmup = model, len(ids) + count + 8, False
-    asked.cpuparams.n_threads = 2
+    asked.cpuparams.n_threads = 1
     _open.append(engine.Server(asked))  # to close it has waited for its own threads without end
     found = _open[-1].handle_completions(
         {"prompt": ids, "n_predict": count, "temperature": 0, "logprobs": 1, "ignore_eos": True}
