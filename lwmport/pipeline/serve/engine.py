@@ -2,11 +2,12 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
 
+from lwmport.errors import PortError
 from lwmport.generation.guesses import Guessed
 from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
@@ -39,7 +40,12 @@ class Answer:
     """
 
     def __init__(
-        self, made: Iterator[Array], tokenizer: Tokenizer, prompt: Prompt, wish: Wish, stops: tuple[str, ...]
+        self,
+        made: Generator[Array, None, None],
+        tokenizer: Tokenizer,
+        prompt: Prompt,
+        wish: Wish,
+        stops: tuple[str, ...],
     ) -> None:
         self._made, self._tokenizer, self._wish, self._stops = made, tokenizer, wish, stops
         self.prompt_tokens = int(prompt.ids.shape[1])
@@ -48,8 +54,11 @@ class Answer:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text as it comes."""
-        if (yield from until(self._tokenizer.pieces(self._words()), self._stops)):
-            self.finish = "stop"
+        try:
+            if (yield from until(self._tokenizer.pieces(self._words()), self._stops)):
+                self.finish = "stop"
+        finally:
+            self._made.close()  # before another request has the session: guesses are dropped from it
 
     def _words(self) -> Iterator[int]:
         for ids in self._made:
@@ -90,9 +99,13 @@ class Engine:
         self._pictures = Pictures(package, runner) if package.pictures else None
         self.session = open_session(package, runner=runner, threads=threads)
         self._mode = package.family.modes[TEXT]
-        self._guesses = open_guesses(
-            guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self._tokenizer
-        )
+        try:
+            self._guesses = open_guesses(
+                guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self._tokenizer
+            )
+        except PortError:
+            self.session.close()
+            raise
 
     @property
     def sees(self) -> bool:

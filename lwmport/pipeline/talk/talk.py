@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from lwmport.errors import PortError
 from lwmport.generation.choosing import Choosing
 from lwmport.generation.guesses import Guessed
 from lwmport.generation.stops import until
@@ -72,9 +73,13 @@ class Talk:
         self.tokenizer = Tokenizer(package.tokenizer)
         self.session = open_session(package, runner=runner, threads=threads, checkpoint=checkpoint)
         self._mode = package.family.modes[TEXT]
-        self._guesses = open_guesses(
-            guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self.tokenizer
-        )
+        try:
+            self._guesses = open_guesses(
+                guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self.tokenizer
+            )
+        except PortError:
+            self.session.close()
+            raise
         self._last: int | None = None
         self._stopped = False
         self.answered: Answered | None = None
