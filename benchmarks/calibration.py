@@ -21,9 +21,14 @@ from lwmport.pipeline.observer import Silent
 from lwmport.runtime.runners.jax import JaxRunner
 from lwmport.types import Array
 
-WINDOWS = (2, 512)
 BEGIN, END = 20_000, 60_000
 """Characters of the text."""
+
+
+def token_ids(checkpoint: str, tokens: int) -> Array:
+    """Return tokens of the text, int64 [2, half of them]."""
+    text = "\n".join(topics[name] for name in sorted(topics))[BEGIN:END]
+    return np.asarray(Tokenizer(Path(checkpoint)).encode(text)[:tokens], np.int64).reshape(2, -1)
 
 
 def log_probabilities(checkpoint: str, ids: Array, options: Options, scratch: Path) -> Array:
@@ -58,11 +63,9 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--groups", default="32,128")
     parser.add_argument("--methods", default="rtn,mse,hqq,gptq,awq")
+    parser.add_argument("--tokens", type=int, default=1024, help="to judge on, in two windows")
     asked = parser.parse_args()
-    text = "\n".join(topics[name] for name in sorted(topics))[BEGIN:END]
-    ids = np.asarray(Tokenizer(Path(asked.checkpoint)).encode(text)[: WINDOWS[0] * WINDOWS[1]], np.int64).reshape(
-        WINDOWS
-    )
+    ids = token_ids(asked.checkpoint, asked.tokens)
     with tempfile.TemporaryDirectory() as folder:
         exact = log_probabilities(asked.checkpoint, ids, Options(), Path(folder))
         print("| group | method | KL mean | median | 99 % | same top | perplexity |")

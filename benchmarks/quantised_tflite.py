@@ -28,6 +28,8 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
         BASELINE: {},
         "w8a8": {"quantize": "w8a8"},
         "w8a8, ends kept": {"quantize": "w8a8", "keep": ("*coder/Conv_?/kernel=float32",)},
+        "w8a8, int8": {"quantize": "w8a8", "dialect": "int8"},
+        "w8a8, ONNX Runtime": {"quantize": "w8a8", "format": "onnx"},
         "w8a16": {"quantize": "w8a16"},
     },
     BLOCK: {
@@ -36,7 +38,7 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"w4a8, blocks of {size}": {"quantize": "w4a8", "group_size": size} for size in (32, 128)},
     },
 }
-"""What is measured -> contender -> options of its conversion."""
+"""What is measured -> contender -> options of its conversion, and its dialect or format where that is another one."""
 
 Runners = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -58,7 +60,8 @@ def _vqgan(options: argparse.Namespace, work: Path) -> Iterator[list[str]]:
     from lwmport.pipeline.validate.test_inputs import pictures
     from lwmport.runtime.runners.jax import quantized, reference
 
-    family, weights = open_model("vqgan", options.checkpoint, options.config or "lwm", Options(), 0)
+    chosen = Options(settings=tuple(options.set))
+    family, weights = open_model("vqgan", options.checkpoint, options.config or "lwm", chosen, 0)
     encoder, decoder = family.components
     own = {part.name: component_weights(family, part, weights) for part in family.components}
     seen = [{"pixel_values": one[None]} for one in pictures(encoder.signature.inputs[0], range(options.samples))]
@@ -90,20 +93,29 @@ def _block(options: argparse.Namespace, work: Path) -> Iterator[list[str]]:
 def _opened(what: str, options: argparse.Namespace, work: Path, stack: ExitStack) -> dict[str, dict[str, Any]]:
     """Return contender -> component -> runner, converted and open."""
     import lwmport
-    from lwmport.runtime.runners.litert import LiteRTRunner
 
     found: dict[str, dict[str, Any]] = {}
-    for kind, chosen in KINDS[what].items():
-        out = work / kind
+    for kind in [one for one in KINDS[what] if options.only is None or one in (BASELINE, *options.only)]:
+        chosen, out = dict(KINDS[what][kind]), work / kind
+        form, dialect = chosen.pop("format", "tflite"), chosen.pop("dialect", None)
         cached = {"max_length": options.cache} if what == BLOCK else {}
-        given = {"checkpoint": options.checkpoint, "options": lwmport.Options(**chosen, **cached), "out": out}
+        given = {"checkpoint": options.checkpoint, "out": out}
+        given["options"] = lwmport.Options(settings=tuple(options.set), **chosen, **cached)
         config = options.config or ("7b" if what == BLOCK else "lwm")
-        lwmport.convert(component=what, format="tflite", config=config, validate=False, **given)
-        paths = sorted(out.glob("*.tflite"))
-        found[kind] = {p.stem: stack.enter_context(closing(LiteRTRunner(p, options.threads))) for p in paths}
+        lwmport.convert(component=what, format=form, dialect=dialect, config=config, validate=False, **given)
+        paths = sorted(out.glob(f"*.{form}"))
+        found[kind] = {p.stem: stack.enter_context(closing(_runner(p, options.threads))) for p in paths}
         for path in paths:
-            found[kind][path.stem].megabytes = path.stat().st_size / 1e6
+            files = (path, path.with_name(f"{path.name}.data"))
+            found[kind][path.stem].megabytes = sum(file.stat().st_size for file in files if file.exists()) / 1e6
     return found
+
+
+def _runner(path: Path, threads: int) -> Any:
+    from lwmport.runtime.runners.litert import LiteRTRunner
+    from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
+
+    return LiteRTRunner(path, threads) if path.suffix == ".tflite" else OnnxRuntimeRunner(path, threads)
 
 
 def _rows(
@@ -117,7 +129,7 @@ def _rows(
     turns = {kind: partial(_timed, runner, inputs[0]) for kind, runner in runners.items()}
     seconds = race(turns, options.rounds)
     for kind, ratio in ratios(seconds, BASELINE).items():
-        outside = ", ".join(sorted(set(runners[kind].undelegated))).lower()
+        outside = ", ".join(sorted(set(getattr(runners[kind], "undelegated", ())))).lower()
         times = f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
         size = f"{runners[kind].megabytes:.2f}"
         yield [name, kind, size, f"{median(seconds[kind]) * 1e3:.1f}", times, outside, told[name](outputs[kind])]
@@ -173,6 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", choices=("vqgan", BLOCK))
     parser.add_argument("--config", help="the configuration; that of the checkpoint, or 7b, if none is named")
     parser.add_argument("--checkpoint", help="weights in place of seeded ones")
+    parser.add_argument("--set", nargs="*", default=(), help="changes of the configuration, field=value")
+    parser.add_argument("--only", nargs="*", help="contenders beside float32; all, if none is named")
     parser.add_argument("--samples", type=int, default=6, help="photographs")
     parser.add_argument("--cache", type=int, default=64, help="tokens of the cache of a layer")
     parser.add_argument("--threads", type=int, default=2)

@@ -70,7 +70,8 @@ if TYPE_CHECKING:
     from lwmport.pipeline.session import Session
     from lwmport.pipeline.speed.request import BenchRequest
     from lwmport.pipeline.speed.run import bench
-    from lwmport.pipeline.validate.run import ValidateRequest, validate
+    from lwmport.pipeline.validate.request import ValidateRequest
+    from lwmport.pipeline.validate.run import validate
     from lwmport.reports.bisection import Bisection
     from lwmport.reports.captions.record import Captions
     from lwmport.reports.comparison.record import Comparison
@@ -204,11 +205,11 @@ _API = {
     "RunnerError": "lwmport.errors:RunnerError",
     "Session": "lwmport.pipeline.session:Session",
     "Status": "lwmport.types:Status",
-    "Trial": "lwmport.pipeline.validate.run:ValidateRequest",
+    "Trial": "lwmport.pipeline.validate.request:ValidateRequest",
     "UnmendedError": "lwmport.errors:UnmendedError",
     "UnusedOptionError": "lwmport.errors:UnusedOptionError",
     "UsageError": "lwmport.errors:UsageError",
-    "ValidateRequest": "lwmport.pipeline.validate.run:ValidateRequest",
+    "ValidateRequest": "lwmport.pipeline.validate.request:ValidateRequest",
     "VerifyOutcome": "lwmport.pipeline.bundle.verify:VerifyOutcome",
     "VerifyRequest": "lwmport.pipeline.bundle.verify:VerifyRequest",
     "agreement": "lwmport.pipeline.evaluate.language.agreement:agreement",

@@ -25,6 +25,9 @@ TAPS: Final = "taps"
 CALIBRATION: Final = "calibration"
 """The detail of a component that holds the text by which its weights are rounded, and the digest of the roundings."""
 
+SCALES: Final = "cache_scales"
+"""The detail of a component that holds the scales of a cache of codes, by input (`lwmport.pipeline.cache_record`)."""
+
 NO_PICTURES: Final[Mapping[str, Preprocessing]] = {}
 
 LIMIT: Final = 16 * 2**20

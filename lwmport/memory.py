@@ -18,6 +18,7 @@ from typing import Final, Self
 from lwmport.errors import PortError
 
 STATUS: Final = Path("/proc/self/status")
+TASKS: Final = Path("/proc/self/task")
 MEMINFO: Final = Path("/proc/meminfo")
 GROUPS: Final = Path("/proc/self/cgroup")
 GROUP_TREE: Final = Path("/sys/fs/cgroup")
@@ -138,12 +139,16 @@ def is_out_of_memory(error: BaseException) -> bool:
 class AnonymousPeak:
     """Looks at the anonymous memory every `INTERVAL` seconds while the block runs; elsewhere than on Linux, never.
 
+    Args:
+        started: whether that of the processes counts which this one has started.
+
     Attributes:
         peak_bytes: the largest that was seen, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, started: bool = False) -> None:
         self.peak_bytes = anonymous_bytes()
+        self._started = started
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
 
@@ -169,7 +174,17 @@ class AnonymousPeak:
     def _look(self) -> None:
         found = anonymous_bytes()
         if found is not None and self.peak_bytes is not None:
-            self.peak_bytes = max(self.peak_bytes, found)
+            self.peak_bytes = max(self.peak_bytes, found + (_started_bytes() if self._started else 0))
+
+
+def _started_bytes() -> int:
+    """Return the anonymous memory of the processes that this one has started, in bytes."""
+    found = 0
+    for listed in TASKS.glob("*/children"):
+        with contextlib.suppress(OSError):
+            processes = listed.read_text(encoding="ascii").split()
+            found += sum(_counted(Path("/proc", process, "status"), "RssAnon:", 1024) or 0 for process in processes)
+    return found
 
 
 def _field(name: str) -> int | None:

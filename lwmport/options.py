@@ -394,8 +394,8 @@ OPTIONS: Final = (
         place=Place.CONVERSION,
         kind=Kind.PATH,
         metavar="F.npz|F.jsonl|F.txt",
-        help="With --method gptq or awq: the tokens or the text that the reference runs on. By default the text that "
-        "ships, by the tokenizer beside --checkpoint.",
+        help="With --method gptq or awq, a budget, --cache int8 or ranges of products: the tokens or the text that the "
+        "reference runs on. By default the text that ships, by the tokenizer beside --checkpoint.",
         more="[Quantisation](quantisation.md#calibration)",
     ),
     Option(
@@ -506,6 +506,19 @@ OPTIONS: Final = (
         metavar="N",
         lowered=True,
         help="Tokens in a static KV cache. By default 2048, or all positions of the model where it has fewer.",
+    ),
+    Option(
+        key="cache",
+        place=Place.MODEL,
+        default="float32",
+        choices=("float32", "float16", "int8"),
+        aliases={word: names for word, names in DTYPES.items() if names != ("bfloat16",)},
+        what="dtype of the cache",
+        lowered=True,
+        help="The dtype of the KV cache of a language model that computes in float32: float16 in the dialects ort and "
+        "litert, int8 in ort. The scales of int8 are found in a run on --calibrate-on, or on the text that ships; with "
+        "seeded weights on the inputs that they are judged on.",
+        more="[A narrower cache](language.md#a-narrower-cache)",
     ),
     Option(
         key="input_form",

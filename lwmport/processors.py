@@ -35,3 +35,17 @@ def _siblings(number: int) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return str(number)
+
+
+def sums_pairs_in_16_bits() -> bool | None:
+    """Return whether two products of 8 bits are summed in 16 bits here, saturated; None where Linux tells nothing.
+
+    It is x86 without VNNI (ONNX Runtime, mlas/lib/platform.cpp: kernels of AVX-512 go before those of AVX2).
+    """
+    entry = described("flags")
+    if entry is None:
+        return None
+    flags = set(entry.split())
+    if {"avx512bw", "avx512dq", "avx512vl"} <= flags:
+        return "avx512_vnni" not in flags
+    return "avx2" in flags and "avx_vnni" not in flags

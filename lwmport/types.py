@@ -34,6 +34,9 @@ ROUNDED_PRODUCTS: Final = "a8"
 ROUNDED_BY_TENSOR: Final = "a8-tensor"
 """The same where a scale is that of a whole row, or of a whole picture, as in LiteRT."""
 
+CACHED: Final = MappingProxyType({"float16": "cache-float16", "int8": "cache-int8"})
+"""The precision of a model that computes in float32, by the dtype of its cache."""
+
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 """The phases of generation: the tokens of a prompt, and each token behind it (`Component.phases`)."""
@@ -168,6 +171,8 @@ class Scheme:
         method: how scales are chosen: rtn, mse or hqq (`lwmport.quantise`); empty where there are none.
         activations: bits that a consumer rounds to what it multiplies with the weights; 0 where it does not.
         even: whether scales are positive and zero is the middle code; the least code of others reaches furthest.
+        ranged: whether what is multiplied is rounded to numbers that calibration finds, where others with ``even``
+            scales find them while they run; of convolutions alone.
         turned: whether the channels are stored in front, with all that belongs to one of them behind each other.
         blocks: the kind of ggml's blocks (`lwmport.ggml_kinds`) in which values and scales lie together; empty
             where they lie apart. ``group`` is then the values of a block.
@@ -187,6 +192,7 @@ class Scheme:
     method: str = ""
     activations: int = 0
     even: bool = False
+    ranged: bool = False
     turned: bool = False
     blocks: str = ""
     block_bytes: int = 0
@@ -306,7 +312,9 @@ class Component:
     generation that it runs: `PREFILL`, `DECODE`, both, or none. ``kept`` are the weights that stay in float32 whatever
     the precision. ``rounds`` are patterns (`fnmatch`) of the kernels whose convolutions can be those of integers
     without losing what the component is for; ``rounded`` are those that are, by kernel (`lwmport.models.rounding`).
-    ``folds`` are the channels whose scale is free (`lwmport.models.folding`).
+    ``folds`` are the channels whose scale is free (`lwmport.models.folding`). ``turned`` are the states, by
+    input, whose neighbouring channels a position turns into each other. ``scales`` are those of states that are codes,
+    float32 by input (`lwmport.models.narrow_cache`).
     """
 
     name: str
@@ -323,6 +331,8 @@ class Component:
     rounds: tuple[str, ...] = ()
     rounded: Mapping[str, Rounded] = field(default_factory=dict)
     folds: tuple[Fold, ...] = ()
+    turned: frozenset[str] = frozenset()
+    scales: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,9 +348,11 @@ class Dialect:
     other names: its converter is given the component in place of a program. ``precisions`` are the dtypes that
     weights may have in it, ``stores`` the names of the schemes that it can store them by beside that. ``quantizes`` are
     those of ``--quantize``, each with the first opset that has its operators; ``rounding`` is the table of schemes that
-    they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one. ``packing`` is how a folder of it
+    they are names in (`lwmport.models.schemes.ROUNDINGS`), empty for the usual one. ``caches`` are the dtypes of
+    ``--cache`` that its readers take beside float32. ``packing`` is how a folder of it
     holds quantised weights, one of `lwmport.models.packed_schemes.PACKINGS`; empty where there is no such choice.
     ``quantised_by`` says what else makes integers for its reader, for who asks it for a kind that it does not have.
+    ``runner`` is the one that runs its files here where the usual one of their suffix has not their operators.
     """
 
     name: str
@@ -357,8 +369,10 @@ class Dialect:
     stores: tuple[str, ...] = ()
     quantizes: Mapping[str, int] = field(default_factory=dict)
     rounding: str = ""
+    caches: tuple[str, ...] = ()
     packing: str = ""
     quantised_by: str = ""
+    runner: str = ""
 
     @property
     def layout(self) -> str:

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 NAMES = (
     "README.md",
     "docs/convert.md",
+    "docs/precision.md",
+    "docs/quantisation.md",
     "docs/ring.md",
     "docs/tflite_quantisation.md",
     "docs/targets/ascend.md",

@@ -35,7 +35,8 @@ HOMES = {
     "fastapi": ("pipeline/serve/",),
     "flatbuffers": ("converters/tflite/", "runtime/pieces/tflite"),
     "flax": ("models/",),
-    # xla.py writes jax2tf's own output, which is JAX's code by definition
+    # xla.py writes jax2tf's own output, which is JAX's code by definition; the search for scales of ggml's blocks is
+    # compiled because numpy takes a pass over the values for each operation
     "jax": (
         "models/",
         "graphs/",
@@ -43,6 +44,7 @@ HOMES = {
         "runtime/runners/jax_streamed.py",
         "runtime/session/jax.py",
         "converters/saved_model/xla.py",
+        "quantise/ggml/compiled.py",
     ),
     "jinja2": ("reports/",),
     "msgpack": ("checkpoints/",),
@@ -50,6 +52,7 @@ HOMES = {
         *(
             "converters/onnx/",
             "converters/tf2onnx_route/",
+            "runtime/runners/ascend_pairs.py",
             "runtime/runners/npu_formulas.py",
             "runtime/runners/product_levels.py",
             "runtime/runners/convolutions_alone.py",

@@ -1,6 +1,8 @@
 """Memory is what the system says, and what a process has to itself is told from what it maps."""
 
 import mmap
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,18 @@ def test_a_peak_between_two_looks_is_seen() -> None:
         del held
     assert (found.peak_bytes or 0) > before + SIZE / 2
     assert (anonymous_bytes() or 0) < before + SIZE / 2
+
+
+@linux
+def test_processes_that_were_started_count_where_they_are_asked_for() -> None:
+    held = f"held = bytes(bytearray(b'x') * {SIZE}); print(flush=True); input()"
+    with AnonymousPeak() as alone, AnonymousPeak(started=True) as together:
+        words = [sys.executable, "-S", "-c", held]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()  # type: ignore[union-attr]
+            together._look()
+            process.stdin.write(b"\n")  # type: ignore[union-attr]
+    assert (together.peak_bytes or 0) > (alone.peak_bytes or 0) + SIZE / 2
 
 
 @linux

@@ -1,10 +1,11 @@
-"""Processes that make blocks of ggml beside this one, as many as there are processors.
+"""Processes that make blocks of ggml beside this one, one for each processor, `MOST` of them.
 
-The search for the scales of a K-quant is thousands of short calls of numpy. Threads of one process take turns at
-Python's lock between them; processes do not.
+The search for the scales of a K-quant is compiled there, which small tensors are not worth; what is left of numpy are
+many short calls. Threads of one process take turns at Python's lock between them; processes do not.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -13,12 +14,19 @@ from typing import Final
 
 from lwmport import child
 from lwmport.ggml_kinds import KINDS
+from lwmport.models.jax_cpu import THREADS
 from lwmport.processors import processors
 from lwmport.quantise.ggml.blocks import OWN, quantised
 from lwmport.types import Array
 
 LEAST_VALUES: Final = 1 << 22
 """Values of a tensor for which a process is started: it takes as long to start as one core takes for them."""
+
+MOST: Final = 4
+"""Processes at once: this one reads and turns values a few times as fast as one of them rounds."""
+
+NBYTES: Final = 190_000_000
+"""Bytes of anonymous memory of such a process, most of them JAX's."""
 
 SECONDS: Final = 600.0
 """What the blocks of a few MiB may take."""
@@ -31,7 +39,7 @@ class BlockWorkers:
     """
 
     def __init__(self) -> None:
-        self.count = processors()
+        self.count = count()
         self.pool = ThreadPoolExecutor(self.count, "blocks")
         bounds = child.Bounds(seconds=SECONDS, nbytes=child.Bounds.of(0).nbytes)
         self._servers = [child.Server(_answering, {}, bounds, "the rounding of blocks") for _ in range(self.count)]
@@ -70,15 +78,26 @@ def block_workers() -> Iterator[None]:
         workers.close()
 
 
+def count() -> int:
+    """Return how many processes there are for large tensors."""
+    return min(processors(), MOST)
+
+
+def is_large(kind: str, values: int) -> bool:
+    """Return whether processes make a tensor's blocks; for others, threads of this one are as good."""
+    return kind in OWN and values >= LEAST_VALUES
+
+
 def workers_for(kind: str, values: int) -> BlockWorkers | None:
-    """Return the processes that make a tensor's blocks; None where threads of this one are as good."""
-    return _HERE.get() if kind in OWN and values >= LEAST_VALUES else None
+    """Return the processes that make a tensor's blocks; None where there are none, or it `is_large` not."""
+    return _HERE.get() if is_large(kind, values) else None
 
 
 def _answering() -> Callable[..., Array]:
-    """Return what answers questions in a process."""
+    """Return what answers questions in a process, where JAX has one processor and one thread."""
+    os.environ |= {"JAX_PLATFORMS": "cpu", THREADS: "1"}
 
     def answer(values: Array, kind: str) -> Array:
-        return quantised(values, KINDS[kind])
+        return quantised(values, KINDS[kind], compiled=True)
 
     return answer

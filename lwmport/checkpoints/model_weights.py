@@ -110,8 +110,9 @@ def _model_choices(options: Options) -> tuple[Choice, ...]:
     source = "default" if options.precision == usual.precision else "--precision"
     form = options.input_form
     taken = (Choice("inputs", form, "--input-form"),) if form != usual.input_form else ()
+    cache = (Choice("cache", options.cache, "--cache"),) if options.cache != usual.cache else ()
     wide = tuple(Choice("kept in float32", pattern, "--keep-float32") for pattern in options.keep_float32)
-    return (Choice("precision", options.precision, source), *wide, *_storage_choices(options), *taken)
+    return (Choice("precision", options.precision, source), *wide, *_storage_choices(options), *cache, *taken)
 
 
 def _storage_choices(options: Options) -> Iterator[Choice]:
@@ -211,7 +212,7 @@ def component_weights(family: Family, component: Component, weights: Weights) ->
         found,
         scheme,
         schemes,
-        biases=rounded_biases(component),
+        biases=rounded_biases(component, family.options),
         rounder=rounder,
         folded=folded_vectors(component, schemes),
         inputs={name: own.inputs for name, own in component.rounded.items()},

@@ -12,6 +12,7 @@ from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
 from lwmport.errors import UsageError
 from lwmport.options import Place
+from lwmport.types import Status
 from lwmport.wording import printable
 
 
@@ -95,7 +96,8 @@ def assemble(as_json: bool, byte_tokenizer: bool, pictures_config: str | None, *
     Files are linked where the disk allows it, and copied elsewhere. A checkpoint becomes ONNX at any length; --config,
     --set, --precision, --store and --quantize are those of 'lwmport convert' for the language model.
 
-    Exit codes: 0 made, 2 usage, 3 a part cannot be read; nothing is written then.
+    Exit codes: 0 made, 1 made of a part whose verdict is failed, 2 usage, 3 a part cannot be read; nothing is written
+    then.
     """
     if byte_tokenizer == (options["tokenizer"] is not None):
         given = "both" if byte_tokenizer else "neither"
@@ -112,9 +114,10 @@ def assemble(as_json: bool, byte_tokenizer: bool, pictures_config: str | None, *
     )
     with progress() as observer:
         found = run(AssembleRequest(making=making, **options), observer)
+    verdicts = dict(found.record.verdicts)
     if as_json:
-        print_json({"out": str(found.folder), "family": found.record.family, "verdicts": dict(found.record.verdicts)})
-        return 0
-    told = ", ".join(f"{name} {verdict}" for name, verdict in found.record.verdicts.items())
-    click.echo(printable(f"{found.folder}: {told}"))
-    return 0
+        print_json({"out": str(found.folder), "family": found.record.family, "verdicts": verdicts})
+    else:
+        told = ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+        click.echo(printable(f"{found.folder}: {told}"))
+    return int(Status.FAILED in verdicts.values())

@@ -9,6 +9,7 @@ import click
 
 from lwmport.cli.completion import names
 from lwmport.cli.drawing import drawing
+from lwmport.cli.guessing import NAMES, facts_of, guessing, words_of
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
@@ -34,14 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--chunk", type=click.IntRange(1), metavar="N", help="Tokens of the prompt to run at once. By default all."
 )
-@click.option(
-    "--lookup",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    metavar="N",
-    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
-)
+@guessing
 @click.option(
     "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
 )
@@ -56,7 +50,8 @@ def chat(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     Exit codes: 0 answered, 2 usage, 3 the model cannot be opened or run.
     """
     from lwmport.generation.choosing import Choosing
-    from lwmport.pipeline.assemble.package import open_package
+    from lwmport.pipeline.assemble.untouched import open_untouched
+    from lwmport.pipeline.generate.guessing import Guessing
     from lwmport.pipeline.talk.pictures import Pictures
     from lwmport.pipeline.talk.talk import Talk
 
@@ -66,17 +61,17 @@ def chat(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     if as_json and not question:
         raise UsageError("expected a question beside --json, found none")
     choosing = Choosing(**{name: options[name] for name in ("temperature", "top_k", "top_p", "seed")})
-    package = open_package(options["model"])
-    asked = {name: options[name] for name in ("chunk", "lookup")}
-    asked |= {"choosing": choosing, "most": options["new_tokens"]}
+    asked = {"chunk": options["chunk"], "choosing": choosing, "most": options["new_tokens"]}
+    guessed = Guessing(**{name: options[name] for name in NAMES})
     opened = {name: options[name] for name in ("runner", "threads", "checkpoint")}
     with progress() as observer:
+        package = open_untouched(options["model"], observer)
         frames = []
         if image or video:
             observer.phase(f"read {image or video}")
             frames = Pictures(package).codes(_frames(image, video, options["max_frames"]))
         observer.phase(f"open {package.language}")
-        talk = Talk(package, **opened)
+        talk = Talk(package, **opened, guessing=guessed)
     with talk:
         if question:
             return _answer(talk, question, frames, asked, as_json=as_json)
@@ -137,21 +132,23 @@ def _facts(talk: "Talk") -> dict[str, Any]:
         "full": found.full,
         "peak_bytes": memory.peak_bytes(),
         "runner": talk.session.runner,
+        **facts_of(found.guessed),
     }
 
 
 def _tell(talk: "Talk") -> None:
     from lwmport.reports import numbers
 
-    facts = _facts(talk)
-    if not facts:
+    facts, found = _facts(talk), talk.answered
+    if found is None:
         return
     full = ", no room for more" if facts["full"] else ""
     rate = "" if facts["tokens_per_second"] is None else f", {facts['tokens_per_second']:.1f} tokens/s"
     click.echo(
         printable(
             f"[{facts['prompt_tokens']} tokens read, first after {facts['first_token_seconds']:.2f} s, "
-            f"{facts['tokens']} tokens{full}{rate}, peak memory {numbers.size(facts['peak_bytes'])}, {facts['runner']}]"
+            f"{facts['tokens']} tokens{full}{rate}{words_of(found.guessed)}, "
+            f"peak memory {numbers.size(facts['peak_bytes'])}, {facts['runner']}]"
         ),
         err=True,
     )

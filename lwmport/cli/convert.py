@@ -53,6 +53,8 @@ def _dry_run(request: "ConvertRequest", *, as_json: bool) -> int:
         click.echo(f"  judged by: {model.check}")
     if found.shared:
         click.echo(f"weights of all of them once, in {found.shared}")
+    if found.budget:
+        click.echo(found.budget)
     if found.replaces:
         click.echo(f"replaced: {few(found.replaces)}")
     click.echo(f"plan: {found.plan.sentence}")

@@ -7,6 +7,7 @@ import click
 
 from lwmport.cli.completion import names
 from lwmport.cli.drawing import drawing, own_random
+from lwmport.cli.guessing import facts_of, guessing, words_of
 from lwmport.cli.output import print_json
 from lwmport.cli.progress import progress
 from lwmport.cli.script_flags import ScriptCommand
@@ -121,14 +122,7 @@ def video(**options: Any) -> int:
 @own_random
 @click.option("--stop", type=int, multiple=True, metavar="ID", help="An id that ends a row. Several times for several.")
 @click.option("--chunk", type=int, metavar="N", help="Tokens of the prompt to run at once. By default all.")
-@click.option(
-    "--lookup",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    metavar="N",
-    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
-)
+@guessing
 @click.option(
     "--runner", shell_complete=names("runner"), help="The runner, or jax for the reference. By default the usual one."
 )
@@ -191,6 +185,7 @@ def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
         "runner": found.runner,
         "first_token_seconds": found.prefill_seconds,
         "tokens_per_second": found.rate,
+        **facts_of(found.guessed),
     }
     if as_json:
         print_json(facts)
@@ -199,7 +194,7 @@ def tokens(as_json: bool, **options: Any) -> int:  # noqa: FBT001 - a flag
     click.echo(
         printable(
             f"{found.out}: {facts['rows']} x {facts['tokens']} tokens by {found.runner}, "
-            f"first token after {found.prefill_seconds:.2f} s{rate}"
+            f"first token after {found.prefill_seconds:.2f} s{rate}{words_of(found.guessed)}"
         )
     )
     return 0

@@ -11,7 +11,7 @@ from lwmport.wording import printable
 
 if TYPE_CHECKING:
     from lwmport.checkpoints.index import Checkpoint
-    from lwmport.pipeline.inspection import Inspection, Part, Tensor
+    from lwmport.pipeline.inspected.record import Inspection, Part, Tensor
 
 OPERATORS = 12
 """Operators that are shown; the others are counted."""

@@ -80,12 +80,34 @@ def _print_section(section: "ComponentReport", note: str) -> None:
             click.echo(f"  {status_word(case.status)}  {printable(case.sentence)}{note}")
         if left:
             click.echo(f"  and {len(left)} more cases, all passed")
+    _print_integers(section)
     for remark in section.notes[:FEW]:
         click.echo(f"  {remark}")
     if len(section.notes) > FEW:
         click.echo(f"  and {len(section.notes) - FEW} more remarks: see the report")
     for timing in section.timings:
         click.echo(f"  {timing.runner}: {timing.median_s:.3f} s a run, {timing.threads} threads{note}")
+
+
+def _print_integers(section: "ComponentReport") -> None:
+    """Print the sums of integers with the least room, and the values of which most is clipped, where there are some."""
+    from lwmport.validators.integers import rounded
+
+    found = section.integers
+    if found is None or not (found.nearest or found.clipped):
+        return
+    names = [*(one.name for one in found.nearest[:FEW]), *(each.name for each in found.clipped[:FEW])]
+    width = max(map(len, names))
+    if found.nearest:
+        heads = f"{'terms':>7}  {'largest sum':>13}  {'by its weights':>14}  beyond 16 bits"
+        click.echo(f"  {'operator':<{width}}  {heads}")
+    for one in found.nearest[:FEW]:
+        sums = f"{one.terms:>7,}  {rounded(one.largest):>13}  {rounded(one.worst):>14}  {one.pairs:>14.2%}"
+        click.echo(f"  {printable(one.name):<{width}}  {sums}")
+    if found.clipped:
+        click.echo(f"  {'values':<{width}}  {'clipped':>7}  {'steps beyond':>13}")
+    for each in found.clipped[:FEW]:
+        click.echo(f"  {printable(each.name):<{width}}  {each.clipped:>7.2%}  {each.steps:>13,.0f}")
 
 
 def _on(inputs: str) -> str:

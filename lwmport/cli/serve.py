@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lwmport.cli.completion import names
+from lwmport.cli.guessing import guessing
 from lwmport.cli.progress import progress
 from lwmport.wording import printable
 
@@ -34,14 +35,7 @@ from lwmport.wording import printable
 @click.option("--max-frames", default=8, show_default=True, help="Pictures and frames of a request at most.")
 @click.option("--max-tokens", default=1024, show_default=True, help="Tokens of an answer at most.")
 @click.option("--chunk", default=512, show_default=True, help="Tokens of a prompt to run at once.")
-@click.option(
-    "--lookup",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    metavar="N",
-    help="Tokens to guess at most from what was said before, and check in one run; the tokens stay the same.",
-)
+@guessing
 @click.option("--runner", shell_complete=names("runner"), help="The runner. By default the usual one.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the runtime. By default one a processor.")
 def serve(**options: Any) -> int:

@@ -21,8 +21,9 @@ from lwmport.cli.progress import progress
 @shared("inputs", "samples")
 @click.option(
     "--ranges",
-    metavar="float16|bfloat16",
-    help="Also hold every value inside the model, computed in float32, against the limits of this dtype.",
+    metavar="float16|bfloat16|int8",
+    help="Also hold every value inside the model, computed in float32, against the limits of this dtype; int8: what "
+    "the integers of a quantised ONNX file come to (sums, clipped values, scales).",
 )
 @judged("checkpoint")
 @shared("adapter")
@@ -35,7 +36,7 @@ def validate(as_json: bool, junit: Path | None, **options: Any) -> int:  # noqa:
     The reference is JAX with the weights that were converted, or another model of the same component. ARTIFACT may also
     be a file that 'lwmport compile' made from a converted model.
     """
-    from lwmport.pipeline.validate.run import ValidateRequest
+    from lwmport.pipeline.validate.request import ValidateRequest
     from lwmport.pipeline.validate.run import validate as run
     from lwmport.reports.junit_results import of_components
 

@@ -61,6 +61,12 @@ _TFLITE: Final = {
     "lwmport.upsample_nearest": ("RESIZE_NEAREST_NEIGHBOR",),
 }
 
+_LITERT: Final = {
+    **_TFLITE,
+    "lwmport.upsample_nearest": ("DOUBLED_WINOGRAD", "CONCATENATION"),
+    "conv_general_dilated": ("WINOGRAD", "CONV_2D"),
+}
+
 _INTEGERS: Final = {"w8a16": 3, "w8a8": 3, "w4a8": 3}
 """Kinds of ``--quantize`` that LiteRT has kernels for -> the version of the schema, which there is one of."""
 
@@ -87,6 +93,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
         },
         stores=HALF,
         quantizes={**_BLOCKS, "w4a8": 21},
+        caches=("float16", "int8"),
     ),
     "onnx": Dialect(
         name="onnx",
@@ -122,15 +129,12 @@ DIALECTS: Final[dict[str, Dialect]] = {
         summary="what LiteRT's XNNPACK delegate takes whole",
         opset=3,
         opsets=(3, 3),
-        composites={
-            **_TFLITE,
-            "lwmport.upsample_nearest": ("DOUBLED_WINOGRAD", "CONCATENATION"),
-            "conv_general_dilated": ("WINOGRAD", "CONV_2D"),
-        },
+        composites=_LITERT,
         static=True,
         stores=HALF,
         quantizes=_INTEGERS,
         rounding="tflite",
+        caches=("float16",),
     ),
     "tflite": Dialect(
         name="tflite",
@@ -143,6 +147,17 @@ DIALECTS: Final[dict[str, Dialect]] = {
         stores=HALF,
         quantizes=_INTEGERS,
         rounding="tflite",
+    ),
+    "int8": Dialect(
+        name="int8",
+        format="tflite",
+        summary="as litert, convolutions on int8 with ranges that calibration finds: --quantize w8a8",
+        opset=3,
+        opsets=(3, 3),
+        composites={**_LITERT, "lwmport.rounded": ("QUANTIZE",)},
+        static=True,
+        quantizes={"w8a8": 3},
+        rounding="static",
     ),
     "tf": Dialect(
         name="tf",

@@ -70,9 +70,15 @@ class Tokenizer:
         return count
 
     @property
+    def vocabulary(self) -> dict[str, int]:
+        """Each token and its number, those that were added included."""
+        found: dict[str, int] = self._texts.get_vocab(with_added_tokens=True)
+        return found
+
+    @property
     def longest(self) -> int:
         """Characters of the longest token."""
-        return max(map(len, self._texts.get_vocab(with_added_tokens=True)), default=1)
+        return max(map(len, self.vocabulary), default=1)
 
     def encode(self, text: str, *, begins: bool = True) -> list[int]:
         """Return the tokens of a text.

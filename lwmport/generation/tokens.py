@@ -8,7 +8,7 @@ import numpy as np
 
 from lwmport.errors import UsageError
 from lwmport.generation.choosing import Choosing, Draw, chosen, draw_by_seed
-from lwmport.generation.lookup import Lookup
+from lwmport.generation.guesses import Guesses, keys_of
 from lwmport.models.spec import GenerationMode
 from lwmport.types import Array
 
@@ -32,7 +32,7 @@ class Continues(Protocol):
 
 
 class TakesBack(Continues, Protocol):
-    """What lookup needs of a session besides."""
+    """What guesses need of a session besides."""
 
     @property
     def length(self) -> int:
@@ -76,8 +76,6 @@ class Wish:
         limit: ids from here on are never chosen; 0 for none.
         stop: a row that ends with one of these is finished; the rows end together when all are.
         chunk: tokens of the prompt to run at once, where the model leaves it open.
-        lookup: tokens that are guessed at most, from what was said before, and checked in one run; 0 for none. The
-            tokens are the same, but for logits that are so near that the order of a sum decides.
     """
 
     count: int
@@ -87,7 +85,6 @@ class Wish:
     limit: int = 0
     stop: frozenset[int] = frozenset()
     chunk: int | None = None
-    lookup: int = 0
 
 
 def check_room(session: Holds, prompt: int, count: int) -> None:
@@ -106,7 +103,7 @@ def check_room(session: Holds, prompt: int, count: int) -> None:
 
 
 def new_tokens(
-    session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None = None
+    session: Continues, prompt: Prompt, wish: Wish, draw: Draw | None = None, guesses: Guesses | None = None
 ) -> Generator[Array, None, None]:
     """Yield the new tokens of all rows, int64 [rows], one step after another.
 
@@ -118,10 +115,12 @@ def new_tokens(
         prompt: the tokens so far.
         wish: how many, and how they are chosen.
         draw: what draws; None for numbers by the seed of ``wish.choosing``.
+        guesses: what guesses tokens, which are checked several in one run; None for nothing. The tokens are the same,
+            but for logits that are so near that the order of a sum decides.
 
     Raises:
-        UsageError: guidance with an odd number of rows, an output that the model does not have, or lookup for what
-            checks no guesses.
+        UsageError: guidance with an odd number of rows, an output that the model does not have, or guesses for what
+            checks none.
     """
     if not wish.count:
         return
@@ -130,7 +129,7 @@ def new_tokens(
         raise UsageError(
             f"expected an even number of rows with guidance, the second half without a prompt, found {rows}"
         )
-    lookup = _lookup(session, prompt, wish) if wish.lookup else None
+    guesses = _begun(guesses, session, prompt, wish)
     draw = draw or draw_by_seed(wish.choosing.seed)
     ids, done = np.zeros(rows, np.int64), np.zeros(rows, bool)
     found, guess, step = _first(session, prompt, wish), ids[:0], 0
@@ -145,19 +144,17 @@ def new_tokens(
                 yield ids
                 if done.all() or step == wish.count:
                     return
-                if lookup is not None:
-                    lookup.add(int(ids[0]))
+                guesses.add(int(ids[0]))
                 if place < len(guess) and guess[place] != ids[0]:
                     break
         finally:
             _take_back(session, left)
-        if lookup is not None:
-            lookup.checked(len(guess) - left, len(guess))
-            guess = lookup.guess(wish.count - step - 1)
+            guesses.checked(len(guess) - left, len(guess))
+        guess = guesses.guess(wish.count - step - 1)
         found = _step(session, prompt, wish, np.concatenate([ids[:, None], guess[None].repeat(rows, axis=0)], axis=1))
 
 
-def check_looked_up(session: Any) -> None:
+def check_guessed(session: Any, name: str) -> None:
     """Return if the model of a session checks guesses: several tokens in one run.
 
     Raises:
@@ -165,22 +162,32 @@ def check_looked_up(session: Any) -> None:
     """
     if session.at_once is not None:
         raise UsageError(
-            "expected a model that takes any number of tokens at once for lookup, found one that takes "
-            f"{session.at_once}; leave lookup out"
+            f"expected a model that takes any number of tokens at once for {name}, found one that takes "
+            f"{session.at_once}; leave {name} out"
         )
 
 
-def _lookup(session: Any, prompt: Prompt, wish: Wish) -> Lookup:
-    """Return what guesses tokens.
+def _begun(guesses: Guesses | None, session: Any, prompt: Prompt, wish: Wish) -> Guesses:
+    """Return what guesses tokens, which knows the prompt.
 
     Raises:
         UsageError: there are several rows, or the model checks no guesses.
     """
+    if guesses is None:
+        return Guesses()
     if len(prompt.ids) > 1:
-        raise UsageError(f"expected one row for lookup, found {len(prompt.ids)}; leave lookup out")
-    check_looked_up(session)
-    codes = None if prompt.codes is None else prompt.codes[0]
-    return Lookup(prompt.ids[0], codes, kind=wish.mode.codes, most=wish.lookup)
+        raise UsageError(f"expected one row for {guesses.name}, found {len(prompt.ids)}; leave {guesses.name} out")
+    check_guessed(session, guesses.name)
+    codes, mask = (None if array is None else array[0] for array in (prompt.codes, prompt.mask))
+    by_seed = draw_by_seed(wish.choosing.seed)
+    guesses.begin(
+        keys_of(prompt.ids[0], codes, mask),
+        held=session.length if prompt.goes_on else 0,
+        kind=wish.mode.codes,
+        choose=lambda found, step: _next(found, step, wish, by_seed),
+        chunk=wish.chunk,
+    )
+    return guesses
 
 
 def _first(session: Continues, prompt: Prompt, wish: Wish) -> dict[str, Array]:

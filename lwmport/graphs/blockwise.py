@@ -3,12 +3,15 @@
 from typing import Any, Final
 
 import jax
+import jax.numpy as jnp
 from jax.extend import core
 
 from lwmport.graphs.atoms import composite_attributes, composite_name
 from lwmport.models.attention.blocks import AttentionPlan
-from lwmport.models.attention.causal import causal_attention
-from lwmport.models.composites.language import CAUSAL_ATTENTION
+from lwmport.models.composites.language import CAUSAL_ATTENTION, attended
+
+OPERANDS: Final = 6
+"""Queries, keys, values, past keys, past values, mask."""
 
 CHUNK: Final = 1024
 """Keys in a block, as in LWM."""
@@ -21,7 +24,19 @@ def asks_for_one_operator(equation: Any) -> bool:
 
 def attention_operands(equation: Any) -> list[Any]:
     """Return queries, keys, values, past keys, past values and mask of an attention, without what it closes over."""
-    return list(equation.invars[-6:])
+    return list(equation.invars[-OPERANDS:])
+
+
+def scale_operands(equation: Any) -> list[Any]:
+    """Return the scales of past keys and past values of an attention, where these are codes; else none."""
+    coded = attention_operands(equation)[3].aval.dtype == jnp.int8
+    return list(equation.invars[-OPERANDS - 2 : -OPERANDS]) if coded else []
+
+
+def is_narrow(equation: Any) -> bool:
+    """Return whether the cache of an attention has another dtype than what is computed."""
+    query, _, _, past, *_ = attention_operands(equation)
+    return bool(query.aval.dtype != past.aval.dtype)
 
 
 def in_blocks(equation: Any) -> core.ClosedJaxpr:
@@ -36,11 +51,9 @@ def in_blocks(equation: Any) -> core.ClosedJaxpr:
     plan = AttentionPlan(form="loop", query_chunk=CHUNK if isinstance(queries, int) else 0, key_chunk=CHUNK)
 
     def looped(*operands: Any) -> Any:
-        query, key, value, past_key, past_value, mask = operands[-6:]  # constants of the decomposition come first
-        keys = jax.lax.concatenate([past_key, key], 2)
-        values = jax.lax.concatenate([past_value, value], 2)
-        return causal_attention(query, keys, values, mask, plan), keys, values
+        return attended(operands[first:], plan)  # constants of the decomposition come first
 
+    first = len(equation.invars) - len(scale_operands(equation)) - OPERANDS
     avals = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in equation.invars]
     found: core.ClosedJaxpr = jax.make_jaxpr(looped)(*avals)
     return found

@@ -1,8 +1,8 @@
-"""What every configuration of a model can do, and a base for one whose fields are its JSON values."""
+"""What every configuration of a model can do, and bases for one that checks its values or whose fields are JSON."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from lwmport.errors import ConfigError
 from lwmport.registry import nearest
@@ -20,7 +20,18 @@ class Config(Protocol):
         """Return the configuration of a JSON object."""
 
 
-class PlainConfig:
+class Checked:
+    """The base of a frozen dataclass that refuses values. ``title`` is what messages call the model."""
+
+    title: ClassVar[str]
+
+    def _expect(self, name: str, what: str, test: Callable[[Any], Any]) -> None:
+        value = getattr(self, name)
+        if not test(value):
+            raise ConfigError(f"expected {what} as {name} in the {self.title} configuration, found {value!r}")
+
+
+class PlainConfig(Checked):
     """The base of a frozen dataclass with fields of numbers, texts, truths and tuples of these."""
 
     def to_json(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lwmport.models.specs import FAMILIES, owner_of
 from lwmport.models.storage import check_stored
 from lwmport.registry import Aliases, check_known, load, meant
 from lwmport.small_files import read_small
-from lwmport.types import Component, Rounded, WeightSpec
+from lwmport.types import Array, Component, Rounded, WeightSpec
 
 USUAL: Final = "lwm"
 """What stands for the usual configuration where none is named; each family has its own for it (`FamilySpec.usual`)."""
@@ -142,6 +142,19 @@ def rounding(family: Family, found: Mapping[str, Mapping[str, Rounded]]) -> Fami
     return replace(family, components=components, references=references)
 
 
+def caching(family: Family, scales: Mapping[str, Mapping[str, Array]]) -> Family:
+    """Return a family with the scales of caches of codes that are found for its components, by name and input."""
+    if not any(scales.values()):
+        return family
+    from lwmport.models.narrow_cache import with_coded_cache
+
+    components, references = (
+        tuple(with_coded_cache(one, scales.get(one.name, {})) for one in several)
+        for several in (family.components, family.references)
+    )
+    return replace(family, components=components, references=references)
+
+
 def resolve(
     name: str,
     config: str | Mapping[str, Any] = USUAL,
@@ -161,6 +174,7 @@ def resolve(
         ConfigError: an unreadable file, values that no model can have or that the checkpoint contradicts.
     """
     from lwmport.models.byte_pictures import with_byte_pictures
+    from lwmport.models.narrow_cache import check_cache, in_cache
     from lwmport.models.precision import in_precision
 
     spec = family_with(name)
@@ -171,6 +185,8 @@ def resolve(
         options = replace(options, layout="")
     references = tuple(_made_all(spec, parts, chosen, options))
     check_stored(references, options)
+    check_cache(references, options.cache)
+    references = tuple(in_cache(one, options.cache) for one in references)
     components = tuple(in_precision(one, options.precision, options.keep_float32) for one in references)
     if options.with_preprocessing:
         components, references = (

@@ -53,6 +53,7 @@ class Options:
         sequence: tokens in one run; None for any number, or for `lwmport.models.llama.factories.PREFILL` where static.
         max_length: tokens in a static KV cache; None for the configuration's longest sequence.
         input_form: what goes into a language model, ``tokens`` or `EMBEDDED`.
+        cache: the dtype of a KV cache where ``precision`` is float32, one of `lwmport.types.CACHED` or float32.
         layout: axes of the pictures that go in, ``nchw`` or ``nhwc``; empty for those that the dialect wants.
         with_preprocessing: whether pictures come as bytes, which the model scales itself.
         static: no dynamic sizes: a language model becomes a prefill and a decode with a cache of fixed length.
@@ -83,6 +84,7 @@ class Options:
     sequence: int | None = None
     max_length: int | None = None
     input_form: str = field(default="tokens", metadata=ADDED)
+    cache: str = field(default="float32", metadata=ADDED)
     layout: str = field(default="", metadata=ADDED)
     with_preprocessing: bool = field(default=False, metadata=ADDED)
     static: bool = False
@@ -179,6 +181,8 @@ def _check_storage(options: Options) -> None:
                 f"expected kinds in --recipe that round what is multiplied as --quantize {options.quantize} does, "
                 f"found {kind}"
             )
+    if options.cache != "float32":
+        _check_computed("cache", options.cache, "float32", options.precision)
     if options.store:
         _check_computed("store", options.store, SCHEMES[options.store].computed, options.precision)
     check_known("table of schemes", options.rounding, ROUNDINGS)
@@ -200,9 +204,10 @@ def _neighbours(options: Options) -> dict[str, str]:
 def _check_computed(key: str, value: str, computed: str, precision: str) -> None:
     """Return if the precision is the one that a scheme of storage computes in."""
     if precision != computed:
+        what = "the cache is" if key == "cache" else "weights are"
         raise UnusedOptionError(
             f"expected --precision {computed} with --{key} {value}, found --precision {precision}, "
-            f"which already says what weights are stored as; leave --{key} out",
+            f"which already says what {what} stored as; leave --{key} out",
             key,
         )
 

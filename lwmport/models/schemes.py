@@ -42,12 +42,33 @@ TFLITE: Final[dict[str, Scheme]] = {
 LiteRT has no kernel for the missing one: its DEQUANTIZE does not know blocks.
 """
 
+RANGES: Final = "static"
+"""The table of schemes by which convolutions of TFLite round to numbers that calibration finds."""
+
+STATIC: Final[dict[str, Scheme]] = {"w8a8": replace(TFLITE["w8a8"], ranged=True)}
+"""The same where TFLite's convolutions round to numbers that are in the file; nothing else is rounded."""
+
 PAIRS: Final[dict[str, Scheme]] = {"w8a8": replace(INTEGERS["w8a8"], dtype="float32")}
 """The same for compilers that make the codes themselves, of values behind which QuantizeLinear says how; what comes out
 of a product of these stays as it is."""
 
-ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {"": INTEGERS, "tflite": TFLITE, "pairs": PAIRS}
+DEPLOYED: Final[dict[str, Scheme]] = {"w8a8": INTEGERS["w8a8"]}
+"""The same for operators that make the codes of what goes into a convolution, and numbers of its int32 sums."""
+
+ROUNDINGS: Final[Mapping[str, Mapping[str, Scheme]]] = {
+    "": INTEGERS,
+    "tflite": TFLITE,
+    RANGES: STATIC,
+    "pairs": PAIRS,
+    "deployed": DEPLOYED,
+}
 """Table of schemes, as a dialect names it -> what ``--quantize`` may name in it."""
+
+SUMS: Final = ("pairs", "deployed")
+"""Tables by which what comes out of a convolution of integers is not rounded."""
+
+WHOLE_BIASES: Final = ("deployed",)
+"""Those of them by which its bias is of integers all the same: it is added to the sums of codes."""
 
 BLOCKS: Final[dict[str, Scheme]] = {
     name: Scheme(name=name, bits=bits, dtype="uint8", least=0)
@@ -83,14 +104,21 @@ class Limit:
     said: str
 
 
+_EVEN: Final = (
+    Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),
+    Limit(key="method", values=("", "rtn", "mse"), said="--method out of rtn, mse"),
+    Limit(key="recipe", values=((),), said="no --recipe"),
+)
+"""What kernels of TFLite take."""
+
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
     "": (),
     "pairs": (),
+    RANGES: _EVEN,
+    "deployed": (),
     "tflite": (
         Limit(key="group_size", values=(None, 32, 64, 128, 256), said="--group-size out of 32, 64, 128, 256"),
-        Limit(key="symmetric", values=(True,), said="--symmetric weights, without zero points,"),
-        Limit(key="method", values=("", "rtn", "mse"), said="--method out of rtn, mse"),
-        Limit(key="recipe", values=((),), said="no --recipe"),
+        *_EVEN,
     ),
 }
 """Table of schemes -> the options that may be less in it than elsewhere."""
@@ -117,6 +145,11 @@ def kept(texts: Sequence[str]) -> tuple[Kept, ...]:
             raise UsageError(f"expected --keep PATTERN={' or PATTERN='.join(KEPT)}, found {text!r}")
         found.append(Kept(pattern=pattern, dtype=dtype))
     return tuple(found)
+
+
+def uncalibrated(scheme: Scheme) -> Scheme:
+    """Return a scheme that needs no run of the model: another method where its own does."""
+    return replace(scheme, method=UNCALIBRATED) if scheme.method in CALIBRATED else scheme
 
 
 def check_neighbours(quantize: str, said: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Final
 
 from lwmport.entry_points import OpenRegistry
-from lwmport.errors import UsageError
+from lwmport.errors import ArtifactError, UsageError
 from lwmport.models.options import Options
 from lwmport.models.spec import FamilySpec
 from lwmport.registry import check_known
@@ -22,6 +22,18 @@ NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*")
 def spec_of(family: str) -> FamilySpec | None:
     """Return the record of a family by its name, or by a name that its models have in manifests; None if unknown."""
     return next((spec for spec in FAMILIES.values() if family in {spec.name, *spec.aliases}), None)
+
+
+def family_of(name: str) -> FamilySpec:
+    """Return the record of a family that a manifest names.
+
+    Raises:
+        ArtifactError: it is not known here.
+    """
+    family = spec_of(name)
+    if family is None:
+        raise ArtifactError(f"expected a family that is known here, found {name!r}")
+    return family
 
 
 def tolerances_of(family: str) -> Tolerances:

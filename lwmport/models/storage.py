@@ -11,8 +11,8 @@ from lwmport.models.options import Options
 from lwmport.models.packed_schemes import check_packed, is_ranged, matrices, packed_scheme, packed_schemes
 from lwmport.models.recipe import ruled
 from lwmport.models.recipe import rules as recipe_rules
-from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, UNCALIBRATED, kept
-from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
+from lwmport.models.schemes import BLOCKS, CALIBRATED, ROUNDINGS, SCHEMES, WHOLE_BIASES, kept, uncalibrated
+from lwmport.types import CACHED, ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Scheme, WeightSpec
 
 MATRIX: Final = "kernel"
 TABLE: Final = "embedding"
@@ -65,24 +65,30 @@ def schemes_of(component: Component, options: Options) -> dict[str, Scheme]:
             own = SCHEMES.get(rule.dtype)
         if own is not None and own.takes(name, spec):
             found[name] = own
-    biases = rounded_biases(component)
+    biases = rounded_biases(component, options)
     return found | {name: replace(found[kernel], bits=32, dtype="int32", least=0) for name, kernel in biases.items()}
 
 
-def rounded_biases(component: Component) -> dict[str, str]:
+def rounded_biases(component: Component, options: Options) -> dict[str, str]:
     """Return the biases of convolutions of integers that are stored in whole steps -> the kernel beside each.
 
-    Where what comes out is not rounded, a bias is added to numbers, and stays as it is.
+    Where what comes out is not rounded, a bias is added to numbers, and stays as it is, unless its reader adds codes.
     """
-    kernels = (kernel for kernel, own in component.rounded.items() if own.outputs is not None)
+    whole = options.rounding in WHOLE_BIASES
+    kernels = (kernel for kernel, own in component.rounded.items() if whole or own.outputs is not None)
     found = {f"{kernel.rpartition('/')[0]}/bias": kernel for kernel in kernels}
     return {name: kernel for name, kernel in found.items() if name in component.weights}
 
 
 def rounding_kernels(component: Component, options: Options) -> tuple[str, ...]:
     """Return the kernels whose convolutions are to be of integers: what is multiplied is rounded too."""
-    schemes = {name: own for name, own in schemes_of(component, options).items() if own.activations and not own.even}
+    schemes = {name: own for name, own in schemes_of(component, options).items() if _has_ranges(own)}
     return tuple(name for name in schemes if len(component.weights[name].shape) == 4)
+
+
+def _has_ranges(scheme: Scheme) -> bool:
+    """Return whether convolutions by a scheme round to numbers that calibration finds."""
+    return bool(scheme.activations) and (scheme.ranged or not scheme.even)
 
 
 def rounding_products(component: Component, options: Options) -> tuple[str, ...]:
@@ -98,16 +104,18 @@ def _fitted(scheme: Scheme, name: str, spec: WeightSpec, rounds: tuple[str, ...]
     readers of rows take no other, and TFLite's products neither. A kernel of a convolution has one scale for each
     output, and stays as it is where a scale of so many values is too coarse: below 8 bits. Where what it is multiplied
     with is to be rounded, it also stays if it is none of ``rounds``, those that the component lets be, unless every
-    convolution of the format does that, as TFLite's do.
+    convolution of the format does that by itself, as TFLite's do unless they are told ranges: then nothing else rounds.
     """
     what, rank = name.rpartition("/")[2], len(spec.shape)
+    if scheme.ranged and rank != 4:
+        return None
     if what == MATRIX and rank == 2:
         return scheme if not scheme.turned or _is_whole(scheme, spec.shape[0]) else None
-    if scheme.method in CALIBRATED:  # what follows is no matrix of a product
-        scheme = replace(scheme, method=UNCALIBRATED)
+    scheme = uncalibrated(scheme)  # what follows is no matrix of a product
     if what == TABLE and rank == 2:
         return replace(scheme, channel=0) if _is_whole(scheme, spec.shape[1]) else None
-    rounded = scheme.turned or not scheme.activations or any(fnmatchcase(name, pattern) for pattern in rounds)
+    by_itself = not scheme.activations or (scheme.turned and not scheme.ranged)
+    rounded = by_itself or any(fnmatchcase(name, pattern) for pattern in rounds)
     if what == MATRIX and rank == 4 and scheme.bits >= 8 and rounded:
         dtype = scheme.dtype if scheme.dtype == scheme.computed else "int8"
         return replace(scheme, dtype=dtype, group=0, symmetric=True)
@@ -136,8 +144,8 @@ def judged_in(options: Options) -> str:
     """Return the precision whose tolerances count: that of the options, or of what products are rounded to."""
     scheme = scheme_of(options)
     if scheme is None or not scheme.activations or is_ranged(options):  # readers of such folders run on devices alone
-        return options.precision
-    return ROUNDED_BY_TENSOR if scheme.even else ROUNDED_PRODUCTS
+        return CACHED.get(options.cache, options.precision)
+    return ROUNDED_BY_TENSOR if scheme.even and not scheme.ranged else ROUNDED_PRODUCTS
 
 
 def written_bytes(component: Component, options: Options) -> int:
@@ -164,6 +172,12 @@ def check_stored(components: Sequence[Component], options: Options) -> None:
     else:
         plain = replace(options, keep=(), recipe=())
         taken = {name: own for component in components for name, own in schemes_of(component, plain).items()}
+    if not taken and scheme.ranged:
+        raise UnusedOptionError(
+            f"expected convolutions that may round to numbers in the file for --quantize {scheme.name}, found none in "
+            f"{names}; take the dialect litert, which finds these numbers for each row while it runs",
+            "dialect",
+        )
     if not taken:
         raise UnusedOptionError(
             f"expected matrices, kernels or tables for --{key} {scheme.name}, found none among the weights of {names}; "

@@ -21,10 +21,9 @@ def missed(told: Mapping[str, Any]) -> tuple[Fault, ...]:
     if kl is not None and not measured <= kl:
         reason = f"expected a KL divergence of at most {kl} nats (--budget-kl), measured {measured:.6g}"
     elif gb is not None and not written <= gb * GB:
-        beside = max(written - told["bytes"]["forecast"], 0) / GB
+        forecast = told["bytes"]["forecast"] / GB
         reason = (
-            f"expected files of at most {gb} GB (--budget-gb), found {written / GB:.6g} GB: graphs, positions and zero "
-            f"points take {beside:.6g} GB beside the tensors; name as much less"
+            f"expected files of at most {gb} GB (--budget-gb), found {written / GB:.6g} GB, forecast {forecast:.6g} GB"
         )
     else:
         return ()

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lwmport.models.spec import FamilySpec
-from lwmport.runtime.given_inputs import GivenInputs, Wanted
+from lwmport.runtime.given.wanted import Wanted
+from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.types import Array, TensorSpec
 from lwmport.validators.drawn import SIDE, as_picture
 

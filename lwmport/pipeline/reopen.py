@@ -12,8 +12,9 @@ from lwmport.checkpoints.model_weights import ModelWeights, advised, component_w
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.errors import ArtifactError, CheckpointError
 from lwmport.manifest import ComponentEntry, Manifest
-from lwmport.models.families import Family, resolve, rounding
+from lwmport.models.families import Family, caching, resolve, rounding
 from lwmport.models.options import Options
+from lwmport.pipeline.cache_record import unpacked
 from lwmport.types import Component, Weights
 from lwmport.wording import few
 
@@ -42,6 +43,7 @@ class Converted:
         made = self.manifest
         family = resolve(made.component, made.config, Options.from_json(made.options))
         family = rounding(family, {part.name: part.rounded for part in made.components})
+        family = caching(family, {part.name: unpacked(part) for part in made.components})
         if self.checkpoint is None or not has_feeders(family):
             return family
         base, _ = base_and_adapter(self.checkpoint, self.adapter)

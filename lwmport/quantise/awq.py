@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from lwmport.quantise.factor_bounds import Bounds
 from lwmport.types import Array, Fold
 
 POWERS: Final = tuple(step / 10 for step in range(10))
@@ -23,7 +24,10 @@ OUTPUTS: Final = 256
 """Outputs of a matrix that the power is chosen by: it is one for all of them, and some tell it."""
 
 LARGEST: Final = 1000.0
-"""No factor is larger, or smaller than one by this: the scales of what makes a channel are divided by it."""
+"""No factor is larger, or smaller than one by this, however much their scales would bear (`Bounds`)."""
+
+FREE: Final = Bounds(np.zeros(1), np.full(1, np.inf))
+"""The bounds of factors where scales bear any."""
 
 Nearest: TypeAlias = Callable[[Array], Array]
 """Returns what a matrix [inputs, outputs] becomes when it is rounded."""
@@ -43,7 +47,9 @@ def met(rows: Array) -> Met:
     return Met(np.abs(rows).mean(axis=0), np.square(rows).mean(axis=0), np.ascontiguousarray(sample))
 
 
-def best_factors(weights: Sequence[Array], nearest: Sequence[Nearest], inputs: Met, fold: Fold) -> Array:
+def best_factors(
+    weights: Sequence[Array], nearest: Sequence[Nearest], inputs: Met, fold: Fold, bounds: Bounds = FREE
+) -> Array:
     """Return the factors of channels, float32 [channels], that the matrices behind them lose least with.
 
     Args:
@@ -51,12 +57,13 @@ def best_factors(weights: Sequence[Array], nearest: Sequence[Nearest], inputs: M
         nearest: how each of them is rounded.
         inputs: what all of them are multiplied with.
         fold: how channels become inputs.
+        bounds: between which each of them lies.
     """
     some = [weight[:, :: -(-weight.shape[1] // OUTPUTS)] for weight in weights]
     sizes: Array = inputs.magnitudes.reshape(fold.blocks, fold.times, -1).mean(axis=1).reshape(-1)
     best, least = np.ones_like(sizes), np.inf
     for power in POWERS:
-        factors = _powers(sizes, power)
+        factors = np.clip(_powers(sizes, power), *bounds).astype(np.float32)
         wide = widened(factors, fold)[:, None]
         lost = sum(
             product_error(inputs.sample, weight, make(weight * wide) / wide)

@@ -8,6 +8,7 @@ from lwmport import digest, plain
 from lwmport.choices import Choice
 from lwmport.types import ADDED, Preflight, Signature, Status, Validation
 from lwmport.validators.accuracy import Accuracy, LayerLoss
+from lwmport.validators.integers import Integers
 from lwmport.validators.ranges import Ranges
 from lwmport.verdicts import Fault, combined
 
@@ -95,7 +96,8 @@ class ComponentReport:
     what is wrong with its files besides its numbers. ``where`` it was run, and whether that is the device that it is
     meant for. ``prepared`` says in words how a picture becomes each input that is one. ``accuracy`` is what its
     pictures and codes lose beside float32, where it is not float32 itself, and ``layers`` what each of its taps does,
-    where it has some. ``ranges`` is whether a narrow dtype holds the values inside the model, where that was looked at.
+    where it has some. ``ranges`` is whether a narrow dtype holds the values inside the model, where that was looked at,
+    ``integers`` whether its integers hold what is computed with them.
     """
 
     validation: Validation
@@ -114,6 +116,7 @@ class ComponentReport:
     accuracy: tuple[Accuracy, ...] = field(default=(), metadata=ADDED)
     layers: tuple[LayerLoss, ...] = field(default=(), metadata=ADDED)
     ranges: Ranges | None = field(default=None, metadata=ADDED)
+    integers: Integers | None = field(default=None, metadata=ADDED)
 
     @property
     def title(self) -> str:

@@ -79,6 +79,14 @@ _OURS: Final = {
             aliases=("ov",),
         ),
         RunnerSpec(
+            name="ascend-pairs",
+            title="ONNX Runtime on the CPU, AscendQuant and AscendDequant as the pairs that they stand for",
+            suffixes=(".onnx",),
+            opener="lwmport.runtime.runners.ascend_pairs:open_model",
+            needs=(module("onnxruntime", fix="run: pip install onnxruntime"),),
+            priority=0,
+        ),
+        RunnerSpec(
             name="emulate:float16",
             title="an emulation of float16, sums in float32 on the CPU (a forecast, not a device's result)",
             suffixes=(".onnx",),

@@ -11,7 +11,7 @@ import numpy as np
 
 from lwmport.errors import UsageError
 from lwmport.registry import check_known
-from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Kind, TensorSpec, Tolerance, Tolerances, dtype_of
+from lwmport.types import CACHED, ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Kind, TensorSpec, Tolerance, Tolerances, dtype_of
 
 EXACT: Final = Tolerance(
     atol=0.0, rtol=0.0, why="An integer names something (a code, a token): the next integer is a different thing."
@@ -57,7 +57,86 @@ _ROUNDED: Final = Tolerance(
 ROUNDED: Final[Mapping[str, Tolerance]] = MappingProxyType({ROUNDED_PRODUCTS: _ROUNDED, ROUNDED_BY_TENSOR: _ROUNDED})
 """The same for products of rounded numbers, which are no precision that a model can be asked for in."""
 
-ALL: Final[Mapping[str, Tolerance]] = MappingProxyType({**DEFAULTS, **ROUNDED})
+CACHES: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        CACHED["float16"]: Tolerance(
+            atol=4e-3,
+            rtol=4e-3,
+            why="Both sides round the cache to float16 (2^-11), but not the same values up: behind 16 layers the low "
+            "bits of two right programs are unlike, 71 dB and 2.0e-3 at the worst. Twice as much is for 80.",
+            min_sqnr_db=62.0,
+        ),
+        CACHED["int8"]: Tolerance(
+            atol=5e-2,
+            rtol=5e-2,
+            why="Both sides round the cache to 256 numbers, but not the same values up: of logits 1.2e-2 at the worst "
+            "were measured behind 10 layers. Four times as much is for 80.",
+            min_sqnr_db=34.0,
+        ),
+    }
+)
+"""The same for models that compute in float32 and round their cache."""
+
+EARLY: Final = {name: f"{name}, early" for name in CACHES}
+LONE: Final = {name: f"{name}, one token" for name in CACHES}
+"""The precision of such a model -> that of what has not drifted yet (`lwmport.pipeline.validate.rounded_cache`)."""
+
+_FEW: Final = "Few values lie next to a tie of 256 numbers and are a step from the other side's."
+
+_TIGHT: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        EARLY[CACHED["float16"]]: Tolerance(
+            atol=1e-3,
+            rtol=1e-3,
+            why="Few values lie next to a tie of float16 and are a step (2^-10) from the other side's: 86 dB were "
+            "measured in the second of 16 layers. Without the rounding of new tokens 71 dB are left.",
+            min_sqnr_db=76.0,
+        ),
+        LONE[CACHED["float16"]]: Tolerance(
+            atol=2e-3,
+            rtol=2e-3,
+            why="One value next to a tie is a large part of one token in a small model: 79 dB of logits were measured.",
+            min_sqnr_db=66.0,
+        ),
+        EARLY[CACHED["int8"]]: Tolerance(atol=2e-2, rtol=2e-2, why=_FEW, min_sqnr_db=46.0),
+        LONE[CACHED["int8"]]: Tolerance(
+            atol=2e-2, rtol=2e-2, why=f"{_FEW} Scales that are wrong by 2 % leave 31 dB of logits.", min_sqnr_db=46.0
+        ),
+    }
+)
+
+_STEP: Final = Tolerance(
+    atol=1.0,
+    rtol=0.0,
+    why="A code stands for a number: next to a tie the next code is as good. 57 dB were measured in the second of 10 "
+    "layers; scales that are wrong by 2 % leave 34.",
+    min_sqnr_db=46.0,
+)
+
+CODES: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {
+        CACHED["int8"]: Tolerance(
+            atol=4.0,
+            rtol=0.0,
+            why="Codes of two right programs drift apart: by 1, and to 47 dB, behind 10 layers. Four times is for 80.",
+            min_sqnr_db=34.0,
+        ),
+        **dict.fromkeys(
+            ROUNDED,
+            Tolerance(
+                atol=64.0, rtol=0.0, why="The values move as far as the products that are rounded.", min_sqnr_db=20.0
+            ),
+        ),
+        EARLY[CACHED["int8"]]: _STEP,
+        LONE[CACHED["int8"]]: _STEP,
+    }
+)
+"""How far codes of a cache may be from the reference's, by precision."""
+
+_EVERY: Final = {**DEFAULTS, **CACHES, **_TIGHT, **ROUNDED}
+ALL: Final[Mapping[str, Tolerance]] = MappingProxyType(
+    {name: _EVERY[name] for name in ("float64", "float32", *_TIGHT, *CACHES, "float16", "bfloat16", *ROUNDED)}
+)
 """Every precision, finest first."""
 
 
@@ -78,6 +157,8 @@ def tolerance_for(rows: Tolerances, spec: TensorSpec, precision: str = "float32"
         UsageError: no such precision.
     """
     if is_exact(spec):
+        if precision in CODES and spec.dtype == "int8":
+            return CODES[precision]
         return rows.outputs.get((spec.name, precision), EXACT)
     check_known("precision", precision, ALL)
     usual = rows.usual.get(precision, ALL[precision])

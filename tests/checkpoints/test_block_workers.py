@@ -10,6 +10,7 @@ from lwmport.checkpoints import block_workers as subject
 from lwmport.checkpoints.ggml_blocks import GgmlBlocks
 from lwmport.checkpoints.lazy.tensors import Lazy
 from lwmport.errors import CheckpointError
+from lwmport.quantise.ggml.blocks import AT_ONCE
 from lwmport.types import Array, WeightSpec
 
 
@@ -38,8 +39,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_bytes_are_the_same_and_no_process_stays(started: list[Any]) -> None:
-    values = np.random.default_rng(0).standard_normal((5, 512)).astype(np.float32)
-    tensors = [GgmlBlocks(Rows(values), kind, "w") for kind in ("Q4_K", "Q6_K", "Q8_0")]
+    values = np.random.default_rng(0).standard_normal((AT_ONCE // 2 + 1, 512)).astype(np.float32)
+    rows = {"Q4_K": len(values), "Q6_K": 5, "Q8_0": 5}
+    tensors = [GgmlBlocks(Rows(values[:count]), kind, "w") for kind, count in rows.items()]
     expected = [np.concatenate(list(tensor.pieces())) for tensor in tensors]
     assert not started
     with subject.block_workers():

@@ -71,5 +71,6 @@ def test_the_terminal_says_the_same_once() -> None:
     lines = CliRunner().invoke(cli, ["list"]).output.splitlines()
     assert "  llama, vision-llama" in lines
     line = lines[lines.index("  llama, vision-llama") + 1]
-    assert "onnx: ort, onnx, openvino, tf2onnx, cpu, ascend, ascend-npu, aipu, migraphx (as prefill + decode)" in line
+    dialects = "ort, onnx, openvino, tf2onnx, cpu, ascend, ascend-npu, ascend-deploy, aipu, migraphx"
+    assert f"onnx: {dialects} (as prefill + decode)" in line
     assert lines.count("  vqgan, vqgan-decoder, vqgan-encoder") == 1

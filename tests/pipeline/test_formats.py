@@ -15,9 +15,12 @@ from lwmport.converters.dialects import DIALECTS, dialect_for
 from lwmport.errors import LoweringError, MissingExtraError, PortError
 from lwmport.graphs.trace import trace
 from lwmport.models.families import resolve
+from lwmport.models.schemes import RANGES
 from lwmport.types import Component, Signature, Status, TensorSpec
 
-LOWERED = [dialect for dialect in DIALECTS.values() if dialect.lowered]
+LOWERED = [dialect for dialect in DIALECTS.values() if dialect.lowered and dialect.rounding != RANGES]
+"""All but those of whole folders and of quantised models alone, which have tests of their own."""
+
 pytestmark = pytest.mark.parametrize("dialect", LOWERED, ids=lambda dialect: dialect.name)
 HALVES = ("vqgan-encoder", "vqgan-decoder")
 

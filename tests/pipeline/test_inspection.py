@@ -6,6 +6,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -17,7 +18,10 @@ from safetensors.numpy import save_file
 import lwmport
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
-from lwmport.pipeline.inspection import Inspection, inspect
+from lwmport.pipeline.inspection import inspect
+
+if TYPE_CHECKING:
+    from lwmport.pipeline.inspected.record import Inspection
 
 
 @pytest.fixture(scope="module")

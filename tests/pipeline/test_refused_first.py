@@ -30,7 +30,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("work was begun")
 
-    for name in ("pipeline.convert.run.lower", "pipeline.validate.run.gather", "pipeline.bundle.run.take",
+    for name in ("pipeline.convert.run.lower", "pipeline.validate.model_file.gather", "pipeline.bundle.run.take",
                  "manifest.changed_files", "pipeline.check.mend", "pipeline.compile.run.made_samples"):  # fmt: skip
         monkeypatch.setattr(f"lwmport.{name}", never)
 

@@ -21,7 +21,8 @@ from lwmport.pipeline.check import CheckRequest, fix_artifact
 from lwmport.pipeline.checkpoint import convert as checkpoints
 from lwmport.pipeline.checkpoint.make import Recipe, make
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "os.link", "os.symlink")
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from lwmport.errors import UsageError
-from lwmport.runtime import given_inputs
-from lwmport.runtime.given_inputs import GivenInputs, Wanted
+from lwmport.runtime.given.wanted import Wanted
+from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.types import Array, Kind, Normalisation, Preprocessing, TensorSpec
 
 X = TensorSpec(name="x", shape=(1, 4), dtype="float32")
@@ -153,7 +153,7 @@ def test_a_file_that_is_no_npz_is_one_line(content: bytes, tmp_path: Path) -> No
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "in.npz"
     np.savez_compressed(path, x=np.zeros(1 << 20))
-    monkeypatch.setattr(given_inputs, "MOST", 1 << 20)
+    monkeypatch.setattr("lwmport.runtime.given.arrays.MOST", 1 << 20)
     with pytest.raises(UsageError, match=r"of 1,048,576 bytes in all, found 1 of 8,388,736"):
         GivenInputs(path)
 
@@ -240,7 +240,7 @@ def test_a_folder_and_its_pictures_are_refused_in_one_line(tmp_path: Path, monke
     folder = pictures(tmp_path, 1)
     with pytest.raises(UsageError, match=r"expected a .npz or a .jsonl with x, found a folder of pictures"):
         taken(folder, X)
-    monkeypatch.setattr(given_inputs, "MOST_PIXELS", 100)
+    monkeypatch.setattr("lwmport.runtime.given.pictures.MOST_PIXELS", 100)
     with pytest.raises(UsageError, match="expected at most 100 pixels in"):
         taken(folder, PICTURE)
     (folder / "0.jpg").write_bytes(b"\xff\xd8 no picture")

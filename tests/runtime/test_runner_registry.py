@@ -13,7 +13,8 @@ from lwmport.errors import PortError, RunnerError, UsageError
 from lwmport.models.llama.test_inputs import language_inputs
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.reopen import reopen
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 from lwmport.processors import processors
 from lwmport.runtime.registry import RUNNERS, check_takes, open_runner, runner_for, takers
 from lwmport.runtime.runners.openvino import write_ir

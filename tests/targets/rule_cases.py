@@ -524,6 +524,7 @@ CASES: dict[str, Case] = {
     "A37": Case(pair(scales=4), RELU),
     "A38": Case(pair("MatMul", scales=4), pair("MatMul")),
     "A39": Case(ascend_quant(scale=2), ascend_quant()),
+    "A40": Case(ascend_quant(offset=0.5), ascend_quant(offset=-128.0)),
     "A34": Case(rms_norm(), RELU, {"chip": "Ascend310B1"}),
     "A35": Case(rms_norm(epsilon=1e-5), rms_norm(epsilon=1e-6)),
     "Z01": Case(one("Relu", inputs=[value("x", ["n", 4])]), RELU),

@@ -86,5 +86,5 @@ def test_what_is_written_is_right_and_passes_its_own_rules(name: str, opset: int
 def test_every_dialect_is_of_one_target() -> None:
     assert {name: target_of(name) for name in ALL_DIALECTS} == {name: name.partition("-")[0] for name in ALL_DIALECTS}
     assert target_of("ort") is None
-    assert TARGETS["ascend"].dialects_of("onnx") == ("ascend", "ascend-npu")
+    assert TARGETS["ascend"].dialects_of("onnx") == ("ascend", "ascend-npu", "ascend-deploy")
     assert TARGETS["ascend"].dialects_of("tflite") == ()

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "targets/registry.py": "the table itself",
     "graphs/evaluate.py": "a platform of JAX",
     "models/jax_cpu.py": "a platform of JAX",
+    "checkpoints/block_workers.py": "a platform of JAX",
     "runtime/": "names of runners, and devices of JAX and PyTorch",
     "pipeline/evaluate/clip/judge.py": "a device of PyTorch",
     "converters/saved_model/xla.py": "a platform of JAX",

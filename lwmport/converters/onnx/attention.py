@@ -13,11 +13,14 @@ import onnx_ir as ir
 from lwmport.converters.onnx.emitter import Emitter, identity, permuted
 from lwmport.converters.onnx.heads import BESIDE, bind_merged, merged, merged_shape
 from lwmport.graphs.atoms import composite_attributes, shape_of
-from lwmport.graphs.blockwise import attention_operands, in_blocks
+from lwmport.graphs.blockwise import attention_operands, in_blocks, is_narrow, scale_operands
 from lwmport.graphs.simplify import simplify
 from lwmport.types import ROOM
 
 MICROSOFT: Final = "com.microsoft"
+CODED: Final = {"k_quant_type": "PER_CHANNEL", "v_quant_type": "PER_CHANNEL", "kv_cache_bit_width": 8}
+"""Attributes of GroupQueryAttention for a cache of int8."""
+
 MASKED: Final = float(np.finfo(np.float32).min)
 """What the score of a padded key becomes, as in the decomposition."""
 
@@ -28,7 +31,8 @@ Fused: TypeAlias = Callable[[Emitter, Any, Sequence[ir.Value]], list[ir.Value]]
 def group_query_attention(e: Emitter, equation: Any) -> None:
     """Emit Microsoft's GroupQueryAttention, which keeps no scores, or MultiHeadAttention for a lone token.
 
-    The first takes several tokens behind others only one sequence at a time.
+    The first takes several tokens behind others only one sequence at a time. It alone takes a cache of another dtype
+    than what is computed, a lone token behind padding too: the row that hides the padding is added to its scores.
     """
     query, _, _, past, _, mask = attention_operands(equation)
     batch, _, length, _ = shape_of(query)
@@ -37,7 +41,8 @@ def group_query_attention(e: Emitter, equation: Any) -> None:
     def condition() -> ir.Value:
         return _and(e, _unpadded(e, mask), _one_at_a_time(e, (batch, shape_of(past)[2], length)))
 
-    _choose(e, equation, _group_query, None if _shares(equation) else _multi_head, condition)
+    alone = _hiding_group_query if is_narrow(equation) else None if _shares(equation) else _multi_head
+    _choose(e, equation, _group_query, alone, condition)
 
 
 HEAD_SIZES: Final = 8
@@ -50,10 +55,16 @@ def fits_group_query(equation: Any) -> bool:
     return isinstance(size, int) and size % HEAD_SIZES == 0
 
 
+def is_as_wide(equation: Any) -> bool:
+    """Return whether the cache has the dtype of what is computed."""
+    return not is_narrow(equation)
+
+
 def may_be_alone(equation: Any) -> bool:
     """Return whether there is one query, or any number of them, each with heads of keys of its own."""
     length = shape_of(attention_operands(equation)[0])[2]
-    return not _shares(equation) and (length == 1 or not isinstance(length, int))
+    own = not _shares(equation) and not is_narrow(equation)
+    return own and (length == 1 or not isinstance(length, int))
 
 
 def _shares(equation: Any) -> bool:
@@ -84,14 +95,49 @@ def attention(e: Emitter, equation: Any) -> None:
     _choose(e, equation, _causal, _masked, lambda: _unpadded(e, attention_operands(equation)[-1]))
 
 
-def _group_query(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
-    query, key, _, *pasts, mask = attention_operands(equation)
+def _group_query(e: Emitter, equation: Any, heads: Sequence[ir.Value], bias: ir.Value | None = None) -> list[ir.Value]:
+    query, key, value, *pasts, mask = attention_operands(equation)
     batch, total = shape_of(mask)
-    attributes = {"kv_num_heads": shape_of(key)[1], "num_heads": shape_of(query)[1], **_scale(equation)}
+    attributes: dict[str, Any] = {"kv_num_heads": shape_of(key)[1], "num_heads": shape_of(query)[1], **_scale(equation)}
     with e.graph.ahead():
         lengths = [_last_keys(e, batch, total), e.sizes.scalar(total, np.int32)]
-    operands = [*heads, *(e.read(past) for past in pasts), *lengths]
+    given = [heads[0], *(_as_kept(e, pasts[0], *pair) for pair in zip((key, value), heads[1:], strict=True))]
+    operands: list[ir.Value | None] = [*given, *(e.read(past) for past in pasts), *lengths]
+    scales = [e.read(scale) for scale in scale_operands(equation)]
+    if bias is not None or scales:
+        operands += [None, None, None, bias]
+    if scales:
+        operands += [None, *scales]
+        attributes.update(CODED)
     return e.graph.nodes_of("GroupQueryAttention", operands, _results(equation), attributes, MICROSOFT)
+
+
+def _hiding_group_query(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:
+    """Return what a lone token finds: what is padding has a low number added to its score."""
+    mask = attention_operands(equation)[-1]
+    return _group_query(e, equation, heads, _bias(e, mask))
+
+
+def _bias(e: Emitter, mask: Any) -> ir.Value:
+    """Return 0 for each token and the lowest number for padding, float32 [b, 1, 1, t]: one for all layers."""
+    batch, total = shape_of(mask)
+    key = ("bias", mask)
+    if key not in e.notes:
+        with e.graph.ahead():
+            seen = e.cast(e.read(mask), (batch, total), mask.aval.dtype, np.bool_)
+            low, zero = (e.graph.constant(np.asarray(number, np.float32)) for number in (MASKED, 0.0))
+            row = e.graph.node("Where", [seen, zero, low], (batch, total), np.float32)
+            e.notes[key] = e.reshaped(row, (batch, total), (batch, 1, 1, total), np.float32)
+    found: ir.Value = e.notes[key]
+    return found
+
+
+def _as_kept(e: Emitter, past: Any, atom: Any, value: ir.Value) -> ir.Value:
+    """Return new keys or values as the cache will have them: the operator attends to rounded codes, not to float16."""
+    if past.aval.dtype != np.float16 or atom.aval.dtype == np.float16:
+        return value
+    shape, wide = merged_shape(atom), atom.aval.dtype
+    return e.cast(e.cast(value, shape, wide, np.float16), shape, np.float16, wide)
 
 
 def _multi_head(e: Emitter, equation: Any, heads: Sequence[ir.Value]) -> list[ir.Value]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx import phases, quantised_parts
+from lwmport.converters.onnx import ascend_quant, phases, quantised_parts
 from lwmport.converters.onnx.bindings import Order
 from lwmport.converters.onnx.emitter import Emitter, Rule, permuted
 from lwmport.errors import LoweringError
@@ -22,7 +22,8 @@ def convolve(e: Emitter, equation: Any) -> None:
         phases.convolve_phases(e, equation, doubled, out, bias)
         return
     source, padding = e.notes.get(source, (source, params["padding"]))
-    kernel_value = kernel_of(e, kernel, numbers.rhs_spec)
+    of_codes = source in e.codes
+    kernel_value = None if of_codes else kernel_of(e, kernel, numbers.rhs_spec)
     attributes = {
         "dilations": list(params["rhs_dilation"]),
         "group": params["feature_group_count"],
@@ -30,6 +31,10 @@ def convolve(e: Emitter, equation: Any) -> None:
         "pads": [low for low, _ in padding] + [high for _, high in padding],
         "strides": list(params["window_strides"]),
     }
+    if of_codes:
+        out, added = _added(e, equation, numbers.out_spec)
+        ascend_quant.convolve(e, equation, source, attributes, added, out)
+        return
     out, bias = take_bias(e, equation, numbers.out_spec)
     operands = [e.read(source, numbers.lhs_spec), kernel_value, *bias]
     e.bind(out, e.emit("Conv", operands, out, numbers.out_spec, attributes), numbers.out_spec)
@@ -45,18 +50,27 @@ def kernel_of(e: Emitter, kernel: Any, order: Order) -> ir.Value:
 
 def take_bias(e: Emitter, equation: Any, order: tuple[int, ...]) -> tuple[Any, list[ir.Value]]:
     """Return the variable to bind and the bias input, if all that reads the result adds one constant a channel."""
+    out, other = _added(e, equation, order)
+    if other is None:
+        return out, []
+    channels = out.aval.shape[order[1]]
+    steps = quantised_parts.bias(e, other, channels)
+    return out, [e.constant(other, order, (channels,)) if steps is None else steps]
+
+
+def _added(e: Emitter, equation: Any, order: tuple[int, ...]) -> tuple[Any, Any]:
+    """Return the variable to bind and the constant of each channel that is added, which is then done; else None."""
     (out,) = equation.outvars
     reader = e.sole_reader(out)
     if reader is None or reader.primitive.name != "add":
-        return out, []
+        return out, None
     other = reader.invars[1] if reader.invars[0] is out else reader.invars[0]
     channels = out.aval.shape[order[1]]
     per_channel = tuple(channels if axis == order[1] else 1 for axis in range(len(order)))
     if not e.is_known(other) or other.aval.shape != per_channel:
-        return out, []
+        return out, None
     e.absorb(reader)
-    steps = quantised_parts.bias(e, other, channels)
-    return reader.outvars[0], [e.constant(other, order, (channels,)) if steps is None else steps]
+    return reader.outvars[0], other
 
 
 def pad(e: Emitter, equation: Any) -> None:

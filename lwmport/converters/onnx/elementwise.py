@@ -41,6 +41,9 @@ _SIMPLE: Final = {
 }
 """Primitives that are one ONNX operator with the same meaning -> that operator."""
 
+TO_EVEN: Final = 1
+"""JAX's number of the method that takes ties to the even neighbour (`jax.lax.RoundingMethod`)."""
+
 _LOGIC: Final = {"and": "And", "not": "Not", "or": "Or"}
 """Primitives that JAX has for truth values and bits alike -> the operator for truth values."""
 
@@ -256,6 +259,17 @@ def _without_leading_ones(shape: Sequence[int]) -> list[int]:
     return left
 
 
+def round_to_even(e: Emitter, equation: Any) -> None:
+    """Emit Round, which takes ties to the even neighbour.
+
+    Raises:
+        LoweringError: ties go away from zero.
+    """
+    if equation.params["rounding_method"] != TO_EVEN:
+        raise LoweringError("expected round to take ties to the even neighbour, found it to take them away from zero")
+    emit_operator(e, equation, "Round")
+
+
 RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(_LOGIC, logic),
     **dict.fromkeys(_SIMPLE, simple),
@@ -264,6 +278,7 @@ RULES: Final[dict[str, Rule]] = {
     "integer_pow": integer_pow,
     "max": clip,
     "ne": not_equal,
+    "round": round_to_even,
     "rsqrt": rsqrt,
     "select_n": select,
     "shift_right_arithmetic": shift_right,

@@ -48,6 +48,8 @@ class Emitter(Walk["Emitter"]):
         self._bindings = Bindings(program.readers)
         self._constants: dict[tuple[Any, Hashable, tuple[int, ...]], ir.Value] = {}
         self._absorbed: dict[int, Any] = {}
+        self.codes: dict[Any, float] = {}
+        """Variables that are bound to codes of 8 bits in place of values -> what a step of them stands for."""
         self._reshaped: dict[ir.Value, tuple[ir.Value, tuple[Dim, ...]]] = {}
         self._weights = dict(zip(program.jaxpr.invars, program.weight_names, strict=False))
 

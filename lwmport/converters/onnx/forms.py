@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lwmport.converters.onnx import (
+    ascend_quant,
     attention,
     cache,
     control,
@@ -149,7 +150,7 @@ def average_pool(e: Emitter, equation: Any) -> None:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    "Attention": Form(rule=attention.attention, since=23),
+    "Attention": Form(rule=attention.attention, since=23, takes=attention.is_as_wide),
     "com.microsoft.GroupQueryAttention": Form(
         rule=attention.group_query_attention,
         since=13,
@@ -161,6 +162,7 @@ FORMS: Final[Mapping[str, Form]] = {
     ),
     "com.microsoft.RotaryEmbedding": Form(rule=rotary.indexed_rotary_embedding, since=13),
     "com.microsoft.SkipSimplifiedLayerNormalization": Form(rule=normalisation.skip_rms_norm, since=13),
+    "AscendQuant": Form(rule=ascend_quant.quant, since=8),
     "QuantizeLinear:int8": Form(rule=rounded.signed_levels, since=13),
     "QuantizeLinear:uint8": Form(rule=rounded.unsigned_levels, since=13),
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),

@@ -62,13 +62,18 @@ def kernel(e: Emitter, found: Quantised, order: Order, shape: Sequence[int]) -> 
     """
     attributes = {"axis": order.index(len(order) - 1)}
     channels = (shape[attributes["axis"]],)
-    turned = lambda: e.packed.read(found.name).transpose(order)  # noqa: E731 - a promise, kept by the writer
-    stored = e.part(found.name, "", shape, np.dtype(found.scheme.dtype), turned, ("codes", order))
+    stored = kernel_codes(e, found, order, shape)
     grid = [_grid(e, found, "scales", channels, np.ravel)]
     if found.scheme.dtype == found.scheme.computed:
         grid.append(e.graph.constant(np.zeros(channels, np.int8), "zero_point"))
         stored = e.graph.node("QuantizeLinear", [stored, *grid], shape, np.dtype(np.int8), attributes)
     return e.graph.node("DequantizeLinear", [stored, *grid], shape, found.scheme.computed, attributes)
+
+
+def kernel_codes(e: Emitter, found: Quantised, order: Order, shape: Sequence[int]) -> ir.Value:
+    """Return what is stored of a kernel in an axis order: its codes, or its values."""
+    turned = lambda: e.packed.read(found.name).transpose(order)  # noqa: E731 - a promise, kept by the writer
+    return e.part(found.name, "", shape, np.dtype(found.scheme.dtype), turned, ("codes", order))
 
 
 def bias(e: Emitter, atom: Any, channels: int) -> ir.Value | None:

@@ -5,14 +5,14 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from lwmport.converters.tflite import doubling, quantised, winograd
+from lwmport.converters.tflite import doubling, quantised, rounded, winograd
 from lwmport.converters.tflite.bias import take_bias
 from lwmport.converters.tflite.emitter import Emitter, Rule
-from lwmport.converters.tflite.graph import Tensor
+from lwmport.converters.tflite.graph import Channels, Tensor
 from lwmport.converters.tflite.shapes import pad, padding_of
 from lwmport.errors import LoweringError
 from lwmport.graphs.atoms import shape_of
-from lwmport.types import Dim
+from lwmport.types import Dim, Levels
 
 Sides: TypeAlias = Sequence[tuple[int, int]]
 """Elements added before and behind, for height and width."""
@@ -22,19 +22,31 @@ def convolve(e: Emitter, equation: Any) -> None:
     """Emit CONV_2D with its bias, and PAD where TFLite's own SAME and VALID do not say the padding."""
     _refuse_unusual(equation)
     source, kernel = equation.invars
-    numbers = equation.params["dimension_numbers"]
     out, bias = _bias(e, equation)
     doubled = doubling.noted(e, source)
     if doubled is not None:
         e.bind(out, winograd.convolve(e, kernel, e.read(doubled), bias, winograd.DOUBLED))
         return
-    source, sides = _padding_before(e, equation)
-    value = e.transpose(e.read(source), _order(numbers.lhs_spec))
-    value, padding = _padded(e, equation, value, sides)
+    source, _ = _padding_before(e, equation)
+    codes = rounded.codes_of(e, source)
+    if codes is None or not isinstance(_filter(e, equation, kernel).scales, Channels):
+        e.bind(out, _convolved(e, equation, e.read(source), bias))
+        return
+    out, levels = rounded.take_levels(e, out)
+    bias = rounded.bias(e, codes, _filter(e, equation, kernel), bias)
+    rounded.bind(e, out, _convolved(e, equation, codes, bias, levels))
+
+
+def _convolved(e: Emitter, equation: Any, value: Tensor, bias: Tensor, levels: Levels | None = None) -> Tensor:
+    """Return the convolution of a value: numbers, or codes of numbers that it is rounded to."""
+    numbers, (out,) = equation.params["dimension_numbers"], equation.outvars
+    _, sides = _padding_before(e, equation)
+    value, padding = _padded(e, equation, e.transpose(value, _order(numbers.lhs_spec)), sides)
     shape = [shape_of(out)[axis] for axis in _order(numbers.out_spec)]
-    options = {**_steps(equation), "padding": padding}
-    value = e.graph.operation("CONV_2D", [value, _filter(e, equation, kernel), bias], shape, out.aval.dtype, options)
-    e.bind(out, e.transpose(value, [_order(numbers.out_spec).index(axis) for axis in range(4)]))
+    options, dtype = {**_steps(equation), "padding": padding}, out.aval.dtype if levels is None else np.int8
+    operands = [value, _filter(e, equation, equation.invars[1]), bias]
+    found = e.graph.operation("CONV_2D", operands, shape, dtype, options, levels)
+    return e.transpose(found, [_order(numbers.out_spec).index(axis) for axis in range(4)])
 
 
 def convolve_by_tiles(e: Emitter, equation: Any) -> None:

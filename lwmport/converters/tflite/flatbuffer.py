@@ -12,6 +12,7 @@ from lwmport.converters.tflite.options import options_of, tensor_type
 from lwmport.converters.tflite.schema import flatbuffers, schema
 from lwmport.converters.tflite.sizes import shape_signature, static_shape
 from lwmport.converters.tflite.versions import min_runtime, version_of
+from lwmport.types import Levels
 
 SIGNATURE: Final = "serving_default"
 SCHEMA_VERSION: Final = 3
@@ -182,7 +183,7 @@ def _subgraph(
                 tensor,
                 names.get(tensor, tensor.name),
                 buffer.get(tensor, 0),
-                channels.get(tensor) or _block_scales(tensor, index),
+                channels.get(tensor) or _parameters(tensor, index),
             )
             for tensor in tensors
         ],
@@ -193,8 +194,11 @@ def _subgraph(
     )
 
 
-def _block_scales(tensor: Tensor, index: Mapping[Tensor, int]) -> Any:
-    """Return the parameters of a tensor of blocks, None for any other."""
+def _parameters(tensor: Tensor, index: Mapping[Tensor, int]) -> Any:
+    """Return the parameters of a tensor of blocks, or of one of codes that are computed; None for any other."""
+    if isinstance(tensor.scales, Levels):
+        scale, zero = tensor.scales.scale, tensor.scales.zero
+        return schema.QuantizationParametersT(scale=[scale], zeroPoint=[zero])
     if not isinstance(tensor.scales, Blocks):
         return None
     details = schema.BlockwiseQuantizationT(

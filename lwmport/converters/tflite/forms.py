@@ -15,6 +15,7 @@ from lwmport.converters.tflite import (
     pooling,
     rms_norm,
     rotary,
+    rounded,
     upsampling,
 )
 from lwmport.converters.tflite.elementwise import combine, elementwise
@@ -53,6 +54,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "GROUP_MOMENTS": Form(rule=group_norm.group_moments),
     "LOGISTIC*MUL": Form(rule=logistic_times),
     "MEAN*RSQRT": Form(rule=rms_norm.mean_of_squares),
+    "QUANTIZE": Form(rule=rounded.round_to_levels),
     "RESIZE_NEAREST_NEIGHBOR": Form(rule=upsampling.resize),
     "SELECT_V2": Form(rule=cache.select),
     "SOFTMAX": Form(rule=softmax),

@@ -3,17 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from lwmport.converters.tflite.half import computed
 from lwmport.converters.tflite.kernels import BITS, check_operator, check_tensor
 from lwmport.converters.tflite.sizes import static_shape
-from lwmport.types import Array, Dim
+from lwmport.types import Array, Dim, Levels
 
 Produced: TypeAlias = Array | Iterator[Array]
 """The values of a constant, or its bytes in the file's own order, in parts."""
+
+MOVERS: Final = frozenset({"CONCATENATION", "PAD", "RESHAPE"})
+"""Operators that only move values: of codes they make codes that stand for the same numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +43,7 @@ class Tensor:
     """A value of the graph: a constant if ``produce`` is given, which is called when the file is written.
 
     ``source`` is the checkpoint name of a constant that comes from a weight. ``scales`` are those of integers that
-    stand for other numbers.
+    stand for other numbers, `Levels` of values that are computed.
     """
 
     name: str
@@ -48,7 +51,7 @@ class Tensor:
     dtype: str
     source: str | None = None
     produce: Callable[[], Produced] | None = None
-    scales: Channels | Blocks | None = None
+    scales: Channels | Blocks | Levels | None = None
 
     @property
     def nbytes(self) -> int:
@@ -84,16 +87,18 @@ class GraphBuilder:
         shape: Sequence[Dim],
         dtype: Any,
         options: Mapping[str, Any] | None = None,
+        levels: Levels | None = None,
     ) -> Tensor:
-        """Append an operator and return its output, a tensor of the given shape and dtype.
+        """Append an operator and return its output, a tensor of the given shape and dtype; codes stand for ``levels``.
 
         Raises:
             LoweringError: LiteRT's kernel does not take the dtype or the rank.
         """
-        output = self.tensor(
-            f"{self.scope}/{op}" if self.scope else op, shape, dtype if op in {"CAST", "GATHER"} else computed(dtype)
-        )
         present = [tensor for tensor in inputs if tensor is not None]
+        if op in MOVERS and isinstance(present[0].scales, Levels):
+            levels = present[0].scales
+        name = f"{self.scope}/{op}" if self.scope else op
+        output = self.tensor(name, shape, dtype if op in {"CAST", "GATHER"} else computed(dtype), scales=levels)
         rank = max(len(tensor.shape) for tensor in (*present, output))
         check_operator(op, f"{output.name} of {self.name}", present[0].dtype, rank)
         self.operations.append(Operation(op=op, inputs=tuple(inputs), output=output, options=dict(options or {})))
@@ -106,7 +111,7 @@ class GraphBuilder:
         dtype: Any,
         produce: Callable[[], Produced] | None = None,
         source: str | None = None,
-        scales: Channels | Blocks | None = None,
+        scales: Channels | Blocks | Levels | None = None,
     ) -> Tensor:
         """Return a new tensor.
 

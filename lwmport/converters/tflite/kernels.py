@@ -9,7 +9,7 @@ DTYPES: Final = {"bool": "BOOL", "float32": "FLOAT32", "int32": "INT32", "int64"
 
 STORED: Final = {**DTYPES, "float16": "FLOAT16", "uint8": "UINT8", "int8": "INT8", "int4": "INT4"}
 """Dtypes that a tensor may have; float16 is for weights and edges, uint8 for pictures; DEQUANTIZE and CAST make float32
-of them. int8 and int4 are for weights, whose readers know their scales."""
+of them. int4 is for weights, int8 also for what convolutions of integers read and make; readers know their scales."""
 
 BITS: Final = {"int4": 4}
 """Dtypes of which a byte holds several values -> bits of a value."""
@@ -21,15 +21,18 @@ _FLOATS: Final = frozenset({"float32"})
 _NUMBERS: Final = frozenset({"float32", "int32", "int64"})
 _SHORT: Final = frozenset({"float32", "int32"})
 _BOOLEANS: Final = frozenset({"bool"})
+_MOVED: Final = frozenset({*DTYPES, "int8"})
 
 TAKES: Final = {
-    **dict.fromkeys(("AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONV_2D", "COS", "EXP", "FLOOR", "GELU"), _FLOATS),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "COS", "EXP", "FLOOR", "GELU", "QUANTIZE"), _FLOATS),
     **dict.fromkeys(("FULLY_CONNECTED", "LOG", "LOGISTIC", "MEAN", "ROUND", "RSQRT", "SIN", "SOFTMAX"), _FLOATS),
     **dict.fromkeys(("DEPTHWISE_CONV_2D", "RELU6", "RELU_N1_TO_1", "RESIZE_NEAREST_NEIGHBOR", "SQRT", "TANH"), _FLOATS),
     **dict.fromkeys(("ABS", "ARG_MAX", "ARG_MIN", "DIV", "POW", "SIGN"), _SHORT),
     **dict.fromkeys(("ADD", "CUMSUM", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MUL", "NEG"), _NUMBERS),
     **dict.fromkeys(("MAXIMUM", "MINIMUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUB", "SUM"), _NUMBERS),
     **dict.fromkeys(("CAST", "GATHER"), frozenset(STORED)),
+    **dict.fromkeys(("CONCATENATION", "PAD", "RESHAPE"), _MOVED),
+    "CONV_2D": frozenset({"float32", "int8"}),
     "DEQUANTIZE": frozenset({"float16", "int8"}),
     "EMBEDDING_LOOKUP": frozenset({"int32"}),
     **dict.fromkeys(("FLOOR_DIV", "FLOOR_MOD"), _NUMBERS),

@@ -52,6 +52,7 @@ OPTIONS: Final = {
     "REDUCE_MIN": "ReducerOptions",
     "REDUCE_PROD": "ReducerOptions",
     "RESHAPE": "ReshapeOptions",
+    "QUANTIZE": "QuantizeOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "REVERSE_V2": "ReverseV2Options",
     "SELECT_V2": "SelectV2Options",

@@ -10,11 +10,15 @@ from lwmport.graphs.atoms import composite_attributes, shape_of
 def concatenate(e: Emitter, equation: Any) -> None:
     """Emit CONCATENATION of the pixels, then of the rows, with themselves: XNNPACK has no nearest resize."""
     (x,), (out,) = equation.invars, equation.outvars
-    factor = composite_attributes(equation)["factor"]
-    batch, height, width, channels = shape_of(x)
-    wide = _repeated(e, e.read(x), factor)
-    rows = e.reshape(wide, (batch, height, int(width) * factor * int(channels)))
-    e.bind(out, e.reshape(_repeated(e, rows, factor), shape_of(out)))
+    e.bind(out, enlarged(e, e.read(x), composite_attributes(equation)["factor"]))
+
+
+def enlarged(e: Emitter, value: Tensor, factor: int) -> Tensor:
+    """Return a picture [batch, height, width, channels], of numbers or of codes, each pixel ``factor`` times a side."""
+    batch, height, width, channels = value.shape
+    high, wide = int(height) * factor, int(width) * factor
+    rows = e.reshape(_repeated(e, value, factor), (batch, height, wide * int(channels)))
+    return e.reshape(_repeated(e, rows, factor), (batch, high, wide, channels))
 
 
 def resize(e: Emitter, equation: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from lwmport.converters.tflite.graph import Operation, Tensor
+from lwmport.types import Levels
 
 FIRST_RUNTIME: Final = {
     ("ABS", 1): "1.13.0",
@@ -22,13 +23,16 @@ FIRST_RUNTIME: Final = {
     ("CAST", 5): "2.12.0",
     ("CEIL", 1): "1.14.0",
     ("CONCATENATION", 1): "1.5.0",
+    ("CONCATENATION", 2): "1.14.0",
     ("CONV_2D", 1): "1.5.0",
     ("CONV_2D", 2): "1.14.0",
+    ("CONV_2D", 3): "1.14.0",
     ("CONV_2D", 5): "2.4.0",
     ("CONV_2D", 6): "2.9.0",
     ("COS", 1): "1.14.0",
     ("CUMSUM", 1): "2.4.0",
     ("DEPTHWISE_CONV_2D", 2): "1.12.0",
+    ("DEQUANTIZE", 2): "1.14.0",
     ("DEQUANTIZE", 3): "1.15.0",
     ("DEQUANTIZE", 5): "2.7.0",
     ("DIV", 1): "1.6.0",
@@ -65,12 +69,14 @@ FIRST_RUNTIME: Final = {
     ("NEG", 1): "1.9.0",
     ("NOT_EQUAL", 1): "1.14.0",
     ("PAD", 1): "1.5.0",
+    ("PAD", 2): "1.14.0",
     ("PAD", 4): "2.6.0",
     ("PAD", 5): "2.20.0",
     ("PADV2", 1): "1.9.0",
     ("PADV2", 4): "2.6.0",
     ("PADV2", 5): "2.20.0",
     ("POW", 1): "1.10.0",
+    ("QUANTIZE", 1): "1.14.0",
     ("REDUCE_ALL", 1): "2.6.0",
     ("REDUCE_ANY", 1): "1.11.0",
     ("REDUCE_MAX", 1): "1.11.0",
@@ -136,10 +142,19 @@ def _sub(inputs: list[Tensor], dtype: str, rank: int) -> int:
     return 4 if dtype == "int64" else _wide_broadcast(inputs, rank, 3)
 
 
-def _conv(inputs: list[Tensor], _dtype: str, _rank: int) -> int:
+def _conv(inputs: list[Tensor], dtype: str, _rank: int) -> int:
+    if dtype == "int8":
+        return 3
     if inputs[0].shape[3] != inputs[1].shape[3]:
         return 6
     return 5 if inputs[1].dtype == "int8" else 1
+
+
+def _dequantize(inputs: list[Tensor], dtype: str, _rank: int) -> int:
+    """Return the version: 5 is the first that knows a scale for each channel."""
+    if dtype != "int8":
+        return 3
+    return 2 if isinstance(inputs[0].scales, Levels) else 5
 
 
 def _fully_connected(inputs: list[Tensor], _dtype: str, _rank: int) -> int:
@@ -149,7 +164,7 @@ def _fully_connected(inputs: list[Tensor], _dtype: str, _rank: int) -> int:
 
 
 def _pad(_inputs: list[Tensor], dtype: str, rank: int) -> int:
-    return 5 if dtype == "bool" else 4 if rank > 4 else 1
+    return 5 if dtype == "bool" else 4 if rank > 4 else 2 if dtype == "int8" else 1
 
 
 def _transpose(_inputs: list[Tensor], dtype: str, rank: int) -> int:
@@ -160,9 +175,10 @@ FEATURES: Final = {
     "ABS": lambda _inputs, dtype, _rank: 5 if dtype == "int32" else 1,
     "ADD": lambda _inputs, dtype, _rank: 4 if dtype == "int64" else 1,
     "BROADCAST_TO": lambda _inputs, _dtype, _rank: 2,
+    "CONCATENATION": lambda _inputs, dtype, _rank: 2 if dtype == "int8" else 1,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": lambda _inputs, _dtype, _rank: 2,
-    "DEQUANTIZE": lambda _inputs, dtype, _rank: 5 if dtype == "int8" else 3,
+    "DEQUANTIZE": _dequantize,
     "DIV": lambda inputs, _dtype, rank: _wide_broadcast(inputs, rank, 2),
     "EMBEDDING_LOOKUP": lambda _inputs, _dtype, _rank: 4,
     "FULLY_CONNECTED": _fully_connected,

@@ -4,6 +4,7 @@ Names and attributes are the contract with `lwmport.converters`, as in
 `lwmport.models.composites.basic`; silu is shared.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 
 from lwmport.models.attention.blocks import AttentionPlan, products, weighted
 from lwmport.models.attention.causal import as_float32, causal_attention, scaled
+from lwmport.models.attention.coded import Coded, Held, appended, decoded
 from lwmport.models.composites.basic import softmax
 from lwmport.models.llama.rotary import rotate_pairs
 
@@ -47,7 +49,7 @@ def rotary_embedding(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
 
 def cached_attention(
     heads: tuple[jax.Array, jax.Array, jax.Array],
-    past: tuple[jax.Array, jax.Array],
+    past: tuple[Held, Held],
     mask: jax.Array,
     plan: AttentionPlan,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -55,18 +57,14 @@ def cached_attention(
 
     Args:
         heads: rotated queries [b, h, s, d], rotated keys and values [b, n, s, d], n a divisor of h.
-        past: keys and values of the p tokens before, [b, n, p, d]; p may be 0.
+        past: keys and values of the p tokens before, [b, n, p, d]; p may be 0. They may be narrower than the heads.
         mask: integers [b, p + s], 0 where a token is padding.
         plan: how the decomposition computes it; a backend's own operator decides for itself.
     """
 
-    def decomposition(  # noqa: PLR0913  # the operands and attributes are the contract
-        query: Any, key: Any, value: Any, past_key: Any, past_value: Any, mask: Any, *, scale: float, **plan: Any
-    ) -> tuple[Any, Any, Any]:
+    def decomposition(*operands: Any, scale: float, **plan: Any) -> tuple[Any, Any, Any]:
         del scale  # told to converters: it is one over the root of head_dim
-        keys = jnp.concatenate([past_key, key], axis=2)
-        values = jnp.concatenate([past_value, value], axis=2)
-        return causal_attention(query, keys, values, mask, AttentionPlan(**plan)), keys, values
+        return attended(operands, AttentionPlan(**plan))
 
     attributes = {
         "scale": heads[0].shape[-1] ** -0.5,
@@ -75,7 +73,21 @@ def cached_attention(
         "key_chunk": plan.key_chunk,
         "ring": plan.ring,
     }
-    return _composite(decomposition, CAUSAL_ATTENTION)(*heads, *past, mask, **attributes)
+    scales = [one.scale for one in past if isinstance(one, Coded)]
+    held = [one.codes if isinstance(one, Coded) else one for one in past]
+    return _composite(decomposition, CAUSAL_ATTENTION)(*scales, *heads, *held, mask, **attributes)
+
+
+def attended(operands: Sequence[Any], plan: AttentionPlan) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return what `cached_attention` does for the operands of its composite.
+
+    They are the scales of keys and values where these are codes; queries, keys, values, past keys, past values, mask.
+    """
+    *scales, query, key, value, past_key, past_value, mask = operands
+    held = [Coded(*pair) for pair in zip((past_key, past_value), scales, strict=True)] if scales else operands[-3:-1]
+    present = [appended(before, new) for before, new in zip(held, (key, value), strict=True)]
+    keys, values = (decoded(*pair) for pair in zip(present, scales, strict=True)) if scales else present
+    return causal_attention(query, keys, values, mask, plan), present[0], present[1]
 
 
 def cache_update(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.Array:

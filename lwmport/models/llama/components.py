@@ -82,6 +82,7 @@ def component(
         apply=apply,
         phases=phases,
         folds=folds_of(config, weights, values=phases == BOTH),
+        turned=frozenset(state.input for state in signature.states if state.input.endswith(".key")),
     )
 
 

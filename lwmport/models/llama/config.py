@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from lwmport.errors import ConfigError
-from lwmport.models.configuration import unknown_fields
+from lwmport.models.configuration import Checked, unknown_fields
 
 SAMPLE_MODES: Final = ("text", "vision", "all")
 """Which heads a vision-language model gives, and which table one token alone is looked up in."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LlamaConfig:
+class LlamaConfig(Checked):
     """LWM's options of the text model; the defaults are LWM's, a model of 7B at 4096 tokens.
 
     Dropout has no effect at inference; ``use_cache`` and the token numbers are carried for whoever generates.
@@ -22,6 +22,8 @@ class LlamaConfig:
     Raises:
         ConfigError: values that no model can have.
     """
+
+    title: ClassVar[str] = "LLaMA"
 
     vocab_size: int = 32000
     hidden_size: int = 4096
@@ -65,11 +67,6 @@ class LlamaConfig:
         self._expect("hidden_size", f"an even multiple of {heads} heads", lambda value: value % (2 * heads) == 0)
         shared = "null or a divisor of num_attention_heads"
         self._expect("num_key_value_heads", shared, lambda value: value is None or (value > 0 and heads % value == 0))
-
-    def _expect(self, name: str, what: str, test: Callable[[Any], Any]) -> None:
-        value = getattr(self, name)
-        if not test(value):
-            raise ConfigError(f"expected {what} as {name} in the LLaMA configuration, found {value!r}")
 
     @property
     def head_dim(self) -> int:

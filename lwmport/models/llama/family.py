@@ -12,9 +12,9 @@ from lwmport.models.notices import LICENSE, LWM
 from lwmport.models.spec import ChosenField, FamilySpec, GenerationMode, PartSpec, RingParts, Stacking
 
 _FACTORIES: Final = "lwmport.models.llama.factories"
-_PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length")
+_PREFILL: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "max_length", "cache")
 _FORM: Final = "input_form"
-_WHOLE: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence")
+_WHOLE: Final = ("attention", "query_chunk", "key_chunk", "ring", "sequence", "cache")
 _LAYERS: Final = "num_hidden_layers"
 _STATES: Final = "axes [batch, tokens, width]"
 _LOGITS: Final = "the next one is the largest, or drawn from the softmax of logits / temperature"
@@ -42,7 +42,7 @@ FAMILY: Final = FamilySpec(
             name="llama-block-decode",
             summary="one layer, new tokens into a cache of fixed length",
             factory=f"{_FACTORIES}:block_decode",
-            options=("layer", "max_length"),
+            options=("layer", "max_length", "cache"),
         ),
         PartSpec(
             name="llama-block-prefill",
@@ -68,7 +68,7 @@ FAMILY: Final = FamilySpec(
             name="llama-decode",
             summary="the text model, new tokens into a cache of fixed length (--max-length)",
             factory=f"{_FACTORIES}:decode",
-            options=("max_length",),
+            options=("max_length", "cache"),
             layers=_LAYERS,
         ),
         PartSpec(
@@ -108,7 +108,7 @@ FAMILY: Final = FamilySpec(
             name="vision-llama-decode",
             summary="the vision-language model, new tokens into a cache of fixed length",
             factory=f"{_FACTORIES}:decode",
-            options=("sample_mode", "max_length"),
+            options=("sample_mode", "max_length", "cache"),
             layers=_LAYERS,
         ),
         PartSpec(

@@ -12,12 +12,13 @@ from jax.sharding import Mesh
 
 from lwmport.models.attention.blocks import AttentionPlan
 from lwmport.models.attention.causal import causal_attention
+from lwmport.models.attention.coded import Held
 from lwmport.models.attention.ring import ring_attention
 from lwmport.models.composites import basic as composites
 from lwmport.models.composites import language as llama_composites
 from lwmport.models.llama.config import LlamaConfig
 
-Cache = tuple[jax.Array, jax.Array]
+Cache = tuple[Held, Held]
 """Rotated keys and values of one layer, [b, heads, past, head_dim] each; heads of keys, which queries may share."""
 
 

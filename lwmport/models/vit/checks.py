@@ -1,9 +1,8 @@
 """The base of configurations of towers: sizes, layers, heads and epsilons that no model can have are refused."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Final
+from collections.abc import Iterable
+from typing import Any, Final
 
-from lwmport.errors import ConfigError
 from lwmport.models.configuration import PlainConfig
 
 LARGEST: Final = 2**24
@@ -14,14 +13,7 @@ LAYERS: Final = 1000
 
 
 class TowerConfig(PlainConfig):
-    """The base of a frozen dataclass that describes a tower. ``title`` is what messages call the model."""
-
-    title: ClassVar[str]
-
-    def _expect(self, name: str, what: str, test: Callable[[Any], Any]) -> None:
-        value = getattr(self, name)
-        if not test(value):
-            raise ConfigError(f"expected {what} as {name} in the {self.title} configuration, found {value!r}")
+    """The base of a frozen dataclass that describes a tower."""
 
     def _expect_sizes(self, names: Iterable[str]) -> None:
         for name in names:

@@ -1,8 +1,8 @@
 """VQGAN configurations with LWM's field names, strictly read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from lwmport.errors import ConfigError
 from lwmport.models.configuration import PlainConfig, unknown_fields
@@ -25,6 +25,8 @@ class VQGANConfig(PlainConfig):
     Raises:
         ConfigError: values that no model can have.
     """
+
+    title: ClassVar[str] = "VQGAN"
 
     resolution: int = 256
     num_channels: int = 3
@@ -59,11 +61,6 @@ class VQGANConfig(PlainConfig):
         )
         halvings = len(self.channel_mult) - 1
         self._expect("resolution", f"a size that halves {halvings} times", lambda value: value % self.scale == 0)
-
-    def _expect(self, name: str, what: str, test: Callable[[Any], Any]) -> None:
-        value = getattr(self, name)
-        if not test(value):
-            raise ConfigError(f"expected {what} as {name} in the VQGAN configuration, found {value!r}")
 
     @property
     def scale(self) -> int:

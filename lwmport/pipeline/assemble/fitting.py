@@ -1,10 +1,11 @@
 """Which parts make a model together: codes of pictures beside tokens, or features of pictures among embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lwmport.errors import UsageError
-from lwmport.manifest import Manifest
+from lwmport.errors import ArtifactError, UsageError
+from lwmport.generation.tokenizer import Tokenizer
+from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.spec import Prompts, TalkPrompts
 from lwmport.models.specs import spec_of
 from lwmport.pipeline.assemble.package import (
@@ -17,17 +18,36 @@ from lwmport.pipeline.assemble.package import (
     spliced_prompts_of,
 )
 from lwmport.runtime.session.layout import EMBEDS, IDS
+from lwmport.types import Component
 
 
-def rows_of(made: Manifest) -> int | None:
-    """Return how many tokens a model has; None if it takes none."""
-    for part in made.components:
+def rows_of(parts: Iterable[ComponentEntry | Component]) -> int | None:
+    """Return how many tokens a model has, by its components; None if it takes none."""
+    for part in parts:
         for spec in part.signature.inputs:
             if spec.name == IDS and spec.tables is not None:
                 return spec.tables.rows[0]
             if spec.name == IDS and spec.value_range is not None:
                 return int(spec.value_range[1]) + 1
     return None
+
+
+def check_vocabulary(
+    parts: Iterable[ComponentEntry | Component], model: Path, tokenizer: Tokenizer, folder: Path
+) -> None:
+    """Return if each token of the tokenizer in ``folder`` is one of a model, of which ``parts`` are the components.
+
+    Raises:
+        ArtifactError: none takes tokens.
+        UsageError: the tokenizer has more.
+    """
+    rows = rows_of(parts)
+    if rows is None:
+        raise ArtifactError(f"expected a model that takes {IDS}, found none")
+    if tokenizer.size > rows:
+        raise UsageError(
+            f"expected at most {rows:,} tokens in {folder}, as the model in {model} has, found {tokenizer.size:,}"
+        )
 
 
 def check_fit(made: Mapping[str, Manifest], folders: Mapping[str, Path]) -> None:
@@ -76,7 +96,7 @@ def _check_features(prompts: TalkPrompts, made: Mapping[str, Manifest], folders:
     if len(set(widths.values())) > 1:
         told = ", ".join(f"{width} in {folders[part]}" for part, width in widths.items())
         raise UsageError(f"expected one width of all embeddings and features, found {told}")
-    own, table = rows_of(made[LANGUAGE]), rows_of(made[EMBED])
+    own, table = rows_of(made[LANGUAGE].components), rows_of(made[EMBED].components)
     if own not in (None, table):
         raise UsageError(f"expected {own:,} embeddings in {folders[EMBED]}, as the model has tokens, found {table:,}")
 

@@ -5,7 +5,7 @@ outputs are written out, for a model may have others one day than its defaults.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,29 +26,40 @@ KIND: Final = "decoder"
 """The type of a language model that the engine knows no more of than its inputs and outputs."""
 
 
-def check_taken(made: Mapping[str, Manifest], tokenizer: Path, language: str) -> None:
-    """Return if the engine can run a model: one ONNX file of text, at any length, with its tokenizer.
+def check_asked(parts: Collection[str], tokenizer: Path, language: str) -> None:
+    """Return if the engine takes what is to become a model: text alone, with a whole tokenizer.
 
     Args:
-        made: part -> its manifest.
+        parts: the names of the parts.
         tokenizer: the folder of the tokenizer.
         language: which part is the language model.
 
     Raises:
-        ArtifactError: it cannot.
+        ArtifactError: there are other parts.
         UsageError: a file of the tokenizer is missing, or names no last token.
     """
-    others = [name for name in made if name != language]
+    others = [name for name in parts if name != language]
     if others:
         raise ArtifactError(f"expected a language model alone for genai, found {others[0]} beside it; leave it out")
-    if made[language].artifact_format != FORMAT:
-        raise ArtifactError(f"expected a model of --to onnx for genai, found {made[language].artifact_format}")
-    _layers(_part(made[language]))
     missing = [name for name in TOKENIZER_FILES if not (tokenizer / name).is_file()]
     if missing:
         raise UsageError(f"expected {TEXTS} and {SETTINGS} in {tokenizer}, which genai reads, found no {missing[0]}")
     if Tokenizer(tokenizer).end is None:
         raise UsageError(f"expected eos_token in {tokenizer / SETTINGS}, where genai stops, found none")
+
+
+def check_taken(made: Manifest) -> None:
+    """Return if the engine can run a language model: one ONNX file, at any length, with a cache in float32.
+
+    Raises:
+        ArtifactError: it cannot.
+    """
+    if made.artifact_format != FORMAT:
+        raise ArtifactError(f"expected a model of --to onnx for genai, found {made.artifact_format}")
+    if "cache" in made.options:
+        found = made.options["cache"]
+        raise ArtifactError(f"expected a cache in float32 for genai, found {found}; convert again without --cache")
+    _layers(_part(made))
 
 
 def settings(made: Manifest, where: str, tokenizer: Tokenizer) -> str:

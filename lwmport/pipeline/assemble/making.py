@@ -1,4 +1,7 @@
-"""Parts that are given as checkpoints are converted first, into folders beside the one that is made."""
+"""Parts that are given as checkpoints are converted first, into folders beside the one that is made.
+
+All that can be refused of any of them is refused before the first is converted.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +17,9 @@ from lwmport.models.specs import FAMILIES, looks_like
 from lwmport.options import DYNAMIC
 from lwmport.pipeline.assemble.package import EMBED, LANGUAGE, PICTURES
 from lwmport.pipeline.convert.request import ConvertRequest
-from lwmport.pipeline.convert.run import convert
-from lwmport.pipeline.observer import Observer
+from lwmport.pipeline.convert.run import check, convert, opened
+from lwmport.pipeline.convert.work import Work
+from lwmport.pipeline.observer import Observer, Silent
 from lwmport.reports import files
 
 BOTH_HEADS: Final = "sample_mode"
@@ -42,16 +46,13 @@ class Making:
     validate: bool = True
 
 
-@contextmanager
-def made_parts(
-    given: Mapping[str, Path], out: Path, making: Making, observer: Observer
-) -> Iterator[Mapping[str, Path]]:
-    """Yield part -> folder, where each that is a checkpoint has become one.
+def planned_parts(given: Mapping[str, Path], out: Path, making: Making) -> Mapping[str, Work]:
+    """Return part -> the conversion of each that is a checkpoint, checked and not begun: no tensor was read.
 
-    They lie beside ``out`` until the ``with`` block is done; what an interrupted run left is gone on with.
+    They are to lie beside ``out``.
 
     Raises:
-        PortError: one is no checkpoint, or cannot be converted.
+        PortError: one is no checkpoint, or its conversion is refused.
         UsageError: words of a conversion, and every part is converted already.
     """
     checkpoints = {name: path for name, path in given.items() if not (path / manifest.NAME).is_file()}
@@ -59,10 +60,31 @@ def made_parts(
         raise UsageError(
             "expected words on how to convert beside a checkpoint alone, found converted parts; leave them out"
         )
-    folders = {name: out.absolute().parent / f".{out.name}.{name}" for name in checkpoints}
-    for name, path in checkpoints.items():
-        observer.phase(f"convert {path} as {name}")
-        convert(_request(name, path, folders[name], making), observer)
+    requests = {
+        name: _request(name, path, out.absolute().parent / f".{out.name}.{name}", making)
+        for name, path in checkpoints.items()
+    }
+    works = {name: opened(request, Silent()) for name, request in requests.items()}
+    for work in works.values():
+        check(work)
+    return works
+
+
+@contextmanager
+def made_parts(
+    given: Mapping[str, Path], planned: Mapping[str, Work], observer: Observer
+) -> Iterator[Mapping[str, Path]]:
+    """Yield part -> folder, where each that is ``planned`` has become one; they are gone when the block ends well.
+
+    What an interrupted run left is gone on with.
+
+    Raises:
+        PortError: one cannot be converted.
+    """
+    for name, work in planned.items():
+        observer.phase(f"convert {given[name]} as {name}")
+        convert(work.request, observer)
+    folders = {name: work.request.out for name, work in planned.items()}
     yield {**given, **folders}
     for folder in folders.values():
         placing.clear(folder, owned.Earlier(manifest.listed, files.listed)(folder))

@@ -9,7 +9,7 @@ from lwmport import manifest, plain
 from lwmport.errors import ArtifactError, UsageError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.models.spec import FamilySpec, Prompts, TalkPrompts
-from lwmport.models.specs import spec_of
+from lwmport.models.specs import family_of, spec_of
 from lwmport.registry import load
 from lwmport.runtime.session.layout import IDS
 from lwmport.small_files import read_small
@@ -90,7 +90,7 @@ def open_package(folder: Path) -> Package:
     record = plain.decode(Record, value, str(path))
     if record.format != FORMAT:
         raise ArtifactError(f"{path}: expected the format {FORMAT}, found {record.format!r}")
-    family, embed, pictures = family_of(record.family), folder / EMBED, folder / PICTURES
+    family, embed, pictures = talked_family(record.family), folder / EMBED, folder / PICTURES
     splices = embed.is_dir()
     needed = (LANGUAGE, TOKENIZER, PICTURES) if splices else (LANGUAGE, TOKENIZER)
     missing = [name for name in needed if not (folder / name).is_dir()]
@@ -108,14 +108,14 @@ def open_package(folder: Path) -> Package:
     )
 
 
-def family_of(name: str) -> FamilySpec:
+def talked_family(name: str) -> FamilySpec:
     """Return a family of language models that is talked to.
 
     Raises:
         ArtifactError: it is not known here, or it is of other models.
     """
-    family = spec_of(name)
-    if family is None or not family.modes or not family.prompts:
+    family = family_of(name)
+    if not family.modes or not family.prompts:
         raise ArtifactError(f"expected a family of language models that is talked to, found {name!r}")
     return family
 
@@ -126,7 +126,7 @@ def prompts_of(name: str) -> Prompts:
     Raises:
         ArtifactError: nobody talks to them.
     """
-    found: Prompts = load(family_of(name).prompts)
+    found: Prompts = load(talked_family(name).prompts)
     return found
 
 

@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from lwmport import __version__, atomic, digest, disk, manifest, owned, plain
-from lwmport.errors import ArtifactError, UsageError
+from lwmport.errors import ArtifactError
 from lwmport.generation import byte_tokenizer
 from lwmport.generation.piece_tokenizer import as_folder
 from lwmport.generation.tokenizer import FILES, Tokenizer
 from lwmport.manifest import Manifest
 from lwmport.pipeline.assemble import genai
-from lwmport.pipeline.assemble.fitting import check_fit, rows_of
-from lwmport.pipeline.assemble.making import Making, made_parts
+from lwmport.pipeline.assemble.fitting import check_fit, check_vocabulary
+from lwmport.pipeline.assemble.making import Making, made_parts, planned_parts
 from lwmport.pipeline.assemble.package import (
     EMBED,
     FORMAT,
@@ -30,10 +30,12 @@ from lwmport.pipeline.assemble.package import (
     language_of,
     open_package,
 )
+from lwmport.pipeline.convert.output_folder import check_names
+from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.observer import Observer, Silent
+from lwmport.pipeline.output_checks import check_writable
 from lwmport.registry import check_known
 from lwmport.requests import by_fields, check_types
-from lwmport.runtime.session.layout import IDS
 
 Part = tuple[Path, Mapping[str, str]]
 
@@ -88,9 +90,14 @@ def assemble(request: AssembleRequest, observer: Observer | None = None) -> Pack
     given = {name: folder for name, folder in folders.items() if folder is not None}
     with TemporaryDirectory() as trial:
         source = _tokenizer(request.tokenizer, Path(trial))
-        tokenizer = Tokenizer(source)  # before hours of conversion
-        with made_parts(given, request.out, request.making, observer) as made:
-            _put_together(request, made, tokenizer, source, observer)
+        tokenizer = Tokenizer(source)
+        planned = planned_parts(given, request.out, request.making)
+        earlier = owned.Earlier(owned.listed(Path(NAME), FORMAT))
+        check_writable(request.out)
+        check_names(request.out, [NAME, TOKENIZER, *given], earlier)
+        _check_tokenizer(request, given, planned, tokenizer, source)
+        with made_parts(given, planned, observer) as made:
+            _put_together(request, made, tokenizer, source, earlier, observer)
     return open_package(request.out)
 
 
@@ -99,19 +106,34 @@ def _tokenizer(given: Path | None, scratch: Path) -> Path:
     return byte_tokenizer.write(scratch) if given is None else as_folder(given, scratch)
 
 
+def _check_tokenizer(
+    request: AssembleRequest, given: Mapping[str, Path], planned: Mapping[str, Work], tokenizer: Tokenizer, source: Path
+) -> None:
+    """Return if the tokenizer in the folder ``source`` fits what is converted first: hours later is too late."""
+    if request.engine:
+        genai.check_asked(given, source, LANGUAGE)
+    if LANGUAGE in planned:
+        check_vocabulary(planned[LANGUAGE].family.components, given[LANGUAGE], tokenizer, source)
+
+
 def _put_together(
-    request: AssembleRequest, given: Mapping[str, Path], tokenizer: Tokenizer, source: Path, observer: Observer
+    request: AssembleRequest,
+    given: Mapping[str, Path],
+    tokenizer: Tokenizer,
+    source: Path,
+    earlier: owned.Earlier,
+    observer: Observer,
 ) -> None:
     """Write the folder of converted parts and the tokenizer in the folder ``source``, if they fit."""
     made = {name: (language_of if name == LANGUAGE else manifest.read)(folder) for name, folder in given.items()}
     check_fit(made, given)
-    _check_vocabulary(made, tokenizer, given[LANGUAGE], source)
+    check_vocabulary(made.get(EMBED, made[LANGUAGE]).components, given[LANGUAGE], tokenizer, source)
     if request.engine:
-        genai.check_taken(made, source, LANGUAGE)
+        genai.check_taken(made[LANGUAGE])
     parts = {name: (folder, _files(folder)) for name, folder in given.items()}
     own = [name for name in FILES if (source / name).is_file()]
     parts[TOKENIZER] = source, {name: digest.of_file(source / name) for name in own}
-    _write(request, made, tokenizer, parts, observer)
+    _write(request, made, tokenizer, parts, earlier, observer)
 
 
 def _write(
@@ -119,10 +141,10 @@ def _write(
     made: Mapping[str, Manifest],
     tokenizer: Tokenizer,
     parts: Mapping[str, Part],
+    earlier: owned.Earlier,
     observer: Observer,
 ) -> None:
     """Write the folder of the parts: name -> where its files are, and their digests."""
-    earlier = owned.Earlier(owned.listed(Path(NAME), FORMAT))
     with atomic.new_folder(request.out, last=NAME, owned=earlier) as folder:
         observer.phase(f"assemble {request.out}")
         for name, (source, files) in parts.items():
@@ -149,17 +171,6 @@ def _for_engine(folder: Path, made: Manifest, tokenizer: Tokenizer, observer: Ob
     texts = {name: digest.of_file(folder / TOKENIZER / name) for name in genai.TOKENIZER_FILES}
     _take(folder / TOKENIZER, folder, texts, observer)
     return {**texts, genai.CONFIG: digest.of_file(settings)}
-
-
-def _check_vocabulary(made: Mapping[str, Manifest], tokenizer: Tokenizer, language: Path, folder: Path) -> None:
-    """Return if each token of a tokenizer is one of the model."""
-    rows = rows_of(made.get(EMBED, made[LANGUAGE]))
-    if rows is None:
-        raise ArtifactError(f"expected a model that takes {IDS}, found none")
-    if tokenizer.size > rows:
-        raise UsageError(
-            f"expected at most {rows:,} tokens in {folder}, as the model in {language} has, found {tokenizer.size:,}"
-        )
 
 
 def _files(folder: Path) -> dict[str, str]:

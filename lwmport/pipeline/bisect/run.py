@@ -28,8 +28,8 @@ from lwmport.pipeline.convert.output_folder import check_names
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_writable
 from lwmport.pipeline.reopen import Converted
+from lwmport.pipeline.validate.model_file import against, other_model
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
-from lwmport.pipeline.validate.run import against, other_model
 from lwmport.pipeline.validate.subject import Subject, Subjects, subjects_of
 from lwmport.pipeline.validate.test_inputs import sampling_for
 from lwmport.processors import processors

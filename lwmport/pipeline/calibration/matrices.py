@@ -14,10 +14,12 @@ from lwmport.errors import CheckpointError
 from lwmport.models.folding import active_folds
 from lwmport.models.schemes import SCALED, UNCALIBRATED
 from lwmport.quantise.awq import Met, best_factors, met, product_error, widened
+from lwmport.quantise.factor_bounds import Bounds, bounds_of, least_of
 from lwmport.quantise.gptq import compensated, factor_of
 from lwmport.quantise.packing import unpacked
 from lwmport.quantise.rounding import Grid, codes_of, nearest_grid, values_of
 from lwmport.types import Array, Component, Fold, Scheme
+from lwmport.validators.ranges import limits_of
 
 Made = TypeVar("Made")
 
@@ -96,7 +98,28 @@ class Matrices:
         schemes = [self.weights.stored[target] for target in fold.targets]
         nearest = [lambda values, scheme=scheme: _nearest(values, scheme) for scheme in schemes]
         weights = [self._exact(target) for target in fold.targets]
-        self.kept.put_factors(fold.source, best_factors(weights, nearest, self._once(name, factors, met), fold))
+        found = best_factors(weights, nearest, self._once(name, factors, met), fold, self._bounds(fold, weights))
+        self.kept.put_factors(fold.source, found)
+
+    def _bounds(self, fold: Fold, weights: Sequence[Array]) -> Bounds:
+        """Return how large and how small factors may be, for the dtypes of all scales that take them in."""
+        channels, behind = self.component.weights[fold.source].shape[-1], []
+        for target, weight in zip(fold.targets, weights, strict=True):
+            scheme = self.weights.stored[target]
+            grid = nearest_grid(_grouped(weight, scheme), 1, scheme.bits, symmetric=scheme.symmetric)
+            group = scheme.group or len(weight)
+            behind.append(least_of(grid.scales[:, 0], group, _normal(scheme.scales), fold, channels))
+        return bounds_of(*self._divided(fold.source), behind)
+
+    def _divided(self, source: str) -> tuple[Array, float]:
+        """Return what factors divide: a vector, or the scales of a matrix; and the least number with all digits."""
+        scheme = self.weights.stored.get(source)
+        if scheme is None or not scheme.scales:
+            return self._exact(source), _normal(self.weights.specs[source].dtype)
+        found = self.kept.find(source)
+        if found is None:
+            raise CheckpointError(f"{source}: expected it to be rounded in front of what reads it, found no rounding")
+        return found.scales, _normal(scheme.scales)
 
     def _wide(self, name: str) -> Array | None:
         """Return the factors in front of a matrix, [inputs, 1]; None where there are none."""
@@ -141,6 +164,11 @@ def restored(found: Rounding, scheme: Scheme, shape: tuple[int, ...]) -> Array:
     group = scheme.group or len(codes)
     wide = (np.repeat(part, group, axis=0)[: len(codes)] for part in (found.scales, found.zeros))
     return values_of(codes, Grid(*wide))
+
+
+def _normal(dtype: str) -> float:
+    """Return the least number of a dtype that has all its digits."""
+    return float(limits_of(dtype).smallest_normal)
 
 
 def _factor(rows: Array) -> Array:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from lwmport.checkpoints.stored_weights import StoredWeights
-from lwmport.models.schemes import CALIBRATED, UNCALIBRATED
+from lwmport.models.schemes import uncalibrated
 from lwmport.pipeline.calibration.cases import cases_of, without_states
 from lwmport.pipeline.calibration.text import CalibrationText, tokens_of
 from lwmport.pipeline.observer import Observer, tell_steps
@@ -116,10 +116,7 @@ class Probe:
 
     def rounded(self, schemes: Mapping[str, Scheme]) -> StoredWeights:
         """Return the weights as schemes store them, by a method that needs no run."""
-        own = {
-            name: replace(scheme, method=UNCALIBRATED) if scheme.method in CALIBRATED else scheme
-            for name, scheme in schemes.items()
-        }
+        own = {name: uncalibrated(scheme) for name, scheme in schemes.items()}
         return StoredWeights(self.exact, next(iter(own.values())), own)
 
     def _error(self, name: str, scheme: Scheme) -> float:

@@ -5,7 +5,7 @@ What is chosen becomes a recipe, so that the conversion behind it is one of ``--
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -16,12 +16,13 @@ from lwmport.errors import UsageError
 from lwmport.models.families import Family
 from lwmport.models.recipe import ruled, rules
 from lwmport.models.schemes import CALIBRATED, SCHEMES
-from lwmport.models.storage import schemes_of, written_bytes
+from lwmport.models.storage import schemes_of
 from lwmport.pipeline.budget_record import GB, TABLE
 from lwmport.pipeline.calibration.sensitivity import LEAST, Probe
 from lwmport.pipeline.calibration.text import calibration_text, tokens_of
 from lwmport.pipeline.convert.budget_words import table_of, toml_of
 from lwmport.pipeline.convert.budgeted import Budgeted
+from lwmport.pipeline.convert.forecast import forecast_bytes
 from lwmport.pipeline.convert.request import RECIPE, ConvertRequest
 from lwmport.pipeline.convert.work import Work
 from lwmport.quantise.budget import Sensitivity, chosen, total_bytes, total_loss
@@ -37,13 +38,42 @@ AIM: Final = 0.9
 """The share of the bound that the next choice aims at."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What each tensor costs that a budget decides on, the schemes of each for its bits, and what measures a loss."""
+
+    rows: Sequence[Sensitivity]
+    schemes: Mapping[str, Mapping[int, Scheme]]
+    probe: Probe
+
+    def taken(self, bits: Mapping[str, int]) -> dict[str, Scheme]:
+        """Return the scheme of each tensor."""
+        return {name: self.schemes[name][own] for name, own in bits.items()}
+
+    def trial(self, bits: Mapping[str, int]) -> float:
+        """Return what a choice loses as a whole, nats."""
+        self.probe.observer.phase(f"{self.probe.component.name}: measure what a choice loses")
+        return self.probe.loss(self.probe.rounded(self.taken(bits)))
+
+
 def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:
     """Return the request with a recipe that keeps its budget, as far as is known before it is written.
 
     Raises:
         UsageError: no choice is as small, or no component gives logits of tokens.
     """
-    request, options = work.request, work.family.options
+    if work.request.budget_gb is not None:
+        check_least(forecast_bytes(work, {}), work.request.budget_gb)
+    return within(work, measured(work))
+
+
+def measured(work: Work) -> Table:
+    """Return what each tensor costs that a budget decides on.
+
+    Raises:
+        UsageError: there is none, or no component gives logits of tokens.
+    """
+    request = work.request
     component, output = _language_model(work.family)
     weights = component_weights(work.family, component, work.weights)
     if not isinstance(weights, StoredWeights):
@@ -54,19 +84,21 @@ def with_budget(work: Work) -> tuple[ConvertRequest, Budgeted]:
     if not schemes:
         raise UsageError("expected tensors for a budget that --keep and --recipe leave to it, found none; leave it out")
     work.observer.phase(f"{component.name}: round each of {len(schemes)} tensors alone, and run the reference")
-    most = None if request.budget_gb is None else request.budget_gb * GB
-    if most is not None:
-        _check_least(written_bytes(component, options), most)
-    rows = probe.table(schemes)
-    if most is None:
-        bits, trial = _within_loss(rows, request.budget_kl or 0.0, probe, schemes)
+    return Table(rows=probe.table(schemes), schemes=schemes, probe=probe)
+
+
+def within(work: Work, table: Table) -> tuple[ConvertRequest, Budgeted]:
+    """Return the request with a recipe that keeps its budget by what tensors cost."""
+    request = work.request
+    if request.budget_gb is None:
+        bits, trial = _within_loss(table, request.budget_kl or 0.0)
     else:
-        others = written_bytes(component, options) - total_bytes(rows, dict.fromkeys(schemes, LEAST))
-        bits = chosen(rows, most_bytes=most - others)
-        trial = _trial(bits, probe, schemes)
+        bits = _within_bytes(work, table, request.budget_gb * GB)
+        trial = table.trial(bits)
     made = replace(request.options, recipe=(*request.options.recipe, *_recipe(request.options.quantize, bits)))
-    planned = written_bytes(component, replace(options, recipe=made.recipe))
-    return replace(request, options=made), Budgeted(rows=rows, bits=bits, planned=planned, trial=trial, probe=probe)
+    planned = forecast_bytes(work, table.taken(bits))
+    found = Budgeted(rows=table.rows, bits=bits, planned=planned, trial=trial, probe=table.probe)
+    return replace(request, options=made), found
 
 
 def settle(work: Work) -> None:
@@ -76,11 +108,11 @@ def settle(work: Work) -> None:
         return
     component, _ = _language_model(work.family)
     weights = component_weights(work.family, component, work.weights)
-    measured, schemes = found.trial, schemes_of(component, work.family.options)
+    lost, schemes = found.trial, schemes_of(component, work.family.options)
     if {*schemes} != {*found.bits} or any(own.method in CALIBRATED for own in schemes.values()):
         work.observer.phase(f"{component.name}: measure what its weights lose")
-        measured = found.probe.loss(weights)
-    work.budget = found = replace(found, measured=measured)
+        lost = found.probe.loss(weights)
+    work.budget = found = replace(found, measured=lost)
     texts = {TABLE: table_of(work, found), RECIPE: toml_of(work.request.options.recipe)}
     for name, content in texts.items():
         with atomic.new_file(work.folder / name) as file:
@@ -119,39 +151,51 @@ def _wide(quantize: str) -> str:
     return f"w8{quantize[2:]}"
 
 
-def _check_least(least: int, most: float) -> None:
-    """Return if the smallest choice is within a budget, before anything is measured."""
-    if least > most:
+def check_least(least: int, most: float) -> None:
+    """Return if the smallest choice is within a budget of GB, before anything is measured.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if least > most * GB:
         raise UsageError(
-            f"expected --budget-gb of more than {least / GB:.6g}, which all tensors take in {LEAST} bits, found "
-            f"{most / GB:.6g}"
+            f"expected --budget-gb of more than {least / GB:.6g}, which the files take with all tensors in {LEAST} "
+            f"bits, found {most:.6g}"
         )
 
 
-def _within_loss(
-    rows: Sequence[Sensitivity], most: float, probe: Probe, schemes: Mapping[str, Mapping[int, Scheme]]
-) -> tuple[dict[str, int], float]:
+def _within_bytes(work: Work, table: Table, most: float) -> dict[str, int]:
+    """Return the best choice whose files have so many bytes at most.
+
+    What stands beside tensors in the files is taken off what they may have. It is not the same for all choices.
+    """
+    bits = fewest = dict.fromkeys(table.schemes, LEAST)
+    found = forecast_bytes(work, {})
+    while True:
+        beside = found - total_bytes(table.rows, bits)
+        bits = chosen(table.rows, most_bytes=most - beside)
+        found = forecast_bytes(work, table.taken(bits))
+        if found <= most or bits == fewest:
+            return bits
+
+
+def _within_loss(table: Table, most: float) -> tuple[dict[str, int], float]:
     """Return the smallest choice that was measured within a bound, and its loss; the best one where none is."""
     tried: list[tuple[dict[str, int], float]] = []
     bound = most
     while len(tried) < TRIALS:
-        bits = chosen(rows, most_loss=bound)
+        bits = chosen(table.rows, most_loss=bound)
         if any(bits == before for before, _ in tried):
             break
-        lost = _trial(bits, probe, schemes)
+        lost = table.trial(bits)
         tried.append((bits, lost))
         if CLOSE * most <= lost <= most or not lost:
             break
-        bound = total_loss(rows, bits) * AIM * most / lost
+        bound = total_loss(table.rows, bits) * AIM * most / lost
     within = [one for one in tried if one[1] <= most]
     if within:
-        return min(within, key=lambda one: total_bytes(rows, one[0]))
+        return min(within, key=lambda one: total_bytes(table.rows, one[0]))
     return min(tried, key=lambda one: one[1])
-
-
-def _trial(bits: Mapping[str, int], probe: Probe, schemes: Mapping[str, Mapping[int, Scheme]]) -> float:
-    probe.observer.phase(f"{probe.component.name}: measure what a choice loses")
-    return probe.loss(probe.rounded({name: schemes[name][own] for name, own in bits.items()}))
 
 
 def _recipe(quantize: str, bits: Mapping[str, int]) -> list[str]:

@@ -14,7 +14,7 @@ class Budgeted:
     Attributes:
         rows: what each tensor costs.
         bits: of each tensor.
-        planned: bytes of all weights in a file.
+        planned: bytes that the files are going to have.
         trial: what the choice lost when it was measured, rounded by a method that needs no run of the model.
         probe: what measures the loss.
         measured: what the weights lose that are in the file, in JAX; None before they are.

@@ -10,6 +10,7 @@ from lwmport.checkpoints.model_weights import component_weights
 from lwmport.errors import UnusedOptionError
 from lwmport.models.families import Family, rounding
 from lwmport.models.options import Options
+from lwmport.models.schemes import SUMS
 from lwmport.models.storage import rounding_kernels, rounding_products
 from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.validate.test_inputs import SHOWN, Sampling, TestInputs, described
@@ -21,9 +22,6 @@ FACTORS: Final = tuple(1 - step / 20 for step in range(11))
 
 STEPS: Final = 255
 """Between the least and the largest of 256 numbers."""
-
-PAIRS: Final = "pairs"
-"""The table of schemes by which what comes out of a convolution stays a sum (`lwmport.models.schemes.ROUNDINGS`)."""
 
 ROUNDING: Final = "com.microsoft.MatMulNBits"
 """The form of a product that rounds what it multiplies."""
@@ -98,7 +96,7 @@ def ranges(
     levels = {name: levels_of(*ends) for name, ends in whole.items()}
     if options.method == "mse":
         levels = _least_error(component, weights, kernels, feeds, whole)
-    sums = options.rounding == PAIRS  # what comes out is not rounded
+    sums = options.rounding in SUMS  # what comes out is not rounded
     return {
         kernel: Rounded(inputs=levels[f"{kernel}/{INPUTS}"], outputs=None if sums else levels[f"{kernel}/{OUTPUTS}"])
         for kernel in kernels

@@ -1,12 +1,14 @@
 """What a conversion will cost, told before it begins: bytes to read and to write, memory and time.
 
-Memory means anonymous memory, the process's own: files are mapped, and their pages are the kernel's to drop.
+Memory means anonymous memory, of the process and of those that it starts: files are mapped, and their pages are the
+kernel's to drop.
 
 The prediction is what the process has when the plan is made (interpreter, JAX, the converter, the index of the
 checkpoint), `LAYER` for each layer of a program, and the larger of two: `GRAPH`, which tracing and lowering take, and
 what is on its way to the disk. That is the blocks of the file and a piece (`IN_FLIGHT`, or all that is written), and
 the largest tensor that has more than two axes: those are turned, as a whole, `TURNED` times or, where they are made up
-rather than read, `MADE` times, with `SEEDED` besides.
+rather than read, `MADE` times, with `SEEDED` besides. Where weights are only renamed, matrices are turned too: those
+that are made up are made as a whole.
 """
 
 import math
@@ -17,6 +19,7 @@ from typing import Final
 
 from lwmport import atomic, blocks, disk, memory
 from lwmport.blocks import BlockFile
+from lwmport.checkpoints import block_workers
 from lwmport.checkpoints.streaming import PIECE
 from lwmport.errors import UsageError
 from lwmport.models.families import Family
@@ -24,6 +27,7 @@ from lwmport.models.schemes import CALIBRATED
 from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.calibration.text import MOST
 from lwmport.pipeline.validate.test_inputs import TestInputs
+from lwmport.processors import processors
 from lwmport.reports import numbers
 from lwmport.types import Component, Weights, WeightSpec
 
@@ -54,11 +58,23 @@ SEEDED: Final = 80_000_000
 RATE: Final = 5e8
 """Bytes a second that two processors read, cast, hash and write."""
 
-ROUNDED: Final = {"rtn": 2e8, "mse": 2e7, "hqq": 3e6, "gptq": 2.5e6, "awq": 2.5e6, "Q4_K": 2.7e7, "Q6_K": 4.5e7}
+ROUNDED: Final = {
+    "rtn": 2e8,
+    "mse": 2e7,
+    "hqq": 3e6,
+    "gptq": 2.5e6,
+    "awq": 2.5e6,
+    "Q4_K": 5e7,
+    "Q5_K": 5e7,
+    "Q6_K": 7e7,
+}
 """Method of quantisation, or kind of blocks -> values a second that two processors round by it; others as ``rtn``."""
 
 ROUNDING: Final = 100_000_000
 """Bytes of the groups that are rounded at once, in several threads."""
+
+IN_BLOCKS: Final = 1 << 23
+"""Bytes of a piece that becomes blocks of ggml (`lazy.layouts`); each processor has one, and two more wait."""
 
 ROUNDED_VALUE: Final = 24
 """The same of one value, for models with fewer of them."""
@@ -212,16 +228,23 @@ def _peak(family: Family, parts: tuple[Component, ...], form: str, *, made_up: b
     specs = [spec for part in parts for spec in part.weights.values()]
     turned = max((spec.nbytes for spec in specs if len(spec.shape) > 2), default=0)
     total = sum(spec.nbytes for spec in specs)
-    flight = min(IN_FLIGHT, total) + (MADE * turned + min(SEEDED, total) if made_up else TURNED * turned)
-    flight += _rounding_bytes(family, parts)
+    matrix = max((spec.nbytes for spec in specs if len(spec.shape) == 2), default=0) if form in RENAMED else 0
+    rounding = _rounding_bytes(family, parts)
+    made = max(min(SEEDED, total) + rounding, matrix + (0 if _in_groups(family, parts) else rounding))
+    flight = min(IN_FLIGHT, total) + (MADE * turned + made if made_up else TURNED * turned + rounding)
     return now + (flight if form in RENAMED else LAYER * _layers(family) + max(GRAPH, flight))
+
+
+def _in_groups(family: Family, parts: tuple[Component, ...]) -> bool:
+    """Return whether weights are rounded with scales: a few groups at a time, and no matrix is made for it."""
+    return any(scheme.scales for part in parts for scheme in schemes_of(part, family.options).values())
 
 
 def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
     """Return the bytes of what is rounded at once, and of the largest tensor's codes, which are put into order.
 
     Where the model runs for it, there are also three matrices [inputs, inputs] of one weight, and what a layer makes of
-    the text.
+    the text; where processes of their own make blocks, what they take.
     """
     rounded = [
         (part.weights[name], scheme)
@@ -230,10 +253,13 @@ def _rounding_bytes(family: Family, parts: tuple[Component, ...]) -> int:
         if scheme.scales or scheme.blocks
     ]
     values = sum(math.prod(spec.shape) for spec, _ in rounded)
+    most = ROUNDING if _in_groups(family, parts) else (processors() + 2) * IN_BLOCKS
     codes = max((scheme.stored_bytes(spec) for spec, scheme in rounded if scheme.scales), default=0)
+    large = any(block_workers.is_large(scheme.blocks, math.prod(spec.shape)) for spec, scheme in rounded)
+    others = block_workers.count() * block_workers.NBYTES if large else 0
     met = [spec.shape for spec, scheme in rounded if scheme.method in CALIBRATED]
     run = max((12 * inputs**2 + 16 * MOST * max(inputs, outputs) for inputs, outputs in met), default=0)
-    return min(ROUNDING, ROUNDED_VALUE * values) + 2 * codes + run
+    return min(most, ROUNDED_VALUE * values) + 2 * codes + run + others
 
 
 def _kept_bytes(family: Family) -> int:

@@ -10,9 +10,11 @@ from lwmport.checkpoints.model_weights import component_weights
 from lwmport.choices import Choice
 from lwmport.converters import LIMIT, converter_for, is_limited
 from lwmport.errors import LoweringError, RunnerError
-from lwmport.models.families import rounding
+from lwmport.models.families import caching, rounding
 from lwmport.models.specs import versions_of
 from lwmport.pipeline.budget_record import TABLE
+from lwmport.pipeline.cache_record import packed
+from lwmport.pipeline.calibration.cache_ranges import cache_scales, check_cache_text
 from lwmport.pipeline.calibration.ranges import product_ranges
 from lwmport.pipeline.convert import resume
 from lwmport.pipeline.convert.background import Background
@@ -63,6 +65,7 @@ def _within_budget(work: Work) -> Work:
     if request.budget_gb is None and request.budget_kl is None:
         return work
     check(work)  # before minutes are spent
+    _find_scales(work)  # which the files have besides
     recipe, found = with_budget(work)
     made = opened(recipe, work.observer)
     made.budget = found
@@ -93,9 +96,8 @@ def _filled(work: Work) -> Outcome:
     ):
         start = time.perf_counter()
         _keep_roundings(work)
-        with memory.AnonymousPeak() as own:
+        with memory.AnonymousPeak(started=True) as own:
             check_taps(work)
-            check_parts(work.family)
             weights_sha256 = _convert_all(work)
             settle(work)
         seconds, peak = time.perf_counter() - start, memory.peak_bytes()
@@ -130,6 +132,18 @@ def _calibrate(work: Work) -> None:
         ranges = Choice("ranges of what matrices are multiplied with", f"extremes on {words}", source)
         family = rounding(work.family, told)
         work.family = replace(family, choices=(*family.choices, ranges))
+    _find_scales(work)
+
+
+def _find_scales(work: Work) -> None:
+    """Find the scales of a cache of codes, where one is asked for: they are part of the model then."""
+    request = work.request
+    found, words = cache_scales(work.family, work.weights, request.checkpoint, request.calibrate_on, work.observer)
+    if found:
+        source = "--calibrate-on" if request.calibrate_on else "default"
+        family = caching(work.family, found)
+        scales = Choice("scales of the cache", f"extremes on {words}", source)
+        work.family = replace(family, choices=(*family.choices, scales))
 
 
 def check(work: Work) -> None:
@@ -141,12 +155,13 @@ def check(work: Work) -> None:
     request, names = work.request, [component.name for component in work.family.components]
     check_products(work.family.references, work.family.options, work.dialect)
     _ = work.rounder  # a text that is missing is told before anything is written
+    check_cache_text(work.family, work.weights, request.checkpoint, request.calibrate_on)
     converter_for(work.dialect)  # a module that it needs is missed now, and the plan knows its memory
     _ = work.vocabulary  # a tokenizer that is missing or does not fit is told before anything is written
     if request.runner is not None:
         check_takes(request.runner, request.suffix)
     if request.validate:
-        _check_judge(request)
+        _check_judge(request.suffix, work.runner)
     _check_size(work)
     check_writable(request.out)
     check_free(request.out, names, request.format, work.shared, (TABLE, RECIPE) if work.budget else ())
@@ -159,6 +174,7 @@ def check(work: Work) -> None:
         work.earlier,
     )
     _check_inputs(work)
+    check_parts(work.family)
 
 
 def _check_inputs(work: Work) -> None:
@@ -191,10 +207,10 @@ def _check_size(work: Work) -> None:
             )
 
 
-def _check_judge(request: ConvertRequest) -> None:
+def _check_judge(suffix: str, runner: str | None) -> None:
     """Return if what is going to run the models can start here: to learn it after a conversion is too late."""
     try:
-        check_runs(request.suffix, request.runner)
+        check_runs(suffix, runner)
     except RunnerError as error:
         raise RunnerError(f"{error}; or add --no-validate, and judge the models elsewhere") from error
 
@@ -253,7 +269,8 @@ def _convert_one(work: Work, component: Component) -> None:
     artifact, program_sha256 = lower(work, component, work.dialect, work.folder)
     taps = write_taps(work, component, artifact) if work.request.taps else None
     shown = work.family.spec.prepared(artifact.signature)
-    found = replace(manifest.entry(artifact, program_sha256, taps, shown), rounded=dict(component.rounded))
+    found = manifest.entry(artifact, program_sha256, taps, shown)
+    found = replace(found, rounded=dict(component.rounded), details={**found.details, **packed(component)})
     if work.rounder is not None:
         found = replace(found, details={**found.details, **work.rounder.record(component)})
     work.parts.append(found)

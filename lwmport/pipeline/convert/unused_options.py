@@ -1,6 +1,7 @@
 """Options of a request that would change nothing: they are refused, for a user would believe that they do."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from lwmport.converters import WITH_TOKENIZER
 from lwmport.converters.dialects import DEFAULTS, DIALECTS
@@ -10,12 +11,15 @@ from lwmport.models.families import STATIC_GROUPS, parts_of, takers
 from lwmport.models.options import USUAL_ATTENTION, Options
 from lwmport.models.packed_schemes import is_ranged
 from lwmport.models.recipe import kinds_of, rules
-from lwmport.models.schemes import BLOCKS, BUDGETED, CALIBRATED, LIMITS, ROUNDINGS
+from lwmport.models.schemes import BLOCKS, BUDGETED, CALIBRATED, LIMITS, RANGES, ROUNDINGS
 from lwmport.options import OPTIONS, Place, flag_of, values_of, words
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import Dialect
 from lwmport.wording import few
+
+CACHE: Final = "float32"
+"""The dtype of a cache that every reader takes."""
 
 
 def check_unused(request: ConvertRequest, dialect: Dialect) -> None:
@@ -46,9 +50,11 @@ def _of_request(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     methods = {request.options.method, *(table.get("method") for _, table in rules(request.options.recipe))}
     yield from _of_budget(request)
     chosen = bool(methods & {*CALIBRATED}) or request.budget_gb is not None or request.budget_kl is not None
+    chosen = chosen or request.options.cache == "int8"
     if request.calibrate_on is not None and not chosen and not is_ranged(request.options.completed(dialect)):
         found = f"--method {request.options.method}" if request.options.method else "no --method"
-        yield "calibrate_on", f"--calibrate-on beside --method {' or '.join(CALIBRATED)}, found {found}"
+        others = f"--method {' or '.join(CALIBRATED)}, a budget or --cache int8"
+        yield "calibrate_on", f"--calibrate-on beside {others}, found {found}"
     if request.runner is not None and not request.validate:
         yield "runner", f"--runner of artifacts that are judged, found --runner {request.runner} beside --no-validate"
 
@@ -72,6 +78,7 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
     whom, store = _whom(request, dialect), request.options.store
     if store and store not in dialect.stores:
         yield "store", f"--store {store} in a dialect out of {few(storing(store))}, found {whom}"
+    yield from _of_cache(request.options.cache, whom, dialect)
     if request.options.quantize:
         for kind in dict.fromkeys((request.options.quantize, *kinds_of(request.options.recipe))):
             yield from _of_quantisation(kind, whom, dialect)
@@ -81,13 +88,25 @@ def _of_dialect(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str
                 yield key, f"{flag_of(key)} in a dialect that takes --recipe, found it for {whom}"
         if dialect.packing and request.options.recipe:
             yield "recipe", f"no --recipe for a folder of quantised weights, found --recipe for {whom}"
-    elif dialect.packing and dialect.name != DEFAULTS[dialect.format]:
+    elif _is_of_integers(dialect):
         kinds = " or ".join(dialect.quantizes)
         yield "dialect", f"--quantize {kinds} with the dialect {dialect.name}, found --dialect {dialect.name} alone"
     if request.tokenizer and dialect.format not in WITH_TOKENIZER:
         yield "tokenizer", f"--tokenizer for --to {few(sorted(WITH_TOKENIZER))}, found --tokenizer for {whom}"
     if request.taps and not can_tap(dialect):
         yield "taps", f"--taps of a model in {', '.join(FORMATS)}, found --taps {request.taps} for {whom}"
+
+
+def _is_of_integers(dialect: Dialect) -> bool:
+    """Return whether there is another dialect of the format for weights that are not quantised."""
+    return bool(dialect.packing or dialect.rounding == RANGES) and dialect.name != DEFAULTS[dialect.format]
+
+
+def _of_cache(cache: str, whom: str, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Yield a dtype of the cache that no reader of the dialect takes."""
+    if cache != CACHE and cache not in dialect.caches:
+        takes = f"{dialect.name} takes {' and '.join((CACHE, *dialect.caches))}"
+        yield "cache", f"--cache {cache} in a dialect out of {few(caching(cache))}, found {whom} ({takes})"
 
 
 def _of_components(request: ConvertRequest, dialect: Dialect) -> Iterator[tuple[str, str]]:
@@ -145,6 +164,11 @@ def _of_rounding(options: Options, whom: str, dialect: Dialect) -> Iterator[tupl
 def quantising(kind: str) -> tuple[str, ...]:
     """Return the dialects that store weights by a kind of quantisation."""
     return tuple(name for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if kind in dialect.quantizes)
+
+
+def caching(cache: str) -> tuple[str, ...]:
+    """Return the dialects whose readers take a dtype of caches."""
+    return tuple(name for name, dialect in {**DIALECTS, **ALL_DIALECTS}.items() if cache in dialect.caches)
 
 
 def storing(store: str) -> tuple[str, ...]:

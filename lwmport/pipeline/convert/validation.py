@@ -5,7 +5,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +23,14 @@ from lwmport.pipeline.convert.lower import lower
 from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
+from lwmport.pipeline.validate.cache_cost import cache_notes
 from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
 from lwmport.pipeline.validate.input_words import InputWords, together
-from lwmport.pipeline.validate.judge import component_report, judge, open_runner, unjudged, why_not
+from lwmport.pipeline.validate.judge import Judgement, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.layer_losses import layer_losses
 from lwmport.pipeline.validate.ranges import with_ranges_of_failed
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
+from lwmport.pipeline.validate.rounded_cache import judge_cache
 from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.weights_read_back import judge_weights
@@ -37,73 +39,115 @@ from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
 from lwmport.runtime.registry import precision_of
 from lwmport.runtime.runners.jax import reference_kind
-from lwmport.types import Component, Runner
+from lwmport.types import Component, Runner, Weights
 from lwmport.validators.tolerances import coarsest
 
 DIRECT: Final = ".direct"
 """The folder of an artifact that is only compared with: hidden, so that no later run counts what is in it as done."""
 
 
+@dataclass(kw_only=True)
+class _Found:
+    """What is found on the artifacts so far: sections of the report, its pictures by name, and what was judged on."""
+
+    sections: list[ComponentReport] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    told: list[InputWords] = field(default_factory=list)
+
+
 def judge_all(work: Work, weights_sha256: str) -> Report:
     """Run every artifact beside the reference and write the report into the folder."""
-    sections: list[ComponentReport] = []
-    pictures: dict[str, bytes] = {}
-    told: list[InputWords] = []
-    options = work.family.options
+    found = _Found()
     for component, part, cost in zip(work.family.references, work.parts, work.costs, strict=True):
-        facts = (work.request.format, work.dialect.name, options.precision)
-        reason = why_not(work.folder / part.path, work.request.runner)
+        reason = why_not(work.folder / part.path, work.runner)
         if reason:
             judgement = unjudged(component.name, part.path, reference_kind(component).name, reason)
-            sections.append(_placed(component_report(part, judgement, facts, cost, weights_sha256), work, part))
-            continue
-        work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
-        weights = component_weights(work.family, component, work.weights)
-        sampling = work.sampling.of(part.signature.inputs[0].shape[0])
-        run = gather(component, weights, trial_batch(part.signature), work.observer.progress, sampling)
-        told += [run.words] if run.words else []
-        work.observer.phase(f"{component.name}: run {part.path} and compare")
-        path, tell = work.folder / part.path, work.observer.phase
-        judged = coarsest(judged_in(options), precision_of(work.request.runner))
-        judgement = judge(path, part.signature, run, judged, tell, _opener(work))
-        judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
-        judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
-        judgement = judge_weights(judgement, component, path, weights)
-        pictures.update(judgement.pictures)
-        section = component_report(part, judgement, facts, cost, weights_sha256)
-        exact = exact_outputs(weights, run)
-        layers, untold = layer_losses(work.folder, part, weights, run, options.precision, _opener(work))
-        section = replace(
-            section,
-            notes=(*section.notes, *storage_notes(part, weights, run, exact[0]), *untold),
-            accuracy=accuracy_of(weights, run, exact, judgement.outputs, options.precision),
-            layers=layers,
-        )
-        if part is work.parts[0]:
-            notes, faults = budget_words(work)
-            section = replace(section, notes=(*notes, *section.notes), faults=(*section.faults, *faults))
-        section = with_ranges_of_failed(section, run, weights, options)
-        sections.append(_placed(section, work, part))
-        if work.dialect.name in ROUTES:
-            narrow = next(item for item in work.family.components if item.name == component.name)
-            sections.append(_judge_direct(work, narrow, run, weights_sha256))
+            section = component_report(part, judgement, _facts(work), cost, weights_sha256)
+            found.sections.append(_placed(section, work, part))
+        else:
+            _judge_one(work, component, part, cost, weights_sha256, found)
     report = new_report(
         work.request.component,
         work.weights.source,
-        tuple(sections),
+        tuple(found.sections),
         work.request.commands(),
         choices=work.choices,
-        inputs=together(told),
+        inputs=together(found.told),
     )
     work.observer.phase("write the report")
-    write_report(report, work.folder, pictures)
+    write_report(report, work.folder, found.pictures)
     return report
+
+
+def _judge_one(
+    work: Work, component: Component, part: ComponentEntry, cost: Conversion, weights_sha256: str, found: _Found
+) -> None:
+    """Run an artifact beside the reference, and add what is found."""
+    work.observer.phase(f"{component.name}: run the reference, {reference_kind(component).name}")
+    weights = component_weights(work.family, component, work.weights)
+    sampling = work.sampling.of(part.signature.inputs[0].shape[0])
+    run = gather(component, weights, trial_batch(part.signature), work.observer.progress, sampling)
+    found.told += [run.words] if run.words else []
+    judgement = _judgement(work, component, part, run, weights)
+    found.pictures.update(judgement.pictures)
+    section = component_report(part, judgement, _facts(work), cost, weights_sha256)
+    section = _with_costs(section, work, part, run, judgement, weights)
+    found.sections.append(_placed(section, work, part))
+    if work.dialect.name in ROUTES:
+        narrow = next(item for item in work.family.components if item.name == component.name)
+        found.sections.append(_judge_direct(work, narrow, run, weights_sha256))
+
+
+def _judgement(
+    work: Work, component: Component, part: ComponentEntry, run: ReferenceRun, weights: Weights
+) -> Judgement:
+    """Return all verdicts on an artifact."""
+    work.observer.phase(f"{component.name}: run {part.path} and compare")
+    options, path, tell = work.family.options, work.folder / part.path, work.observer.phase
+    judged = coarsest(judged_in(options), precision_of(work.runner))
+    judgement = judge(path, part.signature, run, judged, tell, _opener(work))
+    judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
+    judgement = judge_cache(judgement, part.signature, run, judged_in(options))
+    judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
+    return judge_weights(judgement, component, path, weights)
+
+
+def _with_costs(
+    section: ComponentReport,
+    work: Work,
+    part: ComponentEntry,
+    run: ReferenceRun,
+    judgement: Judgement,
+    weights: Weights,
+) -> ComponentReport:
+    """Return a section with what rounding costs, and whether a budget is kept."""
+    options, exact = work.family.options, exact_outputs(weights, run)
+    layers, untold = layer_losses(work.folder, part, weights, run, options.precision, _opener(work))
+    notes, faults = budget_words(work) if part is work.parts[0] else ((), ())
+    section = replace(
+        section,
+        notes=(
+            *notes,
+            *section.notes,
+            *storage_notes(part, weights, run, exact[0]),
+            *cache_notes(weights, run),
+            *untold,
+        ),
+        faults=(*section.faults, *faults),
+        accuracy=accuracy_of(weights, run, exact, judgement.outputs, options.precision),
+        layers=layers,
+    )
+    return with_ranges_of_failed(section, run, weights, options)
+
+
+def _facts(work: Work) -> tuple[str, str, str]:
+    return work.request.format, work.dialect.name, work.family.options.precision
 
 
 def _placed(section: ComponentReport, work: Work, part: ComponentEntry) -> ComponentReport:
     """Return a report with what the target says of the file, and where it was run."""
     path = work.folder / part.path
-    where, on_device = place_of(path, work.request.runner)
+    where, on_device = place_of(path, work.runner)
     return replace(with_preflight(section, path), where=where, on_device=on_device)
 
 
@@ -126,8 +170,8 @@ def _judge_direct(work: Work, component: Component, run: ReferenceRun, weights_s
 
 
 def _opener(work: Work) -> Callable[..., Runner]:
-    """Return what opens the artifacts: the runner that the request names."""
-    return partial(open_runner, runner=work.request.runner)
+    """Return what opens the artifacts: the runner that the request names, or the dialect."""
+    return partial(open_runner, runner=work.runner)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from lwmport.graphs.program import Program
 from lwmport.manifest import ComponentEntry
 from lwmport.models.families import Family
 from lwmport.models.specs import versions_of
+from lwmport.pipeline import cache_record
 from lwmport.pipeline.calibration.attach import attach
 from lwmport.pipeline.calibration.rounder import CalibratedRounder
 from lwmport.pipeline.convert import resume
@@ -59,6 +60,11 @@ class Work:
     costs: list[Conversion] = field(default_factory=list)
     budget: Budgeted | None = None
 
+    @property
+    def runner(self) -> str | None:
+        """The runner of the artifacts: the one that is asked for, else that of the dialect; None for the usual one."""
+        return self.request.runner or self.dialect.runner or None
+
     @cached_property
     def sampling(self) -> Sampling:
         """What the models are judged on."""
@@ -81,6 +87,7 @@ class Work:
             "tokens": self.vocabulary.digest() if self.vocabulary else None,
             "choices": plain.encode((*self.family.choices, *self.request.choices)),
             **{f"{one.name} rounds": plain.encode(one.rounded) for one in self.family.components if one.rounded},
+            **cache_record.facts(self.family.components),
         }
         return resume.identity(facts, self.weights)
 

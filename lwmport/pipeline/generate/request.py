@@ -6,6 +6,7 @@ from pathlib import Path
 from lwmport.errors import UsageError
 from lwmport.generation.choosing import Choosing, check_guidance
 from lwmport.pipeline.assemble import package
+from lwmport.pipeline.generate.guessing import DRAFT_TOKENS, Guessing
 from lwmport.requests import check_types
 
 
@@ -29,6 +30,9 @@ class GenerateRequest:
         stop: ids at which a row is finished, and repeats the id.
         chunk: tokens of the prompt to run at once; None for all.
         lookup: tokens that are guessed at most from what was said before, and checked in one run; 0 for none.
+        draft: a folder of ``assemble`` or ``convert`` with a smaller language model of the same vocabulary, which
+            guesses tokens; None for none.
+        draft_tokens: tokens that it guesses at most.
         runner: what runs it (``lwmport list``), or ``jax`` for the reference; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, which ``jax`` needs, unless they were seeded ones.
@@ -57,6 +61,8 @@ class GenerateRequest:
     stop: tuple[int, ...] = ()
     chunk: int | None = None
     lookup: int = 0
+    draft: Path | None = None
+    draft_tokens: int = DRAFT_TOKENS
     runner: str | None = None
     threads: int | None = None
     checkpoint: str | None = None
@@ -71,16 +77,19 @@ class GenerateRequest:
         check_types(self)
         if self.new_tokens < 1:
             raise UsageError(f"expected at least 1 new token, found {self.new_tokens}")
-        if self.lookup < 0:
-            raise UsageError(f"expected lookup of 0 or more tokens, found {self.lookup}")
         if self.out.suffix.lower() != ".npz":
             raise UsageError(f"expected a name that ends in .npz for the tokens, found {self.out}")
-        _ = self.choosing
+        _ = self.choosing, self.guessing
         check_guidance(self.cfg_scale)
         if any(token < 0 for token in self.stop):
             raise UsageError(f"expected numbers of tokens as stop, found {min(self.stop)}")
         if (self.model / package.NAME).is_file():
             object.__setattr__(self, "model", self.model / package.LANGUAGE)
+
+    @property
+    def guessing(self) -> Guessing:
+        """How tokens are guessed."""
+        return Guessing(lookup=self.lookup, draft=self.draft, draft_tokens=self.draft_tokens)
 
     @property
     def choosing(self) -> Choosing:

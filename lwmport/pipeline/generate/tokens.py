@@ -1,7 +1,7 @@
 """Raw generation: the tokens of a file continued by a converted model, and written."""
 
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,11 +9,13 @@ from typing import Final
 import numpy as np
 
 from lwmport import atomic, manifest
-from lwmport.errors import ArtifactError, UsageError
+from lwmport.errors import UsageError
 from lwmport.generation.choosing import Draw
+from lwmport.generation.guesses import Guessed
 from lwmport.generation.tokens import Prompt, Wish, check_room, new_tokens
 from lwmport.models.spec import FamilySpec, GenerationMode
-from lwmport.models.specs import spec_of
+from lwmport.models.specs import family_of
+from lwmport.pipeline.generate.guessing import open_guesses
 from lwmport.pipeline.generate.request import GenerateRequest
 from lwmport.pipeline.observer import Observer, Silent, tell_steps
 from lwmport.pipeline.output_checks import check_free, check_writable
@@ -22,7 +24,7 @@ from lwmport.pipeline.ring.session import LOCAL, ring_session
 from lwmport.pipeline.session import Session
 from lwmport.registry import check_known, load
 from lwmport.requests import by_fields
-from lwmport.runtime.given_inputs import read_arrays
+from lwmport.runtime.given.arrays import read_arrays
 from lwmport.runtime.ring.leading import RingSession
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.types import Array
@@ -42,6 +44,7 @@ class Generated:
         runner: the runtime that ran the model.
         prefill_seconds: until the first token was chosen.
         seconds: from then on until the last one.
+        guessed: what became of guesses; None where nothing was guessed.
     """
 
     out: Path
@@ -49,6 +52,7 @@ class Generated:
     runner: str
     prefill_seconds: float
     seconds: float
+    guessed: Guessed | None = None
 
     @property
     def rate(self) -> float | None:
@@ -67,7 +71,7 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         UsageError: the prompts do not fit the model, or an unknown mode.
     """
     observer = observer or Silent()
-    family = family_of(request.model)
+    family = family_of(manifest.read(request.model).family)
     wish = Wish(
         count=request.new_tokens,
         mode=mode_of(family, request.mode),
@@ -75,18 +79,22 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
         guidance=request.cfg_scale,
         stop=frozenset(request.stop),
         chunk=request.chunk,
-        lookup=request.lookup,
     )
     prompt = read_prompt(request.prompt)
     draw = own_draws(family, request.seed) if request.own_random else None
     check_free(request.out, _is_ours)
     check_writable(request.out.parent)
     observer.phase(f"open {request.model}")
-    with opened(request) as session:
+    with opened(request) as session, ExitStack() as stack:
         check_room(session, prompt.ids.shape[1], wish.count)
+        guesses = None
+        if isinstance(session, Session):
+            guesses = open_guesses(request.guessing, session, wish.mode, threads=request.threads)
+        if guesses is not None:
+            stack.callback(guesses.close)
         observer.phase(f"prefill of {prompt.ids.shape[1]} tokens, then {request.new_tokens} new ones")
         started, times, found = time.perf_counter(), [], []
-        for ids in new_tokens(session, prompt, wish, draw):
+        for ids in new_tokens(session, prompt, wish, draw, guesses):
             times.append(time.perf_counter())
             found.append(ids)
             tell_steps(observer, "tokens", len(found), request.new_tokens)
@@ -95,7 +103,12 @@ def generate(request: GenerateRequest, observer: Observer | None = None) -> Gene
     with atomic.new_file(request.out) as file:
         np.savez(file, tokens=made)
     return Generated(
-        out=request.out, tokens=made, runner=name, prefill_seconds=times[0] - started, seconds=times[-1] - times[0]
+        out=request.out,
+        tokens=made,
+        runner=name,
+        prefill_seconds=times[0] - started,
+        seconds=times[-1] - times[0],
+        guessed=None if guesses is None else guesses.guessed,
     )
 
 
@@ -104,15 +117,15 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
 
     Raises:
         ArtifactError: ranks for a model in one piece, or another fault of the folder.
-        UsageError: a checkpoint or lookup for a model in parts.
+        UsageError: a checkpoint or guesses for a model in parts.
     """
     made = manifest.read(request.model)
     if ring_parts(made) is None and request.ranks is None and request.on == LOCAL:
         if request.address:
             raise UsageError(f"expected an address with --on ray alone, found {request.address}")
         return Session(request.model, runner=request.runner, threads=request.threads, checkpoint=request.checkpoint)
-    if request.lookup:
-        raise UsageError(f"expected no lookup in a ring of ranks, found {request.lookup}; leave it out")
+    if guesser := request.guessing.name:
+        raise UsageError(f"expected no {guesser} in a ring of ranks, found one; leave it out")
     if request.checkpoint is not None:
         raise UsageError(f"expected no checkpoint for a model in parts, found {request.checkpoint}; leave it out")
     return ring_session(
@@ -125,19 +138,6 @@ def opened(request: GenerateRequest) -> AbstractContextManager[Session | RingSes
         runner=request.runner,
         threads=request.threads,
     )
-
-
-def family_of(folder: Path) -> FamilySpec:
-    """Return the family of the model in a folder.
-
-    Raises:
-        ArtifactError: there is no manifest, or its family is not known here.
-    """
-    name = manifest.read(folder).family
-    family = spec_of(name)
-    if family is None:
-        raise ArtifactError(f"expected a family that is known here in {folder / manifest.NAME}, found {name!r}")
-    return family
 
 
 def mode_of(family: FamilySpec, name: str) -> GenerationMode:

@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from lwmport.errors import UnusedOptionError, UsageError
 from lwmport.pipeline.observer import Observer
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 from lwmport.runtime.registry import RUNNERS, advice
 from lwmport.types import Compilation, Status
 from lwmport.verdicts import combined

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from lwmport import owned, placing, plain
+from lwmport import atomic, owned, placing, plain
 from lwmport.errors import ArtifactError
 from lwmport.pipeline.bundle.run import is_bundle
 from lwmport.pipeline.output_checks import check_free
@@ -27,12 +27,13 @@ def check_ours(out: Path, bundle: Path) -> None:
     The folders of models and of what is compiled look after themselves, but for a link in their place.
 
     Raises:
-        UsageError: there is a file of another kind, or a link.
+        UsageError: there is a file of another kind, or a link, or ``out`` is a link to an earlier port.
     """
     for folder in (MODELS, COMPILED):
         placing.refuse_link(out / folder)
     for path, is_ours in _files(out, bundle).items():
         check_free(path, is_ours)
+    atomic.real_folder(out, lambda folder: [name for name in (NAME, PREFLIGHT) if (folder / name).exists()])
 
 
 def withdraw(out: Path, bundle: Path, stages: tuple[str, ...]) -> None:

@@ -163,7 +163,7 @@ class _Chat:
                 if piece:
                     job.tell(piece)
         finally:
-            self._house.metrics.new_tokens.inc(answer.tokens)
+            self._house.metrics.answered(answer.tokens, self._house.engine.guessed)
 
     async def _stream(self, pieces: AsyncIterator[str], answer: Answer, asked: ChatAsked) -> AsyncIterator[str]:
         forms = ChatForms(self._house.name)

@@ -2,23 +2,25 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
 
+from lwmport.errors import PortError
+from lwmport.generation.guesses import Guessed
 from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
-from lwmport.generation.tokens import Prompt, Wish, check_looked_up, new_tokens
+from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.models.spec import Prompts
 from lwmport.pipeline.assemble.package import Package
+from lwmport.pipeline.generate.guessing import Guessing, open_guesses
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.serve.asked import ChatAsked, PictureAsked
 from lwmport.pipeline.serve.limits import Limits
 from lwmport.pipeline.serve.messages import Dialogue
 from lwmport.pipeline.serve.refused import RefusedError
 from lwmport.pipeline.serve.uploads import frames_in
-from lwmport.pipeline.session import Session
 from lwmport.pipeline.talk.painter import Painter
 from lwmport.pipeline.talk.pictures import Pictures
 from lwmport.pipeline.talk.spliced import SplicedSession, open_session
@@ -38,20 +40,28 @@ class Answer:
     """
 
     def __init__(
-        self, session: Session, tokenizer: Tokenizer, prompt: Prompt, wish: Wish, stops: tuple[str, ...]
+        self,
+        made: Generator[Array, None, None],
+        tokenizer: Tokenizer,
+        prompt: Prompt,
+        wish: Wish,
+        stops: tuple[str, ...],
     ) -> None:
-        self._session, self._tokenizer, self._prompt, self._wish, self._stops = session, tokenizer, prompt, wish, stops
+        self._made, self._tokenizer, self._wish, self._stops = made, tokenizer, wish, stops
         self.prompt_tokens = int(prompt.ids.shape[1])
         self.tokens = 0
         self.finish = "length"
 
     def pieces(self) -> Iterator[str]:
         """Yield the text as it comes."""
-        if (yield from until(self._tokenizer.pieces(self._words()), self._stops)):
-            self.finish = "stop"
+        try:
+            if (yield from until(self._tokenizer.pieces(self._words()), self._stops)):
+                self.finish = "stop"
+        finally:
+            self._made.close()  # before another request has the session: guesses are dropped from it
 
     def _words(self) -> Iterator[int]:
-        for ids in new_tokens(self._session, self._prompt, self._wish):
+        for ids in self._made:
             self.tokens += 1
             if int(ids[0]) in self._wish.stop:
                 self.finish = "stop"
@@ -68,10 +78,10 @@ class Engine:
         chunk: tokens of a prompt to run at once: a request that leaves or takes too long is ended between two of them.
         runner: what runs the language model; None for the usual one.
         threads: threads of the runtime; None for one a processor.
-        lookup: tokens that are guessed at most, and checked in one run; 0 for none.
+        guessing: how tokens are guessed; the text stays the same.
 
     Raises:
-        UsageError: lookup for a model that checks no guesses.
+        UsageError: the model checks no guesses, or a draft has another vocabulary.
     """
 
     def __init__(
@@ -82,14 +92,20 @@ class Engine:
         runner: str | None = None,
         threads: int | None = None,
         *,
-        lookup: int = 0,
+        guessing: Guessing | None = None,
     ) -> None:
-        self._package, self._limits, self._chunk, self._lookup = package, limits, chunk, lookup
+        self._package, self._limits, self._chunk = package, limits, chunk
         self._tokenizer = Tokenizer(package.tokenizer)
         self._pictures = Pictures(package, runner) if package.pictures else None
         self.session = open_session(package, runner=runner, threads=threads)
-        if lookup:
-            check_looked_up(self.session)
+        self._mode = package.family.modes[TEXT]
+        try:
+            self._guesses = open_guesses(
+                guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self._tokenizer
+            )
+        except PortError:
+            self.session.close()
+            raise
 
     @property
     def sees(self) -> bool:
@@ -112,13 +128,15 @@ class Engine:
         end = self._tokenizer.end
         wish = Wish(
             count=self._room(prompt, asked.most),
-            mode=self._package.family.modes[TEXT],
+            mode=self._mode,
             choosing=asked.choosing,
             stop=frozenset() if end is None else frozenset({end}),
             chunk=self._chunk,
-            lookup=self._lookup,
         )
-        return Answer(self.session, self._tokenizer, prompt, wish, (*asked.stops, *self._package.prompts.stops))
+        if self._guesses is not None:
+            self._guesses.watch = watch
+        made = new_tokens(self.session, prompt, wish, guesses=self._guesses)
+        return Answer(made, self._tokenizer, prompt, wish, (*asked.stops, *self._package.prompts.stops))
 
     def picture(self, asked: PictureAsked, watch: Watch) -> str:
         """Return a picture, PNG in base64.
@@ -143,10 +161,20 @@ class Engine:
         """Drop what the last request left."""
         self.session.watch = lambda: None
         self.session.reset()
+        if self._guesses is not None:
+            self._guesses.watch = self.session.watch
+            self._guesses.forget()
+
+    @property
+    def guessed(self) -> Guessed | None:
+        """What became of the guesses of the last answer; None where nothing is guessed."""
+        return None if self._guesses is None else self._guesses.guessed
 
     def close(self) -> None:
-        """Close the model."""
+        """Close the model, and a draft."""
         self.session.close()
+        if self._guesses is not None:
+            self._guesses.close()
 
     def _prompt(self, dialogue: Dialogue, watch: Watch) -> Prompt:
         self._check_length(dialogue.characters, "messages")

@@ -9,7 +9,8 @@ from typing import Final
 
 from lwmport.errors import UsageError, one_line
 from lwmport.extras import check_installed
-from lwmport.pipeline.assemble.package import open_package
+from lwmport.pipeline.assemble.untouched import open_untouched
+from lwmport.pipeline.generate.guessing import DRAFT_TOKENS, Guessing
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.serve.limits import Limits
 from lwmport.requests import check_types
@@ -35,7 +36,7 @@ class ServeRequest:
         token: what each request must bring; it must be there where others than this machine reach the address.
         name: what the model is called in requests; empty for the name of its folder.
         chunk: tokens of a prompt to run at once.
-        lookup: tokens of an answer that are guessed at most, and checked in one run; 0 for none.
+        lookup, draft, draft_tokens: how tokens of an answer are guessed: `Guessing`.
         runner: what runs the language model; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         limits: what a request may ask for.
@@ -51,6 +52,8 @@ class ServeRequest:
     name: str = ""
     chunk: int = 512
     lookup: int = 0
+    draft: Path | None = None
+    draft_tokens: int = DRAFT_TOKENS
     runner: str | None = None
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)
@@ -62,8 +65,7 @@ class ServeRequest:
             raise UsageError(f"expected a port from 0 to 65535, found {self.port}")
         if self.chunk < 1:
             raise UsageError(f"expected a chunk of at least 1 token, found {self.chunk}")
-        if self.lookup < 0:
-            raise UsageError(f"expected lookup of 0 or more tokens, found {self.lookup}")
+        _ = self.guessing
         if not self.token.isascii() or any(letter.isspace() for letter in self.token):
             raise UsageError("expected a token of ASCII letters without spaces, found others")
         if not self.token and not is_loopback(self.host):
@@ -71,6 +73,11 @@ class ServeRequest:
                 f"expected a token to listen on {self.host}, which others reach, found none; "
                 "name one (LWMPORT_TOKEN or --token), or listen on 127.0.0.1"
             )
+
+    @property
+    def guessing(self) -> Guessing:
+        """How tokens are guessed."""
+        return Guessing(lookup=self.lookup, draft=self.draft, draft_tokens=self.draft_tokens)
 
 
 def is_loopback(host: str) -> bool:
@@ -107,12 +114,14 @@ class Server:
         from lwmport.pipeline.serve.engine import Engine
 
         observer = observer or Silent()
-        package = open_package(request.model)
+        package = open_untouched(request.model, observer)
         self._socket = _bound(request.host, request.port)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         observer.phase(f"open {package.language}")
-        engine = Engine(package, request.limits, request.chunk, request.runner, request.threads, lookup=request.lookup)
+        engine = Engine(
+            package, request.limits, request.chunk, request.runner, request.threads, guessing=request.guessing
+        )
         names = () if request.token else (*LOOPBACK, request.host.casefold())
         rules = Rules(token=request.token, hosts=frozenset(names))
         self.app = app_of(engine, request.name or request.model.resolve().name, request.limits, rules)

@@ -1,5 +1,6 @@
 """The tokens and the pixels of pictures that a model makes from a description."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 from typing import Final
@@ -89,16 +90,23 @@ class Painter:
         session: of its language model.
         pictures: of the same model.
         observer: is told of each token.
+        done: is given the codes [height, width] of each frame when it is complete.
 
     Raises:
         UsageError: the family's own draws are asked for, and are not known.
     """
 
     def __init__(
-        self, package: Package, painting: Painting, session: Session, pictures: Pictures, observer: Observer
+        self,
+        package: Package,
+        painting: Painting,
+        session: Session,
+        pictures: Pictures,
+        observer: Observer,
+        done: Callable[[Array], None] = lambda _: None,
     ) -> None:
         self._package, self._painting, self._session, self._observer = package, painting, session, observer
-        self._pictures = pictures
+        self._pictures, self._done = pictures, done
         self._tokenizer = Tokenizer(package.tokenizer)
         self._limit = pictures.count if painting.strict_codes else 0
         self._draw = own_draws(package.family, painting.seed) if painting.own_random else None
@@ -117,9 +125,7 @@ class Painter:
 
     def pixels(self, tokens: Array) -> Array:
         """Return pictures uint8 [frames, height, width, 3] of tokens [frames, tokens of a frame]."""
-        side = _side(tokens.shape[1])
-        codes = np.minimum(tokens[:, :-1], self._pictures.count - 1)
-        return self._pictures.pixels(codes.reshape(-1, side, side))
+        return self._pictures.pixels(np.stack([self._codes(frame) for frame in tokens]))
 
     def strange(self, tokens: Array) -> int:
         """Return how many tokens are no code where a code belongs."""
@@ -146,7 +152,14 @@ class Painter:
                 found.append(int(ids[0]))
                 tell_steps(self._observer, "tokens", len(found), count)
                 preview.row(found[len(found) // frame * frame :], _side(frame))
+                if len(found) % frame == 0:
+                    self._done(self._codes(np.asarray(found[-frame:], np.int64)))
         return np.asarray(found, np.int64)
+
+    def _codes(self, frame: Array) -> Array:
+        """Return codes [height, width] of the tokens of a frame."""
+        side = _side(len(frame))
+        return np.minimum(frame[:-1], self._pictures.count - 1).reshape(side, side)
 
 
 def _side(frame: int) -> int:

@@ -10,10 +10,11 @@ from PIL import Image
 from lwmport import atomic
 from lwmport.errors import UsageError
 from lwmport.generation.video import is_marked, write_video
-from lwmport.pipeline.assemble.package import open_package
+from lwmport.pipeline.assemble.untouched import open_untouched
 from lwmport.pipeline.observer import Observer, Silent
 from lwmport.pipeline.output_checks import check_free, check_writable
 from lwmport.pipeline.session import Session
+from lwmport.pipeline.talk.decoding import Decoding
 from lwmport.pipeline.talk.painter import Painter, Painting
 from lwmport.pipeline.talk.pictures import Pictures
 from lwmport.requests import by_fields
@@ -86,20 +87,21 @@ def paint(request: PaintRequest, observer: Observer | None = None) -> Painted:
         UsageError: the model makes no pictures.
     """
     observer = observer or Silent()
-    package = open_package(request.model)
+    package = open_untouched(request.model, observer)
     prompts = package.painting
     pictures = Pictures(package, request.runner)
     check_free(request.out, is_marked if request.frames > 1 else _is_ours)
     check_writable(request.out.parent)
     observer.phase(f"open {package.language}")
     started = time.perf_counter()
-    with Session(package.language, runner=request.runner, threads=request.threads) as session:
-        painter = Painter(package, request, session, pictures, observer)
-        tokens = painter.frames()
-        runner = session.runner
-    seconds = time.perf_counter() - started
-    observer.phase("decode")
-    pixels = painter.pixels(tokens)
+    with Decoding(pictures) as decoding:
+        with Session(package.language, runner=request.runner, threads=request.threads) as session:
+            painter = Painter(package, request, session, pictures, observer, decoding.add)
+            tokens = painter.frames()
+            runner = session.runner
+        seconds = time.perf_counter() - started
+        observer.phase("decode")
+        pixels = decoding.pixels()
     with atomic.new_name(request.out) as path:
         if request.frames > 1:
             write_video(path, pixels, prompts.frames_a_second)

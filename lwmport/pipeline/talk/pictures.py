@@ -12,7 +12,7 @@ from lwmport.errors import UsageError
 from lwmport.manifest import ComponentEntry
 from lwmport.pipeline.assemble.package import Package, component_with
 from lwmport.pipeline.model import Model, load
-from lwmport.runtime.given_inputs import opened_picture
+from lwmport.runtime.given.pictures import opened_picture
 from lwmport.types import Array, Preprocessing, TensorSpec
 from lwmport.validators.pictures import channels_last, scaled, with_channels
 from lwmport.validators.resizing import resized
@@ -67,6 +67,13 @@ class Pictures:
 
         with self._open(part) as model:
             yield decode
+
+    @property
+    def at_once(self) -> int:
+        """How many pictures one run of what decodes codes makes; 1 where it takes any number."""
+        part = component_with(self._made, self._names.codes, self._names.pixels, self._folder)
+        size = part.signature.inputs[0].shape[0]
+        return size if isinstance(size, int) else 1
 
     @property
     def size(self) -> tuple[int, int]:

@@ -9,12 +9,15 @@ from typing import Self
 
 import numpy as np
 
+from lwmport.errors import PortError
 from lwmport.generation.choosing import Choosing
+from lwmport.generation.guesses import Guessed
 from lwmport.generation.stops import until
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.generation.tokens import Prompt, Wish, new_tokens
 from lwmport.models.spec import Written
 from lwmport.pipeline.assemble.package import Package
+from lwmport.pipeline.generate.guessing import Guessing, open_guesses
 from lwmport.pipeline.talk.spliced import SplicedSession, open_session
 from lwmport.types import Array
 
@@ -25,7 +28,7 @@ TEXT = "text"
 class Answered:
     """How an answer came about: tokens of the prompt and of the answer, seconds until its first token and from then.
 
-    ``full`` is whether it ended because the model has no room for more.
+    ``full`` is whether it ended because the model has no room for more, ``guessed`` what became of guesses at tokens.
     """
 
     prompt_tokens: int
@@ -33,6 +36,7 @@ class Answered:
     first_seconds: float
     seconds: float
     full: bool = False
+    guessed: Guessed | None = None
 
     @property
     def rate(self) -> float | None:
@@ -48,17 +52,34 @@ class Talk:
         runner: what runs its language model; None for the usual one.
         threads: threads of the runtime; None for one a processor.
         checkpoint: the weights that were converted, for the runner ``jax``.
+        guessing: how tokens are guessed; the text stays the same.
 
     Attributes:
         answered: of the last answer, once it is complete.
+
+    Raises:
+        UsageError: the model checks no guesses, or a draft has another vocabulary.
     """
 
     def __init__(
-        self, package: Package, runner: str | None = None, threads: int | None = None, checkpoint: str | None = None
+        self,
+        package: Package,
+        runner: str | None = None,
+        threads: int | None = None,
+        checkpoint: str | None = None,
+        guessing: Guessing | None = None,
     ) -> None:
         self._package = package
         self.tokenizer = Tokenizer(package.tokenizer)
         self.session = open_session(package, runner=runner, threads=threads, checkpoint=checkpoint)
+        self._mode = package.family.modes[TEXT]
+        try:
+            self._guesses = open_guesses(
+                guessing or Guessing(), self.session, self._mode, threads=threads, tokenizer=self.tokenizer
+            )
+        except PortError:
+            self.session.close()
+            raise
         self._last: int | None = None
         self._stopped = False
         self.answered: Answered | None = None
@@ -71,7 +92,6 @@ class Talk:
         choosing: Choosing,
         most: int,
         chunk: int | None = None,
-        lookup: int = 0,
     ) -> Iterator[str]:
         """Yield the answer to a question in pieces of text.
 
@@ -81,41 +101,34 @@ class Talk:
             choosing: how tokens are chosen.
             most: tokens of the answer at most; fewer where the model has no room for as many.
             chunk: tokens of the prompt to run at once.
-            lookup: tokens that are guessed at most, and checked in one run; 0 for none.
 
         Raises:
-            UsageError: the prompt does not fit the model, or the model checks no guesses.
+            UsageError: the prompt does not fit the model.
         """
         prompt = self._prompt(question, frames)
-        end = self.tokenizer.end
-        mode = self._package.family.modes[TEXT]
+        end, room = self.tokenizer.end, self._room(prompt)
         stop = frozenset() if end is None else frozenset({end})
-        room = self._room(prompt)
-        wish = Wish(count=min(most, room), mode=mode, choosing=choosing, stop=stop, chunk=chunk, lookup=lookup)
+        wish = Wish(count=min(most, room), mode=self._mode, choosing=choosing, stop=stop, chunk=chunk)
         started, times = time.perf_counter(), list[float]()
         self._stopped = False
-
-        made = new_tokens(self.session, prompt, wish)
-
-        def tokens() -> Iterator[int]:
-            for ids in made:
-                times.append(time.perf_counter())
-                self._last = int(ids[0])
-                if self._last != end:
-                    yield self._last
-
+        made = new_tokens(self.session, prompt, wish, guesses=self._guesses)
         try:
-            self._stopped = yield from until(self.tokenizer.pieces(tokens()), self._package.prompts.stops)
+            pieces = self.tokenizer.pieces(self._timed(made, times))
+            self._stopped = yield from until(pieces, self._package.prompts.stops)
         finally:
             made.close()  # so that the session holds no guesses
             if times:
-                self.answered = Answered(
-                    prompt_tokens=prompt.ids.shape[1],
-                    tokens=len(times),
-                    first_seconds=times[0] - started,
-                    seconds=times[-1] - times[0],
-                    full=len(times) == room < most and not self._stopped and self._last != end,
-                )
+                full = len(times) == room < most and not self._stopped and self._last != end
+                guessed = None if self._guesses is None else self._guesses.guessed
+                self.answered = _answered(prompt, started, times, full=full, guessed=guessed)
+
+    def _timed(self, made: Iterator[Array], times: list[float]) -> Iterator[int]:
+        """Yield new tokens but for the one that ends an answer, and note when each came."""
+        for ids in made:
+            times.append(time.perf_counter())
+            self._last = int(ids[0])
+            if self._last != self.tokenizer.end:
+                yield self._last
 
     def _room(self, prompt: Prompt) -> int:
         """Return how many tokens behind a prompt the model has room for; 1 where the prompt itself has none."""
@@ -149,8 +162,10 @@ class Talk:
         return next((len(stop) for stop in stops if ids[: len(stop)].tolist() == stop), 0)
 
     def close(self) -> None:
-        """Close the model."""
+        """Close the model, and a draft."""
         self.session.close()
+        if self._guesses is not None:
+            self._guesses.close()
 
     def __enter__(self) -> Self:
         """Return the talk."""
@@ -161,3 +176,17 @@ class Talk:
     ) -> None:
         """Close the model."""
         self.close()
+
+
+def _answered(
+    prompt: Prompt, started: float, times: Sequence[float], *, full: bool, guessed: Guessed | None
+) -> Answered:
+    """Return how an answer came about; ``times`` are those of its tokens."""
+    return Answered(
+        prompt_tokens=prompt.ids.shape[1],
+        tokens=len(times),
+        first_seconds=times[0] - started,
+        seconds=times[-1] - times[0],
+        full=full,
+        guessed=guessed,
+    )

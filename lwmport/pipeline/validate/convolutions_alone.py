@@ -20,6 +20,7 @@ from lwmport.models.specs import logits_of, tolerances_of
 from lwmport.pipeline.validate.judge import Judgement
 from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.processors import processors
+from lwmport.registry import Registry
 from lwmport.reports import numbers
 from lwmport.runtime.runners.jax import reference
 from lwmport.runtime.spec import RunnerContext
@@ -40,6 +41,18 @@ HALF: Final = 0.5
 STEP: Final = 1.01
 """Steps that a value may be off: it is one at a tie, as near as float32 tells."""
 
+OPENERS: Final = Registry(
+    "form of a file whose convolutions run alone",
+    {
+        ".onnx": "lwmport.runtime.runners.convolutions_alone:open_with_convolutions_alone",
+        ".tflite": "lwmport.runtime.runners.litert_convolutions_alone:open_with_convolutions_alone",
+    },
+)
+"""Suffix -> what cuts a file in front of and behind each convolution."""
+
+CHANNELS: Final = {".onnx": 1, ".tflite": -1}
+"""Suffix -> the axis of channels in such a file."""
+
 BETWEEN: Final = Tolerance(
     atol=1e-4,
     rtol=1e-3,
@@ -58,10 +71,10 @@ def judge_convolutions(
 ) -> Judgement:
     """Return a verdict with that on each convolution of integers alone, and on all between them.
 
-    A file that is not ONNX cannot be cut so, and its verdict stays alone.
+    A file of another format cannot be cut so, and its verdict stays alone.
     """
     component = run.component
-    if not component.rounded or path.suffix != ".onnx" or judgement.validation.status is not Status.PASSED:
+    if not component.rounded or path.suffix not in OPENERS or judgement.validation.status is not Status.PASSED:
         return judgement
     tell(f"{component.name}: run each of {len(component.rounded)} convolutions of integers alone")
     expected = expected_alone(run, weights, signature)
@@ -106,17 +119,15 @@ def expected_alone(run: ReferenceRun, weights: Weights, signature: Signature) ->
 
 def _found(path: Path, signature: Signature, expected: Mapping[str, Array], run: ReferenceRun) -> dict[str, Array]:
     """Return what the file makes of the same, channels last as the reference has it."""
-    from lwmport.runtime.runners.convolutions_alone import open_with_convolutions_alone
-
-    rounded = run.component.rounded
+    rounded, axis = run.component.rounded, CHANNELS[path.suffix]
     trials = {f"{kernel}/{part}": kernel for kernel in rounded for part in ("inputs", "returned")}
     fed = {spec.name: expected[spec.name].astype(spec.dtype, copy=False) for spec in signature.inputs}
-    fed |= {name: np.ascontiguousarray(np.moveaxis(expected[name], -1, 1)) for name in trials}
+    fed |= {name: np.ascontiguousarray(np.moveaxis(expected[name], -1, axis)) for name in trials}
     context = RunnerContext(threads=processors(), signature=signature)
-    with contextlib.closing(open_with_convolutions_alone(path, context, rounded)) as runner:
+    with contextlib.closing(OPENERS[path.suffix](path, context, rounded)) as runner:
         outputs = runner.run(fed)
     own = {spec.name for spec in signature.outputs}
-    return {name: array if name in own else np.moveaxis(array, 1, -1) for name, array in outputs.items()}
+    return {name: array if name in own else np.moveaxis(array, axis, -1) for name, array in outputs.items()}
 
 
 def _alone(run: ReferenceRun, expected: Mapping[str, Array], found: Mapping[str, Array]) -> Iterator[TensorDiff]:

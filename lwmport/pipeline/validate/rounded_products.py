@@ -14,7 +14,7 @@ from lwmport.pipeline.validate.reference_runs import ReferenceRun
 from lwmport.processors import processors
 from lwmport.registry import Registry
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Runner, Signature, Status
+from lwmport.types import CACHED, ROUNDED_BY_TENSOR, ROUNDED_PRODUCTS, Component, Runner, Signature, Status
 
 ROUNDED: Final = (ROUNDED_PRODUCTS, ROUNDED_BY_TENSOR)
 
@@ -50,13 +50,19 @@ def judge_products(
     rounds = precision in ROUNDED and not run.component.rounded and path.suffix in OPENERS
     if not rounds or judgement.validation.status is not Status.PASSED:
         return judgement
-    exact = judge(path, signature, run, "float32", tell, _open).validation
+    exact = judge(path, signature, run, _exact(run.component), tell, _open).validation
     if exact.status is Status.PASSED:
         return replace(judgement, notes=(*judgement.notes, AGREES))
     failed = (diff for diff in exact.diffs if diff.status is not Status.PASSED)
     diffs = (*judgement.validation.diffs, *(replace(diff, name=f"{diff.name}, products in float32") for diff in failed))
     reason = f"with products in float32: {exact.reason}"
     return replace(judgement, validation=replace(judgement.validation, status=exact.status, reason=reason, diffs=diffs))
+
+
+def _exact(component: Component) -> str:
+    """Return the precision of a component whose products are in float32: its cache may be rounded all the same."""
+    kept = {spec.dtype for spec in component.signature.outputs if spec.name in component.signature.caches}
+    return next((CACHED[dtype] for dtype in kept if dtype in CACHED), "float32")
 
 
 def _open(path: Path, signature: Signature) -> Runner:

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from lwmport import manifest, plain
+from lwmport.converters.dialects import DIALECTS
 from lwmport.errors import ArtifactError
 from lwmport.manifest import ComponentEntry, Manifest
 from lwmport.pipeline.reopen import Converted, find, folder_of
 from lwmport.runtime.registry import RUNNERS, precision_of
 from lwmport.small_files import read_small
+from lwmport.targets.dialects import ALL_DIALECTS
 from lwmport.types import ROUNDED_PRODUCTS, Compilation
 from lwmport.validators.tolerances import DEFAULTS, coarsest
 from lwmport.wording import few
@@ -45,7 +47,8 @@ class Subject:
         precision: what its compiler was told to compute in, as far as there are tolerances for it; empty for nothing.
         hint: the precision that its compiler was told, for a runtime that has a choice.
         recorded: whether a record of a compilation lists the file as it is now.
-        runner: the runner that such a record names, where it was named itself; empty for the usual one.
+        runner: the runner that such a record names, where it was named itself, or that the dialect has; empty for the
+            usual one.
         threads: the threads that it names; 0 for one a processor.
     """
 
@@ -104,8 +107,8 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
         return _named_by(artifact)
     found = find(artifact)
     if found is not None:
-        form = found.manifest.artifact_format
-        items = [Subject(path=found.path(part), part=part, form=form) for part in found.parts]
+        form, runner = found.manifest.artifact_format, _runner_of(found.manifest.dialect)
+        items = [Subject(path=found.path(part), part=part, form=form, runner=runner) for part in found.parts]
         return Subjects(folder=found.folder, made=found.manifest, items=tuple(items))
     for record in _records(artifact):
         return _recorded(artifact, record)
@@ -114,6 +117,12 @@ def subjects_of(artifact: Path, reference: Path | None = None) -> Subjects:
     if artifact.is_dir() and not artifact.suffix:
         manifest.read(artifact)  # which says that there is none
     raise _unknown(artifact, folder_of(artifact))
+
+
+def _runner_of(dialect: str) -> str:
+    """Return the runner of a dialect whose files the usual one does not run; empty for any other."""
+    known = {**DIALECTS, **ALL_DIALECTS}
+    return known[dialect].runner if dialect in known else ""
 
 
 def is_described(artifact: Path) -> bool:

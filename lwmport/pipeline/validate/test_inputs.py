@@ -17,7 +17,8 @@ from lwmport.errors import UsageError
 from lwmport.models.spec import CaseInputs, Completer, FamilySpec, InputMaker
 from lwmport.models.specs import owner_of, spec_of
 from lwmport.registry import load
-from lwmport.runtime.given_inputs import GivenInputs, Sample, Wanted
+from lwmport.runtime.given.wanted import Sample, Wanted
+from lwmport.runtime.given_inputs import GivenInputs
 from lwmport.runtime.runners.jax import reference
 from lwmport.types import (
     Array,

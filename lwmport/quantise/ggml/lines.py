@@ -46,23 +46,29 @@ FOUR_BITS: Final = _levels(15, -1.0, 21)
 FIVE_BITS: Final = _levels(31, -0.5, 16)
 
 
-def four_bits(blocks: Array) -> Array:
-    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 144]: Q4_K."""
-    front, q = _found(blocks, FOUR_BITS)
+def four_bits(blocks: Array, *, compiled: bool = False) -> Array:
+    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 144]: Q4_K.
+
+    ``compiled`` is whether XLA makes the tries, in a program for as many blocks.
+    """
+    front, q = _found(blocks, FOUR_BITS, compiled=compiled)
     return np.concatenate([front, _nibbles(q)], axis=1)
 
 
-def five_bits(blocks: Array) -> Array:
-    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 176]: Q5_K."""
-    front, q = _found(blocks, FIVE_BITS)
+def five_bits(blocks: Array, *, compiled: bool = False) -> Array:
+    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 176]: Q5_K.
+
+    ``compiled`` is that of `four_bits`.
+    """
+    front, q = _found(blocks, FIVE_BITS, compiled=compiled)
     return np.concatenate([front, _fifth_bits(q), _nibbles(q & 15)], axis=1)
 
 
-def _found(blocks: Array, levels_of: Levels) -> tuple[Array, Array]:
+def _found(blocks: Array, levels_of: Levels, *, compiled: bool) -> tuple[Array, Array]:
     """Return the 16 bytes of each block that stand before its levels, and the levels [32, groups]."""
     x = by_groups(blocks, GROUP)
     with np.errstate(all="ignore"):  # a group of one value has no line; what is not used may be NaN
-        fit = _Search(x, levels_of).best()
+        fit = _Search(x, levels_of).best(compiled=compiled)
         d, scales = six_bits(fit.scale.reshape(-1, GROUPS))
         dmin, lows = six_bits(-fit.low.reshape(-1, GROUPS))
         q = _settled(x, fit, _times(d, scales), _times(dmin, lows), levels_of.top)
@@ -74,21 +80,36 @@ class _Search:
 
     def __init__(self, x: Array, levels_of: Levels) -> None:
         self.x, self.top, self.stretches = x, levels_of.top, levels_of.stretches
-        self.weights = np.sqrt(summed(x * x) / np.float32(GROUP)) + np.abs(x)
+        self.mean = np.sqrt(summed(x * x) / np.float32(GROUP))
+        self.weights = self.mean + np.abs(x)
         self.whole, self.moment = summed(self.weights), summed(self.weights * x)
         self.q, self.spare, self.more = np.empty_like(x), np.empty_like(x), np.empty_like(x)
 
-    def best(self) -> Fit:
+    def best(self, *, compiled: bool = False) -> Fit:
         """Return the best line of all tries."""
         top, low = self.x.max(axis=0), np.minimum(self.x.min(axis=0), np.float32(0))
         stretch = self.top / (top - low)
         scale = np.float32(1) / stretch
         levels(self.x, low, stretch, self.top, out=self.q)
         best = Fit(scale, low.copy(), low.copy(), stretch, self._error(scale, low))
-        for wide in self.stretches:
-            self._try(best, wide / (top - best.low))
+        best = (self._compiled(best, top) if compiled else None) or self._tried(best, top)
         flat = top == low
         best.scale[flat], best.low[flat], best.stretch[flat] = 0, low[flat], 0
+        return best
+
+    def _compiled(self, best: Fit, top: Array) -> Fit | None:
+        """Return the best line of all tries, made by XLA; None where the bits might not be numpy's."""
+        from lwmport.quantise.ggml import compiled
+
+        if not compiled.is_plain(self.x):
+            return None
+        weights = (self.mean, self.whole, self.moment, top)
+        found = compiled.lines(self.x, weights, tuple(best), self.top, self.stretches)
+        return Fit(*found) if found else None
+
+    def _tried(self, best: Fit, top: Array) -> Fit:
+        for wide in self.stretches:
+            self._try(best, wide / (top - best.low))
         return best
 
     def _try(self, best: Fit, stretch: Array) -> None:
@@ -148,9 +169,7 @@ def _packed(scales: Array, lows: Array) -> Array:
 
 def _nibbles(q: Array) -> Array:
     """Return levels [32, groups] as nibbles [blocks, 128]: of two groups the first is the low one."""
-    pairs = np.ascontiguousarray(q.T).reshape(-1, GROUPS // 2, 2, GROUP)
-    nibbles: Array = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(-1, VALUES // 2)
-    return nibbles
+    return np.ascontiguousarray((q[:, ::2] | q[:, 1::2] << 4).T).reshape(-1, VALUES // 2)
 
 
 def _fifth_bits(q: Array) -> Array:

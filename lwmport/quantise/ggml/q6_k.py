@@ -32,11 +32,14 @@ class Fit(NamedTuple):
     gain: Array
 
 
-def quantised(blocks: Array) -> Array:
-    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 210]."""
+def quantised(blocks: Array, *, compiled: bool = False) -> Array:
+    """Return blocks of values, float32 [blocks, 256], as bytes, uint8 [blocks, 210].
+
+    ``compiled`` is whether XLA makes the tries, in a program for as many blocks.
+    """
     x = by_groups(blocks, GROUP)
     with np.errstate(all="ignore"):  # of a group of zeros nothing is used
-        fit = _fit(x)
+        fit = _fit(x, compiled=compiled)
         d, scales = _eight_bits(fit.scale.reshape(-1, GROUPS))
         unit = (d.astype(np.float32)[:, None] * scales.astype(np.float32)).reshape(-1)
         low, high = _packed(_settled(x, fit, unit))
@@ -45,7 +48,7 @@ def quantised(blocks: Array) -> Array:
     return made
 
 
-def _fit(x: Array) -> Fit:
+def _fit(x: Array, *, compiled: bool) -> Fit:
     """Return the best unit of all tries for each group of ``x`` [16, groups]."""
     farthest = _farthest(x.T)
     weights = x * x
@@ -54,16 +57,29 @@ def _fit(x: Array) -> Fit:
     product, square = _sums(x, pulled, weights, stretch, q, spare)
     scale = np.where(square != 0, product / square, np.float32(0))
     best = Fit(scale, stretch, scale * product)
-    for far in STRETCHES:
-        stretch = far / farthest
-        product, square = _sums(x, pulled, weights, stretch, q, spare)
-        nearer = (square > 0) & (product * product > best.gain * square)
-        scale = product / square
-        for held, found in zip(best, (scale, stretch, scale * product), strict=True):
-            np.copyto(held, found, where=nearer)
+    found = _compiled(x, farthest, best) if compiled else None
+    if found is None:
+        for far in STRETCHES:
+            _try(best, far / farthest, *_sums(x, pulled, weights, far / farthest, q, spare))
+    found = found or best
     nothing = np.abs(farthest) < NOTHING
-    best.scale[nothing] = 0
-    return best
+    found.scale[nothing] = 0
+    return found
+
+
+def _compiled(x: Array, farthest: Array, best: Fit) -> Fit | None:
+    """Return the best unit of all tries, made by XLA; None where the bits might not be numpy's."""
+    from lwmport.quantise.ggml import compiled
+
+    return Fit(*compiled.units(x, farthest, tuple(best), (LOW, TOP), STRETCHES)) if compiled.is_plain(x) else None
+
+
+def _try(best: Fit, stretch: Array, product: Array, square: Array) -> None:
+    """Put what the sums of a try give into ``best`` where it is nearer."""
+    nearer = (square > 0) & (product * product > best.gain * square)
+    scale = product / square
+    for held, found in zip(best, (scale, stretch, scale * product), strict=True):
+        np.copyto(held, found, where=nearer)
 
 
 def _sums(x: Array, pulled: Array, weights: Array, stretch: Array, q: Array, spare: Array) -> tuple[Array, Array]:

@@ -29,11 +29,12 @@ def check_ours(folder: Path) -> None:
     """Return if nothing stands at the names of the files, or what an earlier comparison wrote.
 
     Raises:
-        UsageError: something else does.
+        UsageError: something else does, or the folder is a link and they do.
     """
     found = [name for name in (RECORD, PAGE, TEXT) if (folder / name).exists() or (folder / name).is_symlink()]
     if not found:
         return
+    atomic.real_folder(folder, lambda _: found)
     try:
         value = json.loads(read_small(folder / RECORD))
     except (OSError, ValueError, RecursionError):

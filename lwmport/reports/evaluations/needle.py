@@ -96,12 +96,13 @@ def earlier(asked: Needle, folder: Path) -> tuple[Row, ...]:
     """Return the trials of an earlier run of the same test in a folder.
 
     Raises:
-        UsageError: something else is there.
+        UsageError: something else is there, or the folder is a link to an earlier run.
     """
     path = folder / RECORD
     taken = [name for name in (RECORD, PAGE, ROWS) if (folder / name).exists() or (folder / name).is_symlink()]
     if not taken:
         return ()
+    atomic.real_folder(folder, lambda _: taken)
     try:
         value = plain.parsed(read_small(path))
         value = {name: item for name, item in value.items() if name not in {"format", "accuracy"}}

@@ -33,11 +33,12 @@ def earlier_rows(folder: Path, key: str) -> tuple[BenchRow, ...]:
     """Return the rows of a run of the same request that did not end; none where there is no such run.
 
     Raises:
-        UsageError: files of these names are none of ours.
+        UsageError: files of these names are none of ours, or the folder is a link.
     """
     found = [name for name in (RECORD, TABLE, PAGE) if (folder / name).exists() or (folder / name).is_symlink()]
     if not found:
         return ()
+    atomic.real_folder(folder, lambda _: found)
     try:
         value = plain.parsed(read_small(folder / RECORD))
     except (OSError, ValueError, RecursionError):

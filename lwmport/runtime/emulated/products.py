@@ -38,11 +38,9 @@ def conv(multiply: Multiply, attributes: Mapping[str, Any], x: Array, w: Array, 
         raise RunnerError(f"expected pads of a Conv as numbers, found auto_pad {attributes['auto_pad']}")
     pads = attributes.get("pads") or [0] * 2 * rank
     x = np.pad(x, [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)])
-    windows = _windows(
-        x, w.shape[2:], attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank
-    )
-    out = windows.shape[2 : 2 + rank]
-    taken = windows.reshape(x.shape[0], groups, -1, *out, *w.shape[2:])
+    seen = windows(x, w.shape[2:], attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank)
+    out = seen.shape[2 : 2 + rank]
+    taken = seen.reshape(x.shape[0], groups, -1, *out, *w.shape[2:])
     taken = np.moveaxis(taken, 2, 2 + rank).reshape(x.shape[0], groups, int(np.prod(out)), -1)
     kernels = w.reshape(groups, w.shape[0] // groups, -1).swapaxes(1, 2)
     made = multiply(taken, kernels).swapaxes(2, 3).reshape(x.shape[0], w.shape[0], *out)
@@ -62,7 +60,7 @@ def computed(kind: str, attributes: Mapping[str, Any], operands: Sequence[Array 
     return np.asarray(formula(*operands), np.float32)
 
 
-def _windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
+def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
     """Return what each place of a convolution sees: [b, c, places of each axis, kernel of each axis], a view."""
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
     axes = tuple(range(2, x.ndim))

@@ -24,6 +24,7 @@ from lwmport.runtime.emulated.arithmetic import (
     rounded,
 )
 from lwmport.runtime.emulated.products import OUTPUTS, PRODUCTS, computed
+from lwmport.runtime.pieces.lifetimes import last_uses
 from lwmport.runtime.pieces.onnx import OnnxPieces, open_onnx
 from lwmport.runtime.pieces.spec import Operator
 from lwmport.runtime.spec import Opener, RunnerContext
@@ -48,7 +49,7 @@ class EmulatedRunner(BaseRunner):
         self.name = arithmetic.title
         self.inputs, self.outputs = pieces.inputs, pieces.outputs
         self._pieces, self._arithmetic = pieces, arithmetic
-        self._last = _last_uses(pieces)
+        self._last = last_uses(pieces)
         _check_products(pieces, arithmetic)
         self.notes = _notes(pieces, arithmetic)
 
@@ -154,19 +155,6 @@ def _kind(operator: Operator) -> str:
 
 def _is_float(value: Array) -> bool:
     return bool(np.issubdtype(value.dtype, np.floating) or value.dtype.name == "bfloat16")
-
-
-def _last_uses(pieces: OnnxPieces) -> dict[int, list[str]]:
-    """Return the values that no operator needs behind the one of that number."""
-    last: dict[str, int] = {}
-    for number, operator in enumerate(pieces.operators):
-        last |= dict.fromkeys((*operator.inputs, *operator.outputs), number)
-    kept = {spec.name for spec in pieces.outputs}
-    found: dict[int, list[str]] = {}
-    for name, number in last.items():
-        if name not in kept:
-            found.setdefault(number, []).append(name)
-    return found
 
 
 open_float16 = _opener(FLOAT16)

@@ -164,8 +164,13 @@ class OnnxPieces:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def open_onnx(path: Path, threads: int) -> OnnxPieces:
+def open_onnx(path: Path, threads: int, load: Callable[[Path], onnx.ModelProto] | None = None) -> OnnxPieces:
     """Return the operators of an ONNX file; its weights stay where they are.
+
+    Args:
+        path: the file.
+        threads: of each run.
+        load: reads the model without its weights; by default as it is in the file.
 
     Raises:
         ArtifactError: it is no whole ONNX file, or a weight lies outside of its folder.
@@ -173,7 +178,7 @@ def open_onnx(path: Path, threads: int) -> OnnxPieces:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = load(path) if load else onnx.load(path, load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
         raise ArtifactError(f"expected a whole ONNX file at {path}, found: {one_line(error)}") from error
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}

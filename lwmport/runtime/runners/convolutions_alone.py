@@ -12,6 +12,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper
 
 from lwmport.errors import RunnerError
+from lwmport.runtime.runners.ascend_pairs import with_pairs
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
 from lwmport.runtime.spec import RunnerContext
 from lwmport.types import Rounded
@@ -33,7 +34,7 @@ def open_with_convolutions_alone(
     Raises:
         RunnerError: one is none in the file, or ONNX Runtime refuses it.
     """
-    model = onnx.load(path, load_external_data=False)
+    model = with_pairs(path)
     cut = _Cut(model.graph)
     for kernel, rounded in kernels.items():
         cut.alone(kernel, rounded)

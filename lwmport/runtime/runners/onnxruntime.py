@@ -22,6 +22,9 @@ from lwmport.types import Array, TensorSpec
 NPU: Final = "npu:NPU"
 """What ONNX Runtime says of an operator of CANN's own (domain ``npu``) that no function in the model defines."""
 
+SIDE_BY_SIDE: Final = "session.prepack.enable_parallel"
+"""Setting by which all threads pack weights for their kernels, not one: the same bytes, sooner, and more at a time."""
+
 
 class OnnxRuntimeRunner(BaseRunner):
     """Runs an ONNX file; its weights are mapped from the external data by the runtime.
@@ -29,15 +32,26 @@ class OnnxRuntimeRunner(BaseRunner):
     It is ``streamed`` where memory is scarce for the model: no more than a few weights are then in memory at a time.
     ``session`` is ONNX Runtime's own, for whoever binds inputs and outputs itself. ``changed`` is the model to run in
     place of the file, whose weights lie where the file's do. ``level`` is that of what becomes a product of integers.
+    ``side_by_side`` packs weights with all threads.
     """
 
     name = "ONNX Runtime"
 
-    def __init__(self, path: Path, threads: int, changed: bytes | None = None, level: int = FLOAT32) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        changed: bytes | None = None,
+        level: int = FLOAT32,
+        *,
+        side_by_side: bool = False,
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         options.add_session_config_entry(SETTING, str(level))
+        if side_by_side:
+            options.add_session_config_entry(SIDE_BY_SIDE, "1")
         try:
             self.streamed = memory.is_scarce(held_bytes(path))
             if self.streamed:
@@ -72,8 +86,9 @@ class OnnxRuntimeRunner(BaseRunner):
 def open_model(path: Path, context: RunnerContext) -> OnnxRuntimeRunner:
     """Return an ONNX file, ready to run; for int8 what is multiplied with weights of integers is rounded to 8 bits."""
     if context.precision == "int8" and path.suffix == ".onnx":
-        return OnnxRuntimeRunner(path, context.threads, with_products(path, ROUNDED), ROUNDED)
-    return OnnxRuntimeRunner(path, context.threads)
+        changed = with_products(path, ROUNDED)
+        return OnnxRuntimeRunner(path, context.threads, changed, ROUNDED, side_by_side=context.session)
+    return OnnxRuntimeRunner(path, context.threads, side_by_side=context.session)
 
 
 def specs_of(session: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

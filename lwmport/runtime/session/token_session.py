@@ -9,7 +9,7 @@ import numpy as np
 
 from lwmport.errors import RunnerError, UsageError
 from lwmport.runtime.session.backend import Backend
-from lwmport.runtime.session.layout import empty_states
+from lwmport.runtime.session.layout import IDS, empty_states
 from lwmport.runtime.session.phases import Phases
 from lwmport.runtime.session.piece import Piece, check_count, continuation, inputs_of, prompt
 from lwmport.types import DECODE, PREFILL, Array, Signature
@@ -44,6 +44,29 @@ class TokenSession:
     def has_codes(self) -> bool:
         """Whether the model is told which tokens are codes."""
         return self._phases.layouts[PREFILL].has_codes
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether it takes ids of tokens in every phase, and no embeddings."""
+        return all(layout.takes == IDS for layout in self._phases.layouts.values())
+
+    @property
+    def largest_id(self) -> int | None:
+        """The largest id of a token that it takes; None for any."""
+        given = {spec.name: spec for spec in self._phases.signatures[PREFILL].inputs}
+        limits = given[IDS].value_range if IDS in given else None
+        return None if limits is None else int(limits[1])
+
+    @property
+    def tells_kinds(self) -> bool:
+        """Whether a token that is run alone is taken for a word, or for a code, whatever it is told."""
+        return self._phases.layouts[DECODE].alone is not None
+
+    @property
+    def vocabularies(self) -> dict[str, int]:
+        """How many tokens each output has logits for."""
+        signature = self._phases.signatures[DECODE]
+        return {spec.name: int(spec.shape[-1]) for spec in signature.outputs if spec.name not in signature.caches}
 
     @property
     def rows(self) -> int | None:

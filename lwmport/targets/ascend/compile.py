@@ -72,7 +72,7 @@ def plan(job: CompileJob, place: Place) -> CompilePlan:
     if job.format == "frozen_graph":
         options.append(f"--out_nodes={';'.join(f'{spec.name}:0' for spec in job.signature.outputs)}")
     options += ["--log=error", *job.extra]
-    if job.format == "onnx" and not any(operator.startswith("npu.") for operator in job.operators):
+    if job.format == "onnx" and not any(operator.startswith(("npu.", "Ascend")) for operator in job.operators):
         # ONNX Runtime, whose provider this is for, refuses a model with operators of CANN's own.
         files[f"{job.name}.cann.json"] = provider_file("CANNExecutionProvider", job.precision, job.name)
     step = Step(name="atc", tools=PROGRAMS, options=tuple(options), products=(f"{job.name}.om|{job.name}_linux_*.om",))

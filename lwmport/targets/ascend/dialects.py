@@ -48,3 +48,15 @@ ASCEND_NPU: Final = replace(
 )
 """Left out, for no plugin or no agreed contract of it is known: silu times a projection (SwiGlu has no ONNX plugin) and
 attention (torch_npu writes the attributes of NPUPromptFlashAttention as operands, which its plugin reads otherwise)."""
+
+ASCEND_DEPLOY: Final = replace(
+    ASCEND,
+    name="ascend-deploy",
+    summary="as ascend; with --quantize w8a8 AscendQuant and AscendDequant, as AMCT deploys them: ATC needs no AMCT",
+    composites={**ASCEND.composites, "lwmport.rounded": ("AscendQuant",)},
+    quantizes={"w8a8": 13},
+    rounding="deployed",
+    runner="ascend-pairs",
+)
+"""Kernels are int8 and biases int32 in it, so that it is as small as what AMCT makes. ATC has parsers for both
+operators from opset 8 on (hicann/ops-nn); no other reader has them."""

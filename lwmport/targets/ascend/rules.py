@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from lwmport.targets.ascend import looks, quantised
+from lwmport.targets.ascend import deployed, looks, quantised
 from lwmport.targets.ascend import npu_rules as npu
 from lwmport.targets.rules import files, nodes, numbers, registration, shapes, shared
 from lwmport.targets.rules.rule import Rule
@@ -373,6 +373,17 @@ RULES: Final = (
         vendor="nothing: what is not a float is read as 0, and the numbers are wrong; another deq_scale has no kernel",
         fix="write scale and offset as floats, round_mode Round, and deq_scale as uint64 with float32 bits below",
         source="hicann/ops-nn, ascend_quant_onnx_plugin.cpp and that of ascend_dequant; hicann/ge, quantization.md",
+    ),
+    Rule(
+        id="A40",
+        severity=ERROR,
+        title="quantised convolution whose parts do not fit",
+        look=deployed.unfit,
+        vendor="E19999 or EZ3003: no supported kernel; or other numbers come out",
+        fix="convert with --dialect ascend-deploy --quantize w8a8: int8 weights and an int32 bias between AscendQuant, "
+        "whose offset is a code, and AscendDequant, whose deq_scale has a high half of 0",
+        source="hicann/amct, insert_quant_pass.py and those of weight_quant, bias_quant, dequant; hicann/ge, "
+        "quantization.md",
     ),
 )
 """A01 to A20 follow what users report to fail; the others, what the lists and sources say besides."""

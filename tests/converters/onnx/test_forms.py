@@ -101,8 +101,8 @@ OF_LANGUAGE = {
 }  # fmt: skip
 """Forms that test_language_models.py holds to JAX in every dialect."""
 
-OF_CANN = {"npu.NPUGroupNormSilu", "npu.NPURmsNorm", "npu.NPURotaryMul"}
-"""Forms of the dialect ascend-npu, which test_npu_forms.py holds to JAX."""
+OF_CANN = {"AscendQuant", "npu.NPUGroupNormSilu", "npu.NPURmsNorm", "npu.NPURotaryMul"}
+"""Forms of the dialects ascend-npu and ascend-deploy, which test_npu_forms.py and test_ascend_deploy.py hold to JAX."""
 
 OF_INTEGERS = {
     "QuantizeLinear:int8",

@@ -8,12 +8,15 @@ import jax
 import numpy as np
 import pytest
 
+from lwmport.converters.dialects import DIALECTS
 from lwmport.converters.tflite.schema import schema
 from lwmport.converters.tflite.winograd import MIN_CHANNELS
+from lwmport.errors import LoweringError
 from lwmport.models.composites import basic as composites
+from lwmport.models.composites.rounding import rounded
 from lwmport.models.layers import rows
-from lwmport.models.schemes import TFLITE
-from lwmport.types import Array, Scheme
+from lwmport.models.schemes import STATIC, TFLITE
+from lwmport.types import Array, Levels, Scheme
 
 RANDOM = np.random.default_rng(8)
 X = RANDOM.standard_normal((2, 3, 64)).astype(np.float32)
@@ -139,3 +142,24 @@ def test_the_least_code_of_8_bits_is_not_used(lower: Callable[..., Any]) -> None
     buffer = model.buffers[tensor.buffer]
     codes = np.frombuffer(found.artifact.path.read_bytes(), np.int8, buffer.size, buffer.offset)
     assert codes.min() == -127
+
+
+def test_codes_go_from_quantize_to_dequantize_and_are_enlarged_as_codes(lower: Callable[..., Any]) -> None:
+    before, behind = Levels(scale=0.04, zero=-3), Levels(scale=0.05, zero=7)
+
+    def function(x: Any, w: Any) -> Any:
+        wide = composites.upsample_nearest(x, factor=2)
+        return rounded(convolved(rounded(wide, before), w), behind)
+
+    forms = DIALECTS["int8"].composites
+    given = {"weights": {"w": KERNEL}, "packed": ["w"], "scheme": STATIC["w8a8"], "composites": forms}
+    with pytest.raises(LoweringError, match="a convolution of codes gives to be rounded, found sums"):
+        lower(lambda x, w: convolved(rounded(x, before), w), PICTURE, **given)
+    found = lower(function, PICTURE, **given)
+    assert versions(found) == {"CONCATENATION": 2, "CONV_2D": 3, "DEQUANTIZE": 2, "QUANTIZE": 1, "RESHAPE": 1}
+    assert found.operators["QUANTIZE"] == 1
+    assert found.runner.undelegated == ()
+    ((name, expected),) = found.reference.items()
+    steps = np.abs(found.runner.run(found.inputs)[name] - expected) / behind.scale
+    assert np.count_nonzero(steps > 0.5) <= expected.size / 5000
+    assert steps.max() < 1.01

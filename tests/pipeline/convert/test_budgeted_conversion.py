@@ -57,7 +57,7 @@ def test_a_bound_is_kept_told_and_made_again_by_the_recipe(whole: tuple[Path, An
     assert {"budget.json", "recipe.toml"} < {file.name for file in part.files}
     models = sum(file.bytes for file in part.files if file.name.startswith("llama"))
     assert table["bytes"]["written"] == models
-    assert table["bytes"]["forecast"] < models
+    assert table["bytes"]["forecast"] == pytest.approx(models, rel=0.01)
     assert "--recipe recipe.toml" in outcome.manifest.reproduce[0]
     assert any(f"on {24} tokens of t.npz)" in note for note in outcome.report.components[0].notes)
     again = Options(quantize="w4a16", recipe=(str(out / "recipe.toml"),))
@@ -91,7 +91,12 @@ def test_a_bound_that_is_missed_fails(whole: tuple[Path, Any], tmp_path: Path) -
     assert replace(section, faults=(fault,)).status is Status.FAILED
 
 
-def test_the_loss_of_each_tensor_is_that_of_a_model_with_it_alone(text: Path) -> None:
+@pytest.mark.parametrize("held", [1 << 31, 1])
+def test_the_loss_of_each_tensor_is_that_of_a_model_with_it_alone(
+    held: int, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many tensors have memory at once."""
+    monkeypatch.setattr("lwmport.runtime.runners.jax_variants.HELD", held)
     family, weights = open_model("llama", None, GROUPED, ROUNDED, 0)
     (component,) = family.components
     exact = component_weights(family, component, weights).exact  # type: ignore[attr-defined]
@@ -100,17 +105,20 @@ def test_the_loss_of_each_tensor_is_that_of_a_model_with_it_alone(text: Path) ->
         component=component, exact=exact, output="logits", text=CalibrationText(source="t", ids=ids), observer=Silent()
     )
     schemes = _schemes(component, family)
-    for row in probe.table(schemes):
+    rows = probe.table(schemes)
+    assert len(rows) == len(schemes) == 9
+    for row in rows if held > 1 else rows[::4]:
         assert row.loss[4] == pytest.approx(probe.loss(probe.rounded({row.name: schemes[row.name][4]})), rel=1e-3)
         assert row.loss[4] > 50 * row.loss[8] > 0
 
 
 def test_bytes_are_kept_and_too_few_are_refused(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"expected --budget-gb of more than 4.* which all tensors take in 4 bits"):
+    with pytest.raises(UsageError, match=r"expected --budget-gb of more than 0\.000164.* in 4 bits, found 1e-05"):
         convert(tmp_path / "out", text, budget_gb=1e-5)
-    found = convert(tmp_path / "out", text, budget_gb=60_000 / GB, validate=False)
+    found = convert(tmp_path / "out", text, budget_gb=178_000 / GB, validate=False)
     table = told(tmp_path / "out")
-    assert 50_000 < table["bytes"]["forecast"] <= 60_000
+    assert 166_000 < table["bytes"]["written"] <= 178_000
+    assert table["bytes"]["forecast"] == pytest.approx(table["bytes"]["written"], rel=0.01)
     assert ("bits", "--budget-gb") in [(choice.name, choice.source) for choice in found.manifest.choices]
 
 

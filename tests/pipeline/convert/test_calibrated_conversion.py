@@ -125,7 +125,7 @@ def test_another_rounding_than_was_converted_is_not_judged(model: tuple[Path, An
 
 
 def test_what_changes_nothing_is_refused(text: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnusedOptionError, match="--calibrate-on beside --method gptq or awq, found no --method"):
+    with pytest.raises(UnusedOptionError, match="--method gptq or awq, a budget or --cache int8, found no"):
         convert(tmp_path / "out", text, options=Options(quantize="w4a16"))
     with pytest.raises(UnusedOptionError, match="expected matrices or tables for --method gptq, found kernels"):
         resolve("vqgan-decoder", "debug", Options(quantize="w8a16", method="gptq"))

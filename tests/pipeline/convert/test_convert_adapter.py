@@ -19,7 +19,8 @@ from lwmport.pipeline.checkpoint.make import Recipe, make
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.pipeline.port.jobs import read_jobs
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 from lwmport.types import Status
 
 HIDDEN: Final = 16

@@ -1,4 +1,4 @@
-"""``convert --dry-run``: what would be written and what it would cost, with nothing written and nothing traced."""
+"""``convert --dry-run``: what would be written and what it would cost, with nothing written."""
 
 import json
 import shutil
@@ -13,6 +13,7 @@ import lwmport
 from lwmport import manifest
 from lwmport.cli.main import cli
 from lwmport.errors import PortError
+from lwmport.pipeline.budget_record import GB
 from lwmport.pipeline.convert import run as conversion
 from lwmport.pipeline.convert.dry_run import dry_run
 from lwmport.pipeline.convert.request import ConvertRequest
@@ -68,6 +69,13 @@ def test_the_plan_is_that_of_the_conversion(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_work")
+def test_the_runner_of_a_dialect_is_named(tmp_path: Path) -> None:
+    options = lwmport.Options(quantize="w8a8")
+    found = dry_run(request(tmp_path, component="vqgan-decoder", dialect="ascend-deploy", options=options))
+    assert found.models[0].check.startswith("ONNX Runtime on the CPU, AscendQuant")
+
+
+@pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(
     "more",
     [
@@ -75,6 +83,9 @@ def test_the_plan_is_that_of_the_conversion(tmp_path: Path) -> None:
         {"format": "tflite", "opset": 13},
         {"checkpoint": "none"},
         {"options": lwmport.Options(sequence=3)},
+        {"options": lwmport.Options(precision="float16", keep_float32=("nowhere",)), "component": "vqgan-decoder"},
+        {"options": lwmport.Options(quantize="w4a16"), "component": "llama", "budget_gb": 1e-6},
+        {"options": lwmport.Options(cache="int8"), "component": "llama", "calibrate_on": Path("none.txt")},
     ],
     ids=str,
 )
@@ -82,6 +93,20 @@ def test_what_convert_refuses_is_refused(more: dict[str, Any], tmp_path: Path) -
     with pytest.raises(PortError):
         dry_run(request(tmp_path / "out", **more))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_budget_is_planned_as_its_own_bytes(tmp_path: Path) -> None:
+    """Of a bound on the loss nobody knows the bytes before it is measured: as many as 16 bits take, at most."""
+    options = lwmport.Options(quantize="w4a16")
+    asked = {"component": "llama", "options": options}
+    (fewest,) = dry_run(request(tmp_path / "out", **asked)).models
+    some = dry_run(request(tmp_path / "out", **asked, budget_gb=fewest.weight_bytes * 1.1 / GB))
+    any_loss = dry_run(request(tmp_path / "out", **asked, budget_kl=0.1))
+    assert some.plan.write_bytes == some.models[0].weight_bytes == int(fewest.weight_bytes * 1.1)
+    assert 3 < any_loss.plan.write_bytes / fewest.weight_bytes < 4
+    assert some.budget.startswith("--budget-gb 0.0")
+    assert any_loss.budget.startswith("--budget-kl 0.1 decides on the bits of each tensor")
 
 
 @pytest.mark.usefixtures("no_work")

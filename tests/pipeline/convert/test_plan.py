@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lwmport import memory
+from lwmport.checkpoints import block_workers
 from lwmport.checkpoints.opening import open_checkpoint
 from lwmport.checkpoints.seeded import SeededWeights
 from lwmport.checkpoints.writers.write import write_checkpoint
@@ -133,6 +134,21 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_measured(words: list[st
     if document["own_peak_bytes"] is None:
         pytest.skip("the system does not tell anonymous memory apart")
     assert document["plan"]["peak_bytes"] == pytest.approx(document["own_peak_bytes"], rel=0.25)
+
+
+def test_a_matrix_that_is_made_up_is_turned_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table and a head one is in memory; blocks take a piece for each processor and two more, or processes."""
+    monkeypatch.setattr(memory, "anonymous_bytes", lambda: 0)
+    monkeypatch.setattr(plan, "processors", lambda: 3)
+    config, head = {**LLAMA, "hidden_size": 256, "vocab_size": 400_000}, 400_000 * 256 * 4
+    monkeypatch.setattr(block_workers, "processors", lambda: 3)
+    pieces = 5 * plan.IN_BLOCKS
+    processes = 3 * block_workers.NBYTES
+    for name, blocks in (("", 0), ("q8_0", pieces), ("q6_k", pieces + processes)):
+        family = resolve("llama", config, Options(quantize=name))
+        weights = SeededWeights(family.components[0].weights, 0)
+        assert planned(family, weights, "gguf").peak_bytes == plan.IN_FLIGHT + head + blocks
+        assert plan._peak(family, family.components, "gguf", made_up=False) == plan.IN_FLIGHT + blocks
 
 
 def test_the_disk_is_tried_where_much_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from lwmport.models.families import resolve
 from lwmport.models.options import Options
 from lwmport.models.storage import schemes_of, written_bytes
 from lwmport.pipeline.validate.judge import judge
+from lwmport.pipeline.validate.request import ValidateRequest
 from lwmport.pipeline.validate.rounded_products import AGREES, judge_products
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.run import validate
 from lwmport.pipeline.validate.storage_cost import SLOW
 from lwmport.types import Array, Status
 

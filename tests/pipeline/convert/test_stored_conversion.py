@@ -29,7 +29,8 @@ from lwmport.pipeline.bundle.verify import VerifyRequest, verify
 from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert.unused_options import storing
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 from lwmport.targets.dialects import ALL_DIALECTS, target_of
 from lwmport.targets.preflight import Conditions, check
 from lwmport.types import Array, Status

@@ -19,6 +19,7 @@ CONFIG = {
     "vocab_size": 48, "vision_vocab_size": 8448, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
     "num_attention_heads": 2, "max_sequence_length": 640, "scan_layers": False, "initializer_range": 0.5,
 }  # fmt: skip
+LLAMA = {name: value for name, value in CONFIG.items() if name != "vision_vocab_size"}
 ROWS, TOKENS = 4, 9
 CHOICES: dict[str, dict[str, Any]] = {
     "greedy words": {"new_tokens": 5},
@@ -104,12 +105,85 @@ def test_tokens_that_are_looked_up_are_the_same(model: Path, tmp_path: Path) -> 
     assert np.array_equal(reference, lwmport.generate(**asked, new_tokens=8).tokens)
 
 
+@pytest.fixture(scope="module")
+def narrower(model: Path) -> Callable[..., Path]:
+    """Return what converts a narrower model of the same vocabulary, but for what is told."""
+
+    def convert(name: str, **fields: int) -> Path:
+        asked = lwmport.ConvertRequest(
+            component="vision-llama",
+            format="onnx",
+            out=model.parent / name,
+            config={**CONFIG, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1, **fields},
+            validate=False,
+            options=Options(sample_mode="all"),
+        )
+        lwmport.convert(asked)
+        return asked.out
+
+    return convert
+
+
+@pytest.fixture(scope="module")
+def draft(narrower: Callable[..., Path]) -> Path:
+    return narrower("draft")
+
+
+def test_tokens_that_a_draft_proposes_are_the_same(model: Path, draft: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", input_ids=np.arange(3, 12)[None], vision_masks=np.zeros((1, 9), bool))
+    asked = {"model": model, "prompt": tmp_path / "p.npz", "out": tmp_path / "o.npz", "new_tokens": 7}
+    drawn = {"temperature": 0.6, "seed": 2}
+    for choice in ({}, drawn, {"mode": "vision", **drawn}):
+        found = lwmport.generate(**asked, **choice).tokens
+        for folder in (draft, model):
+            made = lwmport.generate(**asked, **choice, draft=folder, draft_tokens=2)
+            assert np.array_equal(found, made.tokens)
+            assert made.guessed is not None
+            right, count = made.guessed.accepted, made.guessed.proposed
+            assert right == count == 4 if folder == model else right < count  # the model is its own draft
+    reference = lwmport.generate(**asked, **drawn, draft=model, draft_tokens=1, runner="jax")
+    assert np.array_equal(reference.tokens, lwmport.generate(**asked, **drawn).tokens)
+    assert reference.guessed is not None
+    assert reference.guessed.accepted == 3
+
+
+def test_a_draft_with_other_codes_is_refused_before_the_first_token(
+    model: Path, narrower: Callable[..., Path], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "p.npz", input_ids=[[3, 4]], vision_masks=np.zeros((1, 2), bool))
+    few = narrower("few", vision_vocab_size=CONFIG["vision_vocab_size"] // 2)
+    with pytest.raises(UsageError, match=r"a draft that takes the model's ids, up to \d+, in .*few, found one"):
+        lwmport.generate(model=model, prompt=tmp_path / "p.npz", out=tmp_path / "o.npz", new_tokens=2, draft=few)
+
+
+def test_a_draft_of_another_vocabulary_is_refused(model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    asked = lwmport.ConvertRequest(
+        component="llama", format="onnx", out=other, config={**LLAMA, "vocab_size": 64}, validate=False
+    )
+    lwmport.convert(asked)
+    np.savez(tmp_path / "p.npz", input_ids=[[3, 4]], vision_masks=np.zeros((1, 2), bool))
+    fields = {"model": model, "prompt": tmp_path / "p.npz", "out": tmp_path / "o.npz", "new_tokens": 2}
+    with pytest.raises(
+        UsageError, match=r"a draft with the model's vocabulary of 48 tokens in .*other, found one of 64"
+    ):
+        lwmport.generate(**fields, draft=other)
+    with pytest.raises(UsageError, match=r"a draft that makes codes in .*other, found one of text"):
+        lwmport.generate(**fields, draft=other, mode="vision")
+    with pytest.raises(UsageError, match="expected lookup or a draft, found both"):
+        lwmport.generate(**fields, draft=other, lookup=2)
+    with pytest.raises(UsageError, match="expected a draft beside 9 tokens of it, found none"):
+        lwmport.generate(**fields, draft_tokens=9)
+    assert not (tmp_path / "o.npz").exists()
+
+
 def test_the_command_tells_what_it_wrote(model: Path, prompt: Path, tmp_path: Path) -> None:
     words = ["generate", "tokens", str(model), "--prompt", str(prompt), "--new-tokens", "3", "--json"]
     result = CliRunner().invoke(cli, [*words, "--out", str(tmp_path / "o.npz"), "--stop", "5"])
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert (facts["rows"], facts["tokens"], facts["runner"]) == (ROWS, 3, "ONNX Runtime")
+    assert "guessed" not in facts
 
 
 @pytest.mark.parametrize(

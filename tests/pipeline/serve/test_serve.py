@@ -112,6 +112,16 @@ def test_an_answer_is_that_of_a_talk(client: Any, model: Path) -> None:
     )
 
 
+def test_a_draft_changes_no_answer_and_is_counted(client: Any, model: Path) -> None:
+    asked = {"max_tokens": 6, "temperature": 0.8, "seed": 3}
+    whole = [ask(client, user(word), **asked).json()["choices"] for word in ("One?", "Two?")]
+    with client_of(model, draft=model, limits=SMALL) as drafting:
+        assert [ask(drafting, user(word), **asked).json()["choices"] for word in ("One?", "Two?")] == whole
+        told = drafting.get("/metrics").text
+    assert 'lwmport_guessed_tokens_total{right="yes"} 8.0' in told
+    assert 'lwmport_guessed_tokens_total{right="no"} 0.0' in told
+
+
 def test_a_stream_has_the_same_text(client: Any) -> None:
     whole = ask(client).json()
     pieces = events(ask(client, stream=True, stream_options={"include_usage": True}))
@@ -181,8 +191,15 @@ def test_a_video_is_seen(client: Any, tmp_path: Path) -> None:
     )
 
 
+def health(client: Any) -> Any:
+    """Return what the server says of itself when no request runs: one ends a moment after its answer."""
+    while client.get("/health").json()["running"]:
+        time.sleep(0.01)
+    return client.get("/health").json()
+
+
 def test_facts_are_told(client: Any) -> None:
-    assert client.get("/health").json() == {
+    assert health(client) == {
         "status": "ok", "model": "model", "pictures": True, "paints": True, "running": 0,
         "waiting": 0,
     }  # fmt: skip
@@ -191,6 +208,7 @@ def test_facts_are_told(client: Any) -> None:
     assert client.get("/v1/models/model").json() == model
     assert error(client.get("/v1/models/other"), 404)["code"] == "model_not_found"
     ask(client)
+    health(client)
     metrics = client.get("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     numbers = dict(line.rsplit(" ", 1) for line in metrics.text.splitlines() if not line.startswith("#"))

@@ -203,7 +203,7 @@ def test_an_answer_of_minigpt4_is_that_of_transformers_on_the_same_embeddings(
 SAID = "a cat###"
 
 
-def scripted(session: Any, prompt: Prompt, _: Any) -> Iterator[Any]:
+def scripted(session: Any, prompt: Prompt, _: Any, **_guesses: None) -> Iterator[Any]:
     """Feed a prompt, and yield the tokens of an answer that is made up."""
     run = session.step if prompt.goes_on else session.prefill
     given = (prompt.ids, prompt.codes) if prompt.goes_on else (prompt.ids, None, prompt.codes)

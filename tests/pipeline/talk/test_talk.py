@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,17 @@ def test_a_further_question_stands_behind_the_answer(model: Path) -> None:
         assert first
 
 
+def test_a_draft_changes_no_answer_and_keeps_its_cache(model: Path, picture: Path) -> None:
+    words = ["chat", str(model), "--new-tokens", "6", "--image", str(picture)]
+    plain = CliRunner().invoke(cli, words, input="One?\nTwo?\n\n")
+    drafted = CliRunner().invoke(cli, [*words, "--draft", str(model)], input="One?\nTwo?\n\n")
+    assert drafted.exit_code == 0, drafted.output
+    assert drafted.stdout == plain.stdout
+    assert drafted.stderr.count("4 of 4 guessed tokens accepted, 3.00 tokens a run") == 2
+    facts = json.loads(call(*words[:2], "One?", *words[2:], "--draft", model, "--json").stdout)
+    assert facts["guessed"] == {"proposed": 4, "accepted": 4, "tokens_per_run": 3.0}
+
+
 def test_the_command_answers_about_a_picture_and_in_a_talk(model: Path, picture: Path) -> None:
     result = call("chat", model, "What is it?", "--image", picture, "--new-tokens", 3, "--json")
     assert result.exit_code == 0, result.output
@@ -141,6 +153,9 @@ def test_no_jax_is_imported(model: Path, picture: Path, tmp_path: Path) -> None:
         (["chat", "{model}", "Q", "--video", "{pipe}"], "it is a pipe or a device"),
         (["generate", "image", "{model}", "--prompt", "a", "--out", "mine.png"], "expected nothing at mine.png"),
         (["chat", "{model}", "--json"], "expected a question beside --json"),
+        (["chat", "{model}", "Q", "--draft", "nowhere"], "nowhere"),
+        (["chat", "{model}", "Q", "--draft", "{pictures}"], "expected a language model with its phases"),
+        (["chat", "{model}", "Q", "--draft", "{model}", "--lookup", "2"], "expected lookup or a draft, found both"),
         (["chat", "{model}", "word " * 2000], "expected at most 1200 tokens"),
         (["chat", "{language}", "Q"], "'lwmport assemble' makes such a folder"),
         (["generate", "image", "{model}", "--prompt", "a", "--out", "a.mp4"], "expected a name that ends in .png"),
@@ -204,6 +219,34 @@ def test_a_part_that_is_not_as_it_was_converted_is_refused(parts: dict[str, Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_part_that_failed_is_told_by_the_exit_code(parts: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(parts["language"], tmp_path / "failed")
+    manifest.write(replace(manifest.read(folder), verdict="failed"), folder)
+    words = ["assemble", f"--llama={folder}", "--byte-tokenizer", f"--out={tmp_path / 'model'}"]
+    made = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert made.return_value == 1
+    assert "language failed" in made.stdout
+    assert open_package(tmp_path / "model").record.verdicts == {"language": "failed"}
+
+
+@pytest.mark.parametrize("damage", ["small", "newer", "size", "gone"])
+def test_a_model_that_was_edited_in_place_is_not_talked_to(
+    damage: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(model, tmp_path / "model")
+    file = folder / ("tokenizer/tokenizer.json" if damage == "small" else "language/vision-llama.onnx.data")
+    if damage != "small":
+        monkeypatch.setattr("lwmport.pipeline.assemble.untouched.SMALL", 1000)
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content[:-8] if damage == "size" else content)
+    os.utime(file, None if damage == "newer" else (0, 0))
+    if damage == "gone":
+        file.unlink()
+    result = call("chat", folder, "What?", "--new-tokens", 1)
+    assert f"expected {file}" in str(result.exception)
+
+
 def test_tokens_are_continued_by_an_assembled_model_too(model: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", input_ids=[[1, 5]], vision_masks=[[False, False]])
     words = ["--prompt", tmp_path / "p.npz", "--new-tokens", 3]
@@ -219,7 +262,22 @@ def test_a_model_for_trials_brings_its_own_tokenizer(parts: dict[str, Path], tmp
     assert json.loads(asked.stdout)["prompt_tokens"] > len("What?")
 
 
-def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: Path) -> None:
+def never(*_: Any, **__: Any) -> Any:
+    raise AssertionError("converted before all was checked")
+
+
+def large_tokenizer(parts: dict[str, Path], out: Path) -> Path:
+    """Return the folder of a tokenizer with 309 tokens."""
+    folder = shutil.copytree(parts["tokenizer"], out)
+    known = json.loads((folder / "tokenizer.json").read_text())
+    known["model"]["vocab"] |= {f"word{number}": 259 + number for number in range(50)}
+    (folder / "tokenizer.json").write_text(json.dumps(known))
+    return folder
+
+
+def test_checkpoints_are_converted_on_the_way(
+    parts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, component in {"language": "vision-llama", "pictures": "vqgan"}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(manifest.read(parts[name]).config))
         words = ["--component", component, "--config", tmp_path / f"{name}.json", "--out", tmp_path / f"{name}.bin"]
@@ -229,6 +287,15 @@ def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: 
     own = ["--update_llama_config=dict(theta=20000)", "--byte-tokenizer", "--no-validate"]
     (tmp_path / ".model.pictures").mkdir()
     (tmp_path / ".model.pictures" / "mine.txt").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr("lwmport.pipeline.assemble.making.convert", never)
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "model.json").write_text("mine")
+        found = call("assemble", *told, *configs, *own, "--out", tmp_path / "mine")
+        assert "model.json" in str(found.exception), "before hours of conversion"
+        patch.setattr("lwmport.generation.byte_tokenizer.write", lambda _: large_tokenizer(parts, tmp_path / "large"))
+        found = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
+        assert "expected at most 300 tokens in " in str(found.exception)
     made = call("assemble", *told, *configs, *own, "--out", tmp_path / "model")
     assert made.exit_code == 0, made.output
     language = manifest.read(tmp_path / "model" / "language")
@@ -244,9 +311,6 @@ def test_checkpoints_are_converted_on_the_way(parts: dict[str, Path], tmp_path: 
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(parts: dict[str, Path], tmp_path: Path) -> None:
-    folder = shutil.copytree(parts["tokenizer"], tmp_path / "tokenizer")
-    known = json.loads((folder / "tokenizer.json").read_text())
-    known["model"]["vocab"] |= {f"word{number}": 259 + number for number in range(50)}
-    (folder / "tokenizer.json").write_text(json.dumps(known))
+    folder = large_tokenizer(parts, tmp_path / "tokenizer")
     with pytest.raises(PortError, match=r"expected at most 300 tokens in .*, found 309"):
         assemble(language=parts["language"], tokenizer=folder, out=tmp_path / "out")

@@ -17,7 +17,8 @@ from lwmport.models.options import Options
 from lwmport.pipeline.bundle.run import BundleRequest, bundle
 from lwmport.pipeline.validate.accuracy import SEEDED, accuracy_of, exact_outputs
 from lwmport.pipeline.validate.reference_runs import gather
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 from lwmport.pipeline.validate.test_inputs import Sampling
 from lwmport.reports.record import ComponentReport
 from lwmport.reports.render import escape_markdown

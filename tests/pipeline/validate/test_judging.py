@@ -8,7 +8,8 @@ import pytest
 import lwmport
 from lwmport import memory
 from lwmport.pipeline.observer import Silent
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 
 SMALL: dict[str, Any] = {
     "vocab_size": 64, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 2,

@@ -20,7 +20,8 @@ from lwmport.pipeline.compile.run import CompileRequest, compile_artifacts
 from lwmport.pipeline.convert import validation
 from lwmport.pipeline.observer import Silent
 from lwmport.pipeline.port.compiled_run import judge_compiled
-from lwmport.pipeline.validate.run import ValidateRequest, validate
+from lwmport.pipeline.validate.request import ValidateRequest
+from lwmport.pipeline.validate.run import validate
 from lwmport.pipeline.validate.subject import Subject
 from lwmport.runtime.registry import RUNNERS
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner

@@ -9,6 +9,7 @@ from lwmport.generation.piece_tokenizer import open_tokenizer
 from lwmport.generation.tokenizer import Tokenizer
 from lwmport.models.spec import FamilySpec
 from lwmport.pipeline.assemble import package
+from lwmport.pipeline.assemble.untouched import open_untouched
 from lwmport.pipeline.session import Session
 
 
@@ -64,7 +65,7 @@ def language_model(folder: Path, tokenizer: Path | None = None) -> LanguageModel
         ArtifactError: there is none, or its family is of other models.
     """
     if (folder / package.NAME).is_file():
-        found = package.open_package(folder)
+        found = open_untouched(folder)
         return LanguageModel(
             name=folder.resolve().name,
             folder=found.language,
@@ -73,5 +74,5 @@ def language_model(folder: Path, tokenizer: Path | None = None) -> LanguageModel
         )
     made = package.language_of(folder)
     return LanguageModel(
-        name=folder.resolve().name, folder=folder, family=package.family_of(made.family), tokenizer=tokenizer
+        name=folder.resolve().name, folder=folder, family=package.talked_family(made.family), tokenizer=tokenizer
     )

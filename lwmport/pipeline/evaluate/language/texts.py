@@ -11,7 +11,7 @@ import numpy as np
 from lwmport import plain
 from lwmport.errors import UsageError, one_line
 from lwmport.generation.tokenizer import Tokenizer
-from lwmport.runtime.given_inputs import read_arrays
+from lwmport.runtime.given.arrays import read_arrays
 from lwmport.runtime.session.layout import CODES, IDS, MASK
 from lwmport.small_files import read_small
 from lwmport.types import Array

@@ -1,0 +1,1 @@
+"""What is found at a path, by what it is."""

@@ -1,0 +1,1 @@
+"""Inputs that a user gives, by the kind of file that they are in."""
