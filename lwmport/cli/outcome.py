@@ -91,7 +91,7 @@ def _print_section(section: "ComponentReport", note: str) -> None:
 
 def _print_integers(section: "ComponentReport") -> None:
     """Print the sums of integers with the least room, and the values of which most is clipped, where there are some."""
-    from lwmport.validators.integers import rounded
+    from lwmport.validators.integer_verdict import rounded
 
     found = section.integers
     if found is None or not (found.nearest or found.clipped):

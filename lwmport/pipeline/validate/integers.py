@@ -11,7 +11,8 @@ from lwmport.errors import said
 from lwmport.processors import processors, sums_pairs_in_16_bits
 from lwmport.reports.record import ComponentReport
 from lwmport.types import Array, Status, Weights
-from lwmport.validators.integers import Integers, ScaleFacts, Seen, joined, judged, scale_facts, unjudged
+from lwmport.validators.integer_verdict import judged, unjudged
+from lwmport.validators.integers import Integers, ScaleFacts, Seen, joined, scale_facts
 from lwmport.verdicts import Fault
 
 KERNELS = "onnxruntime"

@@ -39,8 +39,8 @@ from lwmport.runtime.registry import runner_for
 from lwmport.runtime.runners.jax import reference_kind
 from lwmport.types import Status, Weights
 from lwmport.validators.accuracy import Accuracy
+from lwmport.validators.integer_verdict import unjudged as unseen
 from lwmport.validators.integers import Integers
-from lwmport.validators.integers import unjudged as unseen
 from lwmport.validators.ranges import Ranges
 from lwmport.verdicts import Fault
 
