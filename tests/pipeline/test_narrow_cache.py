@@ -90,8 +90,8 @@ def test_every_case_passes_and_the_cost_is_told(
     assert all(spec.dtype == cache for spec in found.parts[0].signature.inputs if spec.name.startswith("past"))
     size, cost = cache_notes(found.component_weights("llama"), evidence(cache))
     own, wide = (CHANNELS * np.dtype(dtype).itemsize for dtype in (cache, "float32"))
-    assert f"{own} bytes for each token" in size
-    assert f"{wide} bytes" in size
+    assert f"{own} bytes in {cache} for each token" in size
+    assert f"in float32 {wide} bytes" in size
     assert "positions" in cost
 
 
