@@ -369,6 +369,13 @@ def gather_nd(depth: int) -> Build:
     return one("GatherND", "t", "x", constants=table, inputs=[value("x", [3, depth], INT64)])
 
 
+def padded(*operands: str) -> Build:
+    """Return a Pad behind another node, of its last axis alone or of all."""
+    constants = {"last": np.asarray([0, 2]), "axes": np.asarray([-1]), "all": np.asarray([0] * 7 + [2])}
+    nodes = [node("Relu", "x", "t"), node("Pad", " ".join(["t", *operands]), "y")]
+    return built(lambda: model(nodes, constants=constants, opset=18))
+
+
 def ended(*, output: bool) -> Build:
     return built(lambda: model([node("Relu", "x", "y")], outputs=None if output else []))
 
@@ -567,6 +574,7 @@ CASES: dict[str, Case] = {
     "Z33": Case(resize("half_pixel", sizes=(2, 1, 2, 2)), resize("half_pixel")),
     "Z34": Case(windowed(left_window_size=2), windowed(left_window_size=-1)),
     "Z35": Case(pair(), pair(own=True)),
+    "Z36": Case(padded("last", "-", "axes"), padded("all")),
     "M01": Case(one("Relu", opset=20), one("Relu", opset=19)),
     "M02": Case(one("Swish", opset=24), one("Sigmoid")),
     "M03": Case(many("Swish", 11), many("Swish", 10)),

@@ -13,5 +13,5 @@ FIXES: Final = Fixes(
     is_narrow=lambda _precision: True,
     mask=SMALL_MASK,
     float64=False,
-    spellings=(parser_workarounds.rows,),
+    spellings=(parser_workarounds.rows, parser_workarounds.pads),
 )

@@ -144,6 +144,13 @@ def computed_operands(subject: Subject) -> Iterator[Hit]:
                 yield Hit.at(node, f"the operand {name}, which is computed")
 
 
+def padded_axes(subject: Subject) -> Iterator[Hit]:
+    """Yield Pad nodes that name their axes and read what another node makes."""
+    for node in _called(subject.graph):
+        if node.op == "Pad" and node.input(3) and node.input(0) in subject.graph.makers:
+            yield Hit.at(node, f"axes as the operand {node.input(3)}")
+
+
 def without_form(subject: Subject) -> Iterator[Hit]:
     """Yield nodes that the parser reads and that its IR has no form for."""
     for node in _called(subject.graph):

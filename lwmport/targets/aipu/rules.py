@@ -319,4 +319,14 @@ RULES: Final = (
         "force_float_ir = true in [Parser]",
         source=_RUN,
     ),
+    Rule(
+        id="Z36",
+        severity=ERROR,
+        title="Pad that names its axes",
+        look=looks.padded_axes,
+        vendor="'PadOp' object has no attribute 'pads', unless it reads an input of the model; exit code 255",
+        fix="write the pads of all axes, without axes",
+        source=_RUN,
+        fixable=True,
+    ),
 )

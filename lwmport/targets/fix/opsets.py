@@ -145,7 +145,12 @@ def _split(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto, opset: in
 
 
 def _pad(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto, opset: int) -> onnx.NodeProto | None:
-    if opset >= 18 or len(node.input) < 4 or not node.input[3]:
+    return node if opset >= 18 else whole_pads(draft, graph, node)
+
+
+def whole_pads(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> onnx.NodeProto | None:
+    """Return a Pad whose constant pads are of all axes, None if they cannot be known; one without axes stays."""
+    if len(node.input) < 4 or not node.input[3]:
         return node
     axes, pads = draft.constant(node.input[3]), draft.constant(node.input[1])
     shape = draft.graph.shape(node.input[0])

@@ -7,7 +7,7 @@ from typing import Final
 import onnx
 
 from lwmport.targets.fix.draft import Draft, attribute, without
-from lwmport.targets.fix.opsets import needless_allowzero
+from lwmport.targets.fix.opsets import needless_allowzero, whole_pads
 from lwmport.targets.graphs.record import Graph, Node
 from lwmport.targets.rules.files import SHAPE_OPTION
 from lwmport.targets.rules.nodes import modes_of, rows_of, scales_of
@@ -121,6 +121,20 @@ def rows(draft: Draft) -> None:
     count = draft.rewrite(rule) if draft.opset >= AXES_AS_INPUT else 0
     if count:
         draft.changed(f"wrote {count} GatherND nodes of rows as Gather")
+
+
+def pads(draft: Draft) -> None:
+    """Write the pads of all axes where a Pad names some, with the axes as an operand."""
+
+    def rule(draft: Draft, graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        if node.op_type != "Pad" or len(node.input) < 4 or not node.input[3]:
+            return None
+        found = whole_pads(draft, graph, node)
+        return None if found is None else [found]
+
+    count = draft.rewrite(rule)
+    if count:
+        draft.changed(f"wrote the pads of all axes at {count} Pad nodes")
 
 
 def needless_attributes(draft: Draft) -> None:

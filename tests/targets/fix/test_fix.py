@@ -135,6 +135,7 @@ MENDED: dict[str, tuple[str, Build, set[str], set[str]]] = {
         {"Z30"},
         set(),
     ),
+    "pads of one axis": ("aipu", CASES["Z36"].bad, {"Z36"}, set()),
     "names": ("ascend", CASES["A06"].bad, {"A06"}, set()),
     "a name that CANN gives too": ("ascend", names_of(None, "Relu_0"), {"A06"}, set()),
     "a node named as an input": ("ascend", names_of("x", "other"), {"A06"}, set()),
