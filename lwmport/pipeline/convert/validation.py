@@ -24,16 +24,13 @@ from lwmport.pipeline.convert.work import Work
 from lwmport.pipeline.destination import destination_of, place_of
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.cache_cost import cache_notes
-from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
+from lwmport.pipeline.validate.closer import judge_closer
 from lwmport.pipeline.validate.input_words import InputWords, together
 from lwmport.pipeline.validate.judge import Judgement, component_report, judge, open_runner, unjudged, why_not
 from lwmport.pipeline.validate.layer_losses import layer_losses
 from lwmport.pipeline.validate.ranges import with_ranges_of_failed
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, trial_batch
-from lwmport.pipeline.validate.rounded_cache import judge_cache
-from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
-from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.answer import assemble
 from lwmport.reports.files import write_report
 from lwmport.reports.record import ComponentReport, Conversion, InputsFact, Report, WeightsSource
@@ -106,10 +103,9 @@ def _judgement(
     options, path, tell = work.family.options, work.folder / part.path, work.observer.phase
     judged = coarsest(judged_in(options), precision_of(work.runner))
     judgement = judge(path, part.signature, run, judged, tell, _opener(work))
-    judgement = judge_products(judgement, path, part.signature, run, judged_in(options), tell)
-    judgement = judge_cache(judgement, part.signature, run, judged_in(options))
-    judgement = judge_convolutions(judgement, path, part.signature, run, weights, tell)
-    return judge_weights(judgement, component, path, weights)
+    return judge_closer(
+        judgement, component, path, part.signature, run, weights=weights, precision=judged_in(options), tell=tell
+    )
 
 
 def _with_costs(

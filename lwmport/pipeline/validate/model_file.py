@@ -13,7 +13,7 @@ from lwmport.pipeline.observer import Observer
 from lwmport.pipeline.reopen import Converted
 from lwmport.pipeline.validate.accuracy import accuracy_of, exact_outputs
 from lwmport.pipeline.validate.cache_cost import cache_notes
-from lwmport.pipeline.validate.convolutions_alone import judge_convolutions
+from lwmport.pipeline.validate.closer import judge_closer
 from lwmport.pipeline.validate.input_words import InputWords
 from lwmport.pipeline.validate.integers import integers_of, with_integers
 from lwmport.pipeline.validate.judge import (
@@ -28,12 +28,9 @@ from lwmport.pipeline.validate.judge import (
 from lwmport.pipeline.validate.ranges import ranges_of, with_ranges
 from lwmport.pipeline.validate.reference_runs import ReferenceRun, gather, held_against, trial_batch
 from lwmport.pipeline.validate.request import INTEGERS, JAX, ValidateRequest
-from lwmport.pipeline.validate.rounded_cache import judge_cache
-from lwmport.pipeline.validate.rounded_products import judge_products
 from lwmport.pipeline.validate.storage_cost import storage_notes
 from lwmport.pipeline.validate.subject import Subject
 from lwmport.pipeline.validate.test_inputs import Sampling
-from lwmport.pipeline.validate.weights_read_back import judge_weights
 from lwmport.reports.record import ComponentReport, Conversion
 from lwmport.runtime.registry import runner_for
 from lwmport.runtime.runners.jax import reference_kind
@@ -130,10 +127,16 @@ def _judged(
     judgement = judge(subject.path, part.signature, run, precision, observer.phase, opener, apart=apart)
     if known.ours:
         own_precision = subject.judged_in(judged_in(converted.family.options))
-        judgement = judge_products(judgement, subject.path, part.signature, run, own_precision, observer.phase)
-        judgement = judge_cache(judgement, part.signature, run, own_precision)
-        judgement = judge_convolutions(judgement, subject.path, part.signature, run, held, observer.phase)
-        judgement = judge_weights(judgement, component, subject.path, held)
+        judgement = judge_closer(
+            judgement,
+            component,
+            subject.path,
+            part.signature,
+            run,
+            weights=held,
+            precision=own_precision,
+            tell=observer.phase,
+        )
     costs = _Costs(
         notes=[*storage_notes(part, held, first, exact[0]), *cache_notes(held, first)],
         accuracy=accuracy_of(held, first, exact, judgement.outputs, converted.family.options.precision),
