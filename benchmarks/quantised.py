@@ -64,7 +64,7 @@ def benchmark(options: argparse.Namespace, work: Path) -> Findings:
     count = _weights(folder)
     bits = {name: 8 * model_bytes(path) / count for name, path in files.items()}
     windows = _windows(options, folder, config["vocab_size"])
-    losses = _losses(cases, windows, left_out) if options.checkpoint else {}
+    losses = _losses(cases, windows, left_out) if options.checkpoint or options.judge else {}
     racing = {name: case for name, case in cases.items() if name != REFERENCE and name not in left_out}
     tokens = {PREFILL: windows[:1], DECODE: windows[:1, : options.decode]}
     say(f"race {', '.join(racing)}, {options.rounds} rounds")
@@ -157,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, metavar="FOLDER", help="a Hugging Face folder of trained weights in float32")
     add("--config", default="7b", help="without --checkpoint: a width by name, seeded weights, speed alone")
     add("--layers", type=int, default=4, help="layers of that width (default: 4)")
+    add("--judge", action="store_true", help="without --checkpoint: judge the seeded weights too, on drawn tokens")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the configuration")
     add("--only", nargs="+", choices=tuple(CONTENDERS), default=tuple(CONTENDERS), metavar="NAME")
     add("--threads", type=int, default=2)

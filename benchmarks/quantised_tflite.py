@@ -1,4 +1,4 @@
-"""Quantised models in LiteRT beside float32: ``python benchmarks/quantised_tflite.py --help``.
+"""Quantised models in LiteRT beside float32 and other runtimes: ``python benchmarks/quantised_tflite.py --help``.
 
 Of a VQGAN: codes that agree with JAX's on exact weights, how near a tie the others are, PSNR of its pictures. Of a
 layer of a language model: SQNR of what it returns. Of both: time, in turns. It asserts nothing about seconds, for they
@@ -29,7 +29,11 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
         "w8a8": {"quantize": "w8a8"},
         "w8a8, ends kept": {"quantize": "w8a8", "keep": ("*coder/Conv_?/kernel=float32",)},
         "w8a8, int8": {"quantize": "w8a8", "dialect": "int8"},
+        "float32, ONNX Runtime": {"format": "onnx"},
         "w8a8, ONNX Runtime": {"quantize": "w8a8", "format": "onnx"},
+        "float32, OpenVINO": {"format": "onnx", "dialect": "openvino", "runner": "float32"},
+        "bfloat16, OpenVINO": {"format": "onnx", "dialect": "openvino", "runner": "bfloat16"},
+        "w8a8, OpenVINO": {"quantize": "w8a8", "format": "onnx", "dialect": "openvino", "runner": "int8"},
         "w8a16": {"quantize": "w8a16"},
     },
     BLOCK: {
@@ -38,7 +42,11 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"w4a8, blocks of {size}": {"quantize": "w4a8", "group_size": size} for size in (32, 128)},
     },
 }
-"""What is measured -> contender -> options of its conversion, and its dialect or format where that is another one."""
+"""What is measured -> contender -> options of its conversion, its dialect or format where that is another one, and the
+precision in which OpenVINO computes what is not of integers, where OpenVINO runs it."""
+
+REST = 0.05
+"""Seconds in front of a turn, so that the threads of whoever ran last are asleep; a run that does not count follows."""
 
 Runners = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -98,23 +106,27 @@ def _opened(what: str, options: argparse.Namespace, work: Path, stack: ExitStack
     for kind in [one for one in KINDS[what] if options.only is None or one in (BASELINE, *options.only)]:
         chosen, out = dict(KINDS[what][kind]), work / kind
         form, dialect = chosen.pop("format", "tflite"), chosen.pop("dialect", None)
+        opened = partial(_runner, threads=options.threads, openvino=chosen.pop("runner", None))
         cached = {"max_length": options.cache} if what == BLOCK else {}
         given = {"checkpoint": options.checkpoint, "out": out}
         given["options"] = lwmport.Options(settings=tuple(options.set), **chosen, **cached)
         config = options.config or ("7b" if what == BLOCK else "lwm")
         lwmport.convert(component=what, format=form, dialect=dialect, config=config, validate=False, **given)
         paths = sorted(out.glob(f"*.{form}"))
-        found[kind] = {p.stem: stack.enter_context(closing(_runner(p, options.threads))) for p in paths}
+        found[kind] = {p.stem: stack.enter_context(closing(opened(p))) for p in paths}
         for path in paths:
             files = (path, path.with_name(f"{path.name}.data"))
             found[kind][path.stem].megabytes = sum(file.stat().st_size for file in files if file.exists()) / 1e6
     return found
 
 
-def _runner(path: Path, threads: int) -> Any:
+def _runner(path: Path, threads: int, openvino: str | None) -> Any:
     from lwmport.runtime.runners.litert import LiteRTRunner
     from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
 
+    if openvino:
+        return OpenVinoRunner(path, threads, openvino)
     return LiteRTRunner(path, threads) if path.suffix == ".tflite" else OnnxRuntimeRunner(path, threads)
 
 
@@ -128,7 +140,7 @@ def _rows(
     outputs = {kind: [runner.run(one) for one in inputs] for kind, runner in runners.items()}
     turns = {kind: partial(_timed, runner, inputs[0]) for kind, runner in runners.items()}
     seconds = race(turns, options.rounds)
-    for kind, ratio in ratios(seconds, BASELINE).items():
+    for kind, ratio in ratios(seconds, options.baseline).items():
         outside = ", ".join(sorted(set(getattr(runners[kind], "undelegated", ())))).lower()
         times = f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
         size = f"{runners[kind].megabytes:.2f}"
@@ -175,6 +187,8 @@ def _inputs(runner: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _timed(runner: Any, inputs: Arrays) -> float:
+    time.sleep(REST)
+    runner.run(inputs)
     start = time.perf_counter()
     runner.run(inputs)
     return time.perf_counter() - start
@@ -187,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", help="weights in place of seeded ones")
     parser.add_argument("--set", nargs="*", default=(), help="changes of the configuration, field=value")
     parser.add_argument("--only", nargs="*", help="contenders beside float32; all, if none is named")
+    parser.add_argument("--baseline", default=BASELINE, help="whose seconds are 1 (default: float32 in LiteRT)")
     parser.add_argument("--samples", type=int, default=6, help="photographs")
     parser.add_argument("--cache", type=int, default=64, help="tokens of the cache of a layer")
     parser.add_argument("--threads", type=int, default=2)
