@@ -26,11 +26,15 @@ class OpenVinoRunner:
 
     def __init__(self, case: Case) -> None:
         import openvino
-        from openvino._offline_transformations import apply_make_stateful_transformation
+
+        from lwmport.runtime.runners.openvino_states import ORDER, keep_states
+        from lwmport.types import State, Update
 
         model = openvino.Core().read_model(case.path)
         caches = [name for port in model.inputs for name in port.names if name.startswith("past_key_values.")]
-        apply_make_stateful_transformation(model, {name: name.replace("past_key_values", "present") for name in caches})
+        states = [(name, name.replace("past_key_values", "present")) for name in caches]
+        keep_states(model, [State(input=name, output=own, axis=2, update=Update.GROWS) for name, own in states])
+        self._order = ORDER
         settings = {"INFERENCE_NUM_THREADS": case.threads, "PERFORMANCE_HINT": "LATENCY"}
         self._request: Any = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
         self._dtypes = {port.get_any_name(): port.get_element_type().to_dtype() for port in model.inputs}
@@ -52,6 +56,7 @@ class OpenVinoRunner:
             "input_ids": tokens,
             "attention_mask": np.ones((1, total)),
             "position_ids": np.arange(self._past, total)[None],
+            self._order: np.zeros(1),
         }
         self._request.infer({name: given[name].astype(dtype) for name, dtype in self._dtypes.items() if name in given})
         self._past = total

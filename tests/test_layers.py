@@ -71,7 +71,7 @@ HOMES = {
         "runtime/session/onnxruntime.py",
     ),
     "prometheus_client": ("pipeline/serve/",),
-    "openvino": ("runtime/runners/openvino.py",),
+    "openvino": ("runtime/runners/openvino.py", "runtime/runners/openvino_states.py"),
     "onnxsim": ("converters/tf2onnx_route/",),
     "rich": ("cli/",),
     "safetensors": ("checkpoints/",),

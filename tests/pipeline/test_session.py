@@ -32,11 +32,16 @@ CONFIG = {
 BATCH, TOKENS, PADDING = 2, 14, 3
 CASES = {
     "any length, ONNX Runtime": ("onnx", "ort", "float32"),
+    "any length, OpenVINO": ("onnx", "openvino", "float32"),
     "a pair, ONNX Runtime": ("onnx", "migraphx", "float32"),
     "a pair in float16": ("onnx", "migraphx", "float16"),
     "a pair, LiteRT": ("tflite", "litert", "float32"),
     "a pair of any batch, LiteRT": ("tflite", "litert", "float32"),
 }
+ANY = ("ort", "openvino")
+RUNNERS = {"any length, OpenVINO": "openvino"}
+"""Case -> the runner, where the usual one is not the one that is asked."""
+
 LOGITS = TensorSpec(name="logits", shape=("batch", "tokens", 48), dtype="float32", kind=Kind.VALUES)
 
 
@@ -51,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             if form == "tflite":
                 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
             made[case] = tmp_path_factory.mktemp("session") / "out"
-            static = {} if dialect == "ort" else {"sequence": 6, "max_length": 20}
+            static = {} if dialect in ANY else {"sequence": 6, "max_length": 20}
             lwmport.convert(
                 lwmport.ConvertRequest(
                     component="llama",
@@ -59,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                     dialect=dialect,
                     out=made[case],
                     config=CONFIG,
-                    batch="dynamic" if dialect == "ort" or "any batch" in case else BATCH,
+                    batch="dynamic" if dialect in ANY or "any batch" in case else BATCH,
                     validate=False,
                     options=Options(precision=precision, **static),
                 )
@@ -117,7 +122,7 @@ def stepped(session: Any, tokens: Array, mask: Array, start: int, **options: Any
 def test_a_prefill_and_steps_are_the_whole_run(
     case: str, start: int, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
 ) -> None:
-    session = lwmport.Session(folder(case))
+    session = lwmport.Session(folder(case), runner=RUNNERS.get(case))
     found = stepped(session, tokens, mask, start)
     assert status(found, whole, mask, case) is Status.PASSED
     assert (session.batch, session.length) == (BATCH, TOKENS)
@@ -129,7 +134,7 @@ def test_a_prefill_and_steps_are_the_whole_run(
 def test_a_prefill_in_chunks_is_the_whole_run(
     case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
 ) -> None:
-    session = lwmport.Session(folder(case))
+    session = lwmport.Session(folder(case), runner=RUNNERS.get(case))
     last = session.prefill(tokens, mask, chunk=4)["logits"]
     assert last.shape == (BATCH, 1, 48)
     assert status(last, whole[:, -1:], mask[:, -1:], case) is Status.PASSED
@@ -156,7 +161,7 @@ def test_a_prefill_is_ended_between_two_chunks(folder: Callable[[str], Path], to
 def test_a_fork_goes_on_by_itself(
     case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
 ) -> None:
-    session = lwmport.Session(folder(case))
+    session = lwmport.Session(folder(case), runner=RUNNERS.get(case))
     session.prefill(tokens[:, :8], mask[:, :8])
     fork = session.fork()
     wrong = (tokens + 1) % 48
@@ -177,7 +182,7 @@ def test_tokens_that_are_dropped_leave_no_trace(
     rows = slice(1) if padding == 0 and "any length" in case else slice(None)
     mask = mask if padding else np.ones_like(mask)
     tokens, mask = tokens[rows], mask[rows]
-    session, wanted = (lwmport.Session(folder(case)) for _ in range(2))
+    session, wanted = (lwmport.Session(folder(case), runner=RUNNERS.get(case)) for _ in range(2))
     every = stepped(wanted, tokens, mask, 5)
     session.prefill(tokens[:, :9], mask[:, :9])
     fork = session.fork()
@@ -219,7 +224,7 @@ def test_new_tokens_are_written_behind_those_that_are_held(folder: Callable[[str
 def test_each_prefill_may_have_another_batch(
     case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
 ) -> None:
-    session = lwmport.Session(folder(case))
+    session = lwmport.Session(folder(case), runner=RUNNERS.get(case))
     assert status(stepped(session, tokens[:1], mask[:1], 5), whole[:1], mask[:1], case) is Status.PASSED
     session.prefill(tokens[:, :8], mask[:, :8])
     fork = session.fork()
@@ -315,7 +320,7 @@ def test_a_with_block_closes_the_model_of_all_forks(
 def test_nothing_is_left_of_an_earlier_prompt(
     case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array
 ) -> None:
-    session = lwmport.Session(folder(case))
+    session = lwmport.Session(folder(case), runner=RUNNERS.get(case))
     session.prefill(tokens[:, ::-1])
     session.reset()
     assert (session.batch, session.length) == (0, 0)
@@ -323,6 +328,13 @@ def test_nothing_is_left_of_an_earlier_prompt(
         session.step(tokens[:, :1])
     found = stepped(session, tokens[:, :8], mask[:, :8], 5)
     assert status(found, whole[:, :8], mask[:, :8], case) is Status.PASSED
+
+
+def test_another_batch_than_the_model_has_names_what_to_do(folder: Callable[[str], Path], tokens: Array) -> None:
+    with lwmport.Session(folder("a pair, ONNX Runtime")) as session:
+        told = r"expected a batch of 2, .* found 1; convert it with --batch 1 or --batch dynamic"
+        with pytest.raises(UsageError, match=told):
+            session.prefill(tokens[:1])
 
 
 @pytest.mark.parametrize("case", ["any length, ONNX Runtime", "a pair, LiteRT"])
@@ -410,7 +422,7 @@ def test_a_folder_of_records_is_what_they_say(
     case = "a pair, ONNX Runtime"
     with lwmport.Session(recorded(folder(case), tmp_path / "records")) as session:
         found = stepped(session, tokens, mask, 5)
-    with lwmport.Session(folder(case), threads=1) as session:
+    with lwmport.Session(folder(case), runner=RUNNERS.get(case), threads=1) as session:
         assert np.array_equal(found, stepped(session, tokens, mask, 5))
     for changes in ({"tool": "atc"}, {"artifact": "../llama-decode.onnx"}, {"folder": "nowhere"}):
         with pytest.raises(ArtifactError, match="a model that runs on this machine"):

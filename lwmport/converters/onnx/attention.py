@@ -95,6 +95,42 @@ def attention(e: Emitter, equation: Any) -> None:
     _choose(e, equation, _causal, _masked, lambda: _unpadded(e, attention_operands(equation)[-1]))
 
 
+def masked_attention(e: Emitter, equation: Any) -> None:
+    """Emit Attention with one mask of all queries by all keys, which hides what is padding or lies ahead.
+
+    There is no branch, so OpenVINO knows the operator as its own, and can keep the cache where it is.
+    """
+    query, key, value, *pasts, _ = attention_operands(equation)
+    operands = [*map(e.read, (query, key, value)), _hidden(e, equation), *map(e.read, pasts)]
+    results = [(shape_of(variable), variable.aval.dtype) for variable in equation.outvars]
+    found = e.graph.nodes_of("Attention", operands, results, _scale(equation))
+    for variable, result in zip(equation.outvars, found, strict=True):
+        e.bind(variable, result, identity(4))
+
+
+def _hidden(e: Emitter, equation: Any) -> ir.Value:
+    """Return 0 for what a query sees and a low number for the rest, [b, 1, s, t]: one for all layers.
+
+    The number is half of the lowest: a score that is added to it stays finite, in bfloat16 too.
+    """
+    query, *_, mask = attention_operands(equation)
+    (batch, total), length, dtype = shape_of(mask), shape_of(query)[2], query.aval.dtype
+    key = ("hidden", mask, str(length), str(dtype))
+    if key not in e.notes:
+        keys, queries = e.sizes.counted(total, np.int64), e.sizes.counted(length, np.int64)
+        past = e.graph.node("Sub", [e.sizes.value(total), e.sizes.value(length)], (1,), np.int64)
+        place = e.graph.node("Add", [queries, past], (length,), np.int64)
+        column = e.reshaped(place, (length,), (length, 1), np.int64)
+        behind = e.graph.node("LessOrEqual", [keys, column], (length, total), np.bool_)
+        seen = e.cast(e.read(mask), (batch, total), mask.aval.dtype, np.bool_)
+        seen = e.reshaped(seen, (batch, total), (batch, 1, 1, total), np.bool_)
+        both = e.graph.node("And", [seen, behind], (batch, 1, length, total), np.bool_)
+        low, zero = (e.graph.constant(np.asarray(number, dtype)) for number in (np.finfo(dtype).min / 2, 0))
+        e.notes[key] = e.graph.node("Where", [both, zero, low], (batch, 1, length, total), dtype)
+    found: ir.Value = e.notes[key]
+    return found
+
+
 def _group_query(e: Emitter, equation: Any, heads: Sequence[ir.Value], bias: ir.Value | None = None) -> list[ir.Value]:
     query, key, value, *pasts, mask = attention_operands(equation)
     batch, total = shape_of(mask)

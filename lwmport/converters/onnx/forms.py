@@ -15,6 +15,7 @@ from lwmport.converters.onnx import (
     ascend_quant,
     attention,
     cache,
+    channel_means,
     control,
     functions,
     gelu,
@@ -151,6 +152,7 @@ def average_pool(e: Emitter, equation: Any) -> None:
 
 FORMS: Final[Mapping[str, Form]] = {
     "Attention": Form(rule=attention.attention, since=23, takes=attention.is_as_wide),
+    "Attention:masked": Form(rule=attention.masked_attention, since=23, takes=attention.is_as_wide),
     "com.microsoft.GroupQueryAttention": Form(
         rule=attention.group_query_attention,
         since=13,
@@ -166,11 +168,13 @@ FORMS: Final[Mapping[str, Form]] = {
     "QuantizeLinear:int8": Form(rule=rounded.signed_levels, since=13),
     "QuantizeLinear:uint8": Form(rule=rounded.unsigned_levels, since=13),
     "RMSNormalization": Form(rule=normalisation.rms_normalization, since=23),
+    "RotaryEmbedding:heads": Form(rule=rotary.rotary_embedding_of_heads, since=23),
     "RotaryEmbedding": Form(rule=rotary.rotary_embedding, since=23),
     "com.microsoft.GatherBlockQuantized": Form(rule=quantised.gather_block_quantized, since=13),
     "MatMulNBits:4": Form(rule=quantised.four_bits_or_dequantised, since=13),
     "com.microsoft.MatMulNBits": Form(rule=quantised.matmul_nbits, since=13),
     "AveragePool": Form(rule=average_pool, since=7),
+    "ChannelMeans": Form(rule=channel_means.channel_means, since=13),
     "DequantizeLinear*MatMul": Form(rule=quantised.dequantised_matmul, since=21),
     "Erf*Mul": Form(rule=gelu.erf_times, since=9),
     "Gelu": Form(rule=gelu.gelu, since=20),

@@ -1,5 +1,6 @@
 """Forms of root mean square normalisation."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -79,11 +80,16 @@ def shifted_mean(e: Emitter, squared: ir.Value, small: Any, equation: Any) -> ir
 
 def last_mean(e: Emitter, value: ir.Value, small: Any) -> ir.Value:
     """Return the mean over the last axis, float32 of the shape ``small``."""
-    operands, attributes = [value], {"keepdims": 1}
+    return mean_over(e, value, small, (-1,))
+
+
+def mean_over(e: Emitter, value: ir.Value, small: Any, axes: Sequence[int], *, keep: bool = True) -> ir.Value:
+    """Return the mean over axes, float32 of the shape ``small``. The axes are kept with the size 1, or dropped."""
+    operands, attributes = [value], {"keepdims": int(keep)}
     if e.graph.opset >= AXES_AS_INPUT:
-        operands.append(e.graph.constant(np.asarray([-1], np.int64)))
+        operands.append(e.graph.constant(np.asarray(axes, np.int64)))
     else:
-        attributes["axes"] = [-1]  # type: ignore[assignment]
+        attributes["axes"] = list(axes)  # type: ignore[assignment]
     return e.graph.node("ReduceMean", operands, small, np.float32, attributes)
 
 

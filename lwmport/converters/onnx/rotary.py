@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import onnx_ir as ir
 
-from lwmport.converters.onnx.emitter import Emitter
+from lwmport.converters.onnx.emitter import Emitter, identity
 from lwmport.converters.onnx.heads import bind_merged, merged, merged_shape
 from lwmport.graphs.atoms import composite_attributes, shape_of
 
@@ -19,6 +19,14 @@ def rotary_embedding(e: Emitter, equation: Any) -> None:
     operands = [merged(e, x), *(_cast(e, table, out.aval.dtype) for table in (cos, sin))]
     value = e.graph.node("RotaryEmbedding", operands, merged_shape(out), out.aval.dtype, attributes)
     bind_merged(e, out, value)
+
+
+def rotary_embedding_of_heads(e: Emitter, equation: Any) -> None:
+    """Emit RotaryEmbedding on heads [b, h, s, d]: OpenVINO turns heads side by side to these, and back."""
+    (x, cos, sin), (out,) = equation.invars, equation.outvars
+    attributes = {"interleaved": composite_attributes(equation)["interleaved"]}
+    operands = [e.read(x), *(_cast(e, table, out.aval.dtype) for table in (cos, sin))]
+    e.bind(out, e.emit("RotaryEmbedding", operands, out, identity(4), attributes), identity(4))
 
 
 def indexed_rotary_embedding(e: Emitter, equation: Any) -> None:

@@ -1,7 +1,8 @@
 """OpenVINO on the CPU: ONNX, TFLite, or its own IR."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -12,8 +13,9 @@ from lwmport import extras
 from lwmport.errors import RunnerError, UsageError, one_line
 from lwmport.runtime.base_runner import BaseRunner
 from lwmport.runtime.inputs import spec_of
+from lwmport.runtime.runners.openvino_states import keep_states
 from lwmport.runtime.spec import RunnerContext
-from lwmport.types import Array, TensorSpec
+from lwmport.types import Array, State, TensorSpec
 
 PRECISIONS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 """Our precision -> OpenVINO's hint. Without one it computes in bfloat16 wherever the processor can. int8 is for what is
@@ -46,40 +48,75 @@ class OpenVinoRunner(BaseRunner):
 
     name = "OpenVINO"
 
-    def __init__(self, path: Path, threads: int, precision: str = "float32") -> None:
+    def __init__(self, path: Path, threads: int, precision: str = "float32", *, later: bool = False) -> None:
         openvino = load()
         if precision not in PRECISIONS:
             raise UsageError(f"expected a precision out of {', '.join(PRECISIONS)} for OpenVINO, found {precision}")
-        hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+        hint = dict.fromkeys(("INFERENCE_PRECISION_HINT", "KV_CACHE_PRECISION"), PRECISIONS[precision])
         products = ROUNDED_PRODUCTS if precision == "int8" else FLOAT_PRODUCTS
-        settings = {"INFERENCE_NUM_THREADS": threads, **hint, **products}
+        self._path, self._settings = path, {"INFERENCE_NUM_THREADS": threads, **hint, **products}
+        self.tensor: Any = openvino.Tensor
         try:
-            core = openvino.Core()
-            model = core.read_model(str(path))
+            self._core = openvino.Core()
+            self._read = self._core.read_model(str(path))
             # Compiled, a port has the names of what was folded into it too: a cast behind an input in float16.
-            names = [[_name(port) for port in ports] for ports in (model.inputs, model.outputs)]
-            self._model = core.compile_model(model, "CPU", settings)
+            self.inputs, self.outputs = (tuple(map(_spec, ports)) for ports in (self._read.inputs, self._read.outputs))
         except Exception as error:  # OpenVINO raises RuntimeError, ValueError and types of its own
             raise refusal(path, error) from error
-        self.inputs = tuple(map(_spec, names[0], self._model.inputs))
-        self.outputs = tuple(map(_spec, names[1], self._model.outputs))
+        if not later:
+            self._compiled  # noqa: B018 - what OpenVINO refuses is refused when it is opened
 
-    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    @cached_property
+    def _compiled(self) -> Any:
         try:
-            found = self._model(dict(inputs))
+            return self._core.compile_model(self._read, "CPU", self._settings)
+        except Exception as error:  # as above
+            raise refusal(self._path, error) from error
+
+    def keep_states(self, states: Iterable[State]) -> None:
+        """Make variables of states, before the first run: a run then takes and gives the rest.
+
+        Raises:
+            RunnerError: OpenVINO refuses the model.
+        """
+        try:
+            keep_states(self._read, states)
+        except Exception as error:  # as above
+            raise refusal(self._path, error) from error
+        self._compiled  # noqa: B018 - as above
+
+    def request(self) -> Any:
+        """Return what holds variables and runs the model: an ``openvino.InferRequest``."""
+        return self._compiled.create_infer_request()
+
+    def run_request(self, request: Any, inputs: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+        """Return outputs by name, copied: the next run writes into the memory of a request.
+
+        Raises:
+            RunnerError: OpenVINO failed.
+        """
+        try:
+            request.infer(dict(inputs))
+            return {name: np.array(request.get_tensor(name).data) for name in names}
         except Exception as error:  # as above
             raise RunnerError(f"OpenVINO failed on the inputs: {one_line(error)}") from error
-        # The arrays of a result share the request's memory, which the next run writes into.
-        ports = zip(self.outputs, self._model.outputs, strict=True)
-        return {spec.name: np.array(found[port]) for spec, port in ports}
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return self.run_request(self._only_request, inputs, [spec.name for spec in self.outputs])
+
+    @cached_property
+    def _only_request(self) -> Any:
+        return self.request()
 
     def _release(self) -> None:
-        del self._model
+        self.__dict__.pop("_only_request", None)
+        self.__dict__.pop("_compiled", None)
+        del self._read
 
 
 def open_model(path: Path, context: RunnerContext) -> OpenVinoRunner:
     """Return an ONNX file, a TFLite file or an IR, ready to run."""
-    return OpenVinoRunner(path, context.threads, context.precision)
+    return OpenVinoRunner(path, context.threads, context.precision, later=context.session)
 
 
 def write_ir(path: Path, target: Path, names: Mapping[str, str] | None = None) -> tuple[Path, Path]:
@@ -137,8 +174,8 @@ def _name(port: Any) -> str:
     return str(port.get_any_name())
 
 
-def _spec(name: str, port: Any) -> TensorSpec:
-    return spec_of(name, _dims(port), np.dtype(port.get_element_type().to_dtype()).name)
+def _spec(port: Any) -> TensorSpec:
+    return spec_of(_name(port), _dims(port), np.dtype(port.get_element_type().to_dtype()).name)
 
 
 def _dims(port: Any) -> list[int | None]:

@@ -17,6 +17,7 @@ BACKENDS: Final = Registry(
         ARRAYS: "lwmport.runtime.session.arrays:ArraysBackend",
         "litert": "lwmport.runtime.session.litert:litert_backend",
         "onnxruntime": "lwmport.runtime.session.onnxruntime:OnnxRuntimeBackend",
+        "openvino": "lwmport.runtime.session.openvino:openvino_backend",
     },
 )
 """Name of a runner -> ``Backend(models)``, where models are phase -> `PhaseModel`; every other runs with `ARRAYS`."""

@@ -60,7 +60,10 @@ class Phases:
         """
         layout, count = self.layouts[first], whole.batch
         if layout.batch not in {None, count}:
-            raise UsageError(f"expected a batch of {layout.batch}, as the model was converted for, found {count}")
+            raise UsageError(
+                f"expected a batch of {layout.batch}, as the model was converted for, found {count}; "
+                f"convert it with --batch {count} or --batch dynamic"
+            )
         if chunk is not None:
             check_count("chunk", chunk)
         if layout.has_codes != (vision_masks is not None):

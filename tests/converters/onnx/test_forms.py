@@ -68,6 +68,16 @@ OF_LOOPS = {"Loop", "Scan"}
 
 INVENTORY = {
     "AveragePool": {"AveragePool": 1},
+    "ChannelMeans": {
+        "Add": 2,
+        "MatMul": 2,
+        "Mul": 3,
+        "Reciprocal": 1,
+        "ReduceMean": 2,
+        "Reshape": 2,
+        "Sqrt": 1,
+        "Sub": 1,
+    },
     "Erf*Mul": {"Add": 1, "Div": 1, "Erf": 1, "Mul": 2},
     "Gelu": {"Gelu": 1},
     "GroupNormalization": {"GroupNormalization": 1},
@@ -95,7 +105,8 @@ OF_A_CACHE = {"TensorScatter", "Where"}
 """Forms with a test of their own: test_cache.py."""
 
 OF_LANGUAGE = {
-    "Attention", "RMSNormalization", "RotaryEmbedding", "com.microsoft.GroupQueryAttention",
+    "Attention", "Attention:masked", "RMSNormalization", "RotaryEmbedding", "RotaryEmbedding:heads",
+    "com.microsoft.GroupQueryAttention",
     "com.microsoft.MultiHeadAttention", "com.microsoft.RotaryEmbedding",
     "com.microsoft.SkipSimplifiedLayerNormalization",
 }  # fmt: skip

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from lwmport import extras, manifest
@@ -13,6 +16,7 @@ from lwmport.models.options import Options
 from lwmport.pipeline.convert.request import ConvertRequest
 from lwmport.pipeline.convert.run import convert
 from lwmport.runtime.runners.onnxruntime import OnnxRuntimeRunner
+from lwmport.runtime.spec import RunnerContext
 from lwmport.targets.compile.samples import samples
 
 pytestmark = pytest.mark.skipif(not extras.installed("openvino"), reason="pip install 'lwmport[openvino]'")
@@ -105,3 +109,49 @@ def test_importing_it_sends_nothing() -> None:
         "sys.exit('openvino_telemetry' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def layers(compiled: Any) -> Counter[str]:
+    """Return the operators that OpenVINO runs, and how many of each."""
+    kinds = (operator.get_rt_info()["layerType"] for operator in compiled.get_runtime_model().get_ops())
+    return Counter(kind.astype(str) for kind in kinds)
+
+
+def test_a_session_attends_in_one_operator_with_the_cache_in_place(tmp_path: Path) -> None:
+    from lwmport.runtime.runners.openvino import open_model
+
+    convert(
+        ConvertRequest(
+            component="llama", format="onnx", dialect="openvino", config="debug", out=tmp_path, validate=False
+        )
+    )
+    (part,) = manifest.read(tmp_path).components
+    runner = open_model(tmp_path / part.path, RunnerContext(session=True))
+    runner.keep_states(part.signature.states)
+    found = layers(runner._compiled)
+    assert found["ScaledDotProductAttention"] == found["MemoryInput"] / 2 == len(part.signature.states) / 2
+    assert not {"Softmax", "Loop", "TensorIterator"} & set(found)
+
+
+def test_quantised_convolutions_run_on_integers(tmp_path: Path) -> None:
+    from lwmport.runtime.runners.openvino import OpenVinoRunner
+
+    convert(
+        ConvertRequest(
+            component="vqgan-encoder",
+            format="onnx",
+            dialect="openvino",
+            config="debug",
+            out=tmp_path,
+            validate=False,
+            options=Options(quantize="w8a8"),
+        )
+    )
+    path = tmp_path / "vqgan-encoder.onnx"
+    graph = onnx.load(path, load_external_data=False).graph
+    restored = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    quantised = [node for node in graph.node if node.op_type == "Conv" and node.input[0] in restored]
+    compiled = OpenVinoRunner(path, 1)._compiled
+    told = [operator.get_rt_info() for operator in compiled.get_runtime_model().get_ops()]
+    dtypes = [info["runtimePrecision"].astype(str) for info in told if info["layerType"].astype(str) == "Convolution"]
+    assert dtypes.count("u8") == len(quantised) > 0
