@@ -330,6 +330,28 @@ def test_nothing_is_left_of_an_earlier_prompt(
     assert status(found, whole[:, :8], mask[:, :8], case) is Status.PASSED
 
 
+@pytest.mark.parametrize("case", ["any length, ONNX Runtime", "any length, OpenVINO"])
+def test_a_run_that_is_ended_leaves_no_trace(
+    case: str, folder: Callable[[str], Path], tokens: Array, mask: Array, whole: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = lwmport.Session(folder(case), runner=RUNNERS.get(case))
+    session.prefill(tokens[:, :8], mask[:, :8])
+    backend = session._backend
+    run = backend.run
+
+    def ended(*given: Any) -> Any:
+        run(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backend, "run", ended)
+    with pytest.raises(KeyboardInterrupt):
+        session.step((tokens[:, 8:9] + 1) % 48)
+    monkeypatch.undo()
+    assert session.length == 8
+    found = [session.step(tokens[:, place : place + 1])["logits"] for place in range(8, TOKENS)]
+    assert status(np.concatenate(found, axis=1), whole[:, 8:], mask[:, 8:], case) is Status.PASSED
+
+
 def test_another_batch_than_the_model_has_names_what_to_do(folder: Callable[[str], Path], tokens: Array) -> None:
     with lwmport.Session(folder("a pair, ONNX Runtime")) as session:
         told = r"expected a batch of 2, .* found 1; convert it with --batch 1 or --batch dynamic"

@@ -96,7 +96,7 @@ class OpenVinoRunner(BaseRunner):
             RunnerError: OpenVINO failed.
         """
         try:
-            request.infer(dict(inputs))
+            request.infer(dict(inputs), share_inputs=True, share_outputs=True)
             return {name: np.array(request.get_tensor(name).data) for name in names}
         except Exception as error:  # as above
             raise RunnerError(f"OpenVINO failed on the inputs: {one_line(error)}") from error
