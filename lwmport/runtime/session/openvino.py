@@ -18,7 +18,7 @@ class Held:
     """A request, and how many tokens its variables have, one that was ended in its run among them."""
 
     request: Any
-    tokens: int = 0
+    tokens: int
 
 
 class VariablesBackend(OpenedModels):
@@ -45,7 +45,6 @@ class VariablesBackend(OpenedModels):
         Raises:
             RunnerError: OpenVINO failed.
         """
-        held = held if held is not None else Held(request=self._runner.request())
         total = inputs[MASK].shape[1]
         before = total - inputs[IDS if IDS in inputs else EMBEDS].shape[1]
         if held.tokens != before:
@@ -70,7 +69,7 @@ def _states(held: Held) -> dict[str, Array]:
 
 def openvino_backend(models: Mapping[str, PhaseModel]) -> Backend:
     """Return what keeps the states: variables, where one model has all phases and its caches grow; else arrays."""
-    (*runners,) = {model.runner for model in models.values()}
+    runners = {model.runner for model in models.values()}
     states = models[DECODE].signature.states
     if len(runners) == 1 and all(state.update is Update.GROWS for state in states):
         return VariablesBackend(models)
